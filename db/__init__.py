@@ -1,0 +1,1 @@
+"""Tables and stored bytes. Knows no other room."""

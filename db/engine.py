@@ -1,0 +1,216 @@
+"""The connections: many short reads, one kind of write, and the changes that other processes made."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextvars import ContextVar
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import orjson
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.pool import AsyncAdaptedQueuePool
+
+CHANNEL = "torana"
+_PAYLOAD = 7_900
+"""Bytes of one NOTIFY; PostgreSQL refuses 8,000."""
+
+Listener = Callable[[Iterable[str]], None]
+
+
+@dataclass(slots=True)
+class Tally:
+    """The statements of one operation."""
+
+    statements: int = 0
+
+
+tally: ContextVar[Tally | None] = ContextVar("tally", default=None)
+
+
+class Database:
+    """Reads go through connections that never open a transaction; a write is one transaction.
+
+    `url` names an SQLite file (`sqlite:///path`) or a PostgreSQL database (`postgresql://...`). `timeout` is the
+    seconds that one statement may take, `readers` the most connections that read at once.
+    """
+
+    def __init__(self, url: str, *, timeout: float = 15.0, readers: int = 10, writers: int = 5) -> None:
+        self.url = sa.make_url(url)
+        self.dialect = self.url.get_backend_name()
+        self._listeners: list[Listener] = []
+        self._lost: list[Callable[[], None]] = []
+        self._notified: asyncio.Task[None] | None = None
+        if self.dialect == "sqlite":
+            self._reader, self._writer = _sqlite(self.url, timeout, readers)
+        elif self.dialect == "postgresql":
+            self._reader, self._writer = _postgresql(self.url, timeout, readers, writers)
+        else:
+            raise ValueError(f"TORANA_DATABASE_URL names {self.dialect!r}; allowed are sqlite and postgresql")
+        for engine in (self._reader, self._writer):
+            sa.event.listen(engine.sync_engine, "before_cursor_execute", _count)
+
+    @property
+    def file(self) -> Path | None:
+        """The SQLite file."""
+        return Path(self.url.database) if self.dialect == "sqlite" and self.url.database else None
+
+    @contextlib.asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        async with self._reader.connect() as connection:
+            yield connection
+
+    @contextlib.asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncSession]:
+        """One transaction, committed at its exit; the topics of `changed` are then published, or dropped with it."""
+        async with AsyncSession(self._writer, expire_on_commit=False) as session, session.begin():
+            yield session
+            topics: set[str] = session.info.get("topics", set())
+            if topics and self.dialect == "postgresql":
+                for payload in _payloads(sorted(topics)):
+                    await session.execute(sa.select(sa.func.pg_notify(CHANNEL, payload)))
+        if topics and self.dialect == "sqlite":
+            self._publish(topics)
+
+    def listen(self, changed: Listener, lost: Callable[[], None]) -> None:
+        """Call `changed` with the topics of every committed write of any process, `lost` when some were missed."""
+        self._listeners.append(changed)
+        self._lost.append(lost)
+
+    async def start(self) -> None:
+        """Begin to hear of other processes' writes."""
+        if self.dialect == "postgresql" and self._notified is None:
+            ready = asyncio.Event()
+            self._notified = asyncio.create_task(self._hear(ready))
+            await ready.wait()
+
+    async def dispose(self) -> None:
+        if self._notified is not None:
+            self._notified.cancel()
+            await asyncio.gather(self._notified, return_exceptions=True)
+            self._notified = None
+        await self._reader.dispose()
+        await self._writer.dispose()
+
+    def _publish(self, topics: Iterable[str]) -> None:
+        for listener in self._listeners:
+            listener(topics)
+
+    async def _hear(self, ready: asyncio.Event) -> None:
+        """Hold the LISTEN connection; one that broke is opened again, and what it missed counts as changed."""
+        dsn = self.url.set(drivername="postgresql").render_as_string(hide_password=False)
+        pause = 0.1
+        while True:
+            try:
+                connection = await asyncpg.connect(dsn)
+            except (OSError, asyncpg.PostgresError):
+                ready.set()
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, 5.0)
+                continue
+            pause = 0.1
+            closed = asyncio.Event()
+            try:
+                connection.add_termination_listener(lambda _, closed=closed: closed.set())
+                await connection.add_listener(CHANNEL, lambda *heard: self._publish(heard[3].split("\n")))
+                if ready.is_set():
+                    for lost in self._lost:
+                        lost()
+                ready.set()
+                await closed.wait()
+            finally:
+                with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                    await connection.close(timeout=2)
+
+
+def changed(session: AsyncSession, *topics: str) -> None:
+    """Have `topics` published when the transaction of `session` commits."""
+    session.info.setdefault("topics", set()).update(topics)
+
+
+def _payloads(topics: list[str]) -> Iterable[str]:
+    payload = ""
+    for topic in topics:
+        if payload and len(payload) + len(topic) >= _PAYLOAD:
+            yield payload
+            payload = ""
+        payload += ("\n" if payload else "") + topic
+    yield payload
+
+
+def _count(*_: Any) -> None:
+    if (counted := tally.get()) is not None:
+        counted.statements += 1
+
+
+_JSON: dict[str, Any] = {
+    "json_serializer": lambda value: orjson.dumps(value).decode(),
+    "json_deserializer": orjson.loads,
+}
+
+
+def _sqlite(url: sa.URL, timeout: float, readers: int) -> tuple[AsyncEngine, AsyncEngine]:
+    if not url.database or url.database == ":memory:":
+        raise ValueError("TORANA_DATABASE_URL needs a file: readers and the writer are different connections")
+    options = {"poolclass": AsyncAdaptedQueuePool, "pool_timeout": timeout, **_JSON}
+    location = {"database": f"file:{url.database}", "query": {"uri": "true"}, "drivername": "sqlite+aiosqlite"}
+    writer = create_async_engine(url.set(**location), pool_size=1, max_overflow=0, **options)
+    location["query"] = {"uri": "true", "mode": "ro"}
+    reader = create_async_engine(
+        url.set(**location),
+        pool_size=min(readers, 4),
+        max_overflow=0,
+        isolation_level="AUTOCOMMIT",
+        pool_reset_on_return=None,
+        **options,
+    )
+    busy = f"busy_timeout={int(timeout * 1000)}"
+
+    @sa.event.listens_for(writer.sync_engine, "connect")
+    def _open_writer(connection: Any, _: Any) -> None:
+        # The driver's own transactions begin late, as readers, and lose updates; ours begin as writers.
+        connection.isolation_level = None
+        _pragmas(connection, busy, "journal_mode=WAL", "foreign_keys=ON", "synchronous=NORMAL")
+
+    @sa.event.listens_for(writer.sync_engine, "begin")
+    def _begin(connection: sa.Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    @sa.event.listens_for(reader.sync_engine, "connect")
+    def _open_reader(connection: Any, _: Any) -> None:
+        connection.isolation_level = None
+        _pragmas(connection, busy, "query_only=ON", "cache_size=-16000", "mmap_size=268435456")
+
+    return reader, writer
+
+
+def _pragmas(connection: Any, *pragmas: str) -> None:
+    cursor = connection.cursor()
+    for pragma in pragmas:
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _postgresql(url: sa.URL, timeout: float, readers: int, writers: int) -> tuple[AsyncEngine, AsyncEngine]:
+    url = url.set(drivername="postgresql+asyncpg")
+    milliseconds = str(int(timeout * 1000))
+    settings = {
+        "application_name": "torana",
+        "statement_timeout": milliseconds,
+        "lock_timeout": milliseconds,
+        "idle_in_transaction_session_timeout": str(int(timeout * 2000)),
+        "jit": "off",
+    }
+    options: dict[str, Any] = {
+        "connect_args": {"server_settings": settings, "timeout": timeout},
+        "pool_timeout": timeout,
+        "max_overflow": 0,
+        **_JSON,
+    }
+    reader = create_async_engine(
+        url, pool_size=readers, isolation_level="AUTOCOMMIT", pool_reset_on_return=None, pool_pre_ping=False, **options
+    )
+    return reader, create_async_engine(url, pool_size=writers, **options)

@@ -1,0 +1,61 @@
+"""Many keys as one parameter, so that a statement's text does not change with their number."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import orjson
+import sqlalchemy as sa
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.sql.selectable import TableValuedAlias
+
+from db.types import Key
+
+
+class Keys(sa.types.TypeDecorator[Any]):
+    """A list of UUIDs: an array on PostgreSQL, a JSON array on SQLite."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
+        if dialect.name == "postgresql":
+            return dialect.type_descriptor(sa.ARRAY(sa.Uuid()))
+        return dialect.type_descriptor(sa.Text())
+
+    def process_bind_param(self, value: Sequence[UUID] | None, dialect: sa.Dialect) -> Any:
+        if value is None or dialect.name == "postgresql":
+            return value
+        return orjson.dumps(value).decode()
+
+
+class among(FunctionElement[bool]):  # noqa: N801
+    """`among(column, keys)`: the column is one of the keys."""
+
+    type = sa.Boolean()
+    inherit_cache = True
+    name = "among"
+
+    def __init__(self, column: Any, keys: Sequence[UUID]) -> None:
+        super().__init__(column, sa.bindparam(None, list(keys), type_=Keys()))
+
+
+@compiles(among, "postgresql")
+def _among_postgresql(element: among, compiler: Any, **kw: Any) -> str:
+    column, keys = element.clauses
+    return f"{compiler.process(column, **kw)} = ANY ({compiler.process(keys, **kw)})"
+
+
+@compiles(among, "sqlite")
+def _among_sqlite(element: among, compiler: Any, **kw: Any) -> str:
+    column, keys = element.clauses
+    return f"{compiler.process(column, **kw)} IN (SELECT value FROM json_each({compiler.process(keys, **kw)}))"
+
+
+def spread(keys: Sequence[UUID], dialect: str) -> TableValuedAlias:
+    """The keys as a table of one column, `key`."""
+    parameter = sa.bindparam(None, list(keys), type_=Keys())
+    if dialect == "postgresql":
+        return sa.func.unnest(parameter).table_valued(sa.column("key", Key()), name="parent").render_derived()
+    return sa.func.json_each(parameter).table_valued(sa.column("value", Key()), name="parent")

@@ -1,0 +1,1 @@
+"""Migrations, run by `torana migrate` and by the demo."""

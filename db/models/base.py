@@ -1,0 +1,61 @@
+"""What every table has: a UUIDv7 key, two moments, and the version that updates are checked against."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import DeclarativeBase, Mapped, MappedColumn, declared_attr, mapped_column, relationship
+
+from db.types import Instant, Key, now, uuid7
+
+
+class Base(DeclarativeBase):
+    """Relationships are never loaded by the mapper: the loaders read them, in batches."""
+
+    metadata = sa.MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {UUID: Key(), datetime: Instant(), dict[str, Any]: sa.JSON(), list[str]: sa.JSON()}
+
+
+class Entity(Base):
+    """A row with an identity of its own."""
+
+    __abstract__ = True
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7, sort_order=-4)
+    created_at: Mapped[datetime] = mapped_column(default=now(), sort_order=100)
+    updated_at: Mapped[datetime] = mapped_column(default=now(), onupdate=now(), sort_order=101)
+    version: Mapped[int] = mapped_column(sort_order=102)
+
+    @declared_attr.directive
+    def __mapper_args__(cls) -> dict[str, Any]:
+        return {"version_id_col": cls.version, "eager_defaults": True}
+
+
+class Erasable:
+    """A soft-deleted row stays, and is seen by nobody; uniqueness holds among the live."""
+
+    deleted_at: Mapped[datetime | None] = mapped_column(sort_order=103)
+
+
+def refers(target: str, *, ondelete: str, **options: Any) -> MappedColumn[Any]:
+    """A foreign key to `target` (table.column) with its delete rule."""
+    return mapped_column(sa.ForeignKey(target, ondelete=ondelete), **options)
+
+
+def relates(**options: Any) -> Any:
+    """A relationship that only the loaders follow."""
+    return relationship(lazy="raise", viewonly=True, **options)
+
+
+def alive() -> Any:
+    """The condition of a partial index over rows that are not deleted."""
+    return sa.text("deleted_at IS NULL")

@@ -1,0 +1,141 @@
+"""Whatever takes long: a job, its tasks, what they delivered and what they said."""
+
+from datetime import datetime
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from db.models.base import Entity, refers, relates
+from db.types import choice, now
+
+if TYPE_CHECKING:
+    from db.models.accounts import User
+    from db.models.simulations import Simulation
+
+
+class JobKind(Enum):
+    SIMULATION = "SIMULATION"
+
+
+class Platform(Enum):
+    IN_PROCESS = "IN_PROCESS"
+
+
+class JobState(Enum):
+    UNKNOWN = "UNKNOWN"
+    PENDING = "PENDING"
+    RUNNING = "RUNNING"
+    MERGING_QUEUED = "MERGING_QUEUED"
+    MERGING_RUNNING = "MERGING_RUNNING"
+    CANCELED = "CANCELED"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+
+
+TERMINAL = (JobState.CANCELED, JobState.COMPLETED, JobState.FAILED)
+_ACTIVE = sa.text("state NOT IN ('CANCELED', 'COMPLETED', 'FAILED')")
+
+
+class Job(Entity):
+    """`lease_until` is held by the gateway process that merges; the tasks have leases of their own."""
+
+    __tablename__ = "jobs"
+    __table_args__ = (
+        sa.CheckConstraint("kind <> 'SIMULATION' OR simulation_id IS NOT NULL", name="subject"),
+        sa.CheckConstraint("progress BETWEEN 0 AND 1", name="progress"),
+        sa.Index("uq_jobs_active", "kind", "simulation_id", unique=True, sqlite_where=_ACTIVE, postgresql_where=_ACTIVE),
+        sa.UniqueConstraint("simulation_id", "attempt"),
+        sa.Index("ix_jobs_submitted_at_id", "submitted_at", "id"),
+        sa.Index("ix_jobs_owner_user_id_submitted_at_id", "owner_user_id", "submitted_at", "id"),
+        sa.Index("ix_jobs_simulation_id_attempt_id", "simulation_id", "attempt", "id"),
+        sa.Index("ix_jobs_state_submitted_at_id", "state", "submitted_at", "id"),
+    )
+
+    key: Mapped[str] = mapped_column(sa.String(80), unique=True)
+    kind: Mapped[JobKind] = mapped_column(choice(JobKind))
+    owner_user_id: Mapped[UUID] = refers("users.id", ondelete="RESTRICT")
+    state: Mapped[JobState] = mapped_column(choice(JobState), default=JobState.PENDING)
+    platform: Mapped[Platform] = mapped_column(choice(Platform), default=Platform.IN_PROCESS)
+    title: Mapped[str] = mapped_column(sa.String(255), default="")
+    attempt: Mapped[int] = mapped_column(default=1)
+    progress: Mapped[float] = mapped_column(default=0.0)
+    estimated_seconds: Mapped[int | None]
+    submitted_at: Mapped[datetime] = mapped_column(default=now())
+    started_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    error: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON(none_as_null=True))
+    warnings: Mapped[list[str]] = mapped_column(default=list)
+    cancel_requested_at: Mapped[datetime | None]
+    last_update_at: Mapped[datetime] = mapped_column(default=now())
+    lease_until: Mapped[datetime | None]
+    log_length: Mapped[int] = mapped_column(default=0)
+    simulation_id: Mapped[UUID | None] = refers("simulations.id", ondelete="RESTRICT")
+
+    owner: Mapped["User"] = relates()
+    simulation: Mapped["Simulation | None"] = relates(back_populates="jobs")
+    tasks: Mapped[list["Task"]] = relates(back_populates="job")
+    log: Mapped[list["LogEntry"]] = relates(back_populates="job")
+
+
+class Task(Entity):
+    """`attempt` counts the runs of this task; a worker writes only while it holds the present one and its lease."""
+
+    __tablename__ = "tasks"
+    __table_args__ = (
+        sa.UniqueConstraint("job_id", "ordinal"),
+        sa.CheckConstraint("ordinal >= 1", name="ordinal"),
+        sa.CheckConstraint("done BETWEEN 0 AND requested", name="done"),
+        sa.Index("ix_tasks_job_id_ordinal_id", "job_id", "ordinal", "id"),
+        sa.Index("ix_tasks_state_id", "state", "id"),
+    )
+
+    job_id: Mapped[UUID] = refers("jobs.id", ondelete="CASCADE")
+    ordinal: Mapped[int]
+    state: Mapped[JobState] = mapped_column(choice(JobState), default=JobState.PENDING)
+    requested: Mapped[int] = mapped_column(sa.BigInteger)
+    done: Mapped[int] = mapped_column(sa.BigInteger, default=0)
+    estimated_seconds: Mapped[int | None]
+    started_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    last_update_at: Mapped[datetime] = mapped_column(default=now())
+    attempt: Mapped[int] = mapped_column(default=0)
+    holder: Mapped[str | None] = mapped_column(sa.String(64))
+    lease_until: Mapped[datetime | None]
+    error: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON(none_as_null=True))
+
+    job: Mapped[Job] = relates(back_populates="tasks")
+
+
+class TaskResult(Entity):
+    """What one task delivered: gzipped JSON, kept until it is merged."""
+
+    __tablename__ = "task_results"
+
+    task_id: Mapped[UUID] = refers("tasks.id", ondelete="CASCADE", unique=True)
+    primaries: Mapped[int] = mapped_column(sa.BigInteger)
+    data: Mapped[bytes] = mapped_column(sa.LargeBinary, deferred=True)
+
+
+class LogEntry(Entity):
+    """One line. `sequence` numbers the lines of a job without a gap, in the order in which they were stored."""
+
+    __tablename__ = "log_entries"
+    __table_args__ = (
+        sa.UniqueConstraint("task_id", "attempt", "line"),
+        sa.Index("uq_log_entries_job_id_sequence", "job_id", "sequence", unique=True),
+        sa.Index("ix_log_entries_job_id_sequence_id", "job_id", "sequence", "id"),
+    )
+
+    job_id: Mapped[UUID] = refers("jobs.id", ondelete="CASCADE")
+    task_id: Mapped[UUID | None] = refers("tasks.id", ondelete="CASCADE")
+    attempt: Mapped[int] = mapped_column(default=0)
+    line: Mapped[int] = mapped_column(default=0)
+    sequence: Mapped[int]
+    at: Mapped[datetime] = mapped_column(default=now())
+    text: Mapped[str] = mapped_column(sa.Text)
+
+    job: Mapped[Job] = relates(back_populates="log")
+    task: Mapped[Task | None] = relates()

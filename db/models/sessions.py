@@ -1,0 +1,99 @@
+"""Sessions of a project and what happened in them."""
+
+from datetime import datetime
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from db.models.base import Entity, Erasable, refers, relates
+from db.types import choice
+
+if TYPE_CHECKING:
+    from db.models.accounts import User
+    from db.models.organisation import Project
+    from db.models.simulations import Simulation
+
+
+class SessionCategory(Enum):
+    SERVICE = "SERVICE"
+    DATACOLLECT = "DATACOLLECT"
+    FILETRANSFER = "FILETRANSFER"
+    PROTOCOL = "PROTOCOL"
+
+
+class SessionStatus(Enum):
+    NOT_STARTED = "NOT_STARTED"
+    IN_PROGRESS = "IN_PROGRESS"
+    COMPLETED = "COMPLETED"
+    CANCELLED = "CANCELLED"
+    TERMINATED = "TERMINATED"
+
+
+SessionEventType = Enum(  # type: ignore[misc]
+    "SessionEventType",
+    [
+        (name, name)
+        for name in (
+            "GENERAL_ERROR GENERAL_INFO GENERAL_WARNING SESSION_START SESSION_STOP DEVICE_ON_CHARGE DEVICE_OFF_CHARGE "
+            "DEVICE_LOW_BATT DEVICE_STORAGE_LOW DEVICE_STORAGE_FULL DEVICE_EVENT USER_EVENT SESSION_JOIN SESSION_LEAVE "
+            "SESSION_JOIN_REFUSED SESSION_JOIN_BUSY"
+        ).split()
+        + [f"CUSTOM_{n}" for n in range(1, 11)]
+    ],
+)
+
+
+class SessionType(Erasable, Entity):
+    __tablename__ = "session_types"
+    __table_args__ = (sa.Index("ix_session_types_name_id", "name", "id"),)
+
+    name: Mapped[str] = mapped_column(sa.String(255))
+    online: Mapped[bool]
+    color: Mapped[str] = mapped_column(sa.String(7))
+    category: Mapped[SessionCategory] = mapped_column(choice(SessionCategory))
+    config: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON(none_as_null=True))
+
+    sessions: Mapped[list["Session"]] = relates(back_populates="type")
+
+
+class Session(Erasable, Entity):
+    __tablename__ = "sessions"
+    __table_args__ = (
+        sa.CheckConstraint("duration_seconds >= 0", name="duration"),
+        sa.Index("ix_sessions_starts_at_id", "starts_at", "id"),
+        sa.Index("ix_sessions_project_id_starts_at_id", "project_id", "starts_at", "id"),
+        sa.Index("ix_sessions_type_id_starts_at_id", "type_id", "starts_at", "id"),
+        sa.Index("ix_sessions_creator_id", "creator_id"),
+    )
+
+    type_id: Mapped[UUID] = refers("session_types.id", ondelete="RESTRICT")
+    project_id: Mapped[UUID | None] = refers("projects.id", ondelete="RESTRICT")
+    creator_id: Mapped[UUID] = refers("users.id", ondelete="RESTRICT")
+    name: Mapped[str] = mapped_column(sa.String(255))
+    starts_at: Mapped[datetime]
+    duration_seconds: Mapped[int] = mapped_column(default=0)
+    status: Mapped[SessionStatus] = mapped_column(choice(SessionStatus), default=SessionStatus.NOT_STARTED)
+    comments: Mapped[str | None] = mapped_column(sa.Text)
+    parameters: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON(none_as_null=True))
+
+    type: Mapped[SessionType] = relates(back_populates="sessions")
+    project: Mapped["Project | None"] = relates(back_populates="sessions")
+    creator: Mapped["User"] = relates()
+    events: Mapped[list["SessionEvent"]] = relates(back_populates="session")
+    simulations: Mapped[list["Simulation"]] = relates(back_populates="session")
+
+
+class SessionEvent(Erasable, Entity):
+    __tablename__ = "session_events"
+    __table_args__ = (sa.Index("ix_session_events_session_id_occurred_at_id", "session_id", "occurred_at", "id"),)
+
+    session_id: Mapped[UUID] = refers("sessions.id", ondelete="CASCADE")
+    type: Mapped[SessionEventType] = mapped_column(choice(SessionEventType))
+    occurred_at: Mapped[datetime]
+    text: Mapped[str | None] = mapped_column(sa.Text)
+    context: Mapped[str | None] = mapped_column(sa.Text)
+
+    session: Mapped[Session] = relates(back_populates="events")

@@ -1,0 +1,117 @@
+"""Simulations of a radiation field, what was asked and what came out."""
+
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from db.models.base import Entity, Erasable, refers, relates
+from db.types import choice
+
+if TYPE_CHECKING:
+    from db.models.accounts import User
+    from db.models.jobs import Job
+    from db.models.organisation import Project
+    from db.models.sessions import Session
+
+
+class SimulationType(Enum):
+    SHIELDHIT = "SHIELDHIT"
+    TOPAS = "TOPAS"
+    FLUKA = "FLUKA"
+    DUMMY = "DUMMY"
+
+
+class InputType(Enum):
+    EDITOR = "EDITOR"
+    FILES = "FILES"
+
+
+class Simulation(Erasable, Entity):
+    __tablename__ = "simulations"
+    __table_args__ = (
+        sa.Index("ix_simulations_created_at_id", "created_at", "id"),
+        sa.Index("ix_simulations_user_id_created_at_id", "user_id", "created_at", "id"),
+        sa.Index("ix_simulations_project_id_created_at_id", "project_id", "created_at", "id"),
+        sa.Index("ix_simulations_session_id_created_at_id", "session_id", "created_at", "id"),
+        sa.Index("ix_simulations_title_id", "title", "id"),
+    )
+
+    user_id: Mapped[UUID] = refers("users.id", ondelete="RESTRICT")
+    title: Mapped[str] = mapped_column(sa.String(255), default="")
+    sim_type: Mapped[SimulationType] = mapped_column(choice(SimulationType))
+    input_type: Mapped[InputType] = mapped_column(choice(InputType))
+    project_id: Mapped[UUID | None] = refers("projects.id", ondelete="SET NULL")
+    session_id: Mapped[UUID | None] = refers("sessions.id", ondelete="SET NULL")
+
+    owner: Mapped["User"] = relates(back_populates="simulations")
+    project: Mapped["Project | None"] = relates(back_populates="simulations")
+    session: Mapped["Session | None"] = relates(back_populates="simulations")
+    jobs: Mapped[list["Job"]] = relates(back_populates="simulation")
+    input: Mapped["SimulationInput | None"] = relates(back_populates="simulation", uselist=False)
+    estimators: Mapped[list["Estimator"]] = relates(back_populates="simulation")
+
+
+class SimulationInput(Entity):
+    """The input files by name, kept apart so that lists never carry them."""
+
+    __tablename__ = "simulation_inputs"
+    __table_args__ = (sa.CheckConstraint("total_primaries >= 1", name="primaries"),)
+
+    simulation_id: Mapped[UUID] = refers("simulations.id", ondelete="CASCADE", unique=True)
+    files: Mapped[dict[str, Any]]
+    total_primaries: Mapped[int] = mapped_column(sa.BigInteger)
+
+    simulation: Mapped[Simulation] = relates(back_populates="input")
+
+
+class Estimator(Entity):
+    __tablename__ = "estimators"
+    __table_args__ = (
+        sa.UniqueConstraint("simulation_id", "file_name"),
+        sa.Index("ix_estimators_simulation_id_name_id", "simulation_id", "name", "id"),
+    )
+
+    simulation_id: Mapped[UUID] = refers("simulations.id", ondelete="CASCADE")
+    name: Mapped[str] = mapped_column(sa.String(255))
+    file_name: Mapped[str] = mapped_column(sa.String(255))
+    meta: Mapped[dict[str, Any]] = mapped_column("metadata")
+
+    simulation: Mapped[Simulation] = relates(back_populates="estimators")
+    pages: Mapped[list["Page"]] = relates(back_populates="estimator")
+
+
+class Page(Entity):
+    """One scored quantity. The three `values` hold JSON arrays as text, written once and sent as they are."""
+
+    __tablename__ = "pages"
+    __table_args__ = (
+        sa.UniqueConstraint("estimator_id", "number"),
+        sa.CheckConstraint("dimension BETWEEN 0 AND 2", name="dimension"),
+        sa.CheckConstraint("(dimension >= 1) = (axis1_values IS NOT NULL)", name="axis1"),
+        sa.CheckConstraint("(dimension = 2) = (axis2_values IS NOT NULL)", name="axis2"),
+        sa.Index("ix_pages_estimator_id_number_id", "estimator_id", "number", "id"),
+    )
+
+    estimator_id: Mapped[UUID] = refers("estimators.id", ondelete="CASCADE")
+    number: Mapped[int]
+    name: Mapped[str] = mapped_column(sa.String(255))
+    dimension: Mapped[int]
+    value_count: Mapped[int]
+    unit: Mapped[str | None] = mapped_column(sa.String(64))
+    filter_name: Mapped[str | None] = mapped_column(sa.String(255))
+    has_non_finite: Mapped[bool] = mapped_column(default=False)
+    axis1_name: Mapped[str | None] = mapped_column(sa.String(255))
+    axis1_unit: Mapped[str | None] = mapped_column(sa.String(64))
+    axis1_count: Mapped[int | None]
+    axis1_values: Mapped[str | None] = mapped_column(sa.Text, deferred=True)
+    axis2_name: Mapped[str | None] = mapped_column(sa.String(255))
+    axis2_unit: Mapped[str | None] = mapped_column(sa.String(64))
+    axis2_count: Mapped[int | None]
+    axis2_values: Mapped[str | None] = mapped_column(sa.Text, deferred=True)
+    meta: Mapped[dict[str, Any]] = mapped_column("metadata")
+    data_values: Mapped[str] = mapped_column(sa.Text, deferred=True)
+
+    estimator: Mapped[Estimator] = relates(back_populates="pages")

@@ -1,0 +1,67 @@
+"""OpenAPI specifications of data models, and their versions."""
+
+from enum import Enum
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from db.models.base import Entity, Erasable, alive, refers, relates
+from db.types import choice
+
+if TYPE_CHECKING:
+    from db.models.accounts import User
+
+
+class SpecLanguage(Enum):
+    JSON = "JSON"
+    YAML = "YAML"
+
+
+class Spec(Erasable, Entity):
+    """`latest_version_id` points at the version put last, so no two versions compete for being the latest."""
+
+    __tablename__ = "specs"
+    __table_args__ = (
+        sa.Index(
+            "uq_specs_user_id_canonical_name",
+            "user_id",
+            "canonical_name",
+            unique=True,
+            sqlite_where=alive(),
+            postgresql_where=alive(),
+        ),
+        sa.Index("ix_specs_canonical_name_id", "canonical_name", "id"),
+        sa.Index("ix_specs_user_id_canonical_name_id", "user_id", "canonical_name", "id"),
+    )
+
+    user_id: Mapped[UUID] = refers("users.id", ondelete="RESTRICT")
+    canonical_name: Mapped[str] = mapped_column(sa.String(255))
+    name: Mapped[str] = mapped_column(sa.String(255))
+    latest_version_id: Mapped[UUID | None] = mapped_column(
+        sa.ForeignKey("spec_versions.id", ondelete="SET NULL", use_alter=True), index=True
+    )
+
+    owner: Mapped["User"] = relates(back_populates="specs")
+    versions: Mapped[list["SpecVersion"]] = relates(back_populates="spec", foreign_keys="SpecVersion.spec_id")
+    latest_version: Mapped["SpecVersion | None"] = relates(foreign_keys="Spec.latest_version_id")
+
+
+class SpecVersion(Erasable, Entity):
+    __tablename__ = "spec_versions"
+    __table_args__ = (
+        sa.UniqueConstraint("spec_id", "name"),
+        sa.CheckConstraint("model_count >= 0", name="model_count"),
+        sa.Index("ix_spec_versions_spec_id_updated_at_id", "spec_id", "updated_at", "id"),
+    )
+
+    spec_id: Mapped[UUID] = refers("specs.id", ondelete="CASCADE")
+    name: Mapped[str] = mapped_column(sa.String(100))
+    title: Mapped[str | None] = mapped_column(sa.String(255))
+    description: Mapped[str | None] = mapped_column(sa.Text)
+    model_count: Mapped[int]
+    language: Mapped[SpecLanguage] = mapped_column(choice(SpecLanguage))
+    source: Mapped[str] = mapped_column(sa.Text, deferred=True)
+
+    spec: Mapped[Spec] = relates(back_populates="versions", foreign_keys="SpecVersion.spec_id")

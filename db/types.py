@@ -1,0 +1,106 @@
+"""Column types whose stored text is the text a client sees, on both dialects."""
+
+from datetime import UTC, datetime
+from enum import Enum
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
+from uuid_utils.compat import uuid7
+
+__all__ = ["Instant", "Key", "choice", "now", "uuid7"]
+
+
+class Key(sa.types.TypeDecorator[UUID]):
+    """A UUID: PostgreSQL's own type; on SQLite lower-case text of 36 characters."""
+
+    impl = sa.Uuid
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
+        if dialect.name == "postgresql":
+            return dialect.type_descriptor(sa.Uuid())
+        return dialect.type_descriptor(sa.CHAR(36))
+
+    def process_bind_param(self, value: UUID | str | None, dialect: sa.Dialect) -> Any:
+        if value is None or dialect.name == "postgresql":
+            return value
+        return str(value)
+
+    def process_result_value(self, value: Any, dialect: sa.Dialect) -> UUID | None:
+        return value if value is None or isinstance(value, UUID) else UUID(value)
+
+
+class Instant(sa.types.TypeDecorator[datetime]):
+    """A moment in UTC: `timestamptz`; on SQLite the text `YYYY-MM-DDTHH:MM:SS.ffffffZ`, which sorts as time does."""
+
+    impl = sa.DateTime
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
+        if dialect.name == "postgresql":
+            return dialect.type_descriptor(sa.DateTime(timezone=True))
+        return dialect.type_descriptor(sa.CHAR(27))
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> Any:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("an instant needs a time zone")
+        return value if dialect.name == "postgresql" else instant_text(value)
+
+    def process_result_value(self, value: Any, dialect: sa.Dialect) -> datetime | None:
+        if value is None or isinstance(value, datetime):
+            return value
+        return datetime.fromisoformat(value)
+
+
+def instant_text(value: datetime) -> str:
+    """The one text of a moment, in the database of SQLite and in every response."""
+    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+class now(FunctionElement[datetime]):  # noqa: N801
+    """The database's clock, so that processes whose clocks differ agree on leases."""
+
+    type = Instant()
+    inherit_cache = True
+    name = "now"
+
+
+@compiles(now, "postgresql")
+def _now_postgresql(element: now, compiler: Any, **_: Any) -> str:
+    return "clock_timestamp()"
+
+
+@compiles(now, "sqlite")
+def _now_sqlite(element: now, compiler: Any, **_: Any) -> str:
+    return "strftime('%Y-%m-%dT%H:%M:%f000Z', 'now')"
+
+
+class later(FunctionElement[datetime]):  # noqa: N801
+    """`later(seconds)`: the database's clock, so many seconds on (back, when negative)."""
+
+    type = Instant()
+    inherit_cache = True
+    name = "later"
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(sa.bindparam(None, float(seconds), type_=sa.Float()))
+
+
+@compiles(later, "postgresql")
+def _later_postgresql(element: later, compiler: Any, **kw: Any) -> str:
+    return f"clock_timestamp() + make_interval(secs => {compiler.process(element.clauses, **kw)})"
+
+
+@compiles(later, "sqlite")
+def _later_sqlite(element: later, compiler: Any, **kw: Any) -> str:
+    return f"strftime('%Y-%m-%dT%H:%M:%f000Z', 'now', {compiler.process(element.clauses, **kw)} || ' seconds')"
+
+
+def choice(members: type[Enum]) -> sa.Enum:
+    """An enumeration stored as the text of its names, checked by the database."""
+    return sa.Enum(members, native_enum=False, length=32, create_constraint=True, name=members.__name__.lower())

@@ -1,0 +1,19 @@
+const endpoint = location.origin + location.pathname;
+
+export const socketUrl = endpoint.replace(/^http/, 'ws');
+
+export async function post(operation, headers) {
+  const sent = new Headers(headers);
+  sent.set('Accept', 'application/graphql-response+json, application/json;q=0.9');
+  sent.set('Content-Type', 'application/json');
+  const body = JSON.stringify(operation);
+  const response = await fetch(endpoint, { method: 'POST', headers: sent, body }).catch(() => {
+    throw new Error('The server cannot be reached.');
+  });
+  const text = await response.text();
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new Error(`The server answered ${response.status}: ${text.slice(0, 300)}`);
+  }
+}

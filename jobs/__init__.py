@@ -1,0 +1,1 @@
+"""The work itself. Knows nothing of the other rooms but the protocol that it defines."""

@@ -1,0 +1,189 @@
+"""Who may see which rows and which fields of them. Each rule stands here once.
+
+Whatever selects a model adds `visible(...)`, so that no path to a row goes around it. A guarded field names the rules
+of which one must hold; they become SQL beside the field, so that a value that may not be seen never leaves the
+database.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import aliased
+
+from db import models
+from db.keys import among
+from resolvers.principal import Kind, Principal
+
+Clause = sa.ColumnElement[bool]
+
+TRUE: Clause = sa.true()
+FALSE: Clause = sa.false()
+
+
+def _mine(key: Any, principal: Principal) -> Clause:
+    return FALSE if principal.id is None else key == principal.id
+
+
+def _in_projects(key: Any, projects: Sequence[UUID]) -> Clause:
+    return among(key, projects) if projects else FALSE
+
+
+# Rows ---------------------------------------------------------------------------------------------------------------
+
+
+def _everyone(entity: Any, principal: Principal) -> Clause:
+    return TRUE
+
+
+def _signed_in(entity: Any, principal: Principal) -> Clause:
+    return TRUE if principal.kind is Kind.USER else FALSE
+
+
+def _own(entity: Any, principal: Principal) -> Clause:
+    return _mine(entity.user_id, principal)
+
+
+def _project(entity: Any, principal: Principal) -> Clause:
+    return _in_projects(entity.id, list(principal.projects))
+
+
+def _site(entity: Any, principal: Principal) -> Clause:
+    project = aliased(models.Project)
+    held = sa.exists().where(project.site_id == entity.id, _in_projects(project.id, list(principal.projects)))
+    return held if principal.projects else FALSE
+
+
+def _membership(entity: Any, principal: Principal) -> Clause:
+    return sa.or_(_own(entity, principal), _in_projects(entity.project_id, list(principal.projects)))
+
+
+def _session(entity: Any, principal: Principal) -> Clause:
+    return sa.or_(_mine(entity.creator_id, principal), _in_projects(entity.project_id, list(principal.projects)))
+
+
+def _simulation(entity: Any, principal: Principal) -> Clause:
+    return sa.or_(_own(entity, principal), _in_projects(entity.project_id, list(principal.projects)))
+
+
+def _audit(entity: Any, principal: Principal) -> Clause:
+    return _mine(entity.actor_id, principal)
+
+
+ROWS: dict[type[models.Entity], tuple[str, Callable[[Any, Principal], Clause]]] = {
+    models.User: ("any signed-in user", _signed_in),
+    models.Site: ("members of one of its projects", _site),
+    models.Project: ("its members", _project),
+    models.Membership: ("the member, and members of the project", _membership),
+    models.SessionType: ("any signed-in user", _signed_in),
+    models.Session: ("its creator, and members of its project", _session),
+    models.Challenge: ("everyone", _everyone),
+    models.Leaderboard: ("everyone", _everyone),
+    models.LeaderboardEntry: ("everyone", _everyone),
+    models.Spec: ("its owner", _own),
+    models.Simulation: ("its owner, and members of its project", _simulation),
+    models.AuditEvent: ("who did it", _audit),
+}
+"""Per model: who sees a row, in words and as SQL. Superadmins see every row of each."""
+
+THROUGH: dict[type[models.Entity], Any] = {
+    models.SessionEvent: models.SessionEvent.session,
+    models.SpecVersion: models.SpecVersion.spec,
+    models.SimulationInput: models.SimulationInput.simulation,
+    models.Estimator: models.Estimator.simulation,
+    models.Page: models.Page.estimator,
+    models.Job: models.Job.simulation,
+    models.Task: models.Task.job,
+    models.LogEntry: models.LogEntry.job,
+}
+"""Per model: the parent whose readers see its rows."""
+
+
+def readers(model: type[models.Entity]) -> str:
+    """Who sees rows of `model`, in words."""
+    if (through := THROUGH.get(model)) is not None:
+        return readers(through.property.mapper.class_)
+    return ROWS[model][0]
+
+
+def visible(entity: Any, principal: Principal, *, via: Any = None) -> Clause:
+    """The rows of `entity` (a model or an alias of one) that `principal` may see.
+
+    `via` is the relationship by which they are reached, if any: children of a parent that was read as visible need
+    not ask for the parent again.
+    """
+    model: type[models.Entity] = sa.inspect(entity).mapper.class_
+    live = entity.deleted_at.is_(None) if issubclass(model, models.Erasable) else TRUE
+    if (through := THROUGH.get(model)) is not None:
+        if via is not None and via.property in through.property._reverse_property:
+            return live
+        if principal.superadmin and not _erasable_above(model):
+            return live
+        parent = aliased(through.property.mapper.class_)
+        (local, remote) = through.property.local_remote_pairs[0]
+        held = sa.exists().where(
+            getattr(parent, remote.key) == getattr(entity, local.key), visible(parent, principal)
+        )
+        return sa.and_(live, held)
+    return live if principal.superadmin else sa.and_(live, ROWS[model][1](entity, principal))
+
+
+@cache
+def _erasable_above(model: type[models.Entity]) -> bool:
+    """Whether a row of `model` disappears when something above it is deleted."""
+    while (through := THROUGH.get(model)) is not None:
+        model = through.property.mapper.class_
+        if issubclass(model, models.Erasable):
+            return True
+    return False
+
+
+# Fields -------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One way to be allowed to read a field: in words, and as SQL over the row."""
+
+    words: str
+    clause: Callable[[Any, Principal], Clause]
+
+
+def _self(entity: Any, principal: Principal) -> Clause:
+    return _mine(entity.id, principal)
+
+
+def _shares(entity: Any, projects: Sequence[UUID]) -> Clause:
+    membership = aliased(models.Membership)
+    if not projects:
+        return FALSE
+    return sa.exists().where(membership.user_id == entity.id, among(membership.project_id, projects))
+
+
+def _of_simulation(entity: Any, principal: Principal) -> Clause:
+    simulation = aliased(models.Simulation)
+    return sa.exists().where(simulation.id == entity.simulation_id, _own(simulation, principal))
+
+
+SUPERADMIN = Rule("superadmins", lambda _, principal: TRUE if principal.superadmin else FALSE)
+SELF = Rule("the user", _self)
+OWNER = Rule("the owner", _own)
+OWNER_OF_JOB = Rule("the owner", lambda entity, principal: _mine(entity.owner_user_id, principal))
+OWNER_OF_SIMULATION = Rule("the owner of the simulation", _of_simulation)
+SHARES_PROJECT = Rule("users who share a project", lambda e, p: _shares(e, list(p.projects)))
+ADMINISTERS_USER = Rule("administrators of a shared project", lambda e, p: _shares(e, p.administered))
+PROJECT_MEMBER = Rule("members of the project", lambda e, p: _in_projects(e.project_id, list(p.projects)))
+CREATOR = Rule("the creator", lambda entity, principal: _mine(entity.creator_id, principal))
+ANY_USER = Rule("any signed-in user", _signed_in)
+ACTOR = Rule("who did it", _audit)
+IN_A_PROJECT = Rule("members of any project", lambda _, principal: TRUE if principal.projects else FALSE)
+
+
+def allowed(rules: Sequence[Rule], entity: Any, principal: Principal) -> Clause:
+    """Whether `principal` may read a field of `entity` that needs one of `rules`."""
+    if principal.superadmin and SUPERADMIN in rules:
+        return TRUE
+    return sa.or_(*(rule.clause(entity, principal) for rule in rules))

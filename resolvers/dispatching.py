@@ -1,0 +1,162 @@
+"""The process that runs jobs: it claims tasks for an engine, merges what they deliver, and ends what fell silent.
+
+The rows are the truth. Whatever this process forgets by dying, another, or itself at its next start, finds there.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from uuid import UUID, uuid4
+
+import sqlalchemy as sa
+import structlog
+
+from db.models import Job, JobState, Task, TaskResult
+from jobs.engine import Engine, Run
+from jobs.results import Estimator, ResultError, merge, read
+from resolvers import jobs
+from resolvers.context import Services
+from resolvers.feed import WORK
+from resolvers.jobs import Claimed
+from resolvers.principal import Errand
+from resolvers.simulations import read_delivered, store_estimators
+
+log = structlog.get_logger("torana.jobs")
+
+
+class Dispatcher:
+    """Works until `close`; `alone` says that no other process runs jobs of this database.
+
+    `reports_to` is the address at which workers reach this gateway.
+    """
+
+    def __init__(self, services: Services, engine: Engine, reports_to: str, *, alone: bool) -> None:
+        self._services = services
+        self._engine = engine
+        self._reports_to = reports_to
+        self._alone = alone
+        self._holder = str(uuid4())
+        self._running: dict[Errand, Run] = {}
+        self._ending: set[asyncio.Task[None]] = set()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._work())
+
+    async def close(self) -> None:
+        """Stop the runs of this process; their tasks wait again."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        await self._engine.close()
+        for ending in self._ending:
+            ending.cancel()
+        await asyncio.gather(*self._ending, return_exceptions=True)
+        if self._running:
+            async with self._services.database.write() as session:
+                for errand in self._running:
+                    await jobs.release_task(session, errand, "the gateway stopped", self._services.limits.task_attempts)
+
+    async def _work(self) -> None:
+        with self._services.feed.subscription(WORK) as changes:
+            await self._guarded(lambda: self._reap(at_start=self._alone))
+            while True:
+                for step in (self._drop_cancelled, self._fill, self._merge_ready):
+                    await self._guarded(step)
+                try:
+                    async with asyncio.timeout(self._services.limits.lease / 3):
+                        await changes.next()
+                except TimeoutError:
+                    await self._guarded(self._reap)
+
+    async def _guarded(self, step: Callable[[], Awaitable[None]]) -> None:
+        """One failed step, such as a database out of reach, must not end the loop."""
+        try:
+            await step()
+        except Exception as error:
+            log.error("jobs.step_failed", step=getattr(step, "__name__", "reap"), error=repr(error))
+            await asyncio.sleep(0.5)
+
+    async def _reap(self, *, at_start: bool = False) -> None:
+        """Give up what is no longer run by anybody."""
+        reason = "the gateway that ran it ended" if at_start else "no sign of life within the lease"
+        async with self._services.database.write() as session:
+            for errand in await jobs.lost_errands(session, all_but=self._holder if at_start else None):
+                await jobs.release_task(session, errand, reason, self._services.limits.task_attempts)
+
+    async def _drop_cancelled(self) -> None:
+        if not self._running:
+            return
+        async with self._services.database.write() as session:
+            live = await jobs.still_running(session, list(self._running))
+        for errand in [errand for errand in self._running if errand not in live]:
+            await self._engine.cancel(self._running[errand])
+
+    async def _fill(self) -> None:
+        if (free := self._engine.slots - len(self._running)) <= 0:
+            return
+        limits = self._services.limits
+        async with self._services.database.write() as session:
+            claimed = await jobs.claim_tasks(session, self._holder, free, limits.lease)
+        for task in claimed:
+            run = self._run(task)
+            self._running[task.errand] = run
+            ending = asyncio.create_task(self._follow(task.errand, run))
+            self._ending.add(ending)
+            ending.add_done_callback(self._ending.discard)
+
+    def _run(self, task: Claimed) -> Run:
+        token = self._services.keys.worker_token(task.errand, self._services.limits.worker_lifetime)
+        name = f"{task.job_key}-{task.errand.ordinal}-{task.errand.attempt}"
+        return Run(name=name, gateway=self._reports_to, token=token)
+
+    async def _follow(self, errand: Errand, run: Run) -> None:
+        reason = await self._engine.run(run)
+        async with self._services.database.write() as session:
+            await jobs.release_task(session, errand, reason, self._services.limits.task_attempts)
+        del self._running[errand]
+        self._services.feed.publish([WORK])
+
+    async def _merge_ready(self) -> None:
+        while True:
+            async with self._services.database.write() as session:
+                key = await jobs.claim_merging(session, self._services.limits.lease)
+            if key is None:
+                return
+            await self._merge(key)
+
+    async def _merge(self, key: UUID) -> None:
+        """Merge outside any transaction, then store the result and end the job in one."""
+        async with self._services.database.read() as connection:
+            delivered = (
+                await connection.execute(
+                    sa.select(TaskResult.primaries, TaskResult.data)
+                    .join(Task, Task.id == TaskResult.task_id)
+                    .where(Task.job_id == key)
+                    .order_by(Task.ordinal)
+                )
+            ).all()
+        merged: list[Estimator] = []
+        error: str | None = None
+        try:
+            parts = [(row.primaries, row.data) for row in delivered]
+            merged = await asyncio.to_thread(_merged, parts)
+        except ResultError as failure:
+            error = str(failure)
+        async with self._services.database.write() as session:
+            job = await session.get(Job, key, with_for_update=True)
+            if job is None or job.simulation_id is None:
+                return
+            job.lease_until = None
+            if error is None:
+                await store_estimators(session, job.simulation_id, merged)
+                with contextlib.suppress(jobs.WrongState):
+                    await jobs.move(session, job, JobState.COMPLETED, progress=job.progress)
+            elif job.state is JobState.MERGING_RUNNING:
+                await jobs.move(session, job, JobState.FAILED, error={"code": "MERGE_FAILED", "message": error})
+            of_job = sa.select(Task.id).where(Task.job_id == key)
+            await session.execute(sa.delete(TaskResult).where(TaskResult.task_id.in_(of_job)))
+
+
+def _merged(parts: list[tuple[int, bytes]]) -> list[Estimator]:
+    return merge([(primaries, read(read_delivered(data))) for primaries, data in parts])

@@ -1,0 +1,77 @@
+"""What may go wrong and be told: each failure has a code that a program can act on."""
+
+from enum import Enum
+from typing import Any
+
+
+class Code(Enum):
+    UNAUTHENTICATED = "UNAUTHENTICATED"
+    FORBIDDEN = "FORBIDDEN"
+    NOT_FOUND = "NOT_FOUND"
+    INVALID = "INVALID"
+    CONFLICT = "CONFLICT"
+    STATE = "STATE"
+    RATE_LIMITED = "RATE_LIMITED"
+    LIMIT_EXCEEDED = "LIMIT_EXCEEDED"
+    TIMEOUT = "TIMEOUT"
+
+
+class Failure(Exception):
+    """A failure whose message, code and details reach the client; every other exception is masked.
+
+    `field` is the path of the input that was wrong, in the client's spelling; `details` holds what the message says,
+    for programs.
+    """
+
+    code: Code
+
+    def __init__(self, message: str, *, field: str | None = None, **details: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.field = field
+        self.details = details
+
+    @property
+    def extensions(self) -> dict[str, Any]:
+        found: dict[str, Any] = {"code": self.code.name, **self.details}
+        return {**found, "field": self.field} if self.field else found
+
+
+class Unauthenticated(Failure):
+    code = Code.UNAUTHENTICATED
+
+
+class Forbidden(Failure):
+    code = Code.FORBIDDEN
+
+
+class NotFound(Failure):
+    """Also what exists and is hidden: the two must not be told apart."""
+
+    code = Code.NOT_FOUND
+
+
+class Invalid(Failure):
+    code = Code.INVALID
+
+
+class Conflict(Failure):
+    """The row changed since the client read it."""
+
+    code = Code.CONFLICT
+
+
+class WrongState(Failure):
+    code = Code.STATE
+
+
+class RateLimited(Failure):
+    code = Code.RATE_LIMITED
+
+
+class LimitExceeded(Failure):
+    code = Code.LIMIT_EXCEEDED
+
+
+class TimedOut(Failure):
+    code = Code.TIMEOUT

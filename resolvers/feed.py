@@ -1,0 +1,73 @@
+"""Who waits for which change. Subscribers hold a set of dirty topics, so nothing queues and nothing overflows."""
+
+import asyncio
+import contextlib
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+
+
+class Changes:
+    """What one subscriber has not looked at yet."""
+
+    def __init__(self) -> None:
+        self._dirty: set[str] = set()
+        self._event = asyncio.Event()
+
+    def mark(self, topic: str) -> None:
+        self._dirty.add(topic)
+        self._event.set()
+
+    async def next(self) -> set[str]:
+        """The topics that changed since the last call; waits for one."""
+        await self._event.wait()
+        self._event.clear()
+        dirty, self._dirty = self._dirty, set()
+        return dirty
+
+
+class Feed:
+    """Hands committed changes to the subscribers of this process. A topic is `<kind>:<key>`."""
+
+    def __init__(self) -> None:
+        self._subscribers: defaultdict[str, set[Changes]] = defaultdict(set)
+
+    def publish(self, topics: Iterable[str]) -> None:
+        for topic in topics:
+            for subscriber in self._subscribers.get(topic, ()):
+                subscriber.mark(topic)
+
+    def missed(self) -> None:
+        """Changes were lost on the way: whatever is followed may have changed."""
+        for topic, subscribers in self._subscribers.items():
+            for subscriber in subscribers:
+                subscriber.mark(topic)
+
+    @contextlib.contextmanager
+    def subscription(self, *topics: str) -> Iterator[Changes]:
+        """Subscribe first, then read: nothing falls between."""
+        changes = Changes()
+        for topic in topics:
+            self._subscribers[topic].add(changes)
+        try:
+            yield changes
+        finally:
+            for topic in topics:
+                self._subscribers[topic].discard(changes)
+                if not self._subscribers[topic]:
+                    del self._subscribers[topic]
+
+    @property
+    def subscribers(self) -> int:
+        return sum(map(len, self._subscribers.values()))
+
+
+def job_topic(key: object) -> str:
+    return f"job:{key}"
+
+
+def log_topic(key: object) -> str:
+    return f"log:{key}"
+
+
+WORK = "work"
+"""Some job waits for an engine, ended, or is to be cancelled."""

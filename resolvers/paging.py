@@ -1,0 +1,177 @@
+"""Keyset pages: an order is a column and the key; a cursor is a row's values of them."""
+
+import base64
+import binascii
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import Enum
+from functools import cached_property
+from typing import Any
+from uuid import UUID
+
+import orjson
+import sqlalchemy as sa
+
+from db.types import instant_text
+from resolvers.failures import Invalid, LimitExceeded
+
+MOST = 100
+"""Rows of a page."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """By `column`, then by key, so that no two rows are equal. The column is never null and an index leads with it."""
+
+    column: Any
+    descending: bool = False
+
+    @cached_property
+    def names(self) -> tuple[str, str]:
+        return (self.column.key, "id")
+
+    def by(self, entity: Any, *, backward: bool) -> list[Any]:
+        down = self.descending != backward
+        return [c.desc() if down else c.asc() for c in self._on(entity)]
+
+    def beyond(self, entity: Any, place: Sequence[Any], *, backward: bool) -> sa.ColumnElement[bool]:
+        """The rows after `place`: `a >= x AND (a > x OR id > y)`, a conjunction first, so that an index can seek."""
+        first, key = self._on(entity)
+        x, y = place
+        if self.descending != backward:
+            return sa.and_(first <= x, sa.or_(first < x, key < y))
+        return sa.and_(first >= x, sa.or_(first > x, key > y))
+
+    def cursor(self, row: Any) -> str:
+        """Opaque to clients: this order's name and the row's place in it."""
+        value = getattr(row, self.column.key)
+        if isinstance(value, datetime):
+            value = instant_text(value)
+        elif isinstance(value, Enum):
+            value = value.name
+        return base64.urlsafe_b64encode(orjson.dumps([self._name, value, row.id])).decode().rstrip("=")
+
+    def place(self, cursor: str, argument: str) -> tuple[Any, ...]:
+        """The values of a cursor that this order made."""
+        try:
+            name, value, key = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+            if name != self._name:
+                raise ValueError
+            return (self._parsed(value), UUID(key))
+        except (ValueError, TypeError, AttributeError, binascii.Error):
+            raise Invalid("this is not a cursor of this list in this order", field=argument) from None
+
+    @cached_property
+    def _name(self) -> str:
+        return f"{self.column.class_.__name__}.{self.column.key}{'-' if self.descending else '+'}"
+
+    def _parsed(self, value: Any) -> Any:
+        kind = self.column.type.python_type
+        if kind is datetime:
+            moment = datetime.fromisoformat(value)
+            if moment.tzinfo is None:
+                raise ValueError
+            return moment
+        if kind is date:
+            return date.fromisoformat(value)
+        if type(value) is not kind:
+            raise TypeError
+        return value
+
+    def _on(self, entity: Any) -> list[Any]:
+        return [getattr(entity, name) for name in self.names]
+
+
+def page_size(first: int | None, last: int | None, most: int) -> int:
+    """The rows that a page asks for, refused unless exactly one of the two is given and within bounds."""
+    if (first is None) == (last is None):
+        raise Invalid(f"give first or last, between 0 and {most}", field="first")
+    name, size = ("first", first) if first is not None else ("last", last)
+    assert size is not None
+    if size < 0:
+        raise Invalid(f"{name} must be between 0 and {most}, not {size}", field=name)
+    if size > most:
+        raise LimitExceeded(
+            f"{name}: {size} is over the page size of {most}", field=name, limit="pageSize", allowed=most, value=size
+        )
+    return size
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Which rows of a list, and in which order: what all parents of one batch share."""
+
+    order: Order
+    limit: int
+    after: tuple[Any, ...] | None = None
+    backward: bool = False
+
+    @classmethod
+    def of(
+        cls, order: Order, most: int, *, first: int | None, after: str | None, last: int | None, before: str | None
+    ) -> "Slice":
+        limit = page_size(first, last, most)
+        backward = last is not None
+        if (after if backward else before) is not None:
+            raise Invalid("after goes with first, before with last", field="after" if backward else "before")
+        name, cursor = ("before", before) if backward else ("after", after)
+        return cls(order, limit, None if cursor is None else order.place(cursor, name), backward)
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    node: Any
+    order: Order
+
+    @property
+    def cursor(self) -> str:
+        return self.order.cursor(self.node)
+
+
+@dataclass(frozen=True, slots=True)
+class PageInfo:
+    has_next_page: bool
+    has_previous_page: bool
+    start_cursor: str | None
+    end_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """The rows of one page in the order of the list, and how to go on from it.
+
+    The attributes have the names of the connection's fields. `counted` is called only when the total is asked for.
+    """
+
+    nodes: Sequence[Any]
+    slice: Slice
+    more: bool
+    counted: Callable[[], Awaitable[int]]
+
+    @classmethod
+    def cut(cls, rows: Sequence[Any], slice: Slice, counted: Callable[[], Awaitable[int]]) -> "Page":
+        """A page of `rows`, which hold one more than the slice asks for when the list goes on."""
+        more, rows = len(rows) > slice.limit, rows[: slice.limit]
+        return cls(rows[::-1] if slice.backward else rows, slice, more, counted)
+
+    @property
+    def edges(self) -> list[Edge]:
+        return [Edge(row, self.slice.order) for row in self.nodes]
+
+    @property
+    def page_info(self) -> PageInfo:
+        ahead, behind = self.more, self.slice.after is not None
+        if self.slice.backward:
+            ahead, behind = behind, ahead
+        cursor = self.slice.order.cursor
+        return PageInfo(
+            has_next_page=ahead,
+            has_previous_page=behind,
+            start_cursor=cursor(self.nodes[0]) if self.nodes else None,
+            end_cursor=cursor(self.nodes[-1]) if self.nodes else None,
+        )
+
+    @property
+    def total_count(self) -> Awaitable[int]:
+        return self.counted()

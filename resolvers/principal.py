@@ -1,0 +1,53 @@
+"""Who is asking, and what that alone allows."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+from uuid import UUID
+
+from db.models import ProjectRole
+
+
+class Kind(Enum):
+    ANONYMOUS = "anonymous"
+    USER = "user"
+    WORKER = "worker"
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """What a worker was sent to do: one attempt of one task."""
+
+    job_id: UUID
+    ordinal: int
+    attempt: int
+    scopes: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """`id` is the user's; `session` the family of the login session; `projects` maps each project to the role in it."""
+
+    kind: Kind = Kind.ANONYMOUS
+    id: UUID | None = None
+    username: str | None = None
+    session: UUID | None = None
+    superadmin: bool = False
+    projects: Mapping[UUID, ProjectRole] = field(default_factory=dict)
+    errand: Errand | None = None
+    expires_at: datetime | None = None
+
+    @property
+    def name(self) -> str:
+        """For logs: the kind and the id, never a secret."""
+        if self.errand is not None:
+            return f"worker:{self.errand.job_id}/{self.errand.ordinal}#{self.errand.attempt}"
+        return f"{self.kind.value}:{self.id}" if self.id else self.kind.value
+
+    @property
+    def administered(self) -> list[UUID]:
+        return [project for project, role in self.projects.items() if role is ProjectRole.ADMIN]
+
+
+ANONYMOUS = Principal()

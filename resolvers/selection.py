@@ -1,0 +1,50 @@
+"""What a field wants of the rows below it: plain data, made from the document by `schema`, used to build statements."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import sqlalchemy as sa
+
+from db import models
+from resolvers import access
+from resolvers.access import Rule
+from resolvers.principal import Principal
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Columns of `model` by attribute name, and the rules of those that are guarded.
+
+    A row made from it has an attribute for each column. A guarded one is null unless a rule holds, and beside it
+    stands `may_<column>`, which tells whether one held. `typename` is set where the row must tell its own type.
+    """
+
+    model: type[models.Entity]
+    columns: tuple[str, ...]
+    guards: tuple[tuple[str, tuple[Rule, ...]], ...] = ()
+    typename: str | None = None
+
+    @cached_property
+    def required(self) -> tuple[str, ...]:
+        """The columns, with the keys from which rows are identified and related."""
+        mapper = sa.inspect(self.model)
+        keys = {mapper.get_property_by_column(c).key for c in mapper.columns if c.primary_key or c.foreign_keys}
+        return tuple(sorted(keys | set(self.columns)))
+
+    def on(self, entity: Any, principal: Principal, also: Sequence[str] = ()) -> list[Any]:
+        """The columns of a SELECT over `entity`, labelled by attribute name."""
+        guards = dict(self.guards)
+        found: list[Any] = []
+        for name in dict.fromkeys((*self.required, *also)):
+            column = getattr(entity, name)
+            if (rules := guards.get(name)) is not None:
+                may = access.allowed(rules, entity, principal)
+                found.append(may.label(f"may_{name}"))
+                if may is not access.TRUE:
+                    column = sa.case((may, column))
+            found.append(column.label(name))
+        if self.typename is not None:
+            found.append(sa.literal_column(f"'{self.typename}'").label("typename"))
+        return found

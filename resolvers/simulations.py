@@ -1,0 +1,184 @@
+"""Submitting simulations, and storing what came out."""
+
+import asyncio
+import gzip
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+import orjson
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from db.engine import changed
+from db.models import Estimator, InputType, Page, Project, Session, Simulation, SimulationInput, SimulationType
+from db.types import uuid7
+from jobs import programs
+from jobs.results import Axis
+from jobs.results import Estimator as Delivered
+from jobs.results import Page as DeliveredPage
+from resolvers.context import Context
+from resolvers.failures import Invalid
+from resolvers.feed import WORK
+from resolvers.jobs import new_job
+from resolvers.writing import expect, locked, signed_in
+
+TITLE = 255
+FILES, FILE_BYTES = 32, 1_000_000
+"""Input files of one simulation, and their bytes together."""
+
+
+async def submit_simulation(
+    ctx: Context,
+    *,
+    title: str,
+    sim_type: SimulationType,
+    input_type: InputType,
+    input_files: Any,
+    tasks: int,
+    project_id: UUID | None = None,
+    session_id: UUID | None = None,
+) -> UUID:
+    """Check the input as the program will read it, then store simulation, input, job and tasks together."""
+    owner = signed_in(ctx)
+    if len(title) > TITLE:
+        raise Invalid(f"a title has at most {TITLE} characters, not {len(title)}", field="input.title")
+    if input_type is not InputType.FILES:
+        raise Invalid("only input of type FILES is taken", field="input.inputType", allowed=["FILES"])
+    files = _texts(input_files)
+    primaries = await asyncio.to_thread(_check, sim_type, files)
+    most = min(primaries, ctx.services.limits.tasks)
+    if not 1 <= tasks <= most:
+        raise Invalid(f"tasks must be between 1 and {most}, not {tasks}", field="input.tasks", allowed=most, value=tasks)
+    async with ctx.database.write() as session:
+        if project_id is not None:
+            await locked(session, ctx, Project, project_id, field="input.projectId")
+        if session_id is not None:
+            await locked(session, ctx, Session, session_id, field="input.sessionId")
+        simulation = Simulation(
+            id=uuid7(),
+            user_id=owner,
+            title=title,
+            sim_type=sim_type,
+            input_type=input_type,
+            project_id=project_id,
+            session_id=session_id,
+        )
+        session.add(simulation)
+        await session.flush()
+        session.add(SimulationInput(simulation_id=simulation.id, files=files, total_primaries=primaries))
+        job, parts = new_job(owner, simulation.id, title, shares(primaries, tasks))
+        session.add(job)
+        await session.flush()
+        session.add_all(parts)
+        changed(session, WORK)
+    return simulation.id
+
+
+async def update_simulation(ctx: Context, key: UUID, expected_version: int, changes: Mapping[str, Any]) -> UUID:
+    """Change the title, the project or the session of a simulation of one's own."""
+    owner = signed_in(ctx)
+    if len(changes.get("title") or "") > TITLE:
+        raise Invalid(f"a title has at most {TITLE} characters", field="input.title")
+    async with ctx.database.write() as session:
+        row = await locked(session, ctx, Simulation, key)
+        if row.user_id != owner and not ctx.principal.superadmin:
+            raise Invalid("only its owner changes a simulation", field="id")
+        expect(row, expected_version)
+        if (project := changes.get("project_id")) is not None:
+            await locked(session, ctx, Project, project, field="input.projectId")
+        if (held := changes.get("session_id")) is not None:
+            await locked(session, ctx, Session, held, field="input.sessionId")
+        for name in ("title", "project_id", "session_id"):
+            if name in changes:
+                setattr(row, name, changes[name])
+    return key
+
+
+def shares(primaries: int, tasks: int) -> list[int]:
+    """The primaries of each task; the remainder of the division goes to the first."""
+    each, over = divmod(primaries, tasks)
+    return [each + (n < over) for n in range(tasks)]
+
+
+async def store_estimators(session: AsyncSession, simulation: UUID, estimators: Sequence[Delivered]) -> None:
+    """Replace the estimators of a simulation, with their pages."""
+    await session.execute(sa.delete(Estimator).where(Estimator.simulation_id == simulation))
+    for delivered in estimators:
+        estimator = Estimator(
+            id=uuid7(),
+            simulation_id=simulation,
+            name=delivered.name,
+            file_name=delivered.file_name,
+            meta=delivered.metadata,
+        )
+        session.add(estimator)
+        await session.flush()
+        session.add_all(_page(estimator.id, page) for page in delivered.pages)
+    await session.flush()
+
+
+def read_delivered(data: bytes) -> Any:
+    """The JSON of a stored task result."""
+    return orjson.loads(gzip.decompress(data))
+
+
+def _page(estimator: UUID, page: DeliveredPage) -> Page:
+    axis1, axis2 = page.axis_dim1, page.axis_dim2
+    return Page(
+        estimator_id=estimator,
+        number=page.number,
+        name=page.data.name,
+        dimension=page.dimensions,
+        value_count=len(page.data.values),
+        unit=page.data.unit,
+        filter_name=page.metadata.get("page_filter_name"),
+        has_non_finite=None in page.data.values,
+        axis1_name=axis1 and axis1.name,
+        axis1_unit=axis1 and axis1.unit,
+        axis1_count=axis1 and len(axis1.values),
+        axis1_values=_numbers(axis1),
+        axis2_name=axis2 and axis2.name,
+        axis2_unit=axis2 and axis2.unit,
+        axis2_count=axis2 and len(axis2.values),
+        axis2_values=_numbers(axis2),
+        meta=page.metadata,
+        data_values=_numbers(page.data),
+    )
+
+
+def _numbers(axis: Axis | None) -> str | None:
+    return None if axis is None else orjson.dumps(axis.values).decode()
+
+
+def _texts(files: Any) -> dict[str, str]:
+    """Input files by name, or INVALID: an object of a few names, each with a text."""
+    field = "input.inputFiles"
+    if not isinstance(files, dict) or not files:
+        raise Invalid("inputFiles is an object of file name to text, with at least one file", field=field)
+    if len(files) > FILES:
+        raise Invalid(f"at most {FILES} input files are taken, not {len(files)}", field=field)
+    for name, text in files.items():
+        if not programs.FILE_NAME.fullmatch(name):
+            raise Invalid(f"{name[:40]!r} is not a file name: letters, digits, dot, dash and underscore", field=field)
+        if not isinstance(text, str) or "\0" in text:
+            raise Invalid(f"the content of {name} is not text", field=f"{field}.{name}")
+    size = sum(len(text.encode(errors="surrogatepass")) for text in files.values())
+    if size > FILE_BYTES:
+        raise Invalid(f"the input files have {size} bytes; at most {FILE_BYTES} are taken", field=field)
+    return files
+
+
+def _check(sim_type: SimulationType, files: dict[str, str]) -> int:
+    """The primaries that the input asks for."""
+    program = programs.PROGRAMS.get(sim_type.name)
+    if program is None:
+        allowed = sorted(programs.PROGRAMS)
+        raise Invalid(f"no program for {sim_type.name} runs here", field="input.simType", allowed=allowed)
+    try:
+        return program.check(files)
+    except programs.InputError as error:
+        where = f"{error.file}:{error.line}" if error.line else error.file
+        raise Invalid(
+            f"{where}: {error.message}", field=f"input.inputFiles.{error.file}", file=error.file, line=error.line
+        ) from None

@@ -1,0 +1,49 @@
+"""What every write does first: find its row as its principal may see it, at the version the client read."""
+
+from datetime import datetime
+from typing import TypeVar
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from db.models import Entity
+from db.types import now
+from resolvers.access import visible
+from resolvers.context import Context
+from resolvers.failures import Conflict, NotFound, Unauthenticated
+
+E = TypeVar("E", bound=Entity)
+
+
+async def locked(session: AsyncSession, ctx: Context, model: type[E], key: UUID, *, field: str = "id") -> E:
+    """The row, held until the transaction ends; hidden and absent are the same."""
+    statement = sa.select(model).where(model.id == key, visible(model, ctx.principal)).with_for_update(of=model)
+    row = (await session.scalars(statement)).one_or_none()
+    if row is None:
+        raise NotFound(f"no {model.__name__} with this id", field=field)
+    return row
+
+
+def expect(row: Entity, expected_version: int) -> None:
+    """Refuse to change what someone else changed since the client read it."""
+    if row.version != expected_version:
+        raise Conflict(
+            f"the {type(row).__name__} is at version {row.version}, not {expected_version}; read it again",
+            field="expectedVersion",
+            version=row.version,
+        )
+
+
+def signed_in(ctx: Context) -> UUID:
+    """The user's key."""
+    if ctx.principal.id is None:
+        raise Unauthenticated("sign in first")
+    return ctx.principal.id
+
+
+async def moment_of(session: AsyncSession) -> datetime:
+    """The database's clock."""
+    moment = await session.scalar(sa.select(now()))
+    assert moment is not None
+    return moment

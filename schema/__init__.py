@@ -1,0 +1,97 @@
+"""What clients see: one schema, assembled from an explicit list of areas. Runs no SQL."""
+
+import asyncio
+from typing import Annotated, Any
+
+import strawberry
+from graphql import GraphQLInterfaceType, GraphQLObjectType, GraphQLSchema, GraphQLUnionType
+from strawberry.schema.config import StrawberryConfig
+from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
+
+from resolvers.failures import LimitExceeded
+from resolvers.paging import MOST
+from schema.accounts import AccountsMutation, AccountsQuery
+from schema.challenges import ChallengesQuery
+from schema.checks import check
+from schema.fields import Info, written
+from schema.jobs import JobsMutation, JobsQuery, JobsSubscription
+from schema.nodes import Node
+from schema.organisation import OrganisationQuery
+from schema.problems import ProblemHandler
+from schema.scalars import SCALARS, parse_id
+from schema.selecting import DEFINITION
+from schema.sessions import SessionsQuery
+from schema.simulations import SimulationsMutation, SimulationsQuery
+from schema.specs import SpecsQuery
+
+_Id = Annotated[strawberry.ID, strawberry.argument(description="The global id of any node.")]
+_Ids = Annotated[list[strawberry.ID], strawberry.argument(description=f"Global ids, at most {MOST}.")]
+
+
+async def _node(info: Info, id: str, field: str) -> Any:
+    typename, key = parse_id(id, field)
+    kind = info._raw_info.schema.get_type(typename)
+    declared = getattr(kind and kind.extensions.get(DEFINITION), "origin", None)
+    model = getattr(declared, "model", None)
+    return None if model is None else await written(info, typename, model, key)
+
+
+@strawberry.type(description="Reads. Anyone may ask; each sees what they may see.")
+class Query(
+    AccountsQuery, OrganisationQuery, SessionsQuery, ChallengesQuery, SpecsQuery, SimulationsQuery, JobsQuery
+):
+    @strawberry.field(description="The node with this id, or null when there is none that you may see.")
+    async def node(self, info: Info, id: _Id) -> Node | None:
+        return await _node(info, id, "id")  # type: ignore[no-any-return]
+
+    @strawberry.field(description="The nodes with these ids, in their order; null for each that you may not see.")
+    async def nodes(self, info: Info, ids: _Ids) -> list[Node | None]:
+        if len(ids) > MOST:
+            raise LimitExceeded(f"at most {MOST} ids, not {len(ids)}", limit="ids", allowed=MOST, value=len(ids))
+        return await asyncio.gather(*(_node(info, id, f"ids.{index}") for index, id in enumerate(ids)))
+
+
+@strawberry.type(
+    description="Writes. Each is one transaction; expected failures come as the `Problem` member of the result."
+)
+class Mutation(AccountsMutation, SimulationsMutation, JobsMutation):
+    pass
+
+
+@strawberry.type(description="What changes, as it changes.")
+class Subscription(JobsSubscription):
+    pass
+
+
+class Schema(strawberry.Schema):
+    """Strawberry's schema; `core` is the graphql-core schema that operations run on."""
+
+    @property
+    def core(self) -> GraphQLSchema:
+        return self._schema
+
+
+def build() -> Schema:
+    """The schema, checked; raises TypeError for a declaration that breaks a rule."""
+    schema = Schema(
+        Query,
+        Mutation,
+        Subscription,
+        config=StrawberryConfig(scalar_map=SCALARS, relay_max_results=MOST),
+        execution_context_class=StrawberryGraphQLCoreExecutionContext,
+        exception_handlers=[ProblemHandler()],
+    )
+    for kind in schema.core.type_map.values():
+        # Rows are no instances of the types that show them: an abstract type is told by what stands in the row.
+        if isinstance(kind, GraphQLObjectType):
+            kind.is_type_of = None
+        elif isinstance(kind, GraphQLInterfaceType | GraphQLUnionType) and not kind.name.startswith("__"):
+            kind.resolve_type = _typename
+    check(schema.core)
+    return schema
+
+
+def _typename(value: Any, *_: Any) -> str:
+    definition = getattr(value, "__strawberry_definition__", None)
+    name: str = value.typename if definition is None else definition.name
+    return name

@@ -1,0 +1,34 @@
+"""What a declaration must keep to, checked when the schema is built."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from graphql import GraphQLObjectType, GraphQLSchema, get_named_type, is_non_null_type
+
+from resolvers.access import ROWS, THROUGH
+from schema.fields import Column, Connected, Related
+from schema.selecting import DEFINITION
+
+
+def declared_fields(schema: GraphQLSchema) -> Iterator[tuple[GraphQLObjectType, str, Any, Any]]:
+    """Every field of every object type: the type, the field's name, graphql-core's field, our declaration."""
+    for kind in schema.type_map.values():
+        if isinstance(kind, GraphQLObjectType) and not kind.name.startswith("__"):
+            for name, field in kind.fields.items():
+                yield kind, name, field, field.extensions[DEFINITION]
+
+
+def check(schema: GraphQLSchema) -> None:
+    """Raise TypeError for a guarded field or a relation that is not nullable, or for a model without a row rule."""
+    for kind, name, field, declared in declared_fields(schema):
+        where = f"{kind.name}.{name}"
+        if isinstance(declared, Column) and declared.needs and is_non_null_type(field.type):
+            raise TypeError(f"{where} is guarded, so it must be nullable: a refusal is null for this field alone")
+        if isinstance(declared, Related) and is_non_null_type(field.type):
+            raise TypeError(f"{where} may lead to a hidden row, so it must be nullable")
+        if isinstance(declared, Connected | Related):
+            target = get_named_type(field.type)
+            target = target.fields["nodes"].type if isinstance(declared, Connected) else target  # type: ignore[union-attr]
+            model = get_named_type(target).extensions[DEFINITION].origin.model
+            if model not in ROWS and model not in THROUGH:
+                raise TypeError(f"{where}: resolvers.access has no rule for the rows of {model.__name__}")

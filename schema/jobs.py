@@ -1,0 +1,287 @@
+"""Jobs, their tasks and logs; watching them; and what their workers report."""
+
+from collections.abc import AsyncGenerator
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import strawberry
+
+from db import models
+from db.models import JobState as State
+from resolvers import jobs, watching
+from resolvers.access import OWNER_OF_JOB, SUPERADMIN
+from resolvers.failures import Invalid
+from resolvers.loading import Where
+from resolvers.paging import Order
+from schema.fields import (
+    SIGNED_IN,
+    WORKER,
+    Info,
+    Orders,
+    chosen,
+    column,
+    computed,
+    connection,
+    contains,
+    mutation,
+    node,
+    refers,
+    related,
+    written,
+)
+from schema.nodes import Connection, Node
+from schema.problems import Problem
+from schema.scalars import JSON, BigInt, enum, key_of
+from schema.selecting import select
+
+if TYPE_CHECKING:
+    from schema.accounts import User
+    from schema.simulations import Simulation
+
+JobState = enum(
+    State,
+    "How far a job or a task is. CANCELED, COMPLETED and FAILED are final.",
+    UNKNOWN="Made, not yet submitted.",
+    PENDING="Waits to run.",
+    RUNNING="Runs.",
+    MERGING_QUEUED="All tasks ended; their results wait to be merged.",
+    MERGING_RUNNING="The results are being merged.",
+    CANCELED="Ended on request; what was delivered is kept.",
+    COMPLETED="Ended with results.",
+    FAILED="Ended without; `error` says why.",
+)
+JobKind = enum(models.JobKind, "What a job does.", SIMULATION="Runs a simulation.")
+Platform = enum(models.Platform, "Where a job runs.", IN_PROCESS="On the gateway's own machine.")
+
+JOB_ORDERS = Orders(
+    "JobOrder",
+    "Orders of jobs.",
+    NEWEST=(Order(models.Job.submitted_at, descending=True), "The latest first."),
+    OLDEST=(Order(models.Job.submitted_at), "By time."),
+)
+
+
+@strawberry.type(description="Why a job or a task failed.")
+class JobError:
+    code: str = strawberry.field(description="For programs, such as PROGRAM_FAILED or TASK_LOST.")
+    message: str = strawberry.field(description="For people.")
+
+
+def _error(stored: Any) -> JobError | None:
+    return None if stored is None else JobError(code=stored["code"], message=stored["message"])
+
+
+@node(models.Job)
+class Job(Node):
+    """Something long-running, in tasks. Watch it with `jobUpdated`."""
+
+    key: str = column("The public name: the time of submission, a UUID, and the way it runs.")
+    kind: JobKind = column("What it does.")  # type: ignore[valid-type]
+    state: JobState = column("How far it is.")  # type: ignore[valid-type]
+    platform: Platform = column("Where it runs.")  # type: ignore[valid-type]
+    title: str = column("What its owner calls it.")
+    attempt: int = column("Counts the attempts at its subject, from 1.")
+    progress: float = column("The share of the work that is done, 0 to 1.")
+    estimated_seconds: int | None = column("How many seconds it may still take; null when not known.")
+    submitted_at: datetime = column("When it was submitted.")
+    started_at: datetime | None = column("When its first task started.")
+    ended_at: datetime | None = column("When it reached its final state.")
+    warnings: JSON | None = column(
+        "What went wrong in a job that still has results: a list of texts.", needs=(OWNER_OF_JOB, SUPERADMIN)
+    )
+    owner: Annotated["User", strawberry.lazy("schema.accounts")] | None = related(models.Job.owner, "Who submitted it.")
+    simulation: Annotated["Simulation", strawberry.lazy("schema.simulations")] | None = related(
+        models.Job.simulation, "The simulation it runs."
+    )
+    tasks: Connection["Task"] = connection(
+        models.Job.tasks,
+        "Its tasks.",
+        orders=Orders("TaskOrder", "Orders of tasks.", ORDINAL=(Order(models.Task.ordinal), "By ordinal.")),
+    )
+    log: Connection["LogEntry"] = connection(
+        models.Job.log,
+        "What its tasks said. `jobLog` goes on from here.",
+        orders=Orders("LogOrder", "Orders of log lines.", SEQUENCE=(Order(models.LogEntry.sequence), "As they came.")),
+        most=1000,
+    )
+
+    @computed("Why it failed.", reads=["error"])
+    def error(self: Any) -> JobError | None:
+        return _error(self.error)
+
+
+@node(models.Task)
+class Task(Node):
+    """A share of a job's work, run by one worker at a time."""
+
+    ordinal: int = column("Its number within the job, from 1.")
+    state: JobState = column("How far it is.")  # type: ignore[valid-type]
+    requested: BigInt = column("The primaries it is to do.")
+    done: BigInt = column("The primaries it has done, at most every 2 s anew.")
+    attempt: int = column("Counts its runs; 0 before the first.")
+    estimated_seconds: int | None = column("How many seconds it may still take; null when not known.")
+    started_at: datetime | None = column("When it first started.")
+    ended_at: datetime | None = column("When it reached its final state.")
+    last_update_at: datetime = column("When its worker last reported progress.")
+    job: Job | None = related(models.Task.job, "The job.")
+
+    @computed("Why it failed.", reads=["error"])
+    def error(self: Any) -> JobError | None:
+        return _error(self.error)
+
+
+@node(models.LogEntry)
+class LogEntry(Node):
+    """A line that a task said."""
+
+    sequence: int = column("Numbers the lines of the job from 1, without a gap.")
+    text: str = column("The line; at most 4000 characters are kept.")
+    at: datetime = column("When the gateway stored it.")
+    task: Task | None = related(models.LogEntry.task, "The task that said it.")
+
+    @computed("Where a log goes on: `jobLog(after:)` sends what follows this line.", reads=["sequence"])
+    def cursor(self: Any) -> str:
+        return LOG_ORDER.cursor(self)
+
+
+LOG_ORDER = Order(models.LogEntry.sequence)
+
+
+@strawberry.input(description="Which jobs.")
+class JobFilter:
+    state: list[JobState] | None = chosen(models.Job.state, "In one of these states.")  # type: ignore[valid-type]
+    kind: list[JobKind] | None = chosen(models.Job.kind, "Of one of these kinds.")  # type: ignore[valid-type]
+    title: str | None = contains(models.Job.title, "Part of the title, in any case.")
+    simulation: strawberry.ID | None = refers("Simulation", models.Job.simulation_id, "Of this simulation.")
+
+
+JobResult = Annotated[Job | Problem, strawberry.union("JobResult", description="The job, or why not.")]
+
+
+@strawberry.type
+class JobsQuery:
+    jobs: Connection[Job] = connection(
+        models.Job, "Your jobs and those of your projects.", orders=JOB_ORDERS, filter=JobFilter
+    )
+
+    @strawberry.field(description="One job, or null: by its id or its key.")
+    async def job(
+        self,
+        info: Info,
+        id: Annotated[strawberry.ID | None, strawberry.argument(description="The job's id.")] = None,
+        key: Annotated[str | None, strawberry.argument(description="The job's key.")] = None,
+    ) -> Job | None:
+        if (id is None) == (key is None):
+            raise Invalid("give id or key, not both", field="id")
+        if id is not None:
+            return await info.context.loaders.one(select(info, models.Job), key_of("Job", id))
+        return await info.context.loaders.first(
+            select(info, models.Job), Where(key, lambda entity: [entity.key == key])
+        )
+
+    @strawberry.field(description="For workers: the task that the token in use was made for.")
+    async def worker_assignment(self, info: Info) -> "WorkerAssignment":
+        task = await jobs.assignment(info.context)
+        return WorkerAssignment(
+            program=task.program,
+            files=JSON(task.files),
+            ordinal=task.ordinal,
+            attempt=task.attempt,
+            requested=BigInt(task.requested),
+        )
+
+
+@strawberry.type(description="All that a worker needs to run its task.")
+class WorkerAssignment:
+    program: str = strawberry.field(description="The program, by the name of the simulation type.")
+    files: JSON = strawberry.field(description="The input files: an object of name to text.")
+    ordinal: int = strawberry.field(description="The task's number; it tells the seeds apart.")
+    attempt: int = strawberry.field(description="Which run of the task this is.")
+    requested: BigInt = strawberry.field(description="The primaries to do.")
+
+
+@strawberry.input(description="A line that a task said.")
+class LineInput:
+    number: int = strawberry.field(description="Counts the lines of this run from 1; a number sent twice is stored once.")
+    text: str = strawberry.field(description="The line.")
+
+
+@strawberry.type(description="The report was taken.")
+class WorkerReceipt:
+    state: JobState = strawberry.field(description="The state of the job.")  # type: ignore[valid-type]
+
+
+@strawberry.type
+class JobsMutation:
+    @mutation(needs=SIGNED_IN)
+    async def cancel_job(
+        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The job.")]
+    ) -> JobResult:
+        """End a job of one's own; results that its tasks delivered are merged and kept."""
+        key = await jobs.cancel_job(info.context, key_of("Job", id))
+        return await written(info, "Job", models.Job, key)  # type: ignore[no-any-return]
+
+    @mutation(needs=SIGNED_IN)
+    async def retry_job(
+        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The job.")]
+    ) -> JobResult:
+        """Run again what FAILED or was CANCELED: a new job, one attempt higher."""
+        key = await jobs.retry_job(info.context, key_of("Job", id))
+        return await written(info, "Job", models.Job, key)  # type: ignore[no-any-return]
+
+    @mutation(needs=WORKER)
+    async def worker_report(
+        self,
+        info: Info,
+        done: Annotated[BigInt | None, strawberry.argument(description="Primaries done so far.")] = None,
+        estimated_seconds: Annotated[
+            int | None, strawberry.argument(description="Seconds that the task may still take.")
+        ] = None,
+        lines: Annotated[list[LineInput], strawberry.argument(description="New log lines, at most 5000.")] = [],  # noqa: B006
+        error: Annotated[
+            str | None, strawberry.argument(description="The program failed for this reason; the task ends.")
+        ] = None,
+    ) -> WorkerReceipt:
+        """Report progress and log lines, and keep the task. STATE means that this run is no longer wanted: stop."""
+        said = [jobs.Line(line.number, line.text) for line in lines]
+        state = await jobs.report(
+            info.context, done=done, estimated_seconds=estimated_seconds, lines=said, error=error
+        )
+        return WorkerReceipt(state=state)
+
+    @mutation(needs=WORKER)
+    async def worker_put_results(
+        self,
+        info: Info,
+        estimators: Annotated[JSON, strawberry.argument(description="A list of estimators, in YAPTIDE's shape.")],
+    ) -> WorkerReceipt:
+        """Deliver the task's results, and end it. The same results again change nothing."""
+        return WorkerReceipt(state=await jobs.put_results(info.context, estimators))
+
+
+@strawberry.type
+class JobsSubscription:
+    @strawberry.subscription(
+        description="A job: first as it is, then after each change, until its final state. Progress at most every 2 s."
+    )
+    async def job_updated(
+        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The job.")]
+    ) -> AsyncGenerator[Job, None]:
+        async for row in watching.job(info.context, key_of("Job", id), select(info, models.Job)):
+            yield row
+
+    @strawberry.subscription(
+        description="A job's log, line by line, from the start or after a cursor, until the job ended. "
+        "After a break, go on with the `cursor` of the last line: none is lost and none repeated."
+    )
+    async def job_log(
+        self,
+        info: Info,
+        id: Annotated[strawberry.ID, strawberry.argument(description="The job.")],
+        after: Annotated[str | None, strawberry.argument(description="Only lines after this cursor.")] = None,
+    ) -> AsyncGenerator[LogEntry, None]:
+        place = None if after is None else LOG_ORDER.place(after, "after")
+        async for row in watching.job_log(
+            info.context, key_of("Job", id), select(info, models.LogEntry), LOG_ORDER, place
+        ):
+            yield row

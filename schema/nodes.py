@@ -1,0 +1,42 @@
+"""What every node and every list has."""
+
+from datetime import datetime
+from typing import Generic, TypeVar
+
+import strawberry
+
+from schema.fields import column
+
+T = TypeVar("T")
+
+
+@strawberry.interface(
+    description="Whatever has an identity of its own: `node(id:)` finds it from anywhere, and clients cache it by `id`."
+)
+class Node:
+    id: strawberry.ID = strawberry.field(description="The global id: opaque, unique among all nodes, never changes.")
+    created_at: datetime = column("When it was made.")
+    updated_at: datetime = column("When it last changed.")
+    version: int = column("Counts the changes; updates name it as `expectedVersion`, so that none is lost.")
+
+
+@strawberry.type(description="Where a page lies in its list.")
+class PageInfo:
+    has_next_page: bool = strawberry.field(description="Whether rows follow; go on with `after: endCursor`.")
+    has_previous_page: bool = strawberry.field(description="Whether rows come before; go back with `before: startCursor`.")
+    start_cursor: str | None = strawberry.field(description="The cursor of the first row; null on an empty page.")
+    end_cursor: str | None = strawberry.field(description="The cursor of the last row; null on an empty page.")
+
+
+@strawberry.type(description="A row of a list, with its place in it.")
+class Edge(Generic[T]):
+    node: T = strawberry.field(description="The row.")
+    cursor: str = strawberry.field(description="The row's place in the list, for `after` and `before`.")
+
+
+@strawberry.type(description="One page of a list.")
+class Connection(Generic[T]):
+    nodes: list[T] = strawberry.field(description="The rows, in the order of the list.")
+    edges: list[Edge[T]] = strawberry.field(description="The rows with their cursors.")
+    page_info: PageInfo = strawberry.field(description="How to go on from this page.")
+    total_count: int = strawberry.field(description="All rows of the list that you may see; counted only when asked for.")

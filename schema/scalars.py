@@ -1,0 +1,102 @@
+"""Scalars, each with one text on every path; and enumerations of the database with words for clients."""
+
+import base64
+import binascii
+from datetime import UTC, datetime
+from enum import Enum
+from typing import Any, NewType, TypeVar
+from uuid import UUID
+
+import strawberry
+from strawberry.types.scalar import ScalarDefinition
+
+from db.types import instant_text
+from resolvers.failures import Invalid
+
+BigInt = NewType("BigInt", int)
+JSON = NewType("JSON", object)
+
+_BIGGEST = 2**63
+
+
+def _parse_instant(value: Any) -> datetime:
+    if not isinstance(value, str):
+        raise ValueError("a DateTime is a string such as 2026-11-21T09:30:00.000000Z")
+    moment = datetime.fromisoformat(value)
+    if moment.tzinfo is None:
+        raise ValueError("a DateTime needs a time zone, such as Z")
+    return moment.astimezone(UTC)
+
+
+def _parse_big(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise ValueError("a BigInt is an integer, or a string of one")
+    number = int(value)
+    if not -_BIGGEST <= number < _BIGGEST:
+        raise ValueError("a BigInt has 64 bits")
+    return number
+
+
+SCALARS: dict[object, ScalarDefinition] = {
+    datetime: strawberry.scalar(
+        name="DateTime",
+        description="A moment in UTC, always as `YYYY-MM-DDTHH:MM:SS.ffffffZ`. Input may have any offset.",
+        specified_by_url="https://scalars.graphql.org/andimarek/date-time",
+        serialize=instant_text,
+        parse_value=_parse_instant,
+    ),
+    BigInt: strawberry.scalar(
+        name="BigInt",
+        description="An integer of 64 bits, sent as a string because JSON numbers lose digits beyond 2^53.",
+        serialize=str,
+        parse_value=_parse_big,
+    ),
+    JSON: strawberry.scalar(
+        name="JSON",
+        description="Any JSON value.",
+        specified_by_url="https://ecma-international.org/publications-and-standards/standards/ecma-404/",
+        serialize=lambda value: value,
+        parse_value=lambda value: value,
+    ),
+}
+
+
+def global_id(typename: str, key: UUID) -> str:
+    """The id of a node, the same everywhere: base64 of `Type:uuid`."""
+    return base64.b64encode(f"{typename}:{key}".encode()).decode()
+
+
+def parse_id(value: str, field: str = "id") -> tuple[str, UUID]:
+    """The type's name and the key in an id of ours; one spelling for each, anything else is INVALID."""
+    try:
+        typename, _, key = base64.b64decode(value, validate=True).decode().partition(":")
+        found = (typename, UUID(key))
+        if global_id(*found) == value:
+            return found
+    except (ValueError, binascii.Error):
+        pass
+    raise Invalid("this is not an id of this gateway", field=field)
+
+
+def key_of(typename: str, value: str, field: str = "id") -> UUID:
+    """The key in an id that must name a `typename`."""
+    found, key = parse_id(value, field)
+    if found != typename:
+        raise Invalid(f"this is the id of a {found}, not of a {typename}", field=field)
+    return key
+
+
+def optional_key(typename: str, value: str | None, field: str) -> UUID | None:
+    return None if value is None else key_of(typename, value, field)
+
+
+E = TypeVar("E", bound=type[Enum])
+
+
+def enum(members: E, description: str, **values: str) -> E:
+    """Publish an enumeration of the database, with words for it and for each of its values."""
+    published = strawberry.enum(members, description=description)
+    definition = published.__strawberry_definition__  # type: ignore[attr-defined]
+    for value in definition.values:
+        value.description = values[value.name]
+    return published

@@ -1,0 +1,253 @@
+"""Simulations, their input and their results."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import strawberry
+
+from db import models
+from resolvers import simulations
+from resolvers.access import OWNER_OF_SIMULATION, SUPERADMIN
+from resolvers.failures import Invalid
+from resolvers.loading import Where
+from resolvers.paging import Order
+from schema.accounts import ExpectedVersion
+from schema.fields import (
+    SIGNED_IN,
+    Info,
+    Orders,
+    chosen,
+    column,
+    connection,
+    contains,
+    mutation,
+    node,
+    numbers,
+    part,
+    refers,
+    related,
+    written,
+)
+from schema.nodes import Connection, Node
+from schema.problems import Problem
+from schema.scalars import JSON, BigInt, enum, key_of, optional_key
+from schema.selecting import select
+
+if TYPE_CHECKING:
+    from schema.accounts import User
+    from schema.jobs import Job
+    from schema.organisation import Project
+    from schema.sessions import Session
+
+SimulationType = enum(
+    models.SimulationType,
+    "The program that a simulation's input is written for.",
+    SHIELDHIT="SHIELD-HIT12A; here the built-in proton beam in water reads its files.",
+    TOPAS="TOPAS.",
+    FLUKA="FLUKA.",
+    DUMMY="A program for tests.",
+)
+InputType = enum(
+    models.InputType, "How the input is given.", EDITOR="A project of YAPTIDE's editor.", FILES="The program's own files."
+)
+
+NEWEST_JOB = Order(models.Job.attempt, descending=True)
+
+
+@node(models.Simulation)
+class Simulation(Node):
+    """One Monte-Carlo run of a radiation field: what was asked, the job that computes it, and what came out."""
+
+    title: str = column("What its owner calls it; may be empty.")
+    sim_type: SimulationType = column("The program it is for.")  # type: ignore[valid-type]
+    input_type: InputType = column("How its input was given.")  # type: ignore[valid-type]
+    owner: Annotated["User", strawberry.lazy("schema.accounts")] | None = related(
+        models.Simulation.owner, "Who submitted it."
+    )
+    project: Annotated["Project", strawberry.lazy("schema.organisation")] | None = related(
+        models.Simulation.project, "The project whose members see it, if any."
+    )
+    session: Annotated["Session", strawberry.lazy("schema.sessions")] | None = related(
+        models.Simulation.session, "The session whose data it is, if any."
+    )
+    job: Annotated["Job", strawberry.lazy("schema.jobs")] | None = related(
+        models.Simulation.jobs, "Its latest job.", order=NEWEST_JOB
+    )
+    jobs: Connection[Annotated["Job", strawberry.lazy("schema.jobs")]] = connection(
+        models.Simulation.jobs,
+        "All its jobs, one for each attempt.",
+        orders=Orders("SimulationJobOrder", "Orders of a simulation's jobs.", NEWEST=(NEWEST_JOB, "The last attempt first.")),
+    )
+    input: "SimulationInput | None" = related(models.Simulation.input, "What it was given.")
+    estimators: Connection["Estimator"] = connection(
+        models.Simulation.estimators,
+        "What was scored; empty until tasks delivered.",
+        orders=Orders("EstimatorOrder", "Orders of estimators.", NAME=(Order(models.Estimator.name), "By name.")),
+    )
+
+
+@node(models.SimulationInput)
+class SimulationInput(Node):
+    """The input of a simulation."""
+
+    files: JSON | None = column("The input files: an object of name to text.", needs=(OWNER_OF_SIMULATION, SUPERADMIN))
+    total_primaries: BigInt = column("The primary particles asked for, over all tasks.")
+    simulation: Simulation | None = related(models.SimulationInput.simulation, "The simulation.")
+
+
+@strawberry.input(description="Which pages.")
+class PageFilter:
+    numbers: list[int] | None = chosen(models.Page.number, "With one of these numbers.")
+    names: list[str] | None = chosen(models.Page.name, "Of one of these quantities.")
+
+
+@node(models.Estimator)
+class Estimator(Node):
+    """A group of scored quantities: one output of the simulation program."""
+
+    name: str = column("Its name.")
+    file_name: str = column("The program's output file; unique within the simulation.")
+    meta: JSON = column("What the program says about it: an object of texts.", name="metadata")
+    simulation: Simulation | None = related(models.Estimator.simulation, "The simulation.")
+    pages: Connection["Page"] = connection(
+        models.Estimator.pages,
+        "Its quantities. `filter` chooses some, so that the numbers of the others are never read.",
+        orders=Orders("PageOrder", "Orders of pages.", NUMBER=(Order(models.Page.number), "By number.")),
+        filter=PageFilter,
+    )
+
+
+@strawberry.type(description="A quantity along an axis, or over all of them.")
+class Series:
+    name: str = strawberry.field(description="What is measured, such as `Position (Z)` or `DOSE`.")
+    unit: str = strawberry.field(description="Its unit, such as `cm` or `MeV/g`.")
+    values: list[float | None] = numbers("The numbers; null where there is none or it is not finite.")
+
+
+@node(models.Page)
+class Page(Node):
+    """One scored quantity. `data.values` has the values of axis 1 times those of axis 2, axis 1 fastest."""
+
+    number: int = column("Its number within the estimator, from 0.")
+    name: str = column("The quantity, such as DOSE or FLUENCE.")
+    dimension: int = column("How many axes: 0, 1 or 2.")
+    value_count: int = column("How many values `data` has.")
+    unit: str | None = column("The unit of the values.")
+    filter_name: str | None = column("The filter of particles it counts; null when it counts all.")
+    has_non_finite: bool = column("Whether `data.values` holds nulls.")
+    meta: JSON = column("What the program says about it: an object of texts.", name="metadata")
+    axis1: Series | None = part("The first axis.", name="axis1_name", unit="axis1_unit", values="axis1_values")
+    axis2: Series | None = part("The second axis.", name="axis2_name", unit="axis2_unit", values="axis2_values")
+    data: Series = part("The values.", name="name", unit="unit", values="data_values")
+    estimator: Estimator | None = related(models.Page.estimator, "The estimator.")
+
+
+@strawberry.input(description="Which simulations.")
+class SimulationFilter:
+    title: str | None = contains(models.Simulation.title, "Part of the title, in any case.")
+    sim_type: list[SimulationType] | None = chosen(  # type: ignore[valid-type]
+        models.Simulation.sim_type, "For one of these programs."
+    )
+    project: strawberry.ID | None = refers("Project", models.Simulation.project_id, "Of this project.")
+    session: strawberry.ID | None = refers("Session", models.Simulation.session_id, "Data of this session.")
+    owner: strawberry.ID | None = refers("User", models.Simulation.user_id, "Submitted by this user.")
+
+
+@strawberry.input(description="A simulation to run.")
+class SubmitSimulationInput:
+    input_files: JSON = strawberry.field(
+        description="The program's own input files, as YAPTIDE sends them: an object of name to text."
+    )
+    sim_type: SimulationType = strawberry.field(description="The program.")  # type: ignore[valid-type]
+    input_type: InputType = strawberry.field(  # type: ignore[valid-type]
+        default=models.InputType.FILES, description="How the input is given."
+    )
+    title: str = strawberry.field(default="", description="What you call it; at most 255 characters.")
+    tasks: int = strawberry.field(
+        default=1, description="How many tasks share the primaries, each with a seed of its own."
+    )
+    project_id: strawberry.ID | None = strawberry.field(default=None, description="Its members see the simulation.")
+    session_id: strawberry.ID | None = strawberry.field(default=None, description="The session whose data it is.")
+
+
+@strawberry.input(description="What changes. What is left out stays; null takes it out of its project or session.")
+class UpdateSimulationInput:
+    title: str | None = strawberry.field(default=strawberry.UNSET, description="At most 255 characters.")
+    project_id: strawberry.ID | None = strawberry.field(default=strawberry.UNSET, description="The project.")
+    session_id: strawberry.ID | None = strawberry.field(default=strawberry.UNSET, description="The session.")
+
+
+SimulationResult = Annotated[
+    Simulation | Problem, strawberry.union("SimulationResult", description="The simulation, or why not.")
+]
+
+
+@strawberry.type
+class SimulationsQuery:
+    simulations: Connection[Simulation] = connection(
+        models.Simulation,
+        "Your simulations and those of your projects.",
+        orders=Orders(
+            "SimulationOrder",
+            "Orders of simulations.",
+            NEWEST=(Order(models.Simulation.created_at, descending=True), "The latest first."),
+            OLDEST=(Order(models.Simulation.created_at), "By time."),
+            TITLE=(Order(models.Simulation.title), "By title."),
+        ),
+        filter=SimulationFilter,
+    )
+
+    @strawberry.field(description="One simulation, or null: by its id, or by the key of one of its jobs.")
+    async def simulation(
+        self,
+        info: Info,
+        id: Annotated[strawberry.ID | None, strawberry.argument(description="The simulation's id.")] = None,
+        job_key: Annotated[str | None, strawberry.argument(description="The key of a job of it.")] = None,
+    ) -> Simulation | None:
+        if (id is None) == (job_key is None):
+            raise Invalid("give id or jobKey, not both", field="id")
+        if id is not None:
+            return await info.context.loaders.one(select(info, models.Simulation), key_of("Simulation", id))
+        of_job = Where(job_key, lambda entity: [models.Job.simulation_id == entity.id, models.Job.key == job_key])
+        return await info.context.loaders.first(select(info, models.Simulation), of_job)
+
+
+@strawberry.type
+class SimulationsMutation:
+    @mutation(needs=SIGNED_IN)
+    async def submit_simulation(
+        self,
+        info: Info,
+        input: Annotated[SubmitSimulationInput, strawberry.argument(description="The simulation.")],
+    ) -> SimulationResult:
+        """Check the input as the program will read it, and queue the job; an error in a file names file and line."""
+        key = await simulations.submit_simulation(
+            info.context,
+            title=input.title,
+            sim_type=input.sim_type,
+            input_type=input.input_type,
+            input_files=input.input_files,
+            tasks=input.tasks,
+            project_id=optional_key("Project", input.project_id, "input.projectId"),
+            session_id=optional_key("Session", input.session_id, "input.sessionId"),
+        )
+        return await written(info, "Simulation", models.Simulation, key)  # type: ignore[no-any-return]
+
+    @mutation(needs=SIGNED_IN)
+    async def update_simulation(
+        self,
+        info: Info,
+        id: Annotated[strawberry.ID, strawberry.argument(description="The simulation.")],
+        expected_version: ExpectedVersion,
+        input: Annotated[UpdateSimulationInput, strawberry.argument(description="What changes.")],
+    ) -> SimulationResult:
+        """Change the title, the project or the session of a simulation of one's own."""
+        changes: dict[str, Any] = {k: v for k, v in vars(input).items() if v is not strawberry.UNSET}
+        for name, typename in (("project_id", "Project"), ("session_id", "Session")):
+            if name in changes:
+                changes[name] = optional_key(typename, changes[name], f"input.{typename.lower()}Id")
+        if changes.get("title", "") is None:
+            raise Invalid("a title may be empty, not null", field="input.title")
+        key = await simulations.update_simulation(
+            info.context, key_of("Simulation", id), expected_version, changes
+        )
+        return await written(info, "Simulation", models.Simulation, key)  # type: ignore[no-any-return]

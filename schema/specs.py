@@ -1,0 +1,76 @@
+"""Specifications of data models, and their versions."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import strawberry
+
+from db import models
+from resolvers.loading import Where
+from resolvers.paging import Order
+from schema.fields import Info, Orders, column, connection, contains, node, related
+from schema.nodes import Connection, Node
+from schema.scalars import enum
+from schema.selecting import select
+
+if TYPE_CHECKING:
+    from schema.accounts import User
+
+SpecLanguage = enum(models.SpecLanguage, "The language that a spec is written in.", JSON="JSON.", YAML="YAML.")
+
+
+@node(models.Spec)
+class Spec(Node):
+    """An OpenAPI specification of data models, in versions."""
+
+    name: str = column("The name as its owner writes it.")
+    canonical_name: str = column("The name by which it is found, unique for its owner.")
+    owner: Annotated["User", strawberry.lazy("schema.accounts")] | None = related(models.Spec.owner, "Whose it is.")
+    latest_version: Annotated["SpecVersion", strawberry.lazy("schema.specs")] | None = related(
+        models.Spec.latest_version, "The version that was put last."
+    )
+    versions: Connection["SpecVersion"] = connection(
+        models.Spec.versions,
+        "Its versions.",
+        orders=Orders(
+            "SpecVersionOrder",
+            "Orders of a spec's versions.",
+            NEWEST=(Order(models.SpecVersion.updated_at, descending=True), "The one put last first."),
+            OLDEST=(Order(models.SpecVersion.updated_at), "By the time they were put."),
+        ),
+    )
+
+
+@node(models.SpecVersion)
+class SpecVersion(Node):
+    """One version of a spec."""
+
+    name: str = column("The version, such as 1.2.0; unique within the spec.")
+    title: str | None = column("The title in the spec.")
+    description: str | None = column("The description in the spec.")
+    model_count: int = column("How many data models it defines.")
+    language: SpecLanguage = column("The language of its source.")  # type: ignore[valid-type]
+    source: str = column("The text of the spec.")
+    spec: Spec | None = related(models.SpecVersion.spec, "The spec.")
+
+
+@strawberry.input(description="Which specs.")
+class SpecFilter:
+    name: str | None = contains(models.Spec.canonical_name, "Part of the name, in any case.")
+
+
+@strawberry.type
+class SpecsQuery:
+    specs: Connection[Spec] = connection(
+        models.Spec,
+        "Your specs.",
+        orders=Orders("SpecOrder", "Orders of specs.", NAME=(Order(models.Spec.canonical_name), "By name.")),
+        filter=SpecFilter,
+    )
+
+    @strawberry.field(description="Your spec of this name, or null.")
+    async def spec(
+        self, info: Info, name: Annotated[str, strawberry.argument(description="The canonical name.")]
+    ) -> Spec | None:
+        mine = info.context.principal.id
+        where = Where(name, lambda entity: [entity.canonical_name == name, entity.user_id == mine])
+        return await info.context.loaders.first(select(info, models.Spec), where)

