@@ -2,13 +2,14 @@
 
 import asyncio
 import contextlib
+import fcntl
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
-import asyncpg
+import asyncpg  # type: ignore[import-untyped]
 import orjson
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
@@ -31,6 +32,10 @@ class Tally:
 tally: ContextVar[Tally | None] = ContextVar("tally", default=None)
 
 
+class InUse(Exception):
+    """Another process holds the SQLite file."""
+
+
 class Database:
     """Reads go through connections that never open a transaction; a write is one transaction.
 
@@ -44,6 +49,7 @@ class Database:
         self._listeners: list[Listener] = []
         self._lost: list[Callable[[], None]] = []
         self._notified: asyncio.Task[None] | None = None
+        self._lock: TextIO | None = None
         if self.dialect == "sqlite":
             self._reader, self._writer = _sqlite(self.url, timeout, readers)
         elif self.dialect == "postgresql":
@@ -81,7 +87,13 @@ class Database:
         self._lost.append(lost)
 
     async def start(self) -> None:
-        """Begin to hear of other processes' writes."""
+        """Begin to hear of other processes' writes; with SQLite, be the one process that writes."""
+        if self.file is not None:
+            self._lock = self.file.with_suffix(".lock").open("w")
+            try:
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise InUse(f"another process serves {self.file}; SQLite is for one, use PostgreSQL for more") from None
         if self.dialect == "postgresql" and self._notified is None:
             ready = asyncio.Event()
             self._notified = asyncio.create_task(self._hear(ready))
@@ -94,6 +106,9 @@ class Database:
             self._notified = None
         await self._reader.dispose()
         await self._writer.dispose()
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
 
     def _publish(self, topics: Iterable[str]) -> None:
         for listener in self._listeners:
@@ -156,11 +171,10 @@ def _sqlite(url: sa.URL, timeout: float, readers: int) -> tuple[AsyncEngine, Asy
     if not url.database or url.database == ":memory:":
         raise ValueError("TORANA_DATABASE_URL needs a file: readers and the writer are different connections")
     options = {"poolclass": AsyncAdaptedQueuePool, "pool_timeout": timeout, **_JSON}
-    location = {"database": f"file:{url.database}", "query": {"uri": "true"}, "drivername": "sqlite+aiosqlite"}
-    writer = create_async_engine(url.set(**location), pool_size=1, max_overflow=0, **options)
-    location["query"] = {"uri": "true", "mode": "ro"}
+    file = url.set(drivername="sqlite+aiosqlite", database=f"file:{url.database}", query={"uri": "true"})
+    writer = create_async_engine(file, pool_size=1, max_overflow=0, **options)
     reader = create_async_engine(
-        url.set(**location),
+        file.update_query_dict({"mode": "ro"}),
         pool_size=min(readers, 4),
         max_overflow=0,
         isolation_level="AUTOCOMMIT",

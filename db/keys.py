@@ -30,7 +30,7 @@ class Keys(sa.types.TypeDecorator[Any]):
         return orjson.dumps(value).decode()
 
 
-class among(FunctionElement[bool]):  # noqa: N801
+class among(FunctionElement[bool]):
     """`among(column, keys)`: the column is one of the keys."""
 
     type = sa.Boolean()
@@ -50,7 +50,7 @@ def _among_postgresql(element: among, compiler: Any, **kw: Any) -> str:
 @compiles(among, "sqlite")
 def _among_sqlite(element: among, compiler: Any, **kw: Any) -> str:
     column, keys = element.clauses
-    return f"{compiler.process(column, **kw)} IN (SELECT value FROM json_each({compiler.process(keys, **kw)}))"
+    return f"{compiler.process(column, **kw)} IN (SELECT value FROM json_each({compiler.process(keys, **kw)}))"  # noqa: S608
 
 
 def spread(keys: Sequence[UUID], dialect: str) -> TableValuedAlias:

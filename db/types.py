@@ -62,7 +62,7 @@ def instant_text(value: datetime) -> str:
     return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-class now(FunctionElement[datetime]):  # noqa: N801
+class now(FunctionElement[datetime]):
     """The database's clock, so that processes whose clocks differ agree on leases."""
 
     type = Instant()
@@ -80,7 +80,7 @@ def _now_sqlite(element: now, compiler: Any, **_: Any) -> str:
     return "strftime('%Y-%m-%dT%H:%M:%f000Z', 'now')"
 
 
-class later(FunctionElement[datetime]):  # noqa: N801
+class later(FunctionElement[datetime]):
     """`later(seconds)`: the database's clock, so many seconds on (back, when negative)."""
 
     type = Instant()

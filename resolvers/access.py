@@ -124,9 +124,7 @@ def visible(entity: Any, principal: Principal, *, via: Any = None) -> Clause:
             return live
         parent = aliased(through.property.mapper.class_)
         (local, remote) = through.property.local_remote_pairs[0]
-        held = sa.exists().where(
-            getattr(parent, remote.key) == getattr(entity, local.key), visible(parent, principal)
-        )
+        held = sa.exists().where(getattr(parent, remote.key) == getattr(entity, local.key), visible(parent, principal))
         return sa.and_(live, held)
     return live if principal.superadmin else sa.and_(live, ROWS[model][1](entity, principal))
 

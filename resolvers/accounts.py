@@ -204,9 +204,7 @@ async def create_user(
     session.add(user)
     await session.flush()
     session.add(
-        Credential(
-            user_id=user.id, kind=CredentialKind.PASSWORD, secret_hash=password_hash, algorithm="argon2id"
-        )
+        Credential(user_id=user.id, kind=CredentialKind.PASSWORD, secret_hash=password_hash, algorithm="argon2id")
     )
     return user
 
@@ -279,5 +277,3 @@ async def _count_attempt(ctx: Context, name: str) -> None:
         raise RateLimited(
             f"too many attempts; wait {limits.sign_in_window} seconds", retryAfterSeconds=limits.sign_in_window
         )
-
-

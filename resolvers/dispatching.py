@@ -4,7 +4,6 @@ The rows are the truth. Whatever this process forgets by dying, another, or itse
 """
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable
 from uuid import UUID, uuid4
 
@@ -118,44 +117,49 @@ class Dispatcher:
         self._services.feed.publish([WORK])
 
     async def _merge_ready(self) -> None:
-        while True:
-            async with self._services.database.write() as session:
-                key = await jobs.claim_merging(session, self._services.limits.lease)
-            if key is None:
-                return
-            await self._merge(key)
+        await merge_ready(self._services)
 
-    async def _merge(self, key: UUID) -> None:
-        """Merge outside any transaction, then store the result and end the job in one."""
-        async with self._services.database.read() as connection:
-            delivered = (
-                await connection.execute(
-                    sa.select(TaskResult.primaries, TaskResult.data)
-                    .join(Task, Task.id == TaskResult.task_id)
-                    .where(Task.job_id == key)
-                    .order_by(Task.ordinal)
-                )
-            ).all()
-        merged: list[Estimator] = []
-        error: str | None = None
-        try:
-            parts = [(row.primaries, row.data) for row in delivered]
-            merged = await asyncio.to_thread(_merged, parts)
-        except ResultError as failure:
-            error = str(failure)
-        async with self._services.database.write() as session:
-            job = await session.get(Job, key, with_for_update=True)
-            if job is None or job.simulation_id is None:
-                return
-            job.lease_until = None
-            if error is None:
-                await store_estimators(session, job.simulation_id, merged)
-                with contextlib.suppress(jobs.WrongState):
-                    await jobs.move(session, job, JobState.COMPLETED, progress=job.progress)
-            elif job.state is JobState.MERGING_RUNNING:
+
+async def merge_ready(services: Services) -> None:
+    """Merge the delivered results of every job that waits for it."""
+    while True:
+        async with services.database.write() as session:
+            key = await jobs.claim_merging(session, services.limits.lease)
+        if key is None:
+            return
+        await _merge(services, key)
+
+
+async def _merge(services: Services, key: UUID) -> None:
+    """Merge outside any transaction, then store the result and end the job in one."""
+    delivered = (
+        sa.select(TaskResult.primaries, TaskResult.data)
+        .join(Task, Task.id == TaskResult.task_id)
+        .where(Task.job_id == key)
+        .order_by(Task.ordinal)
+    )
+    async with services.database.read() as connection:
+        parts = [(row.primaries, row.data) for row in await connection.execute(delivered)]
+    merged: list[Estimator] = []
+    error: str | None = None
+    try:
+        merged = await asyncio.to_thread(_merged, parts)
+    except ResultError as failure:
+        error = str(failure)
+    async with services.database.write() as session:
+        job = await session.get(Job, key, with_for_update=True)
+        if job is None or job.simulation_id is None:
+            return
+        job.lease_until = None
+        if error is not None:
+            if job.state is JobState.MERGING_RUNNING:
                 await jobs.move(session, job, JobState.FAILED, error={"code": "MERGE_FAILED", "message": error})
-            of_job = sa.select(Task.id).where(Task.job_id == key)
-            await session.execute(sa.delete(TaskResult).where(TaskResult.task_id.in_(of_job)))
+        else:
+            await store_estimators(session, job.simulation_id, merged)
+            if job.state is JobState.MERGING_RUNNING:
+                await jobs.move(session, job, JobState.COMPLETED)
+        of_job = sa.select(Task.id).where(Task.job_id == key)
+        await session.execute(sa.delete(TaskResult).where(TaskResult.task_id.in_(of_job)))
 
 
 def _merged(parts: list[tuple[int, bytes]]) -> list[Estimator]:

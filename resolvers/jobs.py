@@ -17,7 +17,18 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.engine import changed
-from db.models import TERMINAL, Job, JobKind, JobState, LogEntry, Platform, Simulation, SimulationInput, Task, TaskResult
+from db.models import (
+    TERMINAL,
+    Job,
+    JobKind,
+    JobState,
+    LogEntry,
+    Platform,
+    Simulation,
+    SimulationInput,
+    Task,
+    TaskResult,
+)
 from db.types import later, now
 from jobs.results import ResultError, read
 from resolvers.audit import record
@@ -64,7 +75,9 @@ async def move(session: AsyncSession, job: Job, state: JobState, **columns: Any)
     changed(session, job_topic(job.id), log_topic(job.id), WORK)
 
 
-def new_job(owner: UUID, simulation: UUID, title: str, shares: Sequence[int], attempt: int = 1) -> tuple[Job, list[Task]]:
+def new_job(
+    owner: UUID, simulation: UUID, title: str, shares: Sequence[int], attempt: int = 1
+) -> tuple[Job, list[Task]]:
     """A pending job of one task for each share of the work."""
     key = uuid4()
     job = Job(
@@ -313,7 +326,9 @@ async def _settle(session: AsyncSession, job: Job) -> None:
         error = next((task.error for task in failed if task.error), None)
         await move(session, job, JobState.FAILED, error=error or {"code": "NO_RESULT", "message": "no task delivered"})
         return
-    warnings = [f"task {task.ordinal} failed: {(task.error or {}).get('message', 'no reason given')}" for task in failed]
+    warnings = [
+        f"task {task.ordinal} failed: {(task.error or {}).get('message', 'no reason given')}" for task in failed
+    ]
     merging = JobState.MERGING_QUEUED if len(tasks) > 1 else JobState.MERGING_RUNNING
     await move(session, job, merging, warnings=warnings)
 
@@ -388,9 +403,7 @@ async def still_running(session: AsyncSession, errands: Sequence[Errand]) -> set
     """Those of `errands` that are still to run."""
     keys = {errand.job_id for errand in errands}
     rows = await session.execute(
-        sa.select(Task.job_id, Task.ordinal, Task.attempt).where(
-            Task.job_id.in_(keys), Task.state == JobState.RUNNING
-        )
+        sa.select(Task.job_id, Task.ordinal, Task.attempt).where(Task.job_id.in_(keys), Task.state == JobState.RUNNING)
     )
     live = {(row.job_id, row.ordinal, row.attempt) for row in rows}
     return {errand for errand in errands if (errand.job_id, errand.ordinal, errand.attempt) in live}

@@ -84,16 +84,15 @@ class Loaders:
         rows = await self._rows(sa.select(*selection.on(entity, self._principal)).where(*clauses).limit(1))
         return rows[0] if rows else None
 
-    def _loader(
-        self, identity: Hashable, load: Callable[[list[UUID]], Awaitable[list[Any]]]
-    ) -> DataLoader[UUID, Any]:
+    def _loader(self, identity: Hashable, load: Callable[[list[UUID]], Awaitable[list[Any]]]) -> DataLoader[UUID, Any]:
         if (loader := self._loaders.get(identity)) is None:
             loader = self._loaders[identity] = DataLoader(load, max_batch_size=BATCH)
         return loader
 
     async def _rows(self, statement: sa.Select[Any]) -> Sequence[Any]:
         async with self._database.read() as connection:
-            return (await connection.execute(statement)).all()
+            rows: Sequence[Any] = (await connection.execute(statement)).all()
+            return rows
 
     async def _by_key(self, selection: Selection, keys: list[UUID]) -> list[Any]:
         entity = aliased(selection.model)
@@ -155,7 +154,9 @@ class Loaders:
             statement = statement.where(slice.order.beyond(entity, slice.after, backward=slice.backward))
         return statement.order_by(*slice.order.by(entity, backward=slice.backward)).limit(slice.limit + 1)
 
-    def _reached(self, entity: Any, where: Where | None, relationship: Relationship | None, parent_key: Any) -> list[Any]:
+    def _reached(
+        self, entity: Any, where: Where | None, relationship: Relationship | None, parent_key: Any
+    ) -> list[Any]:
         clauses = [access.visible(entity, self._principal, via=relationship)]
         if relationship is not None:
             clauses.insert(0, getattr(entity, _pair(relationship)[1]) == parent_key)

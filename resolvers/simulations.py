@@ -49,7 +49,9 @@ async def submit_simulation(
     primaries = await asyncio.to_thread(_check, sim_type, files)
     most = min(primaries, ctx.services.limits.tasks)
     if not 1 <= tasks <= most:
-        raise Invalid(f"tasks must be between 1 and {most}, not {tasks}", field="input.tasks", allowed=most, value=tasks)
+        raise Invalid(
+            f"tasks must be between 1 and {most}, not {tasks}", field="input.tasks", allowed=most, value=tasks
+        )
     async with ctx.database.write() as session:
         if project_id is not None:
             await locked(session, ctx, Project, project_id, field="input.projectId")

@@ -44,6 +44,6 @@ def signed_in(ctx: Context) -> UUID:
 
 async def moment_of(session: AsyncSession) -> datetime:
     """The database's clock."""
-    moment = await session.scalar(sa.select(now()))
+    moment: datetime | None = await session.scalar(sa.select(now()))
     assert moment is not None
     return moment

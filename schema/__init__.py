@@ -6,7 +6,6 @@ from typing import Annotated, Any
 import strawberry
 from graphql import GraphQLInterfaceType, GraphQLObjectType, GraphQLSchema, GraphQLUnionType
 from strawberry.schema.config import StrawberryConfig
-from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from resolvers.failures import LimitExceeded
 from resolvers.paging import MOST
@@ -37,9 +36,7 @@ async def _node(info: Info, id: str, field: str) -> Any:
 
 
 @strawberry.type(description="Reads. Anyone may ask; each sees what they may see.")
-class Query(
-    AccountsQuery, OrganisationQuery, SessionsQuery, ChallengesQuery, SpecsQuery, SimulationsQuery, JobsQuery
-):
+class Query(AccountsQuery, OrganisationQuery, SessionsQuery, ChallengesQuery, SpecsQuery, SimulationsQuery, JobsQuery):
     @strawberry.field(description="The node with this id, or null when there is none that you may see.")
     async def node(self, info: Info, id: _Id) -> Node | None:
         return await _node(info, id, "id")  # type: ignore[no-any-return]
@@ -48,7 +45,7 @@ class Query(
     async def nodes(self, info: Info, ids: _Ids) -> list[Node | None]:
         if len(ids) > MOST:
             raise LimitExceeded(f"at most {MOST} ids, not {len(ids)}", limit="ids", allowed=MOST, value=len(ids))
-        return await asyncio.gather(*(_node(info, id, f"ids.{index}") for index, id in enumerate(ids)))
+        return list(await asyncio.gather(*(_node(info, id, f"ids.{index}") for index, id in enumerate(ids))))
 
 
 @strawberry.type(
@@ -78,7 +75,6 @@ def build() -> Schema:
         Mutation,
         Subscription,
         config=StrawberryConfig(scalar_map=SCALARS, relay_max_results=MOST),
-        execution_context_class=StrawberryGraphQLCoreExecutionContext,
         exception_handlers=[ProblemHandler()],
     )
     for kind in schema.core.type_map.values():

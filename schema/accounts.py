@@ -181,9 +181,7 @@ class AccountsQuery:
 
 
 def _tokens(issued: accounts.Tokens) -> Tokens:
-    return Tokens(
-        access_token=issued.access_token, refresh_token=issued.refresh_token, expires_in=issued.expires_in
-    )
+    return Tokens(access_token=issued.access_token, refresh_token=issued.refresh_token, expires_in=issued.expires_in)
 
 
 @strawberry.type

@@ -14,7 +14,9 @@ from schema.nodes import Connection, Node
 from schema.scalars import JSON
 from schema.selecting import select
 
-LEADERBOARD_ORDERS = Orders("LeaderboardOrder", "Orders of leaderboards.", LABEL=(Order(models.Leaderboard.label), "By label."))
+LEADERBOARD_ORDERS = Orders(
+    "LeaderboardOrder", "Orders of leaderboards.", LABEL=(Order(models.Leaderboard.label), "By label.")
+)
 
 
 @node(models.Challenge)
@@ -40,7 +42,9 @@ class Leaderboard(Node):
     archived: bool = column("Whether it is no longer built.")
     static_files: bool = column("Whether files are published with it.")
     built_at: datetime | None = column("When its entries were last built.")
-    sorting_key: str | None = column("The score it is sorted by, as a path into the entries' data.", needs=(SUPERADMIN,))
+    sorting_key: str | None = column(
+        "The score it is sorted by, as a path into the entries' data.", needs=(SUPERADMIN,)
+    )
     external_entries: str | None = column("Where external entries come from.", needs=(SUPERADMIN,))
     challenge: Challenge | None = related(models.Leaderboard.challenge, "The challenge.")
     entries: Connection["LeaderboardEntry"] = connection(

@@ -27,8 +27,8 @@ def check(schema: GraphQLSchema) -> None:
         if isinstance(declared, Related) and is_non_null_type(field.type):
             raise TypeError(f"{where} may lead to a hidden row, so it must be nullable")
         if isinstance(declared, Connected | Related):
-            target = get_named_type(field.type)
-            target = target.fields["nodes"].type if isinstance(declared, Connected) else target  # type: ignore[union-attr]
+            target: Any = get_named_type(field.type)
+            target = target.fields["nodes"].type if isinstance(declared, Connected) else target
             model = get_named_type(target).extensions[DEFINITION].origin.model
             if model not in ROWS and model not in THROUGH:
                 raise TypeError(f"{where}: resolvers.access has no rule for the rows of {model.__name__}")

@@ -93,6 +93,8 @@ class _PartOf:
         self._names = names
 
     def __getattr__(self, name: str) -> Any:
+        if name not in self._names:
+            raise AttributeError(name)
         return getattr(self._row, self._names[name])
 
 
@@ -184,7 +186,9 @@ def _words(rules: Sequence[Rule]) -> str:
 
 
 def _guarded(description: str, needs: Sequence[Rule]) -> str:
-    return f"{description} Readable by {_words(needs)}; for others null, with a FORBIDDEN error." if needs else description
+    return (
+        f"{description} Readable by {_words(needs)}; for others null, with a FORBIDDEN error." if needs else description
+    )
 
 
 def _target(source: Any) -> type[models.Entity]:
@@ -192,7 +196,7 @@ def _target(source: Any) -> type[models.Entity]:
     return model
 
 
-def _resolver(function: Callable[..., Any]) -> StrawberryResolver[Any]:
+def _resolver(function: Callable[..., Any]) -> Any:
     return StrawberryResolver(function)
 
 
@@ -203,9 +207,10 @@ class Orders:
     """The orders that a list may be asked for, by name; the first is the default."""
 
     def __init__(self, name: str, description: str, **orders: tuple[Order, str]) -> None:
-        members = Enum(name, [(key, key) for key in orders])  # type: ignore[misc]
+        members: Any = Enum(name, [(key, key) for key in orders])  # type: ignore[misc]
         self.enum: Any = strawberry.enum(members, description=description)
-        for value in self.enum.__strawberry_definition__.values:
+        definition: Any = getattr(self.enum, "__strawberry_definition__")  # noqa: B009
+        for value in definition.values:
             value.description = orders[value.name][1]
         self._orders = {key: order for key, (order, _) in orders.items()}
 
@@ -234,20 +239,22 @@ def _equal(column: Any, value: Any) -> Any:
 
 def _chosen(column: Any, value: Any) -> Any:
     if len(value) > CHOICES:
-        raise LimitExceeded(f"a filter names at most {CHOICES} values", limit="choices", allowed=CHOICES, value=len(value))
+        raise LimitExceeded(
+            f"a filter names at most {CHOICES} values", limit="choices", allowed=CHOICES, value=len(value)
+        )
     return column.in_(value)
 
 
 def _contains(column: Any, value: Any) -> Any:
     if len(value) > TEXT:
-        raise LimitExceeded(f"a text filter has at most {TEXT} characters", limit="text", allowed=TEXT, value=len(value))
+        raise LimitExceeded(
+            f"a text filter has at most {TEXT} characters", limit="text", allowed=TEXT, value=len(value)
+        )
     return sa.func.lower(column).contains(value.lower(), autoescape=True)
 
 
-def _condition(
-    how: Callable[[Any, Any], Any], compares: Any, description: str, names: str | None = None
-) -> Any:
-    field = Condition(description=description, default=None)
+def _condition(how: Callable[[Any, Any], Any], compares: Any, description: str, names: str | None = None) -> Any:
+    field = Condition(description=description, default=strawberry.UNSET)
     field.compares, field.how, field.names = compares, how, names
     return field
 
@@ -278,7 +285,7 @@ def conditions(filter: Any) -> Where | None:
     found: list[tuple[Condition, Any]] = []
     for field in filter.__strawberry_definition__.fields:
         value = getattr(filter, field.python_name)
-        if value is None:
+        if value is None or value is strawberry.UNSET:
             continue
         if field.names is not None:
             value = key_of(field.names, value, f"filter.{field.python_name}")
@@ -287,9 +294,7 @@ def conditions(filter: Any) -> Where | None:
     return Where(key, lambda entity: [f.how(getattr(entity, f.compares.key), v) for f, v in found])
 
 
-def connection(
-    source: Any, description: str, *, orders: Orders, filter: type | None = None, most: int = MOST
-) -> Any:
+def connection(source: Any, description: str, *, orders: Orders, filter: type | None = None, most: int = MOST) -> Any:
     """A page of a relationship, or of a whole model; `first` or `last` is required, up to `most`."""
     model = _target(source)
 
@@ -328,7 +333,7 @@ def _sign(function: Callable[..., Any], offered: Mapping[str, Any]) -> None:
     parameters = [
         inspect.Parameter("root", either, annotation=strawberry.Parent[Any]),
         inspect.Parameter("info", either, annotation=Info),
-        *(inspect.Parameter(name, either, default=None, annotation=kind) for name, kind in offered.items()),
+        *(inspect.Parameter(name, either, default=strawberry.UNSET, annotation=kind) for name, kind in offered.items()),
     ]
     function.__signature__ = inspect.Signature(parameters, return_annotation=Any)  # type: ignore[attr-defined]
     function.__annotations__ = {p.name: p.annotation for p in parameters}
@@ -382,4 +387,3 @@ def mutation(*, needs: Need) -> Callable[[Callable[..., Any]], Any]:
 async def written(info: Info, typename: str, model: type[models.Entity], key: Any) -> Any:
     """The row that a mutation wrote, read as its principal may see it."""
     return await info.context.loaders.one(select(info, model, typename=typename), key)
-

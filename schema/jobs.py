@@ -202,7 +202,9 @@ class WorkerAssignment:
 
 @strawberry.input(description="A line that a task said.")
 class LineInput:
-    number: int = strawberry.field(description="Counts the lines of this run from 1; a number sent twice is stored once.")
+    number: int = strawberry.field(
+        description="Counts the lines of this run from 1; a number sent twice is stored once."
+    )
     text: str = strawberry.field(description="The line.")
 
 
@@ -244,9 +246,7 @@ class JobsMutation:
     ) -> WorkerReceipt:
         """Report progress and log lines, and keep the task. STATE means that this run is no longer wanted: stop."""
         said = [jobs.Line(line.number, line.text) for line in lines]
-        state = await jobs.report(
-            info.context, done=done, estimated_seconds=estimated_seconds, lines=said, error=error
-        )
+        state = await jobs.report(info.context, done=done, estimated_seconds=estimated_seconds, lines=said, error=error)
         return WorkerReceipt(state=state)
 
     @mutation(needs=WORKER)

@@ -23,7 +23,9 @@ class Node:
 @strawberry.type(description="Where a page lies in its list.")
 class PageInfo:
     has_next_page: bool = strawberry.field(description="Whether rows follow; go on with `after: endCursor`.")
-    has_previous_page: bool = strawberry.field(description="Whether rows come before; go back with `before: startCursor`.")
+    has_previous_page: bool = strawberry.field(
+        description="Whether rows come before; go back with `before: startCursor`."
+    )
     start_cursor: str | None = strawberry.field(description="The cursor of the first row; null on an empty page.")
     end_cursor: str | None = strawberry.field(description="The cursor of the last row; null on an empty page.")
 
@@ -39,4 +41,6 @@ class Connection(Generic[T]):
     nodes: list[T] = strawberry.field(description="The rows, in the order of the list.")
     edges: list[Edge[T]] = strawberry.field(description="The rows with their cursors.")
     page_info: PageInfo = strawberry.field(description="How to go on from this page.")
-    total_count: int = strawberry.field(description="All rows of the list that you may see; counted only when asked for.")
+    total_count: int = strawberry.field(
+        description="All rows of the list that you may see; counted only when asked for."
+    )

@@ -10,6 +10,7 @@ from schema.scalars import JSON, enum
 ErrorCode = enum(
     Code,
     "What went wrong, for programs. Errors of a response carry it as `extensions.code`.",
+    name="ErrorCode",
     UNAUTHENTICATED="No sign-in, or one that has ended.",
     FORBIDDEN="Signed in, but this is not allowed.",
     NOT_FOUND="There is no such thing, or it is hidden from you.",

@@ -93,9 +93,9 @@ def optional_key(typename: str, value: str | None, field: str) -> UUID | None:
 E = TypeVar("E", bound=type[Enum])
 
 
-def enum(members: E, description: str, **values: str) -> E:
-    """Publish an enumeration of the database, with words for it and for each of its values."""
-    published = strawberry.enum(members, description=description)
+def enum(members: E, description: str, *, name: str | None = None, **values: str) -> E:
+    """Publish an enumeration of the rooms below, with words for it and for each of its values."""
+    published = strawberry.enum(members, name=name, description=description)
     definition = published.__strawberry_definition__  # type: ignore[attr-defined]
     for value in definition.values:
         value.description = values[value.name]

@@ -42,9 +42,7 @@ def select(info: Any, model: type[models.Entity], *, page: bool = False, typenam
     return selection
 
 
-def fields_of(
-    sets: Iterable[SelectionSetNode], kind: GraphQLObjectType, fragments: Fragments
-) -> Iterator[FieldNode]:
+def fields_of(sets: Iterable[SelectionSetNode], kind: GraphQLObjectType, fragments: Fragments) -> Iterator[FieldNode]:
     """The fields that a selection has on an object of `kind`, through fragments, each fragment once."""
     todo: list[SelectionSetNode] = list(sets)
     spread: set[str] = set()

@@ -127,5 +127,7 @@ class SessionsQuery:
     session_types: Connection[SessionType] = connection(
         models.SessionType,
         "The types of sessions.",
-        orders=Orders("SessionTypeOrder", "Orders of session types.", NAME=(Order(models.SessionType.name), "By name.")),
+        orders=Orders(
+            "SessionTypeOrder", "Orders of session types.", NAME=(Order(models.SessionType.name), "By name.")
+        ),
     )

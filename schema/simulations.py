@@ -47,7 +47,10 @@ SimulationType = enum(
     DUMMY="A program for tests.",
 )
 InputType = enum(
-    models.InputType, "How the input is given.", EDITOR="A project of YAPTIDE's editor.", FILES="The program's own files."
+    models.InputType,
+    "How the input is given.",
+    EDITOR="A project of YAPTIDE's editor.",
+    FILES="The program's own files.",
 )
 
 NEWEST_JOB = Order(models.Job.attempt, descending=True)
@@ -75,7 +78,9 @@ class Simulation(Node):
     jobs: Connection[Annotated["Job", strawberry.lazy("schema.jobs")]] = connection(
         models.Simulation.jobs,
         "All its jobs, one for each attempt.",
-        orders=Orders("SimulationJobOrder", "Orders of a simulation's jobs.", NEWEST=(NEWEST_JOB, "The last attempt first.")),
+        orders=Orders(
+            "SimulationJobOrder", "Orders of a simulation's jobs.", NEWEST=(NEWEST_JOB, "The last attempt first.")
+        ),
     )
     input: "SimulationInput | None" = related(models.Simulation.input, "What it was given.")
     estimators: Connection["Estimator"] = connection(
@@ -247,7 +252,5 @@ class SimulationsMutation:
                 changes[name] = optional_key(typename, changes[name], f"input.{typename.lower()}Id")
         if changes.get("title", "") is None:
             raise Invalid("a title may be empty, not null", field="input.title")
-        key = await simulations.update_simulation(
-            info.context, key_of("Simulation", id), expected_version, changes
-        )
+        key = await simulations.update_simulation(info.context, key_of("Simulation", id), expected_version, changes)
         return await written(info, "Simulation", models.Simulation, key)  # type: ignore[no-any-return]

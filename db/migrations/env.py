@@ -10,7 +10,9 @@ context.configure(
     render_as_batch=True,
     compare_type=True,
     transaction_per_migration=True,
-    render_item=lambda kind, item, _: f"db.types.{item!r}" if kind == "type" and type(item).__module__ == "db.types" else False,
+    render_item=lambda kind, item, _: (
+        f"db.types.{item!r}" if kind == "type" and type(item).__module__ == "db.types" else False
+    ),
 )
 
 with context.begin_transaction():

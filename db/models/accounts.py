@@ -86,7 +86,9 @@ class Credential(Entity):
 
     __tablename__ = "credentials"
     __table_args__ = (
-        sa.CheckConstraint("kind <> 'LOGIN_SESSION' OR (family IS NOT NULL AND expires_at IS NOT NULL)", name="session"),
+        sa.CheckConstraint(
+            "kind <> 'LOGIN_SESSION' OR (family IS NOT NULL AND expires_at IS NOT NULL)", name="session"
+        ),
         sa.Index(
             "uq_credentials_password",
             "user_id",

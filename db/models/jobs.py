@@ -46,7 +46,9 @@ class Job(Entity):
     __table_args__ = (
         sa.CheckConstraint("kind <> 'SIMULATION' OR simulation_id IS NOT NULL", name="subject"),
         sa.CheckConstraint("progress BETWEEN 0 AND 1", name="progress"),
-        sa.Index("uq_jobs_active", "kind", "simulation_id", unique=True, sqlite_where=_ACTIVE, postgresql_where=_ACTIVE),
+        sa.Index(
+            "uq_jobs_active", "kind", "simulation_id", unique=True, sqlite_where=_ACTIVE, postgresql_where=_ACTIVE
+        ),
         sa.UniqueConstraint("simulation_id", "attempt"),
         sa.Index("ix_jobs_submitted_at_id", "submitted_at", "id"),
         sa.Index("ix_jobs_owner_user_id_submitted_at_id", "owner_user_id", "submitted_at", "id"),

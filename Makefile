@@ -1,0 +1,36 @@
+# make run: install, then serve the demo on http://127.0.0.1:8000.  make test: install, then run the tests.
+PYTHON ?= python3
+BIN := .venv/bin
+NODE_MODULES := gateway/explorer/node_modules
+
+.PHONY: run install test lint bench clean
+
+run: install
+	@$(BIN)/torana demo $(ARGS)
+
+install: .venv/installed gateway/explorer/dist/index.html
+
+.venv/installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Torana needs Python 3.11 or newer; name it: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@echo "Installing Python packages into .venv"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	@$(BIN)/python -m pip install --disable-pip-version-check --progress-bar on --quiet --editable . --group dev
+	@touch $@
+
+gateway/explorer/dist/index.html: gateway/explorer/package-lock.json $(shell find gateway/explorer/src gateway/explorer/public gateway/explorer/index.html gateway/explorer/vite.config.js -type f)
+	@$(BIN)/python -m gateway.explorer_build
+
+test: .venv/installed
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: .venv/installed
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+bench: .venv/installed
+	@$(BIN)/python -m bench $(ARGS)
+
+clean:
+	rm -rf .venv gateway/explorer/dist $(NODE_MODULES)

@@ -1,0 +1,1 @@
+"""The process: HTTP, sockets, settings, command line. Knows every other room."""

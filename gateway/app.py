@@ -1,0 +1,130 @@
+"""The application: everything made once, wired together, and put away at the end."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import sqlalchemy as sa
+import structlog
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.routing import Mount, Route, WebSocketRoute
+
+from db import migrating
+from db.engine import Database
+from gateway import explorer
+from gateway.execution import Execution
+from gateway.graphql import PREFLIGHT, Endpoint
+from gateway.settings import Settings
+from gateway.sockets import SocketEndpoint
+from jobs.embedded import EmbeddedEngine
+from resolvers.context import Services
+from resolvers.dispatching import Dispatcher
+from resolvers.feed import Feed
+from resolvers.keyring import KeyRing
+from resolvers.limits import Limits
+from resolvers.passwords import Passwords
+from schema import build
+from schema.limits import Bounds
+
+log = structlog.get_logger("torana")
+
+
+def make_services(settings: Settings) -> Services:
+    """What operations share; `services.database` is to be started and disposed by the caller."""
+    database = Database(
+        settings.database,
+        timeout=settings.operation_timeout,
+        readers=settings.database_readers,
+        writers=settings.database_writers,
+    )
+    feed = Feed()
+    database.listen(feed.publish, feed.missed)
+    limits = Limits(
+        access_lifetime=timedelta(minutes=settings.access_minutes),
+        refresh_lifetime=timedelta(days=settings.refresh_days),
+        tasks=settings.max_tasks,
+        task_attempts=settings.task_attempts,
+        lease=settings.task_lease,
+    )
+    return Services(database, feed, KeyRing(settings.keys), Passwords(threads=settings.password_threads), limits)
+
+
+def create_app(settings: Settings, services: Services | None = None) -> Starlette:
+    """The gateway as an ASGI application, on `services` or its own. `app.state.closing` is set before it ends."""
+    services = services or make_services(settings)
+    bounds = Bounds(tokens=settings.max_tokens, depth=settings.max_depth, cost=settings.max_cost)
+    execution = Execution(build(), bounds, keep=settings.documents, timeout=settings.operation_timeout)
+    closing = asyncio.Event()
+    endpoint = Endpoint(execution, services, settings, closing)
+    socket = SocketEndpoint(execution, services, settings, closing)
+
+    async def graphql(request: Request) -> Response:
+        if settings.explorer and explorer.wants_page(request):
+            return explorer.page()
+        return await endpoint(request)
+
+    async def health(_: Request) -> Response:
+        return JSONResponse({"status": "ok"})
+
+    async def ready(_: Request) -> Response:
+        """Whether the database answers and has the tables that this code expects."""
+        try:
+            async with asyncio.timeout(5), services.database.read() as connection:
+                await connection.execute(sa.text("SELECT 1"))
+            present, newest = await migrating.present(settings.database), migrating.newest()
+        except (OSError, TimeoutError, sa.exc.SQLAlchemyError) as error:
+            log.warning("not_ready", error=repr(error))
+            return JSONResponse({"status": "no database"}, 503)
+        if present != newest:
+            return JSONResponse({"status": "not migrated"}, 503)
+        return JSONResponse({"status": "ready"})
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        await services.database.start()
+        dispatcher = None
+        if settings.task_slots:
+            engine = EmbeddedEngine(settings.task_slots, settings.data_dir.resolve() / "runs")
+            alone = services.database.dialect == "sqlite"
+            dispatcher = Dispatcher(services, engine, settings.reports_to, alone=alone)
+            dispatcher.start()
+        try:
+            yield
+        finally:
+            closing.set()
+            if dispatcher is not None:
+                await dispatcher.close()
+            services.passwords.close()
+            await services.database.dispose()
+
+    app = Starlette(
+        routes=[
+            Route("/", lambda _: RedirectResponse("/graphql"), methods=["GET"]),
+            Route("/graphql", graphql, methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]),
+            WebSocketRoute("/graphql", socket),
+            Mount("/graphql", explorer.Assets()),
+            Route("/healthz", health),
+            Route("/readyz", ready),
+        ],
+        middleware=[
+            Middleware(TrustedHostMiddleware, allowed_hosts=settings.allowed_hosts, www_redirect=False),
+            Middleware(
+                CORSMiddleware,
+                allow_origins=settings.allowed_origins,
+                allow_methods=["GET", "POST"],
+                allow_headers=["content-type", *PREFLIGHT],
+                expose_headers=["X-Request-Id"],
+                max_age=600,
+            ),
+        ],
+        lifespan=lifespan,
+    )
+    app.state.closing = closing
+    app.state.services = services
+    return app

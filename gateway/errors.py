@@ -1,0 +1,69 @@
+"""Errors as clients see them: ours as they are, the document's with a code, everything else masked and logged."""
+
+from typing import Any
+from uuid import uuid4
+
+import sqlalchemy as sa
+import structlog
+from graphql import GraphQLError
+
+from resolvers.failures import Failure
+
+log = structlog.get_logger("torana")
+
+PARSE_FAILED = "GRAPHQL_PARSE_FAILED"
+VALIDATION_FAILED = "GRAPHQL_VALIDATION_FAILED"
+OPERATION_UNKNOWN = "OPERATION_RESOLUTION_FAILURE"
+BAD_VARIABLES = "BAD_USER_INPUT"
+BAD_REQUEST = "BAD_REQUEST"
+INTERNAL = "INTERNAL_SERVER_ERROR"
+
+Formatted = dict[str, Any]
+
+
+def coded(error: GraphQLError, code: str) -> Formatted:
+    """An error of the document or its variables."""
+    return {**error.formatted, "extensions": {"code": code}}
+
+
+def refused(failure: Failure) -> Formatted:
+    """A failure that has no place in the document."""
+    return {"message": failure.message, "extensions": failure.extensions}
+
+
+def masked(error: GraphQLError) -> Formatted:
+    """An error of a field: a failure's own message and code, or nothing but an id under which it is logged."""
+    cause = error.original_error
+    while isinstance(cause, GraphQLError) and cause.original_error is not None:
+        cause = cause.original_error
+    formatted: Formatted = dict(error.formatted)
+    if isinstance(cause, Failure):
+        return {**formatted, "message": cause.message, "extensions": cause.extensions}
+    if (told := _of_database(cause)) is not None:
+        code, message = told
+        return {**formatted, "message": message, "extensions": {"code": code}}
+    if cause is None and error.path is None:
+        return {**formatted, "extensions": {"code": BAD_VARIABLES}}
+    return {**formatted, **internal(cause or error)}
+
+
+def internal(cause: BaseException) -> Formatted:
+    """What a client may know of a fault of ours."""
+    number = uuid4().hex
+    log.error("internal_error", error_id=number, exc_info=cause)
+    message = "something went wrong here; it was recorded under the id in extensions"
+    return {"message": message, "extensions": {"code": INTERNAL, "errorId": number}}
+
+
+def _of_database(cause: BaseException | None) -> tuple[str, str] | None:
+    if isinstance(cause, sa.exc.TimeoutError):
+        return "TIMEOUT", "the gateway is busy: no database connection became free in time"
+    if isinstance(cause, sa.exc.DBAPIError):
+        name = type(cause.orig.__cause__ or cause.orig).__name__ if cause.orig else ""
+        if name in ("QueryCanceledError", "LockNotAvailableError") or "interrupted" in str(cause.orig):
+            return "TIMEOUT", "reading took longer than allowed"
+        if name in ("DataError", "CharacterNotInRepertoireError", "UntranslatableCharacterError"):
+            return "INVALID", "a value is outside of what can be stored"
+    if isinstance(cause, UnicodeEncodeError | OverflowError):
+        return "INVALID", "a value is outside of what can be stored"
+    return None

@@ -1,0 +1,219 @@
+"""Operations: a document is parsed, validated and measured once, and run under bounds."""
+
+import asyncio
+import hashlib
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, Awaitable, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import graphql
+import orjson
+from graphql import DocumentNode, GraphQLError, OperationDefinitionNode, OperationType
+
+from gateway.errors import (
+    BAD_VARIABLES,
+    OPERATION_UNKNOWN,
+    PARSE_FAILED,
+    VALIDATION_FAILED,
+    Formatted,
+    coded,
+    internal,
+    masked,
+    refused,
+)
+from resolvers.context import Context
+from resolvers.failures import Failure, TimedOut
+from schema import Schema
+from schema.limits import Bounds, Measure, check_cost, measure
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`status` is the HTTP status for clients that read it; `data` is absent when nothing was run."""
+
+    status: int
+    body: Mapping[str, Any]
+
+    @classmethod
+    def refusal(cls, status: int, *errors: Formatted) -> "Answer":
+        return cls(status, {"errors": list(errors)})
+
+    @property
+    def codes(self) -> list[str]:
+        return sorted({error.get("extensions", {}).get("code", "") for error in self.body.get("errors", ())})
+
+
+class Refused(Exception):
+    """The operation is not run at all; `answer` says why."""
+
+    def __init__(self, answer: Answer) -> None:
+        self.answer = answer
+
+
+@dataclass(frozen=True)
+class Document:
+    """A valid document: its measured operations by name, and what resolvers keep with it."""
+
+    digest: str
+    node: DocumentNode
+    operations: Mapping[str | None, OperationDefinitionNode]
+    measures: Mapping[str | None, Measure]
+    memo: dict[Any, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation of a document, chosen."""
+
+    document: Document
+    node: OperationDefinitionNode
+    measure: Measure
+
+    @property
+    def name(self) -> str | None:
+        return self.node.name.value if self.node.name else None
+
+    @property
+    def kind(self) -> OperationType:
+        return self.node.operation
+
+
+class Executor(graphql.Executor[Any]):
+    """Lets arrays that are JSON already pass into the response."""
+
+    def complete_list_value(
+        self, return_type: Any, field_details_list: Any, info: Any, path: Any, result: Any, position_context: Any
+    ) -> Any:
+        if type(result) is orjson.Fragment:
+            return result
+        return super().complete_list_value(return_type, field_details_list, info, path, result, position_context)
+
+
+class Execution:
+    """Runs operations on a schema. `keep` documents stay prepared; `timeout` is the seconds of one operation."""
+
+    def __init__(self, schema: Schema, bounds: Bounds, *, keep: int, timeout: float) -> None:
+        self._schema = schema.core
+        self._bounds = bounds
+        self._keep = keep
+        self._timeout = timeout
+        self._documents: OrderedDict[str, Document] = OrderedDict()
+
+    def prepare(self, query: str, operation_name: str | None) -> Operation:
+        """The operation to run; raises Refused for a document that is not valid or too large."""
+        document = self._document(query)
+        if operation_name is None and len(document.operations) != 1:
+            names = ", ".join(sorted(filter(None, document.operations)))
+            raise _unknown(f"the document has several operations; name one: {names}")
+        name = next(iter(document.operations)) if operation_name is None else operation_name
+        if name not in document.operations:
+            raise _unknown("the document has no operation of this name")
+        return Operation(document, document.operations[name], document.measures[name])
+
+    async def run(self, operation: Operation, variables: Mapping[str, Any] | None, ctx: Context) -> Answer:
+        """The answer to a query or mutation."""
+        executor = self._executor(operation, variables, ctx)
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await _result(executor)
+        except TimeoutError:
+            failure = TimedOut(f"the operation took longer than {self._timeout:g} s and was stopped")
+            return Answer.refusal(503, refused(failure))
+
+    async def stream(
+        self, operation: Operation, variables: Mapping[str, Any] | None, ctx: Context
+    ) -> AsyncGenerator[Answer, None]:
+        """The answers to a subscription, each event read afresh; ends after an answer that refuses."""
+        executor = self._executor(operation, variables, ctx)
+        source = graphql.create_source_event_stream(executor)
+        if isinstance(source, Awaitable):
+            source = await source
+        if isinstance(source, graphql.ExecutionResult):
+            yield Answer.refusal(422, *(masked(error) for error in source.errors or ()))
+            return
+        events = source.__aiter__()
+        async with aclosing(cast("AsyncGenerator[Any, None]", events)):
+            try:
+                async for event in events:
+                    one = executor.build_per_event_executor(event)
+                    one.context_value = ctx.fork()
+                    yield await _result(one)
+            except Exception as error:
+                yield Answer.refusal(500, masked(graphql.located_error(error)))
+
+    def _executor(self, operation: Operation, variables: Mapping[str, Any] | None, ctx: Context) -> Executor:
+        ctx.memo = operation.document.memo
+        built = Executor.build(
+            self._schema,
+            operation.document.node,
+            context_value=ctx,
+            raw_variable_values=dict(variables or {}),
+            operation_name=operation.name,
+            hide_suggestions=True,
+            max_coercion_errors=10,
+        )
+        if isinstance(built, list):
+            raise Refused(Answer.refusal(422, *(coded(error, BAD_VARIABLES) for error in built)))
+        try:
+            check_cost(operation.measure, built.variable_values.coerced, self._bounds)
+        except Failure as failure:
+            raise Refused(Answer.refusal(422, refused(failure))) from None
+        except GraphQLError as error:
+            raise Refused(Answer.refusal(422, masked(error))) from None
+        return cast("Executor", built)
+
+    def _document(self, query: str) -> Document:
+        digest = hashlib.sha256(query.encode(errors="surrogatepass")).hexdigest()
+        if (document := self._documents.get(digest)) is not None:
+            self._documents.move_to_end(digest)
+            return document
+        document = self._documents[digest] = self._read(digest, query)
+        if len(self._documents) > self._keep:
+            self._documents.popitem(last=False)
+        return document
+
+    def _read(self, digest: str, query: str) -> Document:
+        bounds = self._bounds
+        try:
+            node = graphql.parse(
+                query,
+                max_lexical_tokens=bounds.tokens,
+                max_comments=bounds.tokens,
+                max_source_length=bounds.characters,
+                allow_empty_selection_sets=False,
+            )
+        except GraphQLError as error:
+            raise Refused(Answer.refusal(400, coded(error, PARSE_FAILED))) from None
+        errors = graphql.validate(
+            self._schema, node, max_errors=20, hide_suggestions=True, allow_empty_selection_sets=False
+        )
+        if errors:
+            raise Refused(Answer.refusal(422, *(coded(error, VALIDATION_FAILED) for error in errors)))
+        try:
+            measures = measure(self._schema, node, bounds)
+        except Failure as failure:
+            raise Refused(Answer.refusal(422, refused(failure))) from None
+        operations = {
+            definition.name.value if definition.name else None: definition
+            for definition in node.definitions
+            if isinstance(definition, OperationDefinitionNode)
+        }
+        return Document(digest, node, operations, measures)
+
+
+async def _result(executor: graphql.Executor[Any]) -> Answer:
+    result = graphql.execute_root_selection_set(executor)
+    try:
+        if isinstance(result, Awaitable):
+            result = await result
+    except Exception as error:  # a fault in the executor itself, not in a field
+        return Answer.refusal(500, internal(error))
+    if not result.errors:
+        return Answer(200, {"data": result.data})
+    return Answer(200, {"errors": [masked(error) for error in result.errors], "data": result.data})
+
+
+def _unknown(message: str) -> Refused:
+    return Refused(Answer.refusal(422, {"message": message, "extensions": {"code": OPERATION_UNKNOWN}}))

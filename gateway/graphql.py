@@ -1,0 +1,286 @@
+"""GraphQL over HTTP: the two JSON media types, and server-sent events for what is a stream."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextvars import copy_context
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import msgspec
+import orjson
+import structlog
+from graphql import OperationType
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response, StreamingResponse
+
+from db.engine import Tally, tally
+from gateway.auth import authenticate
+from gateway.errors import BAD_REQUEST, internal, refused
+from gateway.execution import Answer, Execution, Operation, Refused
+from gateway.negotiation import EVENTS, GRAPHQL, JSON, accepted, choose
+from gateway.settings import Settings
+from resolvers.context import Context, Services
+from resolvers.failures import Failure
+from resolvers.principal import Kind, Principal
+
+log = structlog.get_logger("torana")
+
+HEARTBEAT = 12.0
+"""Seconds of silence after which a stream says that it is still there."""
+PREFLIGHT = ("graphql-require-preflight", "apollo-require-preflight", "x-apollo-operation-name", "authorization")
+"""Headers that a form or an image of another site can't send without the browser asking us first."""
+
+
+class Envelope(msgspec.Struct):
+    """A request's body."""
+
+    query: str | None = None
+    variables: dict[str, Any] | None = None
+    operationName: str | None = None
+    extensions: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Answers POST and GET. `closing` is set when the process ends, and ends the streams."""
+
+    execution: Execution
+    services: Services
+    settings: Settings
+    closing: asyncio.Event
+
+    async def __call__(self, request: Request) -> Response:
+        number = uuid4().hex
+        structlog.contextvars.bind_contextvars(request=number)
+        ranges = accepted(request.headers.get("accept"))
+        media = choose(ranges, (GRAPHQL, JSON, EVENTS)) or JSON
+        try:
+            if choose(ranges, (GRAPHQL, JSON, EVENTS)) is None:
+                raise _bad(406, f"this answers as {GRAPHQL}, {JSON} or {EVENTS}")
+            response = await self._answer(request, media)
+        except Refused as refusal:
+            response = _json(refusal.answer, media)
+        except ClientDisconnect:
+            response = Response(status_code=400)
+        except Exception as error:
+            response = _json(Answer.refusal(500, internal(error)), media)
+        finally:
+            structlog.contextvars.clear_contextvars()
+        response.headers["X-Request-Id"] = number
+        response.headers["Cache-Control"] = "no-store"
+        return response
+
+    async def _answer(self, request: Request, media: str) -> Response:
+        if request.method not in ("GET", "POST"):
+            refusal = _json(_bad(405, "GraphQL takes POST, and GET for queries").answer, media)
+            refusal.headers["Allow"] = "GET, POST"
+            return refusal
+        envelope = await self._from_url(request) if request.method == "GET" else None
+        if envelope is None:
+            _check_content_type(request)
+        try:
+            principal = await authenticate(self.services, request.headers.get("authorization"))
+        except Failure as failure:
+            response = _json(Answer.refusal(401, refused(failure)), media)
+            response.headers["WWW-Authenticate"] = "Bearer"
+            return response
+        if envelope is None:
+            envelope = _decode(await self._body(request, principal))
+        if not envelope.query:
+            raise _bad(400, "the request has no query")
+        operation = self.execution.prepare(envelope.query, envelope.operationName)
+        if operation.kind is not OperationType.QUERY and request.method == "GET":
+            refusal = _json(_bad(405, f"a {operation.kind.value} must be sent by POST").answer, media)
+            refusal.headers["Allow"] = "POST"
+            return refusal
+        ctx = Context(self.services, principal, client_of(request))
+        if operation.kind is OperationType.SUBSCRIPTION:
+            if choose(accepted(request.headers.get("accept")), (EVENTS,)) is None:
+                raise _bad(406, f"a subscription is answered as {EVENTS}, or over a WebSocket")
+            return _events(self._subscription(operation, envelope.variables, ctx))
+        answer = await run_logged(self.execution, operation, envelope.variables, ctx)
+        return _events(_once(answer)) if media == EVENTS else _json(answer, media)
+
+    async def _from_url(self, request: Request) -> Envelope:
+        """The envelope in a GET's query string; only from where a browser would have asked us first."""
+        if not any(request.headers.get(name) for name in PREFLIGHT) and GRAPHQL not in request.headers.get(
+            "accept", ""
+        ):
+            simple = request.headers.get("sec-fetch-site") or request.headers.get("origin")
+            if simple not in (None, "same-origin", "none"):
+                raise _bad(403, f"a GET from another site needs one of the headers {', '.join(PREFLIGHT)}")
+        given = dict(request.query_params)
+        raw: dict[str, Any] = {name: given[name] for name in ("query", "operationName") if name in given}
+        try:
+            for name in ("variables", "extensions"):
+                if given.get(name):
+                    raw[name] = msgspec.json.decode(given[name])
+            return msgspec.convert(raw, Envelope)
+        except (msgspec.MsgspecError, RecursionError) as error:
+            raise _bad(400, f"the query string is not a GraphQL request: {error}") from None
+
+    async def _body(self, request: Request, principal: Principal) -> bytes:
+        worker = principal.kind is Kind.WORKER
+        most = self.settings.worker_body_limit if worker else self.settings.body_limit
+        size, parts = 0, []
+        async for part in request.stream():
+            size += len(part)
+            if size > most:
+                raise _bad(413, f"the request is over {most} bytes")
+            parts.append(part)
+        return b"".join(parts)
+
+    async def _subscription(
+        self, operation: Operation, variables: Mapping[str, Any] | None, ctx: Context
+    ) -> AsyncIterator[Answer]:
+        began = time.perf_counter()
+        try:
+            async with contextlib.aclosing(
+                until(self.execution.stream(operation, variables, ctx), self.closing)
+            ) as answers:
+                async for answer in answers:
+                    yield answer
+        except Refused as refusal:
+            yield refusal.answer
+        finally:
+            note(operation, ctx, began, 0, [])
+
+
+async def run_logged(
+    execution: Execution, operation: Operation, variables: Mapping[str, Any] | None, ctx: Context
+) -> Answer:
+    """Run a query or mutation, and write its line in the log."""
+    began, counted, asked = time.perf_counter(), Tally(), ctx.principal
+    answer = Answer.refusal(500)
+    token = tally.set(counted)
+    try:
+        answer = await execution.run(operation, variables, ctx)
+        return answer
+    except Refused as refusal:
+        answer = refusal.answer
+        raise
+    finally:
+        tally.reset(token)
+        note(operation, ctx, began, counted.statements, answer.codes, asked)
+
+
+def note(
+    operation: Operation,
+    ctx: Context,
+    began: float,
+    statements: int,
+    codes: list[str],
+    principal: Principal | None = None,
+) -> None:
+    """One line for each operation: no variables, no credentials."""
+    who = principal or ctx.principal
+    write = log.debug if who.kind is Kind.WORKER else log.info
+    write(
+        "operation",
+        kind=operation.kind.value,
+        name=(operation.name or "-")[:80],
+        document=operation.document.digest[:16],
+        principal=who.name,
+        ms=round((time.perf_counter() - began) * 1000, 1),
+        statements=statements,
+        errors=codes,
+    )
+
+
+async def until(stream: AsyncGenerator[Answer, None], closing: asyncio.Event) -> AsyncGenerator[Answer, None]:
+    """The stream, ended when the process closes."""
+    ended = asyncio.create_task(closing.wait())
+    context = copy_context()
+    try:
+        while True:
+            following = asyncio.create_task(anext(stream, None), context=context)
+            await asyncio.wait({following, ended}, return_when=asyncio.FIRST_COMPLETED)
+            if not following.done():
+                following.cancel()
+                await asyncio.gather(following, return_exceptions=True)
+                return
+            answer = following.result()
+            if answer is None:
+                return
+            yield answer
+    finally:
+        ended.cancel()
+        await stream.aclose()
+
+
+def client_of(connection: Any) -> dict[str, Any]:
+    """Where a request comes from, for the audit and for throttling."""
+    found = {"ip": connection.client.host if connection.client else None}
+    agent = connection.headers.get("user-agent")
+    return {name: value for name, value in {**found, "agent": agent and agent[:200]}.items() if value}
+
+
+def _check_content_type(request: Request) -> None:
+    content_type = request.headers.get("content-type", "")
+    media, *parameters = (part.strip().lower() for part in content_type.split(";"))
+    charsets = [p.removeprefix("charset=").strip('"') for p in parameters if p.startswith("charset=")]
+    if media != JSON or any(charset not in ("utf-8", "utf8") for charset in charsets):
+        raise _bad(415, f"the body must be {JSON} in UTF-8")
+
+
+def _decode(body: bytes) -> Envelope:
+    try:
+        return msgspec.json.decode(body, type=Envelope)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise _bad(400, f"the body is not a GraphQL request: {error}") from None
+
+
+def _bad(status: int, message: str) -> Refused:
+    return Refused(Answer.refusal(status, {"message": message, "extensions": {"code": BAD_REQUEST}}))
+
+
+def encode(body: Mapping[str, Any]) -> bytes:
+    return orjson.dumps(body)
+
+
+def _json(answer: Answer, media: str) -> Response:
+    """With the older media type, clients take any status but 200 for a broken server and drop the errors."""
+    well_formed = answer.codes != [BAD_REQUEST] and answer.status != 401
+    if media != GRAPHQL:
+        media = JSON
+    status = 200 if media == JSON and well_formed and answer.status != 500 else answer.status
+    content = encode({"data": None, **answer.body} if status == 200 and "data" not in answer.body else answer.body)
+    return Response(content, status, media_type=f"{media}; charset=utf-8")
+
+
+def _events(answers: AsyncIterator[Answer]) -> StreamingResponse:
+    return StreamingResponse(_framed(answers), media_type=EVENTS, headers={"X-Accel-Buffering": "no"})
+
+
+async def _framed(answers: AsyncIterator[Answer]) -> AsyncIterator[bytes]:
+    """The events of graphql-sse, in distinct connections mode. Lines end with LF alone: urql splits on that."""
+    source = answers.__aiter__()
+    following: asyncio.Task[Answer] | None = None
+    try:
+        yield b":\n\n"
+        while True:
+            following = following or asyncio.ensure_future(anext(source))  # type: ignore[arg-type]
+            done, _ = await asyncio.wait({following}, timeout=HEARTBEAT)
+            if not done:
+                yield b":\n\n"
+                continue
+            try:
+                answer = following.result()
+            except StopAsyncIteration:
+                break
+            following = None
+            yield b"event: next\ndata: " + encode(answer.body) + b"\n\n"
+        yield b"event: complete\ndata: \n\n"
+    finally:
+        if following is not None:
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
+        if isinstance(source, AsyncGenerator):
+            await source.aclose()
+
+
+async def _once(answer: Answer) -> AsyncIterator[Answer]:
+    yield answer

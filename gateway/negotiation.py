@@ -1,0 +1,45 @@
+"""Which media type a client would rather have, by its Accept header (RFC 9110, 12.5.1)."""
+
+from collections.abc import Sequence
+
+GRAPHQL = "application/graphql-response+json"
+JSON = "application/json"
+EVENTS = "text/event-stream"
+HTML = "text/html"
+
+
+def accepted(header: str | None) -> list[tuple[str, float]]:
+    """The media ranges of a header with their weights; a missing header accepts JSON."""
+    if not header or not header.strip():
+        return [(JSON, 1.0)]
+    found = []
+    for part in header.split(","):
+        media, *parameters = (piece.strip().lower() for piece in part.split(";"))
+        weight = 1.0
+        for parameter in parameters:
+            name, _, value = parameter.partition("=")
+            if name.strip() == "q":
+                try:
+                    weight = min(max(float(value), 0.0), 1.0)
+                except ValueError:
+                    weight = 0.0
+        found.append((media, weight))
+    return found
+
+
+def weight(ranges: Sequence[tuple[str, float]], media: str) -> float:
+    """How much `media` is wanted: the weight of the most specific range that covers it; 0 for not at all."""
+    main = media.partition("/")[0]
+    for candidate in (media, f"{main}/*", "*/*"):
+        weights = [q for found, q in ranges if found == candidate]
+        if weights:
+            return max(weights)
+    return 0.0
+
+
+def choose(ranges: Sequence[tuple[str, float]], offered: Sequence[str]) -> str | None:
+    """The offered type that is wanted most; of equals, one that is named before one that a wildcard covers, then the
+    first offered."""
+    named = {media for media, q in ranges if q > 0}
+    best = max(offered, key=lambda media: (weight(ranges, media), media in named, -offered.index(media)))
+    return best if weight(ranges, best) > 0 else None

@@ -1,0 +1,67 @@
+"""Uvicorn, with an end that tells streams and sockets before it waits for them."""
+
+import logging
+import socket
+import sys
+from typing import Any
+
+import structlog
+import uvicorn
+from starlette.applications import Starlette
+
+GRACE = 10
+"""Seconds that requests under way have to finish."""
+FRAME = 256 * 1024
+"""Bytes of a WebSocket message."""
+
+
+class Server(uvicorn.Server):
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        app: Any = self.config.app
+        app.state.closing.set()
+        await super().shutdown(sockets)
+
+
+def make_server(app: Starlette, host: str, port: int) -> Server:
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        log_config=None,
+        access_log=False,
+        ws_max_size=FRAME,
+        ws_ping_interval=20,
+        timeout_graceful_shutdown=GRACE,
+        server_header=False,
+        lifespan="on",
+    )
+    return Server(config)
+
+
+def set_up_logs(form: str, level: int = logging.INFO) -> None:
+    """Structured lines to standard error, as text or JSON; libraries' warnings go the same way."""
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    renderer: Any = (
+        structlog.processors.JSONRenderer()
+        if form == "json"
+        else structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(), sort_keys=False, exception_formatter=structlog.dev.plain_traceback
+        )
+    )
+    errors = [structlog.processors.dict_tracebacks] if form == "json" else []
+    structlog.configure(
+        processors=[*shared, *errors, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer]
+    )
+    handler = logging.StreamHandler()
+    handler.setFormatter(formatter)
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)

@@ -1,0 +1,228 @@
+"""GraphQL over WebSocket: the graphql-transport-ws protocol."""
+
+import asyncio
+import contextlib
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import structlog
+from graphql import OperationType
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+
+from gateway.auth import authenticate
+from gateway.errors import internal
+from gateway.execution import Answer, Execution, Refused
+from gateway.graphql import Envelope, client_of, encode, note, run_logged, until
+from gateway.settings import Settings
+from resolvers.context import Context, Services
+from resolvers.failures import Failure
+from resolvers.principal import ANONYMOUS, Principal
+
+PROTOCOL = "graphql-transport-ws"
+INIT_WAIT = 10.0
+"""Seconds that a client has for connection_init."""
+MOST = 100
+"""Operations of one socket at once."""
+RECHECK = 120.0
+"""Seconds after which a socket's principal is looked up again."""
+
+_decoder = msgspec.json.Decoder(dict[str, Any])
+log = structlog.get_logger("torana")
+
+
+@dataclass(frozen=True, slots=True)
+class SocketEndpoint:
+    execution: Execution
+    services: Services
+    settings: Settings
+    closing: asyncio.Event
+
+    async def __call__(self, socket: WebSocket) -> None:
+        if not self._from_here(socket):
+            await socket.close(4403)
+            return
+        if PROTOCOL not in socket.scope.get("subprotocols", ()):
+            await socket.accept()
+            await socket.close(4406, f"this speaks {PROTOCOL}")
+            return
+        await socket.accept(PROTOCOL)
+        await _Socket(self, socket).serve()
+
+    def _from_here(self, socket: WebSocket) -> bool:
+        """Pages of other sites may not open sockets in a visitor's name; programs send no Origin."""
+        origin = socket.headers.get("origin")
+        if origin is None or origin in self.settings.allowed_origins:
+            return True
+        scheme = {"ws": "http", "wss": "https"}[socket.url.scheme]
+        return origin == f"{scheme}://{socket.headers.get('host', '')}"
+
+
+class _Closed(Exception):
+    def __init__(self, code: int, reason: str) -> None:
+        self.code = code
+        self.reason = reason
+
+
+class _Socket:
+    """One client: what it authenticated as, and the operations it has under way by id."""
+
+    def __init__(self, endpoint: SocketEndpoint, socket: WebSocket) -> None:
+        self._endpoint = endpoint
+        self._socket = socket
+        self._principal: Principal | None = None
+        self._authorization: str | None = None
+        self._operations: dict[str, asyncio.Task[None]] = {}
+
+    async def serve(self) -> None:
+        watchers = [asyncio.create_task(self._receive()), asyncio.create_task(self._expire())]
+        watchers.append(asyncio.create_task(self._close_with_process()))
+        try:
+            done, _ = await asyncio.wait(watchers, return_when=asyncio.FIRST_COMPLETED)
+            for watcher in done:
+                watcher.result()
+        except WebSocketDisconnect:
+            pass
+        except _Closed as closed:
+            await self._close(closed.code, closed.reason)
+        except Exception as error:
+            internal(error)
+            await self._close(4500, "internal server error")
+        finally:
+            pending = [*watchers, *self._operations.values()]
+            for task in pending:
+                task.cancel()
+            await asyncio.gather(*pending, return_exceptions=True)
+
+    async def _receive(self) -> None:
+        try:
+            async with asyncio.timeout(INIT_WAIT):
+                message = await self._message()
+        except TimeoutError:
+            raise _Closed(4408, "Connection initialisation timeout") from None
+        while True:
+            await self._take(message)
+            message = await self._message()
+
+    async def _message(self) -> dict[str, Any]:
+        received = await self._socket.receive()
+        if received["type"] == "websocket.disconnect":
+            raise WebSocketDisconnect(received.get("code", 1005))
+        try:
+            text = received.get("text")
+            return _decoder.decode(received.get("bytes") or b"" if text is None else text)
+        except (msgspec.MsgspecError, UnicodeError, RecursionError):
+            raise _Closed(4400, "a message must be a JSON object") from None
+
+    async def _take(self, message: dict[str, Any]) -> None:
+        kind = message.get("type")
+        payload = message.get("payload")
+        if kind == "ping":
+            await self._send({"type": "pong"})
+        elif kind == "pong":
+            return
+        elif kind == "connection_init":
+            await self._init(payload)
+        elif kind == "subscribe":
+            await self._subscribe(message.get("id"), payload)
+        elif kind == "complete" and isinstance(message.get("id"), str):
+            if (task := self._operations.pop(message["id"], None)) is not None:
+                task.cancel()
+        else:
+            raise _Closed(4400, "unknown message type")
+
+    async def _init(self, payload: Any) -> None:
+        if self._principal is not None:
+            raise _Closed(4429, "Too many initialisation requests")
+        if payload is not None and not isinstance(payload, dict):
+            raise _Closed(4400, "the payload of connection_init must be an object")
+        given = {name.lower(): value for name, value in (payload or {}).items()}
+        authorization = given.get("authorization")
+        if authorization is not None and not isinstance(authorization, str):
+            raise _Closed(4400, "authorization must be a text")
+        try:
+            self._principal = await authenticate(self._endpoint.services, authorization)
+        except Failure as failure:
+            raise _Closed(4403, f"Forbidden: {failure.message}"[:120]) from None
+        self._authorization = authorization
+        await self._send({"type": "connection_ack"})
+
+    async def _subscribe(self, number: Any, payload: Any) -> None:
+        if self._principal is None:
+            raise _Closed(4401, "Unauthorized")
+        if not isinstance(number, str) or not number:
+            raise _Closed(4400, "subscribe needs an id")
+        if number in self._operations:
+            raise _Closed(4409, f"Subscriber for {number[:64]} already exists")
+        if len(self._operations) >= MOST:
+            raise _Closed(4429, f"at most {MOST} operations at once")
+        try:
+            envelope = msgspec.convert(payload, Envelope)
+        except msgspec.ValidationError as error:
+            raise _Closed(4400, f"the payload of subscribe is wrong: {error}"[:120]) from None
+        self._operations[number] = asyncio.create_task(self._run(number, envelope, self._principal))
+
+    async def _run(self, number: str, envelope: Envelope, principal: Principal) -> None:
+        began = time.perf_counter()
+        execution = self._endpoint.execution
+        try:
+            operation = execution.prepare(envelope.query or "", envelope.operationName)
+            ctx = Context(self._endpoint.services, principal, client_of(self._socket))
+            if operation.kind is not OperationType.SUBSCRIPTION:
+                await self._next(number, await run_logged(execution, operation, envelope.variables, ctx))
+            else:
+                try:
+                    stream = execution.stream(operation, envelope.variables, ctx)
+                    async with contextlib.aclosing(until(stream, self._endpoint.closing)) as answers:
+                        async for answer in answers:
+                            if "data" not in answer.body:
+                                raise Refused(answer)
+                            await self._next(number, answer)
+                finally:
+                    note(operation, ctx, began, 0, [])
+            await self._send({"id": number, "type": "complete"})
+        except Refused as refusal:
+            errors = refusal.answer.body["errors"]
+            await self._send({"id": number, "type": "error", "payload": errors})
+        except (WebSocketDisconnect, RuntimeError) as error:
+            if self._socket.client_state is WebSocketState.CONNECTED and not isinstance(error, WebSocketDisconnect):
+                raise
+        except Exception as error:
+            await self._send({"id": number, "type": "error", "payload": [internal(error)]})
+        finally:
+            if self._operations.get(number) is asyncio.current_task():
+                del self._operations[number]
+
+    async def _next(self, number: str, answer: Answer) -> None:
+        await self._send({"id": number, "type": "next", "payload": answer.body})
+
+    async def _expire(self) -> None:
+        """Close the socket when its token ends, or when its principal is no longer one."""
+        while True:
+            until_check = RECHECK
+            if self._principal is not None and self._principal.expires_at is not None:
+                left = (self._principal.expires_at - datetime.now(UTC)).total_seconds()
+                if left <= 0:
+                    raise _Closed(4403, "Forbidden: the token has expired")
+                until_check = min(until_check, left)
+            elif self._principal is None:
+                until_check = INIT_WAIT
+            await asyncio.sleep(max(until_check, 0.05))
+            if self._principal is not None and self._principal is not ANONYMOUS:
+                try:
+                    self._principal = await authenticate(self._endpoint.services, self._authorization)
+                except Failure as failure:
+                    raise _Closed(4403, f"Forbidden: {failure.message}"[:120]) from None
+
+    async def _close_with_process(self) -> None:
+        await self._endpoint.closing.wait()
+        raise _Closed(1001, "the gateway is going away")
+
+    async def _send(self, message: dict[str, Any]) -> None:
+        await self._socket.send_text(encode(message).decode())
+
+    async def _close(self, code: int, reason: str) -> None:
+        with contextlib.suppress(RuntimeError, WebSocketDisconnect):
+            await self._socket.close(code, reason)

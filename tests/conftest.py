@@ -1,0 +1,270 @@
+"""Databases by the copy of a prepared one, and gateways on them: in process, or served on a port."""
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import httpx2
+import pytest
+
+from db import migrating
+from db.engine import Database, Tally, tally
+from gateway.app import create_app, make_services
+from gateway.execution import Answer, Execution, Refused
+from gateway.serving import make_server
+from gateway.settings import Settings
+from resolvers.accounts import principal_of
+from resolvers.context import Context, Services
+from resolvers.keyring import Session
+from resolvers.passwords import Passwords
+from resolvers.principal import ANONYMOUS, Kind, Principal
+from schema import Schema, build
+from schema.limits import Bounds
+from tests.postgres import free_port, running_postgres
+from tests.world import PASSWORD, World, populate
+
+BACKENDS = ("sqlite", "postgresql")
+KEY = "test:" + "0123456789abcdefghijklmnopqrstuvwxyz"
+
+
+class Prepared:
+    """One database of each kind with tables and a world in it, copied for each test that asks."""
+
+    def __init__(self, folder: Path, stack: ExitStack) -> None:
+        self._folder = folder
+        self._stack = stack
+        self._templates: dict[str, tuple[str, World]] = {}
+        self._server: str | None = None
+        self._number = 0
+
+    async def template(self, backend: str) -> tuple[str, World]:
+        if backend not in self._templates:
+            url = await self.empty(backend, "template")
+            await migrating.migrate(url)
+            database = Database(url)
+            async with database.write() as session:
+                world = await populate(session, await quick_passwords().hash(PASSWORD))
+            await database.dispose()
+            if backend == "sqlite":  # so that a copy of the file is the whole of it
+                await migrating._sync(url, lambda c: c.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)"))
+            self._templates[backend] = (url, world)
+        return self._templates[backend]
+
+    async def copy(self, backend: str) -> tuple[str, World]:
+        template, world = await self.template(backend)
+        self._number += 1
+        name = f"copy{self._number}"
+        if backend == "sqlite":
+            (self._folder / name).mkdir()
+            shutil.copy(template.removeprefix("sqlite:///"), self._folder / name / "torana.db")
+            return f"sqlite:///{self._folder / name / 'torana.db'}", world
+        await self._create(f'{name} TEMPLATE "{template.rpartition("/")[2]}"')
+        return f"{self._postgres}/{name}", world
+
+    async def empty(self, backend: str, name: str) -> str:
+        if backend == "sqlite":
+            (self._folder / name).mkdir()
+            return f"sqlite:///{self._folder / name / 'torana.db'}"
+        await self._create(name)
+        return f"{self._postgres}/{name}"
+
+    @property
+    def _postgres(self) -> str:
+        if self._server is None:
+            self._server = self._stack.enter_context(running_postgres())
+        return self._server
+
+    async def _create(self, what: str) -> None:
+        connection = await asyncpg.connect(f"{self._postgres}/postgres")
+        name = what.split()[0]
+        await connection.execute(f"DROP DATABASE IF EXISTS {name}")
+        await connection.execute(f"CREATE DATABASE {what}")
+        await connection.close()
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prepared]:
+    with ExitStack() as stack:
+        yield Prepared(tmp_path_factory.mktemp("databases"), stack)
+
+
+@pytest.fixture(params=BACKENDS)
+def backend(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def schema() -> Schema:
+    return build()
+
+
+def quick_passwords() -> Passwords:
+    """Hashes that are as wrong for real use as they are quick."""
+    return Passwords(memory=64, rounds=1)
+
+
+@dataclass
+class Platform:
+    """A gateway without its HTTP, to ask as anyone."""
+
+    services: Services
+    execution: Execution
+    world: World
+    settings: Settings
+    counted: Tally = field(default_factory=Tally)
+
+    async def principal(self, name: str | None) -> Principal:
+        """The principal of a person of the world, without the detour of signing in."""
+        if name is None:
+            return ANONYMOUS
+        return await principal_as(self.services, getattr(self.world, name))
+
+    async def answer(self, query: str, as_: str | Principal | None = None, **variables: Any) -> Answer:
+        """The answer to an operation; `counted` then has its statements."""
+        principal = as_ if isinstance(as_, Principal) else await self.principal(as_)
+        ctx = Context(self.services, principal, {"ip": "127.0.0.1"})
+        self.counted = Tally()
+        token = tally.set(self.counted)
+        try:
+            return await self.execution.run(self.execution.prepare(query, None), variables, ctx)
+        except Refused as refusal:
+            return refusal.answer
+        finally:
+            tally.reset(token)
+
+    async def ask(self, query: str, as_: str | Principal | None = None, **variables: Any) -> Any:
+        """The data of an operation that has no errors."""
+        answer = await self.answer(query, as_, **variables)
+        assert "errors" not in answer.body, answer.body["errors"]
+        return answer.body["data"]
+
+    async def refused(self, query: str, as_: str | Principal | None = None, **variables: Any) -> list[str]:
+        """The codes of an operation that has errors."""
+        answer = await self.answer(query, as_, **variables)
+        assert "errors" in answer.body, answer.body
+        return answer.codes
+
+    @asynccontextmanager
+    async def watch(self, query: str, as_: str | Principal | None, **variables: Any) -> AsyncIterator[Any]:
+        """The answers of a subscription."""
+        principal = as_ if isinstance(as_, Principal) else await self.principal(as_)
+        operation = self.execution.prepare(query, None)
+        stream = self.execution.stream(operation, variables, Context(self.services, principal))
+        try:
+            yield stream
+        finally:
+            await stream.aclose()
+
+
+async def principal_as(services: Services, user: UUID) -> Principal:
+    """A signed-in user, from the statement that requests use."""
+    from db.models import Credential, CredentialKind
+    from db.types import later, uuid7
+
+    family = uuid7()
+    async with services.database.write() as session:
+        session.add(
+            Credential(
+                user_id=user, kind=CredentialKind.LOGIN_SESSION, secret_hash=str(family), algorithm="none",
+                family=family, expires_at=later(600),
+            )
+        )  # fmt: skip
+    principal = await principal_of(services.database, Session(user, family, None))  # type: ignore[arg-type]
+    assert principal.kind is Kind.USER
+    return principal
+
+
+@pytest.fixture
+def make_settings(tmp_path: Path) -> Callable[..., Settings]:
+    def make(url: str, **given: Any) -> Settings:
+        return Settings(
+            **{
+                "database_url": url,
+                "data_dir": tmp_path,
+                "secret_keys": KEY,
+                "task_slots": 0,
+                "port": free_port(),
+                **given,
+            }
+        )
+
+    return make
+
+
+@pytest.fixture
+async def platform(
+    prepared: Prepared, backend: str, schema: Schema, make_settings: Callable[..., Settings]
+) -> AsyncIterator[Platform]:
+    """On each database, for a test of its own."""
+    url, world = await prepared.copy(backend)
+    settings = make_settings(url)
+    services = replace(make_services(settings), passwords=quick_passwords())
+    await services.database.start()
+    execution = Execution(schema, Bounds(), keep=100, timeout=15)
+    yield Platform(services, execution, world, settings)
+    await services.database.dispose()
+
+
+@dataclass
+class Served:
+    """A gateway on a port, as users meet it."""
+
+    url: str
+    world: World
+    client: httpx2.AsyncClient
+    services: Services
+    app: Any
+
+    async def log_in(self, username: str) -> str:
+        """The Authorization header of a person of the world."""
+        query = "mutation($u:String!,$p:String!){logIn(username:$u,password:$p){...on Tokens{accessToken}}}"
+        body = {"query": query, "variables": {"u": username, "p": PASSWORD}}
+        answer = await self.client.post("/graphql", json=body)
+        return f"Bearer {answer.json()['data']['logIn']['accessToken']}"
+
+    async def ask(self, query: str, authorization: str | None = None, **variables: Any) -> Any:
+        headers = {"Authorization": authorization} if authorization else {}
+        answer = await self.client.post("/graphql", json={"query": query, "variables": variables}, headers=headers)
+        body = answer.json()
+        assert "errors" not in body, body["errors"]
+        return body["data"]
+
+
+Serve = Callable[..., Any]
+
+
+@pytest.fixture
+async def serve(prepared: Prepared, make_settings: Callable[..., Settings]) -> AsyncIterator[Serve]:
+    """Start gateways on ports: `await serve(backend, setting=value)`; `database` shares one between several."""
+    async with AsyncExitStack() as stack:
+
+        async def start(backend: str = "sqlite", *, database: str | None = None, **given: Any) -> Served:
+            url, world = await prepared.copy(backend) if database is None else (database, None)
+            settings = make_settings(url, **given)
+            services = replace(make_services(settings), passwords=quick_passwords())
+            app = create_app(settings, services)
+            server = make_server(app, settings.host, settings.port)
+            server.install_signal_handlers = lambda: None
+            running = asyncio.create_task(server._serve())
+            while not server.started:
+                if running.done():
+                    running.result()
+                    raise RuntimeError("the gateway did not start")
+                await asyncio.sleep(0)
+
+            async def stop() -> None:
+                server.should_exit = True
+                await running
+
+            stack.push_async_callback(stop)
+            base = f"http://127.0.0.1:{settings.port}"
+            client = await stack.enter_async_context(httpx2.AsyncClient(base_url=base, timeout=30))
+            return Served(base, world, client, services, app)
+
+        yield start
