@@ -19,7 +19,7 @@ install: .venv/installed gateway/explorer/dist/index.html
 	@touch $@
 
 gateway/explorer/dist/index.html: gateway/explorer/package-lock.json $(shell find gateway/explorer/src gateway/explorer/public gateway/explorer/index.html gateway/explorer/vite.config.js -type f)
-	@$(BIN)/python -m gateway.explorer_build
+	@$(BIN)/python gateway/explorer/build.py
 
 test: .venv/installed
 	@$(BIN)/python -m pytest $(ARGS)

@@ -18,6 +18,7 @@ class Key(sa.types.TypeDecorator[UUID]):
 
     impl = sa.Uuid
     cache_ok = True
+    python_type = UUID
 
     def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
         if dialect.name == "postgresql":
@@ -38,6 +39,7 @@ class Instant(sa.types.TypeDecorator[datetime]):
 
     impl = sa.DateTime
     cache_ok = True
+    python_type = datetime
 
     def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
         if dialect.name == "postgresql":

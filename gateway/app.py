@@ -17,7 +17,7 @@ from starlette.routing import Mount, Route, WebSocketRoute
 
 from db import migrating
 from db.engine import Database
-from gateway import explorer
+from gateway import page
 from gateway.execution import Execution
 from gateway.graphql import PREFLIGHT, Endpoint
 from gateway.settings import Settings
@@ -65,8 +65,8 @@ def create_app(settings: Settings, services: Services | None = None) -> Starlett
     socket = SocketEndpoint(execution, services, settings, closing)
 
     async def graphql(request: Request) -> Response:
-        if settings.explorer and explorer.wants_page(request):
-            return explorer.page()
+        if settings.explorer and page.wanted(request):
+            return page.show()
         return await endpoint(request)
 
     async def health(_: Request) -> Response:
@@ -108,7 +108,7 @@ def create_app(settings: Settings, services: Services | None = None) -> Starlett
             Route("/", lambda _: RedirectResponse("/graphql"), methods=["GET"]),
             Route("/graphql", graphql, methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]),
             WebSocketRoute("/graphql", socket),
-            Mount("/graphql", explorer.Assets()),
+            Mount("/graphql", page.Assets()),
             Route("/healthz", health),
             Route("/readyz", ready),
         ],

@@ -16,7 +16,7 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from db import migrating
 from db.engine import InUse
 from gateway import demo as demonstration
-from gateway import explorer
+from gateway import page
 from gateway.app import create_app, make_services
 from gateway.serving import make_server, set_up_logs
 from gateway.settings import FILE, Settings, SettingsError, load
@@ -79,7 +79,7 @@ def demo(
     address = f"http://{host}:{port}"
     typer.echo(
         f"\nTorana is at {address}/graphql"
-        + ("" if explorer.built() else "  (the explorer page is not built: no Node.js)")
+        + ("" if page.built() else "  (the explorer page is not built: no Node.js)")
     )
     for account in demonstration.ACCOUNTS:
         typer.echo(f"  {account.role:<16} {account.username:<6} {account.password}")

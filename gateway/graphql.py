@@ -262,7 +262,7 @@ async def _framed(answers: AsyncIterator[Answer]) -> AsyncIterator[bytes]:
     try:
         yield b":\n\n"
         while True:
-            following = following or asyncio.ensure_future(anext(source))  # type: ignore[arg-type]
+            following = following or asyncio.ensure_future(anext(source))
             done, _ = await asyncio.wait({following}, timeout=HEARTBEAT)
             if not done:
                 yield b":\n\n"

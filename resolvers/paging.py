@@ -50,7 +50,9 @@ class Order:
             value = instant_text(value)
         elif isinstance(value, Enum):
             value = value.name
-        return base64.urlsafe_b64encode(orjson.dumps([self._name, value, row.id])).decode().rstrip("=")
+        elif isinstance(value, UUID):
+            value = str(value)
+        return base64.urlsafe_b64encode(orjson.dumps([self._name, value, str(row.id)])).decode().rstrip("=")
 
     def place(self, cursor: str, argument: str) -> tuple[Any, ...]:
         """The values of a cursor that this order made."""
@@ -75,6 +77,8 @@ class Order:
             return moment
         if kind is date:
             return date.fromisoformat(value)
+        if kind is UUID:
+            return UUID(value)
         if type(value) is not kind:
             raise TypeError
         return value

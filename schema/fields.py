@@ -8,7 +8,7 @@ many) or `computed` from columns.
 import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from enum import Enum
-from typing import Annotated, Any, TypeVar, dataclass_transform
+from typing import Annotated, Any, TypeVar, cast, dataclass_transform
 
 import orjson
 import sqlalchemy as sa
@@ -329,9 +329,9 @@ def _offered(kind: Any, description: str) -> Any:
 
 def _sign(function: Callable[..., Any], offered: Mapping[str, Any]) -> None:
     """Give `function` the parameters that Strawberry reads as arguments."""
-    either = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    either, parent = inspect.Parameter.POSITIONAL_OR_KEYWORD, cast("Any", strawberry.Parent)[Any]
     parameters = [
-        inspect.Parameter("root", either, annotation=strawberry.Parent[Any]),
+        inspect.Parameter("root", either, annotation=parent),
         inspect.Parameter("info", either, annotation=Info),
         *(inspect.Parameter(name, either, default=strawberry.UNSET, annotation=kind) for name, kind in offered.items()),
     ]

@@ -52,7 +52,7 @@ class User(Erasable, Entity):
             sqlite_where=sa.text("auth_provider = 'LOCAL' AND deleted_at IS NULL"),
             postgresql_where=sa.text("auth_provider = 'LOCAL' AND deleted_at IS NULL"),
         ),
-        sa.Index("ix_users_username_id", "username", "id"),
+        sa.Index("ix_users_created_at_id", "created_at", "id"),
     )
 
     username: Mapped[str] = mapped_column(sa.String(150))

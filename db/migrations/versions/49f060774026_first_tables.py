@@ -96,7 +96,7 @@ def upgrade() -> None:
     sa.UniqueConstraint('username', 'auth_provider', name=op.f('uq_users_username_auth_provider'))
     )
     with op.batch_alter_table('users', schema=None) as batch_op:
-        batch_op.create_index('ix_users_username_id', ['username', 'id'], unique=False)
+        batch_op.create_index('ix_users_created_at_id', ['created_at', 'id'], unique=False)
         batch_op.create_index('uq_users_local_email', ['email'], unique=True, sqlite_where=sa.text("auth_provider = 'LOCAL' AND deleted_at IS NULL"), postgresql_where=sa.text("auth_provider = 'LOCAL' AND deleted_at IS NULL"))
 
     op.create_table('challenges',
@@ -589,7 +589,7 @@ def downgrade() -> None:
     op.drop_table('challenges')
     with op.batch_alter_table('users', schema=None) as batch_op:
         batch_op.drop_index('uq_users_local_email', sqlite_where=sa.text("auth_provider = 'LOCAL' AND deleted_at IS NULL"), postgresql_where=sa.text("auth_provider = 'LOCAL' AND deleted_at IS NULL"))
-        batch_op.drop_index('ix_users_username_id')
+        batch_op.drop_index('ix_users_created_at_id')
 
     op.drop_table('users')
     with op.batch_alter_table('sites', schema=None) as batch_op:

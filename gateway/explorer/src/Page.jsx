@@ -10,7 +10,7 @@ import { storage } from './storage.js';
 const plugins = [HISTORY_PLUGIN, explorerPlugin(), examplesPlugin];
 const [welcome] = examples;
 const anyJson = {};
-const customScalarSchemas = { InputFiles: anyJson, JSON: anyJson };
+const customScalarSchemas = { JSON: anyJson };
 
 export function Page() {
   return (

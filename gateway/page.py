@@ -28,7 +28,7 @@ def built() -> bool:
     return (FOLDER / "index.html").is_file()
 
 
-def page() -> Response:
+def show() -> Response:
     """The page itself, or why there is none."""
     if not built():
         return HTMLResponse(NOT_BUILT, 503, HEADERS)
@@ -47,7 +47,7 @@ class Assets(StaticFiles):
         return response
 
 
-def wants_page(request: Request) -> bool:
+def wanted(request: Request) -> bool:
     """Whether a browser asks for the page: it wants HTML, and sends no operation."""
     return (
         request.method in ("GET", "HEAD")

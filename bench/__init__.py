@@ -1,0 +1,1 @@
+"""How fast the gateway answers, beside other servers on the same data: `python -m bench`."""

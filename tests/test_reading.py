@@ -1,0 +1,347 @@
+"""The read path: one statement for each level, whatever the number of rows; pages as brute force would cut them."""
+
+import base64
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+from typing import Any
+
+import orjson
+import pytest
+import sqlalchemy as sa
+from graphql import GraphQLObjectType, get_named_type, is_leaf_type
+
+from db import models
+from gateway.app import make_services
+from gateway.execution import Execution
+from gateway.settings import Settings
+from schema import Schema, build
+from schema.checks import declared_fields
+from schema.fields import Column, Connected, Related
+from schema.limits import Bounds
+from schema.scalars import global_id
+from schema.selecting import DEFINITION
+from tests.conftest import BACKENDS, Platform, Prepared, quick_passwords
+from tests.crowd import MANY, crowd
+
+SCHEMA = build()
+
+
+@pytest.fixture(scope="module", params=BACKENDS)
+async def crowded(
+    request: pytest.FixtureRequest, prepared: Prepared, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Platform]:
+    """A platform with many rows of everything, only read by these tests."""
+    url, world = await prepared.copy(request.param)
+    settings = Settings(
+        database_url=url, data_dir=tmp_path_factory.mktemp("data"), secret_keys="k:0123456789abcdefghijklmnopqrstuvwxyz"
+    )
+    services = replace(make_services(settings), passwords=quick_passwords())
+    async with services.database.write() as session:
+        await crowd(session, world)
+    yield Platform(services, Execution(SCHEMA, Bounds(cost=10**6), keep=200, timeout=15), world, settings)
+    await services.database.dispose()
+
+
+def _fields(kind: type) -> Iterator[tuple[str, str]]:
+    for parent, name, _, declared in declared_fields(SCHEMA.core):
+        if isinstance(declared, kind) and parent.name != "Query":
+            yield parent.name, name
+
+
+async def _ids(platform: Platform, typename: str, number: int) -> list[str]:
+    """Global ids of rows that tom sees, from a read as tom of all there are."""
+    kind = SCHEMA.core.get_type(typename)
+    assert kind is not None
+    model = kind.extensions[DEFINITION].origin.model
+    async with platform.services.database.read() as connection:
+        keys = (await connection.execute(sa.select(model.id).order_by(model.id.desc()))).scalars().all()
+    found: list[str] = []
+    for start in range(0, len(keys), 100):
+        ids = [global_id(typename, key) for key in keys[start : start + 100]]
+        rows = (await platform.ask("query($ids:[ID!]!){nodes(ids:$ids){id}}", "tom", ids=ids))["nodes"]
+        found += [row["id"] for row in rows if row]
+        if len(found) >= number:
+            break
+    return found[:number]
+
+
+@pytest.mark.parametrize(("typename", "field"), [*_fields(Connected), *_fields(Related)])
+async def test_as_many_statements_for_two_parents_as_for_twenty(crowded: Platform, typename: str, field: str) -> None:
+    declared: Any = SCHEMA.core.get_type(typename).fields[field].extensions[DEFINITION]  # type: ignore[union-attr]
+    page = "(first:2){totalCount nodes{id} pageInfo{hasNextPage}}" if isinstance(declared, Connected) else "{id}"
+    query = f"query($ids:[ID!]!){{nodes(ids:$ids){{... on {typename}{{{field}{page}}}}}}}"
+    ids = await _ids(crowded, typename, MANY)
+    assert len(ids) == MANY
+    counts = []
+    for number in (2, MANY):
+        nodes = (await crowded.ask(query, "tom", ids=ids[:number]))["nodes"]
+        assert all(nodes)
+        counts.append(crowded.counted.statements)
+    assert counts[0] == counts[1] <= 3
+
+
+@pytest.mark.parametrize(
+    "field", [name for p, name, _, d in declared_fields(SCHEMA.core) if isinstance(d, Connected) and p.name == "Query"]
+)
+async def test_a_root_list_is_one_statement_and_its_total_another(crowded: Platform, field: str) -> None:
+    await crowded.ask(f"{{{field}(first:20){{nodes{{id}}}}}}", "tom")
+    assert crowded.counted.statements == 1
+    total = (await crowded.ask(f"{{{field}(first:0){{totalCount nodes{{id}}}}}}", "tom"))[field]
+    assert total["nodes"] == []
+    assert total["totalCount"] >= 1
+    assert crowded.counted.statements == 1
+
+
+def _lists() -> Iterator[tuple[str, str, str]]:
+    for parent, name, _, declared in declared_fields(SCHEMA.core):
+        if isinstance(declared, Connected):
+            for order in declared.orders.enum:
+                yield parent.name, name, order.name
+
+
+@pytest.mark.parametrize(("parent", "field", "order"), list(_lists()))
+async def test_pages_are_the_sorted_list_cut_up(crowded: Platform, parent: str, field: str, order: str) -> None:
+    """Forwards and backwards, in every order, against the whole list sorted in Python."""
+    kind: Any = SCHEMA.core.get_type(parent)
+    declared: Any = kind.fields[field].extensions[DEFINITION]
+    by = declared.orders[declared.orders.enum[order]]
+    column = _graphql_name(kind.fields[field], by.column.key)
+    if parent == "Query":
+        head, tail, ids = "{", "}", {}
+    else:
+        head, tail = f"query($id:ID!){{node(id:$id){{... on {parent}{{", "}}}"
+        ids = {"id": (await _ids(crowded, parent, 1))[0]}
+
+    async def page(arguments: str) -> Any:
+        query = f"{head}{field}({arguments},order:{order}){{nodes{{id {column}}} pageInfo{{hasNextPage hasPreviousPage startCursor endCursor}} totalCount}}{tail}"
+        data = await crowded.ask(query, "tom", **ids)
+        return (data["node"] if ids else data)[field]
+
+    whole = await page("first:100")
+    rows = whole["nodes"]
+    keys = [(row[column], _key(row["id"])) for row in rows]
+    assert keys == sorted(keys, reverse=by.descending)
+    size = max(1, len(rows) // 3)
+    for way, cursor, more, side in (
+        ("first", "after", "hasNextPage", "endCursor"),
+        ("last", "before", "hasPreviousPage", "startCursor"),
+    ):
+        seen: list[Any] = []
+        place = ""
+        cuts: list[Any] = []
+        while True:
+            cut = await page(f"{way}:{size}{place}")
+            seen = seen + cut["nodes"] if way == "first" else cut["nodes"] + seen
+            cuts.append(cut)
+            if not cut["pageInfo"][more] or len(seen) >= len(rows):
+                break
+            place = f',{cursor}:"{cut["pageInfo"][side]}"'
+        assert seen == rows
+        assert {cut["totalCount"] for cut in cuts} == {len(rows)}
+
+
+def _graphql_name(field: Any, key: str) -> str:
+    """The field of the list's rows that shows a column; its id where none does."""
+    node: Any = get_named_type(get_named_type(field.type).fields["nodes"].type)
+    for name, inner in node.fields.items():
+        declared = inner.extensions[DEFINITION]
+        if isinstance(declared, Column) and declared.key == key and not declared.needs:
+            return str(name)
+    return "id"
+
+
+def _key(global_id_: str) -> str:
+    return base64.b64decode(global_id_).decode().partition(":")[2]
+
+
+async def test_a_page_never_ends_early_because_of_hidden_rows(platform: Platform) -> None:
+    """The hidden project lies between visible ones in the order; a page of two holds two."""
+    async with platform.services.database.write() as session:
+        for name in ("Aachen", "Zurich"):
+            project = models.Project(site_id=platform.world.site, name=name)
+            session.add(project)
+            await session.flush()
+            session.add(models.Membership(user_id=platform.world.eve, project_id=project.id))
+    page = (await platform.ask("{projects(first:2){nodes{name} pageInfo{hasNextPage} totalCount}}", "eve"))["projects"]
+    assert page == {
+        "nodes": [{"name": "Aachen"}, {"name": "Zurich"}],
+        "pageInfo": {"hasNextPage": False},
+        "totalCount": 2,
+    }
+
+
+async def test_numbers_of_a_page_are_read_only_when_selected(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = _statements(platform)
+    query = "{simulations(first:9){nodes{estimators(first:9){nodes{pages(first:9){nodes{number name axis1{name unit}%s}}}}}}}"
+    await platform.ask(query % "", "tom")
+    assert not any("values" in text for text in texts)
+    data = await platform.ask(query % " data{unit values}", "tom")
+    assert any("data_values" in text for text in texts)
+    assert not any("axis1_values" in text for text in texts)
+    (simulation,) = data["simulations"]["nodes"]
+    page = simulation["estimators"]["nodes"][0]["pages"]["nodes"][0]
+    assert orjson.loads(orjson.dumps(page["data"])) == {"unit": "MeV/g", "values": [1.0, None, 3.0]}
+    assert page["axis1"] == {"name": "Position (Z)", "unit": "cm"}
+
+
+def _statements(platform: Platform) -> list[str]:
+    texts: list[str] = []
+    sa.event.listen(
+        platform.services.database._reader.sync_engine, "before_cursor_execute", lambda *given: texts.append(given[2])
+    )
+    return texts
+
+
+async def test_only_selected_columns_are_read(platform: Platform) -> None:
+    texts = _statements(platform)
+    await platform.ask("{simulations(first:9){nodes{title}}}", "tom")
+    assert "sim_type" not in texts[-1]
+    await platform.ask(
+        "query($t:Boolean!){simulations(first:9){nodes{...F @include(if:$t)}}} fragment F on Simulation{simType}",
+        "tom",
+        t=False,
+    )
+    assert "sim_type" in texts[-1], "columns under @include are read either way"
+
+
+async def test_the_text_of_a_statement_is_the_same_for_any_number_of_keys(crowded: Platform) -> None:
+    tom, ids = await crowded.principal("tom"), await _ids(crowded, "Job", 5)
+    texts = _statements(crowded)
+    for number in (1, 5):
+        await crowded.ask(
+            "query($ids:[ID!]!){nodes(ids:$ids){... on Job{tasks(first:1){nodes{id}}}}}", tom, ids=ids[:number]
+        )
+    assert len(texts) == 4
+    assert texts[:2] == texts[2:]
+
+
+async def test_one_walk_crosses_all_families(platform: Platform) -> None:
+    query = """{ simulations(first: 1) { nodes { title owner { username specs(first: 1) { nodes { name latestVersion { name } } } }
+      project { name site { name } sessions(first: 5) { nodes { name type { name } events(first: 5) { nodes { type } } } } }
+      job { key tasks(first: 5) { nodes { ordinal } } } } }
+      challenges(first: 1) { nodes { label leaderboards(first: 1) { nodes { label entries(first: 3) { nodes { position } } } } } } }"""
+    data = await platform.ask(query, "tom")
+    (simulation,) = data["simulations"]["nodes"]
+    assert simulation["owner"]["specs"]["nodes"][0]["latestVersion"]["name"] == "1.0"
+    assert simulation["project"]["sessions"]["nodes"][0]["type"] == {"name": "Visit"}
+    assert len(data["challenges"]["nodes"][0]["leaderboards"]["nodes"][0]["entries"]["nodes"]) == 3
+    assert platform.counted.statements <= 15
+
+
+async def test_a_hidden_parent_between_two_visible_ones_is_null_in_its_place(platform: Platform) -> None:
+    world = platform.world
+    ids = [world.id("Simulation", "simulation"), world.id("Simulation", "private"), world.id("Job", "job")]
+    nodes = (await platform.ask("query($ids:[ID!]!){nodes(ids:$ids){__typename id}}", "tom", ids=ids))["nodes"]
+    assert nodes == [{"__typename": "Simulation", "id": ids[0]}, None, {"__typename": "Job", "id": ids[2]}]
+
+
+@pytest.mark.parametrize(
+    ("id", "codes"),
+    [("", ["INVALID"]), ("nonsense", ["INVALID"]), ("VXNlcjoxMjM=", ["INVALID"]), ("VXNlcjo=", ["INVALID"])],
+)
+async def test_what_is_no_id_is_told(platform: Platform, id: str, codes: list[str]) -> None:
+    assert await platform.refused("query($id:ID!){node(id:$id){id}}", "tom", id=id) == codes
+
+
+async def test_an_id_of_another_type_is_told(platform: Platform) -> None:
+    id = platform.world.id("Job", "job")
+    answer = await platform.answer("query($id:ID!){simulation(id:$id){id}}", "tom", id=id)
+    assert answer.body["errors"][0]["message"] == "this is the id of a Job, not of a Simulation"
+    assert answer.body["errors"][0]["extensions"] == {"code": "INVALID", "field": "id"}
+
+
+async def test_an_id_of_a_type_that_is_no_node_is_null(platform: Platform) -> None:
+    id = global_id("PageInfo", platform.world.job)
+    assert await platform.ask("query($id:ID!){node(id:$id){id}}", "tom", id=id) == {"node": None}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "field"),
+    [
+        ("", "first"),
+        ("first:1,last:1", "first"),
+        ("first:-1", "first"),
+        ("last:-1", "last"),
+        ('first:1,after:"x"', "after"),
+        ('first:1,after:"WyJhIiwxLDJd"', "after"),
+        ('last:1,after:"x"', "after"),
+        ('first:1,before:"x"', "before"),
+    ],
+)
+async def test_wrong_page_arguments_are_told_by_name(platform: Platform, arguments: str, field: str) -> None:
+    query = f"{{challenges({arguments}){{nodes{{id}}}}}}" if arguments else "{challenges{nodes{id}}}"
+    answer = await platform.answer(query)
+    assert answer.codes == ["INVALID"]
+    assert answer.body["errors"][0]["extensions"]["field"] == field
+
+
+async def test_a_cursor_of_another_order_is_told(platform: Platform) -> None:
+    cursor = (await platform.ask("{challenges(first:1){pageInfo{endCursor}}}"))["challenges"]["pageInfo"]["endCursor"]
+    assert await platform.refused(
+        "query($c:String){challenges(first:1,after:$c,order:OLDEST){nodes{id}}}", c=cursor
+    ) == ["INVALID"]
+
+
+async def test_a_cursor_outlives_its_row(platform: Platform) -> None:
+    query = "query($c:String){leaderboards(first:1){nodes{entries(first:1,after:$c){edges{cursor node{position}}}}}}"
+
+    async def edge(cursor: str | None) -> Any:
+        board = (await platform.ask(query, c=cursor))["leaderboards"]["nodes"][0]
+        return board["entries"]["edges"][0]
+
+    first = await edge(None)
+    async with platform.services.database.write() as session:
+        await session.execute(sa.delete(models.LeaderboardEntry).where(models.LeaderboardEntry.position == 1))
+    assert (await edge(first["cursor"]))["node"] == {"position": 2}
+
+
+async def test_filters_narrow_a_list_and_its_total(platform: Platform) -> None:
+    query = "query($f:ChallengeFilter){challenges(first:9,filter:$f){totalCount nodes{label}}}"
+    for given, total in (
+        ({"label": "UNITS"}, 1),
+        ({"label": "%"}, 0),
+        ({"active": False}, 0),
+        ({"active": None}, 1),
+        ({}, 1),
+    ):
+        found = (await platform.ask(query, f=given))["challenges"]
+        assert (found["totalCount"], len(found["nodes"])) == (total, total), given
+
+
+async def test_a_filter_by_an_id_takes_that_type_only(platform: Platform) -> None:
+    query = "query($p:ID){simulations(first:9,filter:{project:$p}){nodes{title}}}"
+    found = await platform.ask(query, "tom", p=platform.world.id("Project", "shared"))
+    assert [node["title"] for node in found["simulations"]["nodes"]] == ["shared by tom"]
+    assert await platform.refused(query, "tom", p=platform.world.id("Site", "site")) == ["INVALID"]
+
+
+async def test_odd_text_is_only_text(platform: Platform) -> None:
+    query = "query($t:String!){challenge(label:$t){id}}"
+    for text in ("'; DROP TABLE users; --", "\u2028 \U0001f3ef ümlaut", '"quoted"', "\\", "a" * 10_000):
+        assert await platform.ask(query, t=text) == {"challenge": None}
+
+
+@pytest.mark.parametrize("text", ["nul \0 inside", "\ud800 alone"])
+async def test_text_that_no_database_holds_finds_nothing_or_is_told(platform: Platform, text: str) -> None:
+    answer = await platform.answer("query($t:String!){challenge(label:$t){id}}", t=text)
+    assert answer.body.get("data") == {"challenge": None}
+    assert answer.codes in ([], ["INVALID"])
+
+
+async def test_a_simulation_is_found_by_the_key_of_its_job(platform: Platform) -> None:
+    query = "query($k:String){job(key:$k){key} simulation(jobKey:$k){title}}"
+    key = f"20260105-090000-{platform.world.job}-DIRECT"
+    assert await platform.ask(query, "tom", k=key) == {"job": {"key": key}, "simulation": {"title": "shared by tom"}}
+    assert await platform.ask(query, "eve", k=key) == {"job": None, "simulation": None}
+
+
+def test_every_leaf_of_a_node_is_a_column_or_declares_what_it_reads(schema: Schema) -> None:
+    for kind, name, field, declared in declared_fields(schema.core):
+        if (
+            isinstance(kind, GraphQLObjectType)
+            and "Node" in {i.name for i in kind.interfaces}
+            and is_leaf_type(get_named_type(field.type))
+        ):
+            assert name == "id" or isinstance(declared, Column) or declared.reads, f"{kind.name}.{name}"

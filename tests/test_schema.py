@@ -1,0 +1,243 @@
+"""The schema as a whole: what every declaration keeps to, whatever it declares."""
+
+import ast
+import inspect
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+import strawberry
+from graphql import (
+    BreakingChangeType,
+    GraphQLEnumType,
+    GraphQLInputObjectType,
+    GraphQLInterfaceType,
+    GraphQLObjectType,
+    build_schema,
+    find_breaking_changes,
+    get_named_type,
+    is_leaf_type,
+    is_non_null_type,
+    is_specified_scalar_type,
+    print_schema,
+)
+
+from db import migrating, models
+from resolvers.access import ROWS, SUPERADMIN, THROUGH
+from schema import Schema
+from schema.checks import check, declared_fields
+from schema.fields import Column, Connected, Related, column, node, related
+from schema.nodes import Node
+from tests.conftest import Prepared
+
+ROOT = Path(__file__).parent.parent
+SNAPSHOT = ROOT / "schema.graphql"
+
+
+def test_the_committed_sdl_is_the_schema(schema: Schema) -> None:
+    committed = SNAPSHOT.read_text()
+    broken = find_breaking_changes(build_schema(committed), build_schema(schema.as_str()))
+    assert not broken, "breaks clients: " + "; ".join(change.description for change in broken)
+    assert committed == schema.as_str() + "\n", "the schema changed: torana schema > schema.graphql"
+
+
+def test_a_removed_field_would_be_called_breaking(schema: Schema) -> None:
+    less = schema.as_str().replace('"""What its owner calls it; may be empty."""\n  title: String!', "")
+    (change,) = find_breaking_changes(build_schema(schema.as_str()), build_schema(less))
+    assert change.type is BreakingChangeType.FIELD_REMOVED
+
+
+def test_everything_is_described(schema: Schema) -> None:
+    bare = []
+    for kind in schema.core.type_map.values():
+        if kind.name.startswith("__") or is_specified_scalar_type(kind):
+            continue
+        if not kind.description:
+            bare.append(kind.name)
+        if isinstance(kind, GraphQLObjectType | GraphQLInterfaceType):
+            for name, field in kind.fields.items():
+                bare += [f"{kind.name}.{name}"] * (not field.description)
+                bare += [f"{kind.name}.{name}({a})" for a, arg in field.args.items() if not arg.description]
+        elif isinstance(kind, GraphQLInputObjectType):
+            bare += [f"{kind.name}.{name}" for name, field in kind.fields.items() if not field.description]
+        elif isinstance(kind, GraphQLEnumType):
+            bare += [f"{kind.name}.{name}" for name, value in kind.values.items() if not value.description]
+    assert bare == []
+
+
+def test_a_guarded_field_that_is_not_nullable_is_refused() -> None:
+    @node(models.Site)
+    class Guarded(Node):
+        """A type that breaks the rule."""
+
+        name: str = column("Its name.", needs=(SUPERADMIN,))
+
+    with pytest.raises(TypeError, match=r"Guarded.name is guarded, so it must be nullable"):
+        check(_schema_of(Guarded))
+
+
+def test_a_relation_that_is_not_nullable_is_refused() -> None:
+    @node(models.Site)
+    class Place(Node):
+        """A type."""
+
+        name: str = column("Its name.")
+
+    @node(models.Project)
+    class Related(Node):
+        """A type that breaks the rule."""
+
+        site: Place = related(models.Project.site, "Its site.")
+
+    with pytest.raises(TypeError, match=r"Related.site may lead to a hidden row"):
+        check(_schema_of(Related))
+
+
+def _schema_of(kind: type) -> Any:
+    async def find() -> None:
+        return None
+
+    query = strawberry.type(
+        type("Query", (), {"__annotations__": {"found": kind | None}, "found": strawberry.field(find)})
+    )
+    return strawberry.Schema(query)._schema
+
+
+def test_guarded_fields_and_relations_are_nullable(schema: Schema) -> None:
+    fields = [(d, f) for _, _, f, d in declared_fields(schema.core)]
+    guarded = [field for declared, field in fields if isinstance(declared, Column) and declared.needs]
+    relations = [field for declared, field in fields if isinstance(declared, Related)]
+    assert len(guarded) > 15
+    assert len(relations) > 15
+    assert not any(is_non_null_type(field.type) for field in [*guarded, *relations])
+
+
+def test_no_leaf_of_a_node_is_asynchronous(schema: Schema) -> None:
+    slow = [
+        f"{kind.name}.{name}"
+        for kind, name, field, declared in declared_fields(schema.core)
+        if schema.core.get_type("Node") in kind.interfaces and is_leaf_type(get_named_type(field.type))
+        if inspect.iscoroutinefunction(field.resolve) or declared.is_async
+    ]
+    assert slow == []
+
+
+def test_every_node_says_who_sees_it(schema: Schema) -> None:
+    nodes = [
+        kind for kind in schema.core.type_map.values() if "Node" in {i.name for i in getattr(kind, "interfaces", ())}
+    ]
+    assert len(nodes) == 20
+    assert all("Seen by " in (kind.description or "") for kind in nodes)
+
+
+def test_every_entity_has_a_rule_for_its_rows() -> None:
+    shown = {m for m in _entities() if m not in (models.Credential, models.TaskResult)}
+    assert shown == set(ROWS) | set(THROUGH)
+
+
+def test_secrets_have_no_field(schema: Schema) -> None:
+    told = print_schema(schema.core).lower()
+    for secret in ("hash", "salt", "secret", "storagekey", "certificate", "deletedat", "leaseuntil", "holder"):
+        assert f"  {secret}" not in told.replace("_", ""), secret
+
+
+def test_every_order_of_a_list_has_an_index(schema: Schema) -> None:
+    missing = []
+    for kind, name, _, declared in declared_fields(schema.core):
+        if not isinstance(declared, Connected):
+            continue
+        for order in declared.orders:
+            wanted = [order.column.key, *(["id"] if order.column.key != "id" else [])]
+            if not isinstance(declared.source, type):
+                ((_, remote),) = declared.source.property.local_remote_pairs
+                wanted = [remote.name, *wanted]
+            if wanted not in [columns[: len(wanted)] for columns in _indexes(declared.model)]:
+                missing.append(f"{kind.name}.{name} by {wanted}")
+    assert missing == []
+
+
+def test_every_order_is_by_a_column_that_is_never_null_and_never_guarded(schema: Schema) -> None:
+    guards = {
+        (kind.extensions["strawberry-definition"].origin.model, declared.key)
+        for kind, _, _, declared in declared_fields(schema.core)
+        if isinstance(declared, Column) and declared.needs
+    }
+    for _, _, _, declared in declared_fields(schema.core):
+        if isinstance(declared, Connected):
+            for order in declared.orders:
+                assert not order.column.property.columns[0].nullable
+                assert (declared.model, order.column.key) not in guards
+
+
+def _indexes(model: type[models.Entity]) -> Iterator[list[str]]:
+    table: Any = model.__table__
+    yield [c.name for c in table.primary_key]
+    for index in table.indexes:
+        if not index.dialect_options["sqlite"]["where"] is not None:
+            yield [c.name for c in index.columns]
+
+
+def _entities() -> set[type[models.Entity]]:
+    return {m.class_ for m in models.Base.registry.mappers if issubclass(m.class_, models.Entity)}
+
+
+def test_every_foreign_key_says_what_deleting_does_and_has_an_index() -> None:
+    for table in models.Base.metadata.tables.values():
+        leading = {tuple(i.columns)[0].name for i in table.indexes} | {
+            tuple(c.columns)[0].name for c in table.constraints if isinstance(c, sa.UniqueConstraint)
+        }
+        for key in table.foreign_keys:
+            assert key.ondelete in ("CASCADE", "RESTRICT", "SET NULL"), f"{table.name}.{key.parent.name}"
+            assert key.parent.name in leading, f"{table.name}.{key.parent.name} has no index"
+
+
+async def test_migrations_make_what_the_models_say(prepared: Prepared, backend: str) -> None:
+    url, _ = await prepared.template(backend)
+    assert await migrating.differences(url) == []
+    assert await migrating.present(url) == migrating.newest()
+
+
+ALLOWED = {
+    "gateway": {"gateway", "schema", "resolvers", "jobs", "db"},
+    "schema": {"schema", "resolvers", "db"},
+    "resolvers": {"resolvers", "db", "jobs"},
+    "jobs": {"jobs"},
+    "db": {"db"},
+}
+
+
+def test_imports_point_one_way() -> None:
+    wrong = []
+    for room, allowed in ALLOWED.items():
+        for file in sorted((ROOT / room).rglob("*.py")):
+            if "node_modules" in file.parts:
+                continue
+            for name in _imports(ast.parse(file.read_text())):
+                top = name.partition(".")[0]
+                if top in ALLOWED and top not in allowed:
+                    wrong.append(f"{file.relative_to(ROOT)} imports {name}")
+                if room == "schema" and top == "db" and name not in ("db", "db.models", "db.types"):
+                    wrong.append(f"{file.relative_to(ROOT)} imports {name}: declarations need models only")
+    assert wrong == []
+
+
+def _imports(tree: ast.AST) -> Iterator[str]:
+    for found in ast.walk(tree):
+        if isinstance(found, ast.ImportFrom) and found.module:
+            yield found.module
+        elif isinstance(found, ast.Import):
+            yield from (alias.name for alias in found.names)
+
+
+def test_no_import_hides_in_a_function() -> None:
+    hidden = []
+    for room in ALLOWED:
+        for file in sorted((ROOT / room).rglob("*.py")):
+            if "node_modules" in file.parts:
+                continue
+            for function in ast.walk(ast.parse(file.read_text())):
+                if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+                    hidden += [f"{file.relative_to(ROOT)}: {name}" for name in _imports(function)]
+    assert hidden == []
