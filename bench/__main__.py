@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -44,9 +44,9 @@ async def run(server: str, given: argparse.Namespace) -> str:
         database = await data.create(server)
         asked = operations(await data.fill(database, given.simulations))
         say(f"filled in {time.monotonic() - began:.1f} s")
-        with ExitStack() as stack:
+        async with AsyncExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="torana-bench-")))
-            started = [stack.enter_context(running(each, database, folder)) for each in SERVERS]
+            started = [await stack.enter_async_context(running(each, database, folder)) for each in SERVERS]
             measured = await compare(started, asked, given)
         return f"{table(measured, asked)}\n\n{await machine(database, given)}"
     finally:

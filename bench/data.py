@@ -1,5 +1,6 @@
 """Generated rows: simulations of many users in one project, each with a job of ten tasks."""
 
+import asyncio
 import random
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -28,7 +29,7 @@ Row = dict[str, Any]
 async def create(server: str) -> str:
     """The URL of a new, migrated database at `server`."""
     await drop(server)
-    connection = await asyncpg.connect(f"{server}/postgres")
+    connection = await _connect(f"{server}/postgres")
     try:
         await connection.execute(f"CREATE DATABASE {DATABASE}")
     finally:
@@ -38,11 +39,21 @@ async def create(server: str) -> str:
 
 
 async def drop(server: str) -> None:
-    connection = await asyncpg.connect(f"{server}/postgres")
+    connection = await _connect(f"{server}/postgres")
     try:
         await connection.execute(f"DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)")
     finally:
         await connection.close()
+
+
+async def _connect(url: str) -> Any:
+    """A connection, once the server is done starting."""
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                return await asyncpg.connect(url)
+            except asyncpg.CannotConnectNowError:
+                await asyncio.sleep(0.1)
 
 
 async def fill(url: str, simulations: int) -> list[str]:

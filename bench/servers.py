@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -93,8 +93,8 @@ PLAIN = Server(
 SERVERS = (TORANA, PLAIN)
 
 
-@contextlib.contextmanager
-def running(server: Server, database: str, folder: Path) -> Iterator[Running]:
+@contextlib.asynccontextmanager
+async def running(server: Server, database: str, folder: Path) -> AsyncIterator[Running]:
     """One process of `server` on a port of this machine, ended at the exit; its log goes into `folder`."""
     port = free_port()
     given = {"port": str(port), "database": database}
@@ -104,7 +104,7 @@ def running(server: Server, database: str, folder: Path) -> Iterator[Running]:
     prefix = ["setpriv", "--pdeathsig=TERM"] if shutil.which("setpriv") else []
     found = Running(server, f"http://127.0.0.1:{port}{server.path}", folder / f"{server.name}.log")
     with found.log.open("wb") as log:
-        process = subprocess.Popen(
+        process = subprocess.Popen(  # noqa: ASYNC220
             [*prefix, *command],
             cwd=ROOT,
             env=inherited | variables,
@@ -113,7 +113,7 @@ def running(server: Server, database: str, folder: Path) -> Iterator[Running]:
             stderr=subprocess.STDOUT,
         )
     try:
-        _await_port(process, port, found)
+        await _await_port(process, port, found)
         yield found
     finally:
         process.terminate()
@@ -124,14 +124,14 @@ def running(server: Server, database: str, folder: Path) -> Iterator[Running]:
             process.wait()
 
 
-def _await_port(process: subprocess.Popen[bytes], port: int, found: Running) -> None:
+async def _await_port(process: subprocess.Popen[bytes], port: int, found: Running) -> None:
     limit = time.monotonic() + PATIENCE
     while time.monotonic() < limit:
         if (status := process.poll()) is not None:
             raise NotStarted(f"{found.server.name} ended with status {status}; the end of its log:\n{found.tail()}")
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
             return
-        time.sleep(0.05)
+        await asyncio.sleep(0.05)
     raise NotStarted(f"{found.server.name} doesn't listen after {PATIENCE:g} s; the end of its log:\n{found.tail()}")
 
 

@@ -78,8 +78,7 @@ def demo(
     _run(_prepare_demo(settings))
     address = f"http://{host}:{port}"
     typer.echo(
-        f"\nTorana is at {address}/graphql"
-        + ("" if page.built() else "  (the explorer page is not built: no Node.js)")
+        f"\nTorana is at {address}/graphql" + ("" if page.built() else "  (the explorer page is not built: no Node.js)")
     )
     for account in demonstration.ACCOUNTS:
         typer.echo(f"  {account.role:<16} {account.username:<6} {account.password}")

@@ -90,7 +90,7 @@ async def log_in(ctx: Context, username: str, password: str) -> Tokens:
     right = await passwords.verify(stored.secret_hash if stored else None, password)
     if not right or stored is None:
         async with ctx.database.write() as session:
-            record(session, ctx, "LOG_IN_FAILED", "User", detail_name=name[:150])
+            record(session, ctx, "LOG_IN_FAILED", "User", name=name[:150])
         raise Unauthenticated("wrong username or password")
     renewed = await passwords.hash(password) if passwords.outdated(stored.secret_hash) else None
     async with ctx.database.write() as session:

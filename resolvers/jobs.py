@@ -349,17 +349,26 @@ SCOPES = frozenset({"inputs", "progress", "log", "results"})
 
 async def claim_tasks(session: AsyncSession, holder: str, number: int, lease: float) -> list[Claimed]:
     """Take up to `number` waiting tasks, oldest job first, for `holder`."""
+    pending = sa.exists().where(Task.job_id == Job.id, Task.state == JobState.PENDING)
     waiting = (
-        sa.select(Task, Job)
+        sa.select(Job)
+        .where(Job.state.in_((JobState.PENDING, JobState.RUNNING)), pending)
+        .order_by(Job.submitted_at, Job.id)
+        .limit(number)
+        .with_for_update()  # jobs before tasks, as everywhere, so that no two wait for each other
+    )
+    found = {job.id: job for job in await session.scalars(waiting)}
+    tasks = (
+        sa.select(Task)
         .join(Job, Job.id == Task.job_id)
-        .where(Task.state == JobState.PENDING, Job.state.in_((JobState.PENDING, JobState.RUNNING)))
+        .where(Task.job_id.in_(found), Task.state == JobState.PENDING)
         .order_by(Job.submitted_at, Job.id, Task.ordinal)
         .limit(number)
-        .with_for_update(skip_locked=True)
     )
     claimed = []
     moment = await moment_of(session)
-    for task, job in (await session.execute(waiting)).tuples().all():
+    for task in (await session.scalars(tasks)).all():
+        job = found[task.job_id]
         task.attempt += 1
         task.state, task.holder, task.error = JobState.RUNNING, holder, None
         task.done, task.last_update_at, task.ended_at = 0, moment, None

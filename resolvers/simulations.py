@@ -18,7 +18,7 @@ from jobs.results import Axis
 from jobs.results import Estimator as Delivered
 from jobs.results import Page as DeliveredPage
 from resolvers.context import Context
-from resolvers.failures import Invalid
+from resolvers.failures import Forbidden, Invalid
 from resolvers.feed import WORK
 from resolvers.jobs import new_job
 from resolvers.writing import expect, locked, signed_in
@@ -85,7 +85,7 @@ async def update_simulation(ctx: Context, key: UUID, expected_version: int, chan
     async with ctx.database.write() as session:
         row = await locked(session, ctx, Simulation, key)
         if row.user_id != owner and not ctx.principal.superadmin:
-            raise Invalid("only its owner changes a simulation", field="id")
+            raise Forbidden("only the owner of a simulation, or a superadmin, changes it")
         expect(row, expected_version)
         if (project := changes.get("project_id")) is not None:
             await locked(session, ctx, Project, project, field="input.projectId")

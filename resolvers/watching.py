@@ -1,6 +1,6 @@
 """What subscriptions send. Subscribe, then read, then wait: nothing falls between, and a reconnect begins anew."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any
 from uuid import UUID
 
@@ -17,7 +17,7 @@ BATCH = 500
 """Log lines read at once."""
 
 
-async def job(ctx: Context, key: UUID, selection: Selection) -> AsyncIterator[Any]:
+async def job(ctx: Context, key: UUID, selection: Selection) -> AsyncGenerator[Any, None]:
     """The job as it is, then each time it changed, up to its final state."""
     wanted = Selection(selection.model, tuple({*selection.columns, *_STATE.columns}), selection.guards)
     with ctx.services.feed.subscription(job_topic(key)) as changes:
@@ -37,7 +37,7 @@ async def job(ctx: Context, key: UUID, selection: Selection) -> AsyncIterator[An
 
 async def job_log(
     ctx: Context, key: UUID, selection: Selection, order: Order, after: tuple[Any, ...] | None
-) -> AsyncIterator[Any]:
+) -> AsyncGenerator[Any, None]:
     """The lines of a job's log after a place in it, up to the end of a job that ended."""
     with ctx.services.feed.subscription(log_topic(key), job_topic(key)) as changes:
         while True:

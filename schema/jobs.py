@@ -1,6 +1,7 @@
 """Jobs, their tasks and logs; watching them; and what their workers report."""
 
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -267,8 +268,9 @@ class JobsSubscription:
     async def job_updated(
         self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The job.")]
     ) -> AsyncGenerator[Job, None]:
-        async for row in watching.job(info.context, key_of("Job", id), select(info, models.Job)):
-            yield row
+        async with aclosing(watching.job(info.context, key_of("Job", id), select(info, models.Job))) as rows:
+            async for row in rows:
+                yield row
 
     @strawberry.subscription(
         description="A job's log, line by line, from the start or after a cursor, until the job ended. "
@@ -281,7 +283,7 @@ class JobsSubscription:
         after: Annotated[str | None, strawberry.argument(description="Only lines after this cursor.")] = None,
     ) -> AsyncGenerator[LogEntry, None]:
         place = None if after is None else LOG_ORDER.place(after, "after")
-        async for row in watching.job_log(
-            info.context, key_of("Job", id), select(info, models.LogEntry), LOG_ORDER, place
-        ):
-            yield row
+        lines = watching.job_log(info.context, key_of("Job", id), select(info, models.LogEntry), LOG_ORDER, place)
+        async with aclosing(lines) as rows:
+            async for row in rows:
+                yield row

@@ -197,18 +197,32 @@ def make_settings(tmp_path: Path) -> Callable[..., Settings]:
     return make
 
 
-@pytest.fixture
-async def platform(
-    prepared: Prepared, backend: str, schema: Schema, make_settings: Callable[..., Settings]
-) -> AsyncIterator[Platform]:
-    """On each database, for a test of its own."""
-    url, world = await prepared.copy(backend)
-    settings = make_settings(url)
+@asynccontextmanager
+async def platform_on(url: str, world: World, schema: Schema, folder: Path, bounds: Bounds) -> AsyncIterator[Platform]:
+    settings = Settings(database_url=url, data_dir=folder, secret_keys=KEY, task_slots=0)
     services = replace(make_services(settings), passwords=quick_passwords())
     await services.database.start()
-    execution = Execution(schema, Bounds(), keep=100, timeout=15)
-    yield Platform(services, execution, world, settings)
-    await services.database.dispose()
+    try:
+        yield Platform(services, Execution(schema, bounds, keep=500, timeout=15), world, settings)
+    finally:
+        await services.database.dispose()
+
+
+@pytest.fixture
+async def platform(prepared: Prepared, backend: str, schema: Schema, tmp_path: Path) -> AsyncIterator[Platform]:
+    """On each database, for a test of its own."""
+    async with platform_on(*await prepared.copy(backend), schema, tmp_path, Bounds()) as made:
+        yield made
+
+
+@pytest.fixture(scope="session", params=BACKENDS)
+async def reading(
+    request: pytest.FixtureRequest, prepared: Prepared, schema: Schema, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Platform]:
+    """On each database, for all tests that only read."""
+    url, world = await prepared.copy(request.param)
+    async with platform_on(url, world, schema, tmp_path_factory.mktemp("data"), Bounds()) as made:
+        yield made
 
 
 @dataclass

@@ -11,6 +11,8 @@ from graphql import get_named_type
 
 from db import models
 from db.models import Base
+from resolvers.loading import Loaders
+from resolvers.selection import Selection
 from schema import build
 from schema.checks import declared_fields
 from schema.fields import Column, Connected, Related
@@ -67,20 +69,20 @@ async def _all(platform: Platform, typename: str) -> list[UUID]:
 PUBLIC = {"User", "SessionType", "Challenge", "Leaderboard", "LeaderboardEntry"}
 
 
-async def test_the_world_hides_rows_of_every_type_that_can_be_hidden(platform: Platform) -> None:
-    assert set(await _hidden(platform)) | PUBLIC == set(NODES)
+async def test_the_world_hides_rows_of_every_type_that_can_be_hidden(reading: Platform) -> None:
+    assert set(await _hidden(reading)) | PUBLIC == set(NODES)
 
 
 @pytest.mark.parametrize("typename", sorted(set(NODES) - PUBLIC))
-async def test_a_hidden_row_is_no_node(platform: Platform, typename: str) -> None:
-    hidden = (await _hidden(platform))[typename]
+async def test_a_hidden_row_is_no_node(reading: Platform, typename: str) -> None:
+    hidden = (await _hidden(reading))[typename]
     for key in hidden:
         id = global_id(typename, key)
-        data = await platform.ask(
+        data = await reading.ask(
             "query($id:ID!,$ids:[ID!]!){node(id:$id){id} nodes(ids:$ids){id}}", "tom", id=id, ids=[id]
         )
         assert data == {"node": None, "nodes": [None]}
-        assert (await platform.ask("query($id:ID!){node(id:$id){__typename id}}", "root", id=id))["node"] == {"__typename": typename, "id": id}  # fmt: skip
+        assert (await reading.ask("query($id:ID!){node(id:$id){__typename id}}", "root", id=id))["node"] == {"__typename": typename, "id": id}  # fmt: skip
 
 
 def _paths() -> Iterator[tuple[str, str, str]]:
@@ -96,18 +98,18 @@ def _paths() -> Iterator[tuple[str, str, str]]:
 
 @pytest.mark.parametrize(("parent", "field", "target"), list(_paths()))
 async def test_no_list_or_relation_leads_to_a_hidden_row(
-    platform: Platform, parent: str, field: str, target: str
+    reading: Platform, parent: str, field: str, target: str
 ) -> None:
-    hidden = (await _hidden(platform)).get(target, set())
+    hidden = (await _hidden(reading)).get(target, set())
     kind: Any = CORE.get_type(parent)
     connected = isinstance(kind.fields[field].extensions[DEFINITION], Connected)
     selected = f"{field}(first:100){{totalCount nodes{{id}} edges{{node{{id}}}}}}" if connected else f"{field}{{id}}"
     if parent == "Query":
-        found = [(await platform.ask(f"{{{selected}}}", "tom"))[field]]
+        found = [(await reading.ask(f"{{{selected}}}", "tom"))[field]]
     else:
-        ids = [global_id(parent, key) for key in await _all(platform, parent)]
+        ids = [global_id(parent, key) for key in await _all(reading, parent)]
         query = f"query($ids:[ID!]!){{nodes(ids:$ids){{... on {parent}{{{selected}}}}}}}"
-        found = [row[field] for row in (await platform.ask(query, "tom", ids=ids))["nodes"] if row]
+        found = [row[field] for row in (await reading.ask(query, "tom", ids=ids))["nodes"] if row]
         assert found
     for page in found:
         rows = page["nodes"] if connected else [page]
@@ -120,15 +122,15 @@ async def test_no_list_or_relation_leads_to_a_hidden_row(
 @pytest.mark.parametrize(
     "query", [n for p, n, _, d in declared_fields(CORE) if p.name == "Query" and isinstance(d, Connected)]
 )
-async def test_anonymous_sees_challenges_and_nothing_else(platform: Platform, query: str) -> None:
-    count = (await platform.ask(f"{{{query}(first:9){{totalCount}}}}"))[query]["totalCount"]
+async def test_anonymous_sees_challenges_and_nothing_else(reading: Platform, query: str) -> None:
+    count = (await reading.ask(f"{{{query}(first:9){{totalCount}}}}"))[query]["totalCount"]
     assert (count > 0) == (query in ("challenges", "leaderboards"))
 
 
-async def test_a_superadmin_sees_every_live_row(platform: Platform) -> None:
+async def test_a_superadmin_sees_every_live_row(reading: Platform) -> None:
     for typename in NODES:
-        ids = [global_id(typename, key) for key in await _all(platform, typename)]
-        nodes = (await platform.ask("query($ids:[ID!]!){nodes(ids:$ids){id}}", "root", ids=ids))["nodes"]
+        ids = [global_id(typename, key) for key in await _all(reading, typename)]
+        nodes = (await reading.ask("query($ids:[ID!]!){nodes(ids:$ids){id}}", "root", ids=ids))["nodes"]
         assert [node["id"] for node in nodes] == ids
 
 
@@ -203,9 +205,9 @@ def test_every_guarded_field_is_in_the_table() -> None:
 
 
 @pytest.mark.parametrize(("typename", "field"), [(kind, name) for kind, name, _ in GUARDED])
-async def test_a_guarded_field_is_read_by_whom_the_table_allows(platform: Platform, typename: str, field: str) -> None:
-    world = platform.world
-    async with platform.services.database.read() as connection:
+async def test_a_guarded_field_is_read_by_whom_the_table_allows(reading: Platform, typename: str, field: str) -> None:
+    world = reading.world
+    async with reading.services.database.read() as connection:
         audit = (
             (await connection.execute(sa.select(models.AuditEvent.id).where(models.AuditEvent.actor_id == world.tom)))
             .scalars()
@@ -228,7 +230,7 @@ async def test_a_guarded_field_is_read_by_whom_the_table_allows(platform: Platfo
     assert key is not None
     query = f"query($id:ID!){{node(id:$id){{... on {typename}{{id value: {field}}}}}}}"
     for who in EVERYONE:
-        answer = await platform.answer(query, who, id=global_id(typename, key))
+        answer = await reading.answer(query, who, id=global_id(typename, key))
         row = answer.body["data"]["node"]
         if who in MAY[f"{typename}.{field}"]:
             assert "errors" not in answer.body, (who, answer.body)
@@ -240,22 +242,19 @@ async def test_a_guarded_field_is_read_by_whom_the_table_allows(platform: Platfo
             assert error["extensions"]["code"] == "FORBIDDEN"
 
 
-async def test_a_value_that_may_not_be_seen_never_leaves_the_database(platform: Platform) -> None:
-    from resolvers.loading import Loaders
-    from resolvers.selection import Selection
-
+async def test_a_value_that_may_not_be_seen_never_leaves_the_database(reading: Platform) -> None:
     email = next(declared for kind, name, declared in GUARDED if (kind, name) == ("User", "email"))
     selection = Selection(models.User, ("email",), (("email", email.needs),))
     for who, seen in (("tom", True), ("maria", True), ("eve", False)):
-        loaders = Loaders(platform.services.database, await platform.principal(who))
-        row = await loaders.one(selection, platform.world.tom)
+        loaders = Loaders(reading.services.database, await reading.principal(who))
+        row = await loaders.one(selection, reading.world.tom)
         assert row is not None
         assert (row.may_email, row.email) == ((True, "tom@torana.example") if seen else (False, None))
 
 
-async def test_guards_cost_no_statement(platform: Platform) -> None:
-    await platform.answer("{users(first:9){nodes{username email notes active}}}", "tom")
-    assert platform.counted.statements == 1
+async def test_guards_cost_no_statement(reading: Platform) -> None:
+    await reading.answer("{users(first:9){nodes{username email notes active}}}", "tom")
+    assert reading.counted.statements == 1
 
 
 def test_no_filter_asks_about_a_guarded_column() -> None:

@@ -88,6 +88,7 @@ async def test_apollo_queries(clients: Clients) -> None:
         (VIEWER, {"authorization": "Bearer nonsense"}, "UNAUTHENTICATED"),
         ("query TooMany{jobs(first:1000){totalCount}}", {}, "LIMIT_EXCEEDED"),
     ],
+    ids=["document", "variables", "token", "limit"],
 )
 async def test_apollo_shows_the_code_of_what_is_refused(
     clients: Clients, query: str, given: dict[str, Any], code: str

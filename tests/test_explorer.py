@@ -3,7 +3,6 @@
 import json
 import shutil
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +25,8 @@ EXAMPLES = sorted((FOLDER / "src" / "examples").glob("*.graphql"))
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 PATIENCE = 20_000
 """Milliseconds for what a page or a simulation needs on a slow machine."""
-WATCHER = "addEventListener('securitypolicyviolation', (e) => console.error(`policy: ${e.violatedDirective} ${e.blockedURI}`))"  # noqa: E501
+WATCHER = """addEventListener('securitypolicyviolation', (event) =>
+    console.error(`policy: ${event.violatedDirective} ${event.blockedURI}`))"""
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
@@ -68,71 +68,158 @@ class Explorer:
 
     async def load(self) -> None:
         await self.page.add_init_script(WATCHER)
-        self.page.on("console", lambda m: self.complaints.append(m.text) if m.type in ("error", "warning") else None)
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("request", lambda request: self._visited(request.url))
-        self.page.on("websocket", lambda socket: self._visited(socket.url))
+        self.page.on("console", lambda said: self._complain(said.text) if said.type == "error" else None)
+        self.page.on("pageerror", lambda error: self._complain(str(error)))
+        self.page.on("request", lambda request: self._visit(request.url))
+        self.page.on("websocket", lambda socket: self._visit(socket.url))
         await self.page.goto(f"{self.gateway.url}/graphql")
-        await self.see(self.editor("query"), "query Welcome")
+        await self.see(self.query, "query Welcome")
 
-    def _visited(self, url: str) -> None:
-        if (parts := urlsplit(url)).hostname:  # not data: and blob:
-            self.hosts.add(parts.netloc)
+    def _complain(self, text: str) -> None:
+        self.complaints.append(text)
+
+    def _visit(self, url: str) -> None:
+        if host := urlsplit(url).netloc:  # data: and blob: have none
+            self.hosts.add(host)
+
+    def forget(self) -> None:
+        """What the browser held against the page so far was meant to happen."""
+        self.complaints.clear()
+        self.hosts = {urlsplit(self.page.url).netloc}
+
+    @property
+    def query(self) -> "Locator":
+        return self.page.locator(".graphiql-query-editor")
+
+    @property
+    def headers(self) -> "Locator":
+        return self.page.locator("[data-uri$='request-headers.json']")
 
     @property
     def answer(self) -> "Locator":
         return self.page.locator(".graphiql-response")
 
+    @property
+    def alert(self) -> "Locator":
+        return self.page.get_by_role("alert").and_(self.page.locator(".torana-problem"))
+
     def button(self, name: str) -> "Locator":
         return self.page.get_by_role("button", name=name)
 
-    def editor(self, name: str) -> "Locator":
-        return self.page.locator({"query": ".graphiql-query-editor", "headers": ".graphiql-editor-tool"}[name])
-
     async def see(self, where: "Locator", text: str) -> None:
+        """Wait until the text is there; any white space counts as a space."""
         from playwright.async_api import expect
 
         await expect(where).to_contain_text(text)
+
+    async def miss(self, where: "Locator", text: str) -> None:
+        """Wait until the text is no longer there."""
+        from playwright.async_api import expect
+
+        await expect(where).not_to_contain_text(text)
 
     async def sign_in(self, password: str = PASSWORD) -> None:
         await self.page.get_by_label("Username or e-mail").fill("tom")
         await self.page.get_by_label("Password").fill(password)
         await self.button("Sign in").click()
 
+    async def sign_in_as_tom(self) -> None:
+        await self.sign_in()
+        await self.see(self.page.get_by_role("status"), "Signed in as tom")
+        await self.see(self.headers, "Bearer")
+
     async def open(self, example: str) -> None:
         await self.page.get_by_role("region", name="Examples").get_by_role("button", name=example).click()
-        await self.see(self.editor("query"), f"# {example}")
+        await self.see(self.query, f"# {example}")
 
     async def run(self) -> None:
         await self.page.locator(".graphiql-execute-button").click()
 
-    async def answered(self, operation: str) -> Any:
-        """Run the operation of this name, that is in the open tab; its whole answer."""
+    async def answered(self, operation: str) -> dict[str, Any]:
+        """Run the operation of this name, that the open tab has; its data."""
         named = f'"operationName":"{operation}"'
-        async with self.page.expect_response(lambda r: named in (r.request.post_data or "")) as response:
+        async with self.page.expect_response(lambda response: named in (response.request.post_data or "")) as response:
             await self.run()
-        return await (await response.value).json()
+        body = await (await response.value).json()
+        assert "errors" not in body, body["errors"]
+        await self.see(self.answer, '"data"')
+        return body["data"]
 
 
-async def test_probe(browser, serve):
-    g = await serve("sqlite", task_slots=1)
+@pytest.fixture
+async def explorer(browser: "Browser", serve: Serve) -> AsyncIterator[Explorer]:
+    """The page just loaded. No test may give the browser a reason to complain, or lead it to another host."""
+    served = await serve("sqlite", task_slots=1)
     page = await browser.new_page(viewport={"width": 1280, "height": 800})
-    e = Explorer(g, page)
-    await e.load()
-    await page.screenshot(path="/tmp/s1.png")
-    await e.sign_in()
-    await e.see(page.get_by_role("status"), "Signed in as tom")
-    print([await b.get_attribute("aria-label") or await b.inner_text() for b in await page.get_by_role("button").all()])
-    await page.screenshot(path="/tmp/s2.png")
-    print(await e.answered("Welcome"))
-    await page.screenshot(path="/tmp/s3.png")
-    await e.open("Submit a simulation")
-    print(await e.answered("SubmitSimulation"))
-    await e.see(e.answer, '"state": "PENDING"')
-    await page.screenshot(path="/tmp/s4.png")
-    await e.open("Watch a job")
-    await e.run()
-    await e.see(e.answer, '"state": "COMPLETED"')
-    await page.screenshot(path="/tmp/s5.png")
-    print(e.complaints, e.hosts)
-    print(await page.locator(".graphiql-editor-tool").inner_html())
+    explorer = Explorer(served, page)
+    await explorer.load()
+    yield explorer
+    await page.close()
+    assert explorer.complaints == []
+    assert explorer.hosts == {urlsplit(served.url).netloc}
+
+
+async def test_the_page_is_served_under_a_policy_that_lets_it_reach_no_other_host(explorer: Explorer) -> None:
+    response = await explorer.page.reload()
+    assert response is not None
+    assert "default-src 'none'; script-src 'self';" in response.headers["content-security-policy"]
+    refused = "policy: connect-src http://elsewhere.example/"
+    async with explorer.page.expect_console_message(lambda said: said.text == refused):
+        await explorer.page.evaluate("() => fetch('http://elsewhere.example/').catch(() => null)")
+    await explorer.see(explorer.query, "query Welcome")
+    explorer.forget()
+
+
+async def test_a_wrong_password_is_told_and_leaves_one_anonymous(explorer: Explorer) -> None:
+    await explorer.sign_in("not the password")
+    await explorer.see(explorer.alert, "Could not sign in")
+    data = await explorer.answered("Welcome")
+    assert data["viewer"] is None
+    assert data["challenges"]["totalCount"] == 1
+    await explorer.see(explorer.answer, '"label": "units-2026"')
+
+
+async def test_signing_in_fills_the_header_and_signing_out_empties_it(explorer: Explorer) -> None:
+    await explorer.sign_in_as_tom()
+    assert (await explorer.answered("Welcome"))["viewer"] == {"username": "tom"}
+    await explorer.see(explorer.answer, '"username": "tom"')
+    await explorer.button("Sign out").click()
+    await explorer.miss(explorer.headers, "Bearer")
+    assert (await explorer.answered("Welcome"))["viewer"] is None
+    await explorer.see(explorer.answer, '"viewer": null')
+
+
+async def test_every_example_query_shows_rows_to_whoever_signed_in(explorer: Explorer) -> None:
+    await explorer.sign_in_as_tom()
+    for example, operation, rows in (
+        ("Challenges and leaderboards", "ChallengeLeaderboards", "challenges"),
+        ("Sessions and their events", "SessionEvents", "sessions"),
+        ("Specs and their versions", "SpecVersions", "specs"),
+        ("Simulations and their results", "SimulationResults", "simulations"),
+        ("Jobs and their tasks", "JobProgress", "jobs"),
+    ):
+        await explorer.open(example)
+        data = await explorer.answered(operation)
+        assert data[rows]["totalCount"] == 1, example
+        await explorer.see(explorer.answer, f'"{rows}": {{ "totalCount": 1,')
+
+
+async def test_a_submitted_simulation_is_watched_live_until_it_has_ended(explorer: Explorer) -> None:
+    await explorer.sign_in_as_tom()
+    await explorer.open("Submit a simulation")
+    submitted = (await explorer.answered("SubmitSimulation"))["submitSimulation"]
+    assert submitted["__typename"] == "Simulation"
+    await explorer.open("Watch a job")
+    await explorer.run()
+    await explorer.see(explorer.answer, f'"key": "{submitted["job"]["key"][:15]}')
+    await explorer.see(explorer.answer, '"state": "COMPLETED", "progress": 1,')
+
+
+async def test_the_docs_and_the_explorer_plugin_know_the_schema(explorer: Explorer) -> None:
+    await explorer.button("Show Documentation Explorer").click()
+    docs = explorer.page.locator(".graphiql-doc-explorer")
+    await explorer.see(docs, "subscription: Subscription")
+    await docs.get_by_role("link", name="Query").click()
+    await explorer.see(docs, "challenges")
+    await explorer.button("Show GraphiQL Explorer").click()
+    await explorer.see(explorer.page.locator(".graphiql-explorer-root"), "simulations")

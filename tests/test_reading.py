@@ -2,7 +2,6 @@
 
 import base64
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -11,16 +10,13 @@ import sqlalchemy as sa
 from graphql import GraphQLObjectType, get_named_type, is_leaf_type
 
 from db import models
-from gateway.app import make_services
-from gateway.execution import Execution
-from gateway.settings import Settings
 from schema import Schema, build
 from schema.checks import declared_fields
 from schema.fields import Column, Connected, Related
 from schema.limits import Bounds
 from schema.scalars import global_id
 from schema.selecting import DEFINITION
-from tests.conftest import BACKENDS, Platform, Prepared, quick_passwords
+from tests.conftest import BACKENDS, Platform, Prepared, platform_on
 from tests.crowd import MANY, crowd
 
 SCHEMA = build()
@@ -28,18 +24,14 @@ SCHEMA = build()
 
 @pytest.fixture(scope="module", params=BACKENDS)
 async def crowded(
-    request: pytest.FixtureRequest, prepared: Prepared, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, prepared: Prepared, schema: Schema, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Platform]:
     """A platform with many rows of everything, only read by these tests."""
     url, world = await prepared.copy(request.param)
-    settings = Settings(
-        database_url=url, data_dir=tmp_path_factory.mktemp("data"), secret_keys="k:0123456789abcdefghijklmnopqrstuvwxyz"
-    )
-    services = replace(make_services(settings), passwords=quick_passwords())
-    async with services.database.write() as session:
-        await crowd(session, world)
-    yield Platform(services, Execution(SCHEMA, Bounds(cost=10**6), keep=200, timeout=15), world, settings)
-    await services.database.dispose()
+    async with platform_on(url, world, schema, tmp_path_factory.mktemp("data"), Bounds(cost=10**6)) as made:
+        async with made.services.database.write() as session:
+            await crowd(session, world)
+        yield made
 
 
 def _fields(kind: type) -> Iterator[tuple[str, str]]:
@@ -171,13 +163,13 @@ async def test_a_page_never_ends_early_because_of_hidden_rows(platform: Platform
 
 
 async def test_numbers_of_a_page_are_read_only_when_selected(
-    platform: Platform, monkeypatch: pytest.MonkeyPatch
+    reading: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    texts = _statements(platform)
+    texts = _statements(reading)
     query = "{simulations(first:9){nodes{estimators(first:9){nodes{pages(first:9){nodes{number name axis1{name unit}%s}}}}}}}"
-    await platform.ask(query % "", "tom")
+    await reading.ask(query % "", "tom")
     assert not any("values" in text for text in texts)
-    data = await platform.ask(query % " data{unit values}", "tom")
+    data = await reading.ask(query % " data{unit values}", "tom")
     assert any("data_values" in text for text in texts)
     assert not any("axis1_values" in text for text in texts)
     (simulation,) = data["simulations"]["nodes"]
@@ -194,11 +186,11 @@ def _statements(platform: Platform) -> list[str]:
     return texts
 
 
-async def test_only_selected_columns_are_read(platform: Platform) -> None:
-    texts = _statements(platform)
-    await platform.ask("{simulations(first:9){nodes{title}}}", "tom")
+async def test_only_selected_columns_are_read(reading: Platform) -> None:
+    texts = _statements(reading)
+    await reading.ask("{simulations(first:9){nodes{title}}}", "tom")
     assert "sim_type" not in texts[-1]
-    await platform.ask(
+    await reading.ask(
         "query($t:Boolean!){simulations(first:9){nodes{...F @include(if:$t)}}} fragment F on Simulation{simType}",
         "tom",
         t=False,
@@ -217,23 +209,23 @@ async def test_the_text_of_a_statement_is_the_same_for_any_number_of_keys(crowde
     assert texts[:2] == texts[2:]
 
 
-async def test_one_walk_crosses_all_families(platform: Platform) -> None:
+async def test_one_walk_crosses_all_families(reading: Platform) -> None:
     query = """{ simulations(first: 1) { nodes { title owner { username specs(first: 1) { nodes { name latestVersion { name } } } }
       project { name site { name } sessions(first: 5) { nodes { name type { name } events(first: 5) { nodes { type } } } } }
       job { key tasks(first: 5) { nodes { ordinal } } } } }
       challenges(first: 1) { nodes { label leaderboards(first: 1) { nodes { label entries(first: 3) { nodes { position } } } } } } }"""
-    data = await platform.ask(query, "tom")
+    data = await reading.ask(query, "tom")
     (simulation,) = data["simulations"]["nodes"]
     assert simulation["owner"]["specs"]["nodes"][0]["latestVersion"]["name"] == "1.0"
     assert simulation["project"]["sessions"]["nodes"][0]["type"] == {"name": "Visit"}
     assert len(data["challenges"]["nodes"][0]["leaderboards"]["nodes"][0]["entries"]["nodes"]) == 3
-    assert platform.counted.statements <= 15
+    assert reading.counted.statements <= 15
 
 
-async def test_a_hidden_parent_between_two_visible_ones_is_null_in_its_place(platform: Platform) -> None:
-    world = platform.world
+async def test_a_hidden_parent_between_two_visible_ones_is_null_in_its_place(reading: Platform) -> None:
+    world = reading.world
     ids = [world.id("Simulation", "simulation"), world.id("Simulation", "private"), world.id("Job", "job")]
-    nodes = (await platform.ask("query($ids:[ID!]!){nodes(ids:$ids){__typename id}}", "tom", ids=ids))["nodes"]
+    nodes = (await reading.ask("query($ids:[ID!]!){nodes(ids:$ids){__typename id}}", "tom", ids=ids))["nodes"]
     assert nodes == [{"__typename": "Simulation", "id": ids[0]}, None, {"__typename": "Job", "id": ids[2]}]
 
 
@@ -241,20 +233,20 @@ async def test_a_hidden_parent_between_two_visible_ones_is_null_in_its_place(pla
     ("id", "codes"),
     [("", ["INVALID"]), ("nonsense", ["INVALID"]), ("VXNlcjoxMjM=", ["INVALID"]), ("VXNlcjo=", ["INVALID"])],
 )
-async def test_what_is_no_id_is_told(platform: Platform, id: str, codes: list[str]) -> None:
-    assert await platform.refused("query($id:ID!){node(id:$id){id}}", "tom", id=id) == codes
+async def test_what_is_no_id_is_told(reading: Platform, id: str, codes: list[str]) -> None:
+    assert await reading.refused("query($id:ID!){node(id:$id){id}}", "tom", id=id) == codes
 
 
-async def test_an_id_of_another_type_is_told(platform: Platform) -> None:
-    id = platform.world.id("Job", "job")
-    answer = await platform.answer("query($id:ID!){simulation(id:$id){id}}", "tom", id=id)
+async def test_an_id_of_another_type_is_told(reading: Platform) -> None:
+    id = reading.world.id("Job", "job")
+    answer = await reading.answer("query($id:ID!){simulation(id:$id){id}}", "tom", id=id)
     assert answer.body["errors"][0]["message"] == "this is the id of a Job, not of a Simulation"
     assert answer.body["errors"][0]["extensions"] == {"code": "INVALID", "field": "id"}
 
 
-async def test_an_id_of_a_type_that_is_no_node_is_null(platform: Platform) -> None:
-    id = global_id("PageInfo", platform.world.job)
-    assert await platform.ask("query($id:ID!){node(id:$id){id}}", "tom", id=id) == {"node": None}
+async def test_an_id_of_a_type_that_is_no_node_is_null(reading: Platform) -> None:
+    id = global_id("PageInfo", reading.world.job)
+    assert await reading.ask("query($id:ID!){node(id:$id){id}}", "tom", id=id) == {"node": None}
 
 
 @pytest.mark.parametrize(
@@ -270,16 +262,16 @@ async def test_an_id_of_a_type_that_is_no_node_is_null(platform: Platform) -> No
         ('first:1,before:"x"', "before"),
     ],
 )
-async def test_wrong_page_arguments_are_told_by_name(platform: Platform, arguments: str, field: str) -> None:
+async def test_wrong_page_arguments_are_told_by_name(reading: Platform, arguments: str, field: str) -> None:
     query = f"{{challenges({arguments}){{nodes{{id}}}}}}" if arguments else "{challenges{nodes{id}}}"
-    answer = await platform.answer(query)
+    answer = await reading.answer(query)
     assert answer.codes == ["INVALID"]
     assert answer.body["errors"][0]["extensions"]["field"] == field
 
 
-async def test_a_cursor_of_another_order_is_told(platform: Platform) -> None:
-    cursor = (await platform.ask("{challenges(first:1){pageInfo{endCursor}}}"))["challenges"]["pageInfo"]["endCursor"]
-    assert await platform.refused(
+async def test_a_cursor_of_another_order_is_told(reading: Platform) -> None:
+    cursor = (await reading.ask("{challenges(first:1){pageInfo{endCursor}}}"))["challenges"]["pageInfo"]["endCursor"]
+    assert await reading.refused(
         "query($c:String){challenges(first:1,after:$c,order:OLDEST){nodes{id}}}", c=cursor
     ) == ["INVALID"]
 
@@ -297,7 +289,7 @@ async def test_a_cursor_outlives_its_row(platform: Platform) -> None:
     assert (await edge(first["cursor"]))["node"] == {"position": 2}
 
 
-async def test_filters_narrow_a_list_and_its_total(platform: Platform) -> None:
+async def test_filters_narrow_a_list_and_its_total(reading: Platform) -> None:
     query = "query($f:ChallengeFilter){challenges(first:9,filter:$f){totalCount nodes{label}}}"
     for given, total in (
         ({"label": "UNITS"}, 1),
@@ -306,35 +298,35 @@ async def test_filters_narrow_a_list_and_its_total(platform: Platform) -> None:
         ({"active": None}, 1),
         ({}, 1),
     ):
-        found = (await platform.ask(query, f=given))["challenges"]
+        found = (await reading.ask(query, f=given))["challenges"]
         assert (found["totalCount"], len(found["nodes"])) == (total, total), given
 
 
-async def test_a_filter_by_an_id_takes_that_type_only(platform: Platform) -> None:
+async def test_a_filter_by_an_id_takes_that_type_only(reading: Platform) -> None:
     query = "query($p:ID){simulations(first:9,filter:{project:$p}){nodes{title}}}"
-    found = await platform.ask(query, "tom", p=platform.world.id("Project", "shared"))
+    found = await reading.ask(query, "tom", p=reading.world.id("Project", "shared"))
     assert [node["title"] for node in found["simulations"]["nodes"]] == ["shared by tom"]
-    assert await platform.refused(query, "tom", p=platform.world.id("Site", "site")) == ["INVALID"]
+    assert await reading.refused(query, "tom", p=reading.world.id("Site", "site")) == ["INVALID"]
 
 
-async def test_odd_text_is_only_text(platform: Platform) -> None:
+async def test_odd_text_is_only_text(reading: Platform) -> None:
     query = "query($t:String!){challenge(label:$t){id}}"
     for text in ("'; DROP TABLE users; --", "\u2028 \U0001f3ef ümlaut", '"quoted"', "\\", "a" * 10_000):
-        assert await platform.ask(query, t=text) == {"challenge": None}
+        assert await reading.ask(query, t=text) == {"challenge": None}
 
 
 @pytest.mark.parametrize("text", ["nul \0 inside", "\ud800 alone"])
-async def test_text_that_no_database_holds_finds_nothing_or_is_told(platform: Platform, text: str) -> None:
-    answer = await platform.answer("query($t:String!){challenge(label:$t){id}}", t=text)
+async def test_text_that_no_database_holds_finds_nothing_or_is_told(reading: Platform, text: str) -> None:
+    answer = await reading.answer("query($t:String!){challenge(label:$t){id}}", t=text)
     assert answer.body.get("data") == {"challenge": None}
     assert answer.codes in ([], ["INVALID"])
 
 
-async def test_a_simulation_is_found_by_the_key_of_its_job(platform: Platform) -> None:
+async def test_a_simulation_is_found_by_the_key_of_its_job(reading: Platform) -> None:
     query = "query($k:String){job(key:$k){key} simulation(jobKey:$k){title}}"
-    key = f"20260105-090000-{platform.world.job}-DIRECT"
-    assert await platform.ask(query, "tom", k=key) == {"job": {"key": key}, "simulation": {"title": "shared by tom"}}
-    assert await platform.ask(query, "eve", k=key) == {"job": None, "simulation": None}
+    key = f"20260105-090000-{reading.world.job}-DIRECT"
+    assert await reading.ask(query, "tom", k=key) == {"job": {"key": key}, "simulation": {"title": "shared by tom"}}
+    assert await reading.ask(query, "eve", k=key) == {"job": None, "simulation": None}
 
 
 def test_every_leaf_of_a_node_is_a_column_or_declares_what_it_reads(schema: Schema) -> None:

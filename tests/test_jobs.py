@@ -1,0 +1,605 @@
+"""The life of a job, as users command it and workers report on it; no process is started here."""
+
+import asyncio
+import itertools
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import orjson
+import pytest
+import sqlalchemy as sa
+
+from db import models
+from db.models import TERMINAL, Job, JobState, Task
+from jobs.results import ResultError, merge, read
+from resolvers import jobs
+from resolvers.dispatching import merge_ready
+from resolvers.failures import WrongState
+from resolvers.jobs import MOVES, SCOPES, move
+from resolvers.limits import Limits
+from resolvers.principal import Errand, Kind, Principal
+from resolvers.simulations import shares
+from tests.conftest import Platform
+from tests.inputs import FILES
+
+SUBMIT = """mutation($i: SubmitSimulationInput!) { submitSimulation(input: $i) {
+  __typename ... on Simulation { id title job { id key state progress attempt tasks(first: 100) { nodes { ordinal state requested } } } input { files totalPrimaries } }
+  ... on Problem { code message field details } } }"""
+JOB = """query($id: ID!) { job(id: $id) { state progress attempt error { code message } warnings endedAt
+  tasks(first: 9) { nodes { ordinal state done attempt error { code } } } log(first: 9) { nodes { sequence text task { ordinal } } } } }"""
+REPORT = (
+    """mutation($d: BigInt, $l: [LineInput!], $e: String) { workerReport(done: $d, lines: $l, error: $e) { state } }"""
+)
+RESULTS = "mutation($e: JSON!) { workerPutResults(estimators: $e) { state } }"
+
+
+def estimators(value: float | None, *, name: str = "z.bdo", axis: int = 3) -> list[dict[str, Any]]:
+    values = [value] * axis
+    return [
+        {
+            "name": "z_", "file_name": name, "metadata": {"number_of_primaries": "1"},
+            "pages": [
+                {
+                    "dimensions": 1, "metadata": {"page_number": "0"},
+                    "data": {"name": "DOSE", "unit": "MeV/g", "values": values},
+                    "axis_dim1": {"name": "Position (Z)", "unit": "cm", "values": [float(n) for n in range(axis)]},
+                }
+            ],
+        }
+    ]  # fmt: skip
+
+
+async def submit(platform: Platform, tasks: int = 2, as_: str = "tom", **given: Any) -> Any:
+    i = {"title": "beam", "simType": "SHIELDHIT", "inputFiles": FILES, "tasks": tasks, **given}
+    return (await platform.ask(SUBMIT, as_, i=i))["submitSimulation"]
+
+
+async def claim(platform: Platform, number: int = 9) -> list[Principal]:
+    """Take waiting tasks as the process that runs jobs does; the workers' principals."""
+    async with platform.services.database.write() as session:
+        claimed = await jobs.claim_tasks(session, "test", number, 30)
+    return [Principal(kind=Kind.WORKER, errand=task.errand) for task in claimed]
+
+
+async def release(platform: Platform, worker: Principal, attempts: int = 3) -> None:
+    assert worker.errand is not None
+    async with platform.services.database.write() as session:
+        await jobs.release_task(session, worker.errand, "killed", attempts)
+
+
+async def job_of(platform: Platform, submitted: Any) -> Any:
+    return (await platform.ask(JOB, "tom", id=submitted["job"]["id"]))["job"]
+
+
+# Submitting ---------------------------------------------------------------------------------------------------------
+
+
+async def test_submitting_makes_simulation_input_job_and_tasks(platform: Platform) -> None:
+    submitted = await submit(platform, 3)
+    assert submitted["title"] == "beam"
+    job = submitted["job"]
+    assert (job["state"], job["progress"], job["attempt"]) == ("PENDING", 0.0, 1)
+    assert job["key"].endswith("-DIRECT")
+    assert [task["requested"] for task in job["tasks"]["nodes"]] == ["34", "33", "33"]
+    assert submitted["input"] == {"files": FILES, "totalPrimaries": "100"}
+
+
+def test_the_remainder_of_the_primaries_goes_to_the_first_tasks() -> None:
+    assert shares(10, 4) == [3, 3, 2, 2]
+    assert sum(shares(10_001, 7)) == 10_001
+
+
+def _without(name: str) -> dict[str, str]:
+    return {key: text for key, text in FILES.items() if key != name}
+
+
+@pytest.mark.parametrize(
+    ("given", "field", "says"),
+    [
+        ({"inputFiles": _without("geo.dat")}, "input.inputFiles.geo.dat", "geo.dat: file is missing"),
+        ({"inputFiles": {**FILES, "mat.dat": "MEDIUM 1\nICRU 13\nEND\n"}}, "input.inputFiles.mat.dat", "mat.dat:2: "),
+        ({"inputFiles": {**FILES, "beam.dat": FILES["beam.dat"].replace("NSTAT", "NSTUT")}}, "input.inputFiles.beam.dat", "beam.dat"),
+        ({"inputFiles": {**FILES, "../x": "y"}}, "input.inputFiles", "'../x' is not a file name"),
+        ({"inputFiles": {"beam.dat": 5}}, "input.inputFiles.beam.dat", "is not text"),
+        ({"inputFiles": []}, "input.inputFiles", "an object of file name to text"),
+        ({"inputFiles": {}}, "input.inputFiles", "an object of file name to text"),
+        ({"inputFiles": {**FILES, "more.dat": "x" * 1_000_001}}, "input.inputFiles", "at most 1000000"),
+        ({"inputFiles": {f"f{n}": "" for n in range(33)}}, "input.inputFiles", "at most 32"),
+        ({"tasks": 0}, "input.tasks", "between 1 and 100"),
+        ({"tasks": 101}, "input.tasks", "between 1 and 100"),
+        ({"simType": "TOPAS"}, "input.simType", "no program for TOPAS"),
+        ({"inputType": "EDITOR"}, "input.inputType", "FILES"),
+        ({"title": "x" * 256}, "input.title", "at most 255"),
+        ({"projectId": "bm9uc2Vuc2U="}, "input.projectId", "not an id"),
+    ],
+)  # fmt: skip
+async def test_a_wrong_submission_is_told_and_writes_nothing(
+    platform: Platform, given: dict[str, Any], field: str, says: str
+) -> None:
+    before = await _rows(platform)
+    problem = await submit(platform, **given)
+    assert (problem["__typename"], problem["code"], problem["field"]) == ("Problem", "INVALID", field)
+    assert says in problem["message"]
+    assert await _rows(platform) == before
+
+
+async def test_a_project_that_one_does_not_see_is_not_found(platform: Platform) -> None:
+    before = await _rows(platform)
+    problem = await submit(platform, projectId=platform.world.id("Project", "apart"))
+    assert (problem["code"], problem["field"]) == ("NOT_FOUND", "input.projectId")
+    assert await _rows(platform) == before
+
+
+async def _rows(platform: Platform) -> list[int]:
+    async with platform.services.database.read() as connection:
+        tables = (models.Simulation, models.SimulationInput, Job, Task)
+        return [await connection.scalar(sa.select(sa.func.count()).select_from(table)) for table in tables]
+
+
+async def test_members_of_the_project_read_a_simulation_and_strangers_do_not(platform: Platform) -> None:
+    submitted = await submit(platform, projectId=platform.world.id("Project", "shared"))
+    query = "query($id:ID!){simulation(id:$id){title job{state}}}"
+    assert (await platform.ask(query, "maria", id=submitted["id"]))["simulation"]["title"] == "beam"
+    assert (await platform.ask(query, "eve", id=submitted["id"])) == {"simulation": None}
+
+
+UPDATE = """mutation($id: ID!, $v: Int!, $i: UpdateSimulationInput!) { updateSimulation(id: $id, expectedVersion: $v, input: $i) {
+  __typename ... on Simulation { title version project { name } } ... on Problem { code field } } }"""
+
+
+async def test_a_simulation_is_renamed_and_moved_by_its_owner_only(platform: Platform) -> None:
+    world = platform.world
+    id = world.id("Simulation", "simulation")
+
+    async def update(as_: str, **i: Any) -> Any:
+        return (await platform.ask(UPDATE, as_, id=id, v=1, i=i))["updateSimulation"]
+
+    assert (await update("eve", title="x"))["code"] == "NOT_FOUND"
+    assert (await update("maria", title="x"))["code"] == "FORBIDDEN"
+    assert await update("tom", title="new") == {"__typename": "Simulation", "title": "new", "version": 2, "project": {"name": "Protons"}}  # fmt: skip
+    assert (await update("tom", projectId=None))["code"] == "CONFLICT"
+    moved = (await platform.ask(UPDATE, "tom", id=id, v=2, i={"projectId": None}))["updateSimulation"]
+    assert (moved["title"], moved["project"]) == ("new", None)
+
+
+# States -------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_job_moves_as_the_table_says(platform: Platform) -> None:
+    for old, new in itertools.product(JobState, JobState):
+        async with platform.services.database.write() as session:
+            job = await session.get(Job, platform.world.job)
+            assert job is not None
+            job.state, job.ended_at = old, None
+            await session.flush()
+            if new in MOVES[old] or new is old:
+                await move(session, job, new)
+                assert job.state is new
+                assert (job.ended_at is not None) == (new in TERMINAL and new is not old)
+            else:
+                with pytest.raises(WrongState):
+                    await move(session, job, new)
+                assert job.state is old
+
+
+def test_the_table_of_moves_is_that_of_the_specification() -> None:
+    s = JobState
+    ends = {s.FAILED, s.CANCELED}
+    assert MOVES == {
+        s.UNKNOWN: {s.PENDING} | ends,
+        s.PENDING: {s.RUNNING} | ends,
+        s.RUNNING: {s.MERGING_QUEUED, s.MERGING_RUNNING, s.COMPLETED} | ends,
+        s.MERGING_QUEUED: {s.MERGING_RUNNING} | ends,
+        s.MERGING_RUNNING: {s.COMPLETED} | ends,
+        s.CANCELED: set(),
+        s.COMPLETED: set(),
+        s.FAILED: set(),
+    }
+
+
+async def test_one_active_job_for_each_simulation(platform: Platform) -> None:
+    submitted = await submit(platform)
+    retry = "mutation($id:ID!){retryJob(id:$id){... on Job{attempt} ... on Problem{code}}}"
+    assert (await platform.ask(retry, "tom", id=submitted["job"]["id"]))["retryJob"] == {"code": "STATE"}
+    await platform.ask("mutation($id:ID!){cancelJob(id:$id){__typename}}", "tom", id=submitted["job"]["id"])
+    answers = await asyncio.gather(*(platform.ask(retry, "tom", id=submitted["job"]["id"]) for _ in range(3)))
+    assert sorted(str(answer["retryJob"]) for answer in answers) == ["{'attempt': 2}", "{'code': 'STATE'}", "{'code': 'STATE'}"]  # fmt: skip
+
+
+async def test_a_job_is_cancelled_by_its_owner_only(platform: Platform) -> None:
+    submitted = await submit(platform, projectId=platform.world.id("Project", "shared"))
+    cancel = "mutation($id:ID!){cancelJob(id:$id){... on Job{state tasks(first:9){nodes{state}}} ... on Problem{code}}}"
+    id = submitted["job"]["id"]
+    assert (await platform.ask(cancel, "eve", id=id))["cancelJob"] == {"code": "NOT_FOUND"}
+    assert (await platform.ask(cancel, "maria", id=id))["cancelJob"] == {"code": "FORBIDDEN"}
+    done = (await platform.ask(cancel, "tom", id=id))["cancelJob"]
+    assert done == {"state": "CANCELED", "tasks": {"nodes": [{"state": "CANCELED"}] * 2}}
+    assert (await platform.ask(cancel, "tom", id=platform.world.id("Job", "job")))["cancelJob"] == {"code": "STATE"}
+
+
+# Workers ------------------------------------------------------------------------------------------------------------
+
+
+async def test_from_submission_to_results(platform: Platform) -> None:
+    submitted = await submit(platform)
+    one, two = await claim(platform)
+    assert (await job_of(platform, submitted))["state"] == "RUNNING"
+    assignment = (await platform.ask("{workerAssignment{program files ordinal attempt requested}}", one))[
+        "workerAssignment"
+    ]
+    assert assignment == {"program": "SHIELDHIT", "files": FILES, "ordinal": 1, "attempt": 1, "requested": "50"}
+    await platform.ask(REPORT, one, l=[{"number": 1, "text": "begin"}, {"number": 2, "text": "on"}])
+    assert (await platform.ask(RESULTS, one, e=estimators(1.0)))["workerPutResults"] == {"state": "RUNNING"}
+    assert (await job_of(platform, submitted))["progress"] == 0.5
+    assert (await platform.ask(RESULTS, two, e=estimators(3.0)))["workerPutResults"] == {"state": "MERGING_QUEUED"}
+    await merge_ready(platform.services)
+    job = await job_of(platform, submitted)
+    assert (job["state"], job["progress"], job["error"], job["warnings"]) == ("COMPLETED", 1.0, None, [])
+    assert [line["text"] for line in job["log"]["nodes"]] == ["begin", "on"]
+    assert await _values(platform, submitted) == [2.0, 2.0, 2.0]
+    async with platform.services.database.read() as connection:
+        assert await connection.scalar(sa.select(sa.func.count()).select_from(models.TaskResult)) == 0
+
+
+async def _values(platform: Platform, submitted: Any) -> list[float | None] | None:
+    query = "query($id:ID!){simulation(id:$id){estimators(first:1){nodes{fileName metadata pages(first:1){nodes{hasNonFinite valueCount data{values}}}}}}}"
+    found = (await platform.ask(query, "tom", id=submitted["id"]))["simulation"]["estimators"]["nodes"]
+    if not found:
+        return None
+    return orjson.loads(orjson.dumps(found[0]["pages"]["nodes"][0]["data"]["values"]))  # type: ignore[no-any-return]
+
+
+async def test_a_job_of_one_task_is_merged_too(platform: Platform) -> None:
+    submitted = await submit(platform, 1)
+    (only,) = await claim(platform)
+    assert (await platform.ask(RESULTS, only, e=estimators(None)))["workerPutResults"] == {"state": "MERGING_RUNNING"}
+    await merge_ready(platform.services)
+    assert (await job_of(platform, submitted))["state"] == "COMPLETED"
+    assert await _values(platform, submitted) == [None, None, None]
+
+
+async def test_the_same_results_twice_count_once(platform: Platform) -> None:
+    submitted = await submit(platform)
+    one, two = await claim(platform)
+    for _ in range(2):
+        await platform.ask(RESULTS, one, e=estimators(1.0))
+    await platform.ask(RESULTS, two, e=estimators(3.0))
+    await platform.ask(RESULTS, two, e=estimators(9.0))
+    await merge_ready(platform.services)
+    assert await _values(platform, submitted) == [2.0, 2.0, 2.0]
+
+
+async def test_a_worker_that_lost_its_task_changes_nothing(platform: Platform) -> None:
+    submitted = await submit(platform, 1)
+    (late,) = await claim(platform)
+    await release(platform, late)
+    (present,) = await claim(platform)
+    for operation, given in ((REPORT, {"d": "70"}), (REPORT, {"e": "no"}), (RESULTS, {"e": estimators(9.0)})):
+        assert await platform.refused(operation, late, **given) == ["STATE"]
+    assert await platform.refused("{workerAssignment{ordinal}}", late) == ["STATE"]
+    await platform.ask(RESULTS, present, e=estimators(1.0))
+    assert await platform.refused(RESULTS, late, e=estimators(9.0)) == ["STATE"]
+    await merge_ready(platform.services)
+    assert await _values(platform, submitted) == [1.0, 1.0, 1.0]
+    (task,) = (await job_of(platform, submitted))["tasks"]["nodes"]
+    assert (task["attempt"], task["done"]) == (2, "100")
+
+
+async def test_a_late_report_on_a_cancelled_job_is_refused_and_recorded(platform: Platform) -> None:
+    submitted = await submit(platform, 1)
+    (worker,) = await claim(platform)
+    await platform.ask("mutation($id:ID!){cancelJob(id:$id){__typename}}", "tom", id=submitted["job"]["id"])
+    assert await platform.refused(RESULTS, worker, e=estimators(1.0)) == ["STATE"]
+    assert (await job_of(platform, submitted))["state"] == "CANCELED"
+    events = (await platform.ask("{auditEvents(first:5){nodes{action detail}}}", "root"))["auditEvents"]["nodes"]
+    assert {"action": "WORKER_REFUSED", "detail": {"code": "STATE", "ordinal": 1}} in events
+
+
+async def test_cancelling_keeps_what_was_delivered(platform: Platform) -> None:
+    submitted = await submit(platform)
+    one, _ = await claim(platform)
+    await platform.ask(RESULTS, one, e=estimators(5.0))
+    await platform.ask("mutation($id:ID!){cancelJob(id:$id){__typename}}", "tom", id=submitted["job"]["id"])
+    await merge_ready(platform.services)
+    job = await job_of(platform, submitted)
+    assert [task["state"] for task in job["tasks"]["nodes"]] == ["COMPLETED", "CANCELED"]
+    assert job["state"] == "CANCELED"
+    assert await _values(platform, submitted) == [5.0, 5.0, 5.0]
+
+
+async def test_a_killed_task_is_run_again_up_to_the_limit(platform: Platform) -> None:
+    submitted = await submit(platform, 1)
+    for attempt in (1, 2, 3):
+        (worker,) = await claim(platform)
+        assert worker.errand is not None
+        assert worker.errand.attempt == attempt
+        await release(platform, worker)
+    assert await claim(platform) == []
+    job = await job_of(platform, submitted)
+    assert job["state"] == "FAILED"
+    assert job["error"] == {"code": "TASK_LOST", "message": "killed; attempt 3 of 3 was the last"}
+
+
+async def test_a_program_that_fails_is_not_run_again(platform: Platform) -> None:
+    submitted = await submit(platform, 1)
+    (worker,) = await claim(platform)
+    assert (await platform.ask(REPORT, worker, e="exit status 2"))["workerReport"] == {"state": "FAILED"}
+    assert await claim(platform) == []
+    assert (await job_of(platform, submitted))["error"] == {"code": "PROGRAM_FAILED", "message": "exit status 2"}
+
+
+async def test_a_partly_failed_job_has_results_and_a_warning(platform: Platform) -> None:
+    submitted = await submit(platform)
+    one, two = await claim(platform)
+    await platform.ask(REPORT, one, e="broken")
+    await platform.ask(RESULTS, two, e=estimators(4.0))
+    await merge_ready(platform.services)
+    job = await job_of(platform, submitted)
+    assert (job["state"], job["warnings"]) == ("COMPLETED", ["task 1 failed: broken"])
+    assert await _values(platform, submitted) == [4.0, 4.0, 4.0]
+
+
+async def test_a_retry_is_a_new_job_and_keeps_results_until_there_are_new_ones(platform: Platform) -> None:
+    submitted = await submit(platform)
+    one, _ = await claim(platform)
+    await platform.ask(RESULTS, one, e=estimators(5.0))
+    await platform.ask("mutation($id:ID!){cancelJob(id:$id){__typename}}", "tom", id=submitted["job"]["id"])
+    await merge_ready(platform.services)
+    again = (await platform.ask("mutation($id:ID!){retryJob(id:$id){... on Job{id attempt state tasks(first:9){nodes{requested}}}}}", "tom", id=submitted["job"]["id"]))["retryJob"]  # fmt: skip
+    assert (again["attempt"], again["state"]) == (2, "PENDING")
+    assert [task["requested"] for task in again["tasks"]["nodes"]] == ["50", "50"]
+    assert await _values(platform, submitted) == [5.0, 5.0, 5.0]
+    for worker in await claim(platform):
+        await platform.ask(RESULTS, worker, e=estimators(7.0))
+    await merge_ready(platform.services)
+    assert await _values(platform, submitted) == [7.0, 7.0, 7.0]
+    current = await platform.ask(
+        "query($id:ID!){simulation(id:$id){job{id state} jobs(first:9){totalCount}}}", "tom", id=submitted["id"]
+    )
+    assert current["simulation"] == {"job": {"id": again["id"], "state": "COMPLETED"}, "jobs": {"totalCount": 2}}
+
+
+async def test_progress_is_stored_at_most_every_two_seconds(platform: Platform) -> None:
+    submitted = await submit(platform, 1)
+    (worker,) = await claim(platform)
+
+    async def done() -> str:
+        return str((await job_of(platform, submitted))["tasks"]["nodes"][0]["done"])
+
+    await platform.ask(REPORT, worker, d="10")
+    assert await done() == "0", "the task was claimed less than two seconds ago"
+    async with platform.services.database.write() as session:
+        await session.execute(sa.update(Task).values(last_update_at=Task.created_at - sa.literal(0) if False else models.Job.created_at.type.python_type.min.replace(year=2020, tzinfo=__import__("datetime").UTC)))  # fmt: skip
+    await platform.ask(REPORT, worker, d="20")
+    await platform.ask(REPORT, worker, d="30")
+    assert await done() == "20"
+    await platform.ask(REPORT, worker, d="5")
+    assert await done() == "20", "late progress does not go back"
+
+
+async def test_log_lines_sent_twice_are_stored_once_and_in_order(platform: Platform) -> None:
+    submitted = await submit(platform)
+    one, two = await claim(platform)
+    await platform.ask(REPORT, one, l=[{"number": n, "text": f"a{n}"} for n in (1, 2)])
+    await platform.ask(REPORT, two, l=[{"number": 1, "text": "b1"}])
+    await platform.ask(REPORT, one, l=[{"number": n, "text": f"a{n}"} for n in (3, 2, 1)])
+    lines = (await job_of(platform, submitted))["log"]["nodes"]
+    assert [(line["sequence"], line["text"], line["task"]["ordinal"]) for line in lines] == [(1, "a1", 1), (2, "a2", 1), (3, "b1", 2), (4, "a3", 1)]  # fmt: skip
+
+
+async def test_a_log_that_is_too_long_says_so_once(platform: Platform) -> None:
+    platform.services = replace(platform.services, limits=replace(platform.services.limits, log_lines=2))
+    submitted = await submit(platform, 1)
+    (worker,) = await claim(platform)
+    for start in (1, 3, 5):
+        await platform.ask(REPORT, worker, l=[{"number": start + n, "text": f"x\0{start + n}"} for n in (0, 1)])
+    texts = [line["text"] for line in (await job_of(platform, submitted))["log"]["nodes"]]
+    assert texts == [
+        "x\N{REPLACEMENT CHARACTER}1",
+        "x\N{REPLACEMENT CHARACTER}2",
+        "the log ends here: 2 lines are kept",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ("text", "Expected `array`"),
+        ([{"name": "z_"}], "file_name"),
+        (estimators(1.0) + estimators(2.0), "the same file_name"),
+        ([{**estimators(1.0)[0], "pages": [{**estimators(1.0)[0]["pages"][0], "dimensions": 2}]}], "dimensions is 2"),
+        ([{**estimators(1.0)[0], "pages": [{**estimators(1.0)[0]["pages"][0], "metadata": {}}]}], "page_number"),
+        ([{**estimators(1.0)[0], "pages": estimators(1.0)[0]["pages"] * 2}], "the same page_number"),
+    ],
+)
+async def test_wrong_results_are_told_and_leave_the_task_running(platform: Platform, wrong: Any, says: str) -> None:
+    submitted = await submit(platform, 1)
+    (worker,) = await claim(platform)
+    answer = await platform.answer(RESULTS, worker, e=wrong)
+    assert answer.codes == ["INVALID"]
+    assert says in answer.body["errors"][0]["message"]
+    assert (await job_of(platform, submitted))["tasks"]["nodes"][0]["state"] == "RUNNING"
+
+
+@pytest.mark.parametrize(
+    ("scope", "operation", "given"),
+    [("inputs", "{workerAssignment{ordinal}}", {}), ("progress", REPORT, {"d": "1"}), ("log", REPORT, {"l": []}), ("results", RESULTS, {"e": []})],
+)  # fmt: skip
+async def test_a_workers_token_covers_its_scopes_only(
+    platform: Platform, scope: str, operation: str, given: Any
+) -> None:
+    await submit(platform, 1)
+    (worker,) = await claim(platform)
+    assert worker.errand is not None
+    narrow = replace(worker, errand=replace(worker.errand, scopes=SCOPES - {scope}))
+    assert await platform.refused(operation, narrow, **given) == ["FORBIDDEN"]
+
+
+async def test_a_workers_token_is_for_its_task_only(platform: Platform) -> None:
+    submitted = await submit(platform)
+    (one,) = await claim(platform, 1)
+    assert one.errand is not None
+    other = replace(one, errand=replace(one.errand, ordinal=2))
+    assert await platform.refused(RESULTS, other, e=estimators(1.0)) == ["STATE"]
+    absent = replace(one, errand=Errand(UUID(int=0), 1, 1, SCOPES))
+    assert await platform.refused(RESULTS, absent, e=estimators(1.0)) == ["NOT_FOUND"]
+    assert [t["state"] for t in (await job_of(platform, submitted))["tasks"]["nodes"]] == ["RUNNING", "PENDING"]
+
+
+@pytest.mark.parametrize("who", [None, "tom", "root"])
+async def test_only_workers_report(platform: Platform, who: str | None) -> None:
+    assert await platform.refused(RESULTS, who, e=[]) == ["UNAUTHENTICATED"]
+    assert await platform.refused("{workerAssignment{ordinal}}", who) == ["UNAUTHENTICATED"]
+
+
+async def test_a_worker_is_no_user(platform: Platform) -> None:
+    await submit(platform, 1)
+    (worker,) = await claim(platform)
+    data = await platform.ask("{viewer{id} simulations(first:1){totalCount} users(first:1){totalCount}}", worker)
+    assert data == {"viewer": None, "simulations": {"totalCount": 0}, "users": {"totalCount": 0}}
+
+
+async def test_tasks_are_claimed_once_and_oldest_job_first(platform: Platform) -> None:
+    first, second = await submit(platform, 4), await submit(platform, 4)
+    claimed = await asyncio.gather(*(claim(platform, 2) for _ in range(5)))
+    errands = [worker.errand for taken in claimed for worker in taken]
+    assert len(errands) == len(set(errands)) == 8
+    ids = {submitted["job"]["key"] for submitted in (first, second)}
+    assert {str(errand.job_id) in key for errand in errands if errand for key in ids} == {True, False}
+
+
+async def test_what_no_lease_holds_is_found(platform: Platform) -> None:
+    await submit(platform)
+    one, two = await claim(platform)
+    assert one.errand is not None
+    async with platform.services.database.write() as session:
+        assert await jobs.lost_errands(session) == []
+        assert set(await jobs.lost_errands(session, all_but="another")) == {one.errand, two.errand}
+        await session.execute(sa.update(Task).where(Task.ordinal == 1).values(lease_until=Task.created_at))
+        assert await jobs.lost_errands(session) == [one.errand]
+
+
+# Merging ------------------------------------------------------------------------------------------------------------
+
+
+def test_values_are_merged_by_the_primaries_done() -> None:
+    (merged,) = merge([(1, read(estimators(1.0))), (3, read(estimators(5.0)))])
+    assert merged.pages[0].data.values == [4.0, 4.0, 4.0]
+    assert merged.metadata["number_of_primaries"] == "4"
+
+
+def test_a_value_that_one_task_lacks_is_the_mean_over_the_others() -> None:
+    (merged,) = merge([(1, read(estimators(None))), (3, read(estimators(5.0)))])
+    assert merged.pages[0].data.values == [5.0, 5.0, 5.0]
+    (merged,) = merge([(1, read(estimators(None))), (3, read(estimators(None)))])
+    assert merged.pages[0].data.values == [None, None, None]
+
+
+def test_estimators_are_matched_by_file_name() -> None:
+    parts = [
+        (1, read(estimators(1.0, name="b.bdo") + estimators(2.0, name="a.bdo"))),
+        (1, read(estimators(4.0, name="a.bdo"))),
+    ]
+    found = {estimator.file_name: estimator.pages[0].data.values[0] for estimator in merge(parts)}
+    assert found == {"b.bdo": 1.0, "a.bdo": 3.0}
+
+
+def test_pages_of_different_shape_are_not_merged() -> None:
+    with pytest.raises(ResultError, match="differs in shape"):
+        merge([(1, read(estimators(1.0))), (1, read(estimators(1.0, axis=4)))])
+
+
+async def test_results_that_do_not_fit_together_fail_the_job_with_the_reason(platform: Platform) -> None:
+    submitted = await submit(platform)
+    one, two = await claim(platform)
+    await platform.ask(RESULTS, one, e=estimators(1.0))
+    await platform.ask(RESULTS, two, e=estimators(1.0, axis=4))
+    await merge_ready(platform.services)
+    job = await job_of(platform, submitted)
+    assert (job["state"], job["error"]["code"]) == ("FAILED", "MERGE_FAILED")
+
+
+# Watching -----------------------------------------------------------------------------------------------------------
+
+WATCH = "subscription($id: ID!) { jobUpdated(id: $id) { state progress tasks(first: 9) { nodes { state } } } }"
+LOG = "subscription($id: ID!, $after: String) { jobLog(id: $id, after: $after) { sequence text cursor } }"
+
+
+async def test_a_watched_job_is_sent_as_it_is_then_after_each_change_to_the_end(platform: Platform) -> None:
+    submitted = await submit(platform, 1)
+    async with platform.watch(WATCH, "tom", id=submitted["job"]["id"]) as answers:
+        states = []
+        async for step in _steps(answers):
+            state = step["jobUpdated"]["state"]
+            states.append((state, step["jobUpdated"]["tasks"]["nodes"][0]["state"]))
+            if state == "PENDING":
+                (worker,) = await claim(platform)
+            elif state == "RUNNING":
+                await platform.ask(RESULTS, worker, e=estimators(1.0))
+            elif state == "MERGING_RUNNING":
+                await merge_ready(platform.services)
+    assert states == [("PENDING", "PENDING"), ("RUNNING", "RUNNING"), ("MERGING_RUNNING", "COMPLETED"), ("COMPLETED", "COMPLETED")]  # fmt: skip
+    assert platform.services.feed.subscribers == 0
+
+
+async def _steps(answers: Any) -> Any:
+    async with asyncio.timeout(20):
+        async for answer in answers:
+            assert "errors" not in answer.body, answer.body
+            yield answer.body["data"]
+
+
+async def test_a_finished_job_is_sent_once(platform: Platform) -> None:
+    async with platform.watch(WATCH, "tom", id=platform.world.id("Job", "job")) as answers:
+        assert [step["jobUpdated"]["state"] async for step in _steps(answers)] == ["COMPLETED"]
+
+
+@pytest.mark.parametrize("who", ["eve", None])
+async def test_a_hidden_job_is_not_watched(platform: Platform, who: str | None) -> None:
+    for query in (WATCH, LOG):
+        async with platform.watch(query, who, id=platform.world.id("Job", "job")) as answers:
+            (answer,) = [answer async for answer in answers]
+            assert answer.codes == ["NOT_FOUND"]
+
+
+async def test_a_log_goes_on_after_a_break_without_loss_or_repetition(platform: Platform) -> None:
+    submitted = await submit(platform, 1)
+    (worker,) = await claim(platform)
+    await platform.ask(REPORT, worker, l=[{"number": n, "text": str(n)} for n in (1, 2, 3)])
+    id = submitted["job"]["id"]
+    async with platform.watch(LOG, "tom", id=id) as answers:
+        seen = []
+        async for step in _steps(answers):
+            seen.append(step["jobLog"])
+            if len(seen) == 2:
+                break
+    await platform.ask(REPORT, worker, l=[{"number": n, "text": str(n)} for n in (4, 5)])
+    async with platform.watch(LOG, "tom", id=id, after=seen[-1]["cursor"]) as answers:
+        async for step in _steps(answers):
+            seen.append(step["jobLog"])
+            if len(seen) == 5:
+                await platform.ask(REPORT, worker, l=[{"number": 6, "text": "6"}])
+                await platform.ask(RESULTS, worker, e=estimators(1.0))
+                await merge_ready(platform.services)
+    assert [(line["sequence"], line["text"]) for line in seen] == [(n, str(n)) for n in range(1, 7)]
+
+
+async def test_a_wrong_cursor_of_a_log_is_told(platform: Platform) -> None:
+    async with platform.watch(LOG, "tom", id=platform.world.id("Job", "job"), after="nonsense") as answers:
+        (answer,) = [answer async for answer in answers]
+        assert answer.codes == ["INVALID"]
+
+
+async def test_watchers_cost_nothing_when_they_leave(platform: Platform) -> None:
+    submitted = await submit(platform, 1)
+    for _ in range(3):
+        async with platform.watch(WATCH, "tom", id=submitted["job"]["id"]) as answers:
+            await anext(answers)
+            assert platform.services.feed.subscribers == 1
+    assert platform.services.feed.subscribers == 0
+
+
+def test_workers_tokens_hold_for_a_week() -> None:
+    assert Limits().worker_lifetime == timedelta(days=7)
