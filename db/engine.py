@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import fcntl
+import math
+import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -194,9 +196,16 @@ def _sqlite(url: sa.URL, timeout: float, readers: int) -> tuple[AsyncEngine, Asy
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     @sa.event.listens_for(reader.sync_engine, "connect")
-    def _open_reader(connection: Any, _: Any) -> None:
+    def _open_reader(connection: Any, record: Any) -> None:
         connection.isolation_level = None
+        # A statement under way can't be cancelled from outside: it asks now and then whether its time is up.
+        until = record.info["until"] = [math.inf]
+        connection.run_async(lambda raw: raw.set_progress_handler(lambda: time.monotonic() > until[0], 20_000))
         _pragmas(connection, busy, "query_only=ON", "cache_size=-16000", "mmap_size=268435456")
+
+    @sa.event.listens_for(reader.sync_engine, "before_cursor_execute")
+    def _limit(connection: sa.Connection, *_: Any) -> None:
+        connection.info["until"][0] = time.monotonic() + timeout
 
     return reader, writer
 

@@ -107,7 +107,7 @@ def create_app(settings: Settings, services: Services | None = None) -> Starlett
         routes=[
             Route("/", lambda _: RedirectResponse("/graphql"), methods=["GET"]),
             Route("/graphql", graphql, methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]),
-            WebSocketRoute("/graphql", socket),
+            WebSocketRoute("/graphql", socket.__call__),
             Mount("/graphql", page.Assets()),
             Route("/healthz", health),
             Route("/readyz", ready),

@@ -56,9 +56,10 @@ class Endpoint:
         number = uuid4().hex
         structlog.contextvars.bind_contextvars(request=number)
         ranges = accepted(request.headers.get("accept"))
-        media = choose(ranges, (GRAPHQL, JSON, EVENTS)) or JSON
+        chosen = choose(ranges, (JSON, GRAPHQL, EVENTS))
+        media = chosen or JSON
         try:
-            if choose(ranges, (GRAPHQL, JSON, EVENTS)) is None:
+            if chosen is None:
                 raise _bad(406, f"this answers as {GRAPHQL}, {JSON} or {EVENTS}")
             response = await self._answer(request, media)
         except Refused as refusal:

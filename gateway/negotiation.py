@@ -38,8 +38,12 @@ def weight(ranges: Sequence[tuple[str, float]], media: str) -> float:
 
 
 def choose(ranges: Sequence[tuple[str, float]], offered: Sequence[str]) -> str | None:
-    """The offered type that is wanted most; of equals, one that is named before one that a wildcard covers, then the
-    first offered."""
-    named = {media for media, q in ranges if q > 0}
-    best = max(offered, key=lambda media: (weight(ranges, media), media in named, -offered.index(media)))
+    """The offered type that is wanted most; of equals, the one named first, then the one offered first."""
+    named = [media for media, q in ranges if q > 0]
+
+    def rank(media: str) -> tuple[float, int, int]:
+        place = named.index(media) if media in named else len(named)
+        return weight(ranges, media), -place, -offered.index(media)
+
+    best = max(offered, key=rank)
     return best if weight(ranges, best) > 0 else None

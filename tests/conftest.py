@@ -15,6 +15,8 @@ import pytest
 
 from db import migrating
 from db.engine import Database, Tally, tally
+from db.models import Credential, CredentialKind
+from db.types import later, uuid7
 from gateway.app import create_app, make_services
 from gateway.execution import Answer, Execution, Refused
 from gateway.serving import make_server
@@ -164,9 +166,6 @@ class Platform:
 
 async def principal_as(services: Services, user: UUID) -> Principal:
     """A signed-in user, from the statement that requests use."""
-    from db.models import Credential, CredentialKind
-    from db.types import later, uuid7
-
     family = uuid7()
     async with services.database.write() as session:
         session.add(
@@ -178,23 +177,6 @@ async def principal_as(services: Services, user: UUID) -> Principal:
     principal = await principal_of(services.database, Session(user, family, None))  # type: ignore[arg-type]
     assert principal.kind is Kind.USER
     return principal
-
-
-@pytest.fixture
-def make_settings(tmp_path: Path) -> Callable[..., Settings]:
-    def make(url: str, **given: Any) -> Settings:
-        return Settings(
-            **{
-                "database_url": url,
-                "data_dir": tmp_path,
-                "secret_keys": KEY,
-                "task_slots": 0,
-                "port": free_port(),
-                **given,
-            }
-        )
-
-    return make
 
 
 @asynccontextmanager
@@ -234,6 +216,7 @@ class Served:
     client: httpx2.AsyncClient
     services: Services
     app: Any
+    stop: Callable[[], Any]
 
     async def log_in(self, username: str) -> str:
         """The Authorization header of a person of the world."""
@@ -253,18 +236,17 @@ class Served:
 Serve = Callable[..., Any]
 
 
-@pytest.fixture
-async def serve(prepared: Prepared, make_settings: Callable[..., Settings]) -> AsyncIterator[Serve]:
-    """Start gateways on ports: `await serve(backend, setting=value)`; `database` shares one between several."""
+@asynccontextmanager
+async def _serving(prepared: Prepared, factory: pytest.TempPathFactory) -> AsyncIterator[Serve]:
     async with AsyncExitStack() as stack:
 
         async def start(backend: str = "sqlite", *, database: str | None = None, **given: Any) -> Served:
             url, world = await prepared.copy(backend) if database is None else (database, None)
-            settings = make_settings(url, **given)
+            common = {"database_url": url, "data_dir": factory.mktemp("data"), "secret_keys": KEY, "task_slots": 0}
+            settings = Settings(**{**common, "port": free_port(), **given})
             services = replace(make_services(settings), passwords=quick_passwords())
             app = create_app(settings, services)
             server = make_server(app, settings.host, settings.port)
-            server.install_signal_handlers = lambda: None
             running = asyncio.create_task(server._serve())
             while not server.started:
                 if running.done():
@@ -279,6 +261,20 @@ async def serve(prepared: Prepared, make_settings: Callable[..., Settings]) -> A
             stack.push_async_callback(stop)
             base = f"http://127.0.0.1:{settings.port}"
             client = await stack.enter_async_context(httpx2.AsyncClient(base_url=base, timeout=30))
-            return Served(base, world, client, services, app)
+            return Served(base, world, client, services, app, stop)  # type: ignore[arg-type]
 
+        yield start
+
+
+@pytest.fixture
+async def serve(prepared: Prepared, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Serve]:
+    """Start gateways on ports: `await serve(backend, setting=value)`; `database` shares one between several."""
+    async with _serving(prepared, tmp_path_factory) as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+async def serve_module(prepared: Prepared, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Serve]:
+    """The same, for gateways that the tests of a module share."""
+    async with _serving(prepared, tmp_path_factory) as start:
         yield start

@@ -56,12 +56,10 @@ def running_postgres() -> Iterator[str]:
     log = (base / "log").open("wb")
     server = subprocess.Popen([*prefix, where / "postgres", "-D", data, *options], cwd=base, stdout=log, stderr=log)
     try:
-        for _ in range(200):
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-                break
+        while b"ready to accept connections" not in (base / "log").read_bytes():
             if server.poll() is not None:
                 raise RuntimeError((base / "log").read_text())
-            time.sleep(0.05)
+            time.sleep(0.02)
         yield f"postgresql://postgres@127.0.0.1:{port}"
     finally:
         server.terminate()
