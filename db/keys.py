@@ -31,14 +31,14 @@ class Keys(sa.types.TypeDecorator[Any]):
 
 
 class among(FunctionElement[bool]):
-    """`among(column, keys)`: the column is one of the keys."""
+    """`among(column, name)`: the column is one of the keys in the parameter of that name."""
 
     type = sa.Boolean()
     inherit_cache = True
     name = "among"
 
-    def __init__(self, column: Any, keys: Sequence[UUID]) -> None:
-        super().__init__(column, sa.bindparam(None, list(keys), type_=Keys()))
+    def __init__(self, column: Any, parameter: str) -> None:
+        super().__init__(column, sa.bindparam(parameter, type_=Keys()))
 
 
 @compiles(among, "postgresql")
@@ -53,9 +53,9 @@ def _among_sqlite(element: among, compiler: Any, **kw: Any) -> str:
     return f"{compiler.process(column, **kw)} IN (SELECT value FROM json_each({compiler.process(keys, **kw)}))"  # noqa: S608
 
 
-def spread(keys: Sequence[UUID], dialect: str) -> TableValuedAlias:
-    """The keys as a table of one column, `key`."""
-    parameter = sa.bindparam(None, list(keys), type_=Keys())
+def spread(name: str, dialect: str) -> TableValuedAlias:
+    """The keys in the parameter of that name, as a table of one column."""
+    parameter = sa.bindparam(name, type_=Keys())
     if dialect == "postgresql":
         return sa.func.unnest(parameter).table_valued(sa.column("key", Key()), name="parent").render_derived()
     return sa.func.json_each(parameter).table_valued(sa.column("value", Key()), name="parent")

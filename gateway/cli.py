@@ -1,6 +1,7 @@
 """The command line: torana serve | demo | migrate | schema | settings | users."""
 
 import asyncio
+import gc
 import ipaddress
 import os
 import socket
@@ -160,6 +161,9 @@ def create(
 def _serve(settings: Settings) -> None:
     _check_port(settings.host, settings.port)
     application = create_app(settings)
+    gc.collect()
+    gc.freeze()  # what is made at the start stays: it need not be looked through again and again
+    gc.set_threshold(50_000, 20, 50)
     uvloop.run(make_server(application, settings.host, settings.port).serve())
 
 

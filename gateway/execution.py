@@ -6,7 +6,8 @@ from collections import OrderedDict
 from collections.abc import AsyncGenerator, Awaitable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Any, cast
+from types import CoroutineType
+from typing import Any, TypeGuard, cast
 
 import graphql
 import orjson
@@ -153,6 +154,7 @@ class Execution:
             operation_name=operation.name,
             hide_suggestions=True,
             max_coercion_errors=10,
+            is_awaitable=_awaitable,
         )
         if isinstance(built, list):
             raise Refused(Answer.refusal(422, *(coded(error, BAD_VARIABLES) for error in built)))
@@ -201,6 +203,11 @@ class Execution:
             if isinstance(definition, OperationDefinitionNode)
         }
         return Document(digest, node, operations, measures)
+
+
+def _awaitable(value: Any) -> TypeGuard[Awaitable[Any]]:
+    """Resolvers return coroutines, or futures of a loader; asking a row for `__await__` would cost an exception."""
+    return isinstance(value, CoroutineType | asyncio.Future)
 
 
 async def _result(executor: graphql.Executor[Any]) -> Answer:

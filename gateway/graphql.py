@@ -55,6 +55,7 @@ class Endpoint:
     async def __call__(self, request: Request) -> Response:
         number = uuid4().hex
         structlog.contextvars.bind_contextvars(request=number)
+        tally.set(Tally())
         ranges = accepted(request.headers.get("accept"))
         chosen = choose(ranges, (JSON, GRAPHQL, EVENTS))
         media = chosen or JSON
@@ -154,9 +155,10 @@ async def run_logged(
     execution: Execution, operation: Operation, variables: Mapping[str, Any] | None, ctx: Context
 ) -> Answer:
     """Run a query or mutation, and write its line in the log."""
-    began, counted, asked = time.perf_counter(), Tally(), ctx.principal
-    answer = Answer.refusal(500)
+    began, asked = time.perf_counter(), ctx.principal
+    counted = tally.get() or Tally()
     token = tally.set(counted)
+    answer = Answer.refusal(500)
     try:
         answer = await execution.run(operation, variables, ctx)
         return answer

@@ -1,5 +1,7 @@
 """Who may see which rows and which fields of them. Each rule stands here once.
 
+Clauses depend on a principal's standing; who it is comes as the parameters `me`, `projects` and `administered`.
+
 Whatever selects a model adds `visible(...)`, so that no path to a row goes around it. A guarded field names the rules
 of which one must hold; they become SQL beside the field, so that a value that may not be seen never leaves the
 database.
@@ -9,14 +11,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
-from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.orm import aliased
 
 from db import models
 from db.keys import among
-from resolvers.principal import Kind, Principal
+from db.types import Key
+from resolvers.principal import Kind, Standing
 
 Clause = sa.ColumnElement[bool]
 
@@ -24,56 +26,56 @@ TRUE: Clause = sa.true()
 FALSE: Clause = sa.false()
 
 
-def _mine(key: Any, principal: Principal) -> Clause:
-    return FALSE if principal.id is None else key == principal.id
+def _mine(key: Any, standing: Standing) -> Clause:
+    return key == sa.bindparam("me", type_=Key()) if standing.kind is Kind.USER else FALSE
 
 
-def _in_projects(key: Any, projects: Sequence[UUID]) -> Clause:
-    return among(key, projects) if projects else FALSE
+def _in_projects(key: Any, standing: Standing) -> Clause:
+    return among(key, "projects") if standing.in_projects else FALSE
 
 
 # Rows ---------------------------------------------------------------------------------------------------------------
 
 
-def _everyone(entity: Any, principal: Principal) -> Clause:
+def _everyone(entity: Any, standing: Standing) -> Clause:
     return TRUE
 
 
-def _signed_in(entity: Any, principal: Principal) -> Clause:
-    return TRUE if principal.kind is Kind.USER else FALSE
+def _signed_in(entity: Any, standing: Standing) -> Clause:
+    return TRUE if standing.kind is Kind.USER else FALSE
 
 
-def _own(entity: Any, principal: Principal) -> Clause:
-    return _mine(entity.user_id, principal)
+def _own(entity: Any, standing: Standing) -> Clause:
+    return _mine(entity.user_id, standing)
 
 
-def _project(entity: Any, principal: Principal) -> Clause:
-    return _in_projects(entity.id, list(principal.projects))
+def _project(entity: Any, standing: Standing) -> Clause:
+    return _in_projects(entity.id, standing)
 
 
-def _site(entity: Any, principal: Principal) -> Clause:
+def _site(entity: Any, standing: Standing) -> Clause:
     project = aliased(models.Project)
-    held = sa.exists().where(project.site_id == entity.id, _in_projects(project.id, list(principal.projects)))
-    return held if principal.projects else FALSE
+    held = sa.exists().where(project.site_id == entity.id, _in_projects(project.id, standing))
+    return held if standing.in_projects else FALSE
 
 
-def _membership(entity: Any, principal: Principal) -> Clause:
-    return sa.or_(_own(entity, principal), _in_projects(entity.project_id, list(principal.projects)))
+def _membership(entity: Any, standing: Standing) -> Clause:
+    return sa.or_(_own(entity, standing), _in_projects(entity.project_id, standing))
 
 
-def _session(entity: Any, principal: Principal) -> Clause:
-    return sa.or_(_mine(entity.creator_id, principal), _in_projects(entity.project_id, list(principal.projects)))
+def _session(entity: Any, standing: Standing) -> Clause:
+    return sa.or_(_mine(entity.creator_id, standing), _in_projects(entity.project_id, standing))
 
 
-def _simulation(entity: Any, principal: Principal) -> Clause:
-    return sa.or_(_own(entity, principal), _in_projects(entity.project_id, list(principal.projects)))
+def _simulation(entity: Any, standing: Standing) -> Clause:
+    return sa.or_(_own(entity, standing), _in_projects(entity.project_id, standing))
 
 
-def _audit(entity: Any, principal: Principal) -> Clause:
-    return _mine(entity.actor_id, principal)
+def _audit(entity: Any, standing: Standing) -> Clause:
+    return _mine(entity.actor_id, standing)
 
 
-ROWS: dict[type[models.Entity], tuple[str, Callable[[Any, Principal], Clause]]] = {
+ROWS: dict[type[models.Entity], tuple[str, Callable[[Any, Standing], Clause]]] = {
     models.User: ("any signed-in user", _signed_in),
     models.Site: ("members of one of its projects", _site),
     models.Project: ("its members", _project),
@@ -109,8 +111,8 @@ def readers(model: type[models.Entity]) -> str:
     return ROWS[model][0]
 
 
-def visible(entity: Any, principal: Principal, *, via: Any = None) -> Clause:
-    """The rows of `entity` (a model or an alias of one) that `principal` may see.
+def visible(entity: Any, standing: Standing, *, via: Any = None) -> Clause:
+    """The rows of `entity` (a model or an alias of one) that a principal of this standing may see.
 
     `via` is the relationship by which they are reached, if any: children of a parent that was read as visible need
     not ask for the parent again.
@@ -120,13 +122,13 @@ def visible(entity: Any, principal: Principal, *, via: Any = None) -> Clause:
     if (through := THROUGH.get(model)) is not None:
         if via is not None and via.property in through.property._reverse_property:
             return live
-        if principal.superadmin and not _erasable_above(model):
+        if standing.superadmin and not _erasable_above(model):
             return live
         parent = aliased(through.property.mapper.class_)
         (local, remote) = through.property.local_remote_pairs[0]
-        held = sa.exists().where(getattr(parent, remote.key) == getattr(entity, local.key), visible(parent, principal))
+        held = sa.exists().where(getattr(parent, remote.key) == getattr(entity, local.key), visible(parent, standing))
         return sa.and_(live, held)
-    return live if principal.superadmin else sa.and_(live, ROWS[model][1](entity, principal))
+    return live if standing.superadmin else sa.and_(live, ROWS[model][1](entity, standing))
 
 
 @cache
@@ -147,41 +149,41 @@ class Rule:
     """One way to be allowed to read a field: in words, and as SQL over the row."""
 
     words: str
-    clause: Callable[[Any, Principal], Clause]
+    clause: Callable[[Any, Standing], Clause]
 
 
-def _self(entity: Any, principal: Principal) -> Clause:
-    return _mine(entity.id, principal)
+def _self(entity: Any, standing: Standing) -> Clause:
+    return _mine(entity.id, standing)
 
 
-def _shares(entity: Any, projects: Sequence[UUID]) -> Clause:
+def _shares(entity: Any, projects: str) -> Clause:
     membership = aliased(models.Membership)
-    if not projects:
-        return FALSE
     return sa.exists().where(membership.user_id == entity.id, among(membership.project_id, projects))
 
 
-def _of_simulation(entity: Any, principal: Principal) -> Clause:
+def _of_simulation(entity: Any, standing: Standing) -> Clause:
     simulation = aliased(models.Simulation)
-    return sa.exists().where(simulation.id == entity.simulation_id, _own(simulation, principal))
+    return sa.exists().where(simulation.id == entity.simulation_id, _own(simulation, standing))
 
 
-SUPERADMIN = Rule("superadmins", lambda _, principal: TRUE if principal.superadmin else FALSE)
+SUPERADMIN = Rule("superadmins", lambda _, standing: TRUE if standing.superadmin else FALSE)
 SELF = Rule("the user", _self)
 OWNER = Rule("the owner", _own)
-OWNER_OF_JOB = Rule("the owner", lambda entity, principal: _mine(entity.owner_user_id, principal))
+OWNER_OF_JOB = Rule("the owner", lambda entity, standing: _mine(entity.owner_user_id, standing))
 OWNER_OF_SIMULATION = Rule("the owner of the simulation", _of_simulation)
-SHARES_PROJECT = Rule("users who share a project", lambda e, p: _shares(e, list(p.projects)))
-ADMINISTERS_USER = Rule("administrators of a shared project", lambda e, p: _shares(e, p.administered))
-PROJECT_MEMBER = Rule("members of the project", lambda e, p: _in_projects(e.project_id, list(p.projects)))
-CREATOR = Rule("the creator", lambda entity, principal: _mine(entity.creator_id, principal))
+SHARES_PROJECT = Rule("users who share a project", lambda e, s: _shares(e, "projects") if s.in_projects else FALSE)
+ADMINISTERS_USER = Rule(
+    "administrators of a shared project", lambda e, s: _shares(e, "administered") if s.administers else FALSE
+)
+PROJECT_MEMBER = Rule("members of the project", lambda e, s: _in_projects(e.project_id, s))
+CREATOR = Rule("the creator", lambda entity, standing: _mine(entity.creator_id, standing))
 ANY_USER = Rule("any signed-in user", _signed_in)
 ACTOR = Rule("who did it", _audit)
-IN_A_PROJECT = Rule("members of any project", lambda _, principal: TRUE if principal.projects else FALSE)
+IN_A_PROJECT = Rule("members of any project", lambda _, standing: TRUE if standing.in_projects else FALSE)
 
 
-def allowed(rules: Sequence[Rule], entity: Any, principal: Principal) -> Clause:
-    """Whether `principal` may read a field of `entity` that needs one of `rules`."""
-    if principal.superadmin and SUPERADMIN in rules:
+def allowed(rules: Sequence[Rule], entity: Any, standing: Standing) -> Clause:
+    """Whether a principal of this standing may read a field of `entity` that needs one of `rules`."""
+    if standing.superadmin and SUPERADMIN in rules:
         return TRUE
-    return sa.or_(*(rule.clause(entity, principal) for rule in rules))
+    return sa.or_(*(rule.clause(entity, standing) for rule in rules))

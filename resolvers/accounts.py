@@ -35,24 +35,30 @@ class Tokens:
     session: Session
 
 
+_STANDING = (
+    sa.select(User.id, User.username, User.superadmin, Membership.role, Project.id.label("project_id"))
+    .select_from(User)
+    .outerjoin(Membership, Membership.user_id == User.id)
+    .outerjoin(Project, sa.and_(Project.id == Membership.project_id, Project.deleted_at.is_(None)))
+    .where(
+        User.id == sa.bindparam("user", type_=User.id.type),
+        User.active,
+        User.deleted_at.is_(None),
+        sa.exists().where(
+            Credential.user_id == User.id,
+            Credential.kind == CredentialKind.LOGIN_SESSION,
+            Credential.family == sa.bindparam("family", type_=User.id.type),
+            Credential.revoked_at.is_(None),
+            Credential.expires_at > now(),
+        ),
+    )
+)
+
+
 async def principal_of(database: Database, said: Session) -> Principal:
     """The user of a login session that still stands, with memberships; one statement."""
-    live = sa.exists().where(
-        Credential.user_id == User.id,
-        Credential.kind == CredentialKind.LOGIN_SESSION,
-        Credential.family == said.family,
-        Credential.revoked_at.is_(None),
-        Credential.expires_at > now(),
-    )
-    joined = (
-        sa.select(User.id, User.username, User.superadmin, Membership.role, Project.id.label("project_id"))
-        .select_from(User)
-        .outerjoin(Membership, Membership.user_id == User.id)
-        .outerjoin(Project, sa.and_(Project.id == Membership.project_id, Project.deleted_at.is_(None)))
-        .where(User.id == said.user, User.active, User.deleted_at.is_(None), live)
-    )
     async with database.read() as connection:
-        rows = (await connection.execute(joined)).all()
+        rows = (await connection.execute(_STANDING, {"user": said.user, "family": said.family})).all()
     if not rows:
         raise Unauthenticated("the login session has ended; sign in again")
     first = rows[0]

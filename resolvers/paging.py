@@ -20,7 +20,7 @@ MOST = 100
 """Rows of a page."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Order:
     """By `column`, then by key, so that no two rows are equal. The column is never null and an index leads with it."""
 
@@ -30,18 +30,6 @@ class Order:
     @cached_property
     def names(self) -> tuple[str, str]:
         return (self.column.key, "id")
-
-    def by(self, entity: Any, *, backward: bool) -> list[Any]:
-        down = self.descending != backward
-        return [c.desc() if down else c.asc() for c in self._on(entity)]
-
-    def beyond(self, entity: Any, place: Sequence[Any], *, backward: bool) -> sa.ColumnElement[bool]:
-        """The rows after `place`: `a >= x AND (a > x OR id > y)`, a conjunction first, so that an index can seek."""
-        first, key = self._on(entity)
-        x, y = place
-        if self.descending != backward:
-            return sa.and_(first <= x, sa.or_(first < x, key < y))
-        return sa.and_(first >= x, sa.or_(first > x, key > y))
 
     def cursor(self, row: Any) -> str:
         """Opaque to clients: this order's name and the row's place in it."""
@@ -83,8 +71,32 @@ class Order:
             raise TypeError
         return value
 
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """What of a slice decides the text of a statement: order, direction, and whether it begins at a place.
+
+    The place itself comes as the parameters `place` and `place_id`.
+    """
+
+    order: Order
+    backward: bool
+    placed: bool
+
+    def by(self, entity: Any) -> list[Any]:
+        down = self.order.descending != self.backward
+        return [c.desc() if down else c.asc() for c in self._on(entity)]
+
+    def beyond(self, entity: Any) -> sa.ColumnElement[bool]:
+        """The rows after the place: `a >= x AND (a > x OR id > y)`, a conjunction first, so that an index can seek."""
+        first, key = self._on(entity)
+        x, y = sa.bindparam("place", type_=first.type), sa.bindparam("place_id", type_=key.type)
+        if self.order.descending != self.backward:
+            return sa.and_(first <= x, sa.or_(first < x, key < y))
+        return sa.and_(first >= x, sa.or_(first > x, key > y))
+
     def _on(self, entity: Any) -> list[Any]:
-        return [getattr(entity, name) for name in self.names]
+        return [getattr(entity, name) for name in self.order.names]
 
 
 def page_size(first: int | None, last: int | None, most: int) -> int:
@@ -121,6 +133,17 @@ class Slice:
             raise Invalid("after goes with first, before with last", field="after" if backward else "before")
         name, cursor = ("before", before) if backward else ("after", after)
         return cls(order, limit, None if cursor is None else order.place(cursor, name), backward)
+
+    @property
+    def cut(self) -> Cut:
+        return Cut(self.order, self.backward, self.after is not None)
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """One row more than asked for, to know whether the list goes on."""
+        if self.after is None:
+            return {"limit": self.limit + 1}
+        return {"limit": self.limit + 1, "place": self.after[0], "place_id": self.after[1]}
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
+from functools import cached_property
+from typing import Any
 from uuid import UUID
 
 from db.models import ProjectRole
@@ -26,6 +28,16 @@ class Errand:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """What decides the text of a principal's statements; who exactly it is comes as parameters."""
+
+    kind: Kind
+    superadmin: bool
+    in_projects: bool
+    administers: bool
+
+
+@dataclass(frozen=True)
 class Principal:
     """`id` is the user's; `session` the family of the login session; `projects` maps each project to the role in it."""
 
@@ -45,9 +57,15 @@ class Principal:
             return f"worker:{self.errand.job_id}/{self.errand.ordinal}#{self.errand.attempt}"
         return f"{self.kind.value}:{self.id}" if self.id else self.kind.value
 
-    @property
-    def administered(self) -> list[UUID]:
-        return [project for project, role in self.projects.items() if role is ProjectRole.ADMIN]
+    @cached_property
+    def standing(self) -> Standing:
+        return Standing(self.kind, self.superadmin, bool(self.projects), bool(self.parameters["administered"]))
+
+    @cached_property
+    def parameters(self) -> Mapping[str, Any]:
+        """The values that the clauses of `access` ask for by name."""
+        administered = [project for project, role in self.projects.items() if role is ProjectRole.ADMIN]
+        return {"me": self.id, "projects": list(self.projects), "administered": administered}
 
 
 ANONYMOUS = Principal()

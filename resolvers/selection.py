@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from db import models
 from resolvers import access
 from resolvers.access import Rule
-from resolvers.principal import Principal
+from resolvers.principal import Standing
 
 
 @dataclass(frozen=True)
@@ -33,14 +33,14 @@ class Selection:
         keys = {mapper.get_property_by_column(c).key for c in mapper.columns if c.primary_key or c.foreign_keys}
         return tuple(sorted(keys | set(self.columns)))
 
-    def on(self, entity: Any, principal: Principal, also: Sequence[str] = ()) -> list[Any]:
+    def on(self, entity: Any, standing: Standing, also: Sequence[str] = ()) -> list[Any]:
         """The columns of a SELECT over `entity`, labelled by attribute name."""
         guards = dict(self.guards)
         found: list[Any] = []
         for name in dict.fromkeys((*self.required, *also)):
             column = getattr(entity, name)
             if (rules := guards.get(name)) is not None:
-                may = access.allowed(rules, entity, principal)
+                may = access.allowed(rules, entity, standing)
                 found.append(may.label(f"may_{name}"))
                 if may is not access.TRUE:
                     column = sa.case((may, column))

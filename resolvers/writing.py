@@ -18,8 +18,9 @@ E = TypeVar("E", bound=Entity)
 
 async def locked(session: AsyncSession, ctx: Context, model: type[E], key: UUID, *, field: str = "id") -> E:
     """The row, held until the transaction ends; hidden and absent are the same."""
-    statement = sa.select(model).where(model.id == key, visible(model, ctx.principal)).with_for_update(of=model)
-    row = (await session.scalars(statement)).one_or_none()
+    seen = visible(model, ctx.principal.standing)
+    statement = sa.select(model).where(model.id == key, seen).with_for_update(of=model)
+    row = (await session.scalars(statement, dict(ctx.principal.parameters))).one_or_none()
     if row is None:
         raise NotFound(f"no {model.__name__} with this id", field=field)
     return row

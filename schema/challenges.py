@@ -3,12 +3,13 @@
 from datetime import date, datetime
 from typing import Annotated
 
+import sqlalchemy as sa
 import strawberry
 
 from db import models
 from resolvers.access import SUPERADMIN
-from resolvers.loading import Where
 from resolvers.paging import Order
+from resolvers.statements import Where
 from schema.fields import Info, Orders, column, connection, contains, equal, node, related
 from schema.nodes import Connection, Node
 from schema.scalars import JSON
@@ -97,5 +98,5 @@ class ChallengesQuery:
     async def challenge(
         self, info: Info, label: Annotated[str, strawberry.argument(description="The whole label.")]
     ) -> Challenge | None:
-        where = Where(label, lambda entity: [entity.label == label])
+        where = Where("label", lambda entity: [entity.label == sa.bindparam("label")], {"label": label})
         return await info.context.loaders.first(select(info, models.Challenge), where)

@@ -22,9 +22,9 @@ from resolvers import access, paging
 from resolvers.access import Rule
 from resolvers.context import Context
 from resolvers.failures import Failure, Forbidden, LimitExceeded, Unauthenticated
-from resolvers.loading import Where
 from resolvers.paging import MOST, Order, Slice
 from resolvers.principal import Kind, Principal
+from resolvers.statements import Where
 from schema.scalars import global_id, key_of
 from schema.selecting import select
 
@@ -225,7 +225,7 @@ class Condition(StrawberryField):
     """A field of a filter: what it compares, and how. Null is no condition."""
 
     compares: Any
-    how: Callable[[Any, Any], Any]
+    how: Callable[[Any, str], Any]
     names: str | None
 
 
@@ -233,27 +233,35 @@ TEXT, CHOICES = 100, 50
 """Characters of a text to search for; values of a list to choose from."""
 
 
-def _equal(column: Any, value: Any) -> Any:
-    return column == value
+def _equal(column: Any, parameter: str) -> Any:
+    return column == sa.bindparam(parameter, type_=column.type)
 
 
-def _chosen(column: Any, value: Any) -> Any:
-    if len(value) > CHOICES:
+def _chosen(column: Any, parameter: str) -> Any:
+    return column.in_(sa.bindparam(parameter, expanding=True, type_=column.type))
+
+
+def _contains(column: Any, parameter: str) -> Any:
+    return sa.func.lower(column).like(sa.bindparam(parameter, type_=sa.Text()), escape="/")
+
+
+def _bounded(how: Callable[..., Any], value: Any) -> Any:
+    """The value as the parameter of a condition; raises LimitExceeded for too many, or too long."""
+    if how is _chosen and len(value) > CHOICES:
         raise LimitExceeded(
             f"a filter names at most {CHOICES} values", limit="choices", allowed=CHOICES, value=len(value)
         )
-    return column.in_(value)
-
-
-def _contains(column: Any, value: Any) -> Any:
+    if how is not _contains:
+        return value
     if len(value) > TEXT:
         raise LimitExceeded(
             f"a text filter has at most {TEXT} characters", limit="text", allowed=TEXT, value=len(value)
         )
-    return sa.func.lower(column).contains(value.lower(), autoescape=True)
+    escaped = value.lower().replace("/", "//").replace("%", "/%").replace("_", "/_")
+    return f"%{escaped}%"
 
 
-def _condition(how: Callable[[Any, Any], Any], compares: Any, description: str, names: str | None = None) -> Any:
+def _condition(how: Callable[[Any, str], Any], compares: Any, description: str, names: str | None = None) -> Any:
     field = Condition(description=description, default=strawberry.UNSET)
     field.compares, field.how, field.names = compares, how, names
     return field
@@ -282,16 +290,21 @@ def conditions(filter: Any) -> Where | None:
     """What a filter's input asks for, as SQL."""
     if filter is None:
         return None
-    found: list[tuple[Condition, Any]] = []
+    found: list[Condition] = []
+    values: dict[str, Any] = {}
     for field in filter.__strawberry_definition__.fields:
         value = getattr(filter, field.python_name)
         if value is None or value is strawberry.UNSET:
             continue
         if field.names is not None:
             value = key_of(field.names, value, f"filter.{field.python_name}")
-        found.append((field, value))
-    key = (type(filter), tuple((f.python_name, tuple(v) if isinstance(v, list) else v) for f, v in found))
-    return Where(key, lambda entity: [f.how(getattr(entity, f.compares.key), v) for f, v in found])
+        found.append(field)
+        values[f"filter_{field.python_name}"] = _bounded(field.how, value)
+
+    def clauses(entity: Any) -> list[Any]:
+        return [field.how(getattr(entity, field.compares.key), f"filter_{field.python_name}") for field in found]
+
+    return Where((type(filter), *(field.python_name for field in found)), clauses, values)
 
 
 def connection(source: Any, description: str, *, orders: Orders, filter: type | None = None, most: int = MOST) -> Any:

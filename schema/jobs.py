@@ -5,6 +5,7 @@ from contextlib import aclosing
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
+import sqlalchemy as sa
 import strawberry
 
 from db import models
@@ -12,8 +13,8 @@ from db.models import JobState as State
 from resolvers import jobs, watching
 from resolvers.access import OWNER_OF_JOB, SUPERADMIN
 from resolvers.failures import Invalid
-from resolvers.loading import Where
 from resolvers.paging import Order
+from resolvers.statements import Where
 from schema.fields import (
     SIGNED_IN,
     WORKER,
@@ -177,7 +178,7 @@ class JobsQuery:
         if id is not None:
             return await info.context.loaders.one(select(info, models.Job), key_of("Job", id))
         return await info.context.loaders.first(
-            select(info, models.Job), Where(key, lambda entity: [entity.key == key])
+            select(info, models.Job), Where("key", lambda entity: [entity.key == sa.bindparam("key")], {"key": key})
         )
 
     @strawberry.field(description="For workers: the task that the token in use was made for.")

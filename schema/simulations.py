@@ -2,14 +2,15 @@
 
 from typing import TYPE_CHECKING, Annotated, Any
 
+import sqlalchemy as sa
 import strawberry
 
 from db import models
 from resolvers import simulations
 from resolvers.access import OWNER_OF_SIMULATION, SUPERADMIN
 from resolvers.failures import Invalid
-from resolvers.loading import Where
 from resolvers.paging import Order
+from resolvers.statements import Where
 from schema.accounts import ExpectedVersion
 from schema.fields import (
     SIGNED_IN,
@@ -186,6 +187,10 @@ SimulationResult = Annotated[
 ]
 
 
+def _of_job(entity: Any) -> list[Any]:
+    return [models.Job.simulation_id == entity.id, models.Job.key == sa.bindparam("job_key")]
+
+
 @strawberry.type
 class SimulationsQuery:
     simulations: Connection[Simulation] = connection(
@@ -212,7 +217,7 @@ class SimulationsQuery:
             raise Invalid("give id or jobKey, not both", field="id")
         if id is not None:
             return await info.context.loaders.one(select(info, models.Simulation), key_of("Simulation", id))
-        of_job = Where(job_key, lambda entity: [models.Job.simulation_id == entity.id, models.Job.key == job_key])
+        of_job = Where("job_key", _of_job, {"job_key": job_key})
         return await info.context.loaders.first(select(info, models.Simulation), of_job)
 
 

@@ -2,11 +2,12 @@
 
 from typing import TYPE_CHECKING, Annotated
 
+import sqlalchemy as sa
 import strawberry
 
 from db import models
-from resolvers.loading import Where
 from resolvers.paging import Order
+from resolvers.statements import Where
 from schema.fields import Info, Orders, column, connection, contains, node, related
 from schema.nodes import Connection, Node
 from schema.scalars import enum
@@ -71,6 +72,12 @@ class SpecsQuery:
     async def spec(
         self, info: Info, name: Annotated[str, strawberry.argument(description="The canonical name.")]
     ) -> Spec | None:
-        mine = info.context.principal.id
-        where = Where(name, lambda entity: [entity.canonical_name == name, entity.user_id == mine])
+        where = Where(
+            "name",
+            lambda entity: [
+                entity.canonical_name == sa.bindparam("name"),
+                entity.user_id == sa.bindparam("me", type_=entity.user_id.type),
+            ],
+            {"name": name},
+        )
         return await info.context.loaders.first(select(info, models.Spec), where)

@@ -259,8 +259,8 @@ async def test_a_slow_operation_is_stopped_and_gives_its_connection_back(serve_m
 async def _slow(gateway: Served, endless: str) -> None:
     rows = Loaders._rows
 
-    async def slow(self: Loaders, statement: Any) -> Any:
-        return await rows(self, sa.text(endless))  # type: ignore[arg-type]
+    async def slow(self: Loaders, *_: Any) -> Any:
+        return await rows(self, sa.text(endless), {})  # type: ignore[arg-type]
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Loaders, "_rows", slow)

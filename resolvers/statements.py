@@ -1,0 +1,138 @@
+"""The statements that loaders run, each built once for its shape and kept; what varies comes as parameters.
+
+Their text never depends on a value: keys travel as one parameter, a page's place and size as others, and of the
+principal only the standing is known here.
+"""
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import InstrumentedAttribute, aliased
+
+from db.keys import among, spread
+from db.models import Entity
+from resolvers.access import visible
+from resolvers.paging import Cut
+from resolvers.principal import Standing
+from resolvers.selection import Selection
+
+Relationship = InstrumentedAttribute[Any]
+Statement = sa.Select[Any]
+
+kept = lru_cache(maxsize=2_000)
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """Conditions of a list beyond visibility: `clauses(entity)` builds them for a `key`, with parameters that
+    `values` fills."""
+
+    key: Hashable
+    clauses: Callable[[Any], Sequence[Any]] = field(compare=False)
+    values: Mapping[str, Any] = field(default_factory=dict, compare=False)
+
+
+@kept
+def by_key(selection: Selection, standing: Standing) -> Statement:
+    """Rows by the parameter `keys`."""
+    entity = aliased(selection.model)
+    columns = selection.on(entity, standing)
+    return sa.select(*columns).where(among(entity.id, "keys"), visible(entity, standing))
+
+
+@kept
+def by_foreign_key(relationship: Relationship, selection: Selection, standing: Standing) -> Statement:
+    """Rows by the keys of their one-to-one parents."""
+    entity = aliased(selection.model)
+    _, remote = joined(relationship)
+    columns = selection.on(entity, standing, (remote,))
+    seen = visible(entity, standing, via=relationship)
+    return sa.select(*columns).where(among(getattr(entity, remote), "keys"), seen)
+
+
+@kept
+def first(selection: Selection, where: Where, standing: Standing) -> Statement:
+    """The one row that meets a condition on a unique column."""
+    entity = aliased(selection.model)
+    columns = selection.on(entity, standing)
+    return sa.select(*columns).where(visible(entity, standing), *where.clauses(entity)).limit(1)
+
+
+@kept
+def listing(selection: Selection, cut: Cut, where: Where | None, standing: Standing) -> Statement:
+    """A page of all rows of a model."""
+    entity = aliased(selection.model)
+    columns = selection.on(entity, standing, cut.order.names)
+    return _seek(entity, cut, _reached(entity, where, standing)).with_only_columns(*columns)
+
+
+@kept
+def pages(
+    relationship: Relationship, selection: Selection, cut: Cut, where: Where | None, standing: Standing, dialect: str
+) -> Statement:
+    """The first children of each parent in `keys`, each found by its own index seek, with `parent_key`.
+
+    PostgreSQL joins the seek laterally; SQLite, which cannot, reads it as an IN list.
+    """
+    parent = spread("keys", dialect)
+    (parent_key,) = parent.c
+    child, inner = aliased(selection.model), aliased(selection.model)
+    seek = _seek(inner, cut, _reached(inner, where, standing, relationship, parent_key))
+    columns = [parent_key.label("parent_key")]
+    if dialect == "postgresql":
+        found = seek.with_only_columns(*selection.on(inner, standing, cut.order.names)).lateral("child")
+        return sa.select(*columns, *found.c).select_from(parent).join(found, sa.true())
+    columns += selection.on(child, standing, cut.order.names)
+    listed = child.id.in_(seek.with_only_columns(inner.id).scalar_subquery())
+    return sa.select(*columns).select_from(parent).join(child, listed).order_by(parent_key, *cut.by(child))
+
+
+@kept
+def counts(relationship: Relationship, where: Where | None, standing: Standing, dialect: str) -> Statement:
+    """For each parent in `keys`, as `key`, the `number` of its children."""
+    parent = spread("keys", dialect)
+    (parent_key,) = parent.c
+    child = aliased(relationship.property.mapper.class_)
+    counted = sa.select(sa.func.count()).where(*_reached(child, where, standing, relationship, parent_key))
+    return sa.select(parent_key.label("key"), counted.scalar_subquery().label("number")).select_from(parent)
+
+
+@kept
+def total(model: type[Entity], where: Where | None, standing: Standing) -> Statement:
+    """The `number` of all rows of a model."""
+    entity = aliased(model)
+    counted = sa.select(sa.func.count().label("number")).select_from(entity)
+    return counted.where(*_reached(entity, where, standing))
+
+
+def joined(relationship: Relationship) -> tuple[str, str]:
+    """The attributes that a relationship joins: the parent's, the child's."""
+    prop = relationship.property
+    ((local, remote),) = prop.local_remote_pairs
+    return (
+        prop.parent.get_property_by_column(local).key,
+        prop.mapper.get_property_by_column(remote).key,
+    )
+
+
+def _seek(entity: Any, cut: Cut, reached: Sequence[Any]) -> Statement:
+    statement = sa.select(entity.id).where(*reached)
+    if cut.placed:
+        statement = statement.where(cut.beyond(entity))
+    return statement.order_by(*cut.by(entity)).limit(sa.bindparam("limit", type_=sa.Integer()))
+
+
+def _reached(
+    entity: Any,
+    where: Where | None,
+    standing: Standing,
+    relationship: Relationship | None = None,
+    parent_key: Any = None,
+) -> list[Any]:
+    clauses = [visible(entity, standing, via=relationship)]
+    if relationship is not None:
+        clauses.insert(0, getattr(entity, joined(relationship)[1]) == parent_key)
+    return clauses if where is None else [*clauses, *where.clauses(entity)]
