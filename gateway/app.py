@@ -62,7 +62,7 @@ def create_app(settings: Settings, services: Services | None = None) -> Starlett
     execution = Execution(build(), bounds, keep=settings.documents, timeout=settings.operation_timeout)
     closing = asyncio.Event()
     endpoint = Endpoint(execution, services, settings, closing)
-    socket = SocketEndpoint(execution, services, settings, closing)
+    socket = SocketEndpoint(execution, services, settings)
 
     async def graphql(request: Request) -> Response:
         if settings.explorer and page.wanted(request):

@@ -197,20 +197,18 @@ async def until(stream: AsyncGenerator[Answer, None], closing: asyncio.Event) ->
     """The stream, ended when the process closes."""
     ended = asyncio.create_task(closing.wait())
     context = copy_context()
+    following: asyncio.Task[Answer | None] | None = None
     try:
         while True:
             following = asyncio.create_task(anext(stream, None), context=context)
             await asyncio.wait({following, ended}, return_when=asyncio.FIRST_COMPLETED)
-            if not following.done():
-                following.cancel()
-                await asyncio.gather(following, return_exceptions=True)
-                return
-            answer = following.result()
-            if answer is None:
+            if not following.done() or (answer := following.result()) is None:
                 return
             yield answer
     finally:
-        ended.cancel()
+        for task in filter(None, (ended, following)):
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
         await stream.aclose()
 
 

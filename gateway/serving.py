@@ -16,6 +16,8 @@ FRAME = 256 * 1024
 
 
 class Server(uvicorn.Server):
+    """Sockets are closed by uvicorn, with 1012; streams end themselves once told."""
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         app: Any = self.config.app
         app.state.closing.set()

@@ -15,7 +15,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from gateway.auth import authenticate
 from gateway.errors import internal
 from gateway.execution import Answer, Execution, Refused
-from gateway.graphql import Envelope, client_of, encode, note, run_logged, until
+from gateway.graphql import Envelope, client_of, encode, note, run_logged
 from gateway.settings import Settings
 from resolvers.context import Context, Services
 from resolvers.failures import Failure
@@ -38,7 +38,6 @@ class SocketEndpoint:
     execution: Execution
     services: Services
     settings: Settings
-    closing: asyncio.Event
 
     async def __call__(self, socket: WebSocket) -> None:
         if not self._from_here(socket):
@@ -74,11 +73,11 @@ class _Socket:
         self._socket = socket
         self._principal: Principal | None = None
         self._authorization: str | None = None
+        self._known = asyncio.Event()
         self._operations: dict[str, asyncio.Task[None]] = {}
 
     async def serve(self) -> None:
         watchers = [asyncio.create_task(self._receive()), asyncio.create_task(self._expire())]
-        watchers.append(asyncio.create_task(self._close_with_process()))
         try:
             done, _ = await asyncio.wait(watchers, return_when=asyncio.FIRST_COMPLETED)
             for watcher in done:
@@ -148,6 +147,7 @@ class _Socket:
             raise _Closed(4403, f"Forbidden: {failure.message}"[:120]) from None
         self._authorization = authorization
         await self._send({"type": "connection_ack"})
+        self._known.set()
 
     async def _subscribe(self, number: Any, payload: Any) -> None:
         if self._principal is None:
@@ -175,7 +175,7 @@ class _Socket:
             else:
                 try:
                     stream = execution.stream(operation, envelope.variables, ctx)
-                    async with contextlib.aclosing(until(stream, self._endpoint.closing)) as answers:
+                    async with contextlib.aclosing(stream) as answers:
                         async for answer in answers:
                             if "data" not in answer.body:
                                 raise Refused(answer)
@@ -200,25 +200,20 @@ class _Socket:
 
     async def _expire(self) -> None:
         """Close the socket when its token ends, or when its principal is no longer one."""
-        while True:
-            until_check = RECHECK
-            if self._principal is not None and self._principal.expires_at is not None:
+        await self._known.wait()
+        while self._principal is not None:
+            pause = RECHECK
+            if self._principal.expires_at is not None:
                 left = (self._principal.expires_at - datetime.now(UTC)).total_seconds()
                 if left <= 0:
                     raise _Closed(4403, "Forbidden: the token has expired")
-                until_check = min(until_check, left)
-            elif self._principal is None:
-                until_check = INIT_WAIT
-            await asyncio.sleep(max(until_check, 0.05))
-            if self._principal is not None and self._principal is not ANONYMOUS:
+                pause = min(pause, left + 0.01)
+            await asyncio.sleep(pause)
+            if self._principal is not ANONYMOUS:
                 try:
                     self._principal = await authenticate(self._endpoint.services, self._authorization)
                 except Failure as failure:
                     raise _Closed(4403, f"Forbidden: {failure.message}"[:120]) from None
-
-    async def _close_with_process(self) -> None:
-        await self._endpoint.closing.wait()
-        raise _Closed(1001, "the gateway is going away")
 
     async def _send(self, message: dict[str, Any]) -> None:
         await self._socket.send_text(encode(message).decode())

@@ -1,0 +1,131 @@
+"""Bounds on operations: known before any SQL, told with limit and value, in time that grows with the text alone."""
+
+import time
+from typing import Any
+
+import pytest
+from graphql import get_introspection_query, parse
+
+from schema import Schema
+from schema.limits import Bounds, check_cost, measure
+from tests.conftest import Platform
+
+
+async def _refusal(reading: Platform, query: str, **variables: Any) -> dict[str, Any]:
+    answer = await reading.answer(query, **variables)
+    assert "data" not in answer.body
+    assert reading.counted.statements == 0
+    extensions: dict[str, Any] = answer.body["errors"][0]["extensions"]
+    return extensions
+
+
+DEEP = "{challenges(first:1){nodes{" + "leaderboards(first:1){nodes{challenge{" * 8 + "id" + "}}}" * 8 + "}}}"
+
+
+@pytest.mark.parametrize(
+    ("query", "limit", "allowed", "value"),
+    [
+        ("{challenges(first:100000){nodes{id}}}", "pageSize", 100, 100_000),
+        ("{challenges(last:101){nodes{id}}}", "pageSize", 100, 101),
+        (DEEP, "depth", 20, 21),
+        ("{" + " ".join(f"a{n}:__typename" for n in range(51)) + "}", "aliases", 50, 51),
+        ("{" + " ".join(f"viewer{{id}} v{n}:viewer{{id}}" for n in range(15)) + "}", "rootFields", 20, 30),
+        ("{viewer{" + "id @skip(if:false) " * 51 + "}}", "directives", 50, 51),
+        ("{users(first:100){nodes{simulations(first:100){nodes{jobs(first:100){nodes{id}}}}}}}", "cost", 50_000, 1_010_201),
+        ("{simulations(first:100){nodes{estimators(first:100){nodes{pages(first:100){nodes{data{values}}}}}}}}", "cost", 50_000, 23_030_201),
+    ],
+    ids=["first", "last", "depth", "aliases", "root", "directives", "cost", "numbers"],
+)  # fmt: skip
+async def test_what_is_too_large_is_refused_with_limit_and_value(
+    reading: Platform, query: str, limit: str, allowed: int, value: int
+) -> None:
+    refused = await _refusal(reading, query)
+    assert refused["code"] == "LIMIT_EXCEEDED"
+    assert (refused["limit"], refused["allowed"]) == (limit, allowed)
+    if limit not in ("cost",):
+        assert refused["value"] == value
+    else:
+        assert refused["value"] > allowed
+
+
+async def test_a_page_size_in_a_variable_counts_too(reading: Platform) -> None:
+    query = "query($n:Int){challenges(first:$n){nodes{id}}}"
+    assert (await _refusal(reading, query, n=100_000))["limit"] == "pageSize"
+    assert (await _refusal(reading, query, n=-1))["field"] == "first"
+    assert (await reading.ask(query, n=100))["challenges"]["nodes"]
+
+
+async def test_more_ids_than_a_page_are_refused(reading: Platform) -> None:
+    codes = await reading.refused("query($i:[ID!]!){nodes(ids:$i){id}}", i=["x"] * 101)
+    assert codes == ["LIMIT_EXCEEDED"]
+
+
+async def test_long_filters_are_refused(reading: Platform) -> None:
+    assert await reading.refused("query($l:String){challenges(first:1,filter:{label:$l}){nodes{id}}}", l="x" * 101) == ["LIMIT_EXCEEDED"]  # fmt: skip
+    assert await reading.refused("query($s:[JobState!]){jobs(first:1,filter:{state:$s}){nodes{id}}}", s=["FAILED"] * 51) == ["LIMIT_EXCEEDED"]  # fmt: skip
+
+
+async def test_too_many_tokens_are_refused(reading: Platform) -> None:
+    assert await reading.refused("{" + "__typename " * 3_000 + "}") == ["GRAPHQL_PARSE_FAILED"]
+    assert await reading.refused("{__typename}" + "#x\n" * 3_000) == ["GRAPHQL_PARSE_FAILED"]
+    assert await reading.refused("{__typename}" + " " * 200_000) == ["GRAPHQL_PARSE_FAILED"]
+
+
+def _bomb(size: int) -> str:
+    """Each fragment spreads the next twice: 2^size fields when written out."""
+    links = " ".join(f"fragment f{n} on User{{...f{n + 1} ...f{n + 1}}}" for n in range(size))
+    return f"{{viewer{{...f0}}}} {links} fragment f{size} on User{{a:id}}"
+
+
+async def test_fragments_that_double_are_counted_without_being_written_out(reading: Platform) -> None:
+    refused = await _refusal(reading, _bomb(60))
+    assert refused["value"] == 2**60
+    assert refused["limit"] == "aliases"
+
+
+def test_the_work_of_measuring_grows_with_the_text(schema: Schema) -> None:
+    """Counted, not timed: twice as many fragments are visited for a document twice as long."""
+    visits = []
+    for size in (50, 100):
+        document = parse(_bomb(size))
+        bounds = Bounds(aliases=2**200, directives=2**200)
+        started = time.process_time_ns()
+        measured = measure(schema.core, document, bounds)[None]
+        assert time.process_time_ns() - started < 5 * 10**9, "not exponential"
+        assert measured.aliases == 2**size
+        visits.append(check_cost(measured, {}, bounds))
+    assert visits[0] == visits[1]
+
+
+async def test_circular_fragments_are_refused(reading: Platform) -> None:
+    query = "{viewer{...a}} fragment a on User{...b} fragment b on User{...a}"
+    assert await reading.refused(query) == ["GRAPHQL_VALIDATION_FAILED"]
+
+
+async def test_costs_add_up_through_fragments_and_lists(schema: Schema) -> None:
+    query = """{simulations(first: 50) {nodes {...S job {tasks(first: 10) {nodes {id}}}}}} fragment S on Simulation {owner {id}}"""
+    measured = measure(schema.core, parse(query), Bounds())[None]
+    # the list, then for each of 50: its node, owner, job, task list and, for each of 10, a task
+    assert check_cost(measured, {}, Bounds()) == 1 + 50 * (1 + 1 + 1 + 1 + 10)
+
+
+async def test_a_whole_result_is_within_the_bounds(reading: Platform) -> None:
+    query = "query($i:ID!){simulation(id:$i){estimators(first:10){nodes{name pages(first:10){nodes{name axis1{values} axis2{values} data{values}}}}}}}"
+    assert await reading.ask(query, "tom", i=reading.world.id("Simulation", "simulation"))
+
+
+async def test_the_explorers_introspection_is_within_the_bounds(reading: Platform) -> None:
+    query = get_introspection_query(
+        descriptions=True, specified_by_url=True, input_value_deprecation=True, schema_description=True
+    )
+    assert (await reading.ask(query))["__schema"]["queryType"]["name"] == "Query"
+
+
+async def test_documents_are_prepared_once_and_a_bounded_number_is_kept(reading: Platform) -> None:
+    execution = reading.execution
+    first = execution.prepare("{__typename}", None).document
+    assert execution.prepare("{__typename}", None).document is first
+    for n in range(600):
+        execution.prepare(f"{{a{n}:__typename}}", None)
+    assert len(execution._documents) == 500
+    assert execution.prepare("{__typename}", None).document is not first

@@ -1,0 +1,256 @@
+"""GraphQL over WebSocket: graphql-transport-ws, kept to by us and broken by others."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from gateway import sockets
+from tests.conftest import Serve, Served
+from tests.inputs import FILES
+
+WATCH = "subscription($i: ID!) { jobUpdated(id: $i) { state } }"
+
+
+@pytest.fixture(scope="module")
+async def gateway(serve_module: Serve) -> AsyncIterator[Served]:
+    yield await serve_module("sqlite", allowed_origins="https://spa.example")
+
+
+@asynccontextmanager
+async def _open(gateway: Served, init: Any = None, **options: Any) -> AsyncIterator[ClientConnection]:
+    url = gateway.url.replace("http", "ws") + "/graphql"
+    async with connect(url, subprotocols=["graphql-transport-ws"], **options) as socket:  # type: ignore[list-item]
+        if init is not None:
+            await _say(socket, type="connection_init", payload=init)
+            assert await _hear(socket) == {"type": "connection_ack"}
+        yield socket
+
+
+async def _say(socket: ClientConnection, **message: Any) -> None:
+    await socket.send(json.dumps(message))
+
+
+async def _hear(socket: ClientConnection) -> Any:
+    async with asyncio.timeout(10):
+        return json.loads(await socket.recv())
+
+
+async def _closed(socket: ClientConnection) -> tuple[int, str]:
+    with pytest.raises(ConnectionClosed) as closed:
+        while True:
+            async with asyncio.timeout(10):
+                await socket.recv()
+    assert closed.value.rcvd is not None
+    return closed.value.rcvd.code, closed.value.rcvd.reason
+
+
+async def test_a_subscription_is_sent_and_completes(gateway: Served) -> None:
+    tom = await gateway.log_in("tom")
+    async with _open(gateway, {"Authorization": tom}) as socket:
+        await _say(
+            socket,
+            id="1",
+            type="subscribe",
+            payload={"query": WATCH, "variables": {"i": gateway.world.id("Job", "job")}},
+        )
+        assert await _hear(socket) == {
+            "id": "1",
+            "type": "next",
+            "payload": {"data": {"jobUpdated": {"state": "COMPLETED"}}},
+        }
+        assert await _hear(socket) == {"id": "1", "type": "complete"}
+
+
+async def test_queries_and_mutations_are_answered_too(gateway: Served) -> None:
+    async with _open(gateway, {}) as socket:
+        await _say(socket, id="q", type="subscribe", payload={"query": "{viewer{id}}"})
+        assert (await _hear(socket))["payload"] == {"data": {"viewer": None}}
+        assert await _hear(socket) == {"id": "q", "type": "complete"}
+
+
+async def test_what_cannot_be_run_is_an_error_of_that_operation_alone(gateway: Served) -> None:
+    async with _open(gateway, {}) as socket:
+        for query, code in (("{", "GRAPHQL_PARSE_FAILED"), ("{unknown}", "GRAPHQL_VALIDATION_FAILED")):
+            await _say(socket, id="1", type="subscribe", payload={"query": query})
+            answer = await _hear(socket)
+            assert (answer["type"], answer["payload"][0]["extensions"]["code"]) == ("error", code)
+        await _say(
+            socket,
+            id="2",
+            type="subscribe",
+            payload={"query": WATCH, "variables": {"i": gateway.world.id("Job", "job")}},
+        )
+        answer = await _hear(socket)
+        assert (answer["type"], answer["payload"][0]["extensions"]["code"]) == ("error", "NOT_FOUND")
+        await _say(socket, type="ping")
+        assert await _hear(socket) == {"type": "pong"}
+
+
+@pytest.mark.parametrize(
+    ("message", "code"),
+    [
+        ("[]", 4400),
+        ("1", 4400),
+        ("not JSON", 4400),
+        ("[" * 5_000, 4400),
+        (b"\xff", 4400),
+        ({"type": "unknown"}, 4400),
+        ({}, 4400),
+        ({"type": "connection_init"}, 4429),
+        ({"type": "subscribe", "id": [1], "payload": {"query": "{__typename}"}}, 4400),
+        ({"type": "subscribe", "id": "1", "payload": []}, 4400),
+        ({"type": "subscribe", "id": "1", "payload": {"query": 5}}, 4400),
+        ({"type": "subscribe", "id": "1"}, 4400),
+    ],
+)
+async def test_a_broken_message_closes_the_socket_with_a_code(gateway: Served, message: Any, code: int) -> None:
+    async with _open(gateway, {}) as socket:
+        await socket.send(message if isinstance(message, str | bytes) else json.dumps(message))
+        assert (await _closed(socket))[0] == code
+
+
+@pytest.mark.parametrize("payload", [[], "x", {"authorization": 5}])
+async def test_a_broken_init_closes_the_socket(gateway: Served, payload: Any) -> None:
+    async with _open(gateway) as socket:
+        await _say(socket, type="connection_init", payload=payload)
+        assert (await _closed(socket))[0] == 4400
+
+
+async def test_subscribing_before_init_is_unauthorized(gateway: Served) -> None:
+    async with _open(gateway) as socket:
+        await _say(socket, id="1", type="subscribe", payload={"query": "{__typename}"})
+        assert await _closed(socket) == (4401, "Unauthorized")
+
+
+async def test_a_bad_token_is_forbidden(gateway: Served) -> None:
+    async with _open(gateway) as socket:
+        await _say(socket, type="connection_init", payload={"Authorization": "Bearer nonsense"})
+        code, reason = await _closed(socket)
+        assert code == 4403
+        assert "not one of this gateway" in reason
+
+
+async def test_a_socket_that_says_nothing_is_closed(gateway: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sockets, "INIT_WAIT", 0.05)
+    async with _open(gateway) as socket:
+        assert (await _closed(socket))[0] == 4408
+
+
+async def test_the_same_id_twice_is_refused(gateway: Served) -> None:
+    tom = await gateway.log_in("tom")
+    job = await _pending(gateway, tom)
+    async with _open(gateway, {"authorization": tom}) as socket:
+        for _ in range(2):
+            await _say(socket, id="1", type="subscribe", payload={"query": WATCH, "variables": {"i": job}})
+        assert (await _closed(socket))[0] == 4409
+
+
+async def test_completing_ends_the_subscription(gateway: Served) -> None:
+    tom = await gateway.log_in("tom")
+    job = await _pending(gateway, tom)
+    async with _open(gateway, {"authorization": tom}) as socket:
+        await _say(socket, id="1", type="subscribe", payload={"query": WATCH, "variables": {"i": job}})
+        assert (await _hear(socket))["payload"]["data"] == {"jobUpdated": {"state": "PENDING"}}
+        assert gateway.services.feed.subscribers == 1
+        await _say(socket, id="1", type="complete")
+        await _say(socket, type="ping")
+        assert await _hear(socket) == {"type": "pong"}
+        while gateway.services.feed.subscribers:
+            await asyncio.sleep(0)
+
+
+async def test_a_socket_ends_when_its_token_does(serve: Serve) -> None:
+    gateway = await serve(access_minutes=1.5 / 60)
+    tom = await gateway.log_in("tom")
+    async with _open(gateway, {"authorization": tom}) as socket:
+        assert await _closed(socket) == (4403, "Forbidden: the token has expired")
+
+
+async def test_a_socket_ends_when_its_session_does(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sockets, "RECHECK", 0.05)
+    gateway = await serve()
+    tom = await gateway.log_in("tom")
+    async with _open(gateway, {"authorization": tom}) as socket:
+        await gateway.ask("mutation{logOut{__typename}}", tom)
+        code, reason = await _closed(socket)
+        assert (code, reason) == (4403, "Forbidden: the login session has ended; sign in again")
+
+
+async def test_pages_of_other_sites_open_no_socket(gateway: Served) -> None:
+    for origin in ("https://evil.example", "null"):
+        with pytest.raises(InvalidStatus) as refused:
+            async with _open(gateway, additional_headers={"Origin": origin}):
+                pass
+        assert refused.value.response.status_code == 403
+    for origin in ("https://spa.example", gateway.url):
+        async with _open(gateway, {}, additional_headers={"Origin": origin}):
+            pass
+
+
+async def test_another_protocol_is_refused(gateway: Served) -> None:
+    url = gateway.url.replace("http", "ws") + "/graphql"
+    async with connect(url, subprotocols=["graphql-ws"]) as socket:  # type: ignore[list-item]
+        assert (await _closed(socket))[0] == 4406
+
+
+async def test_a_gateway_that_stops_says_so_to_its_sockets_and_streams(serve: Serve) -> None:
+    gateway = await serve()
+    tom = await gateway.log_in("tom")
+    job = await _pending(gateway, tom)
+    body = {"query": WATCH, "variables": {"i": job}}
+    async with _open(gateway, {"authorization": tom}) as socket:
+        await _say(socket, id="1", type="subscribe", payload=body)
+        await _hear(socket)
+        headers = {"Accept": "text/event-stream", "Authorization": tom}
+        async with gateway.client.stream("POST", "/graphql", json=body, headers=headers) as stream:
+            chunks = stream.aiter_text()
+            text = ""
+            while "PENDING" not in text:
+                text += await anext(chunks)
+            stopping = asyncio.create_task(gateway.stop())
+            assert (await _closed(socket))[0] == 1012
+            text += "".join([chunk async for chunk in chunks])
+            assert text.endswith("event: complete\ndata: \n\n")
+        await stopping
+
+
+async def _pending(gateway: Served, authorization: str) -> str:
+    """The id of a job that waits, since this gateway runs none."""
+    query = "mutation($i:SubmitSimulationInput!){submitSimulation(input:$i){... on Simulation{job{id}}}}"
+    data = await gateway.ask(query, authorization, i={"simType": "SHIELDHIT", "inputFiles": FILES})
+    return str(data["submitSimulation"]["job"]["id"])
+
+
+async def test_a_change_in_one_process_reaches_the_watchers_of_another(serve: Serve) -> None:
+    """Two gateways on one PostgreSQL database."""
+    one = await serve("postgresql")
+    two = await serve(database=one.services.database.url.render_as_string(hide_password=False))
+    tom = await one.log_in("tom")
+    job = await _pending(one, tom)
+    async with _open(two, {"authorization": tom}) as socket:
+        await _say(socket, id="1", type="subscribe", payload={"query": WATCH, "variables": {"i": job}})
+        assert (await _hear(socket))["payload"]["data"] == {"jobUpdated": {"state": "PENDING"}}
+        await one.ask("mutation($i:ID!){cancelJob(id:$i){__typename}}", tom, i=job)
+        assert (await _hear(socket))["payload"]["data"] == {"jobUpdated": {"state": "CANCELED"}}
+
+
+async def test_a_broken_listening_connection_is_opened_again_and_nothing_is_missed(serve: Serve) -> None:
+    gateway = await serve("postgresql")
+    tom = await gateway.log_in("tom")
+    job = await _pending(gateway, tom)
+    other = await asyncpg.connect(gateway.services.database.url.set(drivername="postgresql").render_as_string(False))
+    async with _open(gateway, {"authorization": tom}) as socket:
+        await _say(socket, id="1", type="subscribe", payload={"query": WATCH, "variables": {"i": job}})
+        await _hear(socket)
+        await other.execute("UPDATE jobs SET state = 'CANCELED', version = version + 1 WHERE state = 'PENDING'")
+        listening = "query ILIKE 'LISTEN%' AND datname = current_database()"
+        assert await other.fetch(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {listening}")
+        assert (await _hear(socket))["payload"]["data"] == {"jobUpdated": {"state": "CANCELED"}}
+    await other.close()
