@@ -34,6 +34,10 @@ class Tally:
 tally: ContextVar[Tally | None] = ContextVar("tally", default=None)
 
 
+class AddressError(Exception):
+    """A database URL that can't be used; the message says why, and what is allowed."""
+
+
 class InUse(Exception):
     """Another process holds the SQLite file."""
 
@@ -46,7 +50,7 @@ class Database:
     """
 
     def __init__(self, url: str, *, timeout: float = 15.0, readers: int = 10, writers: int = 5) -> None:
-        self.url = sa.make_url(url)
+        self.url = parse_address(url)
         self.dialect = self.url.get_backend_name()
         self._listeners: list[Listener] = []
         self._lost: list[Callable[[], None]] = []
@@ -54,10 +58,8 @@ class Database:
         self._lock: TextIO | None = None
         if self.dialect == "sqlite":
             self._reader, self._writer = _sqlite(self.url, timeout, readers)
-        elif self.dialect == "postgresql":
-            self._reader, self._writer = _postgresql(self.url, timeout, readers, writers)
         else:
-            raise ValueError(f"TORANA_DATABASE_URL names {self.dialect!r}; allowed are sqlite and postgresql")
+            self._reader, self._writer = _postgresql(self.url, timeout, readers, writers)
         for engine in (self._reader, self._writer):
             sa.event.listen(engine.sync_engine, "before_cursor_execute", _count)
 
@@ -143,6 +145,21 @@ class Database:
                     await connection.close(timeout=2)
 
 
+def parse_address(url: str) -> sa.URL:
+    """The parts of a database URL with the driver that serves it; raises AddressError for one that can't be used."""
+    try:
+        parsed = sa.make_url(url)
+    except sa.exc.ArgumentError:
+        raise AddressError("a database URL looks like postgresql://user:password@host/name or sqlite:///file") from None
+    drivers = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
+    backend = parsed.drivername.partition("+")[0]
+    if backend not in drivers:
+        raise AddressError(f"a database URL names postgresql or sqlite, not {backend}")
+    if backend == "sqlite" and parsed.database in (None, "", ":memory:"):
+        raise AddressError("an SQLite URL names a file: readers and the writer are different connections")
+    return parsed.set(drivername=drivers[backend])
+
+
 def changed(session: AsyncSession, *topics: str) -> None:
     """Have `topics` published when the transaction of `session` commits."""
     session.info.setdefault("topics", set()).update(topics)
@@ -170,10 +187,8 @@ _JSON: dict[str, Any] = {
 
 
 def _sqlite(url: sa.URL, timeout: float, readers: int) -> tuple[AsyncEngine, AsyncEngine]:
-    if not url.database or url.database == ":memory:":
-        raise ValueError("TORANA_DATABASE_URL needs a file: readers and the writer are different connections")
     options = {"poolclass": AsyncAdaptedQueuePool, "pool_timeout": timeout, **_JSON}
-    file = url.set(drivername="sqlite+aiosqlite", database=f"file:{url.database}", query={"uri": "true"})
+    file = url.set(database=f"file:{url.database}", query={"uri": "true"})
     writer = create_async_engine(file, pool_size=1, max_overflow=0, **options)
     reader = create_async_engine(
         file.update_query_dict({"mode": "ro"}),
@@ -218,7 +233,6 @@ def _pragmas(connection: Any, *pragmas: str) -> None:
 
 
 def _postgresql(url: sa.URL, timeout: float, readers: int, writers: int) -> tuple[AsyncEngine, AsyncEngine]:
-    url = url.set(drivername="postgresql+asyncpg")
     milliseconds = str(int(timeout * 1000))
     settings = {
         "application_name": "torana",

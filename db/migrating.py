@@ -12,6 +12,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
+from db.engine import parse_address
 from db.models import Base
 
 
@@ -23,12 +24,11 @@ def _config(connection: sa.Connection | None = None) -> Config:
 
 
 async def _sync(url: str, work: Any) -> Any:
-    parsed = sa.make_url(url)
-    driver = "sqlite+aiosqlite" if parsed.get_backend_name() == "sqlite" else "postgresql+asyncpg"
-    engine = create_async_engine(parsed.set(drivername=driver), poolclass=NullPool)
+    address = parse_address(url)
+    engine = create_async_engine(address, poolclass=NullPool)
     try:
         async with engine.connect() as connection:
-            if driver.startswith("sqlite"):
+            if address.get_backend_name() == "sqlite":
                 await connection.exec_driver_sql("PRAGMA journal_mode=WAL")
             answer = await connection.run_sync(work)
             await connection.commit()

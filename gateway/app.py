@@ -56,11 +56,13 @@ def make_services(settings: Settings) -> Services:
 
 
 def create_app(settings: Settings, services: Services | None = None) -> Starlette:
-    """The gateway as an ASGI application, on `services` or its own. `app.state.closing` is set before it ends."""
+    """The gateway as an ASGI application, on `services` or its own. `app.state.closing` is set before it ends;
+    `app.state.runs` is the folder of the tasks under way."""
     services = services or make_services(settings)
     bounds = Bounds(tokens=settings.max_tokens, depth=settings.max_depth, cost=settings.max_cost)
     execution = Execution(build(), bounds, keep=settings.documents, timeout=settings.operation_timeout)
     closing = asyncio.Event()
+    runs = settings.data_dir.resolve() / "runs"
     endpoint = Endpoint(execution, services, settings, closing)
     socket = SocketEndpoint(execution, services, settings)
 
@@ -90,8 +92,9 @@ def create_app(settings: Settings, services: Services | None = None) -> Starlett
         await services.database.start()
         dispatcher = None
         if settings.task_slots:
-            engine = EmbeddedEngine(settings.task_slots, settings.data_dir.resolve() / "runs")
-            alone = services.database.dialect == "sqlite"
+            engine = EmbeddedEngine(settings.task_slots, runs)
+            if alone := services.database.dialect == "sqlite":
+                engine.clear()
             dispatcher = Dispatcher(services, engine, settings.reports_to, alone=alone)
             dispatcher.start()
         try:
@@ -126,5 +129,5 @@ def create_app(settings: Settings, services: Services | None = None) -> Starlett
         lifespan=lifespan,
     )
     app.state.closing = closing
-    app.state.services = services
+    app.state.runs = runs
     return app

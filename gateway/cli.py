@@ -15,7 +15,7 @@ import uvloop
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from db import migrating
-from db.engine import InUse
+from db.engine import AddressError, InUse
 from gateway import demo as demonstration
 from gateway import page
 from gateway.app import create_app, make_services
@@ -201,6 +201,8 @@ def main() -> None:
         app()
     except (SettingsError, InUse, Failure) as error:
         _fail(str(error))
+    except AddressError as error:
+        _fail(f"TORANA_DATABASE_URL: {error}")
     except (SQLAlchemyError, OSError) as error:
         if os.environ.get("TORANA_DEBUG"):
             raise

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ GRACE = 3.0
 
 
 class EmbeddedEngine:
-    """`folder` holds the working folders of the runs; each is removed at the end of its run by its worker."""
+    """Each run has a working folder below `folder`, removed at its end."""
 
     def __init__(self, slots: int, folder: Path) -> None:
         self.slots = slots
@@ -25,11 +26,12 @@ class EmbeddedEngine:
     async def run(self, run: Run) -> str:
         if self._closed:
             return "the engine is closed"
-        self._folder.mkdir(parents=True, exist_ok=True)
+        folder = self._folder / run.name
+        folder.mkdir(parents=True, exist_ok=True)
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             *("-m", "jobs.worker"),
-            cwd=self._folder,
+            cwd=folder,
             env=_environment(run),
             stdin=asyncio.subprocess.PIPE,  # closed by our death, however we die: the worker then ends itself
             stdout=asyncio.subprocess.DEVNULL,
@@ -44,10 +46,15 @@ class EmbeddedEngine:
         finally:
             _signal_group(process, signal.SIGKILL)
             del self._processes[run]
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
         if status == 0:
             return "the worker ended without a result"
         how = f"signal {-status}" if status < 0 else f"exit status {status}"
         return f"the worker ended with {how}" + (f": {said.splitlines()[-1][:200]}" if said else "")
+
+    def clear(self) -> None:
+        """Remove what the runs of an earlier process left, when no other process uses the folder."""
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     async def cancel(self, run: Run) -> None:
         if (process := self._processes.get(run)) is None:

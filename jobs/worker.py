@@ -13,7 +13,6 @@ import random
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 import urllib.error
@@ -115,35 +114,36 @@ class Reporter:
 
 
 def run(gateway: Gateway) -> int:
-    """Fetch the task, run its program, deliver; returns the exit status."""
+    """Fetch the task, run its program in the present folder, deliver; returns the exit status."""
     task = gateway.ask(ASSIGNMENT)["workerAssignment"]
     program = PROGRAMS[task["program"]]
-    with tempfile.TemporaryDirectory(prefix="run-", dir=".") as name:
-        folder = Path(name).resolve()
-        inputs, output = folder / "input", folder / "results.json"
-        inputs.mkdir()
-        for file_name, text in task["files"].items():
-            (inputs / file_name).write_text(text)
-        command = program.command(inputs, output, int(task["requested"]), task["ordinal"])
-        process = subprocess.Popen(
-            command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
-        try:
-            reporter = Reporter(gateway, program)
-            status = follow(process, reporter)
-            if status < 0:
-                reporter.take(f"the program was ended by signal {-status}")
-                reporter.send()
-                return TRY_AGAIN
-            if status > 0 or not output.exists():
-                reporter.send(error=f"the program ended with exit status {status}")
-                return 0
+    inputs, output = Path("input").resolve(), Path("results.json").resolve()
+    inputs.mkdir()
+    for name, text in task["files"].items():
+        (inputs / name).write_text(text)
+    process = subprocess.Popen(
+        program.command(inputs, output, int(task["requested"]), task["ordinal"]),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        reporter = Reporter(gateway, program)
+        status = follow(process, reporter)
+        if status < 0:
+            reporter.take(f"the program was ended by signal {-status}")
             reporter.send()
-            gateway.ask(RESULTS, estimators=json.loads(output.read_text())["estimators"])
+            return TRY_AGAIN
+        if status > 0 or not output.exists():
+            reporter.send(error=f"the program ended with exit status {status}")
             return 0
-        finally:
-            process.kill()
-            process.wait()
+        reporter.send()
+        gateway.ask(RESULTS, estimators=json.loads(output.read_text())["estimators"])
+        return 0
+    finally:
+        process.kill()
+        process.wait()
 
 
 def follow(process: "subprocess.Popen[str]", reporter: Reporter) -> int:

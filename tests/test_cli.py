@@ -1,0 +1,174 @@
+"""The command line, as a person types it."""
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from db.engine import Database
+from gateway import demo
+from gateway.settings import HOW_TO_MAKE_A_KEY, Settings, SettingsError, load
+from tests.conftest import KEY
+from tests.postgres import free_port
+
+GOOD = KEY
+
+
+def torana(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("TORANA_")} | settings
+    command = [sys.executable, "-m", "gateway.cli", *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_schema_prints_the_sdl() -> None:
+    done = torana("schema")
+    assert done.returncode == 0
+    assert "type Simulation implements Node {" in done.stdout
+
+
+def test_settings_names_every_setting_with_its_meaning() -> None:
+    told = torana("settings").stdout
+    for name, field in Settings.model_fields.items():
+        assert f"TORANA_{name.upper()}=" in told
+        assert field.description
+        assert field.description in told
+
+
+@pytest.mark.parametrize(
+    ("keys", "says"),
+    [("", "is not set"), ("k1:short", "is weak"), ("k1:" + "a" * 60, "is weak"), ("nonsense", "must be id:secret")],
+)
+def test_serve_refuses_a_missing_or_weak_secret_and_says_how_to_make_one(keys: str, says: str, tmp_path: Path) -> None:
+    done = torana("serve", TORANA_SECRET_KEYS=keys, TORANA_DATA_DIR=str(tmp_path))
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+    if "must be" not in says:
+        assert "Make one: python3 -c" in done.stderr
+
+
+def test_the_command_that_makes_a_key_makes_a_good_one() -> None:
+    made = subprocess.run(HOW_TO_MAKE_A_KEY, shell=True, capture_output=True, text=True, check=True).stdout.strip()
+    assert list(Settings(secret_keys=made).keys) == ["k1"]  # type: ignore[arg-type]
+
+
+def test_serve_refuses_a_database_that_is_not_migrated_and_migrate_brings_it_up(tmp_path: Path) -> None:
+    given = {"TORANA_SECRET_KEYS": GOOD, "TORANA_DATA_DIR": str(tmp_path)}
+    refused = torana("serve", **given)
+    assert refused.returncode == 2
+    assert "run: torana migrate" in refused.stderr
+    assert "migrated from nothing to" in torana("migrate", **given).stdout
+    assert "already at" in torana("migrate", **given).stdout
+
+
+def test_users_create_makes_an_account_once(tmp_path: Path) -> None:
+    given = {"TORANA_SECRET_KEYS": GOOD, "TORANA_DATA_DIR": str(tmp_path)}
+    torana("migrate", **given)
+    command = ("users", "create", "Ada", "--superadmin", "--password", "a long password")
+    assert torana(*command, **given).stdout.strip() == "made ada"
+    again = torana(*command, **given)
+    assert (again.returncode, again.stderr.strip()) == (2, "torana: this username or e-mail address is taken")
+    assert "12 to 1024" in torana("users", "create", "bob", "--password", "short", **given).stderr
+
+
+@pytest.mark.parametrize("url", ["mysql://x/y", "sqlite://", "nonsense"])
+def test_a_wrong_database_url_is_told(url: str, tmp_path: Path) -> None:
+    done = torana("migrate", TORANA_DATABASE_URL=url, TORANA_DATA_DIR=str(tmp_path))
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert "TORANA_DATABASE_URL" in done.stderr
+
+
+def test_a_database_that_is_away_is_told_without_a_traceback(tmp_path: Path) -> None:
+    url = f"postgresql://postgres@127.0.0.1:{free_port()}/x"
+    done = torana("migrate", TORANA_DATABASE_URL=url, TORANA_DATA_DIR=str(tmp_path))
+    assert done.returncode == 2
+    assert done.stderr.startswith("torana: the database or a file can't be used")
+
+
+def test_settings_come_from_variables_above_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "torana.toml"
+    file.write_text('port = 9001\nmax_depth = 7\nallowed_origins = ["https://a.example"]\n')
+    monkeypatch.setenv("TORANA_SETTINGS", str(file))
+    monkeypatch.setenv("TORANA_PORT", "9002")
+    monkeypatch.setenv("TORANA_ALLOWED_HOSTS", "a.example, b.example")
+    settings = load()
+    assert (settings.port, settings.max_depth) == (9002, 7)
+    assert settings.allowed_origins == ["https://a.example"]
+    assert settings.allowed_hosts == ["a.example", "b.example"]
+
+
+@pytest.mark.parametrize(("text", "says"), [("port = 'x'", "TORANA_PORT"), ("colour = 1", "TORANA_COLOUR"), ("port =", "TORANA_SETTINGS")])  # fmt: skip
+def test_a_wrong_settings_file_is_told(text: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "torana.toml"
+    file.write_text(text)
+    monkeypatch.setenv("TORANA_SETTINGS", str(file))
+    with pytest.raises(SettingsError, match=says):
+        load()
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "example.org", "::"])
+def test_the_demo_refuses_any_address_but_loopback(host: str, tmp_path: Path) -> None:
+    done = torana("demo", "--host", host, "--data-dir", str(tmp_path / "data"))
+    assert done.returncode == 2
+    assert "loopback addresses only" in done.stderr
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_taken_port_is_told_before_anything_is_prepared(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        done = torana("demo", "--port", str(taken.getsockname()[1]), "--data-dir", str(tmp_path / "data"))
+    assert done.returncode == 2
+    assert "choose another with --port" in done.stderr
+
+
+def test_the_demo_prints_its_address_and_accounts_and_starts_again_on_the_same_data(tmp_path: Path) -> None:
+    said = _demo(tmp_path)
+    assert "Demonstration data are in place" in said
+    for account in demo.ACCOUNTS:
+        assert account.username in said
+        assert account.password in said
+    assert "Demonstration data are in place" not in _demo(tmp_path)
+    assert (tmp_path / "secret-keys").stat().st_mode & 0o077 == 0
+
+
+def _demo(folder: Path) -> str:
+    """What a demo says until it answers; it is then stopped with Ctrl-C."""
+    port = free_port()
+    command = [sys.executable, "-u", "-m", "gateway.cli", "demo", "--port", str(port), "--data-dir", str(folder)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    try:
+        for _ in range(1200):
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=1) as response:
+                    assert response.status == 200
+                    break
+            except OSError:
+                assert process.poll() is None
+                time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        said, _ = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert f"http://127.0.0.1:{port}/graphql" in said
+    return said
+
+
+def test_two_gateways_do_not_share_an_sqlite_file(tmp_path: Path) -> None:
+    given = {"TORANA_SECRET_KEYS": GOOD, "TORANA_DATA_DIR": str(tmp_path), "TORANA_PORT": str(free_port())}
+    torana("migrate", **given)
+    database = Database(f"sqlite:///{tmp_path / 'torana.db'}")
+    asyncio.run(database.start())
+    done = torana("serve", **given)
+    asyncio.run(database.dispose())
+    assert done.returncode != 0
+    assert "another process serves" in done.stderr
