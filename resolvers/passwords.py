@@ -17,16 +17,14 @@ class Passwords:
     def __init__(self, *, memory: int = 47_104, rounds: int = 2, threads: int = 2) -> None:
         self._hasher = PasswordHasher(time_cost=rounds, memory_cost=memory, parallelism=1)
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="argon2")
-        self._nobody = self._hasher.hash("the password of no one")
+        self._nobody = self._threads.submit(self._hasher.hash, "the password of no one")
 
     async def hash(self, password: str) -> str:
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._hasher.hash, password)
 
     async def verify(self, stored: str | None, password: str) -> bool:
         """Whether the password is the one stored; takes as long when there is none stored."""
-        matches = asyncio.get_running_loop().run_in_executor(
-            self._threads, self._matches, stored or self._nobody, password
-        )
+        matches = asyncio.get_running_loop().run_in_executor(self._threads, self._matches, stored, password)
         return await matches and stored is not None
 
     def outdated(self, stored: str) -> bool:
@@ -36,9 +34,9 @@ class Passwords:
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    def _matches(self, stored: str, password: str) -> bool:
+    def _matches(self, stored: str | None, password: str) -> bool:
         try:
-            return self._hasher.verify(stored, password)
+            return self._hasher.verify(stored or self._nobody.result(), password)
         except (VerificationError, InvalidHashError):
             return False
 

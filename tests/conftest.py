@@ -84,7 +84,7 @@ class Prepared:
 
     async def _create(self, what: str) -> None:
         connection = await asyncpg.connect(f"{self._postgres}/postgres")
-        name = what.split()[0]
+        name = what.split(maxsplit=1)[0]
         await connection.execute(f"DROP DATABASE IF EXISTS {name}")
         await connection.execute(f"CREATE DATABASE {what}")
         await connection.close()

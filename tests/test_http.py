@@ -1,7 +1,6 @@
 """GraphQL over HTTP, as clients and as attackers send it."""
 
 import json
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
@@ -20,8 +19,8 @@ OLD = {"Accept": JSON}
 
 
 @pytest.fixture(scope="module")
-async def gateway(serve_module: Serve) -> AsyncIterator[Served]:
-    yield await serve_module("sqlite", body_limit=20_000, allowed_origins="https://spa.example", explorer=False)
+async def gateway(serve_module: Serve) -> Served:
+    return await serve_module("sqlite", body_limit=20_000, allowed_origins="https://spa.example", explorer=False)
 
 
 async def _post(gateway: Served, body: Any, **headers: str) -> httpx2.Response:

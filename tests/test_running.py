@@ -14,7 +14,7 @@ import httpx2
 import pytest
 
 from gateway.demo import beam_files
-from tests.conftest import KEY, BACKENDS, Prepared, Serve, Served
+from tests.conftest import BACKENDS, KEY, Prepared, Serve, Served
 from tests.inputs import files
 from tests.postgres import free_port
 

@@ -185,8 +185,8 @@ def _entities() -> set[type[models.Entity]]:
 
 def test_every_foreign_key_says_what_deleting_does_and_has_an_index() -> None:
     for table in models.Base.metadata.tables.values():
-        leading = {tuple(i.columns)[0].name for i in table.indexes} | {
-            tuple(c.columns)[0].name for c in table.constraints if isinstance(c, sa.UniqueConstraint)
+        leading = {next(iter(i.columns)).name for i in table.indexes} | {
+            next(iter(c.columns)).name for c in table.constraints if isinstance(c, sa.UniqueConstraint)
         }
         for key in table.foreign_keys:
             assert key.ondelete in ("CASCADE", "RESTRICT", "SET NULL"), f"{table.name}.{key.parent.name}"

@@ -19,8 +19,8 @@ WATCH = "subscription($i: ID!) { jobUpdated(id: $i) { state } }"
 
 
 @pytest.fixture(scope="module")
-async def gateway(serve_module: Serve) -> AsyncIterator[Served]:
-    yield await serve_module("sqlite", allowed_origins="https://spa.example")
+async def gateway(serve_module: Serve) -> Served:
+    return await serve_module("sqlite", allowed_origins="https://spa.example")
 
 
 @asynccontextmanager
