@@ -104,8 +104,26 @@ THROUGH: dict[type[models.Entity], Any] = {
 """Per model: the parent whose readers see its rows."""
 
 
+def _log(entity: Any, standing: Standing) -> Clause:
+    job, simulation = aliased(models.Job), aliased(models.Simulation)
+    administered = among(simulation.project_id, "administered") if standing.administers else FALSE
+    return sa.exists().where(
+        job.id == entity.job_id,
+        simulation.id == job.simulation_id,
+        sa.or_(_mine(job.owner_user_id, standing), administered),
+    )
+
+
+NARROWED: dict[type[models.Entity], tuple[str, Callable[[Any, Standing], Clause]]] = {
+    models.LogEntry: ("the owner of the job, and administrators of its project", _log),
+}
+"""Per model: who of its parent's readers sees its rows, where that is not all of them."""
+
+
 def readers(model: type[models.Entity]) -> str:
     """Who sees rows of `model`, in words."""
+    if model in NARROWED:
+        return NARROWED[model][0]
     if (through := THROUGH.get(model)) is not None:
         return readers(through.property.mapper.class_)
     return ROWS[model][0]
@@ -119,6 +137,8 @@ def visible(entity: Any, standing: Standing, *, via: Any = None) -> Clause:
     """
     model: type[models.Entity] = sa.inspect(entity).mapper.class_
     live = entity.deleted_at.is_(None) if issubclass(model, models.Erasable) else TRUE
+    if model in NARROWED and not standing.superadmin:
+        live = sa.and_(live, NARROWED[model][1](entity, standing))
     if (through := THROUGH.get(model)) is not None:
         if via is not None and via.property in through.property._reverse_property:
             return live
@@ -166,10 +186,16 @@ def _of_simulation(entity: Any, standing: Standing) -> Clause:
     return sa.exists().where(simulation.id == entity.simulation_id, _own(simulation, standing))
 
 
+def _of_task(entity: Any, standing: Standing) -> Clause:
+    job = aliased(models.Job)
+    return sa.exists().where(job.id == entity.job_id, _mine(job.owner_user_id, standing))
+
+
 SUPERADMIN = Rule("superadmins", lambda _, standing: TRUE if standing.superadmin else FALSE)
 SELF = Rule("the user", _self)
 OWNER = Rule("the owner", _own)
 OWNER_OF_JOB = Rule("the owner", lambda entity, standing: _mine(entity.owner_user_id, standing))
+OWNER_OF_TASK = Rule("the owner", _of_task)
 OWNER_OF_SIMULATION = Rule("the owner of the simulation", _of_simulation)
 SHARES_PROJECT = Rule("users who share a project", lambda e, s: _shares(e, "projects") if s.in_projects else FALSE)
 ADMINISTERS_USER = Rule(

@@ -18,13 +18,15 @@ class Selection:
     """Columns of `model` by attribute name, and the rules of those that are guarded.
 
     A row made from it has an attribute for each column. A guarded one is null unless a rule holds, and beside it
-    stands `may_<column>`, which tells whether one held. `typename` is set where the row must tell its own type.
+    stands `may_<column>`, which tells whether one held. `asks` names further questions of that kind, for what is made
+    in Python. `typename` is set where the row must tell its own type.
     """
 
     model: type[models.Entity]
     columns: tuple[str, ...]
     guards: tuple[tuple[str, tuple[Rule, ...]], ...] = ()
     typename: str | None = None
+    asks: tuple[tuple[str, tuple[Rule, ...]], ...] = ()
 
     @cached_property
     def required(self) -> tuple[str, ...]:
@@ -45,6 +47,7 @@ class Selection:
                 if may is not access.TRUE:
                     column = sa.case((may, column))
             found.append(column.label(name))
+        found += [access.allowed(rules, entity, standing).label(f"may_{name}") for name, rules in self.asks]
         if self.typename is not None:
             found.append(sa.literal_column(f"'{self.typename}'").label("typename"))
         return found

@@ -1,6 +1,7 @@
 """What subscriptions send. Subscribe, then read, then wait: nothing falls between, and a reconnect begins anew."""
 
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -19,7 +20,7 @@ BATCH = 500
 
 async def job(ctx: Context, key: UUID, selection: Selection) -> AsyncGenerator[Any, None]:
     """The job as it is, then each time it changed, up to its final state."""
-    wanted = Selection(selection.model, tuple({*selection.columns, *_STATE.columns}), selection.guards)
+    wanted = replace(selection, columns=tuple(sorted({*selection.columns, *_STATE.columns})))
     with ctx.services.feed.subscription(job_topic(key)) as changes:
         sent: int | None = None
         while True:

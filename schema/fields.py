@@ -118,9 +118,10 @@ class Connected(StrawberryField):
 
 
 class Computed(StrawberryField):
-    """Made in Python from the columns it `reads`."""
+    """Made in Python from the columns it `reads`; `asks` names rules that it wants to know of, as `may_<name>`."""
 
     reads: tuple[str, ...]
+    asks: Mapping[str, tuple[Rule, ...]]
 
 
 def column(description: str, *, needs: Sequence[Rule] = (), name: str | None = None) -> Any:
@@ -154,12 +155,12 @@ def related(relationship: Any, description: str, *, order: Order | None = None) 
     return field
 
 
-def computed(description: str, *, reads: Sequence[str]) -> Callable[[Callable[..., T]], T]:
+def computed(description: str, *, reads: Sequence[str], **asks: tuple[Rule, ...]) -> Callable[[Callable[..., T]], T]:
     """A field made in Python, from the row that it is given as `self`."""
 
     def declare(function: Callable[..., T]) -> T:
         field = Computed(description=description, base_resolver=_resolver(function))
-        field.reads = tuple(reads)
+        field.reads, field.asks = tuple(reads), asks
         return field  # type: ignore[return-value]
 
     return declare

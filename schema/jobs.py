@@ -11,7 +11,7 @@ import strawberry
 from db import models
 from db.models import JobState as State
 from resolvers import jobs, watching
-from resolvers.access import OWNER_OF_JOB, SUPERADMIN
+from resolvers.access import OWNER_OF_JOB, OWNER_OF_TASK, SUPERADMIN
 from resolvers.failures import Invalid
 from resolvers.paging import Order
 from resolvers.statements import Where
@@ -66,11 +66,14 @@ JOB_ORDERS = Orders(
 @strawberry.type(description="Why a job or a task failed.")
 class JobError:
     code: str = strawberry.field(description="For programs, such as PROGRAM_FAILED or TASK_LOST.")
-    message: str = strawberry.field(description="For people.")
+    message: str | None = strawberry.field(description="For people; null for all but the owner and superadmins.")
 
 
-def _error(stored: Any) -> JobError | None:
-    return None if stored is None else JobError(code=stored["code"], message=stored["message"])
+def _error(row: Any) -> JobError | None:
+    """The error of a job's or a task's row."""
+    if row.error is None:
+        return None
+    return JobError(code=row.error["code"], message=row.error["message"] if row.may_explain else None)
 
 
 @node(models.Job)
@@ -107,9 +110,9 @@ class Job(Node):
         most=1000,
     )
 
-    @computed("Why it failed.", reads=["error"])
+    @computed("Why it failed.", reads=["error"], explain=(OWNER_OF_JOB, SUPERADMIN))
     def error(self: Any) -> JobError | None:
-        return _error(self.error)
+        return _error(self)
 
 
 @node(models.Task)
@@ -127,9 +130,9 @@ class Task(Node):
     last_update_at: datetime = column("When its worker last reported progress.")
     job: Job | None = related(models.Task.job, "The job.")
 
-    @computed("Why it failed.", reads=["error"])
+    @computed("Why it failed.", reads=["error"], explain=(OWNER_OF_TASK, SUPERADMIN))
     def error(self: Any) -> JobError | None:
-        return _error(self.error)
+        return _error(self)
 
 
 @node(models.LogEntry)

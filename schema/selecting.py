@@ -85,6 +85,7 @@ def _selection(
 ) -> Selection:
     columns: set[str] = set()
     guards: dict[str, tuple[Rule, ...]] = {}
+    asks: dict[str, tuple[Rule, ...]] = {}
     for node in fields_of(sets, kind, fragments):
         if node.name.value.startswith("__"):
             continue
@@ -92,7 +93,10 @@ def _selection(
         columns.update(_columns(declared, node, fragments, kind))
         if needs := getattr(declared, "needs", ()):
             guards[declared.key] = needs
-    return Selection(model, tuple(sorted(columns)), tuple(sorted(guards.items())), typename)
+        asks.update(getattr(declared, "asks", {}))
+    return Selection(
+        model, tuple(sorted(columns)), tuple(sorted(guards.items())), typename, tuple(sorted(asks.items()))
+    )
 
 
 def _columns(declared: Any, node: FieldNode, fragments: Fragments, kind: GraphQLObjectType) -> Iterable[str]:

@@ -8,12 +8,15 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import structlog
 
 from db.engine import Database
-from gateway import demo
+from gateway import cli, demo
 from gateway.settings import HOW_TO_MAKE_A_KEY, Settings, SettingsError, load
 from tests.conftest import KEY
 from tests.postgres import free_port
@@ -21,19 +24,51 @@ from tests.postgres import free_port
 GOOD = KEY
 
 
-def torana(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("TORANA_")} | settings
-    command = [sys.executable, "-m", "gateway.cli", *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+@dataclass(frozen=True)
+class Done:
+    returncode: int
+    stdout: str
+    stderr: str
 
 
-def test_schema_prints_the_sdl() -> None:
+Torana = Callable[..., Done]
+
+
+@pytest.fixture
+def torana(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Torana]:
+    """Run the command line with arguments and `TORANA_...` variables."""
+
+    def run(*arguments: str, **settings: str) -> Done:
+        with pytest.MonkeyPatch.context() as patch:
+            for name in [name for name in os.environ if name.startswith("TORANA_")]:
+                patch.delenv(name)
+            for name, value in settings.items():
+                patch.setenv(name, value)
+            patch.setattr(sys, "argv", ["torana", *arguments])
+            status = 0
+            try:
+                cli.main()
+            except SystemExit as end:
+                status = int(end.code or 0)
+        return Done(status, *capsys.readouterr())
+
+    yield run
+    structlog.reset_defaults()
+
+
+def test_the_command_is_installed() -> None:
+    command = Path(sys.executable).with_name("torana")
+    done = subprocess.run([command, "--help"], capture_output=True, text=True, timeout=60, check=True)
+    assert "serve" in done.stdout
+
+
+def test_schema_prints_the_sdl(torana: Torana) -> None:
     done = torana("schema")
     assert done.returncode == 0
     assert "type Simulation implements Node {" in done.stdout
 
 
-def test_settings_names_every_setting_with_its_meaning() -> None:
+def test_settings_names_every_setting_with_its_meaning(torana: Torana) -> None:
     told = torana("settings").stdout
     for name, field in Settings.model_fields.items():
         assert f"TORANA_{name.upper()}=" in told
@@ -45,7 +80,9 @@ def test_settings_names_every_setting_with_its_meaning() -> None:
     ("keys", "says"),
     [("", "is not set"), ("k1:short", "is weak"), ("k1:" + "a" * 60, "is weak"), ("nonsense", "must be id:secret")],
 )
-def test_serve_refuses_a_missing_or_weak_secret_and_says_how_to_make_one(keys: str, says: str, tmp_path: Path) -> None:
+def test_serve_refuses_a_missing_or_weak_secret_and_says_how_to_make_one(
+    torana: Torana, keys: str, says: str, tmp_path: Path
+) -> None:
     done = torana("serve", TORANA_SECRET_KEYS=keys, TORANA_DATA_DIR=str(tmp_path))
     assert done.returncode == 2
     assert says in done.stderr
@@ -59,7 +96,7 @@ def test_the_command_that_makes_a_key_makes_a_good_one() -> None:
     assert list(Settings(secret_keys=made).keys) == ["k1"]  # type: ignore[arg-type]
 
 
-def test_serve_refuses_a_database_that_is_not_migrated_and_migrate_brings_it_up(tmp_path: Path) -> None:
+def test_serve_refuses_a_database_that_is_not_migrated_and_migrate_brings_it_up(torana: Torana, tmp_path: Path) -> None:
     given = {"TORANA_SECRET_KEYS": GOOD, "TORANA_DATA_DIR": str(tmp_path)}
     refused = torana("serve", **given)
     assert refused.returncode == 2
@@ -68,7 +105,7 @@ def test_serve_refuses_a_database_that_is_not_migrated_and_migrate_brings_it_up(
     assert "already at" in torana("migrate", **given).stdout
 
 
-def test_users_create_makes_an_account_once(tmp_path: Path) -> None:
+def test_users_create_makes_an_account_once(torana: Torana, tmp_path: Path) -> None:
     given = {"TORANA_SECRET_KEYS": GOOD, "TORANA_DATA_DIR": str(tmp_path)}
     torana("migrate", **given)
     command = ("users", "create", "Ada", "--superadmin", "--password", "a long password")
@@ -79,14 +116,14 @@ def test_users_create_makes_an_account_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("url", ["mysql://x/y", "sqlite://", "nonsense"])
-def test_a_wrong_database_url_is_told(url: str, tmp_path: Path) -> None:
+def test_a_wrong_database_url_is_told(torana: Torana, url: str, tmp_path: Path) -> None:
     done = torana("migrate", TORANA_DATABASE_URL=url, TORANA_DATA_DIR=str(tmp_path))
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
     assert "TORANA_DATABASE_URL" in done.stderr
 
 
-def test_a_database_that_is_away_is_told_without_a_traceback(tmp_path: Path) -> None:
+def test_a_database_that_is_away_is_told_without_a_traceback(torana: Torana, tmp_path: Path) -> None:
     url = f"postgresql://postgres@127.0.0.1:{free_port()}/x"
     done = torana("migrate", TORANA_DATABASE_URL=url, TORANA_DATA_DIR=str(tmp_path))
     assert done.returncode == 2
@@ -115,14 +152,14 @@ def test_a_wrong_settings_file_is_told(text: str, says: str, tmp_path: Path, mon
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "example.org", "::"])
-def test_the_demo_refuses_any_address_but_loopback(host: str, tmp_path: Path) -> None:
+def test_the_demo_refuses_any_address_but_loopback(torana: Torana, host: str, tmp_path: Path) -> None:
     done = torana("demo", "--host", host, "--data-dir", str(tmp_path / "data"))
     assert done.returncode == 2
     assert "loopback addresses only" in done.stderr
     assert not (tmp_path / "data").exists()
 
 
-def test_a_taken_port_is_told_before_anything_is_prepared(tmp_path: Path) -> None:
+def test_a_taken_port_is_told_before_anything_is_prepared(torana: Torana, tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -163,7 +200,7 @@ def _demo(folder: Path) -> str:
     return said
 
 
-def test_two_gateways_do_not_share_an_sqlite_file(tmp_path: Path) -> None:
+def test_two_gateways_do_not_share_an_sqlite_file(torana: Torana, tmp_path: Path) -> None:
     given = {"TORANA_SECRET_KEYS": GOOD, "TORANA_DATA_DIR": str(tmp_path), "TORANA_PORT": str(free_port())}
     torana("migrate", **given)
     database = Database(f"sqlite:///{tmp_path / 'torana.db'}")

@@ -481,6 +481,32 @@ async def test_what_no_lease_holds_is_found(platform: Platform) -> None:
         assert await jobs.lost_errands(session) == [one.errand]
 
 
+async def test_members_of_the_project_learn_that_a_job_failed_and_its_owner_why(platform: Platform) -> None:
+    submitted = await submit(platform, 1, projectId=platform.world.id("Project", "shared"))
+    (worker,) = await claim(platform)
+    await platform.ask(REPORT, worker, e="the input names a secret")
+    query = "query($i:ID!){job(id:$i){error{code message} tasks(first:1){nodes{error{code message}}}}}"
+    for who, message in (("tom", "the input names a secret"), ("root", "the input names a secret"), ("maria", None)):
+        job = (await platform.ask(query, who, i=submitted["job"]["id"]))["job"]
+        assert job["error"] == {"code": "PROGRAM_FAILED", "message": message}
+        assert job["tasks"]["nodes"][0]["error"] == job["error"]
+
+
+async def test_a_log_is_for_the_owner_and_administrators_of_the_project(platform: Platform) -> None:
+    submitted = await submit(platform, 1, as_="maria", projectId=platform.world.id("Project", "shared"))
+    (worker,) = await claim(platform)
+    await platform.ask(REPORT, worker, l=[{"number": 1, "text": "said"}])
+    query = "query($i:ID!){job(id:$i){state log(first:9){totalCount nodes{text}}}}"
+    for who, lines in (("maria", 1), ("root", 1), ("tom", 0)):
+        job = (await platform.ask(query, who, i=submitted["job"]["id"]))["job"]
+        assert (job["state"], job["log"]["totalCount"], len(job["log"]["nodes"])) == ("RUNNING", lines, lines)
+    other = await submit(platform, 1, projectId=platform.world.id("Project", "shared"))
+    (worker,) = await claim(platform)
+    await platform.ask(REPORT, worker, l=[{"number": 1, "text": "said"}])
+    administrator = (await platform.ask(query, "maria", i=other["job"]["id"]))["job"]
+    assert administrator["log"]["totalCount"] == 1
+
+
 # Merging ------------------------------------------------------------------------------------------------------------
 
 

@@ -120,6 +120,31 @@ async def test_a_proton_beam_runs_from_submission_to_its_bragg_peak(serve: Serve
     assert dose["axis1"]["values"][values.index(max(values))] == pytest.approx(15.375, abs=0.25)
 
 
+PAYLOAD = Path(__file__).parents[2] / "shared" / "data" / "yaptide" / "shieldhit_json_payload_files.json"
+
+
+@pytest.mark.skipif(not PAYLOAD.exists(), reason="YAPTIDE's own input is not beside the project")
+async def test_yaptides_own_input_gives_the_depth_dose_of_shield_hit(serve: Serve) -> None:
+    """Peak at 15.375 cm, distal 80 % at 15.725 cm, peak to entrance 4.2, in SHIELD-HIT12A's result of this input."""
+    gateway: Served = await serve(task_slots=2)
+    tom = await gateway.log_in("tom")
+    payload = json.loads(PAYLOAD.read_text())
+    submitted = await submit(gateway, tom, payload["input_files"], payload["ntasks"])
+    await until(gateway, tom, submitted["job"]["id"], ended)
+    query = """query($i: ID!) { simulation(id: $i) { job { state log(first: 1000) { nodes { text } } } estimators(first: 9) { nodes {
+      name pages(first: 9) { nodes { name axis1 { values } data { values } } } } } } }"""
+    simulation = (await gateway.ask(query, tom, i=submitted["id"]))["simulation"]
+    assert simulation["job"]["state"] == "COMPLETED"
+    assert [e["name"] for e in simulation["estimators"]["nodes"]] == ["entrance_", "peak_", "yz_profile_", "z_profile_"]
+    dose = simulation["estimators"]["nodes"][3]["pages"]["nodes"][0]
+    depth, values = dose["axis1"]["values"], dose["data"]["values"]
+    peak = max(range(len(values)), key=values.__getitem__)
+    distal = next(n for n in range(peak, len(values)) if values[n] < 0.8 * values[peak])
+    assert depth[peak] == pytest.approx(15.375, abs=0.15)
+    assert depth[distal] == pytest.approx(15.725, abs=0.15)
+    assert values[peak] / (sum(values[:20]) / 20) == pytest.approx(4.2, rel=0.15)
+
+
 async def test_no_more_tasks_run_at_once_than_there_are_slots(serve: Serve) -> None:
     gateway: Served = await serve(task_slots=2)
     tom = await gateway.log_in("tom")
