@@ -106,12 +106,11 @@ THROUGH: dict[type[models.Entity], Any] = {
 
 def _log(entity: Any, standing: Standing) -> Clause:
     job, simulation = aliased(models.Job), aliased(models.Simulation)
-    administered = among(simulation.project_id, "administered") if standing.administers else FALSE
-    return sa.exists().where(
-        job.id == entity.job_id,
-        simulation.id == job.simulation_id,
-        sa.or_(_mine(job.owner_user_id, standing), administered),
-    )
+    rules = [_mine(job.owner_user_id, standing)]
+    if standing.administers:
+        administered = among(simulation.project_id, "administered")
+        rules.append(sa.exists().where(simulation.id == job.simulation_id, administered))
+    return sa.exists().where(job.id == entity.job_id, sa.or_(*rules))
 
 
 NARROWED: dict[type[models.Entity], tuple[str, Callable[[Any, Standing], Clause]]] = {

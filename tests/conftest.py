@@ -12,6 +12,7 @@ from uuid import UUID
 import asyncpg
 import httpx2
 import pytest
+import structlog
 
 from db import migrating
 from db.engine import Database, Tally, tally
@@ -30,6 +31,11 @@ from schema import Schema, build
 from schema.limits import Bounds
 from tests.postgres import free_port, running_postgres
 from tests.world import PASSWORD, World, populate
+
+structlog.configure(
+    processors=[structlog.processors.format_exc_info, structlog.processors.KeyValueRenderer()],
+    cache_logger_on_first_use=False,
+)
 
 BACKENDS = ("sqlite", "postgresql")
 KEY = "test:" + "0123456789abcdefghijklmnopqrstuvwxyz"

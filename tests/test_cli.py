@@ -52,8 +52,9 @@ def torana(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
                 status = int(end.code or 0)
         return Done(status, *capsys.readouterr())
 
+    configured = structlog.get_config()
     yield run
-    structlog.reset_defaults()
+    structlog.configure(**configured)
 
 
 def test_the_command_is_installed() -> None:
