@@ -14,8 +14,11 @@ from typing import Any, TextIO
 import asyncpg  # type: ignore[import-untyped]
 import orjson
 import sqlalchemy as sa
+import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
+
+log = structlog.get_logger("torana")
 
 CHANNEL = "torana"
 _PAYLOAD = 7_900
@@ -120,29 +123,36 @@ class Database:
 
     async def _hear(self, ready: asyncio.Event) -> None:
         """Hold the LISTEN connection; one that broke is opened again, and what it missed counts as changed."""
-        dsn = self.url.set(drivername="postgresql").render_as_string(hide_password=False)
         pause = 0.1
         while True:
             try:
-                connection = await asyncpg.connect(dsn)
-            except (OSError, asyncpg.PostgresError):
+                await self._listening(ready)
+                pause = 0.1
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                log.warning("database.not_listening", error=type(error).__name__)
                 ready.set()
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 5.0)
-                continue
-            pause = 0.1
-            closed = asyncio.Event()
-            try:
-                connection.add_termination_listener(lambda _, closed=closed: closed.set())
-                await connection.add_listener(CHANNEL, lambda *heard: self._publish(heard[3].split("\n")))
-                if ready.is_set():
-                    for lost in self._lost:
-                        lost()
-                ready.set()
-                await closed.wait()
-            finally:
-                with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-                    await connection.close(timeout=2)
+
+    async def _listening(self, ready: asyncio.Event) -> None:
+        """Hand on what is heard until the connection ends."""
+        asked = dict(self.url.query)
+        if "ssl" in asked:  # the driver's own spelling of what a URL calls sslmode
+            asked["sslmode"] = asked.pop("ssl")
+        address = self.url.set(drivername="postgresql", query=asked)
+        connection = await asyncpg.connect(address.render_as_string(hide_password=False))
+        closed = asyncio.Event()
+        try:
+            connection.add_termination_listener(lambda _: closed.set())
+            await connection.add_listener(CHANNEL, lambda *heard: self._publish(heard[3].split("\n")))
+            if ready.is_set():
+                for lost in self._lost:
+                    lost()
+            ready.set()
+            await closed.wait()
+        finally:
+            with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                await connection.close(timeout=2)
 
 
 def parse_address(url: str) -> sa.URL:
@@ -180,14 +190,15 @@ def _count(*_: Any) -> None:
         counted.statements += 1
 
 
-_JSON: dict[str, Any] = {
+_COMMON: dict[str, Any] = {
+    "hide_parameters": True,  # a failed statement is logged without its values
     "json_serializer": lambda value: orjson.dumps(value).decode(),
     "json_deserializer": orjson.loads,
 }
 
 
 def _sqlite(url: sa.URL, timeout: float, readers: int) -> tuple[AsyncEngine, AsyncEngine]:
-    options = {"poolclass": AsyncAdaptedQueuePool, "pool_timeout": timeout, **_JSON}
+    options = {"poolclass": AsyncAdaptedQueuePool, "pool_timeout": timeout, **_COMMON}
     file = url.set(database=f"file:{url.database}", query={"uri": "true"})
     writer = create_async_engine(file, pool_size=1, max_overflow=0, **options)
     reader = create_async_engine(
@@ -216,6 +227,8 @@ def _sqlite(url: sa.URL, timeout: float, readers: int) -> tuple[AsyncEngine, Asy
         # A statement under way can't be cancelled from outside: it asks now and then whether its time is up.
         until = record.info["until"] = [math.inf]
         connection.run_async(lambda raw: raw.set_progress_handler(lambda: time.monotonic() > until[0], 20_000))
+        # SQLite's own knows the letters of ASCII only.
+        connection.create_function("lower", 1, lambda text: text.lower() if isinstance(text, str) else text)
         _pragmas(connection, busy, "query_only=ON", "cache_size=-16000", "mmap_size=268435456")
 
     @sa.event.listens_for(reader.sync_engine, "before_cursor_execute")
@@ -245,7 +258,7 @@ def _postgresql(url: sa.URL, timeout: float, readers: int, writers: int) -> tupl
         "connect_args": {"server_settings": settings, "timeout": timeout},
         "pool_timeout": timeout,
         "max_overflow": 0,
-        **_JSON,
+        **_COMMON,
     }
     reader = create_async_engine(
         url, pool_size=readers, isolation_level="AUTOCOMMIT", pool_reset_on_return=None, pool_pre_ping=False, **options

@@ -18,6 +18,9 @@ BAD_VARIABLES = "BAD_USER_INPUT"
 BAD_REQUEST = "BAD_REQUEST"
 INTERNAL = "INTERNAL_SERVER_ERROR"
 
+STOPPED, DATA_EXCEPTION = ("57014", "55P03"), "22"
+"""PostgreSQL's error codes, appendix A of its manual."""
+
 Formatted = dict[str, Any]
 
 
@@ -59,10 +62,11 @@ def _of_database(cause: BaseException | None) -> tuple[str, str] | None:
     if isinstance(cause, sa.exc.TimeoutError):
         return "TIMEOUT", "the gateway is busy: no database connection became free in time"
     if isinstance(cause, sa.exc.DBAPIError):
-        name = type(cause.orig.__cause__ or cause.orig).__name__ if cause.orig else ""
-        if name in ("QueryCanceledError", "LockNotAvailableError") or "interrupted" in str(cause.orig):
+        origin = getattr(cause.orig, "__cause__", None) or cause.orig
+        state = str(getattr(origin, "sqlstate", None) or "")
+        if state in STOPPED or "interrupted" in str(cause.orig):
             return "TIMEOUT", "reading took longer than allowed"
-        if name in ("DataError", "CharacterNotInRepertoireError", "UntranslatableCharacterError"):
+        if state.startswith(DATA_EXCEPTION) or type(origin).__name__ == "DataError":
             return "INVALID", "a value is outside of what can be stored"
     if isinstance(cause, UnicodeEncodeError | OverflowError):
         return "INVALID", "a value is outside of what can be stored"

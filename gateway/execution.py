@@ -82,13 +82,14 @@ class Operation:
 
 
 class Executor(graphql.Executor[Any]):
-    """Lets arrays that are JSON already pass into the response."""
+    """Lets arrays that are JSON already, as bytes, pass into the response."""
 
     def complete_list_value(
         self, return_type: Any, field_details_list: Any, info: Any, path: Any, result: Any, position_context: Any
     ) -> Any:
-        if type(result) is orjson.Fragment:
-            return result
+        if type(result) is bytes:
+            self.context_value.spend(len(result))
+            return orjson.Fragment(result)
         return super().complete_list_value(return_type, field_details_list, info, path, result, position_context)
 
 

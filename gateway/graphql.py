@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +17,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 
 from db.engine import Tally, tally
-from gateway.auth import authenticate
+from gateway.auth import authenticate, keep
 from gateway.errors import BAD_REQUEST, internal, refused
 from gateway.execution import Answer, Execution, Operation, Refused
 from gateway.negotiation import EVENTS, GRAPHQL, JSON, accepted, choose
@@ -102,7 +102,8 @@ class Endpoint:
         if operation.kind is OperationType.SUBSCRIPTION:
             if choose(accepted(request.headers.get("accept")), (EVENTS,)) is None:
                 raise _bad(406, f"a subscription is answered as {EVENTS}, or over a WebSocket")
-            return _events(self._subscription(operation, envelope.variables, ctx))
+            authorization = request.headers.get("authorization")
+            return _events(self._subscription(operation, envelope.variables, ctx, authorization))
         answer = await run_logged(self.execution, operation, envelope.variables, ctx)
         return _events(_once(answer)) if media == EVENTS else _json(answer, media)
 
@@ -136,18 +137,26 @@ class Endpoint:
         return b"".join(parts)
 
     async def _subscription(
-        self, operation: Operation, variables: Mapping[str, Any] | None, ctx: Context
+        self, operation: Operation, variables: Mapping[str, Any] | None, ctx: Context, authorization: str | None
     ) -> AsyncIterator[Answer]:
         began = time.perf_counter()
+        ending = [
+            asyncio.create_task(self.closing.wait()),
+            asyncio.create_task(keep(self.services, authorization, ctx.principal, ctx.become)),
+        ]
         try:
-            async with contextlib.aclosing(
-                until(self.execution.stream(operation, variables, ctx), self.closing)
-            ) as answers:
+            stream = until(self.execution.stream(operation, variables, ctx), ending)
+            async with contextlib.aclosing(stream) as answers:
                 async for answer in answers:
                     yield answer
         except Refused as refusal:
             yield refusal.answer
+        except Failure as failure:
+            yield Answer.refusal(401, refused(failure))
         finally:
+            for task in ending:
+                task.cancel()
+            await asyncio.gather(*ending, return_exceptions=True)
             note(operation, ctx, began, 0, [])
 
 
@@ -193,22 +202,27 @@ def note(
     )
 
 
-async def until(stream: AsyncGenerator[Answer, None], closing: asyncio.Event) -> AsyncGenerator[Answer, None]:
-    """The stream, ended when the process closes."""
-    ended = asyncio.create_task(closing.wait())
+async def until(
+    stream: AsyncGenerator[Answer, None], ending: Sequence[asyncio.Task[Any]]
+) -> AsyncGenerator[Answer, None]:
+    """The stream, ended with the first of `ending`, whose failure is raised."""
     context = copy_context()
     following: asyncio.Task[Answer | None] | None = None
     try:
         while True:
             following = asyncio.create_task(anext(stream, None), context=context)
-            await asyncio.wait({following, ended}, return_when=asyncio.FIRST_COMPLETED)
-            if not following.done() or (answer := following.result()) is None:
+            await asyncio.wait({following, *ending}, return_when=asyncio.FIRST_COMPLETED)
+            for ended in ending:
+                if ended.done():
+                    ended.result()
+                    return
+            if (answer := following.result()) is None:
                 return
             yield answer
     finally:
-        for task in filter(None, (ended, following)):
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+        if following is not None:
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
         await stream.aclose()
 
 

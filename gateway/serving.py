@@ -54,7 +54,9 @@ def set_up_logs(form: str, level: int = logging.INFO) -> None:
             colors=sys.stderr.isatty(), sort_keys=False, exception_formatter=structlog.dev.plain_traceback
         )
     )
-    errors = [structlog.processors.dict_tracebacks] if form == "json" else []
+    # Local variables would put passwords and tokens into the log.
+    transformer = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+    errors = [structlog.processors.ExceptionRenderer(transformer)] if form == "json" else []
     structlog.configure(
         processors=[*shared, *errors, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -12,22 +11,20 @@ import structlog
 from graphql import OperationType
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
-from gateway.auth import authenticate
+from gateway.auth import authenticate, keep
 from gateway.errors import internal
 from gateway.execution import Answer, Execution, Refused
 from gateway.graphql import Envelope, client_of, encode, note, run_logged
 from gateway.settings import Settings
 from resolvers.context import Context, Services
 from resolvers.failures import Failure
-from resolvers.principal import ANONYMOUS, Principal
+from resolvers.principal import Principal
 
 PROTOCOL = "graphql-transport-ws"
 INIT_WAIT = 10.0
 """Seconds that a client has for connection_init."""
 MOST = 100
 """Operations of one socket at once."""
-RECHECK = 120.0
-"""Seconds after which a socket's principal is looked up again."""
 
 _decoder = msgspec.json.Decoder(dict[str, Any])
 log = structlog.get_logger("torana")
@@ -75,6 +72,7 @@ class _Socket:
         self._authorization: str | None = None
         self._known = asyncio.Event()
         self._operations: dict[str, asyncio.Task[None]] = {}
+        self._contexts: dict[str, Context] = {}
 
     async def serve(self) -> None:
         watchers = [asyncio.create_task(self._receive()), asyncio.create_task(self._expire())]
@@ -128,6 +126,7 @@ class _Socket:
             await self._subscribe(message.get("id"), payload)
         elif kind == "complete" and isinstance(message.get("id"), str):
             if (task := self._operations.pop(message["id"], None)) is not None:
+                self._contexts.pop(message["id"], None)
                 task.cancel()
         else:
             raise _Closed(4400, "unknown message type")
@@ -169,7 +168,7 @@ class _Socket:
         execution = self._endpoint.execution
         try:
             operation = execution.prepare(envelope.query or "", envelope.operationName)
-            ctx = Context(self._endpoint.services, principal, client_of(self._socket))
+            ctx = self._contexts[number] = Context(self._endpoint.services, principal, client_of(self._socket))
             if operation.kind is not OperationType.SUBSCRIPTION:
                 await self._next(number, await run_logged(execution, operation, envelope.variables, ctx))
             else:
@@ -194,6 +193,7 @@ class _Socket:
         finally:
             if self._operations.get(number) is asyncio.current_task():
                 del self._operations[number]
+                self._contexts.pop(number, None)
 
     async def _next(self, number: str, answer: Answer) -> None:
         await self._send({"id": number, "type": "next", "payload": answer.body})
@@ -201,19 +201,16 @@ class _Socket:
     async def _expire(self) -> None:
         """Close the socket when its token ends, or when its principal is no longer one."""
         await self._known.wait()
-        while self._principal is not None:
-            pause = RECHECK
-            if self._principal.expires_at is not None:
-                left = (self._principal.expires_at - datetime.now(UTC)).total_seconds()
-                if left <= 0:
-                    raise _Closed(4403, "Forbidden: the token has expired")
-                pause = min(pause, left + 0.01)
-            await asyncio.sleep(pause)
-            if self._principal is not ANONYMOUS:
-                try:
-                    self._principal = await authenticate(self._endpoint.services, self._authorization)
-                except Failure as failure:
-                    raise _Closed(4403, f"Forbidden: {failure.message}"[:120]) from None
+        assert self._principal is not None
+        try:
+            await keep(self._endpoint.services, self._authorization, self._principal, self._renew)
+        except Failure as failure:
+            raise _Closed(4403, f"Forbidden: {failure.message}"[:120]) from None
+
+    def _renew(self, principal: Principal) -> None:
+        self._principal = principal
+        for ctx in self._contexts.values():
+            ctx.become(principal)
 
     async def _send(self, message: dict[str, Any]) -> None:
         await self._socket.send_text(encode(message).decode())

@@ -76,38 +76,65 @@ def _check(page: Page, where: str) -> None:
         raise ResultError(f"{where}: metadata.page_number must be a number")
 
 
-def merge(parts: list[tuple[int, list[Estimator]]]) -> list[Estimator]:
+class Merging:
     """One result from those of several tasks: each value is the mean weighted by the primaries done.
 
-    `parts` holds (primaries, estimators) in the order of the tasks. Estimators are matched by file name and pages by
-    number. What only some tasks delivered, a page or a value that is not null, is the mean over those.
+    Estimators are matched by file name and pages by number. What only some tasks delivered, a page or a value that is
+    not null, is the mean over those. Parts are added one by one, so that only one is held at a time.
     """
-    found: dict[str, Estimator] = {}
-    pages: dict[tuple[str, int], list[tuple[int, Page]]] = {}
-    for primaries, estimators in parts:
+
+    def __init__(self) -> None:
+        self._primaries = 0
+        self._estimators: dict[str, Estimator] = {}
+        self._pages: dict[tuple[str, int], _Mean] = {}
+
+    def add(self, primaries: int, estimators: list[Estimator]) -> None:
+        """Add what a task delivered; raises ResultError when a page differs in shape from the same one before."""
+        self._primaries += primaries
         for estimator in estimators:
-            found.setdefault(estimator.file_name, estimator)
+            self._estimators.setdefault(estimator.file_name, msgspec.structs.replace(estimator, pages=[]))
             for page in estimator.pages:
-                pages.setdefault((estimator.file_name, page.number), []).append((primaries, page))
-    total = str(sum(primaries for primaries, _ in parts))
-    return [
-        msgspec.structs.replace(
-            estimator,
-            metadata={**estimator.metadata, "number_of_primaries": total},
-            pages=[_mean(same) for (name, _), same in sorted(pages.items()) if name == estimator.file_name],
-        )
-        for estimator in found.values()
-    ]
+                key = (estimator.file_name, page.number)
+                if key not in self._pages:
+                    self._pages[key] = _Mean(page)
+                self._pages[key].add(primaries, page)
+
+    def result(self) -> list[Estimator]:
+        """The estimators in the order in which they first came, their pages by number."""
+        metadata = {"number_of_primaries": str(self._primaries)}
+        return [
+            msgspec.structs.replace(
+                estimator,
+                metadata={**estimator.metadata, **metadata},
+                pages=[mean.page() for (file, _), mean in sorted(self._pages.items(), key=_place) if file == name],
+            )
+            for name, estimator in self._estimators.items()
+        ]
 
 
-def _mean(same: list[tuple[int, Page]]) -> Page:
-    first = same[0][1]
-    shape = len(first.data.values)
-    if any(len(page.data.values) != shape for _, page in same):
-        raise ResultError(f"page {first.number} of {first.data.name} differs in shape between tasks")
-    values = np.array([[np.nan if v is None else v for v in page.data.values] for _, page in same], dtype=np.float64)
-    weights = np.array([primaries for primaries, _ in same], dtype=np.float64)[:, np.newaxis] * np.isfinite(values)
-    shares = weights / np.maximum(weights.sum(axis=0), 1.0)
-    mean = np.where(weights.any(axis=0), (shares * np.nan_to_num(values)).sum(axis=0), np.nan)
-    merged: Numbers = [float(v) if finite else None for v, finite in zip(mean, np.isfinite(mean), strict=True)]
-    return msgspec.structs.replace(first, data=msgspec.structs.replace(first.data, values=merged))
+class _Mean:
+    """The weighted mean of a page's values."""
+
+    def __init__(self, page: Page) -> None:
+        self._first = msgspec.structs.replace(page, data=msgspec.structs.replace(page.data, values=[]))
+        self._sums = np.zeros(len(page.data.values))
+        self._weights = np.zeros(len(page.data.values))
+
+    def add(self, weight: int, page: Page) -> None:
+        if len(page.data.values) != len(self._sums):
+            raise ResultError(f"page {page.number} of {page.data.name} differs in shape between tasks")
+        values = np.array([np.nan if v is None else v for v in page.data.values], dtype=np.float64)
+        finite = np.isfinite(values)
+        self._sums[finite] += weight * values[finite]
+        self._weights[finite] += weight
+
+    def page(self) -> Page:
+        known = self._weights > 0
+        mean = np.divide(self._sums, self._weights, out=np.zeros_like(self._sums), where=known)
+        known &= np.isfinite(mean)
+        values: Numbers = [value if there else None for value, there in zip(mean.tolist(), known.tolist(), strict=True)]
+        return msgspec.structs.replace(self._first, data=msgspec.structs.replace(self._first.data, values=values))
+
+
+def _place(item: tuple[tuple[str, int], _Mean]) -> tuple[str, int]:
+    return item[0]

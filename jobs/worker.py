@@ -27,6 +27,8 @@ INTERVAL = 2.0
 PATIENCE = 120.0
 """Seconds for which a gateway that does not answer is asked again."""
 TRY_AGAIN = 75
+PASSING = frozenset({"TIMEOUT", "INTERNAL_SERVER_ERROR"})
+"""Codes of what may be over when it is tried again; reports and results may be sent twice."""
 LINES = 2_000
 """Log lines of one report."""
 
@@ -56,27 +58,30 @@ class Gateway:
     def ask(self, query: str, **variables: Any) -> Any:
         """The data of the answer; raises Refused when the gateway says no."""
         body = json.dumps({"query": query, "variables": variables}, allow_nan=False).encode()
-        answer = self._send(urllib.request.Request(self._url, body, self._headers))  # noqa: S310
-        if errors := answer.get("errors"):
-            raise Refused(errors[0]["message"])
-        return answer["data"]
-
-    def _send(self, request: urllib.request.Request) -> Any:
+        request = urllib.request.Request(self._url, body, self._headers)  # noqa: S310
         deadline, pause = time.monotonic() + PATIENCE, 0.2
         while True:
             try:
-                with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310
-                    return json.load(response)
-            except urllib.error.HTTPError as error:
-                if error.code < 500:
-                    return json.load(error)
-                failure: Exception = error
+                answer = self._send(request)
+                errors = answer.get("errors")
+                if not errors:
+                    return answer["data"]
+                failure = str(errors[0]["message"])
+                if any(error.get("extensions", {}).get("code") not in PASSING for error in errors):
+                    raise Refused(failure)
             except (OSError, ValueError) as error:
-                failure = error
+                failure = str(error)
             if time.monotonic() > deadline:
                 raise Refused(f"the gateway did not answer: {failure}")
             time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311
             pause = min(pause * 2, 5.0)
+
+    def _send(self, request: urllib.request.Request) -> Any:
+        try:
+            with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310
+                return json.load(response)
+        except urllib.error.HTTPError as error:
+            return json.load(error)
 
 
 class Reporter:

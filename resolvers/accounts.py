@@ -13,12 +13,13 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db import models
-from db.engine import Database
+from db.engine import Database, changed
 from db.models import Attempts, Credential, CredentialKind, Membership, Project, User
 from db.types import later, now, uuid7
 from resolvers.audit import record
 from resolvers.context import Context
 from resolvers.failures import Conflict, Invalid, RateLimited, Unauthenticated
+from resolvers.feed import user_topic
 from resolvers.keyring import Session
 from resolvers.passwords import check_new
 from resolvers.principal import Kind, Principal
@@ -100,12 +101,17 @@ async def log_in(ctx: Context, username: str, password: str) -> Tokens:
         raise Unauthenticated("wrong username or password")
     renewed = await passwords.hash(password) if passwords.outdated(stored.secret_hash) else None
     async with ctx.database.write() as session:
-        if renewed is not None:
-            await session.execute(
-                sa.update(Credential).where(Credential.id == stored.credential_id).values(secret_hash=renewed)
-            )
+        await _hold(session, stored.id)
+        unchanged = sa.update(Credential).where(
+            Credential.id == stored.credential_id, Credential.secret_hash == stored.secret_hash
+        )
+        kept = await session.execute(
+            unchanged.values(secret_hash=renewed or stored.secret_hash, last_used_at=now()).returning(Credential.id)
+        )
+        if kept.first() is None:
+            raise Unauthenticated("wrong username or password")  # it was changed while we looked
         await session.execute(sa.delete(Attempts).where(Attempts.key == _account_key(name)))
-        await session.execute(sa.update(User).where(User.id == stored.id).values(last_online_at=now()))
+        await _seen(session, stored.id)
         record(session, ctx, "LOG_IN", "User", stored.id, actor_id=stored.id)
         tokens = _issue(session, ctx, stored.id, uuid7())
     return await _become(ctx, tokens)
@@ -114,31 +120,32 @@ async def log_in(ctx: Context, username: str, password: str) -> Tokens:
 async def refresh(ctx: Context, token: str) -> Tokens:
     """Spend a refresh token for the next pair. One that was spent before ends its whole session."""
     tokens = None
-    async with ctx.database.write() as session:
-        spent = (
-            await session.scalars(
-                sa.select(Credential)
-                .where(Credential.kind == CredentialKind.LOGIN_SESSION, Credential.secret_hash == _digest(token))
-                .with_for_update()
-            )
-        ).one_or_none()
-        if spent is not None and spent.family is not None:
-            if spent.revoked_at is None and spent.last_used_at is None:
-                usable = await session.scalar(
-                    sa.select(User.id).where(
-                        User.id == spent.user_id,
-                        User.active,
-                        User.deleted_at.is_(None),
-                        sa.exists().where(Credential.id == spent.id, Credential.expires_at > now()),
+    wanted = sa.select(Credential).where(
+        Credential.kind == CredentialKind.LOGIN_SESSION, Credential.secret_hash == _digest(token)
+    )
+    async with ctx.database.read() as connection:
+        user = await connection.scalar(wanted.with_only_columns(Credential.user_id))
+    if user is not None:
+        async with ctx.database.write() as session:
+            active = await _hold(session, user)
+            spent = (await session.scalars(wanted)).one_or_none()
+            moment = await moment_of(session)
+            if spent is None or spent.family is None or spent.expires_at is None:
+                pass
+            elif spent.last_used_at is not None:
+                await _end(session, user, Credential.family == spent.family)
+                record(session, ctx, "REFRESH_TOKEN_REUSED", "User", user, actor_id=user)
+            elif active and spent.revoked_at is None and spent.expires_at > moment:
+                spent.last_used_at = spent.revoked_at = moment
+                await session.execute(
+                    sa.delete(Credential).where(
+                        Credential.user_id == user,
+                        Credential.kind == CredentialKind.LOGIN_SESSION,
+                        Credential.expires_at < moment,
                     )
                 )
-                if usable is not None:
-                    spent.last_used_at = spent.revoked_at = await moment_of(session)
-                    await session.execute(sa.update(User).where(User.id == usable).values(last_online_at=now()))
-                    tokens = _issue(session, ctx, spent.user_id, spent.family)
-            elif spent.last_used_at is not None:
-                await _end_family(session, spent.family)
-                record(session, ctx, "REFRESH_TOKEN_REUSED", "User", spent.user_id, actor_id=spent.user_id)
+                await _seen(session, user)
+                tokens = _issue(session, ctx, user, spent.family)
     if tokens is not None:
         return await _become(ctx, tokens)
     raise Unauthenticated("the refresh token is unknown, spent or expired; sign in again")
@@ -148,8 +155,8 @@ async def log_out(ctx: Context) -> datetime:
     """End the login session of the access token in use; returns when."""
     user = signed_in(ctx)
     async with ctx.database.write() as session:
-        if ctx.principal.session is not None:
-            await _end_family(session, ctx.principal.session)
+        await _hold(session, user)
+        await _end(session, user, Credential.family == ctx.principal.session)
         record(session, ctx, "LOG_OUT", "User", user)
         return await moment_of(session)
 
@@ -168,23 +175,15 @@ async def change_password(ctx: Context, old: str, new: str) -> UUID:
         raise Invalid("the old password is wrong", field="oldPassword")
     hashed = await ctx.services.passwords.hash(new)
     async with ctx.database.write() as session:
-        changed = await session.execute(
+        await _hold(session, user)
+        replaced = await session.execute(
             sa.update(Credential)
             .where(Credential.id == stored.id, Credential.secret_hash == stored.secret_hash)
             .values(secret_hash=hashed, version=Credential.version + 1)
         )
-        if changed.rowcount != 1:  # type: ignore[attr-defined]
+        if replaced.rowcount != 1:  # type: ignore[attr-defined]
             raise Conflict("the password was changed meanwhile", field="oldPassword")
-        await session.execute(
-            sa.update(Credential)
-            .where(
-                Credential.user_id == user,
-                Credential.kind == CredentialKind.LOGIN_SESSION,
-                Credential.family != ctx.principal.session,
-                Credential.revoked_at.is_(None),
-            )
-            .values(revoked_at=now())
-        )
+        await _end(session, user, Credential.family != ctx.principal.session)
         await session.execute(sa.delete(Attempts).where(Attempts.key == _account_key(f"change:{user}")))
         record(session, ctx, "CHANGE_PASSWORD", "User", user)
     return user
@@ -198,8 +197,16 @@ async def update_profile(ctx: Context, expected_version: int, changes: Mapping[s
         expect(row, expected_version)
         for name in ("first_name", "last_name", "affiliation", "profile"):
             if name in changes:
+                _check_length(name, changes[name])
                 setattr(row, name, changes[name])
     return user
+
+
+def _check_length(name: str, value: Any) -> None:
+    most = getattr(User.__table__.c[name].type, "length", None)
+    if most is not None and value is not None and len(value) > most:
+        first, *others = name.split("_")
+        raise Invalid(f"at most {most} characters are kept", field=f"input.{first}{''.join(map(str.title, others))}")
 
 
 async def create_user(
@@ -241,13 +248,33 @@ async def _become(ctx: Context, tokens: Tokens) -> Tokens:
     return tokens
 
 
-async def _end_family(session: AsyncSession, family: UUID) -> None:
+async def _hold(session: AsyncSession, user: UUID) -> bool:
+    """Lock the user, so that what changes sign-ins happens one after another; returns whether it may sign in."""
+    live = sa.select(User.active, User.deleted_at).where(User.id == user).with_for_update()
+    row = (await session.execute(live)).one_or_none()
+    return row is not None and row.active and row.deleted_at is None
+
+
+async def _end(session: AsyncSession, user: UUID, which: Any) -> None:
+    """End login sessions of a user; their sockets and streams hear of it."""
     await session.execute(
         sa.update(Credential)
-        .where(Credential.family == family, Credential.revoked_at.is_(None))
+        .where(
+            Credential.user_id == user,
+            Credential.kind == CredentialKind.LOGIN_SESSION,
+            Credential.revoked_at.is_(None),
+            which,
+        )
         .values(revoked_at=now())
         .execution_options(synchronize_session=False)
     )
+    changed(session, user_topic(user))
+
+
+async def _seen(session: AsyncSession, user: UUID) -> None:
+    """Note the sign-in, and leave `updated_at`, which more people may read."""
+    noted = sa.update(User).where(User.id == user).values(last_online_at=now(), updated_at=User.updated_at)
+    await session.execute(noted.execution_options(synchronize_session=False))
 
 
 def _digest(token: str) -> str:

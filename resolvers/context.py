@@ -5,12 +5,16 @@ from functools import cached_property
 from typing import Any
 
 from db.engine import Database
+from resolvers.failures import LimitExceeded
 from resolvers.feed import Feed
 from resolvers.keyring import KeyRing
 from resolvers.limits import Limits
 from resolvers.loading import Loaders
 from resolvers.passwords import Passwords
 from resolvers.principal import ANONYMOUS, Principal
+
+NUMBERS = 32_000_000
+"""Bytes of stored numbers in one response."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,7 @@ class Context:
     principal: Principal = ANONYMOUS
     client: dict[str, Any] = field(default_factory=dict)
     memo: dict[Any, Any] = field(default_factory=dict)
+    spent: int = 0
 
     @property
     def database(self) -> Database:
@@ -41,6 +46,17 @@ class Context:
     def loaders(self) -> Loaders:
         return Loaders(self.services.database, self.principal)
 
+    def spend(self, size: int) -> None:
+        """Count bytes of stored numbers that go into the response, and refuse too many."""
+        self.spent += size
+        if self.spent > NUMBERS:
+            raise LimitExceeded(
+                f"the numbers of one response take at most {NUMBERS} bytes; ask for fewer pages",
+                limit="numbers",
+                allowed=NUMBERS,
+                value=self.spent,
+            )
+
     def become(self, principal: Principal) -> None:
         """Go on as someone else, with nothing read yet."""
         self.principal = principal
@@ -48,4 +64,4 @@ class Context:
 
     def fork(self) -> "Context":
         """The same, with nothing read yet: for each event of a subscription."""
-        return replace(self)
+        return replace(self, spent=0)

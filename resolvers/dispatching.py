@@ -4,7 +4,10 @@ The rows are the truth. Whatever this process forgets by dying, another, or itse
 """
 
 import asyncio
+import contextlib
+import time
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from uuid import UUID, uuid4
 
 import sqlalchemy as sa
@@ -12,7 +15,7 @@ import structlog
 
 from db.models import Job, JobState, Task, TaskResult
 from jobs.engine import Engine, Run
-from jobs.results import Estimator, ResultError, merge, read
+from jobs.results import Merging, ResultError, read
 from resolvers import jobs
 from resolvers.context import Services
 from resolvers.feed import WORK
@@ -21,6 +24,9 @@ from resolvers.principal import Errand
 from resolvers.simulations import read_delivered, store_estimators
 
 log = structlog.get_logger("torana.jobs")
+
+MERGING = 900.0
+"""Seconds that merging the results of one job may take before another process takes it over."""
 
 
 class Dispatcher:
@@ -54,19 +60,22 @@ class Dispatcher:
         if self._running:
             async with self._services.database.write() as session:
                 for errand in self._running:
-                    await jobs.release_task(session, errand, "the gateway stopped", self._services.limits.task_attempts)
+                    await jobs.release_task(session, errand, "the gateway stopped", None)
 
     async def _work(self) -> None:
         with self._services.feed.subscription(WORK) as changes:
             await self._guarded(lambda: self._reap(at_start=self._alone))
+            interval = self._services.limits.lease / 3
+            due = time.monotonic() + interval
             while True:
                 for step in (self._drop_cancelled, self._fill, self._merge_ready):
                     await self._guarded(step)
-                try:
-                    async with asyncio.timeout(self._services.limits.lease / 3):
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(max(0.0, due - time.monotonic())):
                         await changes.next()
-                except TimeoutError:
+                if time.monotonic() >= due:
                     await self._guarded(self._reap)
+                    due = time.monotonic() + interval
 
     async def _guarded(self, step: Callable[[], Awaitable[None]]) -> None:
         """One failed step, such as a database out of reach, must not end the loop."""
@@ -88,8 +97,9 @@ class Dispatcher:
             return
         async with self._services.database.write() as session:
             live = await jobs.still_running(session, list(self._running))
-        for errand in [errand for errand in self._running if errand not in live]:
-            await self._engine.cancel(self._running[errand])
+        for errand, run in list(self._running.items()):
+            if errand not in live:
+                await self._engine.cancel(run)
 
     async def _fill(self) -> None:
         if (free := self._engine.slots - len(self._running)) <= 0:
@@ -110,11 +120,19 @@ class Dispatcher:
         return Run(name=name, gateway=self._reports_to, token=token)
 
     async def _follow(self, errand: Errand, run: Run) -> None:
-        reason = await self._engine.run(run)
-        async with self._services.database.write() as session:
-            await jobs.release_task(session, errand, reason, self._services.limits.task_attempts)
-        del self._running[errand]
-        self._services.feed.publish([WORK])
+        """Wait for the end of a run, and see to its task when the worker did not. What can't be told now is reaped."""
+        try:
+            reason = await self._engine.run(run)
+        except OSError as error:
+            reason = f"the worker could not be started: {error.strerror}"
+        try:
+            async with self._services.database.write() as session:
+                await jobs.release_task(session, errand, reason, self._services.limits.task_attempts)
+        except (OSError, sa.exc.SQLAlchemyError) as error:
+            log.error("jobs.release_failed", task=run.name, error=repr(error))
+        finally:
+            self._running.pop(errand, None)
+            self._services.feed.publish([WORK])
 
     async def _merge_ready(self) -> None:
         await merge_ready(self._services)
@@ -124,43 +142,40 @@ async def merge_ready(services: Services) -> None:
     """Merge the delivered results of every job that waits for it."""
     while True:
         async with services.database.write() as session:
-            key = await jobs.claim_merging(session, services.limits.lease)
-        if key is None:
+            claimed = await jobs.claim_merging(session, MERGING)
+        if claimed is None:
             return
-        await _merge(services, key)
+        await _merge(services, *claimed)
 
 
-async def _merge(services: Services, key: UUID) -> None:
-    """Merge outside any transaction, then store the result and end the job in one."""
-    delivered = (
-        sa.select(TaskResult.primaries, TaskResult.data)
-        .join(Task, Task.id == TaskResult.task_id)
-        .where(Task.job_id == key)
-        .order_by(Task.ordinal)
-    )
+async def _merge(services: Services, key: UUID, lease: datetime) -> None:
+    """Merge outside any transaction, then store the result and end the job in one, if it is still ours to do."""
+    merging, error = Merging(), None
     async with services.database.read() as connection:
-        parts = [(row.primaries, row.data) for row in await connection.execute(delivered)]
-    merged: list[Estimator] = []
-    error: str | None = None
-    try:
-        merged = await asyncio.to_thread(_merged, parts)
-    except ResultError as failure:
-        error = str(failure)
+        tasks = sa.select(TaskResult.id).join(Task, Task.id == TaskResult.task_id).where(Task.job_id == key)
+        delivered = (await connection.execute(tasks.order_by(Task.ordinal))).scalars().all()
+        for result in delivered:
+            one = sa.select(TaskResult.primaries, TaskResult.data).where(TaskResult.id == result)
+            primaries, data = (await connection.execute(one)).one()
+            try:
+                await asyncio.to_thread(lambda p, d: merging.add(p, read(read_delivered(d))), primaries, data)
+            except ResultError as failure:
+                error = str(failure)
+                break
+    merged = [] if error else await asyncio.to_thread(merging.result)
     async with services.database.write() as session:
         job = await session.get(Job, key, with_for_update=True)
-        if job is None or job.simulation_id is None:
+        if job is None or job.simulation_id is None or job.lease_until != lease:
             return
         job.lease_until = None
-        if error is not None:
-            if job.state is JobState.MERGING_RUNNING:
-                await jobs.move(session, job, JobState.FAILED, error={"code": "MERGE_FAILED", "message": error})
-        else:
-            await store_estimators(session, job.simulation_id, merged)
+        if error is not None and job.state is JobState.MERGING_RUNNING:
+            await jobs.move(session, job, JobState.FAILED, error={"code": "MERGE_FAILED", "message": error})
+        elif error is None:
+            overtaken = sa.exists().where(
+                Job.simulation_id == job.simulation_id, Job.attempt > job.attempt, Job.state == JobState.COMPLETED
+            )
+            if not await session.scalar(sa.select(overtaken)):
+                await store_estimators(session, job.simulation_id, merged)
             if job.state is JobState.MERGING_RUNNING:
                 await jobs.move(session, job, JobState.COMPLETED)
-        of_job = sa.select(Task.id).where(Task.job_id == key)
-        await session.execute(sa.delete(TaskResult).where(TaskResult.task_id.in_(of_job)))
-
-
-def _merged(parts: list[tuple[int, bytes]]) -> list[Estimator]:
-    return merge([(primaries, read(read_delivered(data))) for primaries, data in parts])
+        await session.execute(sa.delete(TaskResult).where(TaskResult.id.in_(delivered)))

@@ -69,5 +69,10 @@ def log_topic(key: object) -> str:
     return f"log:{key}"
 
 
+def user_topic(key: object) -> str:
+    """A user's sign-ins or rights changed."""
+    return f"user:{key}"
+
+
 WORK = "work"
 """Some job waits for an engine, ended, or is to be cancelled."""

@@ -4,6 +4,7 @@ Every change of a job's state goes through `move`. A worker writes only while it
 task, so that whatever a dead or late worker sends changes nothing.
 """
 
+import asyncio
 import gzip
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ from db.models import (
     Task,
     TaskResult,
 )
-from db.types import later, now
+from db.types import now
 from jobs.results import ResultError, read
 from resolvers.audit import record
 from resolvers.context import Context
@@ -69,7 +70,8 @@ async def move(session: AsyncSession, job: Job, state: JobState, **columns: Any)
     if state in TERMINAL:
         job.ended_at = moment
         job.estimated_seconds = None
-        job.lease_until = None
+        if state is not JobState.CANCELED:  # whoever merges what was delivered goes on
+            job.lease_until = None
     for name, value in columns.items():
         setattr(job, name, value)
     changed(session, job_topic(job.id), log_topic(job.id), WORK)
@@ -234,10 +236,9 @@ async def put_results(ctx: Context, estimators: Any) -> JobState:
     """Store what the worker's task delivers, and end the task; the same results again change nothing."""
     errand = errand_of(ctx, "results")
     try:
-        read(estimators)
+        data = await asyncio.to_thread(_packed, estimators)
     except ResultError as error:
         raise Invalid(str(error), field="estimators") from None
-    data = gzip.compress(orjson.dumps(estimators), 3)
     try:
         async with ctx.database.write() as session:
             job, task = await _held(session, errand)
@@ -255,6 +256,12 @@ async def put_results(ctx: Context, estimators: Any) -> JobState:
     except Failure as failure:
         await _refused(ctx, errand, failure)
         raise
+
+
+def _packed(estimators: Any) -> bytes:
+    """Results as they are stored, once they were checked."""
+    read(estimators)
+    return gzip.compress(orjson.dumps(estimators), 3)
 
 
 async def _held(session: AsyncSession, errand: Errand) -> tuple[Job, Task]:
@@ -381,8 +388,11 @@ async def claim_tasks(session: AsyncSession, holder: str, number: int, lease: fl
     return claimed
 
 
-async def release_task(session: AsyncSession, errand: Errand, reason: str, attempts: int) -> None:
-    """A run ended without a result: another attempt, or the task failed. Changes nothing when the errand is over."""
+async def release_task(session: AsyncSession, errand: Errand, reason: str, attempts: int | None) -> None:
+    """A run ended without a result: the task waits again, or failed when it was lost `attempts` times.
+
+    With None for `attempts` it is not counted as lost. Changes nothing when the errand is over.
+    """
     job = await session.get(Job, errand.job_id, with_for_update=True)
     found = sa.select(Task).where(Task.job_id == errand.job_id, Task.ordinal == errand.ordinal).with_for_update()
     task = (await session.scalars(found)).one_or_none()
@@ -390,12 +400,13 @@ async def release_task(session: AsyncSession, errand: Errand, reason: str, attem
         return
     moment = await moment_of(session)
     task.holder, task.lease_until, task.last_update_at = None, None, moment
-    if task.attempt < attempts:
+    task.losses += attempts is not None
+    if attempts is None or task.losses < attempts:
         task.state = JobState.PENDING
         changed(session, job_topic(job.id), WORK)
         return
     task.state, task.ended_at = JobState.FAILED, moment
-    task.error = {"code": "TASK_LOST", "message": f"{reason}; attempt {task.attempt} of {attempts} was the last"}
+    task.error = {"code": "TASK_LOST", "message": f"{reason}; it was lost {task.losses} times"}
     await _settle(session, job)
 
 
@@ -418,8 +429,8 @@ async def still_running(session: AsyncSession, errands: Sequence[Errand]) -> set
     return {errand for errand in errands if (errand.job_id, errand.ordinal, errand.attempt) in live}
 
 
-async def claim_merging(session: AsyncSession, lease: float) -> UUID | None:
-    """The oldest job whose delivered results wait to be merged, now leased; cancelled ones too."""
+async def claim_merging(session: AsyncSession, lease: float) -> tuple[UUID, datetime] | None:
+    """The oldest job whose delivered results wait to be merged, cancelled ones too, and the end of its new lease."""
     delivered = sa.exists().where(TaskResult.task_id == Task.id, Task.job_id == Job.id)
     ready = sa.or_(
         Job.state.in_((JobState.MERGING_QUEUED, JobState.MERGING_RUNNING)),
@@ -432,5 +443,6 @@ async def claim_merging(session: AsyncSession, lease: float) -> UUID | None:
         return None
     if job.state is JobState.MERGING_QUEUED:
         await move(session, job, JobState.MERGING_RUNNING)
-    job.lease_until = await session.scalar(sa.select(later(lease)))
-    return job.id
+    until = await moment_of(session) + timedelta(seconds=lease)
+    job.lease_until = until
+    return job.id, until

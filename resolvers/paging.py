@@ -4,7 +4,7 @@ import base64
 import binascii
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from enum import Enum
 from functools import cached_property
 from typing import Any
@@ -49,7 +49,7 @@ class Order:
             if name != self._name:
                 raise ValueError
             return (self._parsed(value), UUID(key))
-        except (ValueError, TypeError, AttributeError, binascii.Error):
+        except (ValueError, TypeError, AttributeError, OverflowError, binascii.Error):
             raise Invalid("this is not a cursor of this list in this order", field=argument) from None
 
     @cached_property
@@ -62,7 +62,7 @@ class Order:
             moment = datetime.fromisoformat(value)
             if moment.tzinfo is None:
                 raise ValueError
-            return moment
+            return moment.astimezone(UTC)
         if kind is date:
             return date.fromisoformat(value)
         if kind is UUID:

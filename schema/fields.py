@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from enum import Enum
 from typing import Annotated, Any, TypeVar, cast, dataclass_transform
 
-import orjson
 import sqlalchemy as sa
 import strawberry
 from strawberry.extensions.field_extension import AsyncExtensionResolver, FieldExtension
@@ -63,11 +62,11 @@ class Column(StrawberryField):
 
 
 class Numbers(Column):
-    """A column that holds a JSON array as text; it goes into the response as it is."""
+    """A column that holds a JSON array as text; as bytes, the executor passes it into the response as it is."""
 
     def get_result(self, source: Any, info: Any, args: Any, kwargs: Any) -> Any:
         text = super().get_result(source, info, args, kwargs)
-        return None if text is None else orjson.Fragment(text.encode())
+        return None if text is None else text.encode()
 
 
 class Part(StrawberryField):
@@ -253,7 +252,7 @@ def _bounded(how: Callable[..., Any], value: Any) -> Any:
             f"a filter names at most {CHOICES} values", limit="choices", allowed=CHOICES, value=len(value)
         )
     if how is not _contains:
-        return value
+        return tuple(value) if how is _chosen else value
     if len(value) > TEXT:
         raise LimitExceeded(
             f"a text filter has at most {TEXT} characters", limit="text", allowed=TEXT, value=len(value)

@@ -20,13 +20,16 @@ from resolvers.selection import Selection
 DEFINITION = "strawberry-definition"
 """Where Strawberry keeps, on graphql-core's types and fields, the declarations they were made from."""
 
+KEPT = 200
+"""Selections of one document."""
+
 Fragments = Mapping[str, FragmentDefinitionNode]
 
 
 def select(info: Any, model: type[models.Entity], *, page: bool = False, typename: str | None = None) -> Selection:
     """What the field in `info` wants of `model`: of its own object, of the rows of its page, or (with `typename`) of
-    that member of its interface or union. Columns under @skip and @include are read either way, so the answer
-    depends on the document alone and is kept with it.
+    that member of its interface or union. The answer is kept with the document, for each combination of fields that
+    @skip and @include leave, a bounded number of them.
     """
     raw = info._raw_info
     memo = info.context.memo
@@ -37,6 +40,8 @@ def select(info: Any, model: type[models.Entity], *, page: bool = False, typenam
         if page:
             sets = list(_rows_of_page(sets, kind, raw.fragments))
             kind = get_named_type(kind.fields["nodes"].type)
+        if len(memo) >= KEPT:
+            memo.clear()
         found = memo[key] = _selection(model, kind, sets, raw.fragments, typename)
     selection: Selection = found
     return selection

@@ -183,6 +183,30 @@ async def test_what_an_update_leaves_out_stays_and_null_clears(platform: Platfor
     assert (cleared["firstName"], cleared["lastName"]) == ("Tom", None)
 
 
+async def test_a_name_that_is_too_long_is_told(platform: Platform) -> None:
+    answer = (await platform.ask(UPDATE, "tom", v=1, i={"firstName": "x" * 151}))["updateProfile"]
+    assert (answer["code"], answer["field"]) == ("INVALID", "input.firstName")
+
+
+async def test_a_sign_in_does_not_show_in_what_strangers_read(platform: Platform) -> None:
+    id = platform.world.id("User", "tom")
+    before = await platform.ask("query($i:ID!){node(id:$i){updatedAt version}}", "eve", i=id)
+    await _log_in(platform)
+    assert await platform.ask("query($i:ID!){node(id:$i){updatedAt version}}", "eve", i=id) == before
+
+
+async def test_a_session_refreshed_while_it_is_ended_ends(platform: Platform) -> None:
+    for _ in range(5):
+        tokens = await _log_in(platform)
+        principal = await authenticate(platform.services, f"Bearer {tokens['accessToken']}")
+        answers = await asyncio.gather(
+            platform.ask(REFRESH, t=tokens["refreshToken"]), platform.ask("mutation{logOut{__typename}}", principal)
+        )
+        if "accessToken" in answers[0]["refresh"]:
+            with pytest.raises(Unauthenticated):
+                await authenticate(platform.services, f"Bearer {answers[0]['refresh']['accessToken']}")
+
+
 async def test_later_fields_of_an_operation_see_what_a_mutation_wrote(platform: Platform) -> None:
     query = """mutation { a: updateProfile(expectedVersion: 1, input: {firstName: "A"}) { ... on User { firstName } }
       b: updateProfile(expectedVersion: 2, input: {firstName: "B"}) { ... on User { firstName } } }"""

@@ -13,8 +13,8 @@ import sqlalchemy as sa
 
 from db import models
 from db.models import TERMINAL, Job, JobState, Task
-from jobs.results import ResultError, merge, read
-from resolvers import jobs
+from jobs.results import Estimator, Merging, ResultError, read
+from resolvers import dispatching, jobs
 from resolvers.dispatching import merge_ready
 from resolvers.failures import WrongState
 from resolvers.jobs import MOVES, SCOPES, move
@@ -319,7 +319,7 @@ async def test_a_killed_task_is_run_again_up_to_the_limit(platform: Platform) ->
     assert await claim(platform) == []
     job = await job_of(platform, submitted)
     assert job["state"] == "FAILED"
-    assert job["error"] == {"code": "TASK_LOST", "message": "killed; attempt 3 of 3 was the last"}
+    assert job["error"] == {"code": "TASK_LOST", "message": "killed; it was lost 3 times"}
 
 
 async def test_a_program_that_fails_is_not_run_again(platform: Platform) -> None:
@@ -510,6 +510,13 @@ async def test_a_log_is_for_the_owner_and_administrators_of_the_project(platform
 # Merging ------------------------------------------------------------------------------------------------------------
 
 
+def merge(parts: list[tuple[int, list[Estimator]]]) -> list[Estimator]:
+    merging = Merging()
+    for primaries, part in parts:
+        merging.add(primaries, part)
+    return merging.result()
+
+
 def test_values_are_merged_by_the_primaries_done() -> None:
     (merged,) = merge([(1, read(estimators(1.0))), (3, read(estimators(5.0)))])
     assert merged.pages[0].data.values == [4.0, 4.0, 4.0]
@@ -535,6 +542,46 @@ def test_estimators_are_matched_by_file_name() -> None:
 def test_pages_of_different_shape_are_not_merged() -> None:
     with pytest.raises(ResultError, match="differs in shape"):
         merge([(1, read(estimators(1.0))), (1, read(estimators(1.0, axis=4)))])
+
+
+async def test_a_merge_that_was_taken_over_changes_nothing(platform: Platform) -> None:
+    """Two processes claim the merging of a job, one after the lease of the other ran out; the first comes late."""
+    submitted = await submit(platform)
+    for worker in await claim(platform):
+        await platform.ask(RESULTS, worker, e=estimators(6.0))
+    async with platform.services.database.write() as session:
+        late = await jobs.claim_merging(session, -1)
+    assert late is not None
+    await merge_ready(platform.services)
+    assert await _values(platform, submitted) == [6.0, 6.0, 6.0]
+    await dispatching._merge(platform.services, *late)
+    assert await _values(platform, submitted) == [6.0, 6.0, 6.0]
+    assert (await job_of(platform, submitted))["state"] == "COMPLETED"
+
+
+async def test_a_cancel_during_merging_keeps_the_results(platform: Platform) -> None:
+    submitted = await submit(platform)
+    for worker in await claim(platform):
+        await platform.ask(RESULTS, worker, e=estimators(6.0))
+    async with platform.services.database.write() as session:
+        claimed = await jobs.claim_merging(session, 60)
+    assert claimed is not None
+    await platform.ask("mutation($id:ID!){cancelJob(id:$id){__typename}}", "tom", id=submitted["job"]["id"])
+    await merge_ready(platform.services)
+    assert await _values(platform, submitted) is None, "whoever holds the lease goes on"
+    await dispatching._merge(platform.services, *claimed)
+    assert await _values(platform, submitted) == [6.0, 6.0, 6.0]
+    assert (await job_of(platform, submitted))["state"] == "CANCELED"
+
+
+async def test_a_gateway_that_stops_does_not_use_up_the_runs_of_a_task(platform: Platform) -> None:
+    await submit(platform, 1)
+    for _ in range(5):
+        (worker,) = await claim(platform)
+        assert worker.errand is not None
+        async with platform.services.database.write() as session:
+            await jobs.release_task(session, worker.errand, "the gateway stopped", None)
+    assert len(await claim(platform)) == 1
 
 
 async def test_results_that_do_not_fit_together_fail_the_job_with_the_reason(platform: Platform) -> None:

@@ -276,6 +276,12 @@ async def test_a_cursor_of_another_order_is_told(reading: Platform) -> None:
     ) == ["INVALID"]
 
 
+async def test_a_cursor_of_a_time_that_cannot_be_is_told(reading: Platform) -> None:
+    place = ["User.created_at+", "0001-01-01T00:00:00+14:00", str(reading.world.tom)]
+    cursor = base64.urlsafe_b64encode(orjson.dumps(place)).decode().rstrip("=")
+    assert await reading.refused("query($c:String){users(first:1,after:$c){nodes{id}}}", "tom", c=cursor) == ["INVALID"]
+
+
 async def test_a_cursor_outlives_its_row(platform: Platform) -> None:
     query = "query($c:String){leaderboards(first:1){nodes{entries(first:1,after:$c){edges{cursor node{position}}}}}}"
 
@@ -300,6 +306,23 @@ async def test_filters_narrow_a_list_and_its_total(reading: Platform) -> None:
     ):
         found = (await reading.ask(query, f=given))["challenges"]
         assert (found["totalCount"], len(found["nodes"])) == (total, total), given
+
+
+async def test_the_pages_of_an_estimator_are_chosen_by_number_or_name(reading: Platform) -> None:
+    query = "query($i:ID!,$f:PageFilter){simulation(id:$i){estimators(first:1){nodes{pages(first:9,filter:$f){totalCount nodes{number}}}}}}"
+    for given, numbers in (({"numbers": [1]}, [1]), ({"names": ["DOSE"]}, [0, 1]), ({"numbers": []}, []), ({"numbers": [0], "names": ["X"]}, [])):  # fmt: skip
+        data = await reading.ask(query, "tom", i=reading.world.id("Simulation", "simulation"), f=given)
+        pages = data["simulation"]["estimators"]["nodes"][0]["pages"]
+        assert [page["number"] for page in pages["nodes"]] == numbers
+        assert pages["totalCount"] == len(numbers)
+
+
+async def test_a_text_is_found_in_any_case_of_any_alphabet(platform: Platform) -> None:
+    async with platform.services.database.write() as session:
+        await session.execute(sa.update(models.Challenge).values(label="Łódź ŻÓŁW"))
+    query = "query($l:String){challenges(first:9,filter:{label:$l}){totalCount}}"
+    for text in ("łódź", "ŁÓDŹ", "żółw"):
+        assert await platform.ask(query, l=text) == {"challenges": {"totalCount": 1}}
 
 
 async def test_a_filter_by_an_id_takes_that_type_only(reading: Platform) -> None:

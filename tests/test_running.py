@@ -196,7 +196,7 @@ async def test_a_killed_program_is_run_again_and_a_killed_worker_too(serve: Serv
     assert seen[-1]["state"] == "FAILED"
     job = (await gateway.ask(JOB, tom, i=submitted["job"]["id"]))["job"]
     assert job["error"]["code"] == "TASK_LOST"
-    assert "attempt 3 of 3 was the last" in job["error"]["message"]
+    assert "it was lost 3 times" in job["error"]["message"]
     await gone(folder)
 
 

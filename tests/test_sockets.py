@@ -8,10 +8,14 @@ from typing import Any
 
 import asyncpg
 import pytest
+import sqlalchemy as sa
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from gateway import sockets
+from db import models
+from db.engine import changed
+from gateway import auth, sockets
+from resolvers.feed import user_topic
 from tests.conftest import Serve, Served
 from tests.inputs import FILES
 
@@ -158,11 +162,11 @@ async def test_completing_ends_the_subscription(gateway: Served) -> None:
     async with _open(gateway, {"authorization": tom}) as socket:
         await _say(socket, id="1", type="subscribe", payload={"query": WATCH, "variables": {"i": job}})
         assert (await _hear(socket))["payload"]["data"] == {"jobUpdated": {"state": "PENDING"}}
-        assert gateway.services.feed.subscribers == 1
+        assert gateway.services.feed.subscribers == 2, "the job, and what may end the socket"
         await _say(socket, id="1", type="complete")
         await _say(socket, type="ping")
         assert await _hear(socket) == {"type": "pong"}
-        while gateway.services.feed.subscribers:
+        while gateway.services.feed.subscribers > 1:
             await asyncio.sleep(0)
 
 
@@ -173,8 +177,7 @@ async def test_a_socket_ends_when_its_token_does(serve: Serve) -> None:
         assert await _closed(socket) == (4403, "Forbidden: the token has expired")
 
 
-async def test_a_socket_ends_when_its_session_does(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sockets, "RECHECK", 0.05)
+async def test_a_socket_ends_when_its_session_does(serve: Serve) -> None:
     gateway = await serve()
     tom = await gateway.log_in("tom")
     async with _open(gateway, {"authorization": tom}) as socket:
@@ -226,6 +229,48 @@ async def _pending(gateway: Served, authorization: str) -> str:
     query = "mutation($i:SubmitSimulationInput!){submitSimulation(input:$i){... on Simulation{job{id}}}}"
     data = await gateway.ask(query, authorization, i={"simType": "SHIELDHIT", "inputFiles": FILES})
     return str(data["submitSimulation"]["job"]["id"])
+
+
+async def test_a_stream_of_events_ends_when_its_session_does(gateway: Served) -> None:
+    tom = await gateway.log_in("tom")
+    body = {"query": WATCH, "variables": {"i": await _pending(gateway, tom)}}
+    headers = {"Accept": "text/event-stream", "Authorization": tom}
+    async with asyncio.timeout(20), gateway.client.stream("POST", "/graphql", json=body, headers=headers) as stream:
+        chunks = stream.aiter_text()
+        text = ""
+        while "PENDING" not in text:
+            text += await anext(chunks)
+        await gateway.ask("mutation{logOut{__typename}}", tom)
+        text += "".join([chunk async for chunk in chunks])
+    assert '"UNAUTHENTICATED"' in text
+    assert text.endswith("event: complete\ndata: \n\n")
+
+
+async def test_who_leaves_a_project_stops_seeing_its_jobs(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(auth, "RECHECK", 0.05)
+    gateway = await serve()
+    maria, tom = await gateway.log_in("maria"), await gateway.log_in("tom")
+    query = "mutation($i:SubmitSimulationInput!){submitSimulation(input:$i){... on Simulation{job{id}}}}"
+    given = {"simType": "SHIELDHIT", "inputFiles": FILES, "projectId": gateway.world.id("Project", "shared")}
+    job = (await gateway.ask(query, maria, i=given))["submitSimulation"]["job"]["id"]
+    async with _open(gateway, {"authorization": tom}) as socket:
+        await _say(socket, id="1", type="subscribe", payload={"query": WATCH, "variables": {"i": job}})
+        assert (await _hear(socket))["payload"]["data"] == {"jobUpdated": {"state": "PENDING"}}
+        async with gateway.services.database.write() as session:
+            await session.execute(sa.delete(models.Membership).where(models.Membership.user_id == gateway.world.tom))
+            changed(session, user_topic(gateway.world.tom))
+        await _say(socket, id="2", type="subscribe", payload={"query": "{viewer{memberships(first:1){totalCount}}}"})
+        while (heard := await _hear(socket)).get("payload", {}).get("data", {}).get("viewer", {}) != {
+            "memberships": {"totalCount": 0}
+        }:
+            if heard["type"] == "complete":
+                await _say(
+                    socket, id="2", type="subscribe", payload={"query": "{viewer{memberships(first:1){totalCount}}}"}
+                )
+        await gateway.ask("mutation($i:ID!){cancelJob(id:$i){__typename}}", maria, i=job)
+        while (heard := await _hear(socket))["id"] != "1":
+            pass
+        assert (heard["type"], heard["payload"][0]["extensions"]["code"]) == ("error", "NOT_FOUND")
 
 
 async def test_a_change_in_one_process_reaches_the_watchers_of_another(serve: Serve) -> None:

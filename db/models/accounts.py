@@ -97,6 +97,13 @@ class Credential(Entity):
             sqlite_where=sa.text("kind = 'PASSWORD'"),
             postgresql_where=sa.text("kind = 'PASSWORD'"),
         ),
+        sa.Index(
+            "uq_credentials_refresh",
+            "secret_hash",
+            unique=True,
+            sqlite_where=sa.text("kind = 'LOGIN_SESSION'"),
+            postgresql_where=sa.text("kind = 'LOGIN_SESSION'"),
+        ),
         sa.Index("ix_credentials_user_id_kind", "user_id", "kind"),
     )
 

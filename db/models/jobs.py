@@ -83,7 +83,10 @@ class Job(Entity):
 
 
 class Task(Entity):
-    """`attempt` counts the runs of this task; a worker writes only while it holds the present one and its lease."""
+    """`attempt` counts the runs of this task, `losses` those that ended without a word.
+
+    A worker writes only while it holds the present attempt and its lease.
+    """
 
     __tablename__ = "tasks"
     __table_args__ = (
@@ -104,6 +107,7 @@ class Task(Entity):
     ended_at: Mapped[datetime | None]
     last_update_at: Mapped[datetime] = mapped_column(default=now())
     attempt: Mapped[int] = mapped_column(default=0)
+    losses: Mapped[int] = mapped_column(default=0)
     holder: Mapped[str | None] = mapped_column(sa.String(64))
     lease_until: Mapped[datetime | None]
     error: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON(none_as_null=True))

@@ -139,6 +139,7 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_credentials'))
     )
     with op.batch_alter_table('credentials', schema=None) as batch_op:
+        batch_op.create_index('uq_credentials_refresh', ['secret_hash'], unique=True, sqlite_where=sa.text("kind = 'LOGIN_SESSION'"), postgresql_where=sa.text("kind = 'LOGIN_SESSION'"))
         batch_op.create_index(batch_op.f('ix_credentials_family'), ['family'], unique=False)
         batch_op.create_index('ix_credentials_user_id_kind', ['user_id', 'kind'], unique=False)
         batch_op.create_index('uq_credentials_password', ['user_id', 'label'], unique=True, sqlite_where=sa.text("kind = 'PASSWORD'"), postgresql_where=sa.text("kind = 'PASSWORD'"))
@@ -445,6 +446,7 @@ def upgrade() -> None:
     sa.Column('ended_at', db.types.Instant(), nullable=True),
     sa.Column('last_update_at', db.types.Instant(), nullable=False),
     sa.Column('attempt', sa.Integer(), nullable=False),
+    sa.Column('losses', sa.Integer(), nullable=False),
     sa.Column('holder', sa.String(length=64), nullable=True),
     sa.Column('lease_until', db.types.Instant(), nullable=True),
     sa.Column('error', sa.JSON(none_as_null=True), nullable=True),
