@@ -114,6 +114,15 @@ async def test_a_whole_result_is_within_the_bounds(reading: Platform) -> None:
     assert await reading.ask(query, "tom", i=reading.world.id("Simulation", "simulation"))
 
 
+async def test_the_numbers_of_one_response_are_bounded(reading: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("resolvers.context.NUMBERS", 40)
+    pages = "pages(first:2){nodes{data{%s}}}"
+    query = f"query($i:ID!){{simulation(id:$i){{estimators(first:1){{nodes{{{pages}}}}}}}}}"
+    id = reading.world.id("Simulation", "simulation")
+    assert await reading.ask(query % "values", "tom", i=id)
+    assert await reading.refused(query % "a:values b:values", "tom", i=id) == ["LIMIT_EXCEEDED"]
+
+
 async def test_the_explorers_introspection_is_within_the_bounds(reading: Platform) -> None:
     query = get_introspection_query(
         descriptions=True, specified_by_url=True, input_value_deprecation=True, schema_description=True
