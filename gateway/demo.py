@@ -15,7 +15,7 @@ from db import models
 from db.models import InputType, ProjectRole, SessionCategory, SessionEventType, SessionStatus, SimulationType
 from db.types import uuid7
 from jobs.programs import proton_beam, shieldhit
-from resolvers import dispatching, jobs, simulations
+from resolvers import claims, dispatching, simulations, working
 from resolvers.accounts import create_user
 from resolvers.context import Context, Services
 from resolvers.principal import Kind, Principal
@@ -321,15 +321,15 @@ async def _simulation(services: Services, owner: UUID, project: UUID, tell: Call
     primaries, tasks = 1_000, 2
     await _submit(services, owner, project, "150 MeV protons in water", primaries, tasks)
     async with services.database.write() as session:
-        claimed = await jobs.claim_tasks(session, "demo", tasks, services.limits.lease)
+        claimed = await claims.claim_tasks(session, "demo", tasks, services.limits.lease)
     plan = shieldhit.read(beam_files(primaries))
     for task, share in zip(claimed, simulations.shares(primaries, tasks), strict=True):
         ctx = Context(services, Principal(kind=Kind.WORKER, errand=task.errand))
         said: list[str] = []
         seed = plan.seed + task.errand.ordinal
         estimators = await asyncio.to_thread(proton_beam.run, plan, share, seed, said.append, lambda _: None)
-        await jobs.report(ctx, lines=[jobs.Line(number, line) for number, line in enumerate(said, 1)])
-        await jobs.put_results(ctx, estimators)
+        await working.report(ctx, lines=[working.Line(number, line) for number, line in enumerate(said, 1)])
+        await working.put_results(ctx, estimators)
         tell(f"  task {task.errand.ordinal} of {tasks}: {share} primaries")
     await dispatching.merge_ready(services)
 

@@ -16,10 +16,10 @@ import structlog
 from db.models import Job, JobState, Task, TaskResult
 from jobs.engine import Engine, Run
 from jobs.results import Merging, ResultError, read
-from resolvers import jobs
+from resolvers import claims, jobs
+from resolvers.claims import Claimed
 from resolvers.context import Services
 from resolvers.feed import WORK
-from resolvers.jobs import Claimed
 from resolvers.principal import Errand
 from resolvers.simulations import read_delivered, store_estimators
 
@@ -60,7 +60,7 @@ class Dispatcher:
         if self._running:
             async with self._services.database.write() as session:
                 for errand in self._running:
-                    await jobs.release_task(session, errand, "the gateway stopped", None)
+                    await claims.release_task(session, errand, "the gateway stopped", None)
 
     async def _work(self) -> None:
         with self._services.feed.subscription(WORK) as changes:
@@ -89,14 +89,14 @@ class Dispatcher:
         """Give up what is no longer run by anybody."""
         reason = "the gateway that ran it ended" if at_start else "no sign of life within the lease"
         async with self._services.database.write() as session:
-            for errand in await jobs.lost_errands(session, all_but=self._holder if at_start else None):
-                await jobs.release_task(session, errand, reason, self._services.limits.task_attempts)
+            for errand in await claims.lost_errands(session, all_but=self._holder if at_start else None):
+                await claims.release_task(session, errand, reason, self._services.limits.task_attempts)
 
     async def _drop_cancelled(self) -> None:
         if not self._running:
             return
         async with self._services.database.write() as session:
-            live = await jobs.still_running(session, list(self._running))
+            live = await claims.still_running(session, list(self._running))
         for errand, run in list(self._running.items()):
             if errand not in live:
                 await self._engine.cancel(run)
@@ -106,7 +106,7 @@ class Dispatcher:
             return
         limits = self._services.limits
         async with self._services.database.write() as session:
-            claimed = await jobs.claim_tasks(session, self._holder, free, limits.lease)
+            claimed = await claims.claim_tasks(session, self._holder, free, limits.lease)
         for task in claimed:
             run = self._run(task)
             self._running[task.errand] = run
@@ -127,7 +127,7 @@ class Dispatcher:
             reason = f"the worker could not be started: {error.strerror}"
         try:
             async with self._services.database.write() as session:
-                await jobs.release_task(session, errand, reason, self._services.limits.task_attempts)
+                await claims.release_task(session, errand, reason, self._services.limits.task_attempts)
         except (OSError, sa.exc.SQLAlchemyError) as error:
             log.error("jobs.release_failed", task=run.name, error=repr(error))
         finally:
@@ -142,7 +142,7 @@ async def merge_ready(services: Services) -> None:
     """Merge the delivered results of every job that waits for it."""
     while True:
         async with services.database.write() as session:
-            claimed = await jobs.claim_merging(session, MERGING)
+            claimed = await claims.claim_merging(session, MERGING)
         if claimed is None:
             return
         await _merge(services, *claimed)

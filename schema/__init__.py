@@ -12,8 +12,9 @@ from resolvers.paging import MOST
 from schema.accounts import AccountsMutation, AccountsQuery
 from schema.challenges import ChallengesQuery
 from schema.checks import check
-from schema.fields import Info, written
+from schema.fields import Info
 from schema.jobs import JobsMutation, JobsQuery, JobsSubscription
+from schema.mutations import written
 from schema.nodes import Node
 from schema.organisation import OrganisationQuery
 from schema.problems import ProblemHandler

@@ -15,7 +15,9 @@ from resolvers.access import (
     SUPERADMIN,
 )
 from resolvers.paging import Order
-from schema.fields import ANYONE, SIGNED_IN, Info, Orders, column, connection, mutation, node, written
+from schema.fields import Info, column, node
+from schema.lists import Orders, connection
+from schema.mutations import ANYONE, SIGNED_IN, mutation, written
 from schema.nodes import Connection, Node
 from schema.problems import Problem
 from schema.scalars import JSON, enum

@@ -10,7 +10,8 @@ from db import models
 from resolvers.access import SUPERADMIN
 from resolvers.paging import Order
 from resolvers.statements import Where
-from schema.fields import Info, Orders, column, connection, contains, equal, node, related
+from schema.fields import Info, column, node, related
+from schema.lists import Orders, connection, contains, equal
 from schema.nodes import Connection, Node
 from schema.scalars import JSON
 from schema.selecting import select

@@ -6,7 +6,8 @@ from typing import Any
 from graphql import GraphQLObjectType, GraphQLSchema, get_named_type, is_non_null_type
 
 from resolvers.access import ROWS, THROUGH
-from schema.fields import Column, Connected, Related
+from schema.fields import Column, Related
+from schema.lists import Connected
 from schema.selecting import DEFINITION
 
 

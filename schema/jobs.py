@@ -10,27 +10,14 @@ import strawberry
 
 from db import models
 from db.models import JobState as State
-from resolvers import jobs, watching
+from resolvers import jobs, watching, working
 from resolvers.access import OWNER_OF_JOB, OWNER_OF_TASK, SUPERADMIN
 from resolvers.failures import Invalid
 from resolvers.paging import Order
 from resolvers.statements import Where
-from schema.fields import (
-    SIGNED_IN,
-    WORKER,
-    Info,
-    Orders,
-    chosen,
-    column,
-    computed,
-    connection,
-    contains,
-    mutation,
-    node,
-    refers,
-    related,
-    written,
-)
+from schema.fields import Info, column, computed, node, related
+from schema.lists import Orders, chosen, connection, contains, refers
+from schema.mutations import SIGNED_IN, WORKER, mutation, written
 from schema.nodes import Connection, Node
 from schema.problems import Problem
 from schema.scalars import JSON, BigInt, enum, key_of
@@ -186,7 +173,7 @@ class JobsQuery:
 
     @strawberry.field(description="For workers: the task that the token in use was made for.")
     async def worker_assignment(self, info: Info) -> "WorkerAssignment":
-        task = await jobs.assignment(info.context)
+        task = await working.assignment(info.context)
         return WorkerAssignment(
             program=task.program,
             files=JSON(task.files),
@@ -250,8 +237,10 @@ class JobsMutation:
         ] = None,
     ) -> WorkerReceipt:
         """Report progress and log lines, and keep the task. STATE means that this run is no longer wanted: stop."""
-        said = [jobs.Line(line.number, line.text) for line in lines]
-        state = await jobs.report(info.context, done=done, estimated_seconds=estimated_seconds, lines=said, error=error)
+        said = [working.Line(line.number, line.text) for line in lines]
+        state = await working.report(
+            info.context, done=done, estimated_seconds=estimated_seconds, lines=said, error=error
+        )
         return WorkerReceipt(state=state)
 
     @mutation(needs=WORKER)
@@ -261,7 +250,7 @@ class JobsMutation:
         estimators: Annotated[JSON, strawberry.argument(description="A list of estimators, in YAPTIDE's shape.")],
     ) -> WorkerReceipt:
         """Deliver the task's results, and end it. The same results again change nothing."""
-        return WorkerReceipt(state=await jobs.put_results(info.context, estimators))
+        return WorkerReceipt(state=await working.put_results(info.context, estimators))
 
 
 @strawberry.type

@@ -6,7 +6,8 @@ import strawberry
 
 from db import models
 from resolvers.paging import Order
-from schema.fields import Orders, column, connection, contains, node, related
+from schema.fields import column, node, related
+from schema.lists import Orders, connection, contains
 from schema.nodes import Connection, Node
 from schema.scalars import enum
 

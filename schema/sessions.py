@@ -8,7 +8,8 @@ import strawberry
 from db import models
 from resolvers.access import CREATOR, IN_A_PROJECT, PROJECT_MEMBER, SUPERADMIN
 from resolvers.paging import Order
-from schema.fields import Orders, chosen, column, connection, contains, node, refers, related
+from schema.fields import column, node, related
+from schema.lists import Orders, chosen, connection, contains, refers
 from schema.nodes import Connection, Node
 from schema.organisation import SESSIONS_OF
 from schema.scalars import JSON, enum

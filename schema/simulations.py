@@ -12,22 +12,9 @@ from resolvers.failures import Invalid
 from resolvers.paging import Order
 from resolvers.statements import Where
 from schema.accounts import ExpectedVersion
-from schema.fields import (
-    SIGNED_IN,
-    Info,
-    Orders,
-    chosen,
-    column,
-    connection,
-    contains,
-    mutation,
-    node,
-    numbers,
-    part,
-    refers,
-    related,
-    written,
-)
+from schema.fields import Info, column, node, numbers, part, related
+from schema.lists import Orders, chosen, connection, contains, refers
+from schema.mutations import SIGNED_IN, mutation, written
 from schema.nodes import Connection, Node
 from schema.problems import Problem
 from schema.scalars import JSON, BigInt, enum, key_of, optional_key

@@ -8,7 +8,8 @@ import strawberry
 from db import models
 from resolvers.paging import Order
 from resolvers.statements import Where
-from schema.fields import Info, Orders, column, connection, contains, node, related
+from schema.fields import Info, column, node, related
+from schema.lists import Orders, connection, contains
 from schema.nodes import Connection, Node
 from schema.scalars import enum
 from schema.selecting import select

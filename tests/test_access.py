@@ -15,7 +15,8 @@ from resolvers.loading import Loaders
 from resolvers.selection import Selection
 from schema import build
 from schema.checks import declared_fields
-from schema.fields import Column, Connected, Related
+from schema.fields import Column, Related
+from schema.lists import Connected
 from schema.scalars import global_id
 from schema.selecting import DEFINITION
 from tests.conftest import Platform

@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from gateway.negotiation import EVENTS, GRAPHQL, JSON, accepted, choose
-from resolvers.jobs import SCOPES
+from resolvers.claims import SCOPES
 from resolvers.loading import Loaders
 from resolvers.principal import Errand
 from tests.conftest import Serve, Served

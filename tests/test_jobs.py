@@ -14,10 +14,11 @@ import sqlalchemy as sa
 from db import models
 from db.models import TERMINAL, Job, JobState, Task
 from jobs.results import Estimator, Merging, ResultError, read
-from resolvers import dispatching, jobs
+from resolvers import claims, dispatching
+from resolvers.claims import SCOPES
 from resolvers.dispatching import merge_ready
 from resolvers.failures import WrongState
-from resolvers.jobs import MOVES, SCOPES, move
+from resolvers.jobs import MOVES, move
 from resolvers.limits import Limits
 from resolvers.principal import Errand, Kind, Principal
 from resolvers.simulations import shares
@@ -59,14 +60,14 @@ async def submit(platform: Platform, tasks: int = 2, as_: str = "tom", **given: 
 async def claim(platform: Platform, number: int = 9) -> list[Principal]:
     """Take waiting tasks as the process that runs jobs does; the workers' principals."""
     async with platform.services.database.write() as session:
-        claimed = await jobs.claim_tasks(session, "test", number, 30)
+        claimed = await claims.claim_tasks(session, "test", number, 30)
     return [Principal(kind=Kind.WORKER, errand=task.errand) for task in claimed]
 
 
 async def release(platform: Platform, worker: Principal, attempts: int = 3) -> None:
     assert worker.errand is not None
     async with platform.services.database.write() as session:
-        await jobs.release_task(session, worker.errand, "killed", attempts)
+        await claims.release_task(session, worker.errand, "killed", attempts)
 
 
 async def job_of(platform: Platform, submitted: Any) -> Any:
@@ -475,10 +476,10 @@ async def test_what_no_lease_holds_is_found(platform: Platform) -> None:
     one, two = await claim(platform)
     assert one.errand is not None
     async with platform.services.database.write() as session:
-        assert await jobs.lost_errands(session) == []
-        assert set(await jobs.lost_errands(session, all_but="another")) == {one.errand, two.errand}
+        assert await claims.lost_errands(session) == []
+        assert set(await claims.lost_errands(session, all_but="another")) == {one.errand, two.errand}
         await session.execute(sa.update(Task).where(Task.ordinal == 1).values(lease_until=Task.created_at))
-        assert await jobs.lost_errands(session) == [one.errand]
+        assert await claims.lost_errands(session) == [one.errand]
 
 
 async def test_members_of_the_project_learn_that_a_job_failed_and_its_owner_why(platform: Platform) -> None:
@@ -550,7 +551,7 @@ async def test_a_merge_that_was_taken_over_changes_nothing(platform: Platform) -
     for worker in await claim(platform):
         await platform.ask(RESULTS, worker, e=estimators(6.0))
     async with platform.services.database.write() as session:
-        late = await jobs.claim_merging(session, -1)
+        late = await claims.claim_merging(session, -1)
     assert late is not None
     await merge_ready(platform.services)
     assert await _values(platform, submitted) == [6.0, 6.0, 6.0]
@@ -564,7 +565,7 @@ async def test_a_cancel_during_merging_keeps_the_results(platform: Platform) -> 
     for worker in await claim(platform):
         await platform.ask(RESULTS, worker, e=estimators(6.0))
     async with platform.services.database.write() as session:
-        claimed = await jobs.claim_merging(session, 60)
+        claimed = await claims.claim_merging(session, 60)
     assert claimed is not None
     await platform.ask("mutation($id:ID!){cancelJob(id:$id){__typename}}", "tom", id=submitted["job"]["id"])
     await merge_ready(platform.services)
@@ -580,7 +581,7 @@ async def test_a_gateway_that_stops_does_not_use_up_the_runs_of_a_task(platform:
         (worker,) = await claim(platform)
         assert worker.errand is not None
         async with platform.services.database.write() as session:
-            await jobs.release_task(session, worker.errand, "the gateway stopped", None)
+            await claims.release_task(session, worker.errand, "the gateway stopped", None)
     assert len(await claim(platform)) == 1
 
 

@@ -11,7 +11,6 @@ import structlog
 from gateway.serving import set_up_logs
 from tests.conftest import Platform
 
-
 SECRET = "-".join(("hunter2", "secret"))
 
 

@@ -12,8 +12,9 @@ from graphql import GraphQLObjectType, get_named_type, is_leaf_type
 from db import models
 from schema import Schema, build
 from schema.checks import declared_fields
-from schema.fields import Column, Connected, Related
+from schema.fields import Column, Related
 from schema.limits import Bounds
+from schema.lists import Connected
 from schema.scalars import global_id
 from schema.selecting import DEFINITION
 from tests.conftest import BACKENDS, Platform, Prepared, platform_on

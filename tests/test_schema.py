@@ -28,7 +28,8 @@ from db import migrating, models
 from resolvers.access import ROWS, SUPERADMIN, THROUGH
 from schema import Schema
 from schema.checks import check, declared_fields
-from schema.fields import Column, Connected, Related, column, node, related
+from schema.fields import Column, Related, column, node, related
+from schema.lists import Connected
 from schema.nodes import Node
 from tests.conftest import Prepared
 
