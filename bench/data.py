@@ -1,6 +1,5 @@
 """Generated rows: simulations of many users in one project, each with a job of ten tasks."""
 
-import asyncio
 import random
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -29,7 +28,7 @@ Row = dict[str, Any]
 async def create(server: str) -> str:
     """The URL of a new, migrated database at `server`."""
     await drop(server)
-    connection = await _connect(f"{server}/postgres")
+    connection = await asyncpg.connect(f"{server}/postgres")
     try:
         await connection.execute(f"CREATE DATABASE {DATABASE}")
     finally:
@@ -39,21 +38,11 @@ async def create(server: str) -> str:
 
 
 async def drop(server: str) -> None:
-    connection = await _connect(f"{server}/postgres")
+    connection = await asyncpg.connect(f"{server}/postgres")
     try:
         await connection.execute(f"DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)")
     finally:
         await connection.close()
-
-
-async def _connect(url: str) -> Any:
-    """A connection, once the server is done starting."""
-    async with asyncio.timeout(30):
-        while True:
-            try:
-                return await asyncpg.connect(url)
-            except asyncpg.CannotConnectNowError:
-                await asyncio.sleep(0.1)
 
 
 async def fill(url: str, simulations: int) -> list[str]:
@@ -180,6 +169,7 @@ def _task(n: int, job: UUID, index: int) -> Row:
         "ended_at": at + timedelta(minutes=5),
         "last_update_at": at + timedelta(minutes=5),
         "attempt": 1,
+        "losses": 0,
         "created_at": at,
     }
 

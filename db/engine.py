@@ -10,6 +10,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
+from uuid import uuid4
 
 import asyncpg  # type: ignore[import-untyped]
 import orjson
@@ -59,6 +60,7 @@ class Database:
         self._lost: list[Callable[[], None]] = []
         self._notified: asyncio.Task[None] | None = None
         self._lock: TextIO | None = None
+        self._sender = str(uuid4())
         if self.dialect == "sqlite":
             self._reader, self._writer = _sqlite(self.url, timeout, readers)
         else:
@@ -84,8 +86,8 @@ class Database:
             topics: set[str] = session.info.get("topics", set())
             if topics and self.dialect == "postgresql":
                 for payload in _payloads(sorted(topics)):
-                    await session.execute(sa.select(sa.func.pg_notify(CHANNEL, payload)))
-        if topics and self.dialect == "sqlite":
+                    await session.execute(sa.select(sa.func.pg_notify(CHANNEL, f"{self._sender}\n{payload}")))
+        if topics:
             self._publish(topics)
 
     def listen(self, changed: Listener, lost: Callable[[], None]) -> None:
@@ -117,6 +119,12 @@ class Database:
             self._lock.close()
             self._lock = None
 
+    def _heard(self, payload: str) -> None:
+        """Hand on what another process changed; what this one did was handed on at its commit."""
+        sender, *topics = payload.split("\n")
+        if sender != self._sender:
+            self._publish(topics)
+
     def _publish(self, topics: Iterable[str]) -> None:
         for listener in self._listeners:
             listener(topics)
@@ -144,7 +152,7 @@ class Database:
         closed = asyncio.Event()
         try:
             connection.add_termination_listener(lambda _: closed.set())
-            await connection.add_listener(CHANNEL, lambda *heard: self._publish(heard[3].split("\n")))
+            await connection.add_listener(CHANNEL, lambda *heard: self._heard(heard[3]))
             if ready.is_set():
                 for lost in self._lost:
                     lost()

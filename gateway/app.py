@@ -29,6 +29,7 @@ from resolvers.feed import Feed
 from resolvers.keyring import KeyRing
 from resolvers.limits import Limits
 from resolvers.passwords import Passwords
+from resolvers.principals import Principals
 from schema import build
 from schema.limits import Bounds
 
@@ -52,7 +53,8 @@ def make_services(settings: Settings) -> Services:
         task_attempts=settings.task_attempts,
         lease=settings.task_lease,
     )
-    return Services(database, feed, KeyRing(settings.keys), Passwords(threads=settings.password_threads), limits)
+    keys, passwords = KeyRing(settings.keys), Passwords(threads=settings.password_threads)
+    return Services(database, feed, keys, Principals(database), passwords, limits)
 
 
 def create_app(settings: Settings, services: Services | None = None) -> Starlette:

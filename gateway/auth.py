@@ -5,7 +5,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 
-from resolvers.accounts import principal_of
 from resolvers.context import Services
 from resolvers.failures import Unauthenticated
 from resolvers.feed import user_topic
@@ -25,7 +24,7 @@ async def authenticate(services: Services, authorization: str | None) -> Princip
     said = services.keys.verify(token.strip())
     if isinstance(said, Errand):
         return Principal(kind=Kind.WORKER, errand=said)
-    return await principal_of(services.database, said)
+    return await services.principals.of(said)
 
 
 async def keep(

@@ -13,8 +13,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db import models
-from db.engine import Database, changed
-from db.models import Attempts, Credential, CredentialKind, Membership, Project, User
+from db.engine import changed
+from db.models import Attempts, Credential, CredentialKind, User
 from db.types import later, now, uuid7
 from resolvers.audit import record
 from resolvers.context import Context
@@ -22,7 +22,7 @@ from resolvers.failures import Conflict, Invalid, RateLimited, Unauthenticated
 from resolvers.feed import user_topic
 from resolvers.keyring import Session
 from resolvers.passwords import check_new
-from resolvers.principal import Kind, Principal
+from resolvers.principals import principal_of
 from resolvers.writing import expect, locked, moment_of, signed_in
 
 
@@ -34,44 +34,6 @@ class Tokens:
     refresh_token: str
     expires_in: int
     session: Session
-
-
-_STANDING = (
-    sa.select(User.id, User.username, User.superadmin, Membership.role, Project.id.label("project_id"))
-    .select_from(User)
-    .outerjoin(Membership, Membership.user_id == User.id)
-    .outerjoin(Project, sa.and_(Project.id == Membership.project_id, Project.deleted_at.is_(None)))
-    .where(
-        User.id == sa.bindparam("user", type_=User.id.type),
-        User.active,
-        User.deleted_at.is_(None),
-        sa.exists().where(
-            Credential.user_id == User.id,
-            Credential.kind == CredentialKind.LOGIN_SESSION,
-            Credential.family == sa.bindparam("family", type_=User.id.type),
-            Credential.revoked_at.is_(None),
-            Credential.expires_at > now(),
-        ),
-    )
-)
-
-
-async def principal_of(database: Database, said: Session) -> Principal:
-    """The user of a login session that still stands, with memberships; one statement."""
-    async with database.read() as connection:
-        rows = (await connection.execute(_STANDING, {"user": said.user, "family": said.family})).all()
-    if not rows:
-        raise Unauthenticated("the login session has ended; sign in again")
-    first = rows[0]
-    return Principal(
-        kind=Kind.USER,
-        id=first.id,
-        username=first.username,
-        session=said.family,
-        superadmin=first.superadmin,
-        projects={row.project_id: row.role for row in rows if row.project_id is not None},
-        expires_at=said.expires_at,
-    )
 
 
 async def log_in(ctx: Context, username: str, password: str) -> Tokens:

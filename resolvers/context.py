@@ -12,6 +12,7 @@ from resolvers.limits import Limits
 from resolvers.loading import Loaders
 from resolvers.passwords import Passwords
 from resolvers.principal import ANONYMOUS, Principal
+from resolvers.principals import Principals
 
 NUMBERS = 32_000_000
 """Bytes of stored numbers in one response."""
@@ -24,6 +25,7 @@ class Services:
     database: Database
     feed: Feed
     keys: KeyRing
+    principals: Principals
     passwords: Passwords
     limits: Limits
 

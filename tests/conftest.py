@@ -22,11 +22,11 @@ from gateway.app import create_app, make_services
 from gateway.execution import Answer, Execution, Refused
 from gateway.serving import make_server
 from gateway.settings import Settings
-from resolvers.accounts import principal_of
 from resolvers.context import Context, Services
 from resolvers.keyring import Session
 from resolvers.passwords import Passwords
 from resolvers.principal import ANONYMOUS, Kind, Principal
+from resolvers.principals import principal_of
 from schema import Schema, build
 from schema.limits import Bounds
 from tests.postgres import free_port, running_postgres

@@ -10,9 +10,11 @@ from joserfc import jwt
 from joserfc.jwk import OctKey
 
 from db import models
+from db.engine import changed
 from db.types import uuid7
 from gateway.auth import authenticate
 from resolvers.failures import Unauthenticated
+from resolvers.feed import user_topic
 from resolvers.keyring import KeyRing
 from resolvers.principal import ANONYMOUS, Errand, Kind
 from tests.conftest import KEY, Platform
@@ -63,6 +65,7 @@ async def test_an_inactive_account_does_not_sign_in_and_its_sessions_end(platfor
     token = (await _log_in(platform))["accessToken"]
     async with platform.services.database.write() as session:
         await session.execute(sa.update(models.User).where(models.User.username == "tom").values(active=False))
+        changed(session, user_topic(platform.world.tom))
     assert (await _log_in(platform))["code"] == "UNAUTHENTICATED"
     with pytest.raises(Unauthenticated, match="has ended"):
         await authenticate(platform.services, f"Bearer {token}")
@@ -230,14 +233,19 @@ async def test_what_needs_a_user_is_refused_to_anonymous(platform: Platform, mut
     assert data["x"] in ({"__typename": "Problem"}, {"code": "UNAUTHENTICATED"})
 
 
-async def test_a_principal_takes_one_statement(platform: Platform) -> None:
+async def test_a_principal_takes_one_statement_and_is_kept_until_something_about_it_changes(platform: Platform) -> None:
     token = (await _log_in(platform))["accessToken"]
     texts: list[str] = []
     sa.event.listen(
         platform.services.database._reader.sync_engine, "before_cursor_execute", lambda *given: texts.append(given[2])
     )
-    await authenticate(platform.services, f"Bearer {token}")
+    first = await authenticate(platform.services, f"Bearer {token}")
+    assert await authenticate(platform.services, f"Bearer {token}") is first
     assert len(texts) == 1
+    async with platform.services.database.write() as session:
+        await session.execute(sa.delete(models.Membership).where(models.Membership.user_id == platform.world.tom))
+        changed(session, user_topic(platform.world.tom))
+    assert (await authenticate(platform.services, f"Bearer {token}")).projects == {}
 
 
 def _claims(**changed: Any) -> dict[str, Any]:
