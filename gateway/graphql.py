@@ -64,6 +64,7 @@ class Endpoint:
                 raise _bad(406, f"this answers as {GRAPHQL}, {JSON} or {EVENTS}")
             response = await self._answer(request, media)
         except Refused as refusal:
+            log.info("refused", status=refusal.answer.status, errors=refusal.answer.codes)
             response = _json(refusal.answer, media)
         except ClientDisconnect:
             response = Response(status_code=400)
@@ -173,7 +174,7 @@ async def run_logged(
         return answer
     except Refused as refusal:
         answer = refusal.answer
-        raise
+        return answer
     finally:
         tally.reset(token)
         note(operation, ctx, began, counted.statements, answer.codes, asked)

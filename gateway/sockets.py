@@ -170,7 +170,10 @@ class _Socket:
             operation = execution.prepare(envelope.query or "", envelope.operationName)
             ctx = self._contexts[number] = Context(self._endpoint.services, principal, client_of(self._socket))
             if operation.kind is not OperationType.SUBSCRIPTION:
-                await self._next(number, await run_logged(execution, operation, envelope.variables, ctx))
+                answer = await run_logged(execution, operation, envelope.variables, ctx)
+                if "data" not in answer.body:
+                    raise Refused(answer)
+                await self._next(number, answer)
             else:
                 try:
                     stream = execution.stream(operation, envelope.variables, ctx)

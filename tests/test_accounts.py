@@ -1,6 +1,7 @@
 """Signing in and out, and one's own account."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -77,6 +78,12 @@ async def test_the_sixth_attempt_is_refused_whoever_is_meant(platform: Platform)
         assert codes == ["UNAUTHENTICATED"] * 5 + ["RATE_LIMITED"]
     refused = await _log_in(platform, "tom")
     assert refused["details"] == {"retryAfterSeconds": 120}
+
+
+async def test_attempts_from_one_address_are_counted_over_all_names(platform: Platform) -> None:
+    platform.services = replace(platform.services, limits=replace(platform.services.limits, sign_ins_per_address=3))
+    codes = [(await _log_in(platform, f"name{n}", "wrong"))["code"] for n in range(4)]
+    assert codes == ["UNAUTHENTICATED"] * 3 + ["RATE_LIMITED"]
 
 
 async def test_attempts_side_by_side_all_count(platform: Platform) -> None:

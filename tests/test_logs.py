@@ -1,5 +1,6 @@
 """What is written to the log, and what never is."""
 
+import hashlib
 import json
 import logging
 from collections.abc import Iterator
@@ -7,9 +8,10 @@ from collections.abc import Iterator
 import pytest
 import sqlalchemy as sa
 import structlog
+import structlog.testing
 
 from gateway.serving import set_up_logs
-from tests.conftest import Platform
+from tests.conftest import Platform, Serve
 
 SECRET = "-".join(("hunter2", "secret"))
 
@@ -53,3 +55,26 @@ async def test_a_failed_statement_is_told_without_its_values(
     assert len(told) == 1
     assert "nowhere" in told[0]
     assert "hunter2-secret" not in told[0]
+
+
+async def test_an_operation_is_one_line_without_its_variables(serve: Serve) -> None:
+    gateway = await serve()
+    tom = await gateway.log_in("tom")
+    with structlog.testing.capture_logs() as lines:
+        query = "query Find($l:String!,$i:ID!){challenge(label:$l){id} node(id:$i){id}}"
+        body = {"query": query, "variables": {"l": SECRET, "i": SECRET}}
+        await gateway.client.post("/graphql", json=body, headers={"Authorization": tom})
+    (line,) = [line for line in lines if line["event"] == "operation"]
+    assert (line["name"], line["kind"], line["errors"]) == ("Find", "query", ["INVALID"])
+    assert line["principal"] == f"user:{gateway.world.tom}"
+    assert line["statements"] >= 1
+    assert line["ms"] > 0
+    assert line["document"] == hashlib.sha256(query.encode()).hexdigest()[:16]
+    assert SECRET not in str(lines)
+
+
+async def test_what_is_refused_is_one_line_too(serve: Serve) -> None:
+    gateway = await serve()
+    with structlog.testing.capture_logs() as lines:
+        await gateway.client.post("/graphql", json={"query": "{unknown}"})
+    assert [(line["event"], line["errors"]) for line in lines] == [("refused", ["GRAPHQL_VALIDATION_FAILED"])]
