@@ -131,11 +131,11 @@ def settings() -> None:
 @users.command("create")
 def create(
     username: str,
-    email: Annotated[str | None, typer.Option(help="The e-mail address.")] = None,
-    superadmin: Annotated[bool, typer.Option("--superadmin", help="May do everything.")] = False,
     password: Annotated[
         str, typer.Option(prompt=True, hide_input=True, confirmation_prompt=True, help="12 to 1024 characters.")
-    ] = "",
+    ],
+    email: Annotated[str | None, typer.Option(help="The e-mail address.")] = None,
+    superadmin: Annotated[bool, typer.Option("--superadmin", help="May do everything.")] = False,
 ) -> None:
     """Make a local account; asks for its password."""
     settings = load()
