@@ -3,76 +3,25 @@
 import asyncio
 import itertools
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-import orjson
 import pytest
 import sqlalchemy as sa
 
 from db import models
 from db.models import TERMINAL, Job, JobState, Task
-from jobs.results import Estimator, Merging, ResultError, read
-from resolvers import claims, dispatching
+from resolvers import claims
 from resolvers.claims import SCOPES
 from resolvers.dispatching import merge_ready
 from resolvers.failures import WrongState
 from resolvers.jobs import MOVES, move
-from resolvers.limits import Limits
-from resolvers.principal import Errand, Kind, Principal
+from resolvers.principal import Errand
 from resolvers.simulations import shares
 from tests.conftest import Platform
 from tests.inputs import FILES
-
-SUBMIT = """mutation($i: SubmitSimulationInput!) { submitSimulation(input: $i) {
-  __typename ... on Simulation { id title job { id key state progress attempt tasks(first: 100) { nodes { ordinal state requested } } } input { files totalPrimaries } }
-  ... on Problem { code message field details } } }"""
-JOB = """query($id: ID!) { job(id: $id) { state progress attempt error { code message } warnings endedAt
-  tasks(first: 9) { nodes { ordinal state done attempt error { code } } } log(first: 9) { nodes { sequence text task { ordinal } } } } }"""
-REPORT = (
-    """mutation($d: BigInt, $l: [LineInput!], $e: String) { workerReport(done: $d, lines: $l, error: $e) { state } }"""
-)
-RESULTS = "mutation($e: JSON!) { workerPutResults(estimators: $e) { state } }"
-
-
-def estimators(value: float | None, *, name: str = "z.bdo", axis: int = 3) -> list[dict[str, Any]]:
-    values = [value] * axis
-    return [
-        {
-            "name": "z_", "file_name": name, "metadata": {"number_of_primaries": "1"},
-            "pages": [
-                {
-                    "dimensions": 1, "metadata": {"page_number": "0"},
-                    "data": {"name": "DOSE", "unit": "MeV/g", "values": values},
-                    "axis_dim1": {"name": "Position (Z)", "unit": "cm", "values": [float(n) for n in range(axis)]},
-                }
-            ],
-        }
-    ]  # fmt: skip
-
-
-async def submit(platform: Platform, tasks: int = 2, as_: str = "tom", **given: Any) -> Any:
-    i = {"title": "beam", "simType": "SHIELDHIT", "inputFiles": FILES, "tasks": tasks, **given}
-    return (await platform.ask(SUBMIT, as_, i=i))["submitSimulation"]
-
-
-async def claim(platform: Platform, number: int = 9) -> list[Principal]:
-    """Take waiting tasks as the process that runs jobs does; the workers' principals."""
-    async with platform.services.database.write() as session:
-        claimed = await claims.claim_tasks(session, "test", number, 30)
-    return [Principal(kind=Kind.WORKER, errand=task.errand) for task in claimed]
-
-
-async def release(platform: Platform, worker: Principal, attempts: int = 3) -> None:
-    assert worker.errand is not None
-    async with platform.services.database.write() as session:
-        await claims.release_task(session, worker.errand, "killed", attempts)
-
-
-async def job_of(platform: Platform, submitted: Any) -> Any:
-    return (await platform.ask(JOB, "tom", id=submitted["job"]["id"]))["job"]
-
+from tests.work import REPORT, RESULTS, claim, estimators, job_of, release, submit, values_of
 
 # Submitting ---------------------------------------------------------------------------------------------------------
 
@@ -239,17 +188,9 @@ async def test_from_submission_to_results(platform: Platform) -> None:
     job = await job_of(platform, submitted)
     assert (job["state"], job["progress"], job["error"], job["warnings"]) == ("COMPLETED", 1.0, None, [])
     assert [line["text"] for line in job["log"]["nodes"]] == ["begin", "on"]
-    assert await _values(platform, submitted) == [2.0, 2.0, 2.0]
+    assert await values_of(platform, submitted) == [2.0, 2.0, 2.0]
     async with platform.services.database.read() as connection:
         assert await connection.scalar(sa.select(sa.func.count()).select_from(models.TaskResult)) == 0
-
-
-async def _values(platform: Platform, submitted: Any) -> list[float | None] | None:
-    query = "query($id:ID!){simulation(id:$id){estimators(first:1){nodes{fileName metadata pages(first:1){nodes{hasNonFinite valueCount data{values}}}}}}}"
-    found = (await platform.ask(query, "tom", id=submitted["id"]))["simulation"]["estimators"]["nodes"]
-    if not found:
-        return None
-    return orjson.loads(orjson.dumps(found[0]["pages"]["nodes"][0]["data"]["values"]))  # type: ignore[no-any-return]
 
 
 async def test_a_job_of_one_task_is_merged_too(platform: Platform) -> None:
@@ -258,7 +199,7 @@ async def test_a_job_of_one_task_is_merged_too(platform: Platform) -> None:
     assert (await platform.ask(RESULTS, only, e=estimators(None)))["workerPutResults"] == {"state": "MERGING_RUNNING"}
     await merge_ready(platform.services)
     assert (await job_of(platform, submitted))["state"] == "COMPLETED"
-    assert await _values(platform, submitted) == [None, None, None]
+    assert await values_of(platform, submitted) == [None, None, None]
 
 
 async def test_the_same_results_twice_count_once(platform: Platform) -> None:
@@ -269,7 +210,7 @@ async def test_the_same_results_twice_count_once(platform: Platform) -> None:
     await platform.ask(RESULTS, two, e=estimators(3.0))
     await platform.ask(RESULTS, two, e=estimators(9.0))
     await merge_ready(platform.services)
-    assert await _values(platform, submitted) == [2.0, 2.0, 2.0]
+    assert await values_of(platform, submitted) == [2.0, 2.0, 2.0]
 
 
 async def test_a_worker_that_lost_its_task_changes_nothing(platform: Platform) -> None:
@@ -283,7 +224,7 @@ async def test_a_worker_that_lost_its_task_changes_nothing(platform: Platform) -
     await platform.ask(RESULTS, present, e=estimators(1.0))
     assert await platform.refused(RESULTS, late, e=estimators(9.0)) == ["STATE"]
     await merge_ready(platform.services)
-    assert await _values(platform, submitted) == [1.0, 1.0, 1.0]
+    assert await values_of(platform, submitted) == [1.0, 1.0, 1.0]
     (task,) = (await job_of(platform, submitted))["tasks"]["nodes"]
     assert (task["attempt"], task["done"]) == (2, "100")
 
@@ -307,7 +248,7 @@ async def test_cancelling_keeps_what_was_delivered(platform: Platform) -> None:
     job = await job_of(platform, submitted)
     assert [task["state"] for task in job["tasks"]["nodes"]] == ["COMPLETED", "CANCELED"]
     assert job["state"] == "CANCELED"
-    assert await _values(platform, submitted) == [5.0, 5.0, 5.0]
+    assert await values_of(platform, submitted) == [5.0, 5.0, 5.0]
 
 
 async def test_a_killed_task_is_run_again_up_to_the_limit(platform: Platform) -> None:
@@ -339,7 +280,7 @@ async def test_a_partly_failed_job_has_results_and_a_warning(platform: Platform)
     await merge_ready(platform.services)
     job = await job_of(platform, submitted)
     assert (job["state"], job["warnings"]) == ("COMPLETED", ["task 1 failed: broken"])
-    assert await _values(platform, submitted) == [4.0, 4.0, 4.0]
+    assert await values_of(platform, submitted) == [4.0, 4.0, 4.0]
 
 
 async def test_a_retry_is_a_new_job_and_keeps_results_until_there_are_new_ones(platform: Platform) -> None:
@@ -351,11 +292,11 @@ async def test_a_retry_is_a_new_job_and_keeps_results_until_there_are_new_ones(p
     again = (await platform.ask("mutation($id:ID!){retryJob(id:$id){... on Job{id attempt state tasks(first:9){nodes{requested}}}}}", "tom", id=submitted["job"]["id"]))["retryJob"]  # fmt: skip
     assert (again["attempt"], again["state"]) == (2, "PENDING")
     assert [task["requested"] for task in again["tasks"]["nodes"]] == ["50", "50"]
-    assert await _values(platform, submitted) == [5.0, 5.0, 5.0]
+    assert await values_of(platform, submitted) == [5.0, 5.0, 5.0]
     for worker in await claim(platform):
         await platform.ask(RESULTS, worker, e=estimators(7.0))
     await merge_ready(platform.services)
-    assert await _values(platform, submitted) == [7.0, 7.0, 7.0]
+    assert await values_of(platform, submitted) == [7.0, 7.0, 7.0]
     current = await platform.ask(
         "query($id:ID!){simulation(id:$id){job{id state} jobs(first:9){totalCount}}}", "tom", id=submitted["id"]
     )
@@ -506,174 +447,3 @@ async def test_a_log_is_for_the_owner_and_administrators_of_the_project(platform
     await platform.ask(REPORT, worker, l=[{"number": 1, "text": "said"}])
     administrator = (await platform.ask(query, "maria", i=other["job"]["id"]))["job"]
     assert administrator["log"]["totalCount"] == 1
-
-
-# Merging ------------------------------------------------------------------------------------------------------------
-
-
-def merge(parts: list[tuple[int, list[Estimator]]]) -> list[Estimator]:
-    merging = Merging()
-    for primaries, part in parts:
-        merging.add(primaries, part)
-    return merging.result()
-
-
-def test_values_are_merged_by_the_primaries_done() -> None:
-    (merged,) = merge([(1, read(estimators(1.0))), (3, read(estimators(5.0)))])
-    assert merged.pages[0].data.values == [4.0, 4.0, 4.0]
-    assert merged.metadata["number_of_primaries"] == "4"
-
-
-def test_a_value_that_one_task_lacks_is_the_mean_over_the_others() -> None:
-    (merged,) = merge([(1, read(estimators(None))), (3, read(estimators(5.0)))])
-    assert merged.pages[0].data.values == [5.0, 5.0, 5.0]
-    (merged,) = merge([(1, read(estimators(None))), (3, read(estimators(None)))])
-    assert merged.pages[0].data.values == [None, None, None]
-
-
-def test_estimators_are_matched_by_file_name() -> None:
-    parts = [
-        (1, read(estimators(1.0, name="b.bdo") + estimators(2.0, name="a.bdo"))),
-        (1, read(estimators(4.0, name="a.bdo"))),
-    ]
-    found = {estimator.file_name: estimator.pages[0].data.values[0] for estimator in merge(parts)}
-    assert found == {"b.bdo": 1.0, "a.bdo": 3.0}
-
-
-def test_pages_of_different_shape_are_not_merged() -> None:
-    with pytest.raises(ResultError, match="differs in shape"):
-        merge([(1, read(estimators(1.0))), (1, read(estimators(1.0, axis=4)))])
-
-
-async def test_a_merge_that_was_taken_over_changes_nothing(platform: Platform) -> None:
-    """Two processes claim the merging of a job, one after the lease of the other ran out; the first comes late."""
-    submitted = await submit(platform)
-    for worker in await claim(platform):
-        await platform.ask(RESULTS, worker, e=estimators(6.0))
-    async with platform.services.database.write() as session:
-        late = await claims.claim_merging(session, -1)
-    assert late is not None
-    await merge_ready(platform.services)
-    assert await _values(platform, submitted) == [6.0, 6.0, 6.0]
-    await dispatching._merge(platform.services, *late)
-    assert await _values(platform, submitted) == [6.0, 6.0, 6.0]
-    assert (await job_of(platform, submitted))["state"] == "COMPLETED"
-
-
-async def test_a_cancel_during_merging_keeps_the_results(platform: Platform) -> None:
-    submitted = await submit(platform)
-    for worker in await claim(platform):
-        await platform.ask(RESULTS, worker, e=estimators(6.0))
-    async with platform.services.database.write() as session:
-        claimed = await claims.claim_merging(session, 60)
-    assert claimed is not None
-    await platform.ask("mutation($id:ID!){cancelJob(id:$id){__typename}}", "tom", id=submitted["job"]["id"])
-    await merge_ready(platform.services)
-    assert await _values(platform, submitted) is None, "whoever holds the lease goes on"
-    await dispatching._merge(platform.services, *claimed)
-    assert await _values(platform, submitted) == [6.0, 6.0, 6.0]
-    assert (await job_of(platform, submitted))["state"] == "CANCELED"
-
-
-async def test_a_gateway_that_stops_does_not_use_up_the_runs_of_a_task(platform: Platform) -> None:
-    await submit(platform, 1)
-    for _ in range(5):
-        (worker,) = await claim(platform)
-        assert worker.errand is not None
-        async with platform.services.database.write() as session:
-            await claims.release_task(session, worker.errand, "the gateway stopped", None)
-    assert len(await claim(platform)) == 1
-
-
-async def test_results_that_do_not_fit_together_fail_the_job_with_the_reason(platform: Platform) -> None:
-    submitted = await submit(platform)
-    one, two = await claim(platform)
-    await platform.ask(RESULTS, one, e=estimators(1.0))
-    await platform.ask(RESULTS, two, e=estimators(1.0, axis=4))
-    await merge_ready(platform.services)
-    job = await job_of(platform, submitted)
-    assert (job["state"], job["error"]["code"]) == ("FAILED", "MERGE_FAILED")
-
-
-# Watching -----------------------------------------------------------------------------------------------------------
-
-WATCH = "subscription($id: ID!) { jobUpdated(id: $id) { state progress tasks(first: 9) { nodes { state } } } }"
-LOG = "subscription($id: ID!, $after: String) { jobLog(id: $id, after: $after) { sequence text cursor } }"
-
-
-async def test_a_watched_job_is_sent_as_it_is_then_after_each_change_to_the_end(platform: Platform) -> None:
-    submitted = await submit(platform, 1)
-    async with platform.watch(WATCH, "tom", id=submitted["job"]["id"]) as answers:
-        states = []
-        async for step in _steps(answers):
-            state = step["jobUpdated"]["state"]
-            states.append((state, step["jobUpdated"]["tasks"]["nodes"][0]["state"]))
-            if state == "PENDING":
-                (worker,) = await claim(platform)
-            elif state == "RUNNING":
-                await platform.ask(RESULTS, worker, e=estimators(1.0))
-            elif state == "MERGING_RUNNING":
-                await merge_ready(platform.services)
-    assert states == [("PENDING", "PENDING"), ("RUNNING", "RUNNING"), ("MERGING_RUNNING", "COMPLETED"), ("COMPLETED", "COMPLETED")]  # fmt: skip
-    assert platform.services.feed.subscribers == 0
-
-
-async def _steps(answers: Any) -> Any:
-    async with asyncio.timeout(20):
-        async for answer in answers:
-            assert "errors" not in answer.body, answer.body
-            yield answer.body["data"]
-
-
-async def test_a_finished_job_is_sent_once(platform: Platform) -> None:
-    async with platform.watch(WATCH, "tom", id=platform.world.id("Job", "job")) as answers:
-        assert [step["jobUpdated"]["state"] async for step in _steps(answers)] == ["COMPLETED"]
-
-
-@pytest.mark.parametrize("who", ["eve", None])
-async def test_a_hidden_job_is_not_watched(platform: Platform, who: str | None) -> None:
-    for query in (WATCH, LOG):
-        async with platform.watch(query, who, id=platform.world.id("Job", "job")) as answers:
-            (answer,) = [answer async for answer in answers]
-            assert answer.codes == ["NOT_FOUND"]
-
-
-async def test_a_log_goes_on_after_a_break_without_loss_or_repetition(platform: Platform) -> None:
-    submitted = await submit(platform, 1)
-    (worker,) = await claim(platform)
-    await platform.ask(REPORT, worker, l=[{"number": n, "text": str(n)} for n in (1, 2, 3)])
-    id = submitted["job"]["id"]
-    async with platform.watch(LOG, "tom", id=id) as answers:
-        seen = []
-        async for step in _steps(answers):
-            seen.append(step["jobLog"])
-            if len(seen) == 2:
-                break
-    await platform.ask(REPORT, worker, l=[{"number": n, "text": str(n)} for n in (4, 5)])
-    async with platform.watch(LOG, "tom", id=id, after=seen[-1]["cursor"]) as answers:
-        async for step in _steps(answers):
-            seen.append(step["jobLog"])
-            if len(seen) == 5:
-                await platform.ask(REPORT, worker, l=[{"number": 6, "text": "6"}])
-                await platform.ask(RESULTS, worker, e=estimators(1.0))
-                await merge_ready(platform.services)
-    assert [(line["sequence"], line["text"]) for line in seen] == [(n, str(n)) for n in range(1, 7)]
-
-
-async def test_a_wrong_cursor_of_a_log_is_told(platform: Platform) -> None:
-    async with platform.watch(LOG, "tom", id=platform.world.id("Job", "job"), after="nonsense") as answers:
-        (answer,) = [answer async for answer in answers]
-        assert answer.codes == ["INVALID"]
-
-
-async def test_watchers_cost_nothing_when_they_leave(platform: Platform) -> None:
-    submitted = await submit(platform, 1)
-    for _ in range(3):
-        async with platform.watch(WATCH, "tom", id=submitted["job"]["id"]) as answers:
-            await anext(answers)
-            assert platform.services.feed.subscribers == 1
-    assert platform.services.feed.subscribers == 0
-
-
-def test_workers_tokens_hold_for_a_week() -> None:
-    assert Limits().worker_lifetime == timedelta(days=7)
