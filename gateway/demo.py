@@ -304,7 +304,7 @@ async def _specs(session: AsyncSession, owners: list[UUID]) -> None:
 
 
 async def _submit(services: Services, owner: UUID, project: UUID, title: str, primaries: int, tasks: int) -> None:
-    ctx = Context(services, Principal(kind=Kind.USER, id=owner, projects={project: ProjectRole.USER}, username="demo"))
+    ctx = Context(services, Principal(kind=Kind.USER, id=owner, projects={project: ProjectRole.USER}))
     await simulations.submit_simulation(
         ctx,
         title=title,

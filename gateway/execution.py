@@ -47,10 +47,11 @@ class Answer:
 
 
 class Refused(Exception):
-    """The operation is not run at all; `answer` says why."""
+    """The operation is not run at all; `answer` says why, and `headers` go with it over HTTP."""
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: Answer, headers: Mapping[str, str] | None = None) -> None:
         self.answer = answer
+        self.headers = headers or {}
 
 
 @dataclass(frozen=True)

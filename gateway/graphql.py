@@ -62,10 +62,11 @@ class Endpoint:
         try:
             if chosen is None:
                 raise _bad(406, f"this answers as {GRAPHQL}, {JSON} or {EVENTS}")
-            response = await self._answer(request, media)
+            response = await self._answer(request, media, ranges)
         except Refused as refusal:
             log.info("refused", status=refusal.answer.status, errors=refusal.answer.codes)
             response = _json(refusal.answer, media)
+            response.headers.update(refusal.headers)
         except ClientDisconnect:
             response = Response(status_code=400)
         except Exception as error:
@@ -76,32 +77,26 @@ class Endpoint:
         response.headers["Cache-Control"] = "no-store"
         return response
 
-    async def _answer(self, request: Request, media: str) -> Response:
+    async def _answer(self, request: Request, media: str, ranges: Sequence[tuple[str, float]]) -> Response:
         if request.method not in ("GET", "POST"):
-            refusal = _json(_bad(405, "GraphQL takes POST, and GET for queries").answer, media)
-            refusal.headers["Allow"] = "GET, POST"
-            return refusal
+            raise _bad(405, "GraphQL takes POST, and GET for queries", Allow="GET, POST")
         envelope = await self._from_url(request) if request.method == "GET" else None
         if envelope is None:
             _check_content_type(request)
         try:
             principal = await authenticate(self.services, request.headers.get("authorization"))
         except Failure as failure:
-            response = _json(Answer.refusal(401, refused(failure)), media)
-            response.headers["WWW-Authenticate"] = "Bearer"
-            return response
+            raise Refused(Answer.refusal(401, refused(failure)), {"WWW-Authenticate": "Bearer"}) from None
         if envelope is None:
             envelope = _decode(await self._body(request, principal))
         if not envelope.query:
             raise _bad(400, "the request has no query")
         operation = self.execution.prepare(envelope.query, envelope.operationName)
         if operation.kind is not OperationType.QUERY and request.method == "GET":
-            refusal = _json(_bad(405, f"a {operation.kind.value} must be sent by POST").answer, media)
-            refusal.headers["Allow"] = "POST"
-            return refusal
+            raise _bad(405, f"a {operation.kind.value} must be sent by POST", Allow="POST")
         ctx = Context(self.services, principal, client_of(request))
         if operation.kind is OperationType.SUBSCRIPTION:
-            if choose(accepted(request.headers.get("accept")), (EVENTS,)) is None:
+            if choose(ranges, (EVENTS,)) is None:
                 raise _bad(406, f"a subscription is answered as {EVENTS}, or over a WebSocket")
             authorization = request.headers.get("authorization")
             return _events(self._subscription(operation, envelope.variables, ctx, authorization))
@@ -249,8 +244,8 @@ def _decode(body: bytes) -> Envelope:
         raise _bad(400, f"the body is not a GraphQL request: {error}") from None
 
 
-def _bad(status: int, message: str) -> Refused:
-    return Refused(Answer.refusal(status, {"message": message, "extensions": {"code": BAD_REQUEST}}))
+def _bad(status: int, message: str, **headers: str) -> Refused:
+    return Refused(Answer.refusal(status, {"message": message, "extensions": {"code": BAD_REQUEST}}), headers)
 
 
 def encode(body: Mapping[str, Any]) -> bytes:

@@ -17,7 +17,7 @@ from db.models import (
 )
 from db.types import now
 from resolvers.feed import WORK, job_topic
-from resolvers.jobs import move, settle
+from resolvers.jobs import locked_task, move, settle
 from resolvers.principal import Errand
 from resolvers.writing import moment_of
 
@@ -72,10 +72,11 @@ async def release_task(session: AsyncSession, errand: Errand, reason: str, attem
 
     With None for `attempts` it is not counted as lost. Changes nothing when the errand is over.
     """
-    job = await session.get(Job, errand.job_id, with_for_update=True)
-    found = sa.select(Task).where(Task.job_id == errand.job_id, Task.ordinal == errand.ordinal).with_for_update()
-    task = (await session.scalars(found)).one_or_none()
-    if job is None or task is None or task.state is not JobState.RUNNING or task.attempt != errand.attempt:
+    held = await locked_task(session, errand)
+    if held is None:
+        return
+    job, task = held
+    if task.state is not JobState.RUNNING or task.attempt != errand.attempt:
         return
     moment = await moment_of(session)
     task.holder, task.lease_until, task.last_update_at = None, None, moment
@@ -92,20 +93,18 @@ async def release_task(session: AsyncSession, errand: Errand, reason: str, attem
 async def lost_errands(session: AsyncSession, *, all_but: str | None = None) -> list[Errand]:
     """Running tasks whose lease has run out; with `all_but`, every one that another holder had."""
     lost = Task.lease_until < now() if all_but is None else Task.holder != all_but
-    rows = await session.execute(
-        sa.select(Task.job_id, Task.ordinal, Task.attempt).where(Task.state == JobState.RUNNING, lost)
-    )
-    return [Errand(row.job_id, row.ordinal, row.attempt, SCOPES) for row in rows]
+    return await _running(session, lost)
 
 
 async def still_running(session: AsyncSession, errands: Sequence[Errand]) -> set[Errand]:
     """Those of `errands` that are still to run."""
     keys = {errand.job_id for errand in errands}
-    rows = await session.execute(
-        sa.select(Task.job_id, Task.ordinal, Task.attempt).where(Task.job_id.in_(keys), Task.state == JobState.RUNNING)
-    )
-    live = {(row.job_id, row.ordinal, row.attempt) for row in rows}
-    return {errand for errand in errands if (errand.job_id, errand.ordinal, errand.attempt) in live}
+    return set(errands).intersection(await _running(session, Task.job_id.in_(keys)))
+
+
+async def _running(session: AsyncSession, which: sa.ColumnElement[bool]) -> list[Errand]:
+    wanted = sa.select(Task.job_id, Task.ordinal, Task.attempt).where(Task.state == JobState.RUNNING, which)
+    return [Errand(row.job_id, row.ordinal, row.attempt, SCOPES) for row in await session.execute(wanted)]
 
 
 async def claim_merging(session: AsyncSession, lease: float) -> tuple[UUID, datetime] | None:

@@ -26,6 +26,7 @@ from resolvers.audit import record
 from resolvers.context import Context
 from resolvers.failures import Forbidden, WrongState
 from resolvers.feed import WORK, job_topic, log_topic
+from resolvers.principal import Errand
 from resolvers.writing import locked, moment_of, signed_in
 
 _S = JobState
@@ -59,6 +60,14 @@ async def move(session: AsyncSession, job: Job, state: JobState, **columns: Any)
     for name, value in columns.items():
         setattr(job, name, value)
     changed(session, job_topic(job.id), log_topic(job.id), WORK)
+
+
+async def locked_task(session: AsyncSession, errand: Errand) -> tuple[Job, Task] | None:
+    """The job and the task of an errand, locked in this order everywhere, so that no two wait for each other."""
+    job = await session.get(Job, errand.job_id, with_for_update=True)
+    found = sa.select(Task).where(Task.job_id == errand.job_id, Task.ordinal == errand.ordinal).with_for_update()
+    task = (await session.scalars(found)).one_or_none()
+    return None if job is None or task is None else (job, task)
 
 
 async def settle(session: AsyncSession, job: Job) -> None:

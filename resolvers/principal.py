@@ -43,7 +43,6 @@ class Principal:
 
     kind: Kind = Kind.ANONYMOUS
     id: UUID | None = None
-    username: str | None = None
     session: UUID | None = None
     superadmin: bool = False
     projects: Mapping[UUID, ProjectRole] = field(default_factory=dict)

@@ -19,7 +19,7 @@ MOST = 10_000
 
 
 _STANDING = (
-    sa.select(User.id, User.username, User.superadmin, Membership.role, Project.id.label("project_id"))
+    sa.select(User.id, User.superadmin, Membership.role, Project.id.label("project_id"))
     .select_from(User)
     .outerjoin(Membership, Membership.user_id == User.id)
     .outerjoin(Project, sa.and_(Project.id == Membership.project_id, Project.deleted_at.is_(None)))
@@ -48,7 +48,6 @@ async def principal_of(database: Database, said: Session) -> Principal:
     return Principal(
         kind=Kind.USER,
         id=first.id,
-        username=first.username,
         session=said.family,
         superadmin=first.superadmin,
         projects={row.project_id: row.role for row in rows if row.project_id is not None},

@@ -13,7 +13,7 @@ from resolvers.feed import job_topic, log_topic
 from resolvers.paging import Order, Slice
 from resolvers.selection import Selection
 
-_STATE = Selection(models.Job, ("log_length", "state", "version"))
+_STATE = Selection(models.Job, ("state", "version"))
 BATCH = 500
 """Log lines read at once."""
 

@@ -31,7 +31,7 @@ from resolvers.audit import record
 from resolvers.context import Context
 from resolvers.failures import Failure, Forbidden, Invalid, NotFound, Unauthenticated, WrongState
 from resolvers.feed import job_topic, log_topic
-from resolvers.jobs import settle
+from resolvers.jobs import locked_task, settle
 from resolvers.principal import Errand
 from resolvers.writing import moment_of
 
@@ -161,14 +161,13 @@ def _packed(estimators: Any) -> bytes:
 
 async def _held(session: AsyncSession, errand: Errand) -> tuple[Job, Task]:
     """The job and the task of an errand, locked, if the errand still holds them."""
-    job = await session.get(Job, errand.job_id, with_for_update=True)
-    found = sa.select(Task).where(Task.job_id == errand.job_id, Task.ordinal == errand.ordinal).with_for_update()
-    task = (await session.scalars(found)).one_or_none()
-    if job is None or task is None:
+    held = await locked_task(session, errand)
+    if held is None:
         raise NotFound("no such task")
+    job, task = held
     if task.attempt != errand.attempt or (job.state in TERMINAL and task.state is not JobState.COMPLETED):
         raise _lost(errand)
-    return job, task
+    return held
 
 
 def _lost(errand: Errand) -> WrongState:
