@@ -62,7 +62,13 @@ def create_app(settings: Settings, services: Services | None = None) -> Starlett
     `app.state.runs` is the folder of the tasks under way."""
     services = services or make_services(settings)
     bounds = Bounds(tokens=settings.max_tokens, depth=settings.max_depth, cost=settings.max_cost)
-    execution = Execution(build(), bounds, keep=settings.documents, timeout=settings.operation_timeout)
+    execution = Execution(
+        build(),
+        bounds,
+        keep=settings.documents,
+        timeout=settings.operation_timeout,
+        rendering=settings.rendering,
+    )
     closing = asyncio.Event()
     runs = settings.data_dir.resolve() / "runs"
     endpoint = Endpoint(execution, services, settings, closing)

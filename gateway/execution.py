@@ -97,11 +97,12 @@ class Executor(graphql.Executor[Any]):
 class Execution:
     """Runs operations on a schema. `keep` documents stay prepared; `timeout` is the seconds of one operation."""
 
-    def __init__(self, schema: Schema, bounds: Bounds, *, keep: int, timeout: float) -> None:
+    def __init__(self, schema: Schema, bounds: Bounds, *, keep: int, timeout: float, rendering: bool = True) -> None:
         self._schema = schema.core
         self._bounds = bounds
         self._keep = keep
         self._timeout = timeout
+        self._rendering = rendering
         self._documents: OrderedDict[str, Document] = OrderedDict()
 
     def prepare(self, query: str, operation_name: str | None) -> Operation:

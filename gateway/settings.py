@@ -61,6 +61,7 @@ class Settings(BaseSettings):
         50_000, gt=0, description="Cost of an operation: objects that it may give, an array of numbers as 20."
     )
     documents: int = Field(1_000, gt=0, description="Documents kept parsed and validated.")
+    rendering: bool = Field(True, description="Answer from one statement where that can be; off: always row by row.")
     database_readers: int = Field(10, gt=0, description="Connections that read at once (PostgreSQL; SQLite has 4).")
     database_writers: int = Field(5, gt=0, description="Connections that write at once (PostgreSQL; SQLite has 1).")
     task_slots: int = Field(
