@@ -4,10 +4,13 @@ import asyncio
 import contextlib
 import fcntl
 import math
+import re
+import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from base64 import b64encode, urlsafe_b64encode
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 from uuid import uuid4
@@ -17,7 +20,10 @@ import orjson
 import sqlalchemy as sa
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
-from sqlalchemy.pool import AsyncAdaptedQueuePool
+from sqlalchemy.pool import AsyncAdaptedQueuePool, NullPool
+
+from db.prepared import Prepared, Statement
+from db.readers import Readers, driver
 
 log = structlog.get_logger("torana")
 
@@ -25,14 +31,21 @@ CHANNEL = "torana"
 _PAYLOAD = 7_900
 """Bytes of one NOTIFY; PostgreSQL refuses 8,000."""
 
+_TOO_COMPLEX = re.compile("too large|too many|too deep|stack overflow")
+"""What SQLite says of a statement over its limits; PostgreSQL has error codes for it, of the class 54."""
+
 Listener = Callable[[Iterable[str]], None]
 
 
 @dataclass(slots=True)
 class Tally:
-    """The statements of one operation."""
+    """The texts of the statements of one operation."""
 
-    statements: int = 0
+    texts: list[str] = field(default_factory=list)
+
+    @property
+    def statements(self) -> int:
+        return len(self.texts)
 
 
 tally: ContextVar[Tally | None] = ContextVar("tally", default=None)
@@ -40,6 +53,10 @@ tally: ContextVar[Tally | None] = ContextVar("tally", default=None)
 
 class AddressError(Exception):
     """A database URL that can't be used; the message says why, and what is allowed."""
+
+
+class TooComplex(Exception):
+    """A statement is larger than the database takes."""
 
 
 class InUse(Exception):
@@ -62,11 +79,14 @@ class Database:
         self._lock: TextIO | None = None
         self._sender = str(uuid4())
         if self.dialect == "sqlite":
-            self._reader, self._writer = _sqlite(self.url, timeout, readers)
+            reader, self._writer = _sqlite(self.url, timeout)
         else:
-            self._reader, self._writer = _postgresql(self.url, timeout, readers, writers)
-        for engine in (self._reader, self._writer):
+            reader, self._writer = _postgresql(self.url, timeout, writers)
+        for engine in (reader, self._writer):
             sa.event.listen(engine.sync_engine, "before_cursor_execute", _count)
+        self._timeout = timeout
+        self._compiled = reader.dialect
+        self._readers = Readers(reader, min(readers, 4) if self.dialect == "sqlite" else readers, timeout)
 
     @property
     def file(self) -> Path | None:
@@ -75,8 +95,41 @@ class Database:
 
     @contextlib.asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
-        async with self._reader.connect() as connection:
+        """A connection for several reads; one that broke while it was idle is an error of the first."""
+        async with self._readers.borrowed() as connection:
             yield connection
+
+    async def rows(self, statement: Statement, values: Mapping[str, Any] | None = None) -> Sequence[Any]:
+        """All rows of one read."""
+
+        async def work(connection: AsyncConnection) -> Sequence[Any]:
+            found: Sequence[Any] = (await connection.execute(statement, values)).all()
+            return found
+
+        return await self._readers.run(work)
+
+    def prepare(self, statement: Statement) -> Prepared:
+        return Prepared(statement, self._compiled)
+
+    async def fetch(self, prepared: Prepared, values: Mapping[str, Any]) -> Sequence[Any]:
+        """All rows of one prepared read, as the driver gives them."""
+        arguments = prepared.arguments(values)
+        if (counted := tally.get()) is not None:
+            counted.texts.append(prepared.sql)
+
+        async def work(connection: AsyncConnection) -> Sequence[Any]:
+            raw = driver(connection)
+            if self.dialect == "postgresql":
+                return await raw.fetch(prepared.sql, *arguments)  # type: ignore[no-any-return]
+            connection.sync_connection.info["until"][0] = time.monotonic() + self._timeout  # type: ignore[union-attr]
+            return await raw.execute_fetchall(prepared.sql, arguments)  # type: ignore[no-any-return]
+
+        try:
+            return await self._readers.run(work)
+        except (asyncpg.PostgresError, sqlite3.OperationalError) as error:
+            if str(getattr(error, "sqlstate", "")).startswith("54") or _TOO_COMPLEX.search(str(error)):
+                raise TooComplex(str(error)) from None
+            raise
 
     @contextlib.asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncSession]:
@@ -113,7 +166,7 @@ class Database:
             self._notified.cancel()
             await asyncio.gather(self._notified, return_exceptions=True)
             self._notified = None
-        await self._reader.dispose()
+        await self._readers.dispose()
         await self._writer.dispose()
         if self._lock is not None:
             self._lock.close()
@@ -193,9 +246,9 @@ def _payloads(topics: list[str]) -> Iterable[str]:
     yield payload
 
 
-def _count(*_: Any) -> None:
+def _count(_connection: Any, _cursor: Any, text: str, *_: Any) -> None:
     if (counted := tally.get()) is not None:
-        counted.statements += 1
+        counted.texts.append(text)
 
 
 _COMMON: dict[str, Any] = {
@@ -203,20 +256,16 @@ _COMMON: dict[str, Any] = {
     "json_serializer": lambda value: orjson.dumps(value).decode(),
     "json_deserializer": orjson.loads,
 }
+_KEPT: dict[str, Any] = {"poolclass": NullPool, "isolation_level": "AUTOCOMMIT", **_COMMON}
+"""For connections that `Readers` keeps."""
 
 
-def _sqlite(url: sa.URL, timeout: float, readers: int) -> tuple[AsyncEngine, AsyncEngine]:
-    options = {"poolclass": AsyncAdaptedQueuePool, "pool_timeout": timeout, **_COMMON}
+def _sqlite(url: sa.URL, timeout: float) -> tuple[AsyncEngine, AsyncEngine]:
     file = url.set(database=f"file:{url.database}", query={"uri": "true"})
-    writer = create_async_engine(file, pool_size=1, max_overflow=0, **options)
-    reader = create_async_engine(
-        file.update_query_dict({"mode": "ro"}),
-        pool_size=min(readers, 4),
-        max_overflow=0,
-        isolation_level="AUTOCOMMIT",
-        pool_reset_on_return=None,
-        **options,
+    writer = create_async_engine(
+        file, poolclass=AsyncAdaptedQueuePool, pool_timeout=timeout, pool_size=1, max_overflow=0, **_COMMON
     )
+    reader = create_async_engine(file.update_query_dict({"mode": "ro"}), **_KEPT)
     busy = f"busy_timeout={int(timeout * 1000)}"
 
     @sa.event.listens_for(writer.sync_engine, "connect")
@@ -237,6 +286,10 @@ def _sqlite(url: sa.URL, timeout: float, readers: int) -> tuple[AsyncEngine, Asy
         connection.run_async(lambda raw: raw.set_progress_handler(lambda: time.monotonic() > until[0], 20_000))
         # SQLite's own knows the letters of ASCII only.
         connection.create_function("lower", 1, lambda text: text.lower() if isinstance(text, str) else text)
+        connection.create_function("torana_base64", 1, lambda text: b64encode(text.encode()).decode())
+        connection.create_function(
+            "torana_base64url", 1, lambda text: urlsafe_b64encode(text.encode()).decode().rstrip("=")
+        )
         _pragmas(connection, busy, "query_only=ON", "cache_size=-16000", "mmap_size=268435456")
 
     @sa.event.listens_for(reader.sync_engine, "before_cursor_execute")
@@ -253,7 +306,7 @@ def _pragmas(connection: Any, *pragmas: str) -> None:
     cursor.close()
 
 
-def _postgresql(url: sa.URL, timeout: float, readers: int, writers: int) -> tuple[AsyncEngine, AsyncEngine]:
+def _postgresql(url: sa.URL, timeout: float, writers: int) -> tuple[AsyncEngine, AsyncEngine]:
     milliseconds = str(int(timeout * 1000))
     settings = {
         "application_name": "torana",
@@ -262,13 +315,9 @@ def _postgresql(url: sa.URL, timeout: float, readers: int, writers: int) -> tupl
         "idle_in_transaction_session_timeout": str(int(timeout * 2000)),
         "jit": "off",
     }
-    options: dict[str, Any] = {
-        "connect_args": {"server_settings": settings, "timeout": timeout},
-        "pool_timeout": timeout,
-        "max_overflow": 0,
-        **_COMMON,
-    }
-    reader = create_async_engine(
-        url, pool_size=readers, isolation_level="AUTOCOMMIT", pool_reset_on_return=None, pool_pre_ping=False, **options
+    connecting = {"server_settings": settings, "timeout": timeout}
+    reader = create_async_engine(url, connect_args=connecting, **_KEPT)
+    writer = create_async_engine(
+        url, connect_args=connecting, pool_size=writers, pool_timeout=timeout, max_overflow=0, **_COMMON
     )
-    return reader, create_async_engine(url, pool_size=writers, **options)
+    return reader, writer

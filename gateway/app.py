@@ -85,8 +85,8 @@ def create_app(settings: Settings, services: Services | None = None) -> Starlett
     async def ready(_: Request) -> Response:
         """Whether the database answers and has the tables that this code expects."""
         try:
-            async with asyncio.timeout(5), services.database.read() as connection:
-                await connection.execute(sa.text("SELECT 1"))
+            async with asyncio.timeout(5):
+                await services.database.rows(sa.select(1))
             present, newest = await migrating.present(settings.database), migrating.newest()
         except (OSError, TimeoutError, sa.exc.SQLAlchemyError) as error:
             log.warning("not_ready", error=repr(error))

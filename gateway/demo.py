@@ -110,9 +110,8 @@ def beam_files(primaries: int) -> dict[str, str]:
 
 async def fill(services: Services, tell: Callable[[str], None]) -> bool:
     """Put the demonstration data into an empty database; returns whether it was empty."""
-    async with services.database.read() as connection:
-        if await connection.scalar(sa.select(sa.func.count()).select_from(models.User)):
-            return False
+    if await services.database.rows(sa.select(models.User.id).limit(1)):
+        return False
     tell("accounts and projects")
     hashes = [await services.passwords.hash(account.password) for account in ACCOUNTS]
     async with services.database.write() as session:

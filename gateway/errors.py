@@ -1,8 +1,10 @@
 """Errors as clients see them: ours as they are, the document's with a code, everything else masked and logged."""
 
+import sqlite3
 from typing import Any
 from uuid import uuid4
 
+import asyncpg  # type: ignore[import-untyped]
 import sqlalchemy as sa
 import structlog
 from graphql import GraphQLError
@@ -61,12 +63,13 @@ def internal(cause: BaseException) -> Formatted:
 def _of_database(cause: BaseException | None) -> tuple[str, str] | None:
     if isinstance(cause, sa.exc.TimeoutError):
         return "TIMEOUT", "the gateway is busy: no database connection became free in time"
-    if isinstance(cause, sa.exc.DBAPIError):
-        origin = getattr(cause.orig, "__cause__", None) or cause.orig
+    if isinstance(cause, sa.exc.DBAPIError | asyncpg.PostgresError | asyncpg.InterfaceError | sqlite3.Error):
+        raised = getattr(cause, "orig", None) or cause
+        origin = raised.__cause__ or raised
         state = str(getattr(origin, "sqlstate", None) or "")
-        if state in STOPPED or "interrupted" in str(cause.orig):
+        if state in STOPPED or "interrupted" in str(raised):
             return "TIMEOUT", "reading took longer than allowed"
-        if state.startswith(DATA_EXCEPTION) or type(origin).__name__ == "DataError":
+        if state.startswith(DATA_EXCEPTION) or "DataError" in (type(raised).__name__, type(origin).__name__):
             return "INVALID", "a value is outside of what can be stored"
     if isinstance(cause, UnicodeEncodeError | OverflowError):
         return "INVALID", "a value is outside of what can be stored"

@@ -3,16 +3,24 @@
 import asyncio
 import hashlib
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, Awaitable, Mapping
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Awaitable, Hashable, Mapping
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from types import CoroutineType
 from typing import Any, TypeGuard, cast
 
 import graphql
 import orjson
-from graphql import DocumentNode, GraphQLError, OperationDefinitionNode, OperationType
+from graphql import (
+    DocumentNode,
+    FragmentDefinitionNode,
+    GraphQLError,
+    OperationDefinitionNode,
+    OperationType,
+    VariableValues,
+)
 
+from db.engine import TooComplex
 from gateway.errors import (
     BAD_VARIABLES,
     OPERATION_UNKNOWN,
@@ -24,10 +32,16 @@ from gateway.errors import (
     masked,
     refused,
 )
+from resolvers import context
 from resolvers.context import Context
-from resolvers.failures import Failure, TimedOut
+from resolvers.failures import Failure, Forbidden, TimedOut
+from resolvers.rendering import Rendered
+from resolvers.tree import Denial
 from schema import Schema
+from schema.drawing import Undrawn
 from schema.limits import Bounds, Measure, check_cost, measure
+from schema.outline import NULL, Entry, Unrendered, outline
+from schema.selecting import Scope, keep, switches
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +76,15 @@ class Document:
     node: DocumentNode
     operations: Mapping[str | None, OperationDefinitionNode]
     measures: Mapping[str | None, Measure]
-    memo: dict[Any, Any] = field(default_factory=dict)
+    switches: tuple[str, ...]
+    memos: dict[Hashable, dict[Any, Any]] = field(default_factory=dict)
+
+    def memo(self, variables: Mapping[str, Any]) -> dict[Any, Any]:
+        """What resolvers keep with the document, for one outcome of its @skip and @include."""
+        outcome = tuple(variables.get(name) for name in self.switches)
+        if outcome not in self.memos:
+            keep(self.memos, outcome, {})
+        return self.memos[outcome]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +105,19 @@ class Operation:
 
 
 class Executor(graphql.Executor[Any]):
-    """Lets arrays that are JSON already, as bytes, pass into the response."""
+    """Lets pass into the response what is JSON already: arrays, as bytes, and objects that were rendered."""
+
+    def complete_object_value(
+        self, return_type: Any, field_details_list: Any, info: Any, path: Any, result: Any, position_context: Any
+    ) -> Any:
+        if type(result) is not Rendered:
+            return super().complete_object_value(return_type, field_details_list, info, path, result, position_context)
+        for below, denial in result.denied:
+            place = path
+            for key in below:
+                place = place.add_key(key, None)
+            self.collected_errors.add(_forbidden(denial, place.as_list()), place)
+        return orjson.Fragment(result.text)
 
     def complete_list_value(
         self, return_type: Any, field_details_list: Any, info: Any, path: Any, result: Any, position_context: Any
@@ -118,10 +152,13 @@ class Execution:
 
     async def run(self, operation: Operation, variables: Mapping[str, Any] | None, ctx: Context) -> Answer:
         """The answer to a query or mutation."""
-        executor = self._executor(operation, variables, ctx)
+        values = self._values(operation, variables)
+        ctx.memo, ctx.rendering = operation.document.memo(values.coerced), self._rendering
         try:
             async with asyncio.timeout(self._timeout):
-                return await _result(executor)
+                return await self._rendered(operation, values, ctx) or await _result(
+                    self._executor(operation, variables, ctx)
+                )
         except TimeoutError:
             failure = TimedOut(f"the operation took longer than {self._timeout:g} s and was stopped")
             return Answer.refusal(503, refused(failure))
@@ -130,6 +167,8 @@ class Execution:
         self, operation: Operation, variables: Mapping[str, Any] | None, ctx: Context
     ) -> AsyncGenerator[Answer, None]:
         """The answers to a subscription, each event read afresh; ends after an answer that refuses."""
+        values = self._values(operation, variables)
+        ctx.memo, ctx.rendering = operation.document.memo(values.coerced), self._rendering
         executor = self._executor(operation, variables, ctx)
         source = graphql.create_source_event_stream(executor)
         if isinstance(source, Awaitable):
@@ -147,8 +186,66 @@ class Execution:
             except Exception as error:
                 yield Answer.refusal(500, masked(graphql.located_error(error)))
 
+    async def _rendered(self, operation: Operation, values: VariableValues, ctx: Context) -> Answer | None:
+        """The answer to a query from statements that make its JSON; None where it must be read row by row."""
+        if not self._rendering or (entries := self._outline(operation, values, ctx)) is None:
+            return None
+        data: dict[str, Any] = {}
+        errors: list[Formatted] = []
+        for entry in entries:
+            try:
+                found = await entry.made.text(ctx.loaders, values, context.NUMBERS - ctx.spent)
+                ctx.spend(found.size)
+            except (Unrendered, TooComplex, Failure):
+                ctx.spent = 0
+                return None
+            except Exception as error:
+                errors.append(masked(graphql.located_error(error, entry.nodes, [entry.key])))
+                if entry.required:
+                    return Answer(200, {"errors": errors, "data": None})
+                found = NULL
+            data[entry.key] = orjson.Fragment(found.text)
+            errors += [masked(_forbidden(denial, [entry.key, *path])) for path, denial in found.denied]
+        return Answer(200, {"errors": errors, "data": data} if errors else {"data": data})
+
+    def _outline(self, operation: Operation, values: VariableValues, ctx: Context) -> list[Entry] | None:
+        key = ("outline", id(operation.node))
+        if key not in ctx.memo:
+            made = None
+            if operation.kind is OperationType.QUERY:
+                fragments = {
+                    node.name.value: node
+                    for node in operation.document.node.definitions
+                    if isinstance(node, FragmentDefinitionNode)
+                }
+                scope = Scope(self._schema, fragments, values.coerced)
+                with suppress(Undrawn):
+                    assert self._schema.query_type is not None
+                    made = outline(scope, self._schema.query_type, operation.node)
+            keep(ctx.memo, key, made)
+        found: list[Entry] | None = ctx.memo[key]
+        return found
+
+    def _values(self, operation: Operation, variables: Mapping[str, Any] | None) -> VariableValues:
+        """The operation's variables; raises Refused for bad ones, and when the operation costs too much with them."""
+        values = graphql.get_variable_values(
+            self._schema,
+            operation.node.variable_definitions or (),
+            dict(variables or {}),
+            max_errors=10,
+            hide_suggestions=True,
+        )
+        if isinstance(values, list):
+            raise Refused(Answer.refusal(422, *(coded(error, BAD_VARIABLES) for error in values)))
+        try:
+            check_cost(operation.measure, values.coerced, self._bounds)
+        except Failure as failure:
+            raise Refused(Answer.refusal(422, refused(failure))) from None
+        except GraphQLError as error:
+            raise Refused(Answer.refusal(422, masked(error))) from None
+        return values
+
     def _executor(self, operation: Operation, variables: Mapping[str, Any] | None, ctx: Context) -> Executor:
-        ctx.memo = operation.document.memo
         built = Executor.build(
             self._schema,
             operation.document.node,
@@ -156,17 +253,9 @@ class Execution:
             raw_variable_values=dict(variables or {}),
             operation_name=operation.name,
             hide_suggestions=True,
-            max_coercion_errors=10,
             is_awaitable=_awaitable,
         )
-        if isinstance(built, list):
-            raise Refused(Answer.refusal(422, *(coded(error, BAD_VARIABLES) for error in built)))
-        try:
-            check_cost(operation.measure, built.variable_values.coerced, self._bounds)
-        except Failure as failure:
-            raise Refused(Answer.refusal(422, refused(failure))) from None
-        except GraphQLError as error:
-            raise Refused(Answer.refusal(422, masked(error))) from None
+        assert not isinstance(built, list)  # the variables were read before
         return cast("Executor", built)
 
     def _document(self, query: str) -> Document:
@@ -205,7 +294,11 @@ class Execution:
             for definition in node.definitions
             if isinstance(definition, OperationDefinitionNode)
         }
-        return Document(digest, node, operations, measures)
+        return Document(digest, node, operations, measures, tuple(dict.fromkeys(switches(node.definitions))))
+
+
+def _forbidden(denial: Denial, path: list[str | int]) -> GraphQLError:
+    return GraphQLError(denial.message, denial.nodes, path=path, original_error=Forbidden(denial.message))
 
 
 def _awaitable(value: Any) -> TypeGuard[Awaitable[Any]]:

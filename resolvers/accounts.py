@@ -51,9 +51,8 @@ async def log_in(ctx: Context, username: str, password: str) -> Tokens:
         )
         .order_by(User.username == name)
     )
-    async with ctx.database.read() as connection:
-        # A username that is another user's e-mail address names the former.
-        found = (await connection.execute(known)).all()[-1:]
+    # A username that is another user's e-mail address names the former.
+    found = (await ctx.database.rows(known))[-1:]
     stored = found[0] if found else None
     passwords = ctx.services.passwords
     right = await passwords.verify(stored.secret_hash if stored else None, password)
@@ -85,9 +84,7 @@ async def refresh(ctx: Context, token: str) -> Tokens:
     wanted = sa.select(Credential).where(
         Credential.kind == CredentialKind.LOGIN_SESSION, Credential.secret_hash == _digest(token)
     )
-    async with ctx.database.read() as connection:
-        user = await connection.scalar(wanted.with_only_columns(Credential.user_id))
-    if user is not None:
+    for (user,) in await ctx.database.rows(wanted.with_only_columns(Credential.user_id)):
         async with ctx.database.write() as session:
             active = await _hold(session, user)
             spent = (await session.scalars(wanted)).one_or_none()
@@ -131,8 +128,7 @@ async def change_password(ctx: Context, old: str, new: str) -> UUID:
     mine = sa.select(Credential.id, Credential.secret_hash).where(
         Credential.user_id == user, Credential.kind == CredentialKind.PASSWORD
     )
-    async with ctx.database.read() as connection:
-        stored = (await connection.execute(mine)).one_or_none()
+    stored = next(iter(await ctx.database.rows(mine)), None)
     if not await ctx.services.passwords.verify(stored.secret_hash if stored else None, old) or stored is None:
         raise Invalid("the old password is wrong", field="oldPassword")
     hashed = await ctx.services.passwords.hash(new)

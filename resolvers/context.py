@@ -32,12 +32,14 @@ class Services:
 
 @dataclass
 class Context:
-    """`memo` outlives the operation and belongs to its document; `client` tells where the request came from."""
+    """`memo` outlives the operation and belongs to its document; `client` tells where the request came from; without
+    `rendering` everything is read row by row."""
 
     services: Services
     principal: Principal = ANONYMOUS
     client: dict[str, Any] = field(default_factory=dict)
     memo: dict[Any, Any] = field(default_factory=dict)
+    rendering: bool = True
     spent: int = 0
 
     @property

@@ -9,20 +9,32 @@ from functools import cache, partial
 from typing import Any
 from uuid import UUID
 
+import structlog
 from strawberry.dataloader import DataLoader
 
-from db.engine import Database
+from db.engine import Database, TooComplex
 from db.models import Entity
-from resolvers import statements
+from db.prepared import Prepared, Statement
+from resolvers import rendering, statements
+from resolvers.failures import LimitExceeded
 from resolvers.paging import Page, Slice
 from resolvers.principal import Principal
+from resolvers.rendering import Rendered
 from resolvers.selection import Selection
-from resolvers.statements import Relationship, Statement, Where
+from resolvers.statements import Relationship, Where
+from resolvers.tree import Drawing
 
 BATCH = 1_000
 """Keys of one statement."""
 
-_joined = cache(statements.joined)
+SHAPES = 50
+"""Statements of one tree."""
+
+Otherwise = Callable[[], Awaitable[Any]]
+
+log = structlog.get_logger("torana")
+
+_ends = cache(statements.ends)
 
 
 class Loaders:
@@ -44,7 +56,7 @@ class Loaders:
 
     def related(self, relationship: Relationship, row: Any, selection: Selection) -> Awaitable[Any | None]:
         """The row at the other end of a to-one relationship, or None."""
-        local, remote = _joined(relationship)
+        local, remote = _ends(relationship)
         key = getattr(row, local)
         if remote == "id":
             return _nothing() if key is None else self.one(selection, key)
@@ -68,6 +80,63 @@ class Loaders:
         rows = await self._rows(statements.first(selection, where, self._standing), {}, where)
         return rows[0] if rows else None
 
+    async def text(self, drawing: Drawing, otherwise: Otherwise | None = None, *, most: int = 0) -> Any:
+        """What a list of the root gives, or a row of it, Rendered; None for no row that the principal may see. `most`
+        bounds the bytes of stored numbers; more are LIMIT_EXCEEDED. What the database finds too large comes from
+        `otherwise`.
+        """
+        prepared = self._prepared(rendering.root, drawing)
+        try:
+            ((text, size),) = await self._drawn(prepared, drawing, {"most": most})
+        except TooComplex:
+            if otherwise is None:
+                raise
+            return await otherwise()
+        if size > most:
+            raise LimitExceeded("the response has too many numbers", limit="numbers", allowed=most, value=size)
+        return None if text is None else Rendered.of(text, drawing.tree.denials, size)
+
+    async def below(self, drawing: Drawing, row: Any, otherwise: Otherwise) -> Any:
+        """What a relationship of a row leads to, Rendered: a page, or a row, None for one that the principal may not
+        see. What the database finds too large comes from `otherwise`."""
+        assert drawing.tree.root.relationship is not None
+        key = getattr(row, _ends(drawing.tree.root.relationship)[0])
+        if key is None:
+            return None
+        identity = (drawing.tree, drawing.shape, tuple(drawing.values.items()))
+        try:
+            found: str = await self._loader(identity, partial(self._below, drawing)).load(key)
+        except TooComplex:
+            return await otherwise()
+        return None if found == "null" else Rendered.of(found, drawing.tree.denials)
+
+    async def texts(self, drawing: Drawing, keys: Sequence[UUID]) -> dict[UUID, Rendered]:
+        """Rows by key, Rendered, of those that the principal may see."""
+        rows = await self._drawn(self._prepared(rendering.by_key, drawing), drawing, {"keys": keys})
+        return {UUID(str(key)): Rendered.of(text, drawing.tree.denials) for key, text in rows}
+
+    def _prepared(self, make: Callable[..., Statement], drawing: Drawing, *given: Any) -> Prepared:
+        kept, key = drawing.tree.prepared, (drawing.shape, self._standing)
+        if (found := kept.get(key)) is None:
+            if len(kept) >= SHAPES:
+                kept.clear()
+            found = kept[key] = self._database.prepare(make(drawing, self._standing, *given))
+        return found
+
+    async def _drawn(self, prepared: Prepared, drawing: Drawing, given: dict[str, Any]) -> Sequence[Any]:
+        values = {**self._principal.parameters, **drawing.values, **given}
+        try:
+            return await self._database.fetch(prepared, values)
+        except TooComplex as error:
+            drawing.tree.refused = True
+            log.warning("rendering.refused", why=str(error), characters=len(prepared.sql))
+            raise
+
+    async def _below(self, drawing: Drawing, keys: list[UUID]) -> list[str]:
+        prepared = self._prepared(rendering.below, drawing, self._database.dialect)
+        found = {str(key): text for key, text in await self._drawn(prepared, drawing, {"keys": keys})}
+        return [found[str(key)] for key in keys]
+
     def _loader(self, identity: Hashable, load: Callable[[list[UUID]], Awaitable[list[Any]]]) -> DataLoader[UUID, Any]:
         if (loader := self._loaders.get(identity)) is None:
             loader = self._loaders[identity] = DataLoader(load, max_batch_size=BATCH)
@@ -77,9 +146,7 @@ class Loaders:
         parameters = {**self._principal.parameters, **given}
         if where is not None:
             parameters |= where.values
-        async with self._database.read() as connection:
-            rows: Sequence[Any] = (await connection.execute(statement, parameters)).all()
-            return rows
+        return await self._database.rows(statement, parameters)
 
     async def _by_key(self, selection: Selection, keys: list[UUID]) -> list[Any]:
         rows = await self._rows(statements.by_key(selection, self._standing), {"keys": keys})
@@ -89,7 +156,7 @@ class Loaders:
     async def _by_foreign_key(self, relationship: Relationship, selection: Selection, keys: list[UUID]) -> list[Any]:
         """One-to-one, from the side that has no key."""
         rows = await self._rows(statements.by_foreign_key(relationship, selection, self._standing), {"keys": keys})
-        _, remote = _joined(relationship)
+        _, remote = _ends(relationship)
         found = {getattr(row, remote): row for row in rows}
         return [found.get(key) for key in keys]
 

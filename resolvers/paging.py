@@ -13,6 +13,7 @@ from uuid import UUID
 import orjson
 import sqlalchemy as sa
 
+from db.texts import base64url, joined, value
 from db.types import instant_text
 from resolvers.failures import Invalid, LimitExceeded
 
@@ -33,14 +34,19 @@ class Order:
 
     def cursor(self, row: Any) -> str:
         """Opaque to clients: this order's name and the row's place in it."""
-        value = getattr(row, self.column.key)
-        if isinstance(value, datetime):
-            value = instant_text(value)
-        elif isinstance(value, Enum):
-            value = value.name
-        elif isinstance(value, UUID):
-            value = str(value)
-        return base64.urlsafe_b64encode(orjson.dumps([self._name, value, str(row.id)])).decode().rstrip("=")
+        place = getattr(row, self.column.key)
+        if isinstance(place, datetime):
+            place = instant_text(place)
+        elif isinstance(place, Enum):
+            place = place.name
+        elif isinstance(place, UUID):
+            place = str(place)
+        return base64.urlsafe_b64encode(orjson.dumps([self._name, place, str(row.id)])).decode().rstrip("=")
+
+    def cursor_of(self, entity: Any) -> Any:
+        """The same, made by the database."""
+        place, key = (getattr(entity, name) for name in self.names)
+        return base64url(joined([f'["{self._name}",', *value(place), ',"', sa.cast(key, sa.Text()), '"]']))
 
     def place(self, cursor: str, argument: str) -> tuple[Any, ...]:
         """The values of a cursor that this order made."""
@@ -76,7 +82,7 @@ class Order:
 class Cut:
     """What of a slice decides the text of a statement: order, direction, and whether it begins at a place.
 
-    The place itself comes as the parameters `place` and `place_id`.
+    The place itself comes as the parameters `place` and `place_id`, with the suffix that the statement gives the list.
     """
 
     order: Order
@@ -87,10 +93,11 @@ class Cut:
         down = self.order.descending != self.backward
         return [c.desc() if down else c.asc() for c in self._on(entity)]
 
-    def beyond(self, entity: Any) -> sa.ColumnElement[bool]:
+    def beyond(self, entity: Any, suffix: str = "") -> sa.ColumnElement[bool]:
         """The rows after the place: `a >= x AND (a > x OR id > y)`, a conjunction first, so that an index can seek."""
         first, key = self._on(entity)
-        x, y = sa.bindparam("place", type_=first.type), sa.bindparam("place_id", type_=key.type)
+        x = sa.bindparam(f"place{suffix}", type_=first.type)
+        y = sa.bindparam(f"place_id{suffix}", type_=key.type)
         if self.order.descending != self.backward:
             return sa.and_(first <= x, sa.or_(first < x, key < y))
         return sa.and_(first >= x, sa.or_(first > x, key > y))
@@ -140,10 +147,9 @@ class Slice:
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """One row more than asked for, to know whether the list goes on."""
-        if self.after is None:
-            return {"limit": self.limit + 1}
-        return {"limit": self.limit + 1, "place": self.after[0], "place_id": self.after[1]}
+        """`size` is what was asked for, `limit` one row more, to know whether the list goes on."""
+        found = {"size": self.limit, "limit": self.limit + 1 if self.limit else 0}
+        return found if self.after is None else {**found, "place": self.after[0], "place_id": self.after[1]}
 
 
 @dataclass(frozen=True, slots=True)

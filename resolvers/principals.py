@@ -40,8 +40,7 @@ _STANDING = (
 
 async def principal_of(database: Database, said: Session) -> Principal:
     """The user of a login session that still stands, with memberships; one statement."""
-    async with database.read() as connection:
-        rows = (await connection.execute(_STANDING, {"user": said.user, "family": said.family})).all()
+    rows = await database.rows(_STANDING, {"user": said.user, "family": said.family})
     if not rows:
         raise Unauthenticated("the login session has ended; sign in again")
     first = rows[0]

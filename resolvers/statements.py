@@ -14,25 +14,36 @@ from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from db.keys import among, spread
 from db.models import Entity
+from db.prepared import Statement
 from resolvers.access import visible
 from resolvers.paging import Cut
 from resolvers.principal import Standing
 from resolvers.selection import Selection
 
 Relationship = InstrumentedAttribute[Any]
-Statement = sa.Select[Any]
 
 kept = lru_cache(maxsize=2_000)
 
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """Conditions of a list beyond visibility: `clauses(entity)` builds them for a `key`, with parameters that
-    `values` fills."""
+    """Conditions beyond visibility: `clauses(entity, suffix)` builds them for a `key`, with parameters that `values`
+    fills; a statement of several lists tells theirs apart by the suffix."""
 
     key: Hashable
-    clauses: Callable[[Any], Sequence[Any]] = field(compare=False)
+    clauses: Callable[[Any, str], Sequence[Any]] = field(compare=False)
     values: Mapping[str, Any] = field(default_factory=dict, compare=False)
+
+    @classmethod
+    def equal(cls, column: Any, value: Any) -> "Where":
+        """A column has this value."""
+        name = f"where_{column.key}"
+
+        def clauses(entity: Any, suffix: str) -> Sequence[Any]:
+            own = getattr(entity, column.key)
+            return [own == sa.bindparam(name + suffix, type_=own.type)]
+
+        return cls(("equal", column), clauses, {name: value})
 
 
 @kept
@@ -47,7 +58,7 @@ def by_key(selection: Selection, standing: Standing) -> Statement:
 def by_foreign_key(relationship: Relationship, selection: Selection, standing: Standing) -> Statement:
     """Rows by the keys of their one-to-one parents."""
     entity = aliased(selection.model)
-    _, remote = joined(relationship)
+    _, remote = ends(relationship)
     columns = selection.on(entity, standing, (remote,))
     seen = visible(entity, standing, via=relationship)
     return sa.select(*columns).where(among(getattr(entity, remote), "keys"), seen)
@@ -58,7 +69,7 @@ def first(selection: Selection, where: Where, standing: Standing) -> Statement:
     """The one row that meets a condition on a unique column."""
     entity = aliased(selection.model)
     columns = selection.on(entity, standing)
-    return sa.select(*columns).where(visible(entity, standing), *where.clauses(entity)).limit(1)
+    return sa.select(*columns).where(visible(entity, standing), *where.clauses(entity, "")).limit(1)
 
 
 @kept
@@ -66,7 +77,7 @@ def listing(selection: Selection, cut: Cut, where: Where | None, standing: Stand
     """A page of all rows of a model."""
     entity = aliased(selection.model)
     columns = selection.on(entity, standing, cut.order.names)
-    return _seek(entity, cut, _reached(entity, where, standing)).with_only_columns(*columns)
+    return seek(entity, cut, reached(entity, where, standing)).with_only_columns(*columns)
 
 
 @kept
@@ -80,13 +91,13 @@ def pages(
     parent = spread("keys", dialect)
     (parent_key,) = parent.c
     child, inner = aliased(selection.model), aliased(selection.model)
-    seek = _seek(inner, cut, _reached(inner, where, standing, relationship, parent_key))
+    sought = seek(inner, cut, reached(inner, where, standing, relationship, parent_key))
     columns = [parent_key.label("parent_key")]
     if dialect == "postgresql":
-        found = seek.with_only_columns(*selection.on(inner, standing, cut.order.names)).lateral("child")
+        found = sought.with_only_columns(*selection.on(inner, standing, cut.order.names)).lateral("child")
         return sa.select(*columns, *found.c).select_from(parent).join(found, sa.true())
     columns += selection.on(child, standing, cut.order.names)
-    listed = child.id.in_(seek.with_only_columns(inner.id).scalar_subquery())
+    listed = child.id.in_(sought.with_only_columns(inner.id).scalar_subquery())
     return sa.select(*columns).select_from(parent).join(child, listed).order_by(parent_key, *cut.by(child))
 
 
@@ -96,7 +107,7 @@ def counts(relationship: Relationship, where: Where | None, standing: Standing, 
     parent = spread("keys", dialect)
     (parent_key,) = parent.c
     child = aliased(relationship.property.mapper.class_)
-    counted = sa.select(sa.func.count()).where(*_reached(child, where, standing, relationship, parent_key))
+    counted = sa.select(sa.func.count()).where(*reached(child, where, standing, relationship, parent_key))
     return sa.select(parent_key.label("key"), counted.scalar_subquery().label("number")).select_from(parent)
 
 
@@ -105,10 +116,10 @@ def total(model: type[Entity], where: Where | None, standing: Standing) -> State
     """The `number` of all rows of a model."""
     entity = aliased(model)
     counted = sa.select(sa.func.count().label("number")).select_from(entity)
-    return counted.where(*_reached(entity, where, standing))
+    return counted.where(*reached(entity, where, standing))
 
 
-def joined(relationship: Relationship) -> tuple[str, str]:
+def ends(relationship: Relationship) -> tuple[str, str]:
     """The attributes that a relationship joins: the parent's, the child's."""
     prop = relationship.property
     ((local, remote),) = prop.local_remote_pairs
@@ -118,21 +129,26 @@ def joined(relationship: Relationship) -> tuple[str, str]:
     )
 
 
-def _seek(entity: Any, cut: Cut, reached: Sequence[Any]) -> Statement:
-    statement = sa.select(entity.id).where(*reached)
+def seek(entity: Any, cut: Cut, reached: Sequence[Any], suffix: str = "", *, exact: bool = False) -> Statement:
+    """The first rows of `entity`, of those that are `reached`, in the order of the cut: as many as the parameter
+    `limit` says, or `size` when `exact`."""
+    most = sa.bindparam(f"{'size' if exact else 'limit'}{suffix}", type_=sa.Integer())
+    statement = sa.select(entity.id).select_from(entity).where(*reached)
     if cut.placed:
-        statement = statement.where(cut.beyond(entity))
-    return statement.order_by(*cut.by(entity)).limit(sa.bindparam("limit", type_=sa.Integer()))
+        statement = statement.where(cut.beyond(entity, suffix))
+    return statement.order_by(*cut.by(entity)).limit(most)
 
 
-def _reached(
+def reached(
     entity: Any,
     where: Where | None,
     standing: Standing,
     relationship: Relationship | None = None,
     parent_key: Any = None,
+    suffix: str = "",
 ) -> list[Any]:
+    """What makes a row of `entity` one of a list: its parent, its visibility, the list's conditions."""
     clauses = [visible(entity, standing, via=relationship)]
     if relationship is not None:
-        clauses.insert(0, getattr(entity, joined(relationship)[1]) == parent_key)
-    return clauses if where is None else [*clauses, *where.clauses(entity)]
+        clauses.insert(0, getattr(entity, ends(relationship)[1]) == parent_key)
+    return clauses if where is None else [*clauses, *where.clauses(entity, suffix)]

@@ -72,10 +72,10 @@ async def assignment(ctx: Context) -> Assignment:
         .join(SimulationInput, SimulationInput.simulation_id == Simulation.id)
         .where(Task.job_id == errand.job_id, Task.ordinal == errand.ordinal)
     )
-    async with ctx.database.read() as connection:
-        row = (await connection.execute(wanted)).one_or_none()
-    if row is None:
+    found = await ctx.database.rows(wanted)
+    if not found:
         raise NotFound("no such task")
+    row = found[0]
     if row.attempt != errand.attempt or row.state is not JobState.RUNNING:
         raise _lost(errand)
     return Assignment(row.sim_type.name, row.files, errand.ordinal, errand.attempt, row.requested)

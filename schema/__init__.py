@@ -12,7 +12,7 @@ from resolvers.paging import MOST
 from schema.accounts import AccountsMutation, AccountsQuery
 from schema.challenges import ChallengesQuery
 from schema.checks import check
-from schema.fields import Info
+from schema.fields import Info, by_id
 from schema.jobs import JobsMutation, JobsQuery, JobsSubscription
 from schema.mutations import written
 from schema.nodes import Node
@@ -38,11 +38,11 @@ async def _node(info: Info, id: str, field: str) -> Any:
 
 @strawberry.type(description="Reads. Anyone may ask; each sees what they may see.")
 class Query(AccountsQuery, OrganisationQuery, SessionsQuery, ChallengesQuery, SpecsQuery, SimulationsQuery, JobsQuery):
-    @strawberry.field(description="The node with this id, or null when there is none that you may see.")
+    @by_id("The node with this id, or null when there is none that you may see.")
     async def node(self, info: Info, id: _Id) -> Node | None:
         return await _node(info, id, "id")  # type: ignore[no-any-return]
 
-    @strawberry.field(description="The nodes with these ids, in their order; null for each that you may not see.")
+    @by_id("The nodes with these ids, in their order; null for each that you may not see.")
     async def nodes(self, info: Info, ids: _Ids) -> list[Node | None]:
         if len(ids) > MOST:
             raise LimitExceeded(f"at most {MOST} ids, not {len(ids)}", limit="ids", allowed=MOST, value=len(ids))

@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
+import sqlalchemy as sa
 import strawberry
 
 from db import models
@@ -15,8 +16,10 @@ from resolvers.access import (
     SUPERADMIN,
 )
 from resolvers.paging import Order
-from schema.fields import Info, column, node
-from schema.lists import Orders, connection
+from resolvers.statements import Where
+from schema.declarations import Orders
+from schema.fields import Info, column, found, node
+from schema.lists import connection
 from schema.mutations import ANYONE, SIGNED_IN, mutation, written
 from schema.nodes import Connection, Node
 from schema.problems import Problem
@@ -169,13 +172,13 @@ ExpectedVersion = Annotated[
 ]
 
 
+def _viewer() -> Where:
+    return Where("viewer", lambda entity, _: [entity.id == sa.bindparam("me", type_=entity.id.type)])
+
+
 @strawberry.type
 class AccountsQuery:
-    @strawberry.field(description="Who you are; null when you are not signed in.")
-    async def viewer(self, info: Info) -> User | None:
-        key = info.context.principal.id
-        return None if key is None else await written(info, "User", models.User, key)
-
+    viewer: User | None = found(models.User, "Who you are; null when you are not signed in.", _viewer)
     users: Connection[User] = connection(models.User, "All users.", orders=USER_ORDERS)
     audit_events: Connection[AuditEvent] = connection(
         models.AuditEvent, "What you did that was recorded.", orders=AUDIT_ORDERS

@@ -3,18 +3,17 @@
 from datetime import date, datetime
 from typing import Annotated
 
-import sqlalchemy as sa
 import strawberry
 
 from db import models
 from resolvers.access import SUPERADMIN
 from resolvers.paging import Order
 from resolvers.statements import Where
-from schema.fields import Info, column, node, related
-from schema.lists import Orders, connection, contains, equal
+from schema.declarations import Orders
+from schema.fields import column, found, node, related
+from schema.lists import connection, contains, equal
 from schema.nodes import Connection, Node
 from schema.scalars import JSON
-from schema.selecting import select
 
 LEADERBOARD_ORDERS = Orders(
     "LeaderboardOrder", "Orders of leaderboards.", LABEL=(Order(models.Leaderboard.label), "By label.")
@@ -78,6 +77,10 @@ class ChallengeFilter:
     label: str | None = contains(models.Challenge.label, "Part of the label, in any case.")
 
 
+def _challenge(label: Annotated[str, strawberry.argument(description="The whole label.")]) -> Where:
+    return Where.equal(models.Challenge.label, label)
+
+
 @strawberry.type
 class ChallengesQuery:
     challenges: Connection[Challenge] = connection(
@@ -95,9 +98,4 @@ class ChallengesQuery:
         models.Leaderboard, "All leaderboards.", orders=LEADERBOARD_ORDERS
     )
 
-    @strawberry.field(description="The challenge with this label, or null.")
-    async def challenge(
-        self, info: Info, label: Annotated[str, strawberry.argument(description="The whole label.")]
-    ) -> Challenge | None:
-        where = Where("label", lambda entity: [entity.label == sa.bindparam("label")], {"label": label})
-        return await info.context.loaders.first(select(info, models.Challenge), where)
+    challenge: Challenge | None = found(models.Challenge, "The challenge with this label, or null.", _challenge)

@@ -6,8 +6,7 @@ from typing import Any
 from graphql import GraphQLObjectType, GraphQLSchema, get_named_type, is_non_null_type
 
 from resolvers.access import ROWS, THROUGH
-from schema.fields import Column, Related
-from schema.lists import Connected
+from schema.declarations import Column, Connected, Related
 from schema.selecting import DEFINITION
 
 

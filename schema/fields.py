@@ -1,106 +1,28 @@
-"""How a field is declared. The declaration is data, from which come the GraphQL field, its loader, its columns, its
-cost and its tests.
+"""How a field is declared: a `column`, a `part`, `related`, `computed`, or a row `found` from the root.
 
-A field of a node is a `column`, a `part` (an object made of columns), `related` (to one), a `connection` (a page of
-many) or `computed` from columns.
+Each has two ways to its value: from one statement that makes all below it, or row by row.
 """
 
 import inspect
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, TypeVar, dataclass_transform
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any, TypeVar, cast, dataclass_transform
 
 import strawberry
-from strawberry.types.field import StrawberryField
 from strawberry.types.fields.resolver import StrawberryResolver
 
 from db import models
 from resolvers import access
 from resolvers.access import Rule
 from resolvers.context import Context
-from resolvers.failures import Forbidden
 from resolvers.paging import Order, Slice
-from schema.scalars import global_id
+from resolvers.statements import Where
+from resolvers.tree import Asked
+from schema.declarations import ById, Column, Computed, Found, Key, Numbers, Part, Related, target_of, words
+from schema.drawing import draw
 from schema.selecting import select
 
 T = TypeVar("T")
 Info = strawberry.Info[Context, None]
-
-
-class Key(StrawberryField):
-    """The global id."""
-
-    def get_result(self, source: Any, info: Any, args: Any, kwargs: Any) -> str:
-        return global_id(self.typename, source.id)
-
-    typename: str
-
-
-class Column(StrawberryField):
-    """A column of the row, by its name; guarded when it `needs` one of some rules."""
-
-    def __init__(self, *args: Any, needs: tuple[Rule, ...] = (), **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.needs = needs
-
-    @property
-    def key(self) -> str:
-        """The column's attribute of the model."""
-        return self.python_name
-
-    def get_result(self, source: Any, info: Any, args: Any, kwargs: Any) -> Any:
-        if self.needs and not getattr(source, f"may_{self.python_name}"):
-            raise Forbidden(f"readable by {_words(self.needs)}")
-        return getattr(source, self.python_name)
-
-
-class Numbers(Column):
-    """A column that holds a JSON array as text; as bytes, the executor passes it into the response as it is."""
-
-    def get_result(self, source: Any, info: Any, args: Any, kwargs: Any) -> Any:
-        text = super().get_result(source, info, args, kwargs)
-        return None if text is None else text.encode()
-
-
-class Part(StrawberryField):
-    """An object made of columns of the same row: `names` maps its fields to them; null when the first one is."""
-
-    def __init__(self, *args: Any, names: Mapping[str, str], **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.names = names
-
-    @property
-    def present(self) -> str:
-        return next(iter(self.names.values()))
-
-    def get_result(self, source: Any, info: Any, args: Any, kwargs: Any) -> Any:
-        return None if getattr(source, self.present) is None else _PartOf(source, self.names)
-
-
-class _PartOf:
-    __slots__ = ("_names", "_row")
-
-    def __init__(self, row: Any, names: Mapping[str, str]) -> None:
-        self._row = row
-        self._names = names
-
-    def __getattr__(self, name: str) -> Any:
-        if name not in self._names:
-            raise AttributeError(name)
-        return getattr(self._row, self._names[name])
-
-
-class Related(StrawberryField):
-    """The row at the other end of a to-one relationship, or the first of a to-many one in an order."""
-
-    relationship: Any
-    order: Order | None
-
-
-class Computed(StrawberryField):
-    """Made in Python from the columns it `reads`; `asks` names rules that it wants to know of, as `may_<name>`."""
-
-    reads: tuple[str, ...]
-    asks: Mapping[str, tuple[Rule, ...]]
 
 
 def column(description: str, *, needs: Sequence[Rule] = (), name: str | None = None) -> Any:
@@ -122,12 +44,15 @@ def related(relationship: Any, description: str, *, order: Order | None = None) 
     model = target_of(relationship)
 
     def resolve(root: strawberry.Parent[Any], info: Info) -> Awaitable[Any]:
-        return info.context.loaders.related(relationship, root, select(info, model))
+        return drawn(info, root, lambda: info.context.loaders.related(relationship, root, select(info, model)))
 
-    async def resolve_first(root: strawberry.Parent[Any], info: Info) -> Any:
-        assert order is not None
-        page = await info.context.loaders.page(relationship, root, Slice(order, 1), select(info, model))
-        return page.nodes[0] if page.nodes else None
+    def resolve_first(root: strawberry.Parent[Any], info: Info) -> Awaitable[Any]:
+        async def rows() -> Any:
+            assert order is not None
+            page = await info.context.loaders.page(relationship, root, Slice(order, 1), select(info, model))
+            return page.nodes[0] if page.nodes else None
+
+        return drawn(info, root, rows)
 
     field = Related(description=description, base_resolver=resolver_of(resolve_first if order else resolve))
     field.relationship, field.order = relationship, order
@@ -143,6 +68,27 @@ def computed(description: str, *, reads: Sequence[str], **asks: tuple[Rule, ...]
         return field  # type: ignore[return-value]
 
     return declare
+
+
+def by_id(description: str) -> Callable[[Callable[..., T]], T]:
+    """A field of the root that finds nodes of any type by their ids."""
+
+    def declare(function: Callable[..., T]) -> T:
+        return ById(description=description, base_resolver=resolver_of(function))  # type: ignore[return-value]
+
+    return declare
+
+
+def found(model: type[models.Entity], description: str, where: Callable[..., Where]) -> Any:
+    """One row from the root, or null: the one that meets the condition. The parameters of `where` are the field's."""
+
+    async def resolve(root: Any, info: Info, **arguments: Any) -> Any:
+        return await drawn(info, None, lambda: info.context.loaders.first(select(info, model), where(**arguments)))
+
+    sign(resolve, inspect.signature(where).parameters.values())
+    field = Found(description=description, base_resolver=resolver_of(resolve))
+    field.model, field.asked = model, lambda **arguments: Asked(None, where(**arguments))
+    return field
 
 
 @dataclass_transform(kw_only_default=True)
@@ -161,20 +107,31 @@ def node(model: type[models.Entity]) -> Callable[[type[T]], type[T]]:
     return declare
 
 
-def _words(rules: Sequence[Rule]) -> str:
-    return ", ".join(rule.words for rule in rules)
-
-
 def _guarded(description: str, needs: Sequence[Rule]) -> str:
     return (
-        f"{description} Readable by {_words(needs)}; for others null, with a FORBIDDEN error." if needs else description
+        f"{description} Readable by {words(needs)}; for others null, with a FORBIDDEN error." if needs else description
     )
 
 
-def target_of(source: Any) -> type[models.Entity]:
-    model: type[models.Entity] = source if isinstance(source, type) else source.property.mapper.class_
-    return model
+def drawn(info: Info, row: Any, otherwise: Callable[[], Awaitable[Any]]) -> Awaitable[Any]:
+    """What a field gives below `row` (None at the root), rendered where that can be, `otherwise` read row by row."""
+    if (drawing := draw(info)) is None:
+        return otherwise()
+    loaders = info.context.loaders
+    return loaders.text(drawing, otherwise) if row is None else loaders.below(drawing, row, otherwise)
 
 
 def resolver_of(function: Callable[..., Any]) -> Any:
     return StrawberryResolver(function)
+
+
+def sign(function: Callable[..., Any], offered: Iterable[inspect.Parameter]) -> None:
+    """Give `function` the parameters that Strawberry reads as arguments."""
+    either, parent = inspect.Parameter.POSITIONAL_OR_KEYWORD, cast("Any", strawberry.Parent)[Any]
+    parameters = [
+        inspect.Parameter("root", either, annotation=parent),
+        inspect.Parameter("info", either, annotation=Info),
+        *offered,
+    ]
+    function.__signature__ = inspect.Signature(parameters, return_annotation=Any)  # type: ignore[attr-defined]
+    function.__annotations__ = {p.name: p.annotation for p in parameters}

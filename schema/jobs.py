@@ -5,7 +5,6 @@ from contextlib import aclosing
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
-import sqlalchemy as sa
 import strawberry
 
 from db import models
@@ -15,8 +14,9 @@ from resolvers.access import OWNER_OF_JOB, OWNER_OF_TASK, SUPERADMIN
 from resolvers.failures import Invalid
 from resolvers.paging import Order
 from resolvers.statements import Where
-from schema.fields import Info, column, computed, node, related
-from schema.lists import Orders, chosen, connection, contains, refers
+from schema.declarations import Orders
+from schema.fields import Info, column, computed, found, node, related
+from schema.lists import chosen, connection, contains, refers
 from schema.mutations import SIGNED_IN, WORKER, mutation, written
 from schema.nodes import Connection, Node
 from schema.problems import Problem
@@ -150,26 +150,22 @@ class JobFilter:
 JobResult = Annotated[Job | Problem, strawberry.union("JobResult", description="The job, or why not.")]
 
 
+def _job(
+    id: Annotated[strawberry.ID | None, strawberry.argument(description="The job's id.")] = None,
+    key: Annotated[str | None, strawberry.argument(description="The job's key.")] = None,
+) -> Where:
+    if (id is None) == (key is None):
+        raise Invalid("give id or key, not both", field="id")
+    return Where.equal(models.Job.key, key) if id is None else Where.equal(models.Job.id, key_of("Job", id))
+
+
 @strawberry.type
 class JobsQuery:
     jobs: Connection[Job] = connection(
         models.Job, "Your jobs and those of your projects.", orders=JOB_ORDERS, filter=JobFilter
     )
 
-    @strawberry.field(description="One job, or null: by its id or its key.")
-    async def job(
-        self,
-        info: Info,
-        id: Annotated[strawberry.ID | None, strawberry.argument(description="The job's id.")] = None,
-        key: Annotated[str | None, strawberry.argument(description="The job's key.")] = None,
-    ) -> Job | None:
-        if (id is None) == (key is None):
-            raise Invalid("give id or key, not both", field="id")
-        if id is not None:
-            return await info.context.loaders.one(select(info, models.Job), key_of("Job", id))
-        return await info.context.loaders.first(
-            select(info, models.Job), Where("key", lambda entity: [entity.key == sa.bindparam("key")], {"key": key})
-        )
+    job: Job | None = found(models.Job, "One job, or null: by its id or its key.", _job)
 
     @strawberry.field(description="For workers: the task that the token in use was made for.")
     async def worker_assignment(self, info: Info) -> "WorkerAssignment":

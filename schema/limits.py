@@ -28,8 +28,7 @@ from graphql import (
 
 from resolvers.failures import Failure, LimitExceeded
 from resolvers.paging import page_size
-from schema.fields import Numbers
-from schema.lists import Connected
+from schema.declarations import Connected, Numbers
 from schema.selecting import DEFINITION
 
 NUMBERS = 20

@@ -6,8 +6,9 @@ import strawberry
 
 from db import models
 from resolvers.paging import Order
+from schema.declarations import Orders
 from schema.fields import column, node, related
-from schema.lists import Orders, connection, contains
+from schema.lists import connection, contains
 from schema.nodes import Connection, Node
 from schema.scalars import enum
 

@@ -4,13 +4,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from graphql import (
+    BooleanValueNode,
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
     GraphQLObjectType,
+    GraphQLSchema,
     InlineFragmentNode,
+    SelectionNode,
     SelectionSetNode,
+    VariableNode,
     get_named_type,
+    is_abstract_type,
 )
 
 from db import models
@@ -24,78 +29,129 @@ KEPT = 200
 """Selections of one document."""
 
 Fragments = Mapping[str, FragmentDefinitionNode]
+Collected = dict[str, list[FieldNode]]
+"""The fields of an object by response key, in the order of the response; several nodes of one key are merged."""
 
 
 def select(info: Any, model: type[models.Entity], *, page: bool = False, typename: str | None = None) -> Selection:
     """What the field in `info` wants of `model`: of its own object, of the rows of its page, or (with `typename`) of
-    that member of its interface or union. The answer is kept with the document, for each combination of fields that
-    @skip and @include leave, a bounded number of them.
+    that member of its interface or union. The answer is kept with the document, a bounded number of them.
     """
     raw = info._raw_info
     memo = info.context.memo
     key = (typename, *map(id, raw.field_nodes))
     if (found := memo.get(key)) is None:
-        sets = [node.selection_set for node in raw.field_nodes if node.selection_set]
+        scope = Scope(raw.schema, raw.fragments, raw.variable_values.coerced)
         kind: Any = get_named_type(raw.return_type) if typename is None else raw.schema.get_type(typename)
+        sets = scope.below(raw.field_nodes)
         if page:
-            sets = list(_rows_of_page(sets, kind, raw.fragments))
+            sets = list(_rows_of_page(scope, sets, kind))
             kind = get_named_type(kind.fields["nodes"].type)
-        if len(memo) >= KEPT:
-            memo.clear()
-        found = memo[key] = _selection(model, kind, sets, raw.fragments, typename)
+        found = _selection(scope, model, kind, sets, typename)
+        keep(memo, key, found)
     selection: Selection = found
     return selection
 
 
-def fields_of(sets: Iterable[SelectionSetNode], kind: GraphQLObjectType, fragments: Fragments) -> Iterator[FieldNode]:
-    """The fields that a selection has on an object of `kind`, through fragments, each fragment once."""
-    todo: list[SelectionSetNode] = list(sets)
-    spread: set[str] = set()
-    applies = {kind.name, *(interface.name for interface in kind.interfaces)}
-    while todo:
-        for selected in todo.pop().selections:
-            if isinstance(selected, FieldNode):
-                yield selected
-            elif isinstance(selected, InlineFragmentNode):
-                if selected.type_condition is None or selected.type_condition.name.value in applies:
-                    todo.append(selected.selection_set)
-            elif isinstance(selected, FragmentSpreadNode) and selected.name.value not in spread:
-                spread.add(selected.name.value)
-                fragment = fragments[selected.name.value]
-                if fragment.type_condition.name.value in applies:
-                    todo.append(fragment.selection_set)
+def keep(memo: dict[Any, Any], key: Any, value: Any) -> None:
+    """Keep something with a document, which holds a bounded number of such things."""
+    if len(memo) >= KEPT:
+        memo.clear()
+    memo[key] = value
+
+
+class Scope:
+    """What a selection is read in: the schema, the document's fragments, and the variables, of which only those that
+    decide @skip and @include matter."""
+
+    def __init__(self, schema: GraphQLSchema, fragments: Fragments, variables: Mapping[str, Any]) -> None:
+        self.schema = schema
+        self._fragments = fragments
+        self._variables = variables
+
+    def collect(self, sets: Iterable[SelectionSetNode], kind: GraphQLObjectType) -> Collected:
+        """The fields that selections have on an object of `kind`, through fragments, each fragment once."""
+        found: Collected = {}
+        spread: set[str] = set()
+        for selected in sets:
+            self._collect(selected, kind, found, spread)
+        return found
+
+    def below(self, nodes: Iterable[FieldNode]) -> list[SelectionSetNode]:
+        return [node.selection_set for node in nodes if node.selection_set]
+
+    def _collect(self, selected: SelectionSetNode, kind: GraphQLObjectType, found: Collected, spread: set[str]) -> None:
+        for node in selected.selections:
+            if not self._included(node):
+                continue
+            if isinstance(node, FieldNode):
+                found.setdefault(node.alias.value if node.alias else node.name.value, []).append(node)
+            elif isinstance(node, InlineFragmentNode):
+                if node.type_condition is None or self._applies(node.type_condition.name.value, kind):
+                    self._collect(node.selection_set, kind, found, spread)
+            elif isinstance(node, FragmentSpreadNode) and node.name.value not in spread:
+                spread.add(node.name.value)
+                fragment = self._fragments[node.name.value]
+                if self._applies(fragment.type_condition.name.value, kind):
+                    self._collect(fragment.selection_set, kind, found, spread)
+
+    def _included(self, node: SelectionNode) -> bool:
+        for directive in node.directives or ():
+            name = directive.name.value
+            if name in ("skip", "include"):
+                (argument,) = directive.arguments or ()
+                given: Any = argument.value
+                holds = self._variables[given.name.value] if isinstance(given, VariableNode) else given.value
+                if holds is (name == "skip"):
+                    return False
+        return True
+
+    def _applies(self, condition: str, kind: GraphQLObjectType) -> bool:
+        wanted: Any = self.schema.get_type(condition)
+        return wanted is kind or (is_abstract_type(wanted) and self.schema.is_sub_type(wanted, kind))
+
+
+def switches(nodes: Iterable[Any]) -> Iterator[str]:
+    """The variables that decide @skip and @include in these definitions."""
+    for node in nodes:
+        for directive in getattr(node, "directives", None) or ():
+            if directive.name.value in ("skip", "include") and not isinstance(
+                directive.arguments[0].value, BooleanValueNode
+            ):
+                yield directive.arguments[0].value.name.value
+        if (inner := getattr(node, "selection_set", None)) is not None:
+            yield from switches(inner.selections)
 
 
 def _rows_of_page(
-    sets: Sequence[SelectionSetNode], kind: GraphQLObjectType, fragments: Fragments
+    scope: Scope, sets: Sequence[SelectionSetNode], kind: GraphQLObjectType
 ) -> Iterator[SelectionSetNode]:
-    for node in fields_of(sets, kind, fragments):
-        if node.selection_set is None:
-            continue
-        if node.name.value == "nodes":
-            yield node.selection_set
-        elif node.name.value == "edges":
+    for nodes in scope.collect(sets, kind).values():
+        if nodes[0].name.value == "nodes":
+            yield from scope.below(nodes)
+        elif nodes[0].name.value == "edges":
             edge: Any = get_named_type(kind.fields["edges"].type)
-            for inner in fields_of([node.selection_set], edge, fragments):
-                if inner.name.value == "node" and inner.selection_set is not None:
-                    yield inner.selection_set
+            for inner in scope.collect(scope.below(nodes), edge).values():
+                if inner[0].name.value == "node":
+                    yield from scope.below(inner)
 
 
 def _selection(
+    scope: Scope,
     model: type[models.Entity],
     kind: GraphQLObjectType,
     sets: Sequence[SelectionSetNode],
-    fragments: Fragments,
     typename: str | None,
 ) -> Selection:
     columns: set[str] = set()
     guards: dict[str, tuple[Rule, ...]] = {}
     asks: dict[str, tuple[Rule, ...]] = {}
-    for node in fields_of(sets, kind, fragments):
-        if node.name.value.startswith("__"):
+    for nodes in scope.collect(sets, kind).values():
+        name = nodes[0].name.value
+        if name.startswith("__"):
             continue
-        declared: Any = kind.fields[node.name.value].extensions[DEFINITION]
-        columns.update(_columns(declared, node, fragments, kind))
+        declared: Any = kind.fields[name].extensions[DEFINITION]
+        columns.update(_columns(scope, declared, nodes, kind))
         if needs := getattr(declared, "needs", ()):
             guards[declared.key] = needs
         asks.update(getattr(declared, "asks", {}))
@@ -104,14 +160,13 @@ def _selection(
     )
 
 
-def _columns(declared: Any, node: FieldNode, fragments: Fragments, kind: GraphQLObjectType) -> Iterable[str]:
+def _columns(scope: Scope, declared: Any, nodes: Sequence[FieldNode], kind: GraphQLObjectType) -> Iterable[str]:
     if (key := getattr(declared, "key", None)) is not None:
         yield key
     yield from getattr(declared, "reads", ())
     if (names := getattr(declared, "names", None)) is not None:
         yield declared.present
-        inner: Any = get_named_type(kind.fields[node.name.value].type)
-        if node.selection_set is not None:
-            for part in fields_of([node.selection_set], inner, fragments):
-                if not part.name.value.startswith("__"):
-                    yield names[inner.fields[part.name.value].extensions[DEFINITION].python_name]
+        inner: Any = get_named_type(kind.fields[nodes[0].name.value].type)
+        for parts in scope.collect(scope.below(nodes), inner).values():
+            if not parts[0].name.value.startswith("__"):
+                yield names[inner.fields[parts[0].name.value].extensions[DEFINITION].python_name]

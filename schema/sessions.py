@@ -8,8 +8,9 @@ import strawberry
 from db import models
 from resolvers.access import CREATOR, IN_A_PROJECT, PROJECT_MEMBER, SUPERADMIN
 from resolvers.paging import Order
+from schema.declarations import Orders
 from schema.fields import column, node, related
-from schema.lists import Orders, chosen, connection, contains, refers
+from schema.lists import chosen, connection, contains, refers
 from schema.nodes import Connection, Node
 from schema.organisation import SESSIONS_OF
 from schema.scalars import JSON, enum

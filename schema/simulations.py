@@ -12,13 +12,13 @@ from resolvers.failures import Invalid
 from resolvers.paging import Order
 from resolvers.statements import Where
 from schema.accounts import ExpectedVersion
-from schema.fields import Info, column, node, numbers, part, related
-from schema.lists import Orders, chosen, connection, contains, refers
+from schema.declarations import Orders
+from schema.fields import Info, column, found, node, numbers, part, related
+from schema.lists import chosen, connection, contains, refers
 from schema.mutations import SIGNED_IN, mutation, written
 from schema.nodes import Connection, Node
 from schema.problems import Problem
 from schema.scalars import JSON, BigInt, enum, key_of, optional_key
-from schema.selecting import select
 
 if TYPE_CHECKING:
     from schema.accounts import User
@@ -112,7 +112,7 @@ class Estimator(Node):
 @strawberry.type(description="A quantity along an axis, or over all of them.")
 class Series:
     name: str = strawberry.field(description="What is measured, such as `Position (Z)` or `DOSE`.")
-    unit: str = strawberry.field(description="Its unit, such as `cm` or `MeV/g`.")
+    unit: str | None = strawberry.field(description="Its unit, such as `cm` or `MeV/g`; null when it has none.")
     values: list[float | None] = numbers("The numbers; null where there is none or it is not finite.")
 
 
@@ -174,8 +174,19 @@ SimulationResult = Annotated[
 ]
 
 
-def _of_job(entity: Any) -> list[Any]:
-    return [models.Job.simulation_id == entity.id, models.Job.key == sa.bindparam("job_key")]
+def _of_job(entity: Any, suffix: str) -> list[Any]:
+    return [models.Job.simulation_id == entity.id, models.Job.key == sa.bindparam(f"job_key{suffix}")]
+
+
+def _simulation(
+    id: Annotated[strawberry.ID | None, strawberry.argument(description="The simulation's id.")] = None,
+    job_key: Annotated[str | None, strawberry.argument(description="The key of a job of it.")] = None,
+) -> Where:
+    if (id is None) == (job_key is None):
+        raise Invalid("give id or jobKey, not both", field="id")
+    if id is not None:
+        return Where.equal(models.Simulation.id, key_of("Simulation", id))
+    return Where("job_key", _of_job, {"job_key": job_key})
 
 
 @strawberry.type
@@ -193,19 +204,9 @@ class SimulationsQuery:
         filter=SimulationFilter,
     )
 
-    @strawberry.field(description="One simulation, or null: by its id, or by the key of one of its jobs.")
-    async def simulation(
-        self,
-        info: Info,
-        id: Annotated[strawberry.ID | None, strawberry.argument(description="The simulation's id.")] = None,
-        job_key: Annotated[str | None, strawberry.argument(description="The key of a job of it.")] = None,
-    ) -> Simulation | None:
-        if (id is None) == (job_key is None):
-            raise Invalid("give id or jobKey, not both", field="id")
-        if id is not None:
-            return await info.context.loaders.one(select(info, models.Simulation), key_of("Simulation", id))
-        of_job = Where("job_key", _of_job, {"job_key": job_key})
-        return await info.context.loaders.first(select(info, models.Simulation), of_job)
+    simulation: Simulation | None = found(
+        models.Simulation, "One simulation, or null: by its id, or by the key of one of its jobs.", _simulation
+    )
 
 
 @strawberry.type

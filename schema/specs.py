@@ -1,6 +1,6 @@
 """Specifications of data models, and their versions."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import sqlalchemy as sa
 import strawberry
@@ -8,11 +8,11 @@ import strawberry
 from db import models
 from resolvers.paging import Order
 from resolvers.statements import Where
-from schema.fields import Info, column, node, related
-from schema.lists import Orders, connection, contains
+from schema.declarations import Orders
+from schema.fields import column, found, node, related
+from schema.lists import connection, contains
 from schema.nodes import Connection, Node
 from schema.scalars import enum
-from schema.selecting import select
 
 if TYPE_CHECKING:
     from schema.accounts import User
@@ -60,6 +60,15 @@ class SpecFilter:
     name: str | None = contains(models.Spec.canonical_name, "Part of the name, in any case.")
 
 
+def _of_this_name(entity: Any, suffix: str) -> list[Any]:
+    named = entity.canonical_name == sa.bindparam(f"name{suffix}")
+    return [named, entity.user_id == sa.bindparam("me", type_=entity.user_id.type)]
+
+
+def _spec(name: Annotated[str, strawberry.argument(description="The canonical name.")]) -> Where:
+    return Where("spec", _of_this_name, {"name": name})
+
+
 @strawberry.type
 class SpecsQuery:
     specs: Connection[Spec] = connection(
@@ -69,16 +78,4 @@ class SpecsQuery:
         filter=SpecFilter,
     )
 
-    @strawberry.field(description="Your spec of this name, or null.")
-    async def spec(
-        self, info: Info, name: Annotated[str, strawberry.argument(description="The canonical name.")]
-    ) -> Spec | None:
-        where = Where(
-            "name",
-            lambda entity: [
-                entity.canonical_name == sa.bindparam("name"),
-                entity.user_id == sa.bindparam("me", type_=entity.user_id.type),
-            ],
-            {"name": name},
-        )
-        return await info.context.loaders.first(select(info, models.Spec), where)
+    spec: Spec | None = found(models.Spec, "Your spec of this name, or null.", _spec)

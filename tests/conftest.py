@@ -3,7 +3,7 @@
 import asyncio
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from uuid import UUID
 
 import asyncpg
 import httpx2
+import orjson
 import pytest
 import structlog
 
@@ -20,6 +21,7 @@ from db.models import Credential, CredentialKind
 from db.types import later, uuid7
 from gateway.app import create_app, make_services
 from gateway.execution import Answer, Execution, Refused
+from gateway.graphql import encode
 from gateway.serving import make_server
 from gateway.settings import Settings
 from resolvers.context import Context, Services
@@ -140,7 +142,8 @@ class Platform:
         self.counted = Tally()
         token = tally.set(self.counted)
         try:
-            return await self.execution.run(self.execution.prepare(query, None), variables, ctx)
+            found = await self.execution.run(self.execution.prepare(query, None), variables, ctx)
+            return received(found)
         except Refused as refusal:
             return refusal.answer
         finally:
@@ -164,10 +167,13 @@ class Platform:
         principal = as_ if isinstance(as_, Principal) else await self.principal(as_)
         operation = self.execution.prepare(query, None)
         stream = self.execution.stream(operation, variables, Context(self.services, principal))
-        try:
-            yield stream
-        finally:
-            await stream.aclose()
+        async with aclosing(stream), aclosing(received(answer) async for answer in stream) as answers:
+            yield answers
+
+
+def received(answer: Answer) -> Answer:
+    """An answer as a client reads it."""
+    return Answer(answer.status, orjson.loads(encode(answer.body)))
 
 
 async def principal_as(services: Services, user: UUID) -> Principal:

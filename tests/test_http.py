@@ -8,9 +8,9 @@ import httpx2
 import pytest
 import sqlalchemy as sa
 
+from db.engine import Database
 from gateway.negotiation import EVENTS, GRAPHQL, JSON, accepted, choose
 from resolvers.claims import SCOPES
-from resolvers.loading import Loaders
 from resolvers.principal import Errand
 from tests.conftest import Serve, Served
 
@@ -197,7 +197,7 @@ async def test_a_fault_of_ours_is_masked_and_logged(gateway: Served, monkeypatch
     async def broken(*_: Any) -> None:
         raise RuntimeError("postgresql://user:secret@host/db")
 
-    monkeypatch.setattr("resolvers.loading.Loaders._rows", broken)
+    monkeypatch.setattr("db.engine.Database.fetch", broken)
     response = await _post(gateway, {"query": "{challenges(first:1){nodes{label}}}"})
     error = response.json()["errors"][0]
     assert error["extensions"]["code"] == "INTERNAL_SERVER_ERROR"
@@ -251,17 +251,17 @@ async def test_a_slow_operation_is_stopped_and_gives_its_connection_back(serve_m
     ):
         gateway = await serve_module(backend, operation_timeout=0.4, database_readers=1)
         await _slow(gateway, endless)
-        assert gateway.services.database._reader.pool.checkedout() == 0  # type: ignore[attr-defined]
+        assert not gateway.services.database._readers._places.locked()
         assert (await gateway.ask("{challenges(first:1){totalCount}}"))["challenges"] == {"totalCount": 1}
 
 
 async def _slow(gateway: Served, endless: str) -> None:
-    rows = Loaders._rows
+    fetch = Database.fetch
 
-    async def slow(self: Loaders, *_: Any) -> Any:
-        return await rows(self, sa.text(endless), {})  # type: ignore[arg-type]
+    async def slow(self: Database, *_: Any) -> Any:
+        return await fetch(self, self.prepare(sa.text(endless)), {})  # type: ignore[arg-type]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Loaders, "_rows", slow)
+        patch.setattr(Database, "fetch", slow)
         response = await _post(gateway, {"query": "{challenges(first:1){totalCount}}"})
     assert _code(response) == "TIMEOUT"

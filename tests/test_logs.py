@@ -50,11 +50,14 @@ async def test_a_failed_statement_is_told_without_its_values(
     monkeypatch.setattr(
         "gateway.errors.log.error", lambda *_, exc_info, **__: told.append(str(exc_info)), raising=False
     )
-    monkeypatch.setattr("resolvers.statements.first", lambda *_: sa.text("SELECT :label FROM nowhere"))
-    await reading.answer('{challenge(label:"hunter2-secret"){id}}')
-    assert len(told) == 1
-    assert "nowhere" in told[0]
-    assert "hunter2-secret" not in told[0]
+    monkeypatch.setattr("resolvers.statements.first", lambda *_: sa.text("SELECT :where_label FROM nowhere"))
+    monkeypatch.setattr("resolvers.rendering.root", lambda *_: sa.text("SELECT :where_label_0 FROM nowhere"))
+    for rendering in (True, False):
+        monkeypatch.setattr(reading.execution, "_rendering", rendering)
+        await reading.answer('{challenge(label:"hunter2-secret"){id}}')
+        assert len(told) == 1
+        assert "nowhere" in told[0]
+        assert "hunter2-secret" not in told.pop()
 
 
 async def test_an_operation_is_one_line_without_its_variables(serve: Serve) -> None:

@@ -1,0 +1,107 @@
+"""The connections that read: kept open, borrowed one at a time, and replaced when they break."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, TypeVar
+
+import asyncpg  # type: ignore[import-untyped]
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+log = structlog.get_logger("torana")
+
+T = TypeVar("T")
+
+_GONE = (asyncpg.ConnectionDoesNotExistError, asyncpg.InterfaceError, asyncpg.AdminShutdownError, OSError)
+
+
+class Readers:
+    """At most `most` connections of `engine`, which run in AUTOCOMMIT and need no reset. Who waits longer than
+    `wait` seconds for one gets SQLAlchemy's TimeoutError.
+    """
+
+    def __init__(self, engine: AsyncEngine, most: int, wait: float) -> None:
+        self._engine = engine
+        self._wait = wait
+        self._idle: list[AsyncConnection] = []
+        self._places = asyncio.Semaphore(most)
+
+    async def run(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        """The result of `work`, a read; done once more, on a new connection, when the first one turns out broken."""
+        try:
+            async with self.borrowed() as connection:
+                return await work(connection)
+        except Exception as error:
+            if not _broken(error):
+                raise
+            log.info("database.reconnecting", error=type(error).__name__)
+            await self._discard_idle()
+        async with self.borrowed() as connection:
+            return await work(connection)
+
+    @contextlib.asynccontextmanager
+    async def borrowed(self) -> AsyncIterator[AsyncConnection]:
+        if self._places.locked():
+            await self._turn()
+        else:
+            await self._places.acquire()
+        try:
+            connection = self._idle.pop() if self._idle else await self._engine.connect()
+            try:
+                yield connection
+            except sa.exc.DBAPIError as error:
+                await self._settle(connection, sound=not error.connection_invalidated)
+                raise
+            except Exception as error:
+                await self._settle(connection, sound=not _broken(error))
+                raise
+            except BaseException:  # cancelled in the middle of a statement
+                await asyncio.shield(self._settle(connection, sound=False))
+                raise
+            self._idle.append(connection)
+        finally:
+            self._places.release()
+
+    async def dispose(self) -> None:
+        await self._discard_idle()
+        await self._engine.dispose()
+
+    async def _turn(self) -> None:
+        try:
+            async with asyncio.timeout(self._wait):
+                await self._places.acquire()
+        except TimeoutError:
+            raise sa.exc.TimeoutError("no connection became free in time") from None
+
+    async def _settle(self, connection: AsyncConnection, *, sound: bool) -> None:
+        if sound:
+            self._idle.append(connection)
+        else:
+            await _discard(connection)
+
+    async def _discard_idle(self) -> None:
+        """What is idle while another turned out broken is broken too, more often than not."""
+        idle, self._idle = self._idle, []
+        for connection in idle:
+            await _discard(connection)
+
+
+def _broken(error: BaseException) -> bool:
+    if isinstance(error, sa.exc.DBAPIError):
+        return error.connection_invalidated
+    return isinstance(error, _GONE) and not isinstance(error, ValueError)  # asyncpg's word for a bad argument
+
+
+async def _discard(connection: AsyncConnection) -> None:
+    with contextlib.suppress(Exception):
+        if not connection.invalidated:
+            await connection.invalidate()
+        await connection.close()
+
+
+def driver(connection: AsyncConnection) -> Any:
+    """The driver's own connection: asyncpg's or aiosqlite's."""
+    adapted: Any = connection.sync_connection and connection.sync_connection.connection.dbapi_connection
+    return adapted.driver_connection

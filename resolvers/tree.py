@@ -1,0 +1,173 @@
+"""All that one field of an operation gives, where a single statement can make it: plain data, made from the document
+by `schema`, turned into SQL by `rendering`.
+"""
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from db import models
+from db.prepared import Prepared
+from resolvers.access import Rule
+from resolvers.paging import Order, Slice
+from resolvers.principal import Standing
+from resolvers.statements import Relationship, Where
+
+Fields = tuple[tuple[str, Any], ...]
+"""What an object holds, by response key in the order of the response."""
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """A text that is the same for every row: the name of a type."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Id:
+    """The global id of the row."""
+
+    typename: str
+
+
+class Form(Enum):
+    """How a column becomes JSON."""
+
+    TYPED = "as its SQL type says"
+    STRING = "in quotes"
+    STORED = "it holds JSON text"
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A column. `denied` is the number of the tree's denial that stands in its place unless a rule of `needs` holds."""
+
+    key: str
+    form: Form
+    needs: tuple[Rule, ...] = ()
+    denied: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """An object made of columns of the same row; null when the column `present` is."""
+
+    present: str
+    fields: Fields
+
+
+@dataclass(frozen=True, slots=True)
+class One:
+    """The row at the end of a relationship; with `order`, the first of many. From the root (no relationship) it is the
+    row that meets the conditions asked for under `number`."""
+
+    model: type[models.Entity]
+    fields: Fields
+    relationship: Relationship | None = None
+    order: Order | None = None
+    number: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The rows of a page, each an object."""
+
+    fields: Fields
+
+
+@dataclass(frozen=True, slots=True)
+class Edges:
+    """The rows of a page, each in an object with `Cursor` and the row's own `Rows`."""
+
+    fields: Fields
+
+
+class Place(Enum):
+    """What a page tells of itself."""
+
+    CURSOR = "cursor"
+    NEXT = "hasNextPage"
+    PREVIOUS = "hasPreviousPage"
+    START = "startCursor"
+    END = "endCursor"
+    TOTAL = "totalCount"
+
+
+@dataclass(frozen=True, slots=True)
+class Info:
+    """An object about the page."""
+
+    fields: Fields
+
+
+@dataclass(frozen=True, slots=True)
+class Many:
+    """A page of a relationship, or of all rows of the model; which page is asked for under `number`."""
+
+    model: type[models.Entity]
+    fields: Fields
+    number: int
+    relationship: Relationship | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the arguments of one list (or of a row from the root) come to."""
+
+    slice: Slice | None
+    where: Where | None
+
+    @property
+    def shape(self) -> Hashable:
+        """What of it decides the text of a statement."""
+        return self.slice and self.slice.cut, self.where
+
+    def values(self, suffix: str) -> dict[str, Any]:
+        """The rest, as parameters."""
+        found = dict(self.slice.parameters) if self.slice else {}
+        if self.where is not None:
+            found.update(self.where.values)
+        return {name + suffix: value for name, value in found.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Denial:
+    """A guarded field: what one is told who may not read it, and where the document asks for it."""
+
+    message: str
+    nodes: Sequence[Any]
+
+
+@dataclass(eq=False, slots=True)
+class Tree:
+    """`root` and what its parts refer to by number: the `questions`, which make what is `Asked` of an operation's
+    variables, and the `denials`. `numbers` tells whether stored numbers are in it, `refused` that a database found it
+    too large. `prepared` keeps its statements."""
+
+    root: One | Many
+    questions: Sequence[Callable[[Any], Asked]]
+    denials: Sequence[Denial]
+    numbers: bool
+    refused: bool = False
+    prepared: dict[tuple[Hashable, Standing], Prepared] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """A tree with what is asked of it."""
+
+    tree: Tree
+    asked: tuple[Asked, ...]
+
+    @property
+    def shape(self) -> Hashable:
+        return tuple(one.shape for one in self.asked)
+
+    @property
+    def values(self) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for number, one in enumerate(self.asked):
+            found.update(one.values(f"_{number}"))
+        return found

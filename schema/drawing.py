@@ -1,0 +1,228 @@
+"""The document and the declarations make a Tree: all that one field gives, where SQL alone can make it."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from graphql import (
+    FieldNode,
+    GraphQLError,
+    GraphQLField,
+    GraphQLObjectType,
+    VariableNode,
+    get_argument_values,
+    get_named_type,
+    get_nullable_type,
+    is_list_type,
+)
+from strawberry.types.arguments import convert_arguments
+
+from resolvers.failures import Failure
+from resolvers.tree import (
+    Asked,
+    Constant,
+    Denial,
+    Drawing,
+    Edges,
+    Fields,
+    Form,
+    Group,
+    Id,
+    Info,
+    Many,
+    One,
+    Place,
+    Rows,
+    Tree,
+    Value,
+)
+from schema.declarations import Column, Connected, Found, Key, Numbers, Part, Related
+from schema.selecting import DEFINITION, Scope, keep
+
+PARTS = 1_000
+"""Fields of one tree; what is larger is read row by row."""
+
+_PLACES = {
+    "cursor": Place.CURSOR,
+    "has_next_page": Place.NEXT,
+    "has_previous_page": Place.PREVIOUS,
+    "start_cursor": Place.START,
+    "end_cursor": Place.END,
+    "total_count": Place.TOTAL,
+}
+
+
+class Undrawn(Exception):
+    """SQL alone can't make a field; `where` is its path below the tree's, without the first key."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.where: list[str] = []
+
+    def __str__(self) -> str:
+        return f"{'.'.join(self.where) or 'it'}: {self.args[0]}"
+
+
+def draw(info: Any) -> Drawing | None:
+    """What the field in `info` gives, as a drawing; None where it is read row by row."""
+    raw, context = info._raw_info, info.context
+    if not context.rendering:
+        return None
+    key = ("tree", *map(id, raw.field_nodes))
+    if key not in context.memo:
+        scope = Scope(raw.schema, raw.fragments, raw.variable_values.coerced)
+        try:
+            made = tree_of(scope, raw.parent_type, raw.field_nodes)
+        except Undrawn:
+            made = None
+        keep(context.memo, key, made)
+    tree: Tree | None = context.memo[key]
+    # Below a row, numbers would be made for all parents before any of them is counted.
+    return None if tree is None or tree.numbers else drawing(tree, raw.variable_values)
+
+
+def drawing(tree: Tree, variables: Any) -> Drawing | None:
+    """The tree with what its arguments come to; None where one of them is wrong, so that its own field tells, and for
+    a tree that a database refused."""
+    if tree.refused:
+        return None
+    try:
+        return Drawing(tree, tuple(question(variables) for question in tree.questions))
+    except (Failure, GraphQLError):
+        return None
+
+
+def tree_of(scope: Scope, parent: GraphQLObjectType, nodes: Sequence[FieldNode]) -> Tree:
+    """The tree of a field of `parent`; raises Undrawn."""
+    builder = _Builder(scope)
+    declared = _declared(parent, nodes)
+    if not isinstance(declared, Connected | Related | Found):
+        raise Undrawn("made in Python")
+    return builder.tree(builder.branch(declared, parent.fields[nodes[0].name.value], nodes))
+
+
+def tree_of_node(scope: Scope, kind: GraphQLObjectType, nodes: Sequence[FieldNode]) -> Tree:
+    """The tree of `node` or `nodes` for ids of one type; its first question is left to the caller."""
+    builder = _Builder(scope)
+    builder.questions.append(lambda _: Asked(None, None))
+    fields = builder.row(scope.below(nodes), kind)
+    return builder.tree(One(kind.extensions[DEFINITION].origin.model, fields, number=0))
+
+
+class _Builder:
+    def __init__(self, scope: Scope) -> None:
+        self._scope = scope
+        self._parts = 0
+        self._numbers = False
+        self.questions: list[Callable[[Any], Asked]] = []
+        self._denials: list[Denial] = []
+
+    def tree(self, root: One | Many) -> Tree:
+        return Tree(root, self.questions, self._denials, self._numbers)
+
+    def branch(self, declared: Any, field: GraphQLField, nodes: Sequence[FieldNode]) -> One | Many:
+        """What a relationship, a list or a row of the root gives."""
+        kind, sets = _kind(field), self._scope.below(nodes)
+        if isinstance(declared, Related):
+            return One(declared.model, self.row(sets, kind), declared.relationship, declared.order)
+        number = len(self.questions)
+        self.questions.append(_question(self._scope, declared, field, nodes[0]))
+        if isinstance(declared, Found):
+            return One(declared.model, self.row(sets, kind), number=number)
+        relationship = None if isinstance(declared.source, type) else declared.source
+        return Many(declared.model, self._object(sets, kind, self._of_page), number, relationship)
+
+    def row(self, sets: Any, kind: GraphQLObjectType) -> Fields:
+        return self._object(sets, kind, self._of_row)
+
+    def _object(self, sets: Any, kind: GraphQLObjectType, made: Callable[..., Any]) -> Fields:
+        found: list[tuple[str, Any]] = []
+        for key, nodes in self._scope.collect(sets, kind).items():
+            self._parts += 1
+            if self._parts > PARTS:
+                raise Undrawn(f"more than {PARTS} fields")
+            name = nodes[0].name.value
+            if name == "__typename":
+                found.append((key, Constant(kind.name)))
+                continue
+            try:
+                found.append((key, made(_declared(kind, nodes), kind.fields[name], nodes)))
+            except Undrawn as undrawn:
+                undrawn.where.insert(0, key)
+                raise
+        return tuple(found)
+
+    def _of_row(self, declared: Any, field: GraphQLField, nodes: Sequence[FieldNode]) -> Any:
+        if isinstance(declared, Key):
+            return Id(declared.typename)
+        if isinstance(declared, Column):
+            if declared.needs:
+                self._denials.append(Denial(declared.refusal, nodes))
+            return Value(declared.key, self._form(declared, field), declared.needs, len(self._denials) - 1)
+        if isinstance(declared, Part):
+            return self._group(declared, field, nodes)
+        if isinstance(declared, Related | Connected):
+            return self.branch(declared, field, nodes)
+        raise Undrawn("made in Python")
+
+    def _group(self, declared: Part, field: GraphQLField, nodes: Sequence[FieldNode]) -> Group:
+        def made(inner: Any, field: GraphQLField, _: Any) -> Value:
+            return Value(declared.names[inner.python_name], self._form(inner, field))
+
+        return Group(declared.present, self._object(self._scope.below(nodes), _kind(field), made))
+
+    def _of_page(self, declared: Any, field: GraphQLField, nodes: Sequence[FieldNode]) -> Any:
+        sets, name = self._scope.below(nodes), declared.python_name
+        if name in _PLACES:
+            return _PLACES[name]
+        if name in ("nodes", "node"):
+            return Rows(self.row(sets, _kind(field)))
+        return (Edges if name == "edges" else Info)(self._object(sets, _kind(field), self._of_page))
+
+    def _form(self, declared: Any, field: GraphQLField) -> Form:
+        if isinstance(declared, Numbers):
+            self._numbers = True
+            return Form.STORED
+        if is_list_type(get_nullable_type(field.type)):
+            raise Undrawn("a list that is not a connection")
+        return Form.STRING if get_named_type(field.type).name == "BigInt" else Form.TYPED
+
+
+def _declared(kind: GraphQLObjectType, nodes: Sequence[FieldNode]) -> Any:
+    field = kind.fields.get(nodes[0].name.value)
+    return field and field.extensions.get(DEFINITION)
+
+
+def _kind(field: GraphQLField) -> GraphQLObjectType:
+    kind = get_named_type(field.type)
+    assert isinstance(kind, GraphQLObjectType)
+    return kind
+
+
+def _question(scope: Scope, declared: Any, field: GraphQLField, node: FieldNode) -> Callable[[Any], Asked]:
+    strawberry: Any = getattr(scope.schema, "_strawberry_schema")  # noqa: B009
+    registry, config = strawberry.schema_converter.scalar_registry, strawberry.config
+
+    def ask(variables: Any) -> Asked:
+        given = get_argument_values(field, node, variables)
+        return declared.asked(**convert_arguments(given, declared.arguments, registry, config))  # type: ignore[no-any-return]
+
+    if _varies(node.arguments):
+        return ask
+    known: list[Asked] = []
+
+    def ask_once(variables: Any) -> Asked:
+        if not known:
+            known.append(ask(variables))
+        return known[0]
+
+    return ask_once
+
+
+def _varies(arguments: Any) -> bool:
+    return any(isinstance(node, VariableNode) for argument in arguments or () for node in _values(argument.value))
+
+
+def _values(node: Any) -> Iterator[Any]:
+    yield node
+    for inner in (*getattr(node, "values", ()), *(field.value for field in getattr(node, "fields", ()))):
+        yield from _values(inner)

@@ -1,0 +1,147 @@
+"""A query whose every field SQL alone can make: what each field of the root gives, without an executor."""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from graphql import (
+    FieldNode,
+    GraphQLField,
+    GraphQLObjectType,
+    OperationDefinitionNode,
+    get_argument_values,
+    is_non_null_type,
+)
+
+from resolvers.failures import Invalid
+from resolvers.loading import Loaders
+from resolvers.paging import MOST
+from resolvers.rendering import Rendered
+from resolvers.statements import Where
+from resolvers.tree import Asked, Drawing, Tree
+from schema.declarations import ById
+from schema.drawing import Undrawn, drawing, tree_of, tree_of_node
+from schema.scalars import parse_id
+from schema.selecting import DEFINITION, Scope
+
+NULL = Rendered("null")
+
+
+class Unrendered(Exception):
+    """The operation must be read row by row, for these variables at least."""
+
+
+@dataclass(frozen=True, slots=True)
+class TypeName:
+    """`__typename` of the root."""
+
+    name: str
+
+    async def text(self, loaders: Loaders, variables: Any, most: int) -> Rendered:
+        return Rendered(f'"{self.name}"')
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """A list, or a row that a condition finds."""
+
+    tree: Tree
+
+    async def text(self, loaders: Loaders, variables: Any, most: int) -> Rendered:
+        if (drawn := drawing(self.tree, variables)) is None:
+            raise Unrendered
+        return await loaders.text(drawn, most=most) or NULL
+
+
+@dataclass(frozen=True, slots=True)
+class Nodes:
+    """What ids name, each of which tells its type: `many`, or one."""
+
+    scope: Scope
+    field: GraphQLField
+    nodes: Sequence[FieldNode]
+    many: bool
+    trees: dict[str, Tree] = dataclasses.field(default_factory=dict)
+
+    async def text(self, loaders: Loaders, variables: Any, most: int) -> Rendered:
+        given = get_argument_values(self.field, self.nodes[0], variables)
+        ids = given["ids"] if self.many else [given["id"]]
+        if len(ids) > MOST:
+            raise Unrendered
+        try:
+            named = [parse_id(one) for one in ids]
+        except Invalid:
+            raise Unrendered from None
+        if self.many:
+            return await self._list(loaders, variables, named)
+        ((typename, key),) = named
+        drawn = self._drawing(typename, variables)
+        if drawn is None:
+            return NULL
+        asked = Asked(None, Where.equal(drawn.tree.root.model.id, key))
+        return await loaders.text(Drawing(drawn.tree, (asked, *drawn.asked[1:])), most=most) or NULL
+
+    async def _list(self, loaders: Loaders, variables: Any, named: Sequence[tuple[str, Any]]) -> Rendered:
+        keys: dict[str, list[Any]] = {}
+        for typename, key in named:
+            keys.setdefault(typename, []).append(key)
+        drawn = {typename: self._drawing(typename, variables) for typename in keys}
+        if any(one is not None and one.tree.numbers for one in drawn.values()):
+            raise Unrendered
+        found = {
+            typename: {} if one is None else await loaders.texts(one, keys[typename]) for typename, one in drawn.items()
+        }
+        rows = [found[typename].get(key, NULL) for typename, key in named]
+        denied = [([n, *path], denial) for n, row in enumerate(rows) for path, denial in row.denied]
+        return Rendered(f"[{','.join(row.text for row in rows)}]", denied)
+
+    def _drawing(self, typename: str, variables: Any) -> Drawing | None:
+        """None for what is no node's type."""
+        kind: Any = self.scope.schema.get_type(typename)
+        if getattr(getattr(kind and kind.extensions.get(DEFINITION), "origin", None), "model", None) is None:
+            return None
+        if typename not in self.trees:
+            try:
+                self.trees[typename] = tree_of_node(self.scope, kind, self.nodes)
+            except Undrawn:
+                raise Unrendered from None
+        if (drawn := drawing(self.trees[typename], variables)) is None:
+            raise Unrendered
+        return drawn
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A field of the root."""
+
+    key: str
+    nodes: Sequence[FieldNode]
+    required: bool
+    made: TypeName | Branch | Nodes
+
+
+def outline(scope: Scope, root: GraphQLObjectType, operation: OperationDefinitionNode) -> list[Entry]:
+    """The fields of a query; raises Undrawn when SQL alone can't make one of them."""
+    found = []
+    for key, nodes in scope.collect([operation.selection_set], root).items():
+        name = nodes[0].name.value
+        if name == "__typename":
+            found.append(Entry(key, nodes, True, TypeName(root.name)))
+            continue
+        try:
+            found.append(_entry(scope, root, key, nodes))
+        except Undrawn as undrawn:
+            undrawn.where.insert(0, key)
+            raise
+    return found
+
+
+def _entry(scope: Scope, root: GraphQLObjectType, key: str, nodes: Sequence[FieldNode]) -> Entry:
+    field = root.fields.get(nodes[0].name.value)
+    if field is None:
+        raise Undrawn("introspection")
+    if isinstance(field.extensions[DEFINITION], ById):
+        many = "ids" in field.args
+        return Entry(key, nodes, is_non_null_type(field.type), Nodes(scope, field, nodes, many))
+    return Entry(key, nodes, is_non_null_type(field.type), Branch(tree_of(scope, root, nodes)))
