@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 NODE_MODULES := gateway/explorer/node_modules
 
-.PHONY: run install test lint bench clean
+.PHONY: run install test lint fuzz bench clean
 
 run: install
 	@$(BIN)/torana demo $(ARGS)
@@ -28,6 +28,9 @@ lint: .venv/installed
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+
+fuzz: .venv/installed
+	@$(BIN)/python -m tests.fuzz $(ARGS)
 
 bench: .venv/installed
 	@$(BIN)/python -m bench $(ARGS)

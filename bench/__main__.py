@@ -1,158 +1,111 @@
-"""The run: a database, the servers, the same questions to each, and a table."""
+"""The run: databases, the servers on them, the same questions to each, and a table. `python -m bench [memory]`."""
 
 import argparse
 import asyncio
-import os
-import platform
 import signal
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NoReturn
 
-import asyncpg
-import orjson
 import uvloop
 
-from bench import data
-from bench.load import Figures, Unanswered, measure, post
-from bench.operations import Operation, operations
-from bench.servers import PLAIN, SERVERS, NotStarted, Running, answers, running
+from bench import data, memory, node, picture, report
+from bench.comparing import Unequal
+from bench.data import Filled
+from bench.load import Unanswered
+from bench.measuring import Measured, Pace, Trial, measured, say
+from bench.operations import DOCUMENTS, Operation, operations
+from bench.servers import ROWS, SERVERS, TORANA, NotStarted, Server
 from tests.postgres import running_postgres
 
-CONNECTIONS = 16
-COMPARED = 20
-"""Requests of an operation whose answers are compared."""
-
-Measured = dict[tuple[str, str], list[Figures]]
-Requests = dict[str, dict[str, list[bytes]]]
-"""By server and operation."""
+EMBEDDED = 2_000
+"""Simulations of the SQLite file, at most."""
 
 
-class Unequal(Exception):
-    """Two servers answered the same request with different data."""
-
-
-async def run(server: str, given: argparse.Namespace) -> str:
-    """The report, after everything was measured."""
+async def run(server: str, folder: Path, given: argparse.Namespace) -> str:
+    """The report, after everything was measured; with `memory`, how much Torana held while it was asked everything."""
     try:
-        say(f"fill the database with {given.simulations:,} simulations")
-        began = time.monotonic()
-        database = await data.create(server)
-        asked = operations(await data.fill(database, given.simulations))
-        say(f"filled in {time.monotonic() - began:.1f} s")
-        async with AsyncExitStack() as stack:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="torana-bench-")))
-            started = [await stack.enter_async_context(running(each, database, folder)) for each in SERVERS]
-            measured = await compare(started, asked, given)
-        return f"{table(measured, asked)}\n\n{await machine(database, given)}"
+        filled = await _filled(await data.create(server), given.simulations)
+        if given.what == "memory":
+            return await memory.watch(filled, folder, minutes=given.minutes)
+        urls = dict.fromkeys(given.servers, filled.url)
+        trials = [Trial("PostgreSQL", urls, _asked(filled, given.only), given.node)]
+        embedded = [each for each in given.servers if each in (TORANA, ROWS)]
+        if embedded and "page" in given.only:
+            file = await _filled(await data.create_file(folder), min(EMBEDDED, given.simulations))
+            urls = {each: data.copied(file.url, each.name) for each in embedded}
+            trials.append(Trial("SQLite", urls, _asked(file, ["page"])))
+        pace = Pace(given.rounds, given.seconds, given.warm_up)
+        found = [(trial, await measured(trial, folder, pace)) for trial in trials]
+        place = await report.machine(filled.url, given.simulations, pace)
+        if given.picture is not None:
+            given.picture.write_text(picture.draw(found, place))
+        return "\n\n".join([*_tables(found), place])
     finally:
         await data.drop(server)
 
 
-async def compare(started: Sequence[Running], asked: Sequence[Operation], given: argparse.Namespace) -> Measured:
-    """The figures of every server, operation and round, once the answers are known to be equal."""
-    requests: Requests = {}
-    for found in started:
-        headers = await found.headers()
-        requests[found.server.name] = {o.name: [post(found.url, b, headers) for b in o.bodies] for o in asked}
-    await check_equal(started, asked, requests)
-    measured: Measured = {}
-    for turn in range(given.rounds):
-        for operation in asked:
-            for found in started:
-                name = found.server.name
-                try:
-                    figures = await measure(
-                        found.url,
-                        requests[name][operation.name],
-                        connections=CONNECTIONS,
-                        seconds=given.seconds,
-                    )
-                except (ExceptionGroup, Unanswered, TimeoutError) as error:
-                    first = error.exceptions[0] if isinstance(error, ExceptionGroup) else error
-                    raise Unanswered(f"{name}, {operation.name}: {first!r}; its log:\n{found.tail()}") from None
-                measured.setdefault((operation.name, name), []).append(figures)
-                say(
-                    f"round {turn + 1} of {given.rounds}, {operation.name}, {name}: {figures.per_second:.1f} requests/s"
-                    f", median {figures.median:.1f} ms, p99 {figures.p99:.1f} ms"
-                )
-    return measured
+async def _filled(url: str, simulations: int) -> Filled:
+    say(f"fill {url.partition(':')[0]} with {simulations:,} simulations")
+    began = time.monotonic()
+    filled = await data.fill(url, simulations)
+    say(f"filled in {time.monotonic() - began:.1f} s")
+    return filled
 
 
-async def check_equal(started: Sequence[Running], asked: Sequence[Operation], requests: Requests) -> None:
-    """Raises Unequal with the first difference between the first server and another."""
-    for operation in asked:
-        found = [
-            [orjson.loads(body) for body in await answers(each, requests[each.server.name][operation.name][:COMPARED])]
-            for each in started
-        ]
-        for other, said in zip(started[1:], found[1:], strict=True):
-            if (where := difference(found[0], said)) is not None:
-                raise Unequal(f"{operation.name}: {started[0].server.name} and {other.server.name} differ at {where}")
-        say(f"{operation.name}: all servers give equal answers")
+def _asked(filled: Filled, only: Sequence[str]) -> list[Operation]:
+    return [operation for operation in operations(filled) if operation.name in only]
 
 
-def difference(one: Any, other: Any, path: str = "answers") -> str | None:
-    """Where two JSON values differ first, and how."""
-    if isinstance(one, dict) and isinstance(other, dict) and one.keys() == other.keys():
-        pairs = [(f"{path}.{key}", value, other[key]) for key, value in one.items()]
-    elif isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
-        pairs = [(f"{path}[{n}]", *both) for n, both in enumerate(zip(one, other, strict=True))]
-    elif type(one) is type(other) and one == other:
-        return None
-    else:
-        return f"{path}: {str(one)[:200]!r} and {str(other)[:200]!r}"
-    return next((where for name, a, b in pairs if (where := difference(a, b, name)) is not None), None)
-
-
-def table(measured: Measured, asked: Sequence[Operation]) -> str:
-    """The medians over the rounds, as Markdown."""
-    middle = {key: Figures.middle(rounds) for key, rounds in measured.items()}
-    lines = [
-        f"| operation | server | requests/s | median ms | p99 ms | ratio to {PLAIN.name} |",
-        "| --- | --- | ---: | ---: | ---: | ---: |",
-    ]
-    for operation in asked:
-        base = middle[operation.name, PLAIN.name].per_second
-        for server in SERVERS:
-            f = middle[operation.name, server.name]
-            lines.append(
-                f"| {operation.name} | {server.name} | {f.per_second:.1f} | {f.median:.1f} | {f.p99:.1f} "
-                f"| {f.per_second / base:.2f} |"
-            )
-    return "\n".join(lines)
-
-
-async def machine(database: str, given: argparse.Namespace) -> str:
-    connection = await asyncpg.connect(database)
-    try:
-        version = (await connection.fetchval("SHOW server_version")).split()[0]
-    finally:
-        await connection.close()
-    return (
-        f"{os.cpu_count()} cores, shared by the server, PostgreSQL and the load; Python {platform.python_version()}, "
-        f"PostgreSQL {version}; {given.simulations:,} simulations; {CONNECTIONS} connections, one process of each "
-        f"server; medians of {given.rounds} rounds of {given.seconds:g} s."
-    )
-
-
-def say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+def _tables(found: Sequence[tuple[Trial, Measured]]) -> list[str]:
+    tables = []
+    for trial, figures in found:
+        tables.append(report.table(trial, figures))
+        if figures.at_half:
+            tables.append(report.at_half(figures))
+    return tables
 
 
 def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("what", nargs="?", choices=["speed", "memory"], default="speed", help="what to measure")
+    parser.add_argument("--only", default=",".join(DOCUMENTS), help="operations, comma-separated (default: all)")
+    named = ",".join(server.name for server in SERVERS)
+    parser.add_argument("--servers", default=named, help=f"servers, comma-separated (default: {named})")
     parser.add_argument("--simulations", type=int, default=20_000, help="simulations, of 10 tasks each (default 20000)")
     parser.add_argument("--seconds", type=float, default=4.0, help="seconds of one measurement (default 4)")
+    parser.add_argument("--warm-up", type=float, default=3.0, help="seconds of warm-up before each (default 3)")
     parser.add_argument("--rounds", type=int, default=3, help="measurements of each pair, of which the median counts")
+    parser.add_argument("--picture", type=Path, help="draw the result into this SVG file")
+    parser.add_argument("--minutes", type=float, default=10.0, help="minutes of `memory` (default 10)")
     given = parser.parse_args()
-    if given.simulations < 1 or given.seconds <= 0 or given.rounds < 1:
-        parser.error("simulations, seconds and rounds are above 0")
+    if min(given.simulations, given.seconds, given.warm_up, given.rounds, given.minutes) <= 0:
+        parser.error("simulations, seconds, warm-up, rounds and minutes are above 0")
+    given.only = _chosen(parser, given.only, list(DOCUMENTS))
+    names = _chosen(parser, given.servers, [server.name for server in SERVERS])
+    given.servers = [server for server in SERVERS if server.name in names]
     return given
+
+
+def _chosen(parser: argparse.ArgumentParser, text: str, known: Sequence[str]) -> list[str]:
+    names = [name.strip() for name in text.split(",")]
+    if unknown := set(names).difference(known):
+        parser.error(f"{', '.join(sorted(unknown))}: not among {', '.join(known)}")
+    return names
+
+
+def _with_node(servers: Sequence[Server]) -> tuple[list[Server], Path | None]:
+    """The servers that can be run here, and the `node` for some of them."""
+    if any(server.needs_node for server in servers):
+        try:
+            return list(servers), node.prepared()
+        except node.NoNode as error:
+            say(f"{', '.join(s.name for s in servers if s.needs_node)}: left out, because {error}")
+    return [server for server in servers if not server.needs_node], None
 
 
 def main() -> None:
@@ -162,8 +115,12 @@ def main() -> None:
     given = options()
     signal.signal(signal.SIGTERM, end)
     try:
-        with running_postgres() as server:
-            print(uvloop.run(run(server, given)))
+        if given.what == "speed":
+            given.servers, given.node = _with_node(given.servers)
+        with ExitStack() as stack:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="torana-bench-")))
+            server = stack.enter_context(running_postgres())
+            print(uvloop.run(run(server, folder, given)))
     except (NotStarted, Unanswered, Unequal) as error:
         sys.exit(f"bench: {error}")
     except (KeyboardInterrupt, asyncio.CancelledError):

@@ -1,28 +1,43 @@
-"""Generated rows: simulations of many users in one project, each with a job of ten tasks."""
+"""A database to ask: its making on PostgreSQL and on SQLite, its filling, and what there is to ask for."""
 
-import random
-from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+import asyncio
+import shutil
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import chain
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import asyncpg
+import asyncpg  # type: ignore[import-untyped]
 
+from bench import results, rows
+from bench.rows import Generated
 from db import migrating, models
 from db.engine import Database
-from db.types import uuid7
+from db.types import instant_text
 from resolvers.accounts import create_user
 from resolvers.passwords import Passwords
+from resolvers.simulations import store_estimators
 from schema.scalars import global_id
 
 DATABASE = "torana_bench"
 USERNAME, PASSWORD = "reader", "correct horse battery staple"
-USERS, TASKS, PRIMARIES = 1_000, 10, 100_000
 ASKED = 1_000
 """Simulations that are asked for by id."""
-START = datetime(2026, 1, 1, tzinfo=UTC)
 
-Row = dict[str, Any]
+
+@dataclass(frozen=True)
+class Filled:
+    """A filled database, and global ids in it."""
+
+    url: str
+    simulations: Sequence[str]
+    """To ask for by id."""
+    whole: str
+    """The simulation that has a result."""
 
 
 async def create(server: str) -> str:
@@ -37,6 +52,19 @@ async def create(server: str) -> str:
     return f"{server}/{DATABASE}"
 
 
+async def create_file(folder: Path) -> str:
+    """The URL of a new, migrated SQLite file in `folder`."""
+    url = f"sqlite:///{folder / 'bench.db'}"
+    await migrating.migrate(url)
+    return url
+
+
+def copied(url: str, name: str) -> str:
+    """The URL of a copy of an SQLite file, because one process serves a file."""
+    file = Path(url.removeprefix("sqlite:///"))
+    return f"sqlite:///{shutil.copy(file, file.with_name(f'{name}.db'))}"
+
+
 async def drop(server: str) -> None:
     connection = await asyncpg.connect(f"{server}/postgres")
     try:
@@ -45,134 +73,71 @@ async def drop(server: str) -> None:
         await connection.close()
 
 
-async def fill(url: str, simulations: int) -> list[str]:
-    """Store everything; returns global ids of simulations to ask for."""
-    chance = random.Random(simulations)
-    project = uuid7()
-    reader = await _reader(url)
-    users = [uuid7() for _ in range(USERS)]
-    owners = [chance.choice(users) for _ in range(simulations)]
-    keys = [uuid7() for _ in range(simulations)]
-    jobs = [uuid7() for _ in range(simulations)]
-    site: Row = {"id": uuid7(), "name": "Bench", "two_factor_required": False}
-    connection = await asyncpg.connect(url)
+async def fill(url: str, simulations: int) -> Filled:
+    """Store everything: generated rows, a user who may read all of them, and one result."""
+    database = Database(url)
     try:
-        await _copy(connection, models.Site, [site])
-        await _copy(
-            connection, models.Project, [{"id": project, "site_id": site["id"], "name": "Bench", "enabled": True}]
-        )
-        await _copy(connection, models.User, map(_user, users, range(USERS)))
-        memberships = ({"id": uuid7(), "user_id": u, "project_id": project, "role": "USER"} for u in [reader, *users])
-        await _copy(connection, models.Membership, memberships)
-        await _copy(
-            connection,
-            models.Simulation,
-            (_simulation(n, key, owner, project) for n, (key, owner) in enumerate(zip(keys, owners, strict=True))),
-        )
-        await _copy(connection, models.Job, map(_job, range(simulations), jobs, keys, owners))
-        await _copy(connection, models.Task, (_task(n, jobs[n], i) for n in range(simulations) for i in range(TASKS)))
-        await connection.execute("VACUUM ANALYZE")
+        reader = await _reader(database)
+        generated = rows.generate(simulations, reader)
+        if database.file is None:
+            await _copy(url, generated)
+        else:
+            await asyncio.to_thread(_insert, database.file, generated)
+        whole = generated.simulations[0]
+        async with database.write() as session:
+            await store_estimators(session, whole, results.estimators())
     finally:
-        await connection.close()
-    return [global_id("Simulation", key) for key in chance.sample(keys, min(ASKED, simulations))]
+        await database.dispose()
+    return Filled(
+        url, [global_id("Simulation", key) for key in generated.chosen(ASKED)], global_id("Simulation", whole)
+    )
 
 
-async def _reader(url: str) -> UUID:
+async def _reader(database: Database) -> UUID:
     """The user who asks, with a password to sign in with."""
-    database, passwords = Database(url), Passwords()
+    passwords = Passwords()
     try:
         hashed = await passwords.hash(PASSWORD)
         async with database.write() as session:
             return (await create_user(session, USERNAME, hashed)).id
     finally:
         passwords.close()
-        await database.dispose()
 
 
-async def _copy(connection: Any, model: type[models.Entity], rows: Iterable[Row]) -> None:
-    """COPY rows that all have the same columns; those of every entity are added."""
-    rows = iter(rows)
-    first = _entity(next(rows))
-    records = [tuple(first.values()), *(tuple(_entity(row).values()) for row in rows)]
-    await connection.copy_records_to_table(model.__tablename__, records=records, columns=list(first))
+async def _copy(url: str, generated: Generated) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        for model, columns, values in _tables(generated):
+            await connection.copy_records_to_table(model.__tablename__, records=values, columns=columns)
+        await connection.execute("VACUUM ANALYZE")
+    finally:
+        await connection.close()
 
 
-def _entity(row: Row) -> Row:
-    return {"created_at": START, "updated_at": row.get("created_at", START), "version": 1, **row}
+def _insert(file: Path, generated: Generated) -> None:
+    connection = sqlite3.connect(file)
+    try:
+        with connection:
+            for model, columns, values in _tables(generated):
+                statement = (
+                    f"INSERT INTO {model.__tablename__} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
+                )
+                connection.executemany(statement, (tuple(map(_stored, row)) for row in values))
+        connection.execute("ANALYZE")
+    finally:
+        connection.close()
 
 
-def _moment(n: int) -> datetime:
-    return START + timedelta(minutes=n, microseconds=n)
+def _stored(value: Any) -> Any:
+    """A value as the column types of SQLite store it."""
+    if isinstance(value, UUID):
+        return str(value)
+    return instant_text(value) if isinstance(value, datetime) else value
 
 
-def _user(key: UUID, n: int) -> Row:
-    return {
-        "id": key,
-        "username": f"user{n:04}",
-        "auth_provider": "LOCAL",
-        "email": f"user{n:04}@example.org",
-        "email_verified": True,
-        "active": True,
-        "superadmin": False,
-        "platform_role": "READER",
-        "profile": "{}",
-        "two_factor": "NONE",
-        "force_password_change": False,
-    }
-
-
-def _simulation(n: int, key: UUID, owner: UUID, project: UUID) -> Row:
-    return {
-        "id": key,
-        "user_id": owner,
-        "title": f"Proton beam {n} in water",
-        "sim_type": "SHIELDHIT",
-        "input_type": "FILES",
-        "project_id": project,
-        "created_at": _moment(n),
-    }
-
-
-def _job(n: int, key: UUID, simulation: UUID, owner: UUID) -> Row:
-    at = _moment(n)
-    return {
-        "id": key,
-        "key": f"{at:%Y%m%d-%H%M%S}-{key}-in-process",
-        "kind": "SIMULATION",
-        "owner_user_id": owner,
-        "state": _state(n),
-        "platform": "IN_PROCESS",
-        "title": f"Proton beam {n} in water",
-        "attempt": 1,
-        "progress": 1.0,
-        "submitted_at": at,
-        "started_at": at,
-        "ended_at": at + timedelta(minutes=5),
-        "warnings": "[]",
-        "last_update_at": at + timedelta(minutes=5),
-        "log_length": 0,
-        "simulation_id": simulation,
-        "created_at": at,
-    }
-
-
-def _task(n: int, job: UUID, index: int) -> Row:
-    at = _moment(n)
-    return {
-        "id": uuid7(),
-        "job_id": job,
-        "ordinal": index + 1,
-        "state": _state(n),
-        "requested": PRIMARIES,
-        "done": PRIMARIES if _state(n) == "COMPLETED" else PRIMARIES // (index + 2),
-        "started_at": at,
-        "ended_at": at + timedelta(minutes=5),
-        "last_update_at": at + timedelta(minutes=5),
-        "attempt": 1,
-        "losses": 0,
-        "created_at": at,
-    }
-
-
-def _state(n: int) -> str:
-    return "CANCELED" if n % 10 == 0 else "COMPLETED"
+def _tables(generated: Generated) -> Iterator[tuple[type[models.Entity], list[str], Iterator[tuple[Any, ...]]]]:
+    """Each table with its columns and the values of its rows, which all have the same columns."""
+    for model, found in generated.tables():
+        coming = iter(found)
+        first = next(coming)
+        yield model, list(first), (tuple(row.values()) for row in chain([first], coming))

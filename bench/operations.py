@@ -6,6 +6,8 @@ from typing import Any
 
 import orjson
 
+from bench.data import Filled
+
 PAGE = """{
   simulations(first: 50) {
     nodes {
@@ -16,6 +18,46 @@ PAGE = """{
   }
 }"""
 BY_ID = "query($id: ID!) { simulation(id: $id) { id title simType createdAt owner { id username } } }"
+FOUR_LEVELS = """query($name: String!) {
+  projects(first: 3, filter: {name: $name}) {
+    totalCount
+    edges { cursor node { id name
+      simulations(first: 5, order: OLDEST) {
+        totalCount pageInfo { hasNextPage endCursor }
+        edges { cursor node { id title owner { id username }
+          jobs(first: 2) {
+            totalCount
+            edges { cursor node { id state
+              tasks(first: 3) {
+                totalCount pageInfo { hasNextPage endCursor }
+                edges { cursor node { id ordinal state requested done } }
+              }
+            } }
+          }
+        } }
+      }
+    } }
+  }
+}"""
+WHOLE_RESULT = """query($id: ID!) {
+  simulation(id: $id) {
+    estimators(first: 20) {
+      nodes {
+        name
+        pages(first: 30) {
+          nodes {
+            id name number
+            data { name unit values }
+            axis1 { name unit values }
+            axis2 { name unit values }
+          }
+        }
+      }
+    }
+  }
+}"""
+NAMES = ("proton", "carbon")
+"""Parts of projects' names, each of which ten projects have."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +73,16 @@ class Operation:
         return [orjson.dumps({"query": self.query, "variables": given}) for given in self.variables]
 
 
-def operations(ids: Sequence[str]) -> list[Operation]:
-    """The operations; `ids` are global ids of simulations."""
-    return [Operation("page", PAGE), Operation("by id", BY_ID, [{"id": key} for key in ids])]
+DOCUMENTS = {"page": PAGE, "by id": BY_ID, "four levels": FOUR_LEVELS, "whole result": WHOLE_RESULT}
+"""By the operation's name."""
+
+
+def operations(filled: Filled) -> list[Operation]:
+    """The operations on a filled database."""
+    variables: dict[str, list[dict[str, Any]]] = {
+        "page": [{}],
+        "by id": [{"id": key} for key in filled.simulations],
+        "four levels": [{"name": name} for name in NAMES],
+        "whole result": [{"id": filled.whole}],
+    }
+    return [Operation(name, query, variables[name]) for name, query in DOCUMENTS.items()]

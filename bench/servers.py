@@ -12,11 +12,15 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import orjson
 
+from bench import postgraphile
 from bench.data import PASSWORD, USERNAME
 from bench.load import Connection, post
+from bench.node import PEERS
+from bench.operations import Operation
 from tests.postgres import free_port
 
 ROOT = Path(__file__).parent.parent
@@ -30,9 +34,9 @@ class NotStarted(Exception):
     """A server ended, or doesn't listen; the message has the end of its log."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Server:
-    """A process that answers GraphQL. `{port}` and `{database}` in its command and variables are filled in."""
+    """A process that answers GraphQL. `{port}`, `{database}` and `{node}` are filled in."""
 
     name: str
     command: tuple[str, ...]
@@ -40,6 +44,16 @@ class Server:
     path: str = "/graphql"
     sign_in: Callable[[str], Awaitable[Headers]] | None = None
     """Called with the URL; gives the headers of every request."""
+    asked: Callable[[Operation], Operation] = lambda operation: operation
+    """An operation as this server's schema puts it."""
+    shaped: Callable[[Operation, Any], Any] = lambda operation, answer: answer
+    """Its answer in the shape of Torana's."""
+    own_cursors: bool = False
+    """Whether its cursors have a text of their own, so that they are not compared."""
+
+    @property
+    def needs_node(self) -> bool:
+        return self.command[0] == "{node}"
 
 
 @dataclass(frozen=True)
@@ -49,6 +63,7 @@ class Running:
     server: Server
     url: str
     log: Path
+    pid: int
 
     async def headers(self) -> Headers:
         return {} if self.server.sign_in is None else await self.server.sign_in(self.url)
@@ -70,40 +85,55 @@ async def log_in(url: str) -> Headers:
     return {"Authorization": f"Bearer {answer['data']['logIn']['accessToken']}"}
 
 
-TORANA = Server(
-    "Torana",
-    (sys.executable, "-m", "gateway.cli", "serve"),
-    {
-        "TORANA_DATABASE_URL": "{database}",
-        "TORANA_SECRET_KEYS": f"bench:{secrets.token_urlsafe(48)}",
-        "TORANA_TASK_SLOTS": "0",
-        "TORANA_PORT": "{port}",
-        "TORANA_ACCESS_MINUTES": "600",
-    },
-    sign_in=log_in,
+def _torana(name: str, **settings: str) -> Server:
+    return Server(
+        name,
+        (sys.executable, "-m", "gateway.cli", "serve"),
+        {
+            "TORANA_DATABASE_URL": "{database}",
+            "TORANA_SECRET_KEYS": f"bench:{secrets.token_urlsafe(48)}",
+            "TORANA_TASK_SLOTS": "0",
+            "TORANA_PORT": "{port}",
+            "TORANA_ACCESS_MINUTES": "600",
+            **settings,
+        },
+        sign_in=log_in,
+    )
+
+
+def _python(name: str, app: str, *options: str) -> Server:
+    command = (sys.executable, "-m", "uvicorn", app, "--port", "{port}", "--loop", "uvloop", "--http", "httptools")
+    quiet = ("--log-level", "warning", "--no-access-log", "--no-server-header", "--no-date-header")
+    return Server(name, (*command, *quiet, *options), {"BENCH_DATABASE_URL": "{database}"})
+
+
+def _node(name: str, script: str, **options: Any) -> Server:
+    variables = {"DATABASE_URL": "{database}", "PORT": "{port}", "NODE_ENV": "production", "GRAPHILE_ENV": "production"}
+    return Server(name, ("{node}", str(PEERS / script)), variables, **options)
+
+
+TORANA = _torana("Torana")
+ROWS = _torana("Torana by rows", TORANA_RENDERING="off")
+PLAIN = _python("plain Strawberry", "bench.plain:app", "--lifespan", "off")
+MERCURIUS = _node("Mercurius", "mercurius.js")
+POSTGRAPHILE = _node(
+    "PostGraphile", "postgraphile.js", asked=postgraphile.asked, shaped=postgraphile.shaped, own_cursors=True
 )
-PLAIN = Server(
-    "plain",
-    (
-        *(sys.executable, "-m", "uvicorn", "bench.plain:app", "--port", "{port}"),
-        *("--loop", "uvloop", "--lifespan", "off", "--no-access-log", "--no-server-header"),
-    ),
-    {"BENCH_DATABASE_URL": "{database}"},
-)
-SERVERS = (TORANA, PLAIN)
+FLOOR = _python("floor", "bench.floor:app", "--lifespan", "on")
+SERVERS = (TORANA, ROWS, PLAIN, MERCURIUS, POSTGRAPHILE, FLOOR)
 
 
 @contextlib.asynccontextmanager
-async def running(server: Server, database: str, folder: Path) -> AsyncIterator[Running]:
+async def running(server: Server, database: str, folder: Path, node: Path | None = None) -> AsyncIterator[Running]:
     """One process of `server` on a port of this machine, ended at the exit; its log goes into `folder`."""
     port = free_port()
-    given = {"port": str(port), "database": database}
+    given = {"port": str(port), "database": database, "node": str(node)}
     command = [part.format(**given) for part in server.command]
     variables = {name: value.format(**given) for name, value in server.variables.items()}
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("TORANA_")}
     prefix = ["setpriv", "--pdeathsig=TERM"] if shutil.which("setpriv") else []
-    found = Running(server, f"http://127.0.0.1:{port}{server.path}", folder / f"{server.name}.log")
-    with found.log.open("wb") as log:
+    log_file = folder / f"{server.name} {port}.log"
+    with log_file.open("wb") as log:
         process = subprocess.Popen(  # noqa: ASYNC220
             [*prefix, *command],
             cwd=ROOT,
@@ -112,6 +142,7 @@ async def running(server: Server, database: str, folder: Path) -> AsyncIterator[
             stdout=log,
             stderr=subprocess.STDOUT,
         )
+    found = Running(server, f"http://127.0.0.1:{port}{server.path}", log_file, process.pid)
     try:
         await _await_port(process, port, found)
         yield found
@@ -133,13 +164,3 @@ async def _await_port(process: subprocess.Popen[bytes], port: int, found: Runnin
             return
         await asyncio.sleep(0.05)
     raise NotStarted(f"{found.server.name} doesn't listen after {PATIENCE:g} s; the end of its log:\n{found.tail()}")
-
-
-async def answers(found: Running, requests: list[bytes]) -> list[bytes]:
-    """The bodies of its answers, one after the other."""
-    connection = await Connection.open(found.url)
-    try:
-        async with asyncio.timeout(PATIENCE):
-            return [await connection.ask(request) for request in requests]
-    finally:
-        connection.close()

@@ -65,7 +65,10 @@ class Readers:
             self._places.release()
 
     async def dispose(self) -> None:
-        await self._discard_idle()
+        idle, self._idle = self._idle, []
+        for connection in idle:
+            with contextlib.suppress(Exception):
+                await connection.close()
         await self._engine.dispose()
 
     async def _turn(self) -> None:

@@ -18,6 +18,8 @@ Piece = str | sa.ColumnElement[Any]
 
 _ARGUMENTS = 90
 """Of one call in PostgreSQL, which takes 100."""
+_CHAIN = 250
+"""Texts of one chain in SQLite, whose expressions may be 1,000 deep."""
 
 
 def joined(pieces: Iterable[Piece]) -> sa.ColumnElement[str]:
@@ -58,12 +60,11 @@ def _joined_postgresql(element: _Joined, compiler: Any, **kw: Any) -> str:
 
 @compiles(_Joined, "sqlite")
 def _joined_sqlite(element: _Joined, compiler: Any, **kw: Any) -> str:
-    """Halved again and again, because SQLite bounds the depth of an expression."""
+    """Without parentheses as far as that goes: SQLite bounds their depth, and the length of a chain as well."""
     texts = [compiler.process(piece, **kw) for piece in element.clauses]
-    while len(texts) > 1:
-        pairs = [texts[i : i + 2] for i in range(0, len(texts), 2)]
-        texts = [f"({' || '.join(pair)})" if len(pair) == 2 else pair[0] for pair in pairs]
-    return str(texts[0])
+    while len(texts) > _CHAIN:
+        texts = [f"({' || '.join(texts[i : i + _CHAIN])})" for i in range(0, len(texts), _CHAIN)]
+    return " || ".join(texts)
 
 
 class quoted(_Text):
@@ -150,7 +151,8 @@ def _octets_sqlite(element: octets, compiler: Any, **kw: Any) -> str:
 
 
 class moment(_Text):
-    """An instant in the spelling of clients, which is the stored one on SQLite."""
+    """An instant in the spelling of clients, which is the stored one on SQLite. The infinities of PostgreSQL, which its
+    driver makes of Python's first and last instants, are those."""
 
     name = "moment"
 
@@ -158,7 +160,8 @@ class moment(_Text):
 @compiles(moment, "postgresql")
 def _moment_postgresql(element: moment, compiler: Any, **kw: Any) -> str:
     instant = compiler.process(element.clauses, **kw)
-    return f"""to_char({instant} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
+    bounded = f"least(greatest({instant}, '0001-01-01Z'), '9999-12-31 23:59:59.999999Z')"
+    return f"""to_char({bounded} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
 
 
 class day(_Text):
@@ -169,7 +172,8 @@ class day(_Text):
 
 @compiles(day, "postgresql")
 def _day_postgresql(element: day, compiler: Any, **kw: Any) -> str:
-    return f"to_char({compiler.process(element.clauses, **kw)}, 'YYYY-MM-DD')"
+    date = compiler.process(element.clauses, **kw)
+    return f"to_char(least(greatest({date}, '0001-01-01'), '9999-12-31'), 'YYYY-MM-DD')"
 
 
 @compiles(moment, "sqlite")
@@ -184,7 +188,9 @@ class _Float(_Text):
 
 @compiles(_Float, "postgresql")
 def _float_postgresql(element: _Float, compiler: Any, **kw: Any) -> str:
-    return f"({compiler.process(element.clauses, **kw)})::text"
+    number = compiler.process(element.clauses, **kw)
+    whole = f"{number} = trunc({number}) AND abs({number}) < 1e15"
+    return f"CASE WHEN {whole} THEN {number}::text || '.0' ELSE {number}::text END"
 
 
 @compiles(_Float, "sqlite")

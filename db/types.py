@@ -61,7 +61,7 @@ class Instant(sa.types.TypeDecorator[datetime]):
 
 def instant_text(value: datetime) -> str:
     """The one text of a moment, in the database of SQLite and in every response."""
-    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return f"{value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
 
 
 class now(FunctionElement[datetime]):

@@ -18,6 +18,7 @@ from starlette.routing import Mount, Route, WebSocketRoute
 from db import migrating
 from db.engine import Database
 from gateway import page
+from gateway.documents import Documents, read_list
 from gateway.execution import Execution
 from gateway.graphql import PREFLIGHT, Endpoint
 from gateway.settings import Settings
@@ -62,17 +63,14 @@ def create_app(settings: Settings, services: Services | None = None) -> Starlett
     `app.state.runs` is the folder of the tasks under way."""
     services = services or make_services(settings)
     bounds = Bounds(tokens=settings.max_tokens, depth=settings.max_depth, cost=settings.max_cost)
-    execution = Execution(
-        build(),
-        bounds,
-        keep=settings.documents,
-        timeout=settings.operation_timeout,
-        rendering=settings.rendering,
-    )
+    schema = build()
+    trusted = read_list(settings.trusted_documents) if settings.trusted_documents else None
+    documents = Documents(schema.core, bounds, keep=settings.documents, trusted=trusted)
+    execution = Execution(schema, bounds, timeout=settings.operation_timeout, rendering=settings.rendering)
     closing = asyncio.Event()
     runs = settings.data_dir.resolve() / "runs"
-    endpoint = Endpoint(execution, services, settings, closing)
-    socket = SocketEndpoint(execution, services, settings)
+    endpoint = Endpoint(documents, execution, services, settings, closing)
+    socket = SocketEndpoint(documents, execution, services, settings)
 
     async def graphql(request: Request) -> Response:
         if settings.explorer and page.wanted(request):

@@ -19,6 +19,8 @@ OPERATION_UNKNOWN = "OPERATION_RESOLUTION_FAILURE"
 BAD_VARIABLES = "BAD_USER_INPUT"
 BAD_REQUEST = "BAD_REQUEST"
 INTERNAL = "INTERNAL_SERVER_ERROR"
+PERSISTED_QUERY_NOT_FOUND = "PERSISTED_QUERY_NOT_FOUND"
+DOCUMENT_NOT_TRUSTED = "DOCUMENT_NOT_TRUSTED"
 
 STOPPED, DATA_EXCEPTION = ("57014", "55P03"), "22"
 """PostgreSQL's error codes, appendix A of its manual."""
@@ -44,7 +46,7 @@ def masked(error: GraphQLError) -> Formatted:
     formatted: Formatted = dict(error.formatted)
     if isinstance(cause, Failure):
         return {**formatted, "message": cause.message, "extensions": cause.extensions}
-    if (told := _of_database(cause)) is not None:
+    if (told := of_database(cause)) is not None:
         code, message = told
         return {**formatted, "message": message, "extensions": {"code": code}}
     if cause is None and error.path is None:
@@ -60,7 +62,8 @@ def internal(cause: BaseException) -> Formatted:
     return {"message": message, "extensions": {"code": INTERNAL, "errorId": number}}
 
 
-def _of_database(cause: BaseException | None) -> tuple[str, str] | None:
+def of_database(cause: BaseException | None) -> tuple[str, str] | None:
+    """The code and message of what a database raised, where it is not a fault of ours."""
     if isinstance(cause, sa.exc.TimeoutError):
         return "TIMEOUT", "the gateway is busy: no database connection became free in time"
     if isinstance(cause, sa.exc.DBAPIError | asyncpg.PostgresError | asyncpg.InterfaceError | sqlite3.Error):

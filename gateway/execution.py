@@ -1,107 +1,45 @@
-"""Operations: a document is parsed, validated and measured once, and run under bounds."""
+"""Running operations, under bounds: rendered where that can be, else by an executor."""
 
 import asyncio
-import hashlib
-from collections import OrderedDict
-from collections.abc import AsyncGenerator, Awaitable, Hashable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Mapping
 from contextlib import aclosing, suppress
-from dataclasses import dataclass, field
 from types import CoroutineType
 from typing import Any, TypeGuard, cast
 
 import graphql
 import orjson
+import structlog
 from graphql import (
-    DocumentNode,
     FragmentDefinitionNode,
     GraphQLError,
-    OperationDefinitionNode,
     OperationType,
     VariableValues,
 )
 
 from db.engine import TooComplex
+from gateway.answers import Answer, Refused
+from gateway.documents import Operation
 from gateway.errors import (
     BAD_VARIABLES,
-    OPERATION_UNKNOWN,
-    PARSE_FAILED,
-    VALIDATION_FAILED,
     Formatted,
     coded,
     internal,
     masked,
+    of_database,
     refused,
 )
 from resolvers import context
 from resolvers.context import Context
-from resolvers.failures import Failure, Forbidden, TimedOut
+from resolvers.failures import Code, Failure, Forbidden, TimedOut
 from resolvers.rendering import Rendered
 from resolvers.tree import Denial
 from schema import Schema
 from schema.drawing import Undrawn
-from schema.limits import Bounds, Measure, check_cost, measure
-from schema.outline import NULL, Entry, Unrendered, outline
-from schema.selecting import Scope, keep, switches
+from schema.limits import Bounds, check_cost
+from schema.outline import Entry, Unrendered, outline
+from schema.selecting import Scope, keep
 
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """`status` is the HTTP status for clients that read it; `data` is absent when nothing was run."""
-
-    status: int
-    body: Mapping[str, Any]
-
-    @classmethod
-    def refusal(cls, status: int, *errors: Formatted) -> "Answer":
-        return cls(status, {"errors": list(errors)})
-
-    @property
-    def codes(self) -> list[str]:
-        return sorted({error.get("extensions", {}).get("code", "") for error in self.body.get("errors", ())})
-
-
-class Refused(Exception):
-    """The operation is not run at all; `answer` says why, and `headers` go with it over HTTP."""
-
-    def __init__(self, answer: Answer, headers: Mapping[str, str] | None = None) -> None:
-        self.answer = answer
-        self.headers = headers or {}
-
-
-@dataclass(frozen=True)
-class Document:
-    """A valid document: its measured operations by name, and what resolvers keep with it."""
-
-    digest: str
-    node: DocumentNode
-    operations: Mapping[str | None, OperationDefinitionNode]
-    measures: Mapping[str | None, Measure]
-    switches: tuple[str, ...]
-    memos: dict[Hashable, dict[Any, Any]] = field(default_factory=dict)
-
-    def memo(self, variables: Mapping[str, Any]) -> dict[Any, Any]:
-        """What resolvers keep with the document, for one outcome of its @skip and @include."""
-        outcome = tuple(variables.get(name) for name in self.switches)
-        if outcome not in self.memos:
-            keep(self.memos, outcome, {})
-        return self.memos[outcome]
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """One operation of a document, chosen."""
-
-    document: Document
-    node: OperationDefinitionNode
-    measure: Measure
-
-    @property
-    def name(self) -> str | None:
-        return self.node.name.value if self.node.name else None
-
-    @property
-    def kind(self) -> OperationType:
-        return self.node.operation
+log = structlog.get_logger("torana")
 
 
 class Executor(graphql.Executor[Any]):
@@ -129,26 +67,13 @@ class Executor(graphql.Executor[Any]):
 
 
 class Execution:
-    """Runs operations on a schema. `keep` documents stay prepared; `timeout` is the seconds of one operation."""
+    """Runs operations on a schema; `timeout` is the seconds of one. Without `rendering` all is read row by row."""
 
-    def __init__(self, schema: Schema, bounds: Bounds, *, keep: int, timeout: float, rendering: bool = True) -> None:
+    def __init__(self, schema: Schema, bounds: Bounds, *, timeout: float, rendering: bool = True) -> None:
         self._schema = schema.core
         self._bounds = bounds
-        self._keep = keep
         self._timeout = timeout
         self._rendering = rendering
-        self._documents: OrderedDict[str, Document] = OrderedDict()
-
-    def prepare(self, query: str, operation_name: str | None) -> Operation:
-        """The operation to run; raises Refused for a document that is not valid or too large."""
-        document = self._document(query)
-        if operation_name is None and len(document.operations) != 1:
-            names = ", ".join(sorted(filter(None, document.operations)))
-            raise _unknown(f"the document has several operations; name one: {names}")
-        name = next(iter(document.operations)) if operation_name is None else operation_name
-        if name not in document.operations:
-            raise _unknown("the document has no operation of this name")
-        return Operation(document, document.operations[name], document.measures[name])
 
     async def run(self, operation: Operation, variables: Mapping[str, Any] | None, ctx: Context) -> Answer:
         """The answer to a query or mutation."""
@@ -196,14 +121,17 @@ class Execution:
             try:
                 found = await entry.made.text(ctx.loaders, values, context.NUMBERS - ctx.spent)
                 ctx.spend(found.size)
-            except (Unrendered, TooComplex, Failure):
+            except Exception as error:
+                told = of_database(error)
+                if told is not None and told[0] == Code.TIMEOUT.name:
+                    errors.append(masked(graphql.located_error(error, entry.nodes, [entry.key])))
+                    return Answer(
+                        200, {"errors": errors, "data": None if entry.required else {**data, entry.key: None}}
+                    )
+                if told is None and not isinstance(error, Unrendered | TooComplex | Failure):
+                    log.error("rendering.failed", exc_info=error)
                 ctx.spent = 0
                 return None
-            except Exception as error:
-                errors.append(masked(graphql.located_error(error, entry.nodes, [entry.key])))
-                if entry.required:
-                    return Answer(200, {"errors": errors, "data": None})
-                found = NULL
             data[entry.key] = orjson.Fragment(found.text)
             errors += [masked(_forbidden(denial, [entry.key, *path])) for path, denial in found.denied]
         return Answer(200, {"errors": errors, "data": data} if errors else {"data": data})
@@ -258,44 +186,6 @@ class Execution:
         assert not isinstance(built, list)  # the variables were read before
         return cast("Executor", built)
 
-    def _document(self, query: str) -> Document:
-        digest = hashlib.sha256(query.encode(errors="surrogatepass")).hexdigest()
-        if (document := self._documents.get(digest)) is not None:
-            self._documents.move_to_end(digest)
-            return document
-        document = self._documents[digest] = self._read(digest, query)
-        if len(self._documents) > self._keep:
-            self._documents.popitem(last=False)
-        return document
-
-    def _read(self, digest: str, query: str) -> Document:
-        bounds = self._bounds
-        try:
-            node = graphql.parse(
-                query,
-                max_lexical_tokens=bounds.tokens,
-                max_comments=bounds.tokens,
-                max_source_length=bounds.characters,
-                allow_empty_selection_sets=False,
-            )
-        except GraphQLError as error:
-            raise Refused(Answer.refusal(400, coded(error, PARSE_FAILED))) from None
-        errors = graphql.validate(
-            self._schema, node, max_errors=20, hide_suggestions=True, allow_empty_selection_sets=False
-        )
-        if errors:
-            raise Refused(Answer.refusal(422, *(coded(error, VALIDATION_FAILED) for error in errors)))
-        try:
-            measures = measure(self._schema, node, bounds)
-        except Failure as failure:
-            raise Refused(Answer.refusal(422, refused(failure))) from None
-        operations = {
-            definition.name.value if definition.name else None: definition
-            for definition in node.definitions
-            if isinstance(definition, OperationDefinitionNode)
-        }
-        return Document(digest, node, operations, measures, tuple(dict.fromkeys(switches(node.definitions))))
-
 
 def _forbidden(denial: Denial, path: list[str | int]) -> GraphQLError:
     return GraphQLError(denial.message, denial.nodes, path=path, original_error=Forbidden(denial.message))
@@ -316,7 +206,3 @@ async def _result(executor: graphql.Executor[Any]) -> Answer:
     if not result.errors:
         return Answer(200, {"data": result.data})
     return Answer(200, {"errors": [masked(error) for error in result.errors], "data": result.data})
-
-
-def _unknown(message: str) -> Refused:
-    return Refused(Answer.refusal(422, {"message": message, "extensions": {"code": OPERATION_UNKNOWN}}))

@@ -17,9 +17,11 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 
 from db.engine import Tally, tally
+from gateway.answers import Answer, Refused
 from gateway.auth import authenticate, keep
+from gateway.documents import Documents, Envelope, Operation
 from gateway.errors import BAD_REQUEST, internal, refused
-from gateway.execution import Answer, Execution, Operation, Refused
+from gateway.execution import Execution
 from gateway.negotiation import EVENTS, GRAPHQL, JSON, accepted, choose
 from gateway.settings import Settings
 from resolvers.context import Context, Services
@@ -34,19 +36,11 @@ PREFLIGHT = ("graphql-require-preflight", "apollo-require-preflight", "x-apollo-
 """Headers that a form or an image of another site can't send without the browser asking us first."""
 
 
-class Envelope(msgspec.Struct):
-    """A request's body."""
-
-    query: str | None = None
-    variables: dict[str, Any] | None = None
-    operationName: str | None = None
-    extensions: dict[str, Any] | None = None
-
-
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """Answers POST and GET. `closing` is set when the process ends, and ends the streams."""
 
+    documents: Documents
     execution: Execution
     services: Services
     settings: Settings
@@ -89,9 +83,7 @@ class Endpoint:
             raise Refused(Answer.refusal(401, refused(failure)), {"WWW-Authenticate": "Bearer"}) from None
         if envelope is None:
             envelope = _decode(await self._body(request, principal))
-        if not envelope.query:
-            raise _bad(400, "the request has no query")
-        operation = self.execution.prepare(envelope.query, envelope.operationName)
+        operation = self.documents.operation(envelope, any_text=principal.kind is Kind.WORKER)
         if operation.kind is not OperationType.QUERY and request.method == "GET":
             raise _bad(405, f"a {operation.kind.value} must be sent by POST", Allow="POST")
         ctx = Context(self.services, principal, client_of(request))
@@ -112,7 +104,7 @@ class Endpoint:
             if simple not in (None, "same-origin", "none"):
                 raise _bad(403, f"a GET from another site needs one of the headers {', '.join(PREFLIGHT)}")
         given = dict(request.query_params)
-        raw: dict[str, Any] = {name: given[name] for name in ("query", "operationName") if name in given}
+        raw: dict[str, Any] = {name: given[name] for name in ("query", "documentId", "operationName") if name in given}
         try:
             for name in ("variables", "extensions"):
                 if given.get(name):

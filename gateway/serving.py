@@ -5,6 +5,7 @@ import socket
 import sys
 from typing import Any
 
+import orjson
 import structlog
 import uvicorn
 from starlette.applications import Starlette
@@ -42,13 +43,15 @@ def make_server(app: Starlette, host: str, port: int) -> Server:
 
 def set_up_logs(form: str, level: int = logging.INFO) -> None:
     """Structured lines to standard error, as text or JSON; libraries' warnings go the same way."""
+    if form == "auto":
+        form = "text" if sys.stderr.isatty() else "json"
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     renderer: Any = (
-        structlog.processors.JSONRenderer()
+        structlog.processors.JSONRenderer(serializer=orjson.dumps)
         if form == "json"
         else structlog.dev.ConsoleRenderer(
             colors=sys.stderr.isatty(), sort_keys=False, exception_formatter=structlog.dev.plain_traceback
@@ -60,11 +63,17 @@ def set_up_logs(form: str, level: int = logging.INFO) -> None:
     structlog.configure(
         processors=[*shared, *errors, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.BytesLoggerFactory(file=sys.stderr.buffer)
+        if form == "json"
+        else structlog.WriteLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=True,
     )
     formatter = structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=shared, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer]
+        foreign_pre_chain=shared,
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            structlog.processors.JSONRenderer() if form == "json" else renderer,
+        ],
     )
     handler = logging.StreamHandler()
     handler.setFormatter(formatter)

@@ -61,6 +61,9 @@ class Settings(BaseSettings):
         50_000, gt=0, description="Cost of an operation: objects that it may give, an array of numbers as 20."
     )
     documents: int = Field(1_000, gt=0, description="Documents kept parsed and validated.")
+    trusted_documents: Path | None = Field(
+        None, description="A list of documents, made by torana documents add; when set, no others are run."
+    )
     rendering: bool = Field(True, description="Answer from one statement where that can be; off: always row by row.")
     database_readers: int = Field(10, gt=0, description="Connections that read at once (PostgreSQL; SQLite has 4).")
     database_writers: int = Field(5, gt=0, description="Connections that write at once (PostgreSQL; SQLite has 1).")
@@ -73,7 +76,11 @@ class Settings(BaseSettings):
     access_minutes: float = Field(10.0, gt=0, description="Minutes for which an access token holds.")
     refresh_days: float = Field(30.0, gt=0, description="Days for which a refresh token holds.")
     password_threads: int = Field(2, gt=0, description="Passwords hashed at once; each takes 46 MiB and a core.")
-    log_format: str = Field("text", pattern="^(text|json)$", description="text for people, json for machines.")
+    log_format: str = Field(
+        "auto",
+        pattern="^(auto|text|json)$",
+        description="text for people, json for machines; auto is text on a terminal, json elsewhere.",
+    )
 
     @field_validator("allowed_hosts", "allowed_origins", mode="before")
     @classmethod

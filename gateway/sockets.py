@@ -11,14 +11,16 @@ import structlog
 from graphql import OperationType
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
+from gateway.answers import Answer, Refused
 from gateway.auth import authenticate, keep
+from gateway.documents import Documents, Envelope
 from gateway.errors import internal
-from gateway.execution import Answer, Execution, Refused
-from gateway.graphql import Envelope, client_of, encode, note, run_logged
+from gateway.execution import Execution
+from gateway.graphql import client_of, encode, note, run_logged
 from gateway.settings import Settings
 from resolvers.context import Context, Services
 from resolvers.failures import Failure
-from resolvers.principal import Principal
+from resolvers.principal import Kind, Principal
 
 PROTOCOL = "graphql-transport-ws"
 INIT_WAIT = 10.0
@@ -32,6 +34,7 @@ log = structlog.get_logger("torana")
 
 @dataclass(frozen=True, slots=True)
 class SocketEndpoint:
+    documents: Documents
     execution: Execution
     services: Services
     settings: Settings
@@ -167,7 +170,7 @@ class _Socket:
         began = time.perf_counter()
         execution = self._endpoint.execution
         try:
-            operation = execution.prepare(envelope.query or "", envelope.operationName)
+            operation = self._endpoint.documents.operation(envelope, any_text=principal.kind is Kind.WORKER)
             ctx = self._contexts[number] = Context(self._endpoint.services, principal, client_of(self._socket))
             if operation.kind is not OperationType.SUBSCRIPTION:
                 answer = await run_logged(execution, operation, envelope.variables, ctx)

@@ -17,8 +17,10 @@ from resolvers.principal import Errand
 
 ALGORITHM = "HS256"
 ISSUER = "torana"
-LEEWAY = 10
-"""Seconds that clocks may differ."""
+_LEEWAY = timedelta(seconds=10)
+"""How far clocks may differ."""
+MOST = 10_000
+"""Tokens whose signature is not checked again."""
 MINIMUM = 32
 """Bytes of a key."""
 
@@ -40,6 +42,7 @@ class KeyRing:
     def __init__(self, keys: Mapping[str, bytes]) -> None:
         self._keys = {kid: OctKey.import_key(secret, {"kid": kid}) for kid, secret in keys.items()}
         self._kid = next(iter(self._keys))
+        self._known: dict[str, tuple[Session | Errand, datetime]] = {}
 
     def access_token(self, user: UUID, family: UUID, lifetime: timedelta) -> str:
         return self._sign("at+jwt", lifetime, sub=str(user), sid=str(family), jti=str(uuid4()))
@@ -56,6 +59,18 @@ class KeyRing:
 
     def verify(self, token: str) -> Session | Errand:
         """What a token of ours says; anything else is UNAUTHENTICATED, and only an expired one is told so."""
+        if (known := self._known.get(token)) is None:
+            known = self._read(token)
+            if len(self._known) >= MOST:
+                self._known.clear()
+            self._known[token] = known
+        said, expires_at = known
+        if expires_at + _LEEWAY < datetime.now(UTC):
+            raise Unauthenticated("the token has expired; refresh it or sign in again")
+        return said
+
+    def _read(self, token: str) -> tuple[Session | Errand, datetime]:
+        """What a token with a right signature says, and when it ends."""
         try:
             decoded = jwt.decode(token, self._key, algorithms=[ALGORITHM], registry=_registry)
             claims, kind = decoded.claims, decoded.header.get("typ")
@@ -63,15 +78,11 @@ class KeyRing:
                 raise ValueError
             expires_at = datetime.fromtimestamp(claims["exp"], UTC)
             issued_at = datetime.fromtimestamp(claims["iat"], UTC)
-            now, leeway = datetime.now(UTC), timedelta(seconds=LEEWAY)
-            if issued_at > now + leeway:
+            if issued_at > datetime.now(UTC) + _LEEWAY:
                 raise ValueError
-            said = _said(kind, claims, expires_at)
+            return _said(kind, claims, expires_at), expires_at
         except (JoseError, KeyError, ValueError, TypeError, OverflowError):
             raise Unauthenticated("the token is not one of this gateway") from None
-        if expires_at + leeway < now:
-            raise Unauthenticated("the token has expired; refresh it or sign in again")
-        return said
 
     def _key(self, recipient: Any) -> OctKey:
         return self._keys[recipient.headers()["kid"]]

@@ -72,7 +72,7 @@ class Loaders:
     async def listing(self, slice: Slice, selection: Selection, where: Where | None = None) -> Page:
         """A page of all rows that the principal may see."""
         statement = statements.listing(selection, slice.cut, where, self._standing)
-        rows = [] if slice.limit == 0 else await self._rows(statement, slice.parameters, where)
+        rows = await self._rows(statement, slice.parameters, where)
         return Page.cut(rows, slice, partial(self._total, selection.model, where))
 
     async def first(self, selection: Selection, where: Where) -> Any | None:
@@ -164,12 +164,9 @@ class Loaders:
         self, relationship: Relationship, slice: Slice, selection: Selection, where: Where | None, keys: list[UUID]
     ) -> list[Page]:
         grouped: dict[UUID, list[Any]] = defaultdict(list)
-        if slice.limit > 0:
-            statement = statements.pages(
-                relationship, selection, slice.cut, where, self._standing, self._database.dialect
-            )
-            for row in await self._rows(statement, {"keys": keys, **slice.parameters}, where):
-                grouped[row.parent_key].append(row)
+        statement = statements.pages(relationship, selection, slice.cut, where, self._standing, self._database.dialect)
+        for row in await self._rows(statement, {"keys": keys, **slice.parameters}, where):
+            grouped[row.parent_key].append(row)
         identity = (relationship, "count", where, where and tuple(where.values.items()))
         count = self._loader(identity, partial(self._counts, relationship, where))
         return [Page.cut(grouped[key], slice, partial(count.load, key)) for key in keys]

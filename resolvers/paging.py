@@ -148,7 +148,7 @@ class Slice:
     @property
     def parameters(self) -> dict[str, Any]:
         """`size` is what was asked for, `limit` one row more, to know whether the list goes on."""
-        found = {"size": self.limit, "limit": self.limit + 1 if self.limit else 0}
+        found = {"size": self.limit, "limit": self.limit + 1}
         return found if self.after is None else {**found, "place": self.after[0], "place_id": self.after[1]}
 
 

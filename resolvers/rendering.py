@@ -100,11 +100,10 @@ def _denied(found: Any, denials: Sequence[Denial], path: list[str | int]) -> Ite
 
 
 def _object(fields: Fields, made: Callable[[str, Any], Iterator[Piece]]) -> Iterator[Piece]:
-    opening = "{"
-    for name, part in fields:
-        yield f'{opening}"{name}":'
+    yield "{"
+    for place, (name, part) in enumerate(fields):
+        yield f'{"," if place else ""}"{name}":'
         yield from made(name, part)
-        opening = ","
     yield "}"
 
 
@@ -239,12 +238,12 @@ class _Renderer:
             columns.append(joined(['"', cut.order.cursor_of(entity), '"']).label(_CURSOR))
         names = {name: f"row{number}" for number, (name, _) in enumerate(part.fields)}
         about = _About(cut, ahead, names, lambda: self._total(part, asked, above, key))
-        numbered = cut.backward or bool(told & {ahead, Place.START, Place.END})
+        numbered = bool(told & {ahead, Place.START, Place.END})
         if not columns and not numbered:
             return joined(about.object(part.fields))
         rows = self._rows(part, entity, above, key, exact=ahead not in told)
         page: Any = rows.with_only_columns(*(columns or [entity.id])).subquery()
-        if numbered:
+        if numbered or cut.backward:
             place, found = sa.func.row_number().over().label(_PLACE), sa.func.count().over().label(_FOUND)
             listed = sa.select(page, place, found)
             page = _within(listed.order_by(place.desc()) if cut.backward else listed, above).subquery()
@@ -306,12 +305,14 @@ class _About:
         else:
             yield self._cursor(first=(shown is Place.START) != self.cut.backward)
 
-    def _inside(self, text: Any) -> Any:
-        return text if self.size is None else text.filter(self.page.c[_PLACE] <= self.size)
+    def _inside(self, text: Any, *clauses: Any) -> Any:
+        """An aggregate over the rows that were asked for, and that meet some clauses."""
+        held = [*clauses] if self.size is None else [self.page.c[_PLACE] <= self.size, *clauses]
+        return text.filter(*held) if held else text
 
     def _cursor(self, *, first: bool) -> Any:
         """The cursor of the row that was sought first, or last."""
         place, found = self.page.c[_PLACE], self.page.c[_FOUND]
         last = found if self.size is None else sa.case((found > self.size, self.size), else_=found)
         chosen = place == sa.literal_column("1") if first else place == last
-        return otherwise(sa.func.max(self.page.c[_CURSOR]).filter(chosen), "null")
+        return otherwise(self._inside(sa.func.max(self.page.c[_CURSOR]), chosen), "null")

@@ -1,6 +1,6 @@
 """The document and the declarations make a Tree: all that one field gives, where SQL alone can make it."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from graphql import (
@@ -9,10 +9,13 @@ from graphql import (
     GraphQLField,
     GraphQLObjectType,
     VariableNode,
+    VariableValues,
     get_argument_values,
     get_named_type,
     get_nullable_type,
+    is_leaf_type,
     is_list_type,
+    is_non_null_type,
 )
 from strawberry.types.arguments import convert_arguments
 
@@ -125,7 +128,7 @@ class _Builder:
         if isinstance(declared, Related):
             return One(declared.model, self.row(sets, kind), declared.relationship, declared.order)
         number = len(self.questions)
-        self.questions.append(_question(self._scope, declared, field, nodes[0]))
+        self.questions.append(_Question(self._scope, declared, field, nodes[0]))
         if isinstance(declared, Found):
             return One(declared.model, self.row(sets, kind), number=number)
         relationship = None if isinstance(declared.source, type) else declared.source
@@ -198,31 +201,50 @@ def _kind(field: GraphQLField) -> GraphQLObjectType:
     return kind
 
 
-def _question(scope: Scope, declared: Any, field: GraphQLField, node: FieldNode) -> Callable[[Any], Asked]:
-    strawberry: Any = getattr(scope.schema, "_strawberry_schema")  # noqa: B009
-    registry, config = strawberry.schema_converter.scalar_registry, strawberry.config
+class _Question:
+    """The arguments of a field as a document gives them: what they come to with an operation's variables.
 
-    def ask(variables: Any) -> Asked:
-        given = get_argument_values(field, node, variables)
-        return declared.asked(**convert_arguments(given, declared.arguments, registry, config))  # type: ignore[no-any-return]
+    Where each is a constant or takes a variable's value as it is, graphql-core and Strawberry read them only once.
+    """
 
-    if _varies(node.arguments):
-        return ask
-    known: list[Asked] = []
+    def __init__(self, scope: Scope, declared: Any, field: GraphQLField, node: FieldNode) -> None:
+        self._strawberry: Any = getattr(scope.schema, "_strawberry_schema")  # noqa: B009
+        self._declared, self._field, self._node = declared, field, node
+        self._constant: dict[str, Any] | None = None
+        self._known: Asked | None = None
+        self._plain: list[tuple[str, str, bool]] | None = []
+        named = self._strawberry.config.name_converter.from_argument
+        names = {named(argument): argument.python_name for argument in declared.arguments}
+        for argument in node.arguments or ():
+            kind = field.args[argument.name.value].type
+            required = is_non_null_type(kind)
+            if isinstance(argument.value, VariableNode) and is_leaf_type(get_nullable_type(kind)):
+                self._plain.append((names[argument.name.value], argument.value.name.value, required))
+            elif _varies(argument.value):
+                self._plain = None
+                break
 
-    def ask_once(variables: Any) -> Asked:
-        if not known:
-            known.append(ask(variables))
-        return known[0]
+    def __call__(self, variables: VariableValues) -> Asked:
+        values = variables.coerced
+        if self._plain is None or any(v not in values or (r and values[v] is None) for _, v, r in self._plain):
+            return self._declared.asked(**self._read(variables))  # type: ignore[no-any-return]
+        if self._constant is None:
+            varying = {name for name, _, _ in self._plain}
+            self._constant = {name: value for name, value in self._read(variables).items() if name not in varying}
+            if not self._plain:
+                self._known = self._declared.asked(**self._constant)
+        if self._known is not None:
+            return self._known
+        given = {name: values[variable] for name, variable, _ in self._plain}
+        return self._declared.asked(**self._constant, **given)  # type: ignore[no-any-return]
 
-    return ask_once
+    def _read(self, variables: VariableValues) -> dict[str, Any]:
+        read = get_argument_values(self._field, self._node, variables)
+        schema = self._strawberry
+        return convert_arguments(read, self._declared.arguments, schema.schema_converter.scalar_registry, schema.config)
 
 
-def _varies(arguments: Any) -> bool:
-    return any(isinstance(node, VariableNode) for argument in arguments or () for node in _values(argument.value))
-
-
-def _values(node: Any) -> Iterator[Any]:
-    yield node
-    for inner in (*getattr(node, "values", ()), *(field.value for field in getattr(node, "fields", ()))):
-        yield from _values(inner)
+def _varies(value: Any) -> bool:
+    """Whether an argument's value holds a variable."""
+    inner = (*getattr(value, "values", ()), *(field.value for field in getattr(value, "fields", ())))
+    return isinstance(value, VariableNode) or any(map(_varies, inner))

@@ -8,7 +8,7 @@ import strawberry
 from strawberry.types.field import StrawberryField
 
 from resolvers import conditions as how_to
-from resolvers.failures import LimitExceeded
+from resolvers.failures import Invalid, LimitExceeded
 from resolvers.paging import MOST, Slice
 from resolvers.statements import Where
 from resolvers.tree import Asked
@@ -42,6 +42,8 @@ def _bounded(how: Callable[..., Any], value: Any) -> Any:
         raise LimitExceeded(
             f"a text filter has at most {TEXT} characters", limit="text", allowed=TEXT, value=len(value)
         )
+    if "\0" in value:
+        raise Invalid("a text to search for holds no NUL", field="filter")
     escaped = value.lower().replace("/", "//").replace("%", "/%").replace("_", "/_")
     return f"%{escaped}%"
 

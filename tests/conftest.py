@@ -19,8 +19,10 @@ from db import migrating
 from db.engine import Database, Tally, tally
 from db.models import Credential, CredentialKind
 from db.types import later, uuid7
+from gateway.answers import Answer, Refused
 from gateway.app import create_app, make_services
-from gateway.execution import Answer, Execution, Refused
+from gateway.documents import Documents, Envelope
+from gateway.execution import Execution
 from gateway.graphql import encode
 from gateway.serving import make_server
 from gateway.settings import Settings
@@ -124,6 +126,7 @@ class Platform:
     """A gateway without its HTTP, to ask as anyone."""
 
     services: Services
+    documents: Documents
     execution: Execution
     world: World
     settings: Settings
@@ -142,7 +145,7 @@ class Platform:
         self.counted = Tally()
         token = tally.set(self.counted)
         try:
-            found = await self.execution.run(self.execution.prepare(query, None), variables, ctx)
+            found = await self.execution.run(self.documents.operation(Envelope(query)), variables, ctx)
             return received(found)
         except Refused as refusal:
             return refusal.answer
@@ -165,7 +168,7 @@ class Platform:
     async def watch(self, query: str, as_: str | Principal | None, **variables: Any) -> AsyncIterator[Any]:
         """The answers of a subscription."""
         principal = as_ if isinstance(as_, Principal) else await self.principal(as_)
-        operation = self.execution.prepare(query, None)
+        operation = self.documents.operation(Envelope(query))
         stream = self.execution.stream(operation, variables, Context(self.services, principal))
         async with aclosing(stream), aclosing(received(answer) async for answer in stream) as answers:
             yield answers
@@ -197,7 +200,8 @@ async def platform_on(url: str, world: World, schema: Schema, folder: Path, boun
     services = replace(make_services(settings), passwords=quick_passwords())
     await services.database.start()
     try:
-        yield Platform(services, Execution(schema, bounds, keep=500, timeout=15), world, settings)
+        documents = Documents(schema.core, bounds, keep=500)
+        yield Platform(services, documents, Execution(schema, bounds, timeout=15), world, settings)
     finally:
         await services.database.dispose()
 

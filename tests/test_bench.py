@@ -1,10 +1,53 @@
-"""The bench still fits the tables it fills."""
+"""The bench still fits the tables that it fills and the schema that it asks."""
 
-from bench import data
+from pathlib import Path
+from xml.etree import ElementTree
+
+import graphql
+import pytest
+
+from bench import data, picture, postgraphile, report
+from bench.floor import ANSWERS
+from bench.load import Figures
+from bench.measuring import Measured, Trial
+from bench.operations import DOCUMENTS, Operation, operations
+from bench.results import estimators
+from bench.servers import FLOOR, PLAIN, TORANA
+from schema import Schema
+from schema.limits import Bounds, check_cost, measure
 from tests.conftest import Prepared
 
 
-async def test_the_bench_fills_the_tables_as_they_are(prepared: Prepared) -> None:
-    url, _ = await prepared.copy("postgresql")
-    ids = await data.fill(url, 20)
-    assert len(ids) == 20
+@pytest.mark.parametrize("backend", ["postgresql", "sqlite"])
+async def test_the_bench_fills_the_tables_as_they_are(prepared: Prepared, backend: str) -> None:
+    url, _ = await prepared.copy(backend)
+    filled = await data.fill(url, 20)
+    assert len(filled.simulations) == 20
+    assert [operation.name for operation in operations(filled)] == list(DOCUMENTS)
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_its_operations_are_valid_within_the_limits_and_known_to_the_floor(schema: Schema, name: str) -> None:
+    document = graphql.parse(DOCUMENTS[name])
+    assert graphql.validate(schema.core, document) == []
+    check_cost(measure(schema.core, document, Bounds())[None], {}, Bounds())
+    assert DOCUMENTS[name] in ANSWERS
+    graphql.parse(postgraphile.DOCUMENTS[name])
+
+
+def test_generated_results_have_the_shape_of_the_real_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.results.FILE", Path("nowhere"))
+    pages = [page for estimator in estimators() for page in estimator.pages]
+    assert len(pages) == 21
+    assert sum(len(page.data.values) for page in pages) == 98_892
+
+
+def test_the_table_and_the_picture_compare_medians() -> None:
+    trial = Trial("PostgreSQL", {TORANA: "", PLAIN: "", FLOOR: ""}, [Operation("page", DOCUMENTS["page"])])
+    rates = {TORANA.name: [300, 200, 100], PLAIN.name: [10], FLOOR.name: [400]}
+    measured = Measured({("page", name): [Figures(rate, 1, 2) for rate in rates[name]] for name in rates})
+    lines = report.table(trial, measured).splitlines()
+    assert lines[2] == "| page | Torana | 200.0 | 1.0 | 2.0 | 0.50 | 1.00 |"
+    assert lines[3] == "| page | plain Strawberry | 10.0 | 1.0 | 2.0 | 0.03 | 20.00 |"
+    drawn = "".join(ElementTree.fromstring(picture.draw([(trial, measured)], "here")).itertext())
+    assert "Torana \u00d720.00" in drawn

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from graphql import get_introspection_query, parse
 
+from gateway.documents import Envelope
 from schema import Schema
 from schema.limits import Bounds, check_cost, measure
 from tests.conftest import Platform
@@ -131,10 +132,10 @@ async def test_the_explorers_introspection_is_within_the_bounds(reading: Platfor
 
 
 async def test_documents_are_prepared_once_and_a_bounded_number_is_kept(reading: Platform) -> None:
-    execution = reading.execution
-    first = execution.prepare("{__typename}", None).document
-    assert execution.prepare("{__typename}", None).document is first
+    documents = reading.documents
+    first = documents.operation(Envelope("{__typename}")).document
+    assert documents.operation(Envelope("{__typename}")).document is first
     for n in range(600):
-        execution.prepare(f"{{a{n}:__typename}}", None)
-    assert len(execution._documents) == 500
-    assert execution.prepare("{__typename}", None).document is not first
+        documents.operation(Envelope(f"{{a{n}:__typename}}"))
+    assert len(documents._known) == 500
+    assert documents.operation(Envelope("{__typename}")).document is not first

@@ -1,0 +1,31 @@
+"""What a client is answered."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.errors import Formatted
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`status` is the HTTP status for clients that read it; `data` is absent when nothing was run."""
+
+    status: int
+    body: Mapping[str, Any]
+
+    @classmethod
+    def refusal(cls, status: int, *errors: Formatted) -> "Answer":
+        return cls(status, {"errors": list(errors)})
+
+    @property
+    def codes(self) -> list[str]:
+        return sorted({error.get("extensions", {}).get("code", "") for error in self.body.get("errors", ())})
+
+
+class Refused(Exception):
+    """The operation is not run at all; `answer` says why, and `headers` go with it over HTTP."""
+
+    def __init__(self, answer: Answer, headers: Mapping[str, str] | None = None) -> None:
+        self.answer = answer
+        self.headers = headers or {}

@@ -1,0 +1,201 @@
+"""Documents: each is parsed, validated and measured once, and found again by its text, its hash or its id.
+
+Clients may leave the text out: with Apollo's automatic persisted queries, and with `documentId`. A gateway that trusts
+only a list made at release time takes no other document.
+"""
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import graphql
+import msgspec
+from graphql import DocumentNode, GraphQLError, GraphQLSchema, OperationDefinitionNode
+
+from gateway.answers import Answer, Refused
+from gateway.errors import (
+    BAD_REQUEST,
+    DOCUMENT_NOT_TRUSTED,
+    OPERATION_UNKNOWN,
+    PARSE_FAILED,
+    PERSISTED_QUERY_NOT_FOUND,
+    VALIDATION_FAILED,
+    coded,
+    refused,
+)
+from resolvers.failures import Failure
+from schema.limits import Bounds, Measure, measure
+from schema.selecting import switches
+
+VARIANTS = 20
+"""Outcomes of @skip and @include for which a document keeps what it led to."""
+
+
+class Envelope(msgspec.Struct):
+    """A request's body."""
+
+    query: str | None = None
+    documentId: str | None = None
+    variables: dict[str, Any] | None = None
+    operationName: str | None = None
+    extensions: dict[str, Any] | None = None
+
+    @property
+    def document(self) -> str | None:
+        """The id or hash by which the document is known, if one was sent."""
+        persisted = (self.extensions or {}).get("persistedQuery")
+        said = persisted.get("sha256Hash") if isinstance(persisted, dict) else None
+        if persisted is not None and (not isinstance(said, str) or persisted.get("version") != 1):
+            raise _refusal(400, "persistedQuery is {version: 1, sha256Hash: ...}", BAD_REQUEST)
+        if self.documentId is not None and (said is not None or self.query):
+            raise _refusal(400, "documentId goes without query and persistedQuery", BAD_REQUEST)
+        return said.lower() if said is not None else self.documentId and self.documentId.removeprefix("sha256:")
+
+
+@dataclass(frozen=True)
+class Document:
+    """A valid document: its measured operations by name, and what is kept with it."""
+
+    digest: str
+    node: DocumentNode
+    operations: Mapping[str | None, OperationDefinitionNode]
+    measures: Mapping[str | None, Measure]
+    switches: tuple[str, ...]
+    memos: OrderedDict[Hashable, dict[Any, Any]] = field(default_factory=OrderedDict)
+
+    def memo(self, variables: Mapping[str, Any]) -> dict[Any, Any]:
+        """What is kept with the document for one outcome of its @skip and @include."""
+        outcome = tuple(variables.get(name) for name in self.switches)
+        if outcome not in self.memos:
+            self.memos[outcome] = {}
+            if len(self.memos) > VARIANTS:
+                self.memos.popitem(last=False)
+        return self.memos[outcome]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation of a document, chosen."""
+
+    document: Document
+    node: OperationDefinitionNode
+    measure: Measure
+
+    @property
+    def name(self) -> str | None:
+        return self.node.name.value if self.node.name else None
+
+    @property
+    def kind(self) -> graphql.OperationType:
+        return self.node.operation
+
+
+class Documents:
+    """The valid documents of a schema: the last `keep` of them, and those of `trusted`, a list of texts by id, which
+    admits no others when it is given."""
+
+    def __init__(
+        self, schema: GraphQLSchema, bounds: Bounds, *, keep: int, trusted: Mapping[str, str] | None = None
+    ) -> None:
+        self._schema = schema
+        self._bounds = bounds
+        self._keep = keep
+        self._known: OrderedDict[str, Document] = OrderedDict()
+        self._trusted = trusted
+        self._digests = {digest_of(text) for text in (trusted or {}).values()}
+
+    def operation(self, envelope: Envelope, *, any_text: bool = False) -> Operation:
+        """What a request wants to run; raises Refused. `any_text` lifts the restriction to trusted documents."""
+        document = self._find(envelope.query, envelope.document, any_text)
+        name = envelope.operationName
+        if name is None and len(document.operations) != 1:
+            names = ", ".join(sorted(filter(None, document.operations)))
+            raise _refusal(422, f"the document has several operations; name one: {names}", OPERATION_UNKNOWN)
+        if name is None:
+            name = next(iter(document.operations))
+        if name not in document.operations:
+            raise _refusal(422, "the document has no operation of this name", OPERATION_UNKNOWN)
+        return Operation(document, document.operations[name], document.measures[name])
+
+    def read(self, text: str) -> Document:
+        """A document, from its text; raises Refused for one that is not valid or too large."""
+        bounds = self._bounds
+        try:
+            node = graphql.parse(
+                text,
+                max_lexical_tokens=bounds.tokens,
+                max_comments=bounds.tokens,
+                max_source_length=bounds.characters,
+                allow_empty_selection_sets=False,
+            )
+        except GraphQLError as error:
+            raise Refused(Answer.refusal(400, coded(error, PARSE_FAILED))) from None
+        errors = graphql.validate(
+            self._schema, node, max_errors=20, hide_suggestions=True, allow_empty_selection_sets=False
+        )
+        if errors:
+            raise Refused(Answer.refusal(422, *(coded(error, VALIDATION_FAILED) for error in errors)))
+        try:
+            measures = measure(self._schema, node, bounds)
+        except Failure as failure:
+            raise Refused(Answer.refusal(422, refused(failure))) from None
+        operations = {
+            definition.name.value if definition.name else None: definition
+            for definition in node.definitions
+            if isinstance(definition, OperationDefinitionNode)
+        }
+        return Document(digest_of(text), node, operations, measures, tuple(dict.fromkeys(switches(node.definitions))))
+
+    def _find(self, text: str | None, said: str | None, any_text: bool) -> Document:
+        if not text:
+            if said is None:
+                raise _refusal(400, "the request has no query", BAD_REQUEST)
+            if (trusted := (self._trusted or {}).get(said)) is not None:
+                return self._kept(digest_of(trusted), trusted)
+            if said not in self._known:
+                # The message is the one that clients look for.
+                raise _refusal(200, "PersistedQueryNotFound", PERSISTED_QUERY_NOT_FOUND)
+            self._known.move_to_end(said)
+            return self._known[said]
+        digest = digest_of(text)
+        if said is not None and said != digest:
+            raise _refusal(400, "sha256Hash is not the hash of the query", BAD_REQUEST)
+        if self._trusted is not None and digest not in self._digests and not any_text:
+            raise _refusal(403, "this gateway runs only documents of its list", DOCUMENT_NOT_TRUSTED)
+        return self._kept(digest, text)
+
+    def _kept(self, digest: str, text: str) -> Document:
+        if (document := self._known.get(digest)) is not None:
+            self._known.move_to_end(digest)
+            return document
+        document = self._known[digest] = self.read(text)
+        if len(self._known) > self._keep:
+            self._known.popitem(last=False)
+        return document
+
+
+def digest_of(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
+
+
+class ListError(Exception):
+    """A list of documents can't be used; the message says why."""
+
+
+def read_list(file: Path) -> dict[str, str]:
+    """The texts by id of a list: a JSON object of them, or a manifest of Apollo's. A text goes by its hash, too."""
+    try:
+        read = msgspec.json.decode(file.read_bytes())
+        if isinstance(read, dict) and read.get("format") == "apollo-persisted-query-manifest":
+            read = {operation["id"]: operation["body"] for operation in read["operations"]}
+        found = msgspec.convert(read, dict[str, str])
+    except (OSError, msgspec.MsgspecError, KeyError, TypeError) as error:
+        raise ListError(f"{file} is not a list of documents: {error}") from None
+    return {**{digest_of(text): text for text in found.values()}, **found}
+
+
+def _refusal(status: int, message: str, code: str) -> Refused:
+    return Refused(Answer.refusal(status, {"message": message, "extensions": {"code": code}}))

@@ -1,0 +1,628 @@
+"""Both ways to answer a query give the same answer: to operations made from the schema, and to those that nobody makes
+by chance.
+"""
+
+import asyncio
+import math
+from collections.abc import AsyncIterator, Coroutine
+from itertools import product
+from typing import Any
+
+import hypothesis.strategies as st
+import orjson
+import pytest
+
+from db import models
+from resolvers.paging import Order
+from schema import Schema
+from schema.scalars import global_id
+from tests.conftest import BACKENDS, Prepared
+from tests.fuzz import EVERYONE, INSTANTS, JSON, NUMBERS, PROGRESS, TEXTS, Both, asking, both_on, report, settings
+from tests.generated import ODD_TEXTS, Generated
+
+PRINCIPALS = (None, "tom", "maria", "root")
+BIGGEST = 2**31 - 1
+STORED = orjson.loads(orjson.dumps(JSON))
+
+
+@pytest.fixture(scope="module", params=BACKENDS)
+async def both(
+    request: pytest.FixtureRequest, prepared: Prepared, schema: Schema, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Both]:
+    async with both_on(prepared, request.param, schema, tmp_path_factory.mktemp("data")) as made:
+        yield made
+
+
+# What is made from the schema; a failure shrinks for minutes ----------------------------------------------------------
+
+
+@pytest.mark.timeout(900)
+async def test_deep_operations_are_answered_in_one_way(both: Both) -> None:
+    await _asked(both, both.operations, 300)
+
+
+@pytest.mark.timeout(900)
+async def test_operations_of_every_kind_are_answered_in_one_way(both: Both) -> None:
+    await _asked(both, both.borrowed, 400)
+
+
+async def _asked(both: Both, made: st.SearchStrategy[Generated], examples: int) -> None:
+    """Hypothesis works in a thread, and leaves the loop to the databases."""
+    loop = asyncio.get_running_loop()
+
+    def run(asked: Coroutine[Any, Any, None]) -> None:
+        asyncio.run_coroutine_threadsafe(asked, loop).result(60)
+
+    await asyncio.to_thread(asking(both, made, PRINCIPALS, settings(examples, derandomize=True), run))
+
+
+async def test_most_of_what_is_made_finds_something(both: Both) -> None:
+    """So that the two above compare more than nulls and refusals."""
+    if not both.answered:
+        pytest.skip("runs after the tests that make operations")
+    assert both.seen["operations"] >= 300
+    for who, share in (("anonymous", 0.1), ("tom", 0.3), ("maria", 0.3), ("root", 0.3)):
+        asked = both.seen[f"{who}: asked"]
+        assert both.seen[f"{who}: with rows"] > share * asked, report(both.seen)
+        assert both.seen[f"{who}: refused"] < 0.1 * asked, report(both.seen)
+
+
+# Keys of the response -------------------------------------------------------------------------------------------------
+
+
+async def test_an_alias_may_be_the_name_of_another_field(both: Both) -> None:
+    data = await both.data('{challenge(label:"units-2026"){label:id id:label url:active active:url}}')
+    id = both.world.id("Challenge", "challenge")
+    assert data == {"challenge": {"label": id, "id": "units-2026", "url": True, "active": "https://x.example"}}
+
+
+async def test_keys_come_in_the_order_of_the_document(both: Both) -> None:
+    query = """query{ z:__typename challenge(label:"units-2026"){ url ...F label ... on Node{version id} active leaderboards(first:1){totalCount nodes{label id}} }
+      a:challenge(label:"none"){id} } fragment F on Challenge{ active id leaderboards(first:1){pageInfo{endCursor hasNextPage} nodes{challenge{label}}} }"""
+    data = await both.data(query)
+    assert list(data) == ["z", "challenge", "a"]
+    assert list(data["challenge"]) == ["url", "active", "id", "leaderboards", "label", "version"]
+    assert list(data["challenge"]["leaderboards"]) == ["pageInfo", "nodes", "totalCount"]
+    assert list(data["challenge"]["leaderboards"]["nodes"][0]) == ["challenge", "label", "id"]
+
+
+async def test_a_field_named_twice_is_one_field_with_both_selections(both: Both) -> None:
+    query = """{ challenge(label:"units-2026"){label} challenge(label:"units-2026"){ url label
+      leaderboards(first:1){nodes{label}} leaderboards(first:1){totalCount nodes{id entries(first:1){nodes{position}}}} leaderboards(first:1){nodes{entries(first:1){nodes{data}}}} } }"""
+    assert await both.data(query) == {
+        "challenge": {
+            "label": "units-2026",
+            "url": "https://x.example",
+            "leaderboards": {
+                "nodes": [
+                    {
+                        "label": "units",
+                        "id": both.world.id("Leaderboard", "leaderboard"),
+                        "entries": {"nodes": [{"position": 1, "data": {"per": 11}}]},
+                    }
+                ],
+                "totalCount": 1,
+            },
+        }
+    }
+
+
+async def test_one_connection_with_different_arguments(both: Both) -> None:
+    query = """{leaderboards(first:100){nodes{label entries(first:1){nodes{position}} last:entries(last:1){nodes{position}}
+      a:entries(first:2,order:POSITION_LAST){nodes{position}} b:entries(first:2){edges{node{position}}} none:entries(first:0){nodes{position} totalCount}}}}"""
+    nodes = (await both.data(query))["leaderboards"]["nodes"]
+    (units,) = [node for node in nodes if node["label"] == "units"]
+    assert units == {
+        "label": "units",
+        "entries": {"nodes": [{"position": 1}]},
+        "last": {"nodes": [{"position": 3}]},
+        "a": {"nodes": [{"position": 3}, {"position": 2}]},
+        "b": {"edges": [{"node": {"position": 1}}, {"node": {"position": 2}}]},
+        "none": {"nodes": [], "totalCount": 3},
+    }
+
+
+async def test_aliases_longer_than_names_of_postgresql(both: Both) -> None:
+    """Those of 63 characters or more are told apart only by what PostgreSQL would cut off."""
+    long = "a" * 63
+    query = f'{{{long}1:challenge(label:"units-2026"){{{long}1:label {long}2:url {long}3:leaderboards(first:1){{{long}1:totalCount {long}2:nodes{{{long}1:label}}}}}} {long}2:challenge(label:"none"){{id}}}}'
+    data = await both.data(query)
+    assert data[f"{long}2"] is None
+    assert list(data[f"{long}1"].values())[:2] == ["units-2026", "https://x.example"]
+
+
+async def test_sixty_fields_in_one_object(both: Both) -> None:
+    """A function of PostgreSQL takes at most 100 arguments."""
+    plain = "id createdAt updatedAt version label startDate endDate active url __typename"
+    aliased = " ".join(f"f{n}:{('label', 'url', 'active')[n % 3]}" for n in range(50))
+    data = (await both.data(f'{{challenge(label:"units-2026"){{{plain} {aliased}}}}}'))["challenge"]
+    assert len(data) == 60
+    assert [data["f48"], data["f49"]] == ["units-2026", "https://x.example"]
+
+
+async def test_words_of_sql_as_aliases(both: Both) -> None:
+    words = [
+        "select",
+        "from",
+        "where",
+        "order",
+        "group",
+        "limit",
+        "null",
+        "true",
+        "and",
+        "row",
+        "user",
+        "table",
+        "json",
+    ]
+    query = " ".join(f"{word}:label" for word in words)
+    data = await both.data(
+        f'{{select:challenge(label:"units-2026"){{{query} array:leaderboards(first:1){{union:nodes{{default:label}}}}}}}}'
+    )
+    assert list(data["select"]) == [*words, "array"]
+    assert data["select"]["array"] == {"union": [{"default": "units"}]}
+
+
+async def test_typenames_everywhere(both: Both) -> None:
+    query = "{__typename leaderboards(first:1){__typename pageInfo{__typename} edges{__typename node{__typename t:__typename challenge{__typename}}} nodes{__typename}}}"
+    data = await both.data(query)
+    (edge,) = data["leaderboards"]["edges"]
+    assert data["__typename"] == "Query"
+    assert data["leaderboards"]["__typename"] == "LeaderboardConnection"
+    assert data["leaderboards"]["pageInfo"] == {"__typename": "PageInfo"}
+    challenge = {"__typename": "Challenge"}
+    assert edge == {
+        "__typename": "LeaderboardEdge",
+        "node": {"__typename": "Leaderboard", "t": "Leaderboard", "challenge": challenge},
+    }
+
+
+# Fragments and directives ---------------------------------------------------------------------------------------------
+
+
+async def test_fragments_on_the_interface_and_on_types(both: Both) -> None:
+    world = both.world
+    query = """query($i:ID!,$ids:[ID!]!){ node(id:$i){...N ... on Simulation{title project{...N}} ... on Job{key} ...{version}}
+      nodes(ids:$ids){__typename ...N ... on Job{state simulation{title}} ... on Simulation{t:title job{key}}} } fragment N on Node{id ...M} fragment M on Node{version}"""
+    ids = [
+        world.id("Job", "job"),
+        world.id("Simulation", "private"),
+        world.id("Simulation", "simulation"),
+        world.id("Job", "job"),
+    ]
+    data = await both.data(query, "tom", i=ids[2], ids=ids)
+    assert data["node"]["title"] == "shared by tom"
+    assert data["node"]["project"]["id"] == world.id("Project", "shared")
+    assert [node and node["__typename"] for node in data["nodes"]] == ["Job", None, "Simulation", "Job"]
+    assert list(data["nodes"][0]) == ["__typename", "id", "version", "state", "simulation"]
+    assert list(data["nodes"][2]) == ["__typename", "id", "version", "t", "job"]
+
+
+async def test_one_fragment_in_many_places(both: Both) -> None:
+    query = """{ a:challenge(label:"units-2026"){...C} b:challenge(label:"units-2026"){leaderboards(first:1){nodes{challenge{...C ...C}}}} }
+      fragment C on Challenge{label leaderboards(first:1){nodes{...L}}} fragment L on Leaderboard{id label}"""
+    data = await both.data(query)
+    assert data["a"] == data["b"]["leaderboards"]["nodes"][0]["challenge"]
+
+
+@pytest.mark.parametrize(("skip", "include"), list(product((True, False), repeat=2)))
+async def test_what_is_skipped_is_not_there(both: Both, skip: bool, include: bool) -> None:
+    d = "@skip(if:$s)@include(if:$i)"
+    query = f"""query($s:Boolean!,$i:Boolean!=false){{ challenge(label:"units-2026"){{ id {d} label url@include(if:$i) ...F{d} ... on Challenge{d}{{active}}
+      ...@include(if:true){{version{d} ...G@skip(if:$s)}} leaderboards(first:1){{nodes{d}{{id}} totalCount@skip(if:$s)}} }} gone:challenge(label:"units-2026"){{id@skip(if:true)}}
+      whole:leaderboards(first:1){d}{{nodes{{id}}}} }} fragment F on Challenge{{startDate}} fragment G on Node{{createdAt@include(if:$i)}}"""
+    data = await both.data(query, s=skip, i=include)
+    shown = include and not skip
+    challenge = data["challenge"]
+    assert {name: name in challenge for name in ("id", "label", "url", "startDate", "active", "version", "createdAt")} == {
+        "id": shown, "label": True, "url": include, "startDate": shown, "active": shown, "version": shown, "createdAt": shown,
+    }  # fmt: skip
+    assert ("nodes" in challenge["leaderboards"], "totalCount" in challenge["leaderboards"]) == (shown, not skip)
+    assert data["gone"] == {}
+    assert ("whole" in data) == shown
+
+
+async def test_a_field_stays_when_one_of_two_is_skipped(both: Both) -> None:
+    query = """query($no:Boolean=false){ challenge(label:"units-2026"){ url@include(if:$no) label url
+      leaderboards(first:1)@include(if:$no){totalCount} leaderboards(first:1){nodes{label} totalCount@include(if:$no)} } }"""
+    data = await both.data(query)
+    assert list(data["challenge"]) == ["label", "url", "leaderboards"]
+    assert data["challenge"]["leaderboards"] == {"nodes": [{"label": "units"}]}
+
+
+# Arguments ------------------------------------------------------------------------------------------------------------
+
+
+async def test_variables_have_defaults(both: Both) -> None:
+    query = """query($n:Int=2,$o:LeaderboardEntryOrder=POSITION_LAST,$l:String!="units-2026",$after:String){challenge(label:$l){leaderboards(first:1){nodes{
+      entries(first:$n,order:$o,after:$after){nodes{position}}}}}}"""
+
+    async def positions(**given: Any) -> list[int]:
+        data = await both.data(query, **given)
+        return [n["position"] for n in data["challenge"]["leaderboards"]["nodes"][0]["entries"]["nodes"]]
+
+    assert await positions() == [3, 2]
+    assert await positions(n=1) == [3]
+    assert await positions(o=None) == [1, 2], "null is the list's own order, not the variable's default"
+    assert await positions(o="POSITION", n=3, after=None) == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables"),
+    [
+        ("first:3", {}),
+        ("first:3,after:null,last:null,before:null,order:null,filter:null", {}),
+        ("first:3,filter:{}", {}),
+        ("first:3,filter:{label:null,active:null}", {}),
+        ("first:3,after:$s,order:$o,filter:$f", {}),
+        ("first:3,after:$s,order:$o,filter:$f", {"s": None, "o": None, "f": None}),
+        ("first:3,last:$n,filter:{label:$s,active:$b}", {"s": None}),
+        ("first:3,filter:$f", {"f": {"label": None}}),
+    ],
+)
+async def test_null_is_as_good_as_absent(both: Both, arguments: str, variables: dict[str, Any]) -> None:
+    kinds = {"n": "Int", "s": "String", "o": "ChallengeOrder", "b": "Boolean", "f": "ChallengeFilter"}
+    used = ",".join(f"${name}:{kind}" for name, kind in kinds.items() if f"${name}" in arguments)
+    selection = "{nodes{id label} totalCount pageInfo{hasNextPage}}"
+    head = f"query({used})" if used else ""
+    data = await both.data(
+        f"{head}{{a:challenges({arguments}){selection} b:challenges(first:3){selection}}}", **variables
+    )
+    assert data["a"] == data["b"]
+    assert data["a"]["totalCount"] == len(TEXTS) + 1
+
+
+@pytest.mark.parametrize("text", [*TEXTS, *ODD_TEXTS, "\ud800", "\N{CASTLE}", "%s", "{0}", ":place", "$1", "?"])
+async def test_odd_text_is_only_text_to_a_filter(both: Both, text: str) -> None:
+    query = "query($t:String!){challenges(first:100,filter:{label:$t}){totalCount nodes{label}} challenge(label:$t){label} leaderboards(first:1){totalCount}}"
+    body = await both.ask(query, t=text)
+    labels = [*TEXTS, "units-2026"]
+    if "errors" in body:
+        assert "\0" in text or "\ud800" in text or len(text) > 100
+        return
+    found = {node["label"] for node in body["data"]["challenges"]["nodes"]}
+    if "\0" in text or "\u0130" in text:  # SQLite ends a pattern there; PostgreSQL has other small letters
+        return
+    assert found == {label for label in labels if text.lower() in label.lower()}
+    assert body["data"]["challenge"] == ({"label": text} if text in labels else None)
+
+
+@pytest.mark.parametrize("text", ["nul \0", "\ud800"])
+async def test_text_that_no_database_holds_leaves_the_other_fields(both: Both, text: str) -> None:
+    query = 'query($t:String!){a:challenge(label:"units-2026"){label} b:challenge(label:$t){label} c:challenge(label:"units-2026"){label}}'
+    body = await both.ask(query, t=text)
+    assert body["data"] == {"a": {"label": "units-2026"}, "b": None, "c": {"label": "units-2026"}}
+    assert [error["path"] for error in body.get("errors", [])] in ([], [["b"]])
+
+
+async def test_escapes_in_the_document(both: Both) -> None:
+    query = r'''{a:challenge(label:"\"quoted\" \\ back\/slash"){label} b:challenge(label:"\u0022quoted\u0022 \u{5c} back/slash"){label}
+      c:challenge(label:""""quoted" \ back/slash"""){label}}'''
+    assert await both.data(query) == {key: {"label": TEXTS[0]} for key in "abc"}
+
+
+@pytest.mark.parametrize(
+    "selected",
+    [
+        "sessions(first:9,filter:{status:[]})", "simulations(first:9,filter:{simType:[]})", "jobs(first:9,filter:{state:[],kind:[]})",
+        'simulations(first:9,filter:{title:"no such title"})', 'projects(last:9,filter:{name:"no such name"})',
+        "jobs(first:9,filter:{state:[UNKNOWN],kind:[]})",
+    ],
+)  # fmt: skip
+async def test_a_filter_that_nothing_meets(both: Both, selected: str) -> None:
+    data = await both.data(
+        f"{{a:{selected}{{totalCount nodes{{id}} edges{{cursor}} pageInfo{{hasNextPage hasPreviousPage startCursor endCursor}}}}}}",
+        "root",
+    )
+    info = {"hasNextPage": False, "hasPreviousPage": False, "startCursor": None, "endCursor": None}
+    assert data["a"] == {"totalCount": 0, "nodes": [], "edges": [], "pageInfo": info}
+
+
+async def test_no_ids_and_the_same_id_twice(both: Both) -> None:
+    id = both.world.id("Challenge", "challenge")
+    data = await both.data("query($i:ID!){a:nodes(ids:[]){id} b:nodes(ids:[$i,$i]){... on Challenge{label}}}", i=id)
+    assert data == {"a": [], "b": [{"label": "units-2026"}] * 2}
+
+
+@pytest.mark.parametrize(
+    "given", [{"numbers": []}, {"numbers": [BIGGEST, 7]}, {"names": [TEXTS[1]], "numbers": None}, {"numbers": 0}]
+)
+async def test_filters_below_many_parents(both: Both, given: dict[str, Any]) -> None:
+    query = "query($f:PageFilter){simulations(first:100){nodes{title estimators(first:5){nodes{name pages(first:5,filter:$f){totalCount nodes{number name}}}}}}}"
+    nodes = (await both.data(query, "root", f=given))["simulations"]["nodes"]
+    pages = [p for s in nodes for e in s["estimators"]["nodes"] for p in e["pages"]["nodes"]]
+    assert (pages == []) == (given.get("numbers") == [])
+
+
+# Pages ----------------------------------------------------------------------------------------------------------------
+
+INFO = "pageInfo{hasNextPage hasPreviousPage startCursor endCursor}"
+
+
+def _board(both: Both, number: int) -> Any:
+    """A leaderboard with six entries, the first of them with one that is gone by now, by the time it was made."""
+    rows = [row for row in both.known.rows["LeaderboardEntry"] if row.position == 4]
+    return rows[number]
+
+
+async def test_a_page_that_ends_where_its_list_ends(both: Both) -> None:
+    id = global_id("Leaderboard", _board(both, 1).leaderboard_id)
+    for size, side in product((0, 1, 5, 6, 7), ("first", "last")):
+        query = f"query($i:ID!){{node(id:$i){{... on Leaderboard{{entries({side}:{size}){{nodes{{position}} edges{{cursor node{{position}}}} totalCount {INFO}}}}}}}}}"
+        page = (await both.data(query, i=id))["node"]["entries"]
+        whole = [1, 2, 3, 4, 5, BIGGEST]
+        cut = (whole[:size] if side == "first" else whole[len(whole) - min(size, 6) :]) if size else []
+        more = size < 6
+        assert [node["position"] for node in page["nodes"]] == cut
+        assert page["totalCount"] == 6
+        assert page["pageInfo"]["hasNextPage" if side == "first" else "hasPreviousPage"] == more
+        assert page["pageInfo"]["hasPreviousPage" if side == "first" else "hasNextPage"] is False
+        assert page["pageInfo"]["startCursor"] == (page["edges"][0]["cursor"] if cut else None)
+        assert page["pageInfo"]["endCursor"] == (page["edges"][-1]["cursor"] if cut else None)
+
+
+async def test_pages_forth_and_back(both: Both) -> None:
+    id = global_id("Leaderboard", _board(both, 1).leaderboard_id)
+    query = f"query($i:ID!,$f:Int,$a:String,$l:Int,$b:String){{node(id:$i){{... on Leaderboard{{entries(first:$f,after:$a,last:$l,before:$b){{edges{{cursor node{{position}}}} {INFO}}}}}}}}}"
+
+    async def page(**given: Any) -> tuple[list[int], list[str], dict[str, Any]]:
+        found = (await both.data(query, i=id, **given))["node"]["entries"]
+        return [e["node"]["position"] for e in found["edges"]], [e["cursor"] for e in found["edges"]], found["pageInfo"]
+
+    _, cursors, _ = await page(f=100)
+    assert len(cursors) == 6
+    assert (await page(f=2, a=cursors[1]))[0] == [3, 4]
+    assert (await page(l=2, b=cursors[4]))[0] == [3, 4]
+    assert (await page(l=9, b=cursors[2]))[0] == [1, 2]
+    assert (await page(f=0, a=cursors[2]))[2] == {"hasNextPage": True, "hasPreviousPage": True, "startCursor": None, "endCursor": None}  # fmt: skip
+    positions, _, info = await page(f=3, a=cursors[5])
+    assert (positions, info["hasNextPage"], info["hasPreviousPage"]) == ([], False, True)
+    positions, _, info = await page(l=3, b=cursors[0])
+    assert (positions, info["hasNextPage"], info["hasPreviousPage"]) == ([], True, False)
+
+
+async def test_a_cursor_outlives_its_row(both: Both) -> None:
+    row = _board(both, 0)
+    cursor = Order(models.LeaderboardEntry.position).cursor(row)
+    query = "query($i:ID!,$c:String,$g:ID!){gone:node(id:$g){id} node(id:$i){... on Leaderboard{a:entries(first:2,after:$c){nodes{position}} b:entries(last:2,before:$c){nodes{position}}}}}"
+    data = await both.data(query, i=global_id("Leaderboard", row.leaderboard_id), c=cursor, g=global_id("LeaderboardEntry", row.id))  # fmt: skip
+    assert data["gone"] is None
+    assert data["node"]["a"] == {"nodes": [{"position": 5}, {"position": BIGGEST}]}
+    assert data["node"]["b"] == {"nodes": [{"position": 2}, {"position": 3}]}
+
+
+@pytest.mark.parametrize("field", ["sessions", "simulations", "jobs", "auditEvents", "challenges"])
+@pytest.mark.parametrize("who", ["tom", "root"])
+async def test_rows_of_equal_place_come_once(both: Both, field: str, who: str) -> None:
+    whole = [n["id"] for n in (await both.data(f"{{a:{field}(first:100){{nodes{{id}}}}}}", who))["a"]["nodes"]]
+    found: list[str] = []
+    cursor = None
+    while True:
+        page = (
+            await both.data(f"query($c:String){{a:{field}(first:2,after:$c){{nodes{{id}} {INFO}}}}}", who, c=cursor)
+        )["a"]
+        found += [node["id"] for node in page["nodes"]]
+        cursor = page["pageInfo"]["endCursor"]
+        if not page["pageInfo"]["hasNextPage"]:
+            break
+    assert found == whole
+    assert len(set(whole)) == len(whole) > 3
+
+
+@pytest.mark.parametrize("arguments", ["", "first:1,last:1", "first:-1", "last:101", 'first:1,after:"x"', 'last:1,after:"x"', 'first:1,before:"x"'])  # fmt: skip
+async def test_wrong_pages_below_a_list_are_told(both: Both, arguments: str) -> None:
+    arguments = f"({arguments})" if arguments else ""
+    body = await both.ask(
+        f"{{challenges(first:2){{nodes{{label leaderboards{arguments}{{totalCount}}}}}} x:__typename}}"
+    )
+    assert {error["extensions"]["code"] for error in body["errors"]} <= {"INVALID", "LIMIT_EXCEEDED"}
+    assert body.get("data") is None
+
+
+# Values ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", TEXTS)
+async def test_odd_text_comes_as_it_was_stored(both: Both, text: str) -> None:
+    data = await both.data("query($t:String!){challenge(label:$t){label url leaderboards(first:5){nodes{sortingKey label entries(first:9){nodes{authorLabel}}}}}}", "root", t=text)  # fmt: skip
+    assert (data["challenge"]["label"], data["challenge"]["url"]) == (text, text)
+    for board in data["challenge"]["leaderboards"]["nodes"]:
+        assert board["sortingKey"] == text
+        assert {entry["authorLabel"] for entry in board["entries"]["nodes"]} == {text or None}
+
+
+async def test_numbers_of_64_and_of_32_bits(both: Both) -> None:
+    query = "{jobs(first:100){nodes{estimatedSeconds log(last:1){nodes{sequence cursor}} tasks(first:1){nodes{requested done}} simulation{input{totalPrimaries}}}} sessions(first:100){nodes{durationSeconds}}}"
+    data = await both.data(query, "root")
+    jobs = [job for job in data["jobs"]["nodes"] if job["estimatedSeconds"] == BIGGEST]
+    biggest = str(2**63 - 1)
+    assert len(jobs) == len(TEXTS) - 1
+    for job in jobs:
+        assert job["tasks"]["nodes"] == [{"requested": biggest, "done": biggest}]
+        assert job["simulation"]["input"]["totalPrimaries"] == biggest
+        assert job["log"]["nodes"][0]["sequence"] == BIGGEST
+    assert BIGGEST in {session["durationSeconds"] for session in data["sessions"]["nodes"]}
+
+
+async def test_floats_keep_every_digit(both: Both) -> None:
+    progress = [
+        job["progress"] for job in (await both.data("{jobs(first:100){nodes{progress}}}", "root"))["jobs"]["nodes"]
+    ]
+    assert set(progress) == set(PROGRESS)
+    negative = any(value == 0 and math.copysign(1, value) < 0 for value in progress)
+    assert negative == (both.backend == "postgresql"), "SQLite stores -0.0 as 0"
+
+
+async def test_instants_and_dates_of_far_times(both: Both) -> None:
+    data = await both.data(
+        "{sessions(first:100){nodes{startsAt}} challenges(first:100){nodes{startDate endDate}}}", "root"
+    )
+    starts = {session["startsAt"] for session in data["sessions"]["nodes"]}
+    assert starts >= {instant.strftime("%Y-%m-%dT%H:%M:%S.%fZ") for instant in INSTANTS}
+    assert {c["endDate"] for c in data["challenges"]["nodes"]} == {None, "9999-12-31"}
+
+
+async def test_json_comes_as_it_was_stored(both: Both) -> None:
+    id = global_id("Leaderboard", _board(both, 1).leaderboard_id)
+    data = await both.data("query($i:ID!){node(id:$i){... on Leaderboard{entries(first:9){nodes{data}}}}}", i=id)
+    assert [entry["data"] for entry in data["node"]["entries"]["nodes"]] == [
+        STORED,
+        [],
+        [None],
+        "\N{CASTLE}",
+        [1.0],
+        {"z": 1, "a": {}},
+    ]
+    assert list(data["node"]["entries"]["nodes"][0]["data"]) == list(JSON)
+    viewer = (await both.data("{viewer{profile notes}}", "root"))["viewer"]
+    assert orjson.dumps(viewer["profile"]) == orjson.dumps(STORED)
+    assert {
+        e["detail"] is None
+        for e in (await both.data("{auditEvents(first:9){nodes{detail client}}}", "root"))["auditEvents"]["nodes"]
+    } == {True, False}
+
+
+async def test_numbers_of_pages(both: Both) -> None:
+    query = """query($f:PageFilter){simulations(first:50){nodes{title estimators(first:1){nodes{metadata pages(first:3,filter:$f){nodes{number hasNonFinite dimension unit
+      axis1{name unit values} b:axis1{values} axis2{values name} data{v:values name unit} metadata}}}}}}}"""
+    for number in (7, BIGGEST):
+        nodes = (await both.data(query, "root", f={"numbers": [number]}))["simulations"]["nodes"]
+        pages = [page for s in nodes for e in s["estimators"]["nodes"] for page in e["pages"]["nodes"]]
+        assert pages
+        for page in pages:
+            assert page["data"]["v"] == orjson.loads(NUMBERS)
+            assert page["metadata"] == STORED
+            if number == 7:
+                assert (page["axis1"]["values"], page["b"]["values"], page["axis2"]["values"]) == (orjson.loads(NUMBERS), orjson.loads(NUMBERS), [])  # fmt: skip
+                assert page["hasNonFinite"] is True
+            else:
+                assert (page["axis1"], page["axis2"], page["unit"]) == (None, None, None)
+
+
+# Rows and fields that not everyone sees -------------------------------------------------------------------------------
+
+
+async def test_hidden_rows_between_visible_ones_are_null(both: Both) -> None:
+    world = both.world
+    query = """{simulations(first:100){nodes{id owner{id} project{id name site{name}} session{id project{id} creator{id}} input{totalPrimaries} job{attempt}}}
+      sessions(first:100){nodes{id type{name} project{name} creator{id}}}}"""
+    data = await both.data(query, "tom")
+    stored = {global_id("Simulation", row.id): row for row in both.known.rows["Simulation"]}
+    shown = data["simulations"]["nodes"]
+    apart = [node for node in shown if stored[node["id"]].project_id == world.apart]
+    assert [node["project"] for node in apart] == [None] * len(apart) != []
+    assert any(node["project"] for node in shown)
+    assert any(node["owner"] is None for node in shown), "its owner is deleted"
+    assert any(node["session"] is None and stored[node["id"]].session_id for node in shown)
+    assert any(node["session"] and node["session"]["project"] is None for node in shown)
+    assert {node["job"] and node["job"]["attempt"] for node in shown} == {1, 2, None}
+    assert {node["type"] is None for node in data["sessions"]["nodes"]} == {True, False}
+    specs = (
+        await both.data(
+            "{specs(first:100){nodes{canonicalName latestVersion{name} versions(first:9){totalCount nodes{name}}}}}",
+            "tom",
+        )
+    )["specs"]["nodes"]
+    assert {spec["latestVersion"] is None for spec in specs} == {True, False}
+    assert TEXTS[5] not in {spec["canonicalName"] for spec in specs}
+
+
+@pytest.mark.parametrize("who", EVERYONE)
+async def test_guarded_fields_in_lists(both: Both, who: str | None) -> None:
+    """Each place of a denied field is an error with its path, also twice under two aliases, once where fields merge."""
+    query = "{users(first:100){nodes{id a:email b:email username ...F} edges{node{notes}}}} fragment F on User{username active}"
+    body = await both.ask(query, who)
+    users = body["data"]["users"]
+    if who is None:
+        assert users == {"nodes": [], "edges": []}
+        return
+    denied = {tuple(error["path"]) for error in body.get("errors", [])}
+    assert len(denied) == len(body.get("errors", []))
+    assert {error["extensions"]["code"] for error in body.get("errors", [])} <= {"FORBIDDEN"}
+    own = global_id("User", getattr(both.world, who))
+    for n, user in enumerate(users["nodes"]):
+        known = next(row for row in both.known.rows["User"] if global_id("User", row.id) == user["id"])
+        assert user["a"] == user["b"] == (None if ("users", "nodes", n, "a") in denied else known.email)
+        assert (("users", "nodes", n, "a") in denied) == (("users", "nodes", n, "b") in denied)
+        assert user["username"] == (None if ("users", "nodes", n, "username") in denied else known.username)
+        assert (("users", "nodes", n, "active") in denied) == (who != "root" and user["id"] != own)
+        assert (("users", "edges", n, "node", "notes") in denied) == (who != "root")
+    seen = {user["username"] for user in users["nodes"]} - {None}
+    assert seen >= {who}
+    assert ("tom" in seen) == (who != "eve")
+
+
+async def test_guarded_fields_deep_below_lists(both: Both) -> None:
+    query = """{simulations(first:100){nodes{owner{username email} input{files total:totalPrimaries} job{warnings error{code message} owner{notes@include(if:true) email@skip(if:true)}}}}
+      challenges(first:2){edges{node{autoEval label leaderboards(first:2){nodes{sortingKey externalEntries label}}}}} viewer{email notes}}"""
+    body = await both.ask(query, "maria")
+    paths = {".".join("#" if isinstance(step, int) else step for step in error["path"]) for error in body["errors"]}
+    assert paths >= {
+        "simulations.nodes.#.input.files", "simulations.nodes.#.job.warnings", "simulations.nodes.#.job.owner.notes",
+        "challenges.edges.#.node.autoEval", "viewer.notes",
+    }  # fmt: skip
+    assert not any(path.endswith("job.owner.email") for path in paths)
+    assert body["data"]["viewer"]["email"] == "maria@torana.example"
+    allowed = await both.ask(query, "root")
+    assert "errors" not in allowed
+
+
+async def test_why_a_job_failed_is_for_its_owner(both: Both) -> None:
+    query = "{jobs(first:100){nodes{id owner{id} error{code message} tasks(first:1){nodes{error{message code}}}}}}"
+    for who in ("tom", "maria", "root"):
+        jobs = (await both.data(query, who))["jobs"]["nodes"]
+        failed = [job for job in jobs if job["error"]]
+        assert failed
+        for job in failed:
+            mine = who == "root" or (job["owner"] or {}).get("id") == global_id("User", getattr(both.world, who))
+            assert job["error"]["code"] == "PROGRAM_FAILED"
+            assert (job["error"]["message"] is not None) == mine
+            assert (job["tasks"]["nodes"][0]["error"]["message"] is not None) == mine
+
+
+@pytest.mark.parametrize("who", EVERYONE)
+async def test_hidden_ids_and_wrong_ones(both: Both, who: str | None) -> None:
+    world = both.world
+    query = 'query($a:ID!,$b:ID!){a:node(id:$a){id ...on Simulation{title}} b:simulation(id:$b){title} c:simulation(id:$a){title} d:node(id:"nonsense"){id}}'
+    body = await both.ask(query, who, a=world.id("Simulation", "private"), b=world.id("Job", "job"))
+    assert (body["data"]["a"] is not None) == (body["data"]["c"] is not None) == (who == "root")
+    assert sorted(error["path"] for error in body["errors"]) == [["b"], ["d"]]
+    whole = await both.ask('query($i:ID!){nodes(ids:[$i,"nonsense"]){id} x:__typename}', who, i=world.id("User", "tom"))
+    assert whole["data"] is None
+    assert whole["errors"][0]["extensions"]["code"] == "INVALID"
+
+
+async def test_a_refusal_below_a_list_takes_what_cannot_be_null_with_it(both: Both) -> None:
+    """A cursor of another order fails the connection, which is never null, so its parent is."""
+    cursor = (await both.data("{challenges(first:1){pageInfo{endCursor}}}"))["challenges"]["pageInfo"]["endCursor"]
+    query = 'query($i:ID!,$c:String){a:node(id:$i){id ... on Challenge{leaderboards(first:1,after:$c){totalCount}}} b:challenge(label:"units-2026"){label}}'
+    body = await both.ask(query, i=both.world.id("Challenge", "challenge"), c=cursor)
+    assert body["data"] == {"a": None, "b": {"label": "units-2026"}}
+    (error,) = body["errors"]
+    assert error["path"] == ["a", "leaderboards"]
+    assert error["extensions"]["field"] == "after"
+
+
+@pytest.mark.parametrize("who", EVERYONE)
+async def test_who_one_is(both: Both, who: str | None) -> None:
+    data = await both.data("{viewer{__typename username email profile memberships(first:9){nodes{role project{name}}} simulations(last:2){totalCount}} a:viewer{id}}", who)  # fmt: skip
+    assert (data["viewer"] and data["viewer"]["username"]) == who
+
+
+async def test_a_way_through_all_areas_and_back(both: Both) -> None:
+    people = "projects(first:3) nodes site projects(first:3) nodes memberships(first:3) nodes user simulations(first:2) nodes session events(last:2) nodes session type sessions(first:2) nodes name"
+    work = "sessions(first:3) nodes simulations(first:1) nodes job tasks(first:1) nodes job log(first:2) edges node task ordinal"
+    query = f"{{{_nested(people)} {_nested(work)}}}"
+    for who in EVERYONE:
+        data = await both.ask(query, who)
+        assert (
+            bool(data["data"]["projects"]["nodes"])
+            == bool(data["data"]["sessions"]["nodes"])
+            == (who in ("tom", "maria", "root"))
+        )
+
+
+def _nested(path: str) -> str:
+    first, _, rest = path.partition(" ")
+    return f"{first}{{id:__typename {_nested(rest)}}}" if rest else first
