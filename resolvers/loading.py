@@ -3,6 +3,7 @@
 A loader is identified by what it loads; only the parent's key varies within a batch.
 """
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from functools import cache, partial
@@ -52,7 +53,7 @@ class Loaders:
 
     def one(self, selection: Selection, key: UUID) -> Awaitable[Any | None]:
         """The row with this key, or None when there is none that the principal may see."""
-        return self._loader(selection, partial(self._by_key, selection)).load(key)
+        return _loaded(self._loader(selection, partial(self._by_key, selection)), key)
 
     def related(self, relationship: Relationship, row: Any, selection: Selection) -> Awaitable[Any | None]:
         """The row at the other end of a to-one relationship, or None."""
@@ -60,14 +61,16 @@ class Loaders:
         key = getattr(row, local)
         if remote == "id":
             return _nothing() if key is None else self.one(selection, key)
-        return self._loader((relationship, selection), partial(self._by_foreign_key, relationship, selection)).load(key)
+        load = partial(self._by_foreign_key, relationship, selection)
+        return _loaded(self._loader((relationship, selection), load), key)
 
     def page(
         self, relationship: Relationship, row: Any, slice: Slice, selection: Selection, where: Where | None = None
     ) -> Awaitable[Page]:
         """A page of the rows that a to-many relationship leads to."""
         identity = (relationship, slice, selection, where, where and tuple(where.values.items()))
-        return self._loader(identity, partial(self._pages, relationship, slice, selection, where)).load(row.id)
+        load = partial(self._pages, relationship, slice, selection, where)
+        return _loaded(self._loader(identity, load), row.id)
 
     async def listing(self, slice: Slice, selection: Selection, where: Where | None = None) -> Page:
         """A page of all rows that the principal may see."""
@@ -105,7 +108,7 @@ class Loaders:
             return None
         identity = (drawing.tree, drawing.shape, tuple(drawing.values.items()))
         try:
-            found: str = await self._loader(identity, partial(self._below, drawing)).load(key)
+            found: str = await _loaded(self._loader(identity, partial(self._below, drawing)), key)
         except TooComplex:
             return await otherwise()
         return None if found == "null" else Rendered.of(found, drawing.tree.denials)
@@ -169,7 +172,7 @@ class Loaders:
             grouped[row.parent_key].append(row)
         identity = (relationship, "count", where, where and tuple(where.values.items()))
         count = self._loader(identity, partial(self._counts, relationship, where))
-        return [Page.cut(grouped[key], slice, partial(count.load, key)) for key in keys]
+        return [Page.cut(grouped[key], slice, partial(_loaded, count, key)) for key in keys]
 
     async def _counts(self, relationship: Relationship, where: Where | None, keys: list[UUID]) -> list[int]:
         statement = statements.counts(relationship, where, self._standing, self._database.dialect)
@@ -180,6 +183,12 @@ class Loaders:
         (row,) = await self._rows(statements.total(model, where, self._standing), {}, where)
         number: int = row.number
         return number
+
+
+def _loaded(loader: DataLoader[UUID, Any], key: UUID) -> Awaitable[Any]:
+    """The value of a key. Several fields may wait for it: when an error elsewhere ends the wait of one, the others go
+    on."""
+    return asyncio.shield(loader.load(key))
 
 
 async def _nothing() -> None:
