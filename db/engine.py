@@ -8,7 +8,7 @@ import re
 import sqlite3
 import time
 from base64 import b64encode, urlsafe_b64encode
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Hashable, Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,12 +22,14 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, NullPool
 
-from db.prepared import Prepared, Statement
+from db.prepared import Kept, Prepared, Statement
 from db.readers import Readers, driver
 
 log = structlog.get_logger("torana")
 
 CHANNEL = "torana"
+CHARACTERS = 20_000_000
+"""Of the statements that are kept prepared."""
 _PAYLOAD = 7_900
 """Bytes of one NOTIFY; PostgreSQL refuses 8,000."""
 
@@ -85,7 +87,7 @@ class Database:
         for engine in (reader, self._writer):
             sa.event.listen(engine.sync_engine, "before_cursor_execute", _count)
         self._timeout = timeout
-        self._compiled = reader.dialect
+        self._prepared = Kept(reader.dialect, CHARACTERS)
         self._readers = Readers(reader, min(readers, 4) if self.dialect == "sqlite" else readers, timeout)
 
     @property
@@ -108,8 +110,9 @@ class Database:
 
         return await self._readers.run(work)
 
-    def prepare(self, statement: Statement) -> Prepared:
-        return Prepared(statement, self._compiled)
+    def prepared(self, key: Hashable, make: Callable[[], Statement]) -> Prepared:
+        """The prepared statement of a key, kept for the next time."""
+        return self._prepared.get(key, make)
 
     async def fetch(self, prepared: Prepared, values: Mapping[str, Any]) -> Sequence[Any]:
         """All rows of one prepared read, as the driver gives them."""
@@ -314,8 +317,15 @@ def _postgresql(url: sa.URL, timeout: float, writers: int) -> tuple[AsyncEngine,
         "lock_timeout": milliseconds,
         "idle_in_transaction_session_timeout": str(int(timeout * 2000)),
         "jit": "off",
+        "random_page_cost": "1.1",  # what is asked for often lies in memory, the rest on disks that don't turn
     }
-    connecting = {"server_settings": settings, "timeout": timeout}
+    connecting = {
+        "server_settings": settings,
+        "timeout": timeout,
+        "statement_cache_size": 300,
+        "max_cached_statement_lifetime": 0,
+        "max_cacheable_statement_size": 200_000,
+    }
     reader = create_async_engine(url, connect_args=connecting, **_KEPT)
     writer = create_async_engine(
         url, connect_args=connecting, pool_size=writers, pool_timeout=timeout, max_overflow=0, **_COMMON

@@ -1,6 +1,7 @@
 """A statement as its driver takes it: compiled once, run many times without SQLAlchemy."""
 
-from collections.abc import Mapping
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any, TypeAlias
 
 import sqlalchemy as sa
@@ -25,4 +26,25 @@ class Prepared:
         for name, process in self._places:
             value = values[name] if name in values else self._given[name]
             found.append(value if process is None else process(value))
+        return found
+
+
+class Kept:
+    """The prepared statements that were used last, of up to `most` characters together."""
+
+    def __init__(self, dialect: sa.Dialect, most: int) -> None:
+        self._dialect = dialect
+        self._most = most
+        self._characters = 0
+        self._found: OrderedDict[Hashable, Prepared] = OrderedDict()
+
+    def get(self, key: Hashable, make: Callable[[], Statement]) -> Prepared:
+        """The statement of this key, made when it is not there."""
+        if (found := self._found.get(key)) is not None:
+            self._found.move_to_end(key)
+            return found
+        found = self._found[key] = Prepared(make(), self._dialect)
+        self._characters += len(found.sql)
+        while self._characters > self._most and len(self._found) > 1:
+            self._characters -= len(self._found.popitem(last=False)[1].sql)
         return found

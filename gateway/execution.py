@@ -28,7 +28,6 @@ from gateway.errors import (
     of_database,
     refused,
 )
-from resolvers import context
 from resolvers.context import Context
 from resolvers.failures import Code, Failure, Forbidden, TimedOut
 from resolvers.rendering import Rendered
@@ -119,8 +118,7 @@ class Execution:
         errors: list[Formatted] = []
         for entry in entries:
             try:
-                found = await entry.made.text(ctx.loaders, values, context.NUMBERS - ctx.spent)
-                ctx.spend(found.size)
+                found = await entry.made.text(ctx.loaders, values)
             except Exception as error:
                 told = of_database(error)
                 if told is not None and told[0] == Code.TIMEOUT.name:

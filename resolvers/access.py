@@ -119,6 +119,10 @@ NARROWED: dict[type[models.Entity], tuple[str, Callable[[Any, Standing], Clause]
 """Per model: who of its parent's readers sees its rows, where that is not all of them."""
 
 
+ENTAILED = {models.Project.memberships, models.Project.sessions, models.Project.simulations}
+"""Relationships from a parent whose readers see all that it leads to, by the rules above."""
+
+
 def readers(model: type[models.Entity]) -> str:
     """Who sees rows of `model`, in words."""
     if model in NARROWED:
@@ -136,6 +140,8 @@ def visible(entity: Any, standing: Standing, *, via: Any = None) -> Clause:
     """
     model: type[models.Entity] = sa.inspect(entity).mapper.class_
     live = entity.deleted_at.is_(None) if issubclass(model, models.Erasable) else TRUE
+    if via is not None and via in ENTAILED:
+        return live
     if model in NARROWED and not standing.superadmin:
         live = sa.and_(live, NARROWED[model][1](entity, standing))
     if (through := THROUGH.get(model)) is not None:

@@ -48,18 +48,19 @@ class Context:
 
     @cached_property
     def loaders(self) -> Loaders:
-        return Loaders(self.services.database, self.principal)
+        return Loaders(self.services.database, self.principal, self.spend)
 
     def spend(self, size: int) -> None:
         """Count bytes of stored numbers that go into the response, and refuse too many."""
-        self.spent += size
-        if self.spent > NUMBERS:
+        spent = self.spent + size
+        if spent > NUMBERS:
             raise LimitExceeded(
                 f"the numbers of one response take at most {NUMBERS} bytes; ask for fewer pages",
                 limit="numbers",
                 allowed=NUMBERS,
-                value=self.spent,
+                value=spent,
             )
+        self.spent = spent
 
     def become(self, principal: Principal) -> None:
         """Go on as someone else, with nothing read yet."""

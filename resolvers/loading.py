@@ -20,16 +20,13 @@ from resolvers import rendering, statements
 from resolvers.failures import LimitExceeded
 from resolvers.paging import Page, Slice
 from resolvers.principal import Principal
-from resolvers.rendering import Rendered
+from resolvers.rendering import Rendered, Stored
 from resolvers.selection import Selection
 from resolvers.statements import Relationship, Where
 from resolvers.tree import Drawing
 
 BATCH = 1_000
 """Keys of one statement."""
-
-SHAPES = 50
-"""Statements of one tree."""
 
 Otherwise = Callable[[], Awaitable[Any]]
 
@@ -39,10 +36,12 @@ _ends = cache(statements.ends)
 
 
 class Loaders:
-    """The reads of one operation, as one principal. Rows read once are not read again until `forget`."""
+    """The reads of one operation, as one principal. Rows read once are not read again until `forget`. `spend` counts
+    bytes of stored numbers, and raises LimitExceeded for too many."""
 
-    def __init__(self, database: Database, principal: Principal) -> None:
+    def __init__(self, database: Database, principal: Principal, spend: Callable[[int], None]) -> None:
         self._database = database
+        self._spend = spend
         self._principal = principal
         self._standing = principal.standing
         self._loaders: dict[Hashable, DataLoader[UUID, Any]] = {}
@@ -83,50 +82,59 @@ class Loaders:
         rows = await self._rows(statements.first(selection, where, self._standing), {}, where)
         return rows[0] if rows else None
 
-    async def text(self, drawing: Drawing, otherwise: Otherwise | None = None, *, most: int = 0) -> Any:
-        """What a list of the root gives, or a row of it, Rendered; None for no row that the principal may see. `most`
-        bounds the bytes of stored numbers; more are LIMIT_EXCEEDED. What the database finds too large comes from
-        `otherwise`.
-        """
+    async def text(self, drawing: Drawing, otherwise: Otherwise | None = None) -> Any:
+        """What a list of the root gives, or a row of it, Rendered; None for no row that the principal may see. What
+        can't be answered so comes from `otherwise`, or is raised."""
         prepared = self._prepared(rendering.root, drawing)
         try:
-            ((text, size),) = await self._drawn(prepared, drawing, {"most": most})
-        except TooComplex:
+            ((text,),) = await self._drawn(prepared, drawing)
+            return None if text is None else await self._rendered(text, drawing)
+        except (TooComplex, LimitExceeded):
             if otherwise is None:
                 raise
             return await otherwise()
-        if size > most:
-            raise LimitExceeded("the response has too many numbers", limit="numbers", allowed=most, value=size)
-        return None if text is None else Rendered.of(text, drawing.tree.denials, size)
 
     async def below(self, drawing: Drawing, row: Any, otherwise: Otherwise) -> Any:
         """What a relationship of a row leads to, Rendered: a page, or a row, None for one that the principal may not
-        see. What the database finds too large comes from `otherwise`."""
+        see. What can't be answered so comes from `otherwise`."""
         assert drawing.tree.root.relationship is not None
         key = getattr(row, _ends(drawing.tree.root.relationship)[0])
         if key is None:
             return None
         identity = (drawing.tree, drawing.shape, tuple(drawing.values.items()))
         try:
-            found: str = await _loaded(self._loader(identity, partial(self._below, drawing)), key)
-        except TooComplex:
+            text: str = await _loaded(self._loader(identity, partial(self._below, drawing)), key)
+            return None if text == "null" else await self._rendered(text, drawing)
+        except (TooComplex, LimitExceeded):
             return await otherwise()
-        return None if found == "null" else Rendered.of(found, drawing.tree.denials)
 
     async def texts(self, drawing: Drawing, keys: Sequence[UUID]) -> dict[UUID, Rendered]:
         """Rows by key, Rendered, of those that the principal may see."""
-        rows = await self._drawn(self._prepared(rendering.by_key, drawing), drawing, {"keys": keys})
-        return {UUID(str(key)): Rendered.of(text, drawing.tree.denials) for key, text in rows}
+        rows = await self._drawn(self._prepared(rendering.by_key, drawing), drawing, keys=keys)
+        return {UUID(str(key)): await self._rendered(text, drawing) for key, text in rows}
+
+    async def _rendered(self, text: str, drawing: Drawing) -> Rendered:
+        """The text of a statement with what its marks stand for."""
+        made = Rendered.of(text, drawing.tree.denials)
+        if (wanted := Stored.of(made.text)) is None:
+            return made
+        self._spend(wanted.size)
+        values: dict[tuple[str, str, UUID], str] = {}
+        for table, (columns, keys) in wanted.columns().items():
+            prepared = self._database.prepared((table, columns), partial(rendering.stored, table, columns))
+            for key, *found in await self._database.fetch(prepared, {"keys": keys}):
+                known = UUID(str(key))
+                values |= {(table, name, known): value for name, value in zip(sorted(columns), found, strict=True)}
+        try:
+            return Rendered(wanted.filled(values), made.denied)
+        except KeyError:  # deleted since
+            raise TooComplex("stored JSON went away while it was read") from None
 
     def _prepared(self, make: Callable[..., Statement], drawing: Drawing, *given: Any) -> Prepared:
-        kept, key = drawing.tree.prepared, (drawing.shape, self._standing)
-        if (found := kept.get(key)) is None:
-            if len(kept) >= SHAPES:
-                kept.clear()
-            found = kept[key] = self._database.prepare(make(drawing, self._standing, *given))
-        return found
+        key = (drawing.tree, drawing.shape, self._standing)
+        return self._database.prepared(key, partial(make, drawing, self._standing, *given))
 
-    async def _drawn(self, prepared: Prepared, drawing: Drawing, given: dict[str, Any]) -> Sequence[Any]:
+    async def _drawn(self, prepared: Prepared, drawing: Drawing, **given: Any) -> Sequence[Any]:
         values = {**self._principal.parameters, **drawing.values, **given}
         try:
             return await self._database.fetch(prepared, values)
@@ -137,7 +145,7 @@ class Loaders:
 
     async def _below(self, drawing: Drawing, keys: list[UUID]) -> list[str]:
         prepared = self._prepared(rendering.below, drawing, self._database.dialect)
-        found = {str(key): text for key, text in await self._drawn(prepared, drawing, {"keys": keys})}
+        found = {str(key): text for key, text in await self._drawn(prepared, drawing, keys=keys)}
         return [found[str(key)] for key in keys]
 
     def _loader(self, identity: Hashable, load: Callable[[list[UUID]], Awaitable[list[Any]]]) -> DataLoader[UUID, Any]:

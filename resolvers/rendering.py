@@ -1,7 +1,8 @@
 """A tree becomes one statement that makes its JSON, with who may see what inside.
 
-A guarded field that may not be read leaves a mark in the text, which no stored value can hold because each process
-makes its own; `Rendered` has null there and tells the path.
+Two kinds of marks may be in the text, which no stored value can hold because each process makes its own. A guarded
+field that may not be read leaves one: `Rendered` has null there and tells the path. Stored JSON, such as the numbers of
+a page, leaves its place and size, so that it is fetched once for all and never copied by the database.
 """
 
 import re
@@ -9,14 +10,16 @@ import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 import orjson
 import sqlalchemy as sa
 from sqlalchemy.orm import aliased
 
+from db import models
 from db.keys import among, spread
 from db.prepared import Statement
-from db.texts import Piece, base64, joined, listed, maybe, number, octets, otherwise, string, value
+from db.texts import Piece, base64, joined, listed, maybe, octets, otherwise, string, value
 from resolvers import access
 from resolvers.access import visible
 from resolvers.paging import Cut
@@ -41,18 +44,14 @@ from resolvers.tree import (
 )
 
 MARK = secrets.token_hex(16)
-_MARKED = re.compile(f'"{MARK}:[0-9]+"')
+_DENIED, _STORED = f'"{MARK}:', f'"{MARK}#'
+_DENIALS = re.compile(f'{_DENIED}[0-9]+"')
+_STORES = re.compile(f'{_STORED}([a-z_]+)[.]([a-z0-9_]+):([0-9a-f-]+):([0-9]+)"')
 
 
 def root(drawing: Drawing, standing: Standing) -> Statement:
-    """One row: the JSON `text` of a list or a row of the root (null for no row), and the bytes of stored numbers in it
-    as `size`; the text is made only when those are at most the parameter `most`."""
-    renderer, part = _Renderer(drawing, standing), drawing.tree.root
-    if not drawing.tree.numbers:
-        return sa.select(renderer.field(part).label("text"), sa.literal_column("0").label("size"))
-    measured = sa.select(renderer.size(part).label("size")).cte("measured").prefix_with("MATERIALIZED")
-    fits = measured.c.size <= sa.bindparam("most", type_=sa.BigInteger())
-    return sa.select(sa.case((fits, renderer.field(part))).label("text"), measured.c.size)
+    """One row: the JSON `text` of a list or a row of the root, null for no row."""
+    return sa.select(_Renderer(drawing, standing).field(drawing.tree.root).label("text"))
 
 
 def below(drawing: Drawing, standing: Standing, dialect: str) -> Statement:
@@ -73,18 +72,58 @@ def by_key(drawing: Drawing, standing: Standing) -> Statement:
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """JSON text that is part of a response, what was denied in it by path, and the bytes of stored numbers in it."""
+    """JSON text that is part of a response, and what was denied in it by path."""
 
     text: str
     denied: Sequence[tuple[list[str | int], Denial]] = ()
-    size: int = 0
 
     @classmethod
-    def of(cls, text: str, denials: Sequence[Denial], size: int = 0) -> "Rendered":
-        """What a statement made, with null where it left a mark."""
-        if MARK not in text:
-            return cls(text, (), size)
-        return cls(_MARKED.sub("null", text), list(_denied(orjson.loads(text), denials, [])), size)
+    def of(cls, text: str, denials: Sequence[Denial]) -> "Rendered":
+        """What a statement made, with null for what was denied."""
+        if _DENIED not in text:
+            return cls(text)
+        return cls(_DENIALS.sub("null", text), list(_denied(orjson.loads(text), denials, [])))
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The stored JSON that belongs into a text, between whose `pieces` it goes, by table, column and key."""
+
+    pieces: Sequence[str]
+    places: Sequence[tuple[str, str, UUID]]
+    size: int
+
+    @classmethod
+    def of(cls, text: str) -> "Stored | None":
+        if _STORED not in text:
+            return None
+        found = _STORES.split(text)
+        places = [
+            (table, column, UUID(key)) for table, column, key in zip(found[1::5], found[2::5], found[3::5], strict=True)
+        ]
+        return cls(found[0::5], places, sum(map(int, found[4::5])))
+
+    def columns(self) -> dict[str, tuple[frozenset[str], list[UUID]]]:
+        """What to fetch: columns and keys by table."""
+        wanted: dict[str, tuple[set[str], dict[UUID, None]]] = {}
+        for table, column, key in self.places:
+            columns, keys = wanted.setdefault(table, (set(), {}))
+            columns.add(column)
+            keys[key] = None
+        return {table: (frozenset(columns), list(keys)) for table, (columns, keys) in wanted.items()}
+
+    def filled(self, values: Mapping[tuple[str, str, UUID], str]) -> str:
+        """The text with the values in their places; raises KeyError for one that is gone."""
+        texts = [self.pieces[0]]
+        for place, piece in zip(self.places, self.pieces[1:], strict=True):
+            texts += (values[place], piece)
+        return "".join(texts)
+
+
+def stored(table: str, columns: frozenset[str]) -> Statement:
+    """The rows in `keys` of stored JSON: the key, then the columns in the order of their names."""
+    found = models.Base.metadata.tables[table]
+    return sa.select(found.c.id, *(found.c[name] for name in sorted(columns))).where(among(found.c.id, "keys"))
 
 
 def _denied(found: Any, denials: Sequence[Denial], path: list[str | int]) -> Iterator[tuple[list[str | int], Denial]]:
@@ -93,7 +132,7 @@ def _denied(found: Any, denials: Sequence[Denial], path: list[str | int]) -> Ite
         items = found.items()
     elif isinstance(found, list):
         items = enumerate(found)
-    elif isinstance(found, str) and found.startswith(MARK):
+    elif isinstance(found, str) and found.startswith(f"{MARK}:"):
         yield path, denials[int(found.rpartition(":")[2])]
     for key, inner in items:
         yield from _denied(inner, denials, [*path, key])
@@ -116,19 +155,15 @@ def _local(part: One | Many) -> str:
     return ends(part.relationship)[0]
 
 
+def _place(entity: Any, key: str) -> Iterator[Piece]:
+    """The mark of stored JSON."""
+    column = sa.inspect(entity).mapper.columns[key]
+    yield f"{_STORED}{column.table.name}.{column.name}:"
+    yield from (sa.cast(entity.id, sa.Text()), ":", sa.cast(octets(getattr(entity, key)), sa.Text()), '"')
+
+
 def _nullable(entity: Any, key: str) -> bool:
     return bool(sa.inspect(entity).mapper.columns[key].nullable)
-
-
-def _zero(size: Any) -> Any:
-    return sa.func.coalesce(size, sa.literal_column("0"), type_=sa.BigInteger())
-
-
-def _holds_numbers(fields: Fields) -> bool:
-    return any(
-        part.form is Form.STORED if isinstance(part, Value) else _holds_numbers(getattr(part, "fields", ()))
-        for _, part in fields
-    )
 
 
 class _Renderer:
@@ -152,26 +187,6 @@ class _Renderer:
         """The object of a row."""
         return _object(fields, lambda _, part: self._part(part, entity))
 
-    def size(self, part: One | Many, above: Any = None, key: Any = None) -> Any:
-        """The bytes of the stored numbers in a part."""
-        if isinstance(part, One):
-            return _zero(self._one(part, above, key, lambda entity: self._sizes(part.fields, entity)))
-        entity = aliased(part.model)
-        rows = self._rows(part, entity, above, key, exact=True)
-        sizes = rows.with_only_columns(self._sizes(part.fields, entity).label("size")).subquery()
-        return _within(sa.select(_zero(sa.func.sum(sizes.c.size))), above).scalar_subquery()
-
-    def _sizes(self, fields: Fields, entity: Any) -> Any:
-        total: Any = sa.literal_column("0", sa.BigInteger())
-        for _, part in fields:
-            if isinstance(part, Value) and part.form is Form.STORED:
-                total += _zero(octets(getattr(entity, part.key)))
-            elif isinstance(part, Group | Rows | Edges):
-                total += self._sizes(part.fields, entity)
-            elif isinstance(part, One | Many) and _holds_numbers(part.fields):
-                total += self.size(part, entity, getattr(entity, _local(part)))
-        return total
-
     def _part(self, part: Any, entity: Any) -> Iterator[Piece]:
         if isinstance(part, Constant):
             yield f'"{part.text}"'
@@ -180,17 +195,21 @@ class _Renderer:
         elif isinstance(part, Value):
             yield from self._value(part, entity)
         elif isinstance(part, Group):
-            yield maybe(getattr(entity, part.present), self.row(part.fields, entity))
+            pieces = self.row(part.fields, entity)
+            yield from [maybe(getattr(entity, part.present), pieces)] if _nullable(entity, part.present) else pieces
         else:
             yield self.field(part, entity, getattr(entity, _local(part)))
 
     def _value(self, part: Value, entity: Any) -> Iterator[Piece]:
         column = getattr(entity, part.key)
-        pieces = {Form.TYPED: value, Form.STRING: string, Form.STORED: number}[part.form](column)
+        if part.form is Form.STORED:
+            pieces = _place(entity, part.key)
+        else:
+            pieces = string(column) if part.form is Form.STRING else value(column)
         if _nullable(entity, part.key):
             pieces = iter([maybe(column, pieces)])
         if part.needs:
-            mark, may = f'"{MARK}:{part.denied}"', access.allowed(part.needs, entity, self._standing)
+            mark, may = f'{_DENIED}{part.denied}"', access.allowed(part.needs, entity, self._standing)
             if may is access.FALSE:
                 pieces = iter([mark])
             elif may is not access.TRUE:
@@ -227,22 +246,19 @@ class _Renderer:
         cut, entity = asked.slice.cut, aliased(part.model)
         told = {place for _, shown in part.fields if isinstance(shown, Info) for _, place in shown.fields}
         ahead = Place.PREVIOUS if cut.backward else Place.NEXT
+        edges = [inner for _, shown in part.fields if isinstance(shown, Edges) for _, inner in shown.fields]
+        rows = [shown for shown in (*(shown for _, shown in part.fields), *edges) if isinstance(shown, Rows)]
         columns: list[Any] = [
-            joined(_object(shown.fields, lambda _, inner: self._of_edge(inner, entity, cut))).label(f"row{number}")
-            if isinstance(shown, Edges)
-            else joined(self.row(shown.fields, entity)).label(f"row{number}")
-            for number, (_, shown) in enumerate(part.fields)
-            if isinstance(shown, Rows | Edges)
+            joined(self.row(shown.fields, entity)).label(f"row{number}") for number, shown in enumerate(rows)
         ]
-        if told & {Place.START, Place.END}:
+        if told & {Place.START, Place.END} or Place.CURSOR in edges:
             columns.append(joined(['"', cut.order.cursor_of(entity), '"']).label(_CURSOR))
-        names = {name: f"row{number}" for number, (name, _) in enumerate(part.fields)}
-        about = _About(cut, ahead, names, lambda: self._total(part, asked, above, key))
+        about = _About(cut, ahead, rows, lambda: self._total(part, asked, above, key))
         numbered = bool(told & {ahead, Place.START, Place.END})
         if not columns and not numbered:
             return joined(about.object(part.fields))
-        rows = self._rows(part, entity, above, key, exact=ahead not in told)
-        page: Any = rows.with_only_columns(*(columns or [entity.id])).subquery()
+        sought = self._rows(part, entity, above, key, exact=ahead not in told)
+        page: Any = sought.with_only_columns(*(columns or [entity.id])).subquery()
         if numbered or cut.backward:
             place, found = sa.func.row_number().over().label(_PLACE), sa.func.count().over().label(_FOUND)
             listed = sa.select(page, place, found)
@@ -251,14 +267,6 @@ class _Renderer:
         if ahead in told:
             about.size = sa.bindparam(f"size_{part.number}", type_=sa.Integer())
         return _within(sa.select(joined(about.object(part.fields))).select_from(page), above).scalar_subquery()
-
-    def _of_edge(self, part: Any, entity: Any, cut: Cut) -> Iterator[Piece]:
-        if part is Place.CURSOR:
-            yield from ('"', cut.order.cursor_of(entity), '"')
-        elif isinstance(part, Rows):
-            yield from self.row(part.fields, entity)
-        else:
-            yield from self._part(part, entity)
 
     def _total(self, part: Many, asked: Asked, above: Any, key: Any) -> Any:
         entity = aliased(part.model)
@@ -274,13 +282,13 @@ _CURSOR, _PLACE, _FOUND = "cursor", "place", "found"
 @dataclass(slots=True)
 class _About:
     """What a connection shows, made of its `page`: aggregates over rows that stand in the list's order, with their
-    place from where the page was sought; `columns` names those of rows by response key. `size` is set when the page
-    may hold one row more than asked for.
+    place from where the page was sought. The objects of `rows` are its columns. `size` is set when the page may hold
+    one row more than asked for.
     """
 
     cut: Cut
     ahead: Place
-    columns: Mapping[str, str]
+    rows: Sequence[Rows]
     total: Callable[[], Any]
     page: Any = None
     size: Any = None
@@ -289,8 +297,11 @@ class _About:
         return _object(fields, self._field)
 
     def _field(self, name: str, shown: Any) -> Iterator[Piece]:
-        if isinstance(shown, Rows | Edges):
-            yield from ("[", otherwise(self._inside(listed(self.page.c[self.columns[name]])), ""), "]")
+        if isinstance(shown, Rows):
+            yield from ("[", otherwise(self._inside(listed(self._row(shown))), ""), "]")
+        elif isinstance(shown, Edges):
+            edge = joined(_object(shown.fields, self._of_edge))
+            yield from ("[", otherwise(self._inside(listed(edge)), ""), "]")
         elif isinstance(shown, Info):
             yield from _object(shown.fields, self._field)
         elif isinstance(shown, Constant):
@@ -304,6 +315,15 @@ class _About:
             yield "true" if self.cut.placed else "false"
         else:
             yield self._cursor(first=(shown is Place.START) != self.cut.backward)
+
+    def _row(self, shown: Rows) -> Any:
+        return self.page.c[f"row{next(n for n, row in enumerate(self.rows) if row is shown)}"]
+
+    def _of_edge(self, _: str, part: Any) -> Iterator[Piece]:
+        if isinstance(part, Constant):
+            yield f'"{part.text}"'
+        else:
+            yield self.page.c[_CURSOR] if part is Place.CURSOR else self._row(part)
 
     def _inside(self, text: Any, *clauses: Any) -> Any:
         """An aggregate over the rows that were asked for, and that meet some clauses."""

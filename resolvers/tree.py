@@ -3,15 +3,13 @@ by `schema`, turned into SQL by `rendering`.
 """
 
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 from db import models
-from db.prepared import Prepared
 from resolvers.access import Rule
 from resolvers.paging import Order, Slice
-from resolvers.principal import Standing
 from resolvers.statements import Relationship, Where
 
 Fields = tuple[tuple[str, Any], ...]
@@ -143,15 +141,12 @@ class Denial:
 @dataclass(eq=False, slots=True)
 class Tree:
     """`root` and what its parts refer to by number: the `questions`, which make what is `Asked` of an operation's
-    variables, and the `denials`. `numbers` tells whether stored numbers are in it, `refused` that a database found it
-    too large. `prepared` keeps its statements."""
+    variables, and the `denials`. `refused` tells that a database found it too large."""
 
     root: One | Many
     questions: Sequence[Callable[[Any], Asked]]
     denials: Sequence[Denial]
-    numbers: bool
     refused: bool = False
-    prepared: dict[tuple[Hashable, Standing], Prepared] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,8 +79,7 @@ def draw(info: Any) -> Drawing | None:
             made = None
         keep(context.memo, key, made)
     tree: Tree | None = context.memo[key]
-    # Below a row, numbers would be made for all parents before any of them is counted.
-    return None if tree is None or tree.numbers else drawing(tree, raw.variable_values)
+    return None if tree is None else drawing(tree, raw.variable_values)
 
 
 def drawing(tree: Tree, variables: Any) -> Drawing | None:
@@ -115,12 +114,11 @@ class _Builder:
     def __init__(self, scope: Scope) -> None:
         self._scope = scope
         self._parts = 0
-        self._numbers = False
         self.questions: list[Callable[[Any], Asked]] = []
         self._denials: list[Denial] = []
 
     def tree(self, root: One | Many) -> Tree:
-        return Tree(root, self.questions, self._denials, self._numbers)
+        return Tree(root, self.questions, self._denials)
 
     def branch(self, declared: Any, field: GraphQLField, nodes: Sequence[FieldNode]) -> One | Many:
         """What a relationship, a list or a row of the root gives."""
@@ -183,7 +181,6 @@ class _Builder:
 
     def _form(self, declared: Any, field: GraphQLField) -> Form:
         if isinstance(declared, Numbers):
-            self._numbers = True
             return Form.STORED
         if is_list_type(get_nullable_type(field.type)):
             raise Undrawn("a list that is not a connection")

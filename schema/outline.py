@@ -38,7 +38,7 @@ class TypeName:
 
     name: str
 
-    async def text(self, loaders: Loaders, variables: Any, most: int) -> Rendered:
+    async def text(self, loaders: Loaders, variables: Any) -> Rendered:
         return Rendered(f'"{self.name}"')
 
 
@@ -48,10 +48,10 @@ class Branch:
 
     tree: Tree
 
-    async def text(self, loaders: Loaders, variables: Any, most: int) -> Rendered:
+    async def text(self, loaders: Loaders, variables: Any) -> Rendered:
         if (drawn := drawing(self.tree, variables)) is None:
             raise Unrendered
-        return await loaders.text(drawn, most=most) or NULL
+        return await loaders.text(drawn) or NULL
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class Nodes:
     many: bool
     trees: dict[str, Tree] = dataclasses.field(default_factory=dict)
 
-    async def text(self, loaders: Loaders, variables: Any, most: int) -> Rendered:
+    async def text(self, loaders: Loaders, variables: Any) -> Rendered:
         given = get_argument_values(self.field, self.nodes[0], variables)
         ids = given["ids"] if self.many else [given["id"]]
         if len(ids) > MOST:
@@ -80,15 +80,13 @@ class Nodes:
         if drawn is None:
             return NULL
         asked = Asked(None, Where.equal(drawn.tree.root.model.id, key))
-        return await loaders.text(Drawing(drawn.tree, (asked, *drawn.asked[1:])), most=most) or NULL
+        return await loaders.text(Drawing(drawn.tree, (asked, *drawn.asked[1:]))) or NULL
 
     async def _list(self, loaders: Loaders, variables: Any, named: Sequence[tuple[str, Any]]) -> Rendered:
         keys: dict[str, list[Any]] = {}
         for typename, key in named:
             keys.setdefault(typename, []).append(key)
         drawn = {typename: self._drawing(typename, variables) for typename in keys}
-        if any(one is not None and one.tree.numbers for one in drawn.values()):
-            raise Unrendered
         found = {
             typename: {} if one is None else await loaders.texts(one, keys[typename]) for typename, one in drawn.items()
         }

@@ -247,7 +247,7 @@ async def test_a_value_that_may_not_be_seen_never_leaves_the_database(reading: P
     email = next(declared for kind, name, declared in GUARDED if (kind, name) == ("User", "email"))
     selection = Selection(models.User, ("email",), (("email", email.needs),))
     for who, seen in (("tom", True), ("maria", True), ("eve", False)):
-        loaders = Loaders(reading.services.database, await reading.principal(who))
+        loaders = Loaders(reading.services.database, await reading.principal(who), lambda _: None)
         row = await loaders.one(selection, reading.world.tom)
         assert row is not None
         assert (row.may_email, row.email) == ((True, "tom@torana.example") if seen else (False, None))

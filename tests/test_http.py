@@ -259,7 +259,7 @@ async def _slow(gateway: Served, endless: str) -> None:
     fetch = Database.fetch
 
     async def slow(self: Database, *_: Any) -> Any:
-        return await fetch(self, self.prepare(sa.text(endless)), {})  # type: ignore[arg-type]
+        return await fetch(self, self.prepared(endless, lambda: sa.text(endless)), {})  # type: ignore[arg-type]
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Database, "fetch", slow)

@@ -176,7 +176,8 @@ def _indexes(model: type[models.Entity]) -> Iterator[list[str]]:
     table: Any = model.__table__
     yield [c.name for c in table.primary_key]
     for index in table.indexes:
-        if not index.dialect_options["sqlite"]["where"] is not None:
+        where = index.dialect_options["sqlite"]["where"]
+        if where is None or (str(where) == "deleted_at IS NULL" and not index.unique):
             yield [c.name for c in index.columns]
 
 

@@ -8,7 +8,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
-from db.models.base import Base, Entity, Erasable, refers, relates
+from db.models.base import Base, Entity, Erasable, lists, refers, relates
 from db.types import choice, now
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class User(Erasable, Entity):
             sqlite_where=sa.text("auth_provider = 'LOCAL' AND deleted_at IS NULL"),
             postgresql_where=sa.text("auth_provider = 'LOCAL' AND deleted_at IS NULL"),
         ),
-        sa.Index("ix_users_created_at_id", "created_at", "id"),
+        lists("ix_users_created_at_id", "created_at", "id"),
     )
 
     username: Mapped[str] = mapped_column(sa.String(150))

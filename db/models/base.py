@@ -56,6 +56,11 @@ def relates(**options: Any) -> Any:
     return relationship(lazy="raise", viewonly=True, **options)
 
 
+def lists(name: str, *columns: str) -> sa.Index:
+    """The index of a list of rows that are not deleted, by these columns."""
+    return sa.Index(name, *columns, sqlite_where=alive(), postgresql_where=alive())
+
+
 def alive() -> Any:
     """The condition of a partial index over rows that are not deleted."""
     return sa.text("deleted_at IS NULL")

@@ -7,7 +7,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
-from db.models.base import Entity, Erasable, refers, relates
+from db.models.base import Entity, Erasable, lists, refers, relates
 from db.types import choice
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ class ProjectRole(Enum):
 
 class Site(Erasable, Entity):
     __tablename__ = "sites"
-    __table_args__ = (sa.Index("ix_sites_name_id", "name", "id"),)
+    __table_args__ = (lists("ix_sites_name_id", "name", "id"),)
 
     name: Mapped[str] = mapped_column(sa.String(255))
     two_factor_required: Mapped[bool] = mapped_column(default=False)
@@ -34,8 +34,8 @@ class Site(Erasable, Entity):
 class Project(Erasable, Entity):
     __tablename__ = "projects"
     __table_args__ = (
-        sa.Index("ix_projects_name_id", "name", "id"),
-        sa.Index("ix_projects_site_id_name_id", "site_id", "name", "id"),
+        lists("ix_projects_name_id", "name", "id"),
+        lists("ix_projects_site_id_name_id", "site_id", "name", "id"),
     )
 
     site_id: Mapped[UUID] = refers("sites.id", ondelete="RESTRICT")

@@ -8,7 +8,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
-from db.models.base import Entity, Erasable, refers, relates
+from db.models.base import Entity, Erasable, lists, refers, relates
 from db.types import choice
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ SessionEventType = Enum("SessionEventType", {name: name for name in _EVENTS.spli
 
 class SessionType(Erasable, Entity):
     __tablename__ = "session_types"
-    __table_args__ = (sa.Index("ix_session_types_name_id", "name", "id"),)
+    __table_args__ = (lists("ix_session_types_name_id", "name", "id"),)
 
     name: Mapped[str] = mapped_column(sa.String(255))
     online: Mapped[bool]
@@ -58,10 +58,10 @@ class Session(Erasable, Entity):
     __tablename__ = "sessions"
     __table_args__ = (
         sa.CheckConstraint("duration_seconds >= 0", name="duration"),
-        sa.Index("ix_sessions_starts_at_id", "starts_at", "id"),
-        sa.Index("ix_sessions_project_id_starts_at_id", "project_id", "starts_at", "id"),
-        sa.Index("ix_sessions_type_id_starts_at_id", "type_id", "starts_at", "id"),
-        sa.Index("ix_sessions_creator_id", "creator_id"),
+        lists("ix_sessions_starts_at_id", "starts_at", "id"),
+        lists("ix_sessions_project_id_starts_at_id", "project_id", "starts_at", "id"),
+        lists("ix_sessions_type_id_starts_at_id", "type_id", "starts_at", "id"),
+        lists("ix_sessions_creator_id", "creator_id"),
     )
 
     type_id: Mapped[UUID] = refers("session_types.id", ondelete="RESTRICT")
@@ -83,7 +83,7 @@ class Session(Erasable, Entity):
 
 class SessionEvent(Erasable, Entity):
     __tablename__ = "session_events"
-    __table_args__ = (sa.Index("ix_session_events_session_id_occurred_at_id", "session_id", "occurred_at", "id"),)
+    __table_args__ = (lists("ix_session_events_session_id_occurred_at_id", "session_id", "occurred_at", "id"),)
 
     session_id: Mapped[UUID] = refers("sessions.id", ondelete="CASCADE")
     type: Mapped[SessionEventType] = mapped_column(choice(SessionEventType))

@@ -7,7 +7,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
-from db.models.base import Entity, Erasable, refers, relates
+from db.models.base import Entity, Erasable, lists, refers, relates
 from db.types import choice
 
 if TYPE_CHECKING:
@@ -32,11 +32,11 @@ class InputType(Enum):
 class Simulation(Erasable, Entity):
     __tablename__ = "simulations"
     __table_args__ = (
-        sa.Index("ix_simulations_created_at_id", "created_at", "id"),
-        sa.Index("ix_simulations_user_id_created_at_id", "user_id", "created_at", "id"),
-        sa.Index("ix_simulations_project_id_created_at_id", "project_id", "created_at", "id"),
-        sa.Index("ix_simulations_session_id_created_at_id", "session_id", "created_at", "id"),
-        sa.Index("ix_simulations_title_id", "title", "id"),
+        lists("ix_simulations_created_at_id", "created_at", "id"),
+        lists("ix_simulations_user_id_created_at_id", "user_id", "created_at", "id"),
+        lists("ix_simulations_project_id_created_at_id", "project_id", "created_at", "id"),
+        lists("ix_simulations_session_id_created_at_id", "session_id", "created_at", "id"),
+        lists("ix_simulations_title_id", "title", "id"),
     )
 
     user_id: Mapped[UUID] = refers("users.id", ondelete="RESTRICT")

@@ -7,7 +7,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
-from db.models.base import Entity, Erasable, alive, refers, relates
+from db.models.base import Entity, Erasable, alive, lists, refers, relates
 from db.types import choice
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ class Spec(Erasable, Entity):
             sqlite_where=alive(),
             postgresql_where=alive(),
         ),
-        sa.Index("ix_specs_canonical_name_id", "canonical_name", "id"),
-        sa.Index("ix_specs_user_id_canonical_name_id", "user_id", "canonical_name", "id"),
+        lists("ix_specs_canonical_name_id", "canonical_name", "id"),
+        lists("ix_specs_user_id_canonical_name_id", "user_id", "canonical_name", "id"),
     )
 
     user_id: Mapped[UUID] = refers("users.id", ondelete="RESTRICT")
@@ -53,7 +53,7 @@ class SpecVersion(Erasable, Entity):
     __table_args__ = (
         sa.UniqueConstraint("spec_id", "name"),
         sa.CheckConstraint("model_count >= 0", name="model_count"),
-        sa.Index("ix_spec_versions_spec_id_updated_at_id", "spec_id", "updated_at", "id"),
+        lists("ix_spec_versions_spec_id_updated_at_id", "spec_id", "updated_at", "id"),
     )
 
     spec_id: Mapped[UUID] = refers("specs.id", ondelete="CASCADE")
