@@ -109,9 +109,19 @@ async def _copy(url: str, generated: Generated) -> None:
     try:
         for model, columns, values in _tables(generated):
             await connection.copy_records_to_table(model.__tablename__, records=values, columns=columns)
+        for statement in _whole_indexes():
+            await connection.execute(statement)
         await connection.execute("VACUUM ANALYZE")
     finally:
         await connection.close()
+
+
+def _whole_indexes() -> Iterator[str]:
+    """The lists' indexes once more, over all rows: the peers know nothing of rows that are deleted and kept."""
+    for table in models.Base.metadata.tables.values():
+        for index in table.indexes:
+            if not index.unique and index.dialect_options["postgresql"]["where"] is not None:
+                yield f"CREATE INDEX ON {table.name} ({', '.join(column.name for column in index.columns)})"
 
 
 def _insert(file: Path, generated: Generated) -> None:

@@ -146,10 +146,14 @@ class Slice:
         return Cut(self.order, self.backward, self.after is not None)
 
     @property
+    def place(self) -> dict[str, Any]:
+        """Where it begins, as parameters."""
+        return {} if self.after is None else {"place": self.after[0], "place_id": self.after[1]}
+
+    @property
     def parameters(self) -> dict[str, Any]:
-        """`size` is what was asked for, `limit` one row more, to know whether the list goes on."""
-        found = {"size": self.limit, "limit": self.limit + 1}
-        return found if self.after is None else {**found, "place": self.after[0], "place_id": self.after[1]}
+        """The same, and one row more than asked for, to know whether the list goes on."""
+        return {"limit": self.limit + 1, **self.place}
 
 
 @dataclass(frozen=True, slots=True)

@@ -166,6 +166,12 @@ def _nullable(entity: Any, key: str) -> bool:
     return bool(sa.inspect(entity).mapper.columns[key].nullable)
 
 
+def _number(value: int) -> Any:
+    """A number that is part of the text: with sizes of pages as parameters, PostgreSQL expects large ones, and makes a
+    new plan each time in the hope of a better one."""
+    return sa.literal_column(str(value), sa.Integer())
+
+
 class _Renderer:
     """The SQL of a drawing's parts, as a principal of one standing may see them.
 
@@ -226,17 +232,19 @@ class _Renderer:
             clauses += where.clauses(entity, f"_{part.number}")
         else:
             clauses.insert(0, getattr(entity, ends(part.relationship)[1]) == key)
-        statement = sa.select(made(entity)).select_from(entity).where(*clauses).limit(sa.literal_column("1"))
+        statement = sa.select(made(entity)).select_from(entity).where(*clauses).limit(_number(1))
         if part.order is not None:
             statement = statement.order_by(*Cut(part.order, False, False).by(entity))
         return _within(statement, above).scalar_subquery()
 
-    def _rows(self, part: Many, entity: Any, above: Any, key: Any, *, exact: bool) -> Statement:
-        """The rows of a page: those asked for, and one more unless `exact`."""
+    def _rows(self, part: Many, entity: Any, above: Any, key: Any, more: int) -> Statement:
+        """The rows of a page: those asked for, and so many more."""
         asked, suffix = self._asked[part.number], f"_{part.number}"
         assert asked.slice is not None
         held = reached(entity, asked.where, self._standing, part.relationship, key, suffix)
-        sought: Statement = _within(seek(entity, asked.slice.cut, held, suffix, exact=exact), above)
+        sought: Statement = _within(
+            seek(entity, asked.slice.cut, held, _number(asked.slice.limit + more), suffix), above
+        )
         return sought
 
     def _page(self, part: Many, above: Any, key: Any) -> Any:
@@ -257,7 +265,7 @@ class _Renderer:
         numbered = bool(told & {ahead, Place.START, Place.END})
         if not columns and not numbered:
             return joined(about.object(part.fields))
-        sought = self._rows(part, entity, above, key, exact=ahead not in told)
+        sought = self._rows(part, entity, above, key, 1 if ahead in told else 0)
         page: Any = sought.with_only_columns(*(columns or [entity.id])).subquery()
         if numbered or cut.backward:
             place, found = sa.func.row_number().over().label(_PLACE), sa.func.count().over().label(_FOUND)
@@ -265,7 +273,7 @@ class _Renderer:
             page = _within(listed.order_by(place.desc()) if cut.backward else listed, above).subquery()
         about.page = page
         if ahead in told:
-            about.size = sa.bindparam(f"size_{part.number}", type_=sa.Integer())
+            about.size = _number(asked.slice.limit)
         return _within(sa.select(joined(about.object(part.fields))).select_from(page), above).scalar_subquery()
 
     def _total(self, part: Many, asked: Asked, above: Any, key: Any) -> Any:
@@ -334,5 +342,5 @@ class _About:
         """The cursor of the row that was sought first, or last."""
         place, found = self.page.c[_PLACE], self.page.c[_FOUND]
         last = found if self.size is None else sa.case((found > self.size, self.size), else_=found)
-        chosen = place == sa.literal_column("1") if first else place == last
+        chosen = place == _number(1) if first else place == last
         return otherwise(self._inside(sa.func.max(self.page.c[_CURSOR]), chosen), "null")

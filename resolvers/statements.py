@@ -24,6 +24,8 @@ Relationship = InstrumentedAttribute[Any]
 
 kept = lru_cache(maxsize=2_000)
 
+_LIMIT: Any = sa.bindparam("limit", type_=sa.Integer())
+
 
 @dataclass(frozen=True, slots=True)
 class Where:
@@ -77,7 +79,7 @@ def listing(selection: Selection, cut: Cut, where: Where | None, standing: Stand
     """A page of all rows of a model."""
     entity = aliased(selection.model)
     columns = selection.on(entity, standing, cut.order.names)
-    return seek(entity, cut, reached(entity, where, standing)).with_only_columns(*columns)
+    return seek(entity, cut, reached(entity, where, standing), _LIMIT).with_only_columns(*columns)
 
 
 @kept
@@ -91,7 +93,7 @@ def pages(
     parent = spread("keys", dialect)
     (parent_key,) = parent.c
     child, inner = aliased(selection.model), aliased(selection.model)
-    sought = seek(inner, cut, reached(inner, where, standing, relationship, parent_key))
+    sought = seek(inner, cut, reached(inner, where, standing, relationship, parent_key), _LIMIT)
     columns = [parent_key.label("parent_key")]
     if dialect == "postgresql":
         found = sought.with_only_columns(*selection.on(inner, standing, cut.order.names)).lateral("child")
@@ -129,10 +131,8 @@ def ends(relationship: Relationship) -> tuple[str, str]:
     )
 
 
-def seek(entity: Any, cut: Cut, reached: Sequence[Any], suffix: str = "", *, exact: bool = False) -> Statement:
-    """The first rows of `entity`, of those that are `reached`, in the order of the cut: as many as the parameter
-    `limit` says, or `size` when `exact`."""
-    most = sa.bindparam(f"{'size' if exact else 'limit'}{suffix}", type_=sa.Integer())
+def seek(entity: Any, cut: Cut, reached: Sequence[Any], most: Any, suffix: str = "") -> Statement:
+    """The first rows of `entity`, of those that are `reached`, in the order of the cut: at most `most`."""
     statement = sa.select(entity.id).select_from(entity).where(*reached)
     if cut.placed:
         statement = statement.where(cut.beyond(entity, suffix))

@@ -120,11 +120,11 @@ class Asked:
     @property
     def shape(self) -> Hashable:
         """What of it decides the text of a statement."""
-        return self.slice and self.slice.cut, self.where
+        return self.slice and (self.slice.cut, self.slice.limit), self.where
 
     def values(self, suffix: str) -> dict[str, Any]:
         """The rest, as parameters."""
-        found = dict(self.slice.parameters) if self.slice else {}
+        found = dict(self.slice.place) if self.slice else {}
         if self.where is not None:
             found.update(self.where.values)
         return {name + suffix: value for name, value in found.items()}
