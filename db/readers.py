@@ -31,36 +31,40 @@ class Readers:
     async def run(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         """The result of `work`, a read; done once more, on a new connection, when the first one turns out broken."""
         try:
-            async with self.borrowed() as connection:
-                return await work(connection)
+            return await self._once(work)
         except Exception as error:
             if not _broken(error):
                 raise
             log.info("database.reconnecting", error=type(error).__name__)
             await self._discard_idle()
-        async with self.borrowed() as connection:
-            return await work(connection)
+        return await self._once(work)
 
     @contextlib.asynccontextmanager
     async def borrowed(self) -> AsyncIterator[AsyncConnection]:
-        if self._places.locked():
-            await self._turn()
-        else:
-            await self._places.acquire()
+        """A connection for several reads, which are not done again."""
+        await self._turn()
         try:
             connection = self._idle.pop() if self._idle else await self._engine.connect()
             try:
                 yield connection
-            except sa.exc.DBAPIError as error:
-                await self._settle(connection, sound=not error.connection_invalidated)
-                raise
-            except Exception as error:
-                await self._settle(connection, sound=not _broken(error))
-                raise
-            except BaseException:  # cancelled in the middle of a statement
-                await asyncio.shield(self._settle(connection, sound=False))
+            except BaseException as error:
+                await self._settle(connection, error)
                 raise
             self._idle.append(connection)
+        finally:
+            self._places.release()
+
+    async def _once(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        await self._turn()
+        try:
+            connection = self._idle.pop() if self._idle else await self._engine.connect()
+            try:
+                result = await work(connection)
+            except BaseException as error:
+                await self._settle(connection, error)
+                raise
+            self._idle.append(connection)
+            return result
         finally:
             self._places.release()
 
@@ -72,17 +76,21 @@ class Readers:
         await self._engine.dispose()
 
     async def _turn(self) -> None:
+        if not self._places.locked():
+            await self._places.acquire()
+            return
         try:
             async with asyncio.timeout(self._wait):
                 await self._places.acquire()
         except TimeoutError:
             raise sa.exc.TimeoutError("no connection became free in time") from None
 
-    async def _settle(self, connection: AsyncConnection, *, sound: bool) -> None:
-        if sound:
+    async def _settle(self, connection: AsyncConnection, error: BaseException) -> None:
+        """Keep a connection whose statement failed; not one that is broken or was left in the middle of a statement."""
+        if isinstance(error, Exception) and not _broken(error):
             self._idle.append(connection)
         else:
-            await _discard(connection)
+            await asyncio.shield(_discard(connection))
 
     async def _discard_idle(self) -> None:
         """What is idle while another turned out broken is broken too, more often than not."""

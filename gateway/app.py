@@ -14,6 +14,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from db import migrating
 from db.engine import Database
@@ -58,6 +59,19 @@ def make_services(settings: Settings) -> Services:
     return Services(database, feed, keys, Principals(database), passwords, limits)
 
 
+class _Straight:
+    """Leads HTTP requests for one path past the router."""
+
+    def __init__(self, app: ASGIApp, path: str, to: ASGIApp) -> None:
+        self._app = app
+        self._path = path
+        self._to = to
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        straight = scope["type"] == "http" and scope["path"] == self._path
+        await (self._to if straight else self._app)(scope, receive, send)
+
+
 def create_app(settings: Settings, services: Services | None = None) -> Starlette:
     """The gateway as an ASGI application, on `services` or its own. `app.state.closing` is set before it ends;
     `app.state.runs` is the folder of the tasks under way."""
@@ -72,10 +86,9 @@ def create_app(settings: Settings, services: Services | None = None) -> Starlett
     endpoint = Endpoint(documents, execution, services, settings, closing)
     socket = SocketEndpoint(documents, execution, services, settings)
 
-    async def graphql(request: Request) -> Response:
-        if settings.explorer and page.wanted(request):
-            return page.show()
-        return await endpoint(request)
+    async def graphql(scope: Scope, receive: Receive, send: Send) -> None:
+        asked = page.show() if settings.explorer and page.wanted(scope) else endpoint
+        await asked(scope, receive, send)
 
     async def health(_: Request) -> Response:
         return JSONResponse({"status": "ok"})
@@ -112,10 +125,17 @@ def create_app(settings: Settings, services: Services | None = None) -> Starlett
             services.passwords.close()
             await services.database.dispose()
 
+    cross_origin = Middleware(
+        CORSMiddleware,
+        allow_origins=settings.allowed_origins,
+        allow_methods=["GET", "POST"],
+        allow_headers=["content-type", *PREFLIGHT],
+        expose_headers=["X-Request-Id"],
+        max_age=600,
+    )
     app = Starlette(
         routes=[
             Route("/", lambda _: RedirectResponse("/graphql"), methods=["GET"]),
-            Route("/graphql", graphql, methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]),
             WebSocketRoute("/graphql", socket.__call__),
             Mount("/graphql", page.Assets()),
             Route("/healthz", health),
@@ -123,14 +143,8 @@ def create_app(settings: Settings, services: Services | None = None) -> Starlett
         ],
         middleware=[
             Middleware(TrustedHostMiddleware, allowed_hosts=settings.allowed_hosts, www_redirect=False),
-            Middleware(
-                CORSMiddleware,
-                allow_origins=settings.allowed_origins,
-                allow_methods=["GET", "POST"],
-                allow_headers=["content-type", *PREFLIGHT],
-                expose_headers=["X-Request-Id"],
-                max_age=600,
-            ),
+            *([cross_origin] if settings.allowed_origins else []),
+            Middleware(_Straight, path="/graphql", to=graphql),
         ],
         lifespan=lifespan,
     )

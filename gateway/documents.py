@@ -60,6 +60,7 @@ class Document:
     """A valid document: its measured operations by name, and what is kept with it."""
 
     digest: str
+    text: str
     node: DocumentNode
     operations: Mapping[str | None, OperationDefinitionNode]
     measures: Mapping[str | None, Measure]
@@ -104,6 +105,7 @@ class Documents:
         self._bounds = bounds
         self._keep = keep
         self._known: OrderedDict[str, Document] = OrderedDict()
+        self._texts: dict[str, Document] = {}
         self._trusted = trusted
         self._digests = {digest_of(text) for text in (trusted or {}).values()}
 
@@ -147,9 +149,14 @@ class Documents:
             for definition in node.definitions
             if isinstance(definition, OperationDefinitionNode)
         }
-        return Document(digest_of(text), node, operations, measures, tuple(dict.fromkeys(switches(node.definitions))))
+        return Document(
+            digest_of(text), text, node, operations, measures, tuple(dict.fromkeys(switches(node.definitions)))
+        )
 
     def _find(self, text: str | None, said: str | None, any_text: bool) -> Document:
+        if text and said is None and (document := self._texts.get(text)) is not None and self._trusted is None:
+            self._known.move_to_end(document.digest)
+            return document
         if not text:
             if said is None:
                 raise _refusal(400, "the request has no query", BAD_REQUEST)
@@ -171,9 +178,9 @@ class Documents:
         if (document := self._known.get(digest)) is not None:
             self._known.move_to_end(digest)
             return document
-        document = self._known[digest] = self.read(text)
+        document = self._known[digest] = self._texts[text] = self.read(text)
         if len(self._known) > self._keep:
-            self._known.popitem(last=False)
+            del self._texts[self._known.popitem(last=False)[1].text]
         return document
 
 

@@ -2,33 +2,36 @@
 
 import asyncio
 import contextlib
+import os
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextvars import copy_context
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
-from uuid import uuid4
 
 import msgspec
 import orjson
 import structlog
 from graphql import OperationType
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from db.engine import Tally, tally
 from gateway.answers import Answer, Refused
 from gateway.auth import authenticate, keep
 from gateway.documents import Documents, Envelope, Operation
 from gateway.errors import BAD_REQUEST, internal, refused
+from gateway.exchange import Disconnected, Incoming, Reply
 from gateway.execution import Execution
-from gateway.negotiation import EVENTS, GRAPHQL, JSON, accepted, choose
+from gateway.negotiation import EVENTS, GRAPHQL, JSON, Ranges, accepted, choose
 from gateway.settings import Settings
 from resolvers.context import Context, Services
 from resolvers.failures import Failure
 from resolvers.principal import Kind, Principal
 
 log = structlog.get_logger("torana")
+
+_OFFERED = (JSON, GRAPHQL, EVENTS)
 
 HEARTBEAT = 12.0
 """Seconds of silence after which a stream says that it is still there."""
@@ -46,64 +49,70 @@ class Endpoint:
     settings: Settings
     closing: asyncio.Event
 
-    async def __call__(self, request: Request) -> Response:
-        number = uuid4().hex
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        number = os.urandom(16).hex()
         structlog.contextvars.bind_contextvars(request=number)
         tally.set(Tally())
-        ranges = accepted(request.headers.get("accept"))
-        chosen = choose(ranges, (JSON, GRAPHQL, EVENTS))
+        request = Incoming(scope, receive)
+        ranges = accepted(request.header(b"accept"))
+        chosen = choose(ranges, _OFFERED)
         media = chosen or JSON
         try:
             if chosen is None:
                 raise _bad(406, f"this answers as {GRAPHQL}, {JSON} or {EVENTS}")
-            response = await self._answer(request, media, ranges)
+            reply = await self._answer(request, media, ranges)
         except Refused as refusal:
             log.info("refused", status=refusal.answer.status, errors=refusal.answer.codes)
-            response = _json(refusal.answer, media)
-            response.headers.update(refusal.headers)
-        except ClientDisconnect:
-            response = Response(status_code=400)
+            reply = _json(refusal.answer, media)
+            reply.headers.update(refusal.headers)
+        except Disconnected:
+            reply = Reply(400, JSON)
         except Exception as error:
-            response = _json(Answer.refusal(500, internal(error)), media)
+            reply = _json(Answer.refusal(500, internal(error)), media)
         finally:
             structlog.contextvars.clear_contextvars()
-        response.headers["X-Request-Id"] = number
-        response.headers["Cache-Control"] = "no-store"
-        return response
+        reply.headers["X-Request-Id"] = number
+        reply.headers["Cache-Control"] = "no-store"
+        await reply(scope, receive, send)
 
-    async def _answer(self, request: Request, media: str, ranges: Sequence[tuple[str, float]]) -> Response:
+    async def _answer(self, request: Incoming, media: str, ranges: Ranges) -> Reply:
         if request.method not in ("GET", "POST"):
             raise _bad(405, "GraphQL takes POST, and GET for queries", Allow="GET, POST")
-        envelope = await self._from_url(request) if request.method == "GET" else None
+        envelope = self._from_url(request) if request.method == "GET" else None
         if envelope is None:
-            _check_content_type(request)
+            _check_content_type(request.header(b"content-type") or "")
+        authorization = request.header(b"authorization")
         try:
-            principal = await authenticate(self.services, request.headers.get("authorization"))
+            principal = await authenticate(self.services, authorization)
         except Failure as failure:
             raise Refused(Answer.refusal(401, refused(failure)), {"WWW-Authenticate": "Bearer"}) from None
         if envelope is None:
-            envelope = _decode(await self._body(request, principal))
+            worker = principal.kind is Kind.WORKER
+            most = self.settings.worker_body_limit if worker else self.settings.body_limit
+            if (body := await request.body(most)) is None:
+                raise _bad(413, f"the request is over {most} bytes")
+            envelope = _decode(body)
         operation = self.documents.operation(envelope, any_text=principal.kind is Kind.WORKER)
         if operation.kind is not OperationType.QUERY and request.method == "GET":
             raise _bad(405, f"a {operation.kind.value} must be sent by POST", Allow="POST")
-        ctx = Context(self.services, principal, client_of(request))
+        ctx = Context(self.services, principal, request.client)
         if operation.kind is OperationType.SUBSCRIPTION:
             if choose(ranges, (EVENTS,)) is None:
                 raise _bad(406, f"a subscription is answered as {EVENTS}, or over a WebSocket")
-            authorization = request.headers.get("authorization")
             return _events(self._subscription(operation, envelope.variables, ctx, authorization))
         answer = await run_logged(self.execution, operation, envelope.variables, ctx)
         return _events(_once(answer)) if media == EVENTS else _json(answer, media)
 
-    async def _from_url(self, request: Request) -> Envelope:
+    def _from_url(self, request: Incoming) -> Envelope:
         """The envelope in a GET's query string; only from where a browser would have asked us first."""
-        if not any(request.headers.get(name) for name in PREFLIGHT) and GRAPHQL not in request.headers.get(
-            "accept", ""
+        headers = request.headers
+        if not any(headers.get(name.encode()) for name in PREFLIGHT) and GRAPHQL not in (
+            request.header(b"accept") or ""
         ):
-            simple = request.headers.get("sec-fetch-site") or request.headers.get("origin")
-            if simple not in (None, "same-origin", "none"):
+            simple = headers.get(b"sec-fetch-site") or headers.get(b"origin")
+            if simple not in (None, b"same-origin", b"none"):
                 raise _bad(403, f"a GET from another site needs one of the headers {', '.join(PREFLIGHT)}")
-        given = dict(request.query_params)
+        given = request.query
         raw: dict[str, Any] = {name: given[name] for name in ("query", "documentId", "operationName") if name in given}
         try:
             for name in ("variables", "extensions"):
@@ -112,17 +121,6 @@ class Endpoint:
             return msgspec.convert(raw, Envelope)
         except (msgspec.MsgspecError, RecursionError) as error:
             raise _bad(400, f"the query string is not a GraphQL request: {error}") from None
-
-    async def _body(self, request: Request, principal: Principal) -> bytes:
-        worker = principal.kind is Kind.WORKER
-        most = self.settings.worker_body_limit if worker else self.settings.body_limit
-        size, parts = 0, []
-        async for part in request.stream():
-            size += len(part)
-            if size > most:
-                raise _bad(413, f"the request is over {most} bytes")
-            parts.append(part)
-        return b"".join(parts)
 
     async def _subscription(
         self, operation: Operation, variables: Mapping[str, Any] | None, ctx: Context, authorization: str | None
@@ -214,15 +212,8 @@ async def until(
         await stream.aclose()
 
 
-def client_of(connection: Any) -> dict[str, Any]:
-    """Where a request comes from, for the audit and for throttling."""
-    found = {"ip": connection.client.host if connection.client else None}
-    agent = connection.headers.get("user-agent")
-    return {name: value for name, value in {**found, "agent": agent and agent[:200]}.items() if value}
-
-
-def _check_content_type(request: Request) -> None:
-    content_type = request.headers.get("content-type", "")
+@lru_cache(maxsize=100)
+def _check_content_type(content_type: str) -> None:
     media, *parameters = (part.strip().lower() for part in content_type.split(";"))
     charsets = [p.removeprefix("charset=").strip('"') for p in parameters if p.startswith("charset=")]
     if media != JSON or any(charset not in ("utf-8", "utf8") for charset in charsets):
@@ -244,18 +235,18 @@ def encode(body: Mapping[str, Any]) -> bytes:
     return orjson.dumps(body)
 
 
-def _json(answer: Answer, media: str) -> Response:
+def _json(answer: Answer, media: str) -> Reply:
     """With the older media type, clients take any status but 200 for a broken server and drop the errors."""
     well_formed = answer.codes != [BAD_REQUEST] and answer.status != 401
     if media != GRAPHQL:
         media = JSON
     status = 200 if media == JSON and well_formed and answer.status != 500 else answer.status
     content = encode({"data": None, **answer.body} if status == 200 and "data" not in answer.body else answer.body)
-    return Response(content, status, media_type=f"{media}; charset=utf-8")
+    return Reply(status, f"{media}; charset=utf-8", content)
 
 
-def _events(answers: AsyncIterator[Answer]) -> StreamingResponse:
-    return StreamingResponse(_framed(answers), media_type=EVENTS, headers={"X-Accel-Buffering": "no"})
+def _events(answers: AsyncIterator[Answer]) -> Reply:
+    return Reply(200, f"{EVENTS}; charset=utf-8", stream=_framed(answers), headers={"X-Accel-Buffering": "no"})
 
 
 async def _framed(answers: AsyncIterator[Answer]) -> AsyncIterator[bytes]:

@@ -1,17 +1,21 @@
 """Which media type a client would rather have, by its Accept header (RFC 9110, 12.5.1)."""
 
-from collections.abc import Sequence
+from functools import lru_cache
 
 GRAPHQL = "application/graphql-response+json"
 JSON = "application/json"
 EVENTS = "text/event-stream"
 HTML = "text/html"
 
+Ranges = tuple[tuple[str, float], ...]
+"""Media ranges with their weights."""
 
-def accepted(header: str | None) -> list[tuple[str, float]]:
+
+@lru_cache(maxsize=200)
+def accepted(header: str | None) -> Ranges:
     """The media ranges of a header with their weights; a missing header accepts JSON."""
     if not header or not header.strip():
-        return [(JSON, 1.0)]
+        return ((JSON, 1.0),)
     found = []
     for part in header.split(","):
         media, *parameters = (piece.strip().lower() for piece in part.split(";"))
@@ -24,10 +28,10 @@ def accepted(header: str | None) -> list[tuple[str, float]]:
                 except ValueError:
                     weight = 0.0
         found.append((media, weight))
-    return found
+    return tuple(found)
 
 
-def weight(ranges: Sequence[tuple[str, float]], media: str) -> float:
+def weight(ranges: Ranges, media: str) -> float:
     """How much `media` is wanted: the weight of the most specific range that covers it; 0 for not at all."""
     main = media.partition("/")[0]
     for candidate in (media, f"{main}/*", "*/*"):
@@ -37,7 +41,8 @@ def weight(ranges: Sequence[tuple[str, float]], media: str) -> float:
     return 0.0
 
 
-def choose(ranges: Sequence[tuple[str, float]], offered: Sequence[str]) -> str | None:
+@lru_cache(maxsize=200)
+def choose(ranges: Ranges, offered: tuple[str, ...]) -> str | None:
     """The offered type that is wanted most; of equals, the one named first, then the one offered first."""
     named = [media for media, q in ranges if q > 0]
 

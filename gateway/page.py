@@ -5,6 +5,7 @@ from pathlib import Path
 from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
 
 FOLDER = Path(__file__).parent / "explorer" / "dist"
 
@@ -47,10 +48,10 @@ class Assets(StaticFiles):
         return response
 
 
-def wanted(request: Request) -> bool:
+def wanted(scope: Scope) -> bool:
     """Whether a browser asks for the page: it wants HTML, and sends no operation."""
-    return (
-        request.method in ("GET", "HEAD")
-        and "query" not in request.query_params
-        and ("text/html" in request.headers.get("accept", ""))
-    )
+    if scope["method"] not in ("GET", "HEAD"):
+        return False
+    request = Request(scope)
+    asked = {"query", "documentId", "extensions"} & request.query_params.keys()
+    return not asked and "text/html" in request.headers.get("accept", "")

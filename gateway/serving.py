@@ -3,12 +3,15 @@
 import logging
 import socket
 import sys
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 import structlog
 import uvicorn
 from starlette.applications import Starlette
+
+from db.types import instant_text
 
 GRACE = 10
 """Seconds that requests under way have to finish."""
@@ -41,15 +44,18 @@ def make_server(app: Starlette, host: str, port: int) -> Server:
     return Server(config)
 
 
+def _stamp(_: Any, method: str, event: Any) -> Any:
+    """The level and the time."""
+    event["level"] = method
+    event["timestamp"] = instant_text(datetime.now(UTC))
+    return event
+
+
 def set_up_logs(form: str, level: int = logging.INFO) -> None:
     """Structured lines to standard error, as text or JSON; libraries' warnings go the same way."""
     if form == "auto":
         form = "text" if sys.stderr.isatty() else "json"
-    shared: list[Any] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-    ]
+    shared: list[Any] = [structlog.contextvars.merge_contextvars, _stamp]
     renderer: Any = (
         structlog.processors.JSONRenderer(serializer=orjson.dumps)
         if form == "json"

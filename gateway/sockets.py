@@ -15,8 +15,9 @@ from gateway.answers import Answer, Refused
 from gateway.auth import authenticate, keep
 from gateway.documents import Documents, Envelope
 from gateway.errors import internal
+from gateway.exchange import origin
 from gateway.execution import Execution
-from gateway.graphql import client_of, encode, note, run_logged
+from gateway.graphql import encode, note, run_logged
 from gateway.settings import Settings
 from resolvers.context import Context, Services
 from resolvers.failures import Failure
@@ -71,6 +72,7 @@ class _Socket:
     def __init__(self, endpoint: SocketEndpoint, socket: WebSocket) -> None:
         self._endpoint = endpoint
         self._socket = socket
+        self._client = origin(socket.scope, socket.headers.get("user-agent"))
         self._principal: Principal | None = None
         self._authorization: str | None = None
         self._known = asyncio.Event()
@@ -171,7 +173,7 @@ class _Socket:
         execution = self._endpoint.execution
         try:
             operation = self._endpoint.documents.operation(envelope, any_text=principal.kind is Kind.WORKER)
-            ctx = self._contexts[number] = Context(self._endpoint.services, principal, client_of(self._socket))
+            ctx = self._contexts[number] = Context(self._endpoint.services, principal, self._client)
             if operation.kind is not OperationType.SUBSCRIPTION:
                 answer = await run_logged(execution, operation, envelope.variables, ctx)
                 if "data" not in answer.body:

@@ -1,0 +1,80 @@
+"""One HTTP request and its reply, as ASGI has them, without what GraphQL does not need."""
+
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl
+
+from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+
+class Disconnected(Exception):
+    """The client went away before it had sent its request."""
+
+
+class Incoming:
+    """A request. `headers` is by name in lower case; of one that is repeated the last counts."""
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        self.method: str = scope["method"]
+        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        self._scope = scope
+        self._receive = receive
+
+    def header(self, name: bytes) -> str | None:
+        value = self.headers.get(name)
+        return None if value is None else value.decode("latin-1")
+
+    @property
+    def query(self) -> dict[str, str]:
+        """The parameters of the URL."""
+        return dict(parse_qsl(self._scope["query_string"].decode("latin-1"), keep_blank_values=True))
+
+    @property
+    def client(self) -> dict[str, Any]:
+        """Where it comes from, for the audit and for throttling."""
+        return origin(self._scope, self.header(b"user-agent"))
+
+    async def body(self, most: int) -> bytes | None:
+        """The body; None when it is over `most` bytes. Raises Disconnected."""
+        body: bytes = b""
+        while True:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise Disconnected
+            body += message.get("body", b"")
+            if len(body) > most:
+                return None
+            if not message.get("more_body"):
+                return body
+
+
+@dataclass(slots=True)
+class Reply:
+    """What is sent back: at once, or `stream` as it comes."""
+
+    status: int
+    media: str
+    body: bytes = b""
+    stream: AsyncIterator[bytes] | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self.stream is not None:
+            await StreamingResponse(self.stream, self.status, self.headers, self.media)(scope, receive, send)
+            return
+        await send({"type": "http.response.start", "status": self.status, "headers": list(self._fields())})
+        await send({"type": "http.response.body", "body": self.body})
+
+    def _fields(self) -> Iterator[tuple[bytes, bytes]]:
+        yield b"content-type", self.media.encode()
+        yield b"content-length", str(len(self.body)).encode()
+        for name, value in self.headers.items():
+            yield name.lower().encode(), value.encode()
+
+
+def origin(scope: Scope, agent: str | None) -> dict[str, Any]:
+    """The address and the program of a client, as far as they are known."""
+    found = {"ip": scope["client"][0]} if scope.get("client") else {}
+    return {**found, "agent": agent[:200]} if agent else found
