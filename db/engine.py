@@ -325,6 +325,7 @@ def _postgresql(url: sa.URL, timeout: float, writers: int) -> tuple[AsyncEngine,
         "statement_cache_size": 300,
         "max_cached_statement_lifetime": 0,
         "max_cacheable_statement_size": 200_000,
+        "command_timeout": timeout + 5,  # for a server that no longer answers; one that does ends a statement itself
     }
     reader = create_async_engine(url, connect_args=connecting, **_KEPT)
     writer = create_async_engine(

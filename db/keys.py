@@ -24,7 +24,10 @@ class Several(sa.types.TypeDecorator[Any]):
 
     def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
         if dialect.name == "postgresql":
-            return dialect.type_descriptor(sa.ARRAY(self.item))
+            # The driver takes what our own types hold as it is; asking each for every item would take longer.
+            item = self.item
+            inner = item.load_dialect_impl(dialect) if isinstance(item, sa.types.TypeDecorator) else item
+            return dialect.type_descriptor(sa.ARRAY(inner))
         return dialect.type_descriptor(sa.Text())
 
     def process_bind_param(self, value: Sequence[Any] | None, dialect: sa.Dialect) -> Any:

@@ -33,7 +33,7 @@ class Readers:
         try:
             return await self._once(work)
         except Exception as error:
-            if not _broken(error):
+            if not _broken(error) or isinstance(error, TimeoutError):
                 raise
             log.info("database.reconnecting", error=type(error).__name__)
             await self._discard_idle()

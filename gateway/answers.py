@@ -20,7 +20,9 @@ class Answer:
 
     @property
     def codes(self) -> list[str]:
-        return sorted({error.get("extensions", {}).get("code", "") for error in self.body.get("errors", ())})
+        if "errors" not in self.body:
+            return []
+        return sorted({error.get("extensions", {}).get("code", "") for error in self.body["errors"]})
 
 
 class Refused(Exception):

@@ -13,7 +13,16 @@ from typing import Any
 
 import graphql
 import msgspec
-from graphql import DocumentNode, GraphQLError, GraphQLSchema, OperationDefinitionNode
+from graphql import (
+    DocumentNode,
+    GraphQLError,
+    GraphQLInputType,
+    GraphQLSchema,
+    OperationDefinitionNode,
+    VariableValues,
+    coerce_input_value,
+)
+from graphql.pyutils import Undefined
 
 from gateway.answers import Answer, Refused
 from gateway.errors import (
@@ -57,13 +66,12 @@ class Envelope(msgspec.Struct):
 
 @dataclass(frozen=True)
 class Document:
-    """A valid document: its measured operations by name, and what is kept with it."""
+    """A valid document: its operations by name, and what is kept with it."""
 
     digest: str
     text: str
     node: DocumentNode
-    operations: Mapping[str | None, OperationDefinitionNode]
-    measures: Mapping[str | None, Measure]
+    operations: dict[str | None, "Operation"]
     switches: tuple[str, ...]
     memos: OrderedDict[Hashable, dict[Any, Any]] = field(default_factory=OrderedDict)
 
@@ -79,11 +87,25 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One operation of a document, chosen."""
+    """One operation of a document."""
 
     document: Document
     node: OperationDefinitionNode
     measure: Measure
+    plain: Mapping[str, GraphQLInputType] | None
+    """The types of its variables by name, where all are scalars or enumerations."""
+
+    def plainly(self, given: Mapping[str, Any]) -> VariableValues | None:
+        """The variables, where each is plain, given and right; None when graphql-core has to look closer."""
+        if self.plain is None:
+            return None
+        coerced: dict[str, Any] = {}
+        for name, kind in self.plain.items():
+            value = given.get(name)
+            if value is None or (read := coerce_input_value(value, kind)) is Undefined:
+                return None
+            coerced[name] = read
+        return VariableValues({}, coerced)
 
     @property
     def name(self) -> str | None:
@@ -120,7 +142,7 @@ class Documents:
             name = next(iter(document.operations))
         if name not in document.operations:
             raise _refusal(422, "the document has no operation of this name", OPERATION_UNKNOWN)
-        return Operation(document, document.operations[name], document.measures[name])
+        return document.operations[name]
 
     def read(self, text: str) -> Document:
         """A document, from its text; raises Refused for one that is not valid or too large."""
@@ -144,14 +166,22 @@ class Documents:
             measures = measure(self._schema, node, bounds)
         except Failure as failure:
             raise Refused(Answer.refusal(422, refused(failure))) from None
-        operations = {
-            definition.name.value if definition.name else None: definition
-            for definition in node.definitions
-            if isinstance(definition, OperationDefinitionNode)
-        }
-        return Document(
-            digest_of(text), text, node, operations, measures, tuple(dict.fromkeys(switches(node.definitions)))
-        )
+        document = Document(digest_of(text), text, node, {}, tuple(dict.fromkeys(switches(node.definitions))))
+        for definition in node.definitions:
+            if isinstance(definition, OperationDefinitionNode):
+                name = definition.name.value if definition.name else None
+                plain = self._plain(definition)
+                document.operations[name] = Operation(document, definition, measures[name], plain)
+        return document
+
+    def _plain(self, operation: OperationDefinitionNode) -> dict[str, GraphQLInputType] | None:
+        found: dict[str, GraphQLInputType] = {}
+        for definition in operation.variable_definitions or ():
+            kind: Any = graphql.type_from_ast(self._schema, definition.type)
+            if not graphql.is_leaf_type(graphql.get_nullable_type(kind)):
+                return None
+            found[definition.variable.name.value] = kind
+        return found
 
     def _find(self, text: str | None, said: str | None, any_text: bool) -> Document:
         if text and said is None and (document := self._texts.get(text)) is not None and self._trusted is None:

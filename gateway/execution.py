@@ -78,11 +78,12 @@ class Execution:
         """The answer to a query or mutation."""
         values = self._values(operation, variables)
         ctx.memo, ctx.rendering = operation.document.memo(values.coerced), self._rendering
+        until = asyncio.get_running_loop().time() + self._timeout
         try:
-            async with asyncio.timeout(self._timeout):
-                return await self._rendered(operation, values, ctx) or await _result(
-                    self._executor(operation, variables, ctx)
-                )
+            if (answer := await self._rendered(operation, values, ctx, until)) is not None:
+                return answer
+            async with asyncio.timeout_at(until):
+                return await _result(self._executor(operation, variables, ctx))
         except TimeoutError:
             failure = TimedOut(f"the operation took longer than {self._timeout:g} s and was stopped")
             return Answer.refusal(503, refused(failure))
@@ -110,15 +111,24 @@ class Execution:
             except Exception as error:
                 yield Answer.refusal(500, masked(graphql.located_error(error)))
 
-    async def _rendered(self, operation: Operation, values: VariableValues, ctx: Context) -> Answer | None:
-        """The answer to a query from statements that make its JSON; None where it must be read row by row."""
+    async def _rendered(
+        self, operation: Operation, values: VariableValues, ctx: Context, until: float
+    ) -> Answer | None:
+        """The answer to a query from statements that make its JSON; None where it must be read row by row.
+
+        The database bounds the time of each statement, so that only between them one looks `until` when there is time.
+        """
         if not self._rendering or (entries := self._outline(operation, values, ctx)) is None:
             return None
         data: dict[str, Any] = {}
         errors: list[Formatted] = []
         for entry in entries:
+            if data and asyncio.get_running_loop().time() > until:
+                raise TimeoutError
             try:
                 found = await entry.made.text(ctx.loaders, values)
+            except TimeoutError:
+                raise
             except Exception as error:
                 told = of_database(error)
                 if told is not None and told[0] == Code.TIMEOUT.name:
@@ -154,12 +164,9 @@ class Execution:
 
     def _values(self, operation: Operation, variables: Mapping[str, Any] | None) -> VariableValues:
         """The operation's variables; raises Refused for bad ones, and when the operation costs too much with them."""
-        values = graphql.get_variable_values(
-            self._schema,
-            operation.node.variable_definitions or (),
-            dict(variables or {}),
-            max_errors=10,
-            hide_suggestions=True,
+        given = dict(variables or {})
+        values = operation.plainly(given) or graphql.get_variable_values(
+            self._schema, operation.node.variable_definitions or (), given, max_errors=10, hide_suggestions=True
         )
         if isinstance(values, list):
             raise Refused(Answer.refusal(422, *(coded(error, BAD_VARIABLES) for error in values)))

@@ -24,6 +24,7 @@ from gateway.errors import BAD_REQUEST, internal, refused
 from gateway.exchange import Disconnected, Incoming, Reply
 from gateway.execution import Execution
 from gateway.negotiation import EVENTS, GRAPHQL, JSON, Ranges, accepted, choose
+from gateway.serving import request_id
 from gateway.settings import Settings
 from resolvers.context import Context, Services
 from resolvers.failures import Failure
@@ -51,7 +52,7 @@ class Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         number = os.urandom(16).hex()
-        structlog.contextvars.bind_contextvars(request=number)
+        request_id.set(number)
         tally.set(Tally())
         request = Incoming(scope, receive)
         ranges = accepted(request.header(b"accept"))
@@ -69,8 +70,6 @@ class Endpoint:
             reply = Reply(400, JSON)
         except Exception as error:
             reply = _json(Answer.refusal(500, internal(error)), media)
-        finally:
-            structlog.contextvars.clear_contextvars()
         reply.headers["X-Request-Id"] = number
         reply.headers["Cache-Control"] = "no-store"
         await reply(scope, receive, send)

@@ -3,6 +3,7 @@
 import logging
 import socket
 import sys
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +13,9 @@ import uvicorn
 from starlette.applications import Starlette
 
 from db.types import instant_text
+
+request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
+"""What tells the lines of one request in the log."""
 
 GRACE = 10
 """Seconds that requests under way have to finish."""
@@ -45,7 +49,9 @@ def make_server(app: Starlette, host: str, port: int) -> Server:
 
 
 def _stamp(_: Any, method: str, event: Any) -> Any:
-    """The level and the time."""
+    """The request, the level and the time."""
+    if (number := request_id.get()) is not None:
+        event["request"] = number
     event["level"] = method
     event["timestamp"] = instant_text(datetime.now(UTC))
     return event
@@ -55,7 +61,7 @@ def set_up_logs(form: str, level: int = logging.INFO) -> None:
     """Structured lines to standard error, as text or JSON; libraries' warnings go the same way."""
     if form == "auto":
         form = "text" if sys.stderr.isatty() else "json"
-    shared: list[Any] = [structlog.contextvars.merge_contextvars, _stamp]
+    shared: list[Any] = [_stamp]
     renderer: Any = (
         structlog.processors.JSONRenderer(serializer=orjson.dumps)
         if form == "json"

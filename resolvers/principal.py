@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from db.models import ProjectRole
@@ -27,8 +27,7 @@ class Errand:
     scopes: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(NamedTuple):
     """What decides the text of a principal's statements; who exactly it is comes as parameters."""
 
     kind: Kind
@@ -49,7 +48,7 @@ class Principal:
     errand: Errand | None = None
     expires_at: datetime | None = None
 
-    @property
+    @cached_property
     def name(self) -> str:
         """For logs: the kind and the id, never a secret."""
         if self.errand is not None:
