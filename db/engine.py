@@ -114,6 +114,23 @@ class Database:
         """The prepared statement of a key, kept for the next time."""
         return self._prepared.get(key, make)
 
+    async def explain(self, statement: Statement, values: Mapping[str, Any]) -> tuple[str, list[str]]:
+        """A statement as the driver takes it, and the lines of the plan that the database makes for these values."""
+        asked = Prepared(statement, self._prepared.dialect)
+        verb = "EXPLAIN" if self.dialect == "postgresql" else "EXPLAIN QUERY PLAN"
+
+        async def work(connection: AsyncConnection) -> Sequence[Any]:
+            raw, arguments = driver(connection), asked.arguments(values)
+            if self.dialect == "postgresql":
+                return await raw.fetch(f"{verb} {asked.sql}", *arguments)  # type: ignore[no-any-return]
+            return await raw.execute_fetchall(f"{verb} {asked.sql}", arguments)  # type: ignore[no-any-return]
+
+        rows = await self._readers.run(work)
+        if self.dialect == "postgresql":
+            return asked.sql, [row[0] for row in rows]
+        depth = {0: -1}
+        return asked.sql, ["  " * depth.setdefault(row[0], depth[row[1]] + 1) + row[3] for row in rows]
+
     async def fetch(self, prepared: Prepared, values: Mapping[str, Any]) -> Sequence[Any]:
         """All rows of one prepared read, as the driver gives them."""
         arguments = prepared.arguments(values)

@@ -51,6 +51,10 @@ class among(FunctionElement[bool]):
     def __init__(self, column: Any, parameter: str) -> None:
         super().__init__(column, sa.bindparam(parameter, type_=Several(column.type)))
 
+    def self_group(self, against: Any = None) -> Any:
+        """As it is: SQLAlchemy would compare it with 1 for SQLite, which then uses no index."""
+        return self
+
 
 @compiles(among, "postgresql")
 def _among_postgresql(element: among, compiler: Any, **kw: Any) -> str:

@@ -33,7 +33,7 @@ class Kept:
     """The prepared statements that were used last, of up to `most` characters together."""
 
     def __init__(self, dialect: sa.Dialect, most: int) -> None:
-        self._dialect = dialect
+        self.dialect = dialect
         self._most = most
         self._characters = 0
         self._found: OrderedDict[Hashable, Prepared] = OrderedDict()
@@ -43,7 +43,7 @@ class Kept:
         if (found := self._found.get(key)) is not None:
             self._found.move_to_end(key)
             return found
-        found = self._found[key] = Prepared(make(), self._dialect)
+        found = self._found[key] = Prepared(make(), self.dialect)
         self._characters += len(found.sql)
         while self._characters > self._most and len(self._found) > 1:
             self._characters -= len(self._found.popitem(last=False)[1].sql)

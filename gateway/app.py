@@ -59,6 +59,10 @@ def make_services(settings: Settings) -> Services:
     return Services(database, feed, keys, Principals(database), passwords, limits)
 
 
+def bounds_of(settings: Settings) -> Bounds:
+    return Bounds(tokens=settings.max_tokens, depth=settings.max_depth, cost=settings.max_cost)
+
+
 class _Straight:
     """Leads HTTP requests for one path past the router."""
 
@@ -76,7 +80,7 @@ def create_app(settings: Settings, services: Services | None = None) -> Starlett
     """The gateway as an ASGI application, on `services` or its own. `app.state.closing` is set before it ends;
     `app.state.runs` is the folder of the tasks under way."""
     services = services or make_services(settings)
-    bounds = Bounds(tokens=settings.max_tokens, depth=settings.max_depth, cost=settings.max_cost)
+    bounds = bounds_of(settings)
     schema = build()
     trusted = read_list(settings.trusted_documents) if settings.trusted_documents else None
     documents = Documents(schema.core, bounds, keep=settings.documents, trusted=trusted)

@@ -10,6 +10,7 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
+import orjson
 import typer
 import uvloop
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
@@ -18,13 +19,18 @@ from db import migrating
 from db.engine import AddressError, InUse
 from gateway import demo as demonstration
 from gateway import page
-from gateway.app import create_app, make_services
+from gateway.answers import Refused
+from gateway.app import bounds_of, create_app, make_services
+from gateway.documents import Documents, Envelope, ListError, Operation, documents_in, read_list, said, write_list
+from gateway.explaining import explain
 from gateway.serving import make_server, set_up_logs
 from gateway.settings import FILE, Settings, SettingsError, load
 from resolvers.accounts import create_user
 from resolvers.failures import Failure
 from resolvers.passwords import check_new
-from schema import build
+from resolvers.principal import ANONYMOUS
+from resolvers.principals import principal_named
+from schema import Schema, build
 
 app = typer.Typer(
     help="A GraphQL gateway over one schema for research platforms.",
@@ -34,6 +40,8 @@ app = typer.Typer(
 )
 users = typer.Typer(help="Accounts.", no_args_is_help=True)
 app.add_typer(users, name="users")
+documents = typer.Typer(help="The documents that a gateway trusts.", no_args_is_help=True)
+app.add_typer(documents, name="documents")
 
 Port = Annotated[int | None, typer.Option(help="The port to listen on.")]
 
@@ -158,6 +166,82 @@ def create(
     typer.echo(f"made {username.lower()}")
 
 
+@app.command("explain")
+def explain_(
+    file: Annotated[Path, typer.Argument(help="A file with an operation.")],
+    as_: Annotated[str | None, typer.Option("--as", help="The username to ask as; anonymous without.")] = None,
+    variables: Annotated[str, typer.Option(help="The variables, as JSON.")] = "{}",
+    operation: Annotated[str | None, typer.Option(help="The operation's name, where the file has several.")] = None,
+) -> None:
+    """Show what an operation does to the database: its statements and their plans, and what is read row by row."""
+    settings = load()
+    schema = build()
+    bounds = bounds_of(settings)
+    try:
+        given = orjson.loads(variables)
+        envelope = Envelope(file.read_text(), operationName=operation)
+        asked = Documents(schema.core, bounds, keep=1).operation(envelope)
+        _run(_explained(settings, schema, asked, given, as_))
+    except Refused as refusal:
+        _fail("; ".join(said(error, file) for error in refusal.answer.body["errors"]))
+    except ValueError as error:
+        _fail(f"--variables is not JSON: {error}")
+
+
+async def _explained(settings: Settings, schema: Schema, asked: Operation, given: Any, name: str | None) -> None:
+    services = make_services(settings)
+    try:
+        principal = ANONYMOUS if name is None else await principal_named(services.database, name)
+        async for found in explain(schema.core, services, principal, asked, given):
+            typer.echo(f"{found.path}: " + (f"row by row: {found.why}" if found.why else "one statement"))
+            if found.statement:
+                typer.echo(f"\n{found.statement}\n")
+                typer.echo("".join(f"  {line}\n" for line in found.plan))
+    finally:
+        services.passwords.close()
+        await services.database.dispose()
+
+
+Files = Annotated[list[Path], typer.Argument(help="GraphQL files, folders of them, or lists as clients write them.")]
+List = Annotated[Path, typer.Option(help="The list, made if it is not there.")]
+
+
+@documents.command("check")
+def check_documents(files: Files) -> None:
+    """Tell which documents this gateway would refuse; changes nothing."""
+    _checked(files)
+
+
+@documents.command("add")
+def add_documents(files: Files, into: List = Path("documents.json")) -> None:
+    """Put documents into the list of trusted ones; none when one of them is wrong."""
+    found = _checked(files)
+    known = read_list(into) if into.exists() else {}
+    write_list(into, {**known, **found})
+    new = len({*found.values()} - {*known.values()})
+    typer.echo(f"{into}: documents {len({*known.values(), *found.values()})}, new {new}")
+
+
+def _checked(files: list[Path]) -> dict[str, str]:
+    """The documents by id, all of them valid."""
+    reader = Documents(build().core, bounds_of(load()), keep=1)
+    found: dict[str, str] = {}
+    wrong = 0
+    for file, id, text in documents_in(files):
+        try:
+            document = reader.read(text)
+            found[id] = text
+            names = ", ".join(name or "(no name)" for name in document.operations)
+            typer.echo(f"{file}: {names}: sha256:{document.digest}")
+        except Refused as refusal:
+            wrong += 1
+            for error in refusal.answer.body["errors"]:
+                typer.echo(said(error, file), err=True)
+    if wrong or not found:
+        _fail(f"documents that would be refused: {wrong}" if wrong else "there is no document")
+    return found
+
+
 def _serve(settings: Settings) -> None:
     _check_port(settings.host, settings.port)
     application = create_app(settings)
@@ -199,7 +283,7 @@ def _fail(message: str) -> NoReturn:
 def main() -> None:
     try:
         app()
-    except (SettingsError, InUse, Failure) as error:
+    except (SettingsError, InUse, ListError, Failure) as error:
         _fail(str(error))
     except AddressError as error:
         _fail(f"TORANA_DATABASE_URL: {error}")

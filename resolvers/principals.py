@@ -1,14 +1,15 @@
 """Who the live login sessions belong to, kept for a few seconds and forgotten when something about the user changes."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
 from db.engine import Database
 from db.models import Credential, CredentialKind, Membership, Project, User
 from db.types import now
-from resolvers.failures import Unauthenticated
+from resolvers.failures import NotFound, Unauthenticated
 from resolvers.feed import user_topic
 from resolvers.keyring import Session
 from resolvers.principal import Kind, Principal
@@ -18,24 +19,37 @@ KEPT = 5.0
 MOST = 10_000
 
 
-_STANDING = (
+_WITH_PROJECTS = (
     sa.select(User.id, User.superadmin, Membership.role, Project.id.label("project_id"))
     .select_from(User)
     .outerjoin(Membership, Membership.user_id == User.id)
     .outerjoin(Project, sa.and_(Project.id == Membership.project_id, Project.deleted_at.is_(None)))
-    .where(
-        User.id == sa.bindparam("user", type_=User.id.type),
-        User.active,
-        User.deleted_at.is_(None),
-        sa.exists().where(
-            Credential.user_id == User.id,
-            Credential.kind == CredentialKind.LOGIN_SESSION,
-            Credential.family == sa.bindparam("family", type_=User.id.type),
-            Credential.revoked_at.is_(None),
-            Credential.expires_at > now(),
-        ),
-    )
 )
+_STANDING = _WITH_PROJECTS.where(
+    User.id == sa.bindparam("user", type_=User.id.type),
+    User.active,
+    User.deleted_at.is_(None),
+    sa.exists().where(
+        Credential.user_id == User.id,
+        Credential.kind == CredentialKind.LOGIN_SESSION,
+        Credential.family == sa.bindparam("family", type_=User.id.type),
+        Credential.revoked_at.is_(None),
+        Credential.expires_at > now(),
+    ),
+)
+
+
+async def principal_named(database: Database, username: str) -> Principal:
+    """The user of this name, with memberships, as if signed in; NOT_FOUND for none."""
+    rows = await database.rows(_WITH_PROJECTS.where(User.username == username.lower(), User.deleted_at.is_(None)))
+    if not rows:
+        raise NotFound(f"no user is called {username}")
+    return _principal(rows)
+
+
+def _principal(rows: Sequence[Any], **more: Any) -> Principal:
+    projects = {row.project_id: row.role for row in rows if row.project_id is not None}
+    return Principal(kind=Kind.USER, id=rows[0].id, superadmin=rows[0].superadmin, projects=projects, **more)
 
 
 async def principal_of(database: Database, said: Session) -> Principal:
@@ -43,15 +57,7 @@ async def principal_of(database: Database, said: Session) -> Principal:
     rows = await database.rows(_STANDING, {"user": said.user, "family": said.family})
     if not rows:
         raise Unauthenticated("the login session has ended; sign in again")
-    first = rows[0]
-    return Principal(
-        kind=Kind.USER,
-        id=first.id,
-        session=said.family,
-        superadmin=first.superadmin,
-        projects={row.project_id: row.role for row in rows if row.project_id is not None},
-        expires_at=said.expires_at,
-    )
+    return _principal(rows, session=said.family, expires_at=said.expires_at)
 
 
 class Principals:

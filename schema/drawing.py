@@ -62,7 +62,7 @@ class Undrawn(Exception):
         self.where: list[str] = []
 
     def __str__(self) -> str:
-        return f"{'.'.join(self.where) or 'it'}: {self.args[0]}"
+        return ": ".join(filter(None, (".".join(self.where), self.args[0])))
 
 
 def draw(info: Any) -> Drawing | None:

@@ -1,7 +1,8 @@
 """A query whose every field SQL alone can make: what each field of the root gives, without an executor."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ from graphql import (
     GraphQLObjectType,
     OperationDefinitionNode,
     get_argument_values,
+    get_named_type,
     is_non_null_type,
 )
 
@@ -19,7 +21,7 @@ from resolvers.loading import Loaders
 from resolvers.paging import MOST
 from resolvers.rendering import Rendered
 from resolvers.statements import Where
-from resolvers.tree import Asked, Drawing, Tree
+from resolvers.tree import Asked, Drawing, Many, One, Tree, Value
 from schema.declarations import ById
 from schema.drawing import Undrawn, drawing, tree_of, tree_of_node
 from schema.scalars import parse_id
@@ -82,6 +84,15 @@ class Nodes:
         asked = Asked(None, Where.equal(drawn.tree.root.model.id, key))
         return await loaders.text(Drawing(drawn.tree, (asked, *drawn.asked[1:]))) or NULL
 
+    def possible(self) -> Iterator[tuple[str, Tree]]:
+        """The trees by the types that ids may name."""
+        node: Any = get_named_type(self.field.type)
+        for kind in self.scope.schema.get_possible_types(node):
+            with suppress(Undrawn):
+                tree = tree_of_node(self.scope, kind, self.nodes)
+                if any(isinstance(part, Value | One | Many) for _, part in tree.root.fields):
+                    yield kind.name, tree
+
     async def _list(self, loaders: Loaders, variables: Any, named: Sequence[tuple[str, Any]]) -> Rendered:
         keys: dict[str, list[Any]] = {}
         for typename, key in named:
@@ -124,22 +135,19 @@ def outline(scope: Scope, root: GraphQLObjectType, operation: OperationDefinitio
     found = []
     for key, nodes in scope.collect([operation.selection_set], root).items():
         name = nodes[0].name.value
-        if name == "__typename":
-            found.append(Entry(key, nodes, True, TypeName(root.name)))
-            continue
-        try:
-            found.append(_entry(scope, root, key, nodes))
-        except Undrawn as undrawn:
-            undrawn.where.insert(0, key)
-            raise
+        made = entry_of(scope, root, nodes)
+        found.append(Entry(key, nodes, name not in root.fields or is_non_null_type(root.fields[name].type), made))
     return found
 
 
-def _entry(scope: Scope, root: GraphQLObjectType, key: str, nodes: Sequence[FieldNode]) -> Entry:
-    field = root.fields.get(nodes[0].name.value)
+def entry_of(scope: Scope, root: GraphQLObjectType, nodes: Sequence[FieldNode]) -> TypeName | Branch | Nodes:
+    """What a field of the root gives; raises Undrawn."""
+    name = nodes[0].name.value
+    if name == "__typename":
+        return TypeName(root.name)
+    field = root.fields.get(name)
     if field is None:
         raise Undrawn("introspection")
     if isinstance(field.extensions[DEFINITION], ById):
-        many = "ids" in field.args
-        return Entry(key, nodes, is_non_null_type(field.type), Nodes(scope, field, nodes, many))
-    return Entry(key, nodes, is_non_null_type(field.type), Branch(tree_of(scope, root, nodes)))
+        return Nodes(scope, field, nodes, "ids" in field.args)
+    return Branch(tree_of(scope, root, nodes))

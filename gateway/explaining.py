@@ -1,0 +1,112 @@
+"""What an operation does to the database: each field of the root with its statement and plan, or why it is read row by
+row."""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import graphql
+from graphql import FieldNode, FragmentDefinitionNode, GraphQLObjectType, OperationType, VariableValues
+
+from gateway.answers import Answer, Refused
+from gateway.documents import Operation
+from gateway.errors import BAD_VARIABLES, coded
+from resolvers import rendering
+from resolvers.context import Services
+from resolvers.principal import Principal
+from resolvers.tree import Drawing, Tree
+from schema.drawing import Undrawn, drawing, tree_of
+from schema.outline import Nodes, TypeName, entry_of
+from schema.selecting import Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """A field by its path. Rendered, it has a statement and the lines of the database's plan; else `why` not."""
+
+    path: str
+    statement: str = ""
+    plan: tuple[str, ...] = ()
+    why: str = ""
+
+
+async def explain(
+    schema: graphql.GraphQLSchema,
+    services: Services,
+    principal: Principal,
+    operation: Operation,
+    given: Mapping[str, Any],
+) -> AsyncIterator[Explained]:
+    """The fields of the root of an operation, and those below rows that are rendered again; raises Refused."""
+    read = graphql.get_variable_values(schema, operation.node.variable_definitions or (), dict(given))
+    if isinstance(read, list):
+        raise Refused(Answer.refusal(422, *(coded(error, BAD_VARIABLES) for error in read)))
+    fragments = {
+        node.name.value: node
+        for node in operation.document.node.definitions
+        if isinstance(node, FragmentDefinitionNode)
+    }
+    scope = Scope(schema, fragments, read.coerced)
+    root = schema.get_root_type(operation.kind)
+    assert root is not None
+    explaining = _Explaining(services, principal, scope, read)
+    for key, nodes in scope.collect([operation.node.selection_set], root).items():
+        async for found in explaining.root(root, key, nodes, queried=operation.kind is OperationType.QUERY):
+            yield found
+
+
+class _Explaining:
+    def __init__(self, services: Services, principal: Principal, scope: Scope, variables: VariableValues) -> None:
+        self._database = services.database
+        self._principal = principal
+        self._scope = scope
+        self._variables = variables
+
+    async def root(
+        self, kind: GraphQLObjectType, key: str, nodes: list[FieldNode], *, queried: bool
+    ) -> AsyncIterator[Explained]:
+        try:
+            if not queried:
+                raise Undrawn("not a query")
+            made = entry_of(self._scope, kind, nodes)
+        except Undrawn as undrawn:
+            yield Explained(key, why=str(undrawn))
+            async for found in self._rows(kind, key, nodes):
+                yield found
+            return
+        if isinstance(made, TypeName):
+            yield Explained(key, why="a constant")
+        elif isinstance(made, Nodes):
+            for typename, tree in made.possible():
+                drawn = drawing(tree, self._variables)
+                yield await self._drawn(f"{key} ({typename})", drawn, rendering.by_key, keys=[])
+        else:
+            yield await self._drawn(key, drawing(made.tree, self._variables), rendering.root)
+
+    async def _rows(self, parent: GraphQLObjectType, path: str, nodes: list[FieldNode]) -> AsyncIterator[Explained]:
+        """What is rendered below a field that is read row by row."""
+        field = parent.fields.get(nodes[0].name.value)
+        kind = field and graphql.get_named_type(field.type)
+        if not isinstance(kind, GraphQLObjectType):
+            return
+        for key, inner in self._scope.collect(self._scope.below(nodes), kind).items():
+            if inner[0].selection_set is None:
+                continue
+            where = f"{path}.{key}"
+            try:
+                tree: Tree = tree_of(self._scope, kind, inner)
+            except Undrawn as undrawn:
+                yield Explained(where, why=str(undrawn))
+                async for found in self._rows(kind, where, inner):
+                    yield found
+                continue
+            drawn = drawing(tree, self._variables)
+            yield await self._drawn(where, drawn, rendering.below, self._database.dialect, keys=[])
+
+    async def _drawn(self, path: str, drawn: Drawing | None, make: Any, *more: Any, **given: Any) -> Explained:
+        if drawn is None:
+            return Explained(path, why="an argument is wrong, and its field says how")
+        statement = make(drawn, self._principal.standing, *more)
+        values = {**self._principal.parameters, **drawn.values, **given}
+        sql, plan = await self._database.explain(statement, values)
+        return Explained(path, sql, tuple(plan))
