@@ -1,7 +1,7 @@
 """JSON text built by the database, the same on both dialects: scalars, ids, cursors, and how texts are put together.
 
-PostgreSQL's and SQLite's own JSON functions are not used to build objects: text that is joined once is twice as fast
-as `json_build_object` (`docs/reading.md`), and stored JSON passes through it unparsed.
+PostgreSQL's and SQLite's own JSON functions are not used to build objects: they look up types and escape keys for each
+row, and parse again what stored JSON or a subquery gives them.
 """
 
 from collections.abc import Iterable, Iterator

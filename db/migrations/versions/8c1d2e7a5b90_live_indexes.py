@@ -39,7 +39,7 @@ def upgrade() -> None:
         op.drop_index(name, table_name=table)
         op.create_index(name, table, columns, sqlite_where=LIVE, postgresql_where=LIVE)
     if op.get_context().dialect.name == "postgresql":
-        # Uncompressed: to read 2 MB of numbers takes a quarter of the time, and 1.4 times the room.
+        # Uncompressed: most of the time of reading numbers went into decompressing them.
         for column in ("data_values", "axis1_values", "axis2_values"):
             op.execute(f"ALTER TABLE pages ALTER COLUMN {column} SET STORAGE EXTERNAL")
 
