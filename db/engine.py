@@ -11,6 +11,7 @@ from base64 import b64encode, urlsafe_b64encode
 from collections.abc import AsyncIterator, Callable, Hashable, Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 from uuid import uuid4
@@ -22,7 +23,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, NullPool
 
-from db.prepared import Kept, Prepared, Statement
+from db.prepared import Holder, Kept, Prepared, Statement
 from db.readers import Readers, driver
 
 log = structlog.get_logger("torana")
@@ -110,22 +111,16 @@ class Database:
 
         return await self._readers.run(work)
 
-    def prepared(self, key: Hashable, make: Callable[[], Statement]) -> Prepared:
-        """The prepared statement of a key, kept for the next time."""
-        return self._prepared.get(key, make)
+    def prepared(self, holder: Holder, key: Hashable, make: Callable[[], Statement]) -> Prepared:
+        """A prepared statement of the holder's, kept for the next time."""
+        return self._prepared.get(holder, key, make)
 
     async def explain(self, statement: Statement, values: Mapping[str, Any]) -> tuple[str, list[str]]:
         """A statement as the driver takes it, and the lines of the plan that the database makes for these values."""
         asked = Prepared(statement, self._prepared.dialect)
         verb = "EXPLAIN" if self.dialect == "postgresql" else "EXPLAIN QUERY PLAN"
 
-        async def work(connection: AsyncConnection) -> Sequence[Any]:
-            raw, arguments = driver(connection), asked.arguments(values)
-            if self.dialect == "postgresql":
-                return await raw.fetch(f"{verb} {asked.sql}", *arguments)  # type: ignore[no-any-return]
-            return await raw.execute_fetchall(f"{verb} {asked.sql}", arguments)  # type: ignore[no-any-return]
-
-        rows = await self._readers.run(work)
+        rows = await self._readers.run(partial(self._raw, f"{verb} {asked.sql}", asked.arguments(values)))
         if self.dialect == "postgresql":
             return asked.sql, [row[0] for row in rows]
         depth = {0: -1}
@@ -137,19 +132,19 @@ class Database:
         if (counted := tally.get()) is not None:
             counted.texts.append(prepared.sql)
 
-        async def work(connection: AsyncConnection) -> Sequence[Any]:
-            raw = driver(connection)
-            if self.dialect == "postgresql":
-                return await raw.fetch(prepared.sql, *arguments)  # type: ignore[no-any-return]
-            connection.sync_connection.info["until"][0] = time.monotonic() + self._timeout  # type: ignore[union-attr]
-            return await raw.execute_fetchall(prepared.sql, arguments)  # type: ignore[no-any-return]
-
         try:
-            return await self._readers.run(work)
+            return await self._readers.run(partial(self._raw, prepared.sql, arguments))
         except (asyncpg.PostgresError, sqlite3.OperationalError) as error:
             if str(getattr(error, "sqlstate", "")).startswith("54") or _TOO_COMPLEX.search(str(error)):
                 raise TooComplex(str(error)) from None
             raise
+
+    async def _raw(self, text: str, arguments: Sequence[Any], connection: AsyncConnection) -> Sequence[Any]:
+        raw = driver(connection)
+        if self.dialect == "postgresql":
+            return await raw.fetch(text, *arguments)  # type: ignore[no-any-return]
+        connection.sync_connection.info["until"][0] = time.monotonic() + self._timeout  # type: ignore[union-attr]
+        return await raw.execute_fetchall(text, arguments)  # type: ignore[no-any-return]
 
     @contextlib.asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncSession]:

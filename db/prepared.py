@@ -1,8 +1,9 @@
 """A statement as its driver takes it: compiled once, run many times without SQLAlchemy."""
 
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import sqlalchemy as sa
 
@@ -15,7 +16,7 @@ class Prepared:
     def __init__(self, statement: Statement, dialect: sa.Dialect) -> None:
         compiled = statement.compile(dialect=dialect)
         self.sql = str(compiled)
-        self._given = compiled.params
+        self._given = {name: bind.value for name, bind in compiled.binds.items() if not bind.required}
         self._places = [
             (name, compiled.binds[name].type.dialect_impl(dialect).bind_processor(dialect))
             for name in getattr(compiled, "positiontup", None) or ()
@@ -29,22 +30,35 @@ class Prepared:
         return found
 
 
+class Holder(Protocol):
+    """What statements are made from; they go when it goes."""
+
+    prepared: dict[Hashable, Prepared]
+
+
 class Kept:
-    """The prepared statements that were used last, of up to `most` characters together."""
+    """Keeps statements prepared with their holders: those used last, of up to `most` characters together."""
 
     def __init__(self, dialect: sa.Dialect, most: int) -> None:
         self.dialect = dialect
         self._most = most
         self._characters = 0
-        self._found: OrderedDict[Hashable, Prepared] = OrderedDict()
+        self._order: OrderedDict[tuple[int, Hashable], tuple[weakref.ref[Any], int]] = OrderedDict()
 
-    def get(self, key: Hashable, make: Callable[[], Statement]) -> Prepared:
+    def get(self, holder: Holder, key: Hashable, make: Callable[[], Statement]) -> Prepared:
         """The statement of this key, made when it is not there."""
-        if (found := self._found.get(key)) is not None:
-            self._found.move_to_end(key)
+        place = (id(holder), key)
+        if (found := holder.prepared.get(key)) is not None:
+            self._order.move_to_end(place)
             return found
-        found = self._found[key] = Prepared(make(), self.dialect)
+        found = holder.prepared[key] = Prepared(make(), self.dialect)
+        if (former := self._order.pop(place, None)) is not None:  # of a holder that is gone
+            self._characters -= former[1]
+        self._order[place] = (weakref.ref(holder), len(found.sql))
         self._characters += len(found.sql)
-        while self._characters > self._most and len(self._found) > 1:
-            self._characters -= len(self._found.popitem(last=False)[1].sql)
+        while self._characters > self._most and len(self._order) > 1:
+            (_, dropped), (reference, size) = self._order.popitem(last=False)
+            self._characters -= size
+            if (gone := reference()) is not None:
+                gone.prepared.pop(dropped, None)
         return found

@@ -27,6 +27,7 @@ class Readers:
         self._wait = wait
         self._idle: list[AsyncConnection] = []
         self._places = asyncio.Semaphore(most)
+        self._ended = False
 
     async def run(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         """The result of `work`, a read; done once more, on a new connection, when the first one turns out broken."""
@@ -50,10 +51,11 @@ class Readers:
             except BaseException as error:
                 await self._settle(connection, error)
                 raise
-            self._idle.append(connection)
+            await self._return(connection)
         finally:
             self._places.release()
 
+    # The same once more, without a generator between: most reads of a gateway go this way.
     async def _once(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         await self._turn()
         try:
@@ -63,16 +65,17 @@ class Readers:
             except BaseException as error:
                 await self._settle(connection, error)
                 raise
-            self._idle.append(connection)
+            await self._return(connection)
             return result
         finally:
             self._places.release()
 
     async def dispose(self) -> None:
+        """Close what is idle now, and what is borrowed when it comes back."""
+        self._ended = True
         idle, self._idle = self._idle, []
         for connection in idle:
-            with contextlib.suppress(Exception):
-                await connection.close()
+            await _close(connection)
         await self._engine.dispose()
 
     async def _turn(self) -> None:
@@ -85,10 +88,16 @@ class Readers:
         except TimeoutError:
             raise sa.exc.TimeoutError("no connection became free in time") from None
 
+    async def _return(self, connection: AsyncConnection) -> None:
+        if self._ended:
+            await _close(connection)
+        else:
+            self._idle.append(connection)
+
     async def _settle(self, connection: AsyncConnection, error: BaseException) -> None:
         """Keep a connection whose statement failed; not one that is broken or was left in the middle of a statement."""
         if isinstance(error, Exception) and not _broken(error):
-            self._idle.append(connection)
+            await self._return(connection)
         else:
             await asyncio.shield(_discard(connection))
 
@@ -109,6 +118,11 @@ async def _discard(connection: AsyncConnection) -> None:
     with contextlib.suppress(Exception):
         if not connection.invalidated:
             await connection.invalidate()
+        await connection.close()
+
+
+async def _close(connection: AsyncConnection) -> None:
+    with contextlib.suppress(Exception):
         await connection.close()
 
 

@@ -82,6 +82,7 @@ class Document:
             self.memos[outcome] = {}
             if len(self.memos) > VARIANTS:
                 self.memos.popitem(last=False)
+        self.memos.move_to_end(outcome)
         return self.memos[outcome]
 
 
@@ -192,7 +193,7 @@ class Documents:
                 raise _refusal(400, "the request has no query", BAD_REQUEST)
             if (trusted := (self._trusted or {}).get(said)) is not None:
                 return self._kept(digest_of(trusted), trusted)
-            if said not in self._known:
+            if said not in self._known or not (any_text or self._trusted is None or said in self._digests):
                 # The message is the one that clients look for.
                 raise _refusal(200, "PersistedQueryNotFound", PERSISTED_QUERY_NOT_FOUND)
             self._known.move_to_end(said)

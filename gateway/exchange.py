@@ -14,11 +14,16 @@ class Disconnected(Exception):
 
 
 class Incoming:
-    """A request. `headers` is by name in lower case; of one that is repeated the last counts."""
+    """A request. `headers` is by name in lower case; of one that is repeated the first counts, and all of Accept."""
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self.method: str = scope["method"]
-        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        self.headers: dict[bytes, bytes] = {}
+        for name, value in scope["headers"]:
+            if name not in self.headers:
+                self.headers[name] = value
+            elif name == b"accept":
+                self.headers[name] += b", " + value
         self._scope = scope
         self._receive = receive
 
@@ -38,7 +43,7 @@ class Incoming:
 
     async def body(self, most: int) -> bytes | None:
         """The body; None when it is over `most` bytes. Raises Disconnected."""
-        body: bytes = b""
+        body = bytearray()
         while True:
             message = await self._receive()
             if message["type"] == "http.disconnect":
@@ -47,7 +52,7 @@ class Incoming:
             if len(body) > most:
                 return None
             if not message.get("more_body"):
-                return body
+                return bytes(body)
 
 
 @dataclass(slots=True)

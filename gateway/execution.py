@@ -1,7 +1,7 @@
 """Running operations, under bounds: rendered where that can be, else by an executor."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
 from contextlib import aclosing, suppress
 from types import CoroutineType
 from typing import Any, TypeGuard, cast
@@ -35,7 +35,7 @@ from resolvers.tree import Denial
 from schema import Schema
 from schema.drawing import Undrawn
 from schema.limits import Bounds, check_cost
-from schema.outline import Entry, Unrendered, outline
+from schema.outline import Branch, Entry, Unrendered, outline
 from schema.selecting import Scope, keep
 
 log = structlog.get_logger("torana")
@@ -114,17 +114,18 @@ class Execution:
     async def _rendered(
         self, operation: Operation, values: VariableValues, ctx: Context, until: float
     ) -> Answer | None:
-        """The answer to a query from statements that make its JSON; None where it must be read row by row.
-
-        The database bounds the time of each statement, so that only between them one looks `until` when there is time.
-        """
+        """The answer to a query from statements that make its JSON; None where it must be read row by row."""
         if not self._rendering or (entries := self._outline(operation, values, ctx)) is None:
             return None
+        if len(entries) == 1 and isinstance(entries[0].made, Branch):  # the database bounds the time of a statement
+            return await self._made(entries, values, ctx)
+        async with asyncio.timeout_at(until):
+            return await self._made(entries, values, ctx)
+
+    async def _made(self, entries: Sequence[Entry], values: VariableValues, ctx: Context) -> Answer | None:
         data: dict[str, Any] = {}
         errors: list[Formatted] = []
         for entry in entries:
-            if data and asyncio.get_running_loop().time() > until:
-                raise TimeoutError
             try:
                 found = await entry.made.text(ctx.loaders, values)
             except TimeoutError:
@@ -132,12 +133,10 @@ class Execution:
             except Exception as error:
                 told = of_database(error)
                 if told is not None and told[0] == Code.TIMEOUT.name:
-                    errors.append(masked(graphql.located_error(error, entry.nodes, [entry.key])))
-                    return Answer(
-                        200, {"errors": errors, "data": None if entry.required else {**data, entry.key: None}}
-                    )
+                    return Answer.refusal(503, refused(TimedOut(told[1])))
                 if told is None and not isinstance(error, Unrendered | TooComplex | Failure):
                     log.error("rendering.failed", exc_info=error)
+                    ctx.rendering = False
                 ctx.spent = 0
                 return None
             data[entry.key] = orjson.Fragment(found.text)
@@ -170,6 +169,9 @@ class Execution:
         )
         if isinstance(values, list):
             raise Refused(Answer.refusal(422, *(coded(error, BAD_VARIABLES) for error in values)))
+        if any(values.coerced.get(name, ...) is None for name in operation.document.switches):
+            message = "a variable that decides @skip or @include must not be null"
+            raise Refused(Answer.refusal(422, {"message": message, "extensions": {"code": BAD_VARIABLES}}))
         try:
             check_cost(operation.measure, values.coerced, self._bounds)
         except Failure as failure:

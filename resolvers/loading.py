@@ -28,6 +28,15 @@ from resolvers.tree import Drawing
 BATCH = 1_000
 """Keys of one statement."""
 
+
+class _Holder:
+    def __init__(self) -> None:
+        self.prepared: dict[Hashable, Prepared] = {}
+
+
+STORED = _Holder()
+"""The statements that fetch stored JSON."""
+
 Otherwise = Callable[[], Awaitable[Any]]
 
 log = structlog.get_logger("torana")
@@ -85,10 +94,9 @@ class Loaders:
     async def text(self, drawing: Drawing, otherwise: Otherwise | None = None) -> Any:
         """What a list of the root gives, or a row of it, Rendered; None for no row that the principal may see. What
         can't be answered so comes from `otherwise`, or is raised."""
-        prepared = self._prepared(rendering.root, drawing)
         try:
-            ((text,),) = await self._drawn(prepared, drawing)
-            return None if text is None else await self._rendered(text, drawing)
+            ((text,),) = await self._drawn(rendering.root, drawing)
+            return None if text is None else (await self._rendered([text], drawing))[0]
         except (TooComplex, LimitExceeded):
             if otherwise is None:
                 raise
@@ -103,38 +111,42 @@ class Loaders:
             return None
         identity = (drawing.tree, drawing.shape, tuple(drawing.values.items()))
         try:
-            text: str = await _loaded(self._loader(identity, partial(self._below, drawing)), key)
-            return None if text == "null" else await self._rendered(text, drawing)
+            made: Rendered = await _loaded(self._loader(identity, partial(self._below, drawing)), key)
+            return None if made.text == "null" else made
         except (TooComplex, LimitExceeded):
             return await otherwise()
 
     async def texts(self, drawing: Drawing, keys: Sequence[UUID]) -> dict[UUID, Rendered]:
         """Rows by key, Rendered, of those that the principal may see."""
-        rows = await self._drawn(self._prepared(rendering.by_key, drawing), drawing, keys=keys)
-        return {UUID(str(key)): await self._rendered(text, drawing) for key, text in rows}
+        rows = await self._drawn(rendering.by_key, drawing, keys=keys)
+        made = await self._rendered([text for _, text in rows], drawing)
+        return {UUID(str(key)): one for (key, _), one in zip(rows, made, strict=True)}
 
-    async def _rendered(self, text: str, drawing: Drawing) -> Rendered:
-        """The text of a statement with what its marks stand for."""
-        made = Rendered.of(text, drawing.tree.denials)
-        if (wanted := Stored.of(made.text)) is None:
+    async def _rendered(self, texts: Sequence[str], drawing: Drawing) -> list[Rendered]:
+        """The texts of a statement with what their marks stand for, one further statement for a table of it."""
+        made = [Rendered.of(text, drawing.tree.denials) for text in texts]
+        wanted = [Stored.of(one.text) for one in made]
+        if not any(wanted):
             return made
-        self._spend(wanted.size)
+        self._spend(sum(one.size for one in wanted if one))
         values: dict[tuple[str, str, UUID], str] = {}
-        for table, (columns, keys) in wanted.columns().items():
-            prepared = self._database.prepared((table, columns), partial(rendering.stored, table, columns))
+        for table, (columns, keys) in rendering.places(one for one in wanted if one).items():
+            statement = partial(rendering.stored, table, columns)
+            prepared = self._database.prepared(STORED, (table, columns), statement)
             for key, *found in await self._database.fetch(prepared, {"keys": keys}):
                 known = UUID(str(key))
                 values |= {(table, name, known): value for name, value in zip(sorted(columns), found, strict=True)}
         try:
-            return Rendered(wanted.filled(values), made.denied)
+            return [
+                one if marks is None else Rendered(marks.filled(values), one.denied)
+                for one, marks in zip(made, wanted, strict=True)
+            ]
         except KeyError:  # deleted since
             raise TooComplex("stored JSON went away while it was read") from None
 
-    def _prepared(self, make: Callable[..., Statement], drawing: Drawing, *given: Any) -> Prepared:
-        key = (drawing.tree, drawing.shape, self._standing)
-        return self._database.prepared(key, partial(make, drawing, self._standing, *given))
-
-    async def _drawn(self, prepared: Prepared, drawing: Drawing, **given: Any) -> Sequence[Any]:
+    async def _drawn(self, make: Callable[..., Statement], drawing: Drawing, *more: Any, **given: Any) -> Sequence[Any]:
+        statement = partial(make, drawing, self._standing, *more)
+        prepared = self._database.prepared(drawing.tree, (make, drawing.shape, self._standing), statement)
         values = {**self._principal.parameters, **drawing.values, **given}
         try:
             return await self._database.fetch(prepared, values)
@@ -143,9 +155,10 @@ class Loaders:
             log.warning("rendering.refused", why=str(error), characters=len(prepared.sql))
             raise
 
-    async def _below(self, drawing: Drawing, keys: list[UUID]) -> list[str]:
-        prepared = self._prepared(rendering.below, drawing, self._database.dialect)
-        found = {str(key): text for key, text in await self._drawn(prepared, drawing, keys=keys)}
+    async def _below(self, drawing: Drawing, keys: list[UUID]) -> list[Rendered]:
+        rows = await self._drawn(rendering.below, drawing, self._database.dialect, keys=keys)
+        made = await self._rendered([text for _, text in rows], drawing)
+        found = {str(key): one for (key, _), one in zip(rows, made, strict=True)}
         return [found[str(key)] for key in keys]
 
     def _loader(self, identity: Hashable, load: Callable[[list[UUID]], Awaitable[list[Any]]]) -> DataLoader[UUID, Any]:

@@ -103,21 +103,22 @@ class Stored:
         ]
         return cls(found[0::5], places, sum(map(int, found[4::5])))
 
-    def columns(self) -> dict[str, tuple[frozenset[str], list[UUID]]]:
-        """What to fetch: columns and keys by table."""
-        wanted: dict[str, tuple[set[str], dict[UUID, None]]] = {}
-        for table, column, key in self.places:
-            columns, keys = wanted.setdefault(table, (set(), {}))
-            columns.add(column)
-            keys[key] = None
-        return {table: (frozenset(columns), list(keys)) for table, (columns, keys) in wanted.items()}
-
     def filled(self, values: Mapping[tuple[str, str, UUID], str]) -> str:
         """The text with the values in their places; raises KeyError for one that is gone."""
         texts = [self.pieces[0]]
         for place, piece in zip(self.places, self.pieces[1:], strict=True):
             texts += (values[place], piece)
         return "".join(texts)
+
+
+def places(wanted: Iterable[Stored]) -> dict[str, tuple[frozenset[str], list[UUID]]]:
+    """What to fetch for several texts: columns and keys by table."""
+    found: dict[str, tuple[set[str], dict[UUID, None]]] = {}
+    for table, column, key in (place for one in wanted for place in one.places):
+        columns, keys = found.setdefault(table, (set(), {}))
+        columns.add(column)
+        keys[key] = None
+    return {table: (frozenset(columns), list(keys)) for table, (columns, keys) in found.items()}
 
 
 def stored(table: str, columns: frozenset[str]) -> Statement:
@@ -263,7 +264,7 @@ class _Renderer:
             columns.append(joined(['"', cut.order.cursor_of(entity), '"']).label(_CURSOR))
         about = _About(cut, ahead, rows, lambda: self._total(part, asked, above, key))
         numbered = bool(told & {ahead, Place.START, Place.END})
-        if not columns and not numbered:
+        if not numbered and not any(isinstance(shown, Rows | Edges) for _, shown in part.fields):
             return joined(about.object(part.fields))
         sought = self._rows(part, entity, above, key, 1 if ahead in told else 0)
         page: Any = sought.with_only_columns(*(columns or [entity.id])).subquery()

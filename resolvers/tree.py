@@ -3,11 +3,12 @@ by `schema`, turned into SQL by `rendering`.
 """
 
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
 from db import models
+from db.prepared import Prepared
 from resolvers.access import Rule
 from resolvers.paging import Order, Slice
 from resolvers.statements import Relationship, Where
@@ -138,15 +139,17 @@ class Denial:
     nodes: Sequence[Any]
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, slots=True, weakref_slot=True)
 class Tree:
     """`root` and what its parts refer to by number: the `questions`, which make what is `Asked` of an operation's
-    variables, and the `denials`. `refused` tells that a database found it too large."""
+    variables, and the `denials`. `refused` tells that a database found it too large.
+    `prepared` has its statements."""
 
     root: One | Many
     questions: Sequence[Callable[[Any], Asked]]
     denials: Sequence[Denial]
     refused: bool = False
+    prepared: dict[Hashable, Prepared] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,7 +56,7 @@ def select(info: Any, model: type[models.Entity], *, page: bool = False, typenam
 def keep(memo: dict[Any, Any], key: Any, value: Any) -> None:
     """Keep something with a document, which holds a bounded number of such things."""
     if len(memo) >= KEPT:
-        memo.clear()
+        del memo[next(iter(memo))]
     memo[key] = value
 
 

@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from db.engine import Database
+from db.prepared import Prepared
 from gateway.negotiation import EVENTS, GRAPHQL, JSON, accepted, choose
 from resolvers.claims import SCOPES
 from resolvers.principal import Errand
@@ -198,6 +199,7 @@ async def test_a_fault_of_ours_is_masked_and_logged(gateway: Served, monkeypatch
         raise RuntimeError("postgresql://user:secret@host/db")
 
     monkeypatch.setattr("db.engine.Database.fetch", broken)
+    monkeypatch.setattr("db.engine.Database.rows", broken)
     response = await _post(gateway, {"query": "{challenges(first:1){nodes{label}}}"})
     error = response.json()["errors"][0]
     assert error["extensions"]["code"] == "INTERNAL_SERVER_ERROR"
@@ -259,7 +261,7 @@ async def _slow(gateway: Served, endless: str) -> None:
     fetch = Database.fetch
 
     async def slow(self: Database, *_: Any) -> Any:
-        return await fetch(self, self.prepared(endless, lambda: sa.text(endless)), {})  # type: ignore[arg-type]
+        return await fetch(self, Prepared(sa.text(endless), self._prepared.dialect), {})  # type: ignore[arg-type]
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Database, "fetch", slow)

@@ -626,3 +626,23 @@ async def test_a_way_through_all_areas_and_back(both: Both) -> None:
 def _nested(path: str) -> str:
     first, _, rest = path.partition(" ")
     return f"{first}{{id:__typename {_nested(rest)}}}" if rest else first
+
+
+async def test_edges_of_which_only_the_type_is_asked(both: Both) -> None:
+    for size in (0, 1, 3, 100):
+        query = f"{{challenges(first:{size}){{edges{{__typename}}}} leaderboards(last:{size}){{edges{{t:__typename}} nodes{{entries(first:{size}){{edges{{__typename}}}}}}}}}}"
+        data = await both.data(query)
+        rows = (await both.data(f"{{leaderboards(last:{size}){{nodes{{id}}}}}}"))["leaderboards"]["nodes"]
+        assert len(data["leaderboards"]["edges"]) == len(rows)
+
+
+async def test_null_for_a_variable_that_decides_a_directive_is_refused(both: Both) -> None:
+    query = "query($x:Boolean=true){challenges(first:1) @include(if:$x){nodes{id label @skip(if:$x)}}}"
+    body = await both.ask(query, x=None)
+    assert [error["extensions"]["code"] for error in body["errors"]] == ["BAD_USER_INPUT"]
+
+
+async def test_numbers_of_many_nodes_take_one_further_statement(both: Both) -> None:
+    ids = [global_id("Page", row.id) for row in both.known.rows["Page"]][:4]
+    await both.data("query($i:[ID!]!){nodes(ids:$i){... on Page{data{values} axis1{values}}}}", "root", i=ids)
+    assert both.rendered.counted.statements == 2
