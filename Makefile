@@ -22,7 +22,7 @@ gateway/explorer/dist/index.html: gateway/explorer/package-lock.json $(shell fin
 	@$(BIN)/python gateway/explorer/build.py
 
 test: .venv/installed
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n 2 $(ARGS)
 
 lint: .venv/installed
 	@$(BIN)/ruff check .
@@ -36,4 +36,4 @@ bench: .venv/installed
 	@$(BIN)/python -m bench $(ARGS)
 
 clean:
-	rm -rf .venv gateway/explorer/dist $(NODE_MODULES)
+	rm -rf .venv gateway/explorer/dist $(NODE_MODULES) bench/peers/.venv bench/peers/node_modules

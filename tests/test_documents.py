@@ -1,7 +1,9 @@
 """Documents without their texts, and gateways that run those of a list alone."""
 
+import gc
 import hashlib
 import json
+import weakref
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
-from db.prepared import Kept
+from db.prepared import Kept, Prepared
 from gateway.answers import Refused
 from gateway.documents import Documents, Envelope, ListError, read_list, write_list
 from gateway.negotiation import GRAPHQL, JSON
@@ -22,6 +24,7 @@ from schema import Schema
 from schema.limits import Bounds
 from tests import test_cli
 from tests.conftest import KEY, Serve, Served
+from tests.postgres import free_port
 from tests.test_cli import Torana
 from tests.test_sockets import _hear, _open, _say
 
@@ -235,11 +238,16 @@ async def test_a_socket_runs_no_other_text_either(trusting: Served) -> None:
         assert (await _hear(socket))["payload"] == LABELLED
 
 
-async def test_workers_are_not_restricted_to_the_list(trusting: Served) -> None:
+async def test_workers_are_not_restricted_to_the_list_and_widen_it_for_nobody(trusting: Served) -> None:
     token = trusting.services.keys.worker_token(Errand(trusting.world.job, 1, 9, SCOPES), timedelta(minutes=1))
     response = await _post(trusting, {"query": "{worker:__typename}"}, Authorization=f"Bearer {token}")
     assert response.json() == {"data": {"worker": "Query"}}
     assert _code(await _post(trusting, {"query": "{worker:__typename}"})) == "DOCUMENT_NOT_TRUSTED"
+    for body in (
+        {"extensions": _persisted("{worker:__typename}")},
+        {"documentId": f"sha256:{_hash('{worker:__typename}')}"},
+    ):
+        assert (await _post(trusting, body)).json()["errors"] == [MISSING]
 
 
 BROKEN = {
@@ -268,7 +276,7 @@ def test_a_gateway_with_a_broken_list_does_not_start(torana: Torana, tmp_path: P
     file.write_text("{")
     given = {"TORANA_SECRET_KEYS": KEY, "TORANA_DATA_DIR": str(tmp_path), "TORANA_TRUSTED_DOCUMENTS": str(file)}
     torana("migrate", **given)
-    done = torana("serve", "--port", str(test_cli.free_port()), **given)
+    done = torana("serve", "--port", str(free_port()), **given)
     assert done.returncode == 2
     assert f"{file} is not a list of documents" in done.stderr
     assert "Traceback" not in done.stderr
@@ -430,8 +438,15 @@ def test_documents_that_are_refused_take_no_place(schema: Schema) -> None:
     assert not documents._texts
 
 
+class _Holder:
+    """What statements are made from."""
+
+    def __init__(self) -> None:
+        self.prepared: dict[Any, Prepared] = {}
+
+
 def test_prepared_statements_stay_under_their_characters_and_those_in_use_stay() -> None:
-    kept = Kept(sqlite.dialect(), 1_000)
+    kept, holders = Kept(sqlite.dialect(), 1_000), [_Holder(), _Holder()]
     made: list[int] = []
 
     def get(n: int) -> str:
@@ -439,21 +454,34 @@ def test_prepared_statements_stay_under_their_characters_and_those_in_use_stay()
             made.append(n)
             return sa.select(sa.literal_column(f"'{n:0>100}'"))
 
-        return kept.get(n, make).sql
+        return kept.get(holders[n % 2], n, make).sql
 
     for n in range(1, 100):
         assert f"{n:0>100}" in get(n)
         get(0)
-        assert kept._characters == sum(len(found.sql) for found in kept._found.values()) <= 1_000
+        held = [len(one.sql) for holder in holders for one in holder.prepared.values()]
+        assert kept._characters == sum(held)
+        assert sum(held) <= 1_000
     assert made == [1, 0, *range(2, 100)]
-    assert len(kept._found) > 5
+    assert len(held) > 5
     get(1)
     assert made[-1] == 1
 
 
 def test_a_statement_larger_than_all_that_is_kept_is_still_made() -> None:
-    kept = Kept(sqlite.dialect(), 100)
+    kept, holder = Kept(sqlite.dialect(), 100), _Holder()
     for n in range(3):
-        large = "x" * 500
-        assert large in kept.get(n, lambda large=large: sa.select(sa.literal_column(f"'{large}'"))).sql  # type: ignore[misc]
-        assert len(kept._found) == 1
+        assert "x" * 500 in kept.get(holder, n, lambda: sa.select(sa.literal_column(f"'{'x' * 500}'"))).sql
+        assert list(holder.prepared) == [n]
+
+
+def test_statements_go_with_what_they_were_made_from() -> None:
+    kept = Kept(sqlite.dialect(), 1_000)
+    gone = []
+    for n in range(50):
+        holder = _Holder()
+        gone.append(weakref.ref(kept.get(holder, n, lambda: sa.select(sa.literal_column("1")))))
+        del holder
+    gc.collect()
+    assert not any(one() for one in gone)
+    assert kept._characters <= 1_000

@@ -14,6 +14,7 @@ import structlog.testing
 
 from db import models
 from db.engine import Database, TooComplex
+from db.prepared import Prepared as Statement
 from gateway.documents import Envelope
 from resolvers.context import Context
 from resolvers.principal import ANONYMOUS
@@ -65,6 +66,10 @@ async def _open(database: Database, number: int) -> None:
     async with AsyncExitStack() as stack:
         for _ in range(number):
             await stack.enter_async_context(database.read())
+
+
+def _prepared(database: Database, text: str) -> Statement:
+    return Statement(sa.text(text), database._prepared.dialect)  # type: ignore[arg-type]
 
 
 async def _count(other: asyncpg.Connection, which: str = OURS) -> int:
@@ -120,7 +125,7 @@ async def test_a_failed_statement_keeps_its_connection(postgres: Platform, other
             with pytest.raises(sa.exc.DBAPIError):
                 await database.rows(sa.text(wrong))  # type: ignore[arg-type]
             with pytest.raises(asyncpg.PostgresError):
-                await database.fetch(database.prepared(wrong, lambda wrong=wrong: sa.text(wrong)), {})  # type: ignore[misc]
+                await database.fetch(_prepared(database, wrong), {})
         assert list(await database.rows(sa.text("SELECT pg_backend_pid()"))) == [first]  # type: ignore[arg-type]
 
 
@@ -132,7 +137,7 @@ def _asleep(patch: pytest.MonkeyPatch) -> None:
     fetch, rows = Database.fetch, Database.rows
 
     async def slow_fetch(self: Database, *_: Any) -> Any:
-        return await fetch(self, self.prepared(SLEEP, lambda: sa.text(SLEEP)), {})  # type: ignore[arg-type,return-value]
+        return await fetch(self, _prepared(self, SLEEP), {})
 
     async def slow_rows(self: Database, *_: Any) -> Any:
         return await rows(self, sa.text(SLEEP))  # type: ignore[arg-type]
@@ -190,7 +195,7 @@ async def test_more_reads_than_connections_all_answer(postgres: Platform, other:
     counting = sa.text(f"SELECT count(*) FROM pg_stat_activity WHERE {OURS}")
     async with _reading(postgres, 2) as platform:
         database = platform.services.database
-        prepared = database.prepared("counting", lambda: counting)  # type: ignore[arg-type,return-value]
+        prepared = _prepared(database, counting.text)
         found = await asyncio.gather(
             *(database.rows(counting) for _ in range(20)),  # type: ignore[arg-type]
             *(database.fetch(prepared, {}) for _ in range(20)),
