@@ -23,7 +23,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, NullPool
 
-from db.prepared import Holder, Kept, Prepared, Statement
+from db.prepared import Holder, Kept, Prepared, Shelf, Statement
 from db.readers import Readers, driver
 
 log = structlog.get_logger("torana")
@@ -89,6 +89,7 @@ class Database:
             sa.event.listen(engine.sync_engine, "before_cursor_execute", _count)
         self._timeout = timeout
         self._prepared = Kept(reader.dialect, CHARACTERS)
+        self.stored = Shelf()
         self._readers = Readers(reader, min(readers, 4) if self.dialect == "sqlite" else readers, timeout)
 
     @property
@@ -341,6 +342,12 @@ def _postgresql(url: sa.URL, timeout: float, writers: int) -> tuple[AsyncEngine,
     }
     reader = create_async_engine(url, connect_args=connecting, **_KEPT)
     writer = create_async_engine(
-        url, connect_args=connecting, pool_size=writers, pool_timeout=timeout, max_overflow=0, **_COMMON
+        url,
+        connect_args=connecting,
+        pool_size=writers,
+        pool_timeout=timeout,
+        pool_pre_ping=True,  # a write is not done again, so its connection is looked at before
+        max_overflow=0,
+        **_COMMON,
     )
     return reader, writer

@@ -36,6 +36,13 @@ class Holder(Protocol):
     prepared: dict[Hashable, Prepared]
 
 
+class Shelf:
+    """A holder of statements that belong to nothing else."""
+
+    def __init__(self) -> None:
+        self.prepared: dict[Hashable, Prepared] = {}
+
+
 class Kept:
     """Keeps statements prepared with their holders: those used last, of up to `most` characters together."""
 

@@ -5,12 +5,14 @@ import gc
 import ipaddress
 import os
 import socket
+import sqlite3
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
-import orjson
+import asyncpg  # type: ignore[import-untyped]
+import msgspec
 import typer
 import uvloop
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
@@ -178,14 +180,16 @@ def explain_(
     schema = build()
     bounds = bounds_of(settings)
     try:
-        given = orjson.loads(variables)
+        given = msgspec.json.decode(variables, type=dict[str, Any])
         envelope = Envelope(file.read_text(), operationName=operation)
         asked = Documents(schema.core, bounds, keep=1).operation(envelope)
         _run(_explained(settings, schema, asked, given, as_))
     except Refused as refusal:
         _fail("; ".join(said(error, file) for error in refusal.answer.body["errors"]))
-    except ValueError as error:
-        _fail(f"--variables is not JSON: {error}")
+    except msgspec.MsgspecError as error:
+        _fail(f"--variables must be a JSON object: {error}")
+    except UnicodeDecodeError:
+        _fail(f"{file} is not text in UTF-8")
 
 
 async def _explained(settings: Settings, schema: Schema, asked: Operation, given: Any, name: str | None) -> None:
@@ -287,7 +291,7 @@ def main() -> None:
         _fail(str(error))
     except AddressError as error:
         _fail(f"TORANA_DATABASE_URL: {error}")
-    except (SQLAlchemyError, OSError) as error:
+    except (SQLAlchemyError, sqlite3.Error, asyncpg.PostgresError, OSError) as error:
         if os.environ.get("TORANA_DEBUG"):
             raise
         _fail(f"the database or a file can't be used: {str(error).splitlines()[0]}")

@@ -230,7 +230,7 @@ def read_list(file: Path) -> dict[str, str]:
         if isinstance(read, dict) and read.get("format") == "apollo-persisted-query-manifest":
             read = {operation["id"]: operation["body"] for operation in read["operations"]}
         found = msgspec.convert(read, dict[str, str])
-    except (OSError, msgspec.MsgspecError, KeyError, TypeError) as error:
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError, KeyError, TypeError) as error:
         raise ListError(f"{file} is not a list of documents: {error}") from None
     return {**{digest_of(text): text for text in found.values()}, **found}
 

@@ -87,6 +87,8 @@ class Execution:
         except TimeoutError:
             failure = TimedOut(f"the operation took longer than {self._timeout:g} s and was stopped")
             return Answer.refusal(503, refused(failure))
+        finally:
+            ctx.loaders.end()
 
     async def stream(
         self, operation: Operation, variables: Mapping[str, Any] | None, ctx: Context

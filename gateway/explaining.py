@@ -14,7 +14,7 @@ from gateway.errors import BAD_VARIABLES, coded
 from resolvers import rendering
 from resolvers.context import Services
 from resolvers.principal import Principal
-from resolvers.tree import Drawing, Tree
+from resolvers.tree import Constant, Drawing, Id, Tree
 from schema.drawing import Undrawn, drawing, tree_of
 from schema.outline import Nodes, TypeName, entry_of
 from schema.selecting import Scope
@@ -77,9 +77,14 @@ class _Explaining:
         if isinstance(made, TypeName):
             yield Explained(key, why="a constant")
         elif isinstance(made, Nodes):
-            for typename, tree in made.possible():
-                drawn = drawing(tree, self._variables)
-                yield await self._drawn(f"{key} ({typename})", drawn, rendering.by_key, keys=[])
+            possible = list(made.possible())
+            asked = [one for one in possible if isinstance(one[1], Undrawn) or not _alike(one[1])]
+            for typename, tree in asked or possible[:1]:
+                where = f"{key} ({typename})"
+                if isinstance(tree, Undrawn):
+                    yield Explained(where, why=str(tree))
+                else:
+                    yield await self._drawn(where, drawing(tree, self._variables), rendering.by_key, keys=[])
         else:
             yield await self._drawn(key, drawing(made.tree, self._variables), rendering.root)
 
@@ -110,3 +115,8 @@ class _Explaining:
         values = {**self._principal.parameters, **drawn.values, **given}
         sql, plan = await self._database.explain(statement, values)
         return Explained(path, sql, tuple(plan))
+
+
+def _alike(tree: Tree) -> bool:
+    """Whether a tree has only what it has for nodes of any type."""
+    return all(isinstance(part, Id | Constant) for _, part in tree.root.fields)

@@ -15,7 +15,7 @@ from strawberry.dataloader import DataLoader
 
 from db.engine import Database, TooComplex
 from db.models import Entity
-from db.prepared import Prepared, Statement
+from db.prepared import Statement
 from resolvers import rendering, statements
 from resolvers.failures import LimitExceeded
 from resolvers.paging import Page, Slice
@@ -27,15 +27,6 @@ from resolvers.tree import Drawing
 
 BATCH = 1_000
 """Keys of one statement."""
-
-
-class _Holder:
-    def __init__(self) -> None:
-        self.prepared: dict[Hashable, Prepared] = {}
-
-
-STORED = _Holder()
-"""The statements that fetch stored JSON."""
 
 Otherwise = Callable[[], Awaitable[Any]]
 
@@ -54,10 +45,16 @@ class Loaders:
         self._principal = principal
         self._standing = principal.standing
         self._loaders: dict[Hashable, DataLoader[UUID, Any]] = {}
+        self._reading: set[asyncio.Task[Any]] = set()
 
     def forget(self) -> None:
         """Read afresh from here on: a mutation has written."""
         self._loaders.clear()
+
+    def end(self) -> None:
+        """Stop what is still being read: nobody waits for it any more."""
+        for task in self._reading - {asyncio.current_task()}:
+            task.cancel()
 
     def one(self, selection: Selection, key: UUID) -> Awaitable[Any | None]:
         """The row with this key, or None when there is none that the principal may see."""
@@ -132,7 +129,7 @@ class Loaders:
         values: dict[tuple[str, str, UUID], str] = {}
         for table, (columns, keys) in rendering.places(one for one in wanted if one).items():
             statement = partial(rendering.stored, table, columns)
-            prepared = self._database.prepared(STORED, (table, columns), statement)
+            prepared = self._database.prepared(self._database.stored, (table, columns), statement)
             for key, *found in await self._database.fetch(prepared, {"keys": keys}):
                 known = UUID(str(key))
                 values |= {(table, name, known): value for name, value in zip(sorted(columns), found, strict=True)}
@@ -163,7 +160,7 @@ class Loaders:
 
     def _loader(self, identity: Hashable, load: Callable[[list[UUID]], Awaitable[list[Any]]]) -> DataLoader[UUID, Any]:
         if (loader := self._loaders.get(identity)) is None:
-            loader = self._loaders[identity] = DataLoader(load, max_batch_size=BATCH)
+            loader = self._loaders[identity] = DataLoader(partial(self._batch, load), max_batch_size=BATCH)
         return loader
 
     async def _rows(self, statement: Statement, given: dict[str, Any], where: Where | None = None) -> Sequence[Any]:
@@ -171,6 +168,15 @@ class Loaders:
         if where is not None:
             parameters |= where.values
         return await self._database.rows(statement, parameters)
+
+    async def _batch(self, load: Callable[[list[UUID]], Awaitable[list[Any]]], keys: list[UUID]) -> list[Any]:
+        task = asyncio.current_task()
+        assert task is not None
+        self._reading.add(task)
+        try:
+            return await load(keys)
+        finally:
+            self._reading.discard(task)
 
     async def _by_key(self, selection: Selection, keys: list[UUID]) -> list[Any]:
         rows = await self._rows(statements.by_key(selection, self._standing), {"keys": keys})

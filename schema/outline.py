@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +20,7 @@ from resolvers.loading import Loaders
 from resolvers.paging import MOST
 from resolvers.rendering import Rendered
 from resolvers.statements import Where
-from resolvers.tree import Asked, Drawing, Many, One, Tree, Value
+from resolvers.tree import Asked, Drawing, Tree
 from schema.declarations import ById
 from schema.drawing import Undrawn, drawing, tree_of, tree_of_node
 from schema.scalars import parse_id
@@ -84,14 +83,14 @@ class Nodes:
         asked = Asked(None, Where.equal(drawn.tree.root.model.id, key))
         return await loaders.text(Drawing(drawn.tree, (asked, *drawn.asked[1:]))) or NULL
 
-    def possible(self) -> Iterator[tuple[str, Tree]]:
-        """The trees by the types that ids may name."""
+    def possible(self) -> Iterator[tuple[str, Tree | Undrawn]]:
+        """By the types that ids may name: the tree, or why there is none."""
         node: Any = get_named_type(self.field.type)
         for kind in self.scope.schema.get_possible_types(node):
-            with suppress(Undrawn):
-                tree = tree_of_node(self.scope, kind, self.nodes)
-                if any(isinstance(part, Value | One | Many) for _, part in tree.root.fields):
-                    yield kind.name, tree
+            try:
+                yield kind.name, tree_of_node(self.scope, kind, self.nodes)
+            except Undrawn as undrawn:
+                yield kind.name, undrawn
 
     async def _list(self, loaders: Loaders, variables: Any, named: Sequence[tuple[str, Any]]) -> Rendered:
         keys: dict[str, list[Any]] = {}
