@@ -52,6 +52,7 @@ class Connection(asyncio.BufferedProtocol):
     """A keep-alive connection that does no more than a benchmark needs."""
 
     def __init__(self) -> None:
+        self.lost = False
         self._transport: asyncio.Transport | None = None
         self._buffer = bytearray(SEARCHED)
         self._answered: asyncio.Future[tuple[bytes, bytes]] | None = None
@@ -107,6 +108,7 @@ class Connection(asyncio.BufferedProtocol):
                 self._answered.set_result((bytes(view[: self._head]), bytes(view[self._head : self._whole])))
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self.lost = True
         self._fail(f"the connection ended: {exc!r}")
 
     def _grow(self, size: int) -> None:
@@ -199,9 +201,10 @@ async def scheduled(
     start = time.perf_counter() + 0.05
 
     async def ask(request: bytes, due: float) -> None:
-        if free:
+        connection = None
+        while free and (connection is None or connection.lost):  # servers close what is idle for some seconds
             connection = free.pop()
-        else:
+        if connection is None or connection.lost:
             connection = await Connection.open(url)
             opened.append(connection)
         await connection.ask(request)
