@@ -120,7 +120,6 @@ class Database:
         """A statement as the driver takes it, and the lines of the plan that the database makes for these values."""
         asked = Prepared(statement, self._prepared.dialect)
         verb = "EXPLAIN" if self.dialect == "postgresql" else "EXPLAIN QUERY PLAN"
-
         rows = await self._readers.run(partial(self._raw, f"{verb} {asked.sql}", asked.arguments(values)))
         if self.dialect == "postgresql":
             return asked.sql, [row[0] for row in rows]
@@ -270,7 +269,8 @@ def _count(_connection: Any, _cursor: Any, text: str, *_: Any) -> None:
 _COMMON: dict[str, Any] = {
     "hide_parameters": True,  # a failed statement is logged without its values
     "json_serializer": lambda value: orjson.dumps(value).decode(),
-    "json_deserializer": orjson.loads,
+    # SQLite takes a text that is a number for one.
+    "json_deserializer": lambda stored: orjson.loads(stored) if isinstance(stored, str | bytes) else stored,
 }
 _KEPT: dict[str, Any] = {"poolclass": NullPool, "isolation_level": "AUTOCOMMIT", **_COMMON}
 """For connections that `Readers` keeps."""
@@ -340,7 +340,9 @@ def _postgresql(url: sa.URL, timeout: float, writers: int) -> tuple[AsyncEngine,
         "max_cacheable_statement_size": 200_000,
         "command_timeout": timeout + 5,  # for a server that no longer answers; one that does ends a statement itself
     }
-    reader = create_async_engine(url, connect_args=connecting, **_KEPT)
+    # Lists of keys come as parameters: a plan of its own for each list costs more than it saves.
+    reading = {**connecting, "server_settings": {**settings, "plan_cache_mode": "force_generic_plan"}}
+    reader = create_async_engine(url, connect_args=reading, **_KEPT)
     writer = create_async_engine(
         url,
         connect_args=connecting,

@@ -1,7 +1,9 @@
 """Many values as one parameter, so that a statement's text does not change with their number."""
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
+from uuid import UUID
 
 import orjson
 import sqlalchemy as sa
@@ -10,6 +12,14 @@ from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.selectable import TableValuedAlias
 
 from db.types import Key
+
+
+class Keys(list[UUID]):
+    """Keys that are given to many statements: their JSON is made once."""
+
+    @cached_property
+    def text(self) -> str:
+        return orjson.dumps([str(key) for key in self]).decode()
 
 
 class Several(sa.types.TypeDecorator[Any]):
@@ -33,6 +43,8 @@ class Several(sa.types.TypeDecorator[Any]):
     def process_bind_param(self, value: Sequence[Any] | None, dialect: sa.Dialect) -> Any:
         if value is None or dialect.name == "postgresql":
             return value
+        if isinstance(value, Keys):
+            return value.text
         stored = self.item.dialect_impl(dialect).bind_processor(dialect) or _same
         return orjson.dumps([stored(item) for item in value]).decode()
 
@@ -42,18 +54,27 @@ def _same(value: Any) -> Any:
 
 
 class among(FunctionElement[bool]):
-    """`among(column, name)`: the column is one of the values in the parameter of that name."""
+    """`among(column, name)`: the column is one of the values in the parameter of that name, or of `values`."""
 
     type = sa.Boolean()
     inherit_cache = True
     name = "among"
 
-    def __init__(self, column: Any, parameter: str) -> None:
-        super().__init__(column, sa.bindparam(parameter, type_=Several(column.type)))
+    def __init__(self, column: Any, parameter: str, values: Sequence[Any] | None = None) -> None:
+        kind = Several(column.type)
+        given = sa.bindparam(parameter, type_=kind) if values is None else sa.bindparam(None, values, type_=kind)
+        super().__init__(column, given)
 
     def self_group(self, against: Any = None) -> Any:
         """As it is: SQLAlchemy would compare it with 1 for SQLite, which then uses no index."""
         return self
+
+
+class most_among(among):
+    """The same, of a column that is one of the values in most rows: SQLite, which can't know how many values there are,
+    then reads a list in its order, instead of collecting the rows of each value and sorting them all."""
+
+    inherit_cache = True
 
 
 @compiles(among, "postgresql")
@@ -65,7 +86,8 @@ def _among_postgresql(element: among, compiler: Any, **kw: Any) -> str:
 @compiles(among, "sqlite")
 def _among_sqlite(element: among, compiler: Any, **kw: Any) -> str:
     column, values = element.clauses
-    return f"{compiler.process(column, **kw)} IN (SELECT value FROM json_each({compiler.process(values, **kw)}))"  # noqa: S608
+    plus = "+" if isinstance(element, most_among) else ""
+    return f"{plus}{compiler.process(column, **kw)} IN (SELECT value FROM json_each({compiler.process(values, **kw)}))"  # noqa: S608
 
 
 def spread(name: str, dialect: str) -> TableValuedAlias:

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 import asyncpg  # type: ignore[import-untyped]
@@ -40,33 +40,31 @@ class Readers:
             await self._discard_idle()
         return await self._once(work)
 
-    @contextlib.asynccontextmanager
-    async def borrowed(self) -> AsyncIterator[AsyncConnection]:
-        """A connection for several reads, which are not done again."""
-        await self._turn()
-        try:
-            connection = self._idle.pop() if self._idle else await self._engine.connect()
-            try:
-                yield connection
-            except BaseException as error:
-                await self._settle(connection, error)
-                raise
-            await self._return(connection)
-        finally:
-            self._places.release()
+    def borrowed(self) -> "_Borrowed":
+        """A connection for several reads, which are not done again: `async with readers.borrowed() as connection`."""
+        return _Borrowed(self)
 
-    # The same once more, without a generator between: most reads of a gateway go this way.
     async def _once(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        async with _Borrowed(self) as connection:
+            return await work(connection)
+
+    async def take(self) -> AsyncConnection:
         await self._turn()
         try:
-            connection = self._idle.pop() if self._idle else await self._engine.connect()
-            try:
-                result = await work(connection)
-            except BaseException as error:
-                await self._settle(connection, error)
-                raise
-            await self._return(connection)
-            return result
+            return self._idle.pop() if self._idle else await self._engine.connect()
+        except BaseException:
+            self._places.release()
+            raise
+
+    async def give_back(self, connection: AsyncConnection, error: BaseException | None) -> None:
+        """Keep the connection, if it is sound: not broken, not left in the middle of a statement, not too late."""
+        try:
+            if error is not None and (not isinstance(error, Exception) or _broken(error)):
+                await asyncio.shield(_discard(connection))
+            elif self._ended:
+                await _close(connection)
+            else:
+                self._idle.append(connection)
         finally:
             self._places.release()
 
@@ -88,24 +86,27 @@ class Readers:
         except TimeoutError:
             raise sa.exc.TimeoutError("no connection became free in time") from None
 
-    async def _return(self, connection: AsyncConnection) -> None:
-        if self._ended:
-            await _close(connection)
-        else:
-            self._idle.append(connection)
-
-    async def _settle(self, connection: AsyncConnection, error: BaseException) -> None:
-        """Keep a connection whose statement failed; not one that is broken or was left in the middle of a statement."""
-        if isinstance(error, Exception) and not _broken(error):
-            await self._return(connection)
-        else:
-            await asyncio.shield(_discard(connection))
-
     async def _discard_idle(self) -> None:
         """What is idle while another turned out broken is broken too, more often than not."""
         idle, self._idle = self._idle, []
         for connection in idle:
             await _discard(connection)
+
+
+class _Borrowed:
+    """A class and no generator, because every read goes through it."""
+
+    __slots__ = ("_connection", "_readers")
+
+    def __init__(self, readers: Readers) -> None:
+        self._readers = readers
+
+    async def __aenter__(self) -> AsyncConnection:
+        self._connection = await self._readers.take()
+        return self._connection
+
+    async def __aexit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
+        await self._readers.give_back(self._connection, error)
 
 
 def _broken(error: BaseException) -> bool:

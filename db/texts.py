@@ -48,6 +48,7 @@ class _Text(FunctionElement[str]):
 
 class _Joined(_Text):
     name = "joined"
+    inherit_cache = True
 
 
 @compiles(_Joined, "postgresql")
@@ -67,135 +68,59 @@ def _joined_sqlite(element: _Joined, compiler: Any, **kw: Any) -> str:
     return " || ".join(texts)
 
 
-class quoted(_Text):
-    """A text as a JSON string."""
+def _spelled(name: str, postgresql: str, sqlite: str, kind: type[FunctionElement[Any]] = _Text) -> Any:
+    """An element of one argument, spelled so by each dialect; `{}` is the argument."""
+    element = type(name, (kind,), {"name": name, "inherit_cache": True})
+    for dialect, spelling in (("postgresql", postgresql), ("sqlite", sqlite)):
 
-    name = "quoted"
+        def compile_(element: Any, compiler: Any, spelling: str = spelling, **kw: Any) -> str:
+            return spelling.replace("{}", compiler.process(element.clauses, **kw))
 
-
-@compiles(quoted, "postgresql")
-def _quoted_postgresql(element: quoted, compiler: Any, **kw: Any) -> str:
-    return f"to_json({compiler.process(element.clauses, **kw)})::text"
-
-
-@compiles(quoted, "sqlite")
-def _quoted_sqlite(element: quoted, compiler: Any, **kw: Any) -> str:
-    return f"json_quote({compiler.process(element.clauses, **kw)})"
+        compiles(element, dialect)(compile_)
+    return element
 
 
-class base64(_Text):
-    """A text in base64, without line breaks."""
-
-    name = "base64"
-
-
-@compiles(base64, "postgresql")
-def _base64_postgresql(element: base64, compiler: Any, **kw: Any) -> str:
-    return f"translate(encode(convert_to({compiler.process(element.clauses, **kw)}, 'UTF8'), 'base64'), E'\\n', '')"
-
-
-@compiles(base64, "sqlite")
-def _base64_sqlite(element: base64, compiler: Any, **kw: Any) -> str:
-    return f"torana_base64({compiler.process(element.clauses, **kw)})"
-
-
-class base64url(_Text):
-    """A text in the URL-safe base64, without padding."""
-
-    name = "base64url"
-
-
-@compiles(base64url, "postgresql")
-def _base64url_postgresql(element: base64url, compiler: Any, **kw: Any) -> str:
-    encoded = f"encode(convert_to({compiler.process(element.clauses, **kw)}, 'UTF8'), 'base64')"
-    return f"rtrim(translate({encoded}, E'+/\\n', '-_'), '=')"
-
-
-@compiles(base64url, "sqlite")
-def _base64url_sqlite(element: base64url, compiler: Any, **kw: Any) -> str:
-    return f"torana_base64url({compiler.process(element.clauses, **kw)})"
-
-
-class listed(_Text):
-    """The texts of a group with commas between them, in the order in which the rows arrive; null without rows."""
-
-    name = "listed"
-
-
-@compiles(listed, "postgresql")
-def _listed_postgresql(element: listed, compiler: Any, **kw: Any) -> str:
-    return f"string_agg({compiler.process(element.clauses, **kw)}, ',')"
-
-
-@compiles(listed, "sqlite")
-def _listed_sqlite(element: listed, compiler: Any, **kw: Any) -> str:
-    return f"group_concat({compiler.process(element.clauses, **kw)}, ',')"
-
-
-class octets(FunctionElement[int]):
-    """The bytes of a text."""
-
+class _Number(FunctionElement[int]):
     type = sa.BigInteger()
     inherit_cache = True
-    name = "octets"
 
 
-@compiles(octets, "postgresql")
-def _octets_postgresql(element: octets, compiler: Any, **kw: Any) -> str:
-    return f"octet_length({compiler.process(element.clauses, **kw)})"
+quoted = _spelled("quoted", "to_json({})::text", "json_quote({})")
+"""A text as a JSON string."""
 
+base64 = _spelled("base64", r"translate(encode(convert_to({}, 'UTF8'), 'base64'), E'\n', '')", "torana_base64({})")
+"""A text in base64, without line breaks."""
 
-@compiles(octets, "sqlite")
-def _octets_sqlite(element: octets, compiler: Any, **kw: Any) -> str:
-    return f"length(CAST({compiler.process(element.clauses, **kw)} AS BLOB))"
+base64url = _spelled(
+    "base64url",
+    r"rtrim(translate(encode(convert_to({}, 'UTF8'), 'base64'), E'+/\n', '-_'), '=')",
+    "torana_base64url({})",
+)
+"""A text in the URL-safe base64, without padding."""
 
+listed = _spelled("listed", "string_agg({}, ',')", "group_concat({}, ',')")
+"""The texts of a group with commas between them, in the order in which the rows arrive; null without rows."""
 
-class moment(_Text):
-    """An instant in the spelling of clients, which is the stored one on SQLite. The infinities of PostgreSQL, which its
-    driver makes of Python's first and last instants, are those."""
+octets = _spelled("octets", "octet_length({})", "length(CAST({} AS BLOB))", _Number)
+"""The bytes of a text."""
 
-    name = "moment"
+moment = _spelled(
+    "moment",
+    "to_char(least(greatest({}, '0001-01-01Z'), '9999-12-31 23:59:59.999999Z') AT TIME ZONE 'UTC', "
+    """'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')""",
+    "{}",
+)
+"""An instant in the spelling of clients, which is the stored one on SQLite. The infinities of PostgreSQL, which its
+driver makes of Python's first and last instants, are those."""
 
+day = _spelled("day", "to_char(least(greatest({}, '0001-01-01'), '9999-12-31'), 'YYYY-MM-DD')", "{}")
+"""A date, likewise."""
 
-@compiles(moment, "postgresql")
-def _moment_postgresql(element: moment, compiler: Any, **kw: Any) -> str:
-    instant = compiler.process(element.clauses, **kw)
-    bounded = f"least(greatest({instant}, '0001-01-01Z'), '9999-12-31 23:59:59.999999Z')"
-    return f"""to_char({bounded} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
-
-
-class day(_Text):
-    """A date, likewise."""
-
-    name = "day"
-
-
-@compiles(day, "postgresql")
-def _day_postgresql(element: day, compiler: Any, **kw: Any) -> str:
-    date = compiler.process(element.clauses, **kw)
-    return f"to_char(least(greatest({date}, '0001-01-01'), '9999-12-31'), 'YYYY-MM-DD')"
-
-
-@compiles(moment, "sqlite")
-@compiles(day, "sqlite")
-def _stored_sqlite(element: _Text, compiler: Any, **kw: Any) -> str:
-    return str(compiler.process(element.clauses, **kw))
-
-
-class _Float(_Text):
-    name = "float"
-
-
-@compiles(_Float, "postgresql")
-def _float_postgresql(element: _Float, compiler: Any, **kw: Any) -> str:
-    number = compiler.process(element.clauses, **kw)
-    whole = f"{number} = trunc({number}) AND abs({number}) < 1e15"
-    return f"CASE WHEN {whole} THEN {number}::text || '.0' ELSE {number}::text END"
-
-
-@compiles(_Float, "sqlite")
-def _float_sqlite(element: _Float, compiler: Any, **kw: Any) -> str:
-    return f"printf('%!.17g', {compiler.process(element.clauses, **kw)})"
+_float = _spelled(
+    "float",
+    "CASE WHEN {} = trunc({}) AND abs({}) < 1e15 THEN {}::text || '.0' ELSE {}::text END",
+    "printf('%!.17g', {})",
+)
 
 
 def number(column: Any) -> Iterator[Piece]:
@@ -222,7 +147,7 @@ def value(column: Any) -> Iterator[Piece]:
     elif isinstance(kind, sa.Boolean):
         yield sa.case((column, _constant("true")), else_=_constant("false"))
     elif isinstance(kind, sa.Float):
-        yield _Float(column)
+        yield _float(column)
     elif isinstance(kind, sa.Integer | sa.JSON):
         yield from number(column)
     else:

@@ -1,32 +1,59 @@
 """Every table, one module per area; the areas have the same names in `schema` and `resolvers`."""
 
 from db.models.accounts import (
+    OWNERS,
     Attempts,
     AuditEvent,
     AuthProvider,
     Credential,
     CredentialKind,
     PlatformRole,
+    Preference,
+    ServerSetting,
     TwoFactor,
     User,
 )
 from db.models.base import Base, Entity, Erasable
 from db.models.challenges import Challenge, Leaderboard, LeaderboardEntry
+from db.models.devices import Device, DeviceSubtype, DeviceType, ParticipantDevice, ProjectDevice, SiteDevice
+from db.models.groups import ADMIN, GRANTEES, USER, Role, RoleGrant, RoleScope, UserGroup, UserGroupMember
 from db.models.jobs import TERMINAL, Job, JobKind, JobState, LogEntry, Platform, Task, TaskResult
-from db.models.organisation import Membership, Project, ProjectRole, Site
-from db.models.sessions import Session, SessionCategory, SessionEvent, SessionEventType, SessionStatus, SessionType
+from db.models.notices import Channel, Notification, NotificationState, NotificationTemplate
+from db.models.organisation import Participant, ParticipantGroup, Project, Site
+from db.models.services import CONFIGURED, CORE, ProjectService, Service, ServiceConfig, SiteService
+from db.models.sessions import (
+    MEMBERS,
+    Session,
+    SessionCategory,
+    SessionEvent,
+    SessionEventType,
+    SessionMember,
+    SessionStatus,
+    SessionType,
+)
 from db.models.simulations import Estimator, InputType, Page, Simulation, SimulationInput, SimulationType
 from db.models.specs import Spec, SpecLanguage, SpecVersion
 
 __all__ = [
+    "ADMIN",
+    "CONFIGURED",
+    "CORE",
+    "GRANTEES",
+    "MEMBERS",
+    "OWNERS",
     "TERMINAL",
+    "USER",
     "Attempts",
     "AuditEvent",
     "AuthProvider",
     "Base",
     "Challenge",
+    "Channel",
     "Credential",
     "CredentialKind",
+    "Device",
+    "DeviceSubtype",
+    "DeviceType",
     "Entity",
     "Erasable",
     "Estimator",
@@ -37,22 +64,38 @@ __all__ = [
     "Leaderboard",
     "LeaderboardEntry",
     "LogEntry",
-    "Membership",
+    "Notification",
+    "NotificationState",
+    "NotificationTemplate",
     "Page",
+    "Participant",
+    "ParticipantDevice",
+    "ParticipantGroup",
     "Platform",
     "PlatformRole",
+    "Preference",
     "Project",
-    "ProjectRole",
+    "ProjectDevice",
+    "ProjectService",
+    "Role",
+    "RoleGrant",
+    "RoleScope",
+    "ServerSetting",
+    "Service",
+    "ServiceConfig",
     "Session",
     "SessionCategory",
     "SessionEvent",
     "SessionEventType",
+    "SessionMember",
     "SessionStatus",
     "SessionType",
     "Simulation",
     "SimulationInput",
     "SimulationType",
     "Site",
+    "SiteDevice",
+    "SiteService",
     "Spec",
     "SpecLanguage",
     "SpecVersion",
@@ -60,4 +103,6 @@ __all__ = [
     "TaskResult",
     "TwoFactor",
     "User",
+    "UserGroup",
+    "UserGroupMember",
 ]

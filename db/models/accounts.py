@@ -8,11 +8,14 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
-from db.models.base import Base, Entity, Erasable, lists, refers, relates
+from db.models.base import Base, Entity, Erasable, lists, of_one, refers, relates, unique
 from db.types import choice, now
 
 if TYPE_CHECKING:
-    from db.models.organisation import Membership
+    from db.models.devices import Device
+    from db.models.groups import UserGroup
+    from db.models.organisation import Participant
+    from db.models.services import Service
     from db.models.simulations import Simulation
     from db.models.specs import Spec
 
@@ -38,20 +41,27 @@ class TwoFactor(Enum):
 class CredentialKind(Enum):
     PASSWORD = "PASSWORD"  # noqa: S105
     LOGIN_SESSION = "LOGIN_SESSION"
+    API_KEY = "API_KEY"
+    STATIC_TOKEN = "STATIC_TOKEN"  # noqa: S105
+    TOTP = "TOTP"
+    RECOVERY_CODE = "RECOVERY_CODE"
+    EMAIL_CODE = "EMAIL_CODE"
+    EMAIL_VERIFY = "EMAIL_VERIFY"
+    PASSWORD_RESET = "PASSWORD_RESET"  # noqa: S105
+
+
+OWNERS = ("user_id", "participant_id", "device_id", "service_id")
+"""Whom a credential may belong to; exactly one is set."""
 
 
 class User(Erasable, Entity):
+    """A deleted user's name stays reserved."""
+
     __tablename__ = "users"
     __table_args__ = (
         sa.UniqueConstraint("username", "auth_provider"),
         sa.UniqueConstraint("auth_provider", "external_subject"),
-        sa.Index(
-            "uq_users_local_email",
-            "email",
-            unique=True,
-            sqlite_where=sa.text("auth_provider = 'LOCAL' AND deleted_at IS NULL"),
-            postgresql_where=sa.text("auth_provider = 'LOCAL' AND deleted_at IS NULL"),
-        ),
+        unique("uq_users_local_email", "email", where="auth_provider = 'LOCAL' AND deleted_at IS NULL"),
         lists("ix_users_created_at_id", "created_at", "id"),
     )
 
@@ -68,20 +78,27 @@ class User(Erasable, Entity):
     platform_role: Mapped[PlatformRole] = mapped_column(choice(PlatformRole), default=PlatformRole.READER)
     profile: Mapped[dict[str, Any]] = mapped_column(default=dict)
     notes: Mapped[str | None] = mapped_column(sa.Text)
+    language: Mapped[str] = mapped_column(sa.String(16), default="en", server_default="en")
+    notified: Mapped[bool] = mapped_column(default=True, server_default=sa.true())
     last_online_at: Mapped[datetime | None]
     two_factor: Mapped[TwoFactor] = mapped_column(choice(TwoFactor), default=TwoFactor.NONE)
     force_password_change: Mapped[bool] = mapped_column(default=False)
 
-    memberships: Mapped[list["Membership"]] = relates(back_populates="user")
+    groups: Mapped[list["UserGroup"]] = relates(secondary="user_group_members", back_populates="users")
     simulations: Mapped[list["Simulation"]] = relates(back_populates="owner")
     specs: Mapped[list["Spec"]] = relates(back_populates="owner")
+    credentials: Mapped[list["Credential"]] = relates(back_populates="user")
 
 
 class Credential(Entity):
-    """A password, or one refresh token of a login session.
+    """Something that proves who is asking, of a user, a participant, a device or a service.
 
-    The refresh tokens of a session are a family: each use marks its row revoked and adds the next. A row used twice
-    shows theft, and ends the family.
+    `secret_hash` is all that is kept of a secret; `sealed` holds what must be read again (the seed of an
+    authenticator), encrypted. `public_key` names an API key. `scopes` bound what a key or token may do; null: whatever
+    its owner may.
+
+    The refresh tokens of a login session are a family: each use marks its row revoked and adds the next. A row used
+    twice shows theft, and ends the family.
     """
 
     __tablename__ = "credentials"
@@ -89,34 +106,49 @@ class Credential(Entity):
         sa.CheckConstraint(
             "kind <> 'LOGIN_SESSION' OR (family IS NOT NULL AND expires_at IS NOT NULL)", name="session"
         ),
-        sa.Index(
-            "uq_credentials_password",
-            "user_id",
-            "label",
-            unique=True,
-            sqlite_where=sa.text("kind = 'PASSWORD'"),
-            postgresql_where=sa.text("kind = 'PASSWORD'"),
-        ),
-        sa.Index(
-            "uq_credentials_refresh",
-            "secret_hash",
-            unique=True,
-            sqlite_where=sa.text("kind = 'LOGIN_SESSION'"),
-            postgresql_where=sa.text("kind = 'LOGIN_SESSION'"),
-        ),
-        sa.Index("ix_credentials_user_id_kind", "user_id", "kind"),
+        of_one(*OWNERS),
+        unique("uq_credentials_password", "user_id", "kind", "label", where="kind IN ('PASSWORD', 'TOTP')"),
+        unique("uq_credentials_participant_password", "participant_id", "label", where="kind = 'PASSWORD'"),
+        unique("uq_credentials_secret", "secret_hash", where="kind NOT IN ('PASSWORD', 'TOTP')"),
+        sa.UniqueConstraint("public_key"),
+        *(sa.Index(f"ix_credentials_{owner}_kind", owner, "kind") for owner in OWNERS),
+        sa.Index("ix_credentials_user_id_created_at_id", "user_id", "created_at", "id"),
     )
 
-    user_id: Mapped[UUID] = refers("users.id", ondelete="CASCADE")
+    user_id: Mapped[UUID | None] = refers("users.id", ondelete="CASCADE")
+    participant_id: Mapped[UUID | None] = refers("participants.id", ondelete="CASCADE")
+    device_id: Mapped[UUID | None] = refers("devices.id", ondelete="CASCADE")
+    service_id: Mapped[UUID | None] = refers("services.id", ondelete="CASCADE")
     kind: Mapped[CredentialKind] = mapped_column(choice(CredentialKind))
     label: Mapped[str] = mapped_column(sa.String(100), default="default")
-    secret_hash: Mapped[str] = mapped_column(sa.String(255))
+    public_key: Mapped[str | None] = mapped_column(sa.String(64))
+    secret_hash: Mapped[str | None] = mapped_column(sa.String(255))
+    sealed: Mapped[str | None] = mapped_column(sa.Text)
     algorithm: Mapped[str] = mapped_column(sa.String(32))
+    scopes: Mapped[list[str] | None] = mapped_column(sa.JSON(none_as_null=True))
     family: Mapped[UUID | None] = mapped_column(index=True)
     expires_at: Mapped[datetime | None]
     last_used_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
     client: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON(none_as_null=True))
+
+    user: Mapped[User | None] = relates(back_populates="credentials")
+    participant: Mapped["Participant | None"] = relates()
+    device: Mapped["Device | None"] = relates()
+    service: Mapped["Service | None"] = relates()
+
+
+class Preference(Entity):
+    """What an application keeps for a user; one value for each application."""
+
+    __tablename__ = "preferences"
+    __table_args__ = (sa.UniqueConstraint("user_id", "app_tag"),)
+
+    user_id: Mapped[UUID] = refers("users.id", ondelete="CASCADE")
+    app_tag: Mapped[str] = mapped_column(sa.String(100))
+    value: Mapped[dict[str, Any]]
+
+    user: Mapped[User] = relates()
 
 
 class Attempts(Base):
@@ -136,6 +168,8 @@ class AuditEvent(Entity):
     __table_args__ = (
         sa.Index("ix_audit_events_at_id", "at", "id"),
         sa.Index("ix_audit_events_actor_id_at_id", "actor_id", "at", "id"),
+        sa.Index("ix_audit_events_project_id_at_id", "project_id", "at", "id"),
+        sa.Index("ix_audit_events_site_id_at_id", "site_id", "at", "id"),
     )
 
     actor_kind: Mapped[str | None] = mapped_column(sa.String(16))
@@ -143,18 +177,33 @@ class AuditEvent(Entity):
     action: Mapped[str] = mapped_column(sa.String(64))
     entity_type: Mapped[str] = mapped_column(sa.String(64))
     entity_id: Mapped[UUID | None]
+    site_id: Mapped[UUID | None]
+    project_id: Mapped[UUID | None]
     at: Mapped[datetime] = mapped_column(default=now())
     client: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON(none_as_null=True))
     detail: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON(none_as_null=True))
 
 
+class ServerSetting(Entity):
+    """A setting that administrators change while the gateway runs; `sealed` ones are encrypted."""
+
+    __tablename__ = "server_settings"
+    __table_args__ = (sa.UniqueConstraint("name"),)
+
+    name: Mapped[str] = mapped_column(sa.String(100))
+    value: Mapped[str] = mapped_column(sa.Text)
+
+
 __all__ = [
+    "OWNERS",
     "Attempts",
     "AuditEvent",
     "AuthProvider",
     "Credential",
     "CredentialKind",
     "PlatformRole",
+    "Preference",
+    "ServerSetting",
     "TwoFactor",
     "User",
 ]

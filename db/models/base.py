@@ -61,6 +61,17 @@ def lists(name: str, *columns: str) -> sa.Index:
     return sa.Index(name, *columns, sqlite_where=alive(), postgresql_where=alive())
 
 
+def unique(name: str, *columns: str, where: str) -> sa.Index:
+    """Rows that meet a condition differ in these columns."""
+    return sa.Index(name, *columns, unique=True, sqlite_where=sa.text(where), postgresql_where=sa.text(where))
+
+
+def of_one(*columns: str) -> sa.CheckConstraint:
+    """Exactly one of these columns is set."""
+    count = " + ".join(f"CASE WHEN {column} IS NULL THEN 0 ELSE 1 END" for column in columns)
+    return sa.CheckConstraint(f"{count} = 1", name="one")
+
+
 def alive() -> Any:
     """The condition of a partial index over rows that are not deleted."""
     return sa.text("deleted_at IS NULL")

@@ -1,24 +1,19 @@
-"""Sites, their projects, and who belongs to them."""
+"""Sites, their projects, and the participants of those."""
 
-from enum import Enum
+from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
-from db.models.base import Entity, Erasable, lists, refers, relates
-from db.types import choice
+from db.models.base import Entity, Erasable, lists, refers, relates, unique
 
 if TYPE_CHECKING:
-    from db.models.accounts import User
-    from db.models.sessions import Session
+    from db.models.devices import Device
+    from db.models.services import Service
+    from db.models.sessions import Session, SessionMember
     from db.models.simulations import Simulation
-
-
-class ProjectRole(Enum):
-    USER = "USER"
-    ADMIN = "ADMIN"
 
 
 class Site(Erasable, Entity):
@@ -29,6 +24,8 @@ class Site(Erasable, Entity):
     two_factor_required: Mapped[bool] = mapped_column(default=False)
 
     projects: Mapped[list["Project"]] = relates(back_populates="site")
+    devices: Mapped[list["Device"]] = relates(secondary="site_devices", back_populates="sites")
+    services: Mapped[list["Service"]] = relates(secondary="site_services", back_populates="sites")
 
 
 class Project(Erasable, Entity):
@@ -44,24 +41,48 @@ class Project(Erasable, Entity):
     description: Mapped[str | None] = mapped_column(sa.Text)
 
     site: Mapped[Site] = relates(back_populates="projects")
-    memberships: Mapped[list["Membership"]] = relates(back_populates="project")
+    participants: Mapped[list["Participant"]] = relates(back_populates="project")
+    participant_groups: Mapped[list["ParticipantGroup"]] = relates(back_populates="project")
+    devices: Mapped[list["Device"]] = relates(secondary="project_devices", back_populates="projects")
+    services: Mapped[list["Service"]] = relates(secondary="project_services", back_populates="projects")
     sessions: Mapped[list["Session"]] = relates(back_populates="project")
     simulations: Mapped[list["Simulation"]] = relates(back_populates="project")
 
 
-class Membership(Entity):
-    """A user's role in a project."""
-
-    __tablename__ = "memberships"
+class ParticipantGroup(Erasable, Entity):
+    __tablename__ = "participant_groups"
     __table_args__ = (
-        sa.UniqueConstraint("user_id", "project_id"),
-        sa.Index("ix_memberships_project_id_id", "project_id", "id"),
-        sa.Index("ix_memberships_user_id_id", "user_id", "id"),
+        lists("ix_participant_groups_name_id", "name", "id"),
+        lists("ix_participant_groups_project_id_name_id", "project_id", "name", "id"),
     )
 
-    user_id: Mapped[UUID] = refers("users.id", ondelete="CASCADE")
-    project_id: Mapped[UUID] = refers("projects.id", ondelete="CASCADE")
-    role: Mapped[ProjectRole] = mapped_column(choice(ProjectRole), default=ProjectRole.USER)
+    project_id: Mapped[UUID] = refers("projects.id", ondelete="RESTRICT")
+    name: Mapped[str] = mapped_column(sa.String(255))
 
-    user: Mapped["User"] = relates(back_populates="memberships")
-    project: Mapped[Project] = relates(back_populates="memberships")
+    project: Mapped[Project] = relates(back_populates="participant_groups")
+    participants: Mapped[list["Participant"]] = relates(back_populates="group")
+
+
+class Participant(Erasable, Entity):
+    __tablename__ = "participants"
+    __table_args__ = (
+        unique("uq_participants_username", "username", where="deleted_at IS NULL"),
+        lists("ix_participants_name_id", "name", "id"),
+        lists("ix_participants_project_id_name_id", "project_id", "name", "id"),
+        lists("ix_participants_group_id_name_id", "group_id", "name", "id"),
+    )
+
+    project_id: Mapped[UUID] = refers("projects.id", ondelete="RESTRICT")
+    group_id: Mapped[UUID | None] = refers("participant_groups.id", ondelete="SET NULL")
+    name: Mapped[str] = mapped_column(sa.String(255))
+    username: Mapped[str | None] = mapped_column(sa.String(150))
+    email: Mapped[str | None] = mapped_column(sa.String(254))
+    enabled: Mapped[bool] = mapped_column(default=True)
+    login_enabled: Mapped[bool] = mapped_column(default=False)
+    token_enabled: Mapped[bool] = mapped_column(default=False)
+    last_online_at: Mapped[datetime | None]
+
+    project: Mapped[Project] = relates(back_populates="participants")
+    group: Mapped[ParticipantGroup | None] = relates(back_populates="participants")
+    devices: Mapped[list["Device"]] = relates(secondary="participant_devices", back_populates="participants")
+    memberships: Mapped[list["SessionMember"]] = relates(back_populates="participant")

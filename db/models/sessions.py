@@ -8,12 +8,13 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
-from db.models.base import Entity, Erasable, lists, refers, relates
+from db.models.base import Entity, Erasable, lists, of_one, refers, relates, unique
 from db.types import choice
 
 if TYPE_CHECKING:
     from db.models.accounts import User
-    from db.models.organisation import Project
+    from db.models.devices import Device
+    from db.models.organisation import Participant, Project
     from db.models.simulations import Simulation
 
 
@@ -77,6 +78,7 @@ class Session(Erasable, Entity):
     type: Mapped[SessionType] = relates(back_populates="sessions")
     project: Mapped["Project | None"] = relates(back_populates="sessions")
     creator: Mapped["User"] = relates()
+    members: Mapped[list["SessionMember"]] = relates(back_populates="session")
     events: Mapped[list["SessionEvent"]] = relates(back_populates="session")
     simulations: Mapped[list["Simulation"]] = relates(back_populates="session")
 
@@ -92,3 +94,27 @@ class SessionEvent(Erasable, Entity):
     context: Mapped[str | None] = mapped_column(sa.Text)
 
     session: Mapped[Session] = relates(back_populates="events")
+
+
+MEMBERS = ("user_id", "participant_id", "device_id")
+"""Who may be a member of a session; exactly one is set."""
+
+
+class SessionMember(Erasable, Entity):
+    __tablename__ = "session_members"
+    __table_args__ = (
+        of_one(*MEMBERS),
+        *(unique(f"uq_session_members_{m}", "session_id", m, where="deleted_at IS NULL") for m in MEMBERS),
+        *(lists(f"ix_session_members_{m}_id", m, "id") for m in MEMBERS),
+        lists("ix_session_members_session_id_id", "session_id", "id"),
+    )
+
+    session_id: Mapped[UUID] = refers("sessions.id", ondelete="CASCADE")
+    user_id: Mapped[UUID | None] = refers("users.id", ondelete="RESTRICT")
+    participant_id: Mapped[UUID | None] = refers("participants.id", ondelete="RESTRICT")
+    device_id: Mapped[UUID | None] = refers("devices.id", ondelete="RESTRICT")
+
+    session: Mapped[Session] = relates(back_populates="members")
+    user: Mapped["User | None"] = relates()
+    participant: Mapped["Participant | None"] = relates(back_populates="memberships")
+    device: Mapped["Device | None"] = relates()

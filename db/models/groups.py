@@ -1,0 +1,98 @@
+"""Groups of users, and the roles that are granted to them, to devices and to groups of participants."""
+
+from enum import Enum
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from db.models.base import Entity, Erasable, lists, of_one, refers, relates, unique
+from db.types import choice
+
+if TYPE_CHECKING:
+    from db.models.accounts import User
+    from db.models.devices import Device
+    from db.models.organisation import ParticipantGroup, Project, Site
+    from db.models.services import Service
+
+
+class RoleScope(Enum):
+    GLOBAL = "GLOBAL"
+    SITE = "SITE"
+    PROJECT = "PROJECT"
+
+
+ADMIN, USER = "admin", "user"
+"""The roles of the core service, which every site and every project has."""
+GRANTEES = ("user_group_id", "device_id", "participant_group_id")
+"""To whom a role may be granted; exactly one is set."""
+
+
+class UserGroup(Erasable, Entity):
+    __tablename__ = "user_groups"
+    __table_args__ = (lists("ix_user_groups_name_id", "name", "id"),)
+
+    name: Mapped[str] = mapped_column(sa.String(255))
+
+    users: Mapped[list["User"]] = relates(secondary="user_group_members", back_populates="groups")
+    grants: Mapped[list["RoleGrant"]] = relates(back_populates="user_group")
+
+
+class UserGroupMember(Entity):
+    __tablename__ = "user_group_members"
+    __table_args__ = (
+        sa.UniqueConstraint("user_group_id", "user_id"),
+        sa.Index("ix_user_group_members_user_id_user_group_id", "user_id", "user_group_id"),
+    )
+
+    user_group_id: Mapped[UUID] = refers("user_groups.id", ondelete="CASCADE")
+    user_id: Mapped[UUID] = refers("users.id", ondelete="CASCADE")
+
+
+class Role(Entity):
+    """A role of a service: everywhere, in a site, or in a project."""
+
+    __tablename__ = "roles"
+    __table_args__ = (
+        sa.CheckConstraint("(scope = 'SITE') = (site_id IS NOT NULL)", name="site"),
+        sa.CheckConstraint("(scope = 'PROJECT') = (project_id IS NOT NULL)", name="project"),
+        unique("uq_roles_site", "service_id", "site_id", "name", where="scope = 'SITE'"),
+        unique("uq_roles_project", "service_id", "project_id", "name", where="scope = 'PROJECT'"),
+        unique("uq_roles_global", "service_id", "name", where="scope = 'GLOBAL'"),
+        sa.Index("ix_roles_site_id_name_id", "site_id", "name", "id"),
+        sa.Index("ix_roles_project_id_name_id", "project_id", "name", "id"),
+        sa.Index("ix_roles_service_id_name_id", "service_id", "name", "id"),
+        sa.Index("ix_roles_name_id", "name", "id"),
+    )
+
+    service_id: Mapped[UUID] = refers("services.id", ondelete="CASCADE")
+    scope: Mapped[RoleScope] = mapped_column(choice(RoleScope))
+    site_id: Mapped[UUID | None] = refers("sites.id", ondelete="CASCADE")
+    project_id: Mapped[UUID | None] = refers("projects.id", ondelete="CASCADE")
+    name: Mapped[str] = mapped_column(sa.String(100))
+
+    service: Mapped["Service"] = relates(back_populates="roles")
+    site: Mapped["Site | None"] = relates()
+    project: Mapped["Project | None"] = relates()
+    grants: Mapped[list["RoleGrant"]] = relates(back_populates="role")
+
+
+class RoleGrant(Erasable, Entity):
+    __tablename__ = "role_grants"
+    __table_args__ = (
+        of_one(*GRANTEES),
+        *(unique(f"uq_role_grants_{g}", "role_id", g, where="deleted_at IS NULL") for g in GRANTEES),
+        *(lists(f"ix_role_grants_{g}_id", g, "id") for g in GRANTEES),
+        lists("ix_role_grants_role_id_id", "role_id", "id"),
+    )
+
+    role_id: Mapped[UUID] = refers("roles.id", ondelete="CASCADE")
+    user_group_id: Mapped[UUID | None] = refers("user_groups.id", ondelete="CASCADE")
+    device_id: Mapped[UUID | None] = refers("devices.id", ondelete="CASCADE")
+    participant_group_id: Mapped[UUID | None] = refers("participant_groups.id", ondelete="CASCADE")
+
+    role: Mapped[Role] = relates(back_populates="grants")
+    user_group: Mapped[UserGroup | None] = relates(back_populates="grants")
+    device: Mapped["Device | None"] = relates()
+    participant_group: Mapped["ParticipantGroup | None"] = relates()
