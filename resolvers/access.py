@@ -1,14 +1,12 @@
-"""Who may see which rows and which fields of them. Each rule stands here once.
+"""Who may see which rows, and who may write them: the access matrix, as data. Each way to be allowed stands in `rules`.
 
-Clauses depend on a principal's standing; who it is comes as the parameters `me`, `projects` and `administered`.
-
-Whatever selects a model adds `visible(...)`, so that no path to a row goes around it. A guarded field names the rules
-of which one must hold; they become SQL beside the field, so that a value that may not be seen never leaves the
-database.
+Whatever selects a model adds `visible(...)`, so that no path to a row goes around it. Which fields of a row are
+guarded stands where the fields are declared; their rules become SQL beside the field, so that a value that may not be
+seen never leaves the database.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -16,83 +14,88 @@ import sqlalchemy as sa
 from sqlalchemy.orm import aliased
 
 from db import models
-from db.keys import among
-from db.types import Key
 from resolvers.principal import Kind, Standing
+from resolvers.rules import (
+    ACCOUNT_ADMIN,
+    ACTOR,
+    ANY_USER,
+    CREATOR,
+    DEVICE_OF_PARTICIPANT,
+    DEVICE_SELF,
+    EVERYONE,
+    GRANTED_TO_ME,
+    GRANTING_SERVICE,
+    GROUP_ADMIN,
+    GROUP_MEMBER,
+    HOME,
+    INVITED,
+    INVITED_PARTICIPANT,
+    LINKED_SERVICE,
+    LOG_ADMIN,
+    MANAGER,
+    MEMBERS_ADMIN,
+    ORGANISED,
+    OWN_DEVICE,
+    OWN_PARTICIPANT,
+    OWN_SERVICE,
+    OWNER,
+    OWNER_OF_TASK,
+    PARTICIPANT_NAMED,
+    PARTICIPANT_OF_DEVICE,
+    PROJECT_ADMIN,
+    PROJECT_USER,
+    SELF,
+    SERVICE_SELF,
+    SERVING,
+    SITE_ADMIN,
+    SITE_SERVICE,
+    SITE_USER,
+    SUPERADMIN,
+    TRUE,
+    USER_ADMIN,
+    Clause,
+    Rule,
+    all_of,
+    allowed,
+    words,
+)
 
-Clause = sa.ColumnElement[bool]
-
-TRUE: Clause = sa.true()
-FALSE: Clause = sa.false()
-
-
-def _mine(key: Any, standing: Standing) -> Clause:
-    return key == sa.bindparam("me", type_=Key()) if standing.kind is Kind.USER else FALSE
-
-
-def _in_projects(key: Any, standing: Standing) -> Clause:
-    return among(key, "projects") if standing.in_projects else FALSE
-
+Rules = tuple[Rule, ...]
 
 # Rows ---------------------------------------------------------------------------------------------------------------
 
-
-def _everyone(entity: Any, standing: Standing) -> Clause:
-    return TRUE
-
-
-def _signed_in(entity: Any, standing: Standing) -> Clause:
-    return TRUE if standing.kind is Kind.USER else FALSE
-
-
-def _own(entity: Any, standing: Standing) -> Clause:
-    return _mine(entity.user_id, standing)
-
-
-def _project(entity: Any, standing: Standing) -> Clause:
-    return _in_projects(entity.id, standing)
-
-
-def _site(entity: Any, standing: Standing) -> Clause:
-    project = aliased(models.Project)
-    held = sa.exists().where(project.site_id == entity.id, _in_projects(project.id, standing))
-    return held if standing.in_projects else FALSE
-
-
-def _membership(entity: Any, standing: Standing) -> Clause:
-    return sa.or_(_own(entity, standing), _in_projects(entity.project_id, standing))
-
-
-def _session(entity: Any, standing: Standing) -> Clause:
-    return sa.or_(_mine(entity.creator_id, standing), _in_projects(entity.project_id, standing))
-
-
-def _simulation(entity: Any, standing: Standing) -> Clause:
-    return sa.or_(_own(entity, standing), _in_projects(entity.project_id, standing))
-
-
-def _audit(entity: Any, standing: Standing) -> Clause:
-    return _mine(entity.actor_id, standing)
-
-
-ROWS: dict[type[models.Entity], tuple[str, Callable[[Any, Standing], Clause]]] = {
-    models.User: ("any signed-in user", _signed_in),
-    models.Site: ("members of one of its projects", _site),
-    models.Project: ("its members", _project),
-    models.Membership: ("the member, and members of the project", _membership),
-    models.SessionType: ("any signed-in user", _signed_in),
-    models.Session: ("its creator, and members of its project", _session),
-    models.Challenge: ("everyone", _everyone),
-    models.Leaderboard: ("everyone", _everyone),
-    models.LeaderboardEntry: ("everyone", _everyone),
-    models.Spec: ("its owner", _own),
-    models.Simulation: ("its owner, and members of its project", _simulation),
-    models.AuditEvent: ("who did it", _audit),
+ROWS: Mapping[type[models.Entity], Rules] = {
+    models.User: (ANY_USER, SELF, LINKED_SERVICE),
+    models.Credential: (OWNER, OWN_PARTICIPANT, OWN_DEVICE, OWN_SERVICE, PROJECT_ADMIN, SITE_ADMIN),
+    models.Preference: (OWNER,),
+    models.AuditEvent: (ACTOR, PROJECT_ADMIN, SITE_ADMIN),
+    models.Notification: (OWNER,),
+    models.NotificationTemplate: (PROJECT_ADMIN, SITE_ADMIN),
+    models.UserGroup: (GROUP_MEMBER, PROJECT_USER, SITE_USER, LINKED_SERVICE, SITE_SERVICE),
+    models.Role: (PROJECT_USER, SITE_USER, OWN_SERVICE),
+    models.RoleGrant: (GRANTED_TO_ME, PROJECT_ADMIN, SITE_ADMIN, GRANTING_SERVICE),
+    models.Site: (SITE_USER, SITE_SERVICE),
+    models.Project: (PROJECT_USER, SITE_USER, HOME, SERVING),
+    models.ParticipantGroup: (PROJECT_USER, LINKED_SERVICE),
+    models.Participant: (PROJECT_USER, PARTICIPANT_NAMED, PARTICIPANT_OF_DEVICE, LINKED_SERVICE),
+    models.DeviceType: (ORGANISED,),
+    models.DeviceSubtype: (ORGANISED,),
+    models.Device: (PROJECT_USER, SITE_USER, DEVICE_OF_PARTICIPANT, DEVICE_SELF, LINKED_SERVICE),
+    models.Service: (PROJECT_USER, SITE_USER, SERVICE_SELF),
+    models.ServiceConfig: (OWNER, PROJECT_ADMIN, SITE_ADMIN, OWN_SERVICE),
+    models.SessionType: (ORGANISED,),
+    models.Session: (CREATOR, PROJECT_USER, INVITED, INVITED_PARTICIPANT, LINKED_SERVICE),
+    models.Challenge: (EVERYONE,),
+    models.Leaderboard: (EVERYONE,),
+    models.LeaderboardEntry: (EVERYONE,),
+    models.Spec: (OWNER,),
+    models.Simulation: (OWNER, PROJECT_USER),
 }
-"""Per model: who sees a row, in words and as SQL. Superadmins see every row of each."""
+"""Per model: who sees a row. Superadmins see every row of each."""
 
-THROUGH: dict[type[models.Entity], Any] = {
+THROUGH: Mapping[type[models.Entity], Any] = {
     models.SessionEvent: models.SessionEvent.session,
+    models.SessionMember: models.SessionMember.session,
     models.SpecVersion: models.SpecVersion.spec,
     models.SimulationInput: models.SimulationInput.simulation,
     models.Estimator: models.Estimator.simulation,
@@ -103,33 +106,38 @@ THROUGH: dict[type[models.Entity], Any] = {
 }
 """Per model: the parent whose readers see its rows."""
 
-
-def _log(entity: Any, standing: Standing) -> Clause:
-    job, simulation = aliased(models.Job), aliased(models.Simulation)
-    rules = [_mine(job.owner_user_id, standing)]
-    if standing.administers:
-        administered = among(simulation.project_id, "administered")
-        rules.append(sa.exists().where(simulation.id == job.simulation_id, administered))
-    return sa.exists().where(job.id == entity.job_id, sa.or_(*rules))
-
-
-NARROWED: dict[type[models.Entity], tuple[str, Callable[[Any, Standing], Clause]]] = {
-    models.LogEntry: ("the owner of the job, and administrators of its project", _log),
+SHOWN: Mapping[type[models.Entity], Callable[[Any], Clause]] = {
+    models.Credential: lambda entity: sa.or_(
+        entity.kind == models.CredentialKind.API_KEY, entity.kind == models.CredentialKind.STATIC_TOKEN
+    )
 }
+"""Per model of which some rows are for nobody's eyes: those that are not."""
+
+NARROWED: Mapping[type[models.Entity], Rules] = {models.LogEntry: (OWNER_OF_TASK, LOG_ADMIN)}
 """Per model: who of its parent's readers sees its rows, where that is not all of them."""
 
 
-ENTAILED = {models.Project.memberships, models.Project.sessions, models.Project.simulations}
-"""Relationships from a parent whose readers see all that it leads to, by the rules above."""
+ENTAILED = {
+    models.Participant.project,
+    models.Participant.group,
+    models.ParticipantGroup.project,
+    models.Project.site,
+}
+"""Relationships whose target a user sees whenever the row that leads to it is seen, by the rules above."""
+
+
+def reading(model: type[models.Entity]) -> Rules:
+    """Who sees rows of `model`, beside superadmins."""
+    if model in NARROWED:
+        return NARROWED[model]
+    if (through := THROUGH.get(model)) is not None:
+        return reading(through.property.mapper.class_)
+    return ROWS[model]
 
 
 def readers(model: type[models.Entity]) -> str:
     """Who sees rows of `model`, in words."""
-    if model in NARROWED:
-        return NARROWED[model][0]
-    if (through := THROUGH.get(model)) is not None:
-        return readers(through.property.mapper.class_)
-    return ROWS[model][0]
+    return words(reading(model))
 
 
 def visible(entity: Any, standing: Standing, *, via: Any = None) -> Clause:
@@ -140,10 +148,12 @@ def visible(entity: Any, standing: Standing, *, via: Any = None) -> Clause:
     """
     model: type[models.Entity] = sa.inspect(entity).mapper.class_
     live = entity.deleted_at.is_(None) if issubclass(model, models.Erasable) else TRUE
-    if via is not None and via in ENTAILED:
+    if (shown := SHOWN.get(model)) is not None:
+        live = all_of(live, shown(entity))
+    if via in ENTAILED and standing.kind is Kind.USER:
         return live
     if model in NARROWED and not standing.superadmin:
-        live = sa.and_(live, NARROWED[model][1](entity, standing))
+        live = all_of(live, allowed(NARROWED[model], entity, standing))
     if (through := THROUGH.get(model)) is not None:
         if via is not None and via.property in through.property._reverse_property:
             return live
@@ -152,8 +162,8 @@ def visible(entity: Any, standing: Standing, *, via: Any = None) -> Clause:
         parent = aliased(through.property.mapper.class_)
         (local, remote) = through.property.local_remote_pairs[0]
         held = sa.exists().where(getattr(parent, remote.key) == getattr(entity, local.key), visible(parent, standing))
-        return sa.and_(live, held)
-    return live if standing.superadmin else sa.and_(live, ROWS[model][1](entity, standing))
+        return all_of(live, held)
+    return live if standing.superadmin else all_of(live, allowed(ROWS[model], entity, standing))
 
 
 @cache
@@ -166,55 +176,88 @@ def _erasable_above(model: type[models.Entity]) -> bool:
     return False
 
 
-# Fields -------------------------------------------------------------------------------------------------------------
+# Writes -------------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
-    """One way to be allowed to read a field: in words, and as SQL over the row."""
+class Writes:
+    """Who may create, update, delete and restore rows of a model. Superadmins may, where it says so.
 
-    words: str
-    clause: Callable[[Any, Standing], Clause]
+    A rule is asked of the row as it is; for a new or changed row also as it will be. `fields` names columns that others
+    may change than those of `update`, and `given` those that not all who may create may give (none said: the same).
+    """
 
+    create: Rules
+    update: Rules
+    delete: Rules
+    fields: Mapping[str, Rules] = field(default_factory=dict)
+    undelete: Rules | None = None
+    given: Mapping[str, Rules] | None = None
 
-def _self(entity: Any, standing: Standing) -> Clause:
-    return _mine(entity.id, standing)
+    @property
+    def giving(self) -> Mapping[str, Rules]:
+        return self.fields if self.given is None else self.given
 
-
-def _shares(entity: Any, projects: str) -> Clause:
-    membership = aliased(models.Membership)
-    return sa.exists().where(membership.user_id == entity.id, among(membership.project_id, projects))
-
-
-def _of_simulation(entity: Any, standing: Standing) -> Clause:
-    simulation = aliased(models.Simulation)
-    return sa.exists().where(simulation.id == entity.simulation_id, _own(simulation, standing))
-
-
-def _of_task(entity: Any, standing: Standing) -> Clause:
-    job = aliased(models.Job)
-    return sa.exists().where(job.id == entity.job_id, _mine(job.owner_user_id, standing))
+    @property
+    def restore(self) -> Rules:
+        """Who may delete a row may bring it back, where nothing else is said."""
+        return self.delete if self.undelete is None else self.undelete
 
 
-SUPERADMIN = Rule("superadmins", lambda _, standing: TRUE if standing.superadmin else FALSE)
-SELF = Rule("the user", _self)
-OWNER = Rule("the owner", _own)
-OWNER_OF_JOB = Rule("the owner", lambda entity, standing: _mine(entity.owner_user_id, standing))
-OWNER_OF_TASK = Rule("the owner", _of_task)
-OWNER_OF_SIMULATION = Rule("the owner of the simulation", _of_simulation)
-SHARES_PROJECT = Rule("users who share a project", lambda e, s: _shares(e, "projects") if s.in_projects else FALSE)
-ADMINISTERS_USER = Rule(
-    "administrators of a shared project", lambda e, s: _shares(e, "administered") if s.administers else FALSE
-)
-PROJECT_MEMBER = Rule("members of the project", lambda e, s: _in_projects(e.project_id, s))
-CREATOR = Rule("the creator", lambda entity, standing: _mine(entity.creator_id, standing))
-ANY_USER = Rule("any signed-in user", _signed_in)
-ACTOR = Rule("who did it", _audit)
-IN_A_PROJECT = Rule("members of any project", lambda _, standing: TRUE if standing.in_projects else FALSE)
+ACCOUNT: Rules = (ACCOUNT_ADMIN, SUPERADMIN)
+"""Of a user: who may do what lets one in."""
+_RANK: Mapping[str, Rules] = {"platform_role": (MANAGER, SUPERADMIN), "superadmin": (SUPERADMIN,)}
+_ONLY_SUPERADMIN = Writes(create=(SUPERADMIN,), update=(SUPERADMIN,), delete=(SUPERADMIN,))
+_PARTICIPANT_ACCOUNT: Rules = (PROJECT_ADMIN, LINKED_SERVICE, SUPERADMIN)
+_DEVICE_CARE: Rules = (SITE_ADMIN, PROJECT_ADMIN, LINKED_SERVICE, SUPERADMIN)
 
 
-def allowed(rules: Sequence[Rule], entity: Any, standing: Standing) -> Clause:
-    """Whether a principal of this standing may read a field of `entity` that needs one of `rules`."""
-    if standing.superadmin and SUPERADMIN in rules:
-        return TRUE
-    return sa.or_(*(rule.clause(entity, standing) for rule in rules))
+def _links(*rules: Rule) -> Writes:
+    return Writes(create=rules, update=(), delete=rules)
+
+
+WRITES: Mapping[type[models.Entity], Writes] = {
+    models.User: Writes(
+        create=(MANAGER, SITE_ADMIN, SUPERADMIN),
+        update=(USER_ADMIN, SUPERADMIN),
+        delete=(SUPERADMIN,),
+        fields={**_RANK, **dict.fromkeys(("email", "email_verified", "active", "force_password_change"), ACCOUNT)},
+        given=_RANK,
+    ),
+    models.Preference: Writes(create=(OWNER,), update=(OWNER,), delete=(OWNER,)),
+    models.NotificationTemplate: Writes(*((PROJECT_ADMIN, SITE_ADMIN, SUPERADMIN),) * 3),
+    models.UserGroup: Writes(*((GROUP_ADMIN, SUPERADMIN),) * 3),
+    models.UserGroupMember: _links(MEMBERS_ADMIN, SUPERADMIN),
+    models.Role: Writes(*((OWN_SERVICE, SUPERADMIN),) * 3),
+    models.RoleGrant: _links(PROJECT_ADMIN, SITE_ADMIN, GRANTING_SERVICE, SUPERADMIN),
+    models.Site: Writes(create=(SUPERADMIN,), update=(SITE_ADMIN, SUPERADMIN), delete=(SUPERADMIN,)),
+    models.Project: Writes(
+        create=(SITE_ADMIN, SITE_SERVICE, SUPERADMIN),
+        update=(PROJECT_ADMIN, LINKED_SERVICE, SUPERADMIN),
+        delete=(SITE_ADMIN, LINKED_SERVICE, SUPERADMIN),
+    ),
+    models.ParticipantGroup: Writes(*((PROJECT_ADMIN, LINKED_SERVICE, SUPERADMIN),) * 3),
+    models.Participant: Writes(
+        create=(PROJECT_USER, LINKED_SERVICE, SUPERADMIN),
+        update=(PROJECT_USER, LINKED_SERVICE, SUPERADMIN),
+        delete=(PROJECT_ADMIN, SUPERADMIN),
+        fields=dict.fromkeys(("username", "email", "login_enabled", "token_enabled"), _PARTICIPANT_ACCOUNT),
+    ),
+    models.DeviceType: _ONLY_SUPERADMIN,
+    models.DeviceSubtype: _ONLY_SUPERADMIN,
+    models.Device: Writes(
+        create=(SITE_ADMIN, SUPERADMIN),
+        update=(SITE_ADMIN, SUPERADMIN),
+        delete=(SITE_ADMIN, SUPERADMIN),
+        fields={"config": (DEVICE_SELF, *_DEVICE_CARE), "notes": _DEVICE_CARE, "status": (DEVICE_SELF,)},
+    ),
+    models.Service: _ONLY_SUPERADMIN,
+    models.ServiceConfig: Writes(*((OWNER, PROJECT_ADMIN, SITE_ADMIN, SUPERADMIN),) * 3),
+    models.SiteDevice: _links(SITE_ADMIN, SUPERADMIN),
+    models.ProjectDevice: _links(SITE_ADMIN, SUPERADMIN),
+    models.ParticipantDevice: _links(PROJECT_ADMIN, SUPERADMIN),
+    models.SiteService: _links(SUPERADMIN),
+    models.ProjectService: _links(SITE_ADMIN, SUPERADMIN),
+    models.Session: Writes(create=(), update=(), delete=(PROJECT_ADMIN, SUPERADMIN), undelete=(SUPERADMIN,)),
+}
+"""Per model that is written by the common mutations: who may."""

@@ -7,22 +7,24 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from db import models
 from resolvers.context import Context
-from resolvers.principal import Kind
 
 
 def record(
     session: AsyncSession, ctx: Context, action: str, entity_type: str, entity_id: UUID | None = None, **detail: Any
 ) -> None:
-    """Add an event to the transaction of `session`. `detail` never holds a secret."""
+    """Add an event to the transaction of `session`. `detail` never holds a secret; `site_id` and `project_id` in it
+    tell whose administrators may read the event."""
     principal = ctx.principal
     actor = principal.errand.job_id if principal.errand else principal.id
     session.add(
         models.AuditEvent(
-            actor_kind=None if principal.kind is Kind.ANONYMOUS else principal.kind.value,
+            actor_kind=principal.actor,
             actor_id=detail.pop("actor_id", actor),
             action=action,
             entity_type=entity_type,
             entity_id=entity_id,
+            site_id=detail.pop("site_id", None),
+            project_id=detail.pop("project_id", None),
             client=ctx.client or None,
             detail=detail or None,
         )

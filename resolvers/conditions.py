@@ -1,10 +1,15 @@
 """How a filter compares a column with its parameter."""
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.orm import aliased
 
 from db.keys import among
+from resolvers.access import visible
+from resolvers.principal import Standing
+from resolvers.statements import ends, joins
 
 
 def equal(column: Any, parameter: str) -> Any:
@@ -16,6 +21,31 @@ def chosen(column: Any, parameter: str) -> Any:
     return among(column, parameter)
 
 
+def since(column: Any, parameter: str) -> Any:
+    """At this moment or later."""
+    return column >= sa.bindparam(parameter, type_=column.type)
+
+
+def until(column: Any, parameter: str) -> Any:
+    """Before this moment."""
+    return column < sa.bindparam(parameter, type_=column.type)
+
+
 def contains(column: Any, parameter: str) -> Any:
     """A part of a text, whatever its case: the parameter is a pattern in lower case."""
     return sa.func.lower(column).like(sa.bindparam(parameter, type_=sa.Text()), escape="/")
+
+
+def along(entity: Any, path: Sequence[Any], standing: Standing, compare: Callable[[Any], Any]) -> Any:
+    """What `compare` makes of a column of `entity`, or of the key of a visible row to which relationships lead."""
+    step, *rest = path
+    own = getattr(entity, step.key)
+    if not hasattr(step.property, "mapper"):
+        return compare(own)
+    target = aliased(step.property.mapper.class_)
+    inner = along(target, rest, standing, compare) if rest else compare(target.id)
+    local, remote = ends(step)
+    seen = sa.exists().where(joins(step, target, getattr(entity, local)), visible(target, standing), inner)
+    if rest or remote != "id" or step.property.secondary is not None:
+        return seen
+    return sa.and_(compare(getattr(entity, local)), seen)  # the former finds rows by an index

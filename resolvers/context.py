@@ -7,15 +7,37 @@ from typing import Any
 from db.engine import Database
 from resolvers.failures import LimitExceeded
 from resolvers.feed import Feed
+from resolvers.issuers import Issuers
 from resolvers.keyring import KeyRing
 from resolvers.limits import Limits
 from resolvers.loading import Loaders
+from resolvers.locking import Locking
 from resolvers.passwords import Passwords
+from resolvers.presence import Presence
 from resolvers.principal import ANONYMOUS, Principal
 from resolvers.principals import Principals
+from resolvers.uses import Uses
 
 NUMBERS = 32_000_000
 """Bytes of stored numbers in one response."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entrance:
+    """How people come in: the address that links in mails begin with, and whether anyone may make an account."""
+
+    address: str
+    sign_up: bool
+
+
+@dataclass
+class Browser:
+    """A browser that wants its refresh token kept in a cookie: what it sent in it, and what it is to keep from now on
+    (empty: nothing; None: what it has). `unable` where the answer can't set one."""
+
+    sent: str | None = None
+    unable: bool = False
+    kept: str | None = None
 
 
 @dataclass(frozen=True)
@@ -28,12 +50,17 @@ class Services:
     principals: Principals
     passwords: Passwords
     limits: Limits
+    issuers: Issuers
+    uses: Uses
+    presence: Presence
+    locking: Locking
+    entrance: Entrance
 
 
 @dataclass
 class Context:
     """`memo` outlives the operation and belongs to its document; `client` tells where the request came from; without
-    `rendering` everything is read row by row."""
+    `rendering` everything is read row by row. `browser` is there when the client keeps its session in a cookie."""
 
     services: Services
     principal: Principal = ANONYMOUS
@@ -41,6 +68,7 @@ class Context:
     memo: dict[Any, Any] = field(default_factory=dict)
     rendering: bool = True
     spent: int = 0
+    browser: Browser | None = None
 
     @property
     def database(self) -> Database:

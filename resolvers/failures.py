@@ -11,6 +11,8 @@ class Code(Enum):
     INVALID = "INVALID"
     CONFLICT = "CONFLICT"
     STATE = "STATE"
+    DEPENDENCY = "DEPENDENCY"
+    LOCKED = "LOCKED"
     RATE_LIMITED = "RATE_LIMITED"
     LIMIT_EXCEEDED = "LIMIT_EXCEEDED"
     TIMEOUT = "TIMEOUT"
@@ -63,6 +65,18 @@ class Conflict(Failure):
 
 class WrongState(Failure):
     code = Code.STATE
+
+
+class Dependency(Failure):
+    """Other rows stand in the way; `blockedBy` has their types and how many of each."""
+
+    code = Code.DEPENDENCY
+
+
+class Locked(Failure):
+    """Nothing may change for the time being."""
+
+    code = Code.LOCKED
 
 
 class RateLimited(Failure):

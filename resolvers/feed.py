@@ -69,10 +69,13 @@ def log_topic(key: object) -> str:
     return f"log:{key}"
 
 
-def user_topic(key: object) -> str:
-    """A user's sign-ins or rights changed."""
-    return f"user:{key}"
+def principal_topic(key: object) -> str:
+    """The credentials or rights of a user, participant, device or service changed."""
+    return f"principal:{key}"
 
+
+RIGHTS = "rights"
+"""Roles, groups, sites or projects changed, and with them the rights of many."""
 
 WORK = "work"
 """Some job waits for an engine, ended, or is to be cancelled."""

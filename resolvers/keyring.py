@@ -1,11 +1,16 @@
 """The keys that sign tokens, shared by every process through the settings, so that a restart ends no session."""
 
+import base64
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import OctKey
@@ -13,7 +18,7 @@ from joserfc.jws import JWSRegistry
 from uuid_utils.compat import uuid4
 
 from resolvers.failures import Unauthenticated
-from resolvers.principal import Errand
+from resolvers.principal import Errand, Kind
 
 ALGORITHM = "HS256"
 ISSUER = "torana"
@@ -29,11 +34,41 @@ _registry = JWSRegistry(algorithms=[ALGORITHM])
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """What an access token says: the user, the login session, and when it ends."""
+    """What an access token says: whose it is, the login session, and when it ends."""
 
-    user: UUID
+    kind: Kind
+    owner: UUID
     family: UUID
     expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """An API key's secret or a static token, by its digest; its prefix tells whose kind it is. `public_key` was
+    presented with it, and must be the one that it belongs to."""
+
+    kind: Kind
+    digest: str
+    public_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """Whose sign-in waits for a second factor, and by which version of which password; `number` is the ticket's own."""
+
+    owner: UUID
+    password: UUID
+    version: int
+    number: UUID
+
+
+PREFIXES = {"sk": Kind.USER, "pt": Kind.PARTICIPANT, "dt": Kind.DEVICE, "st": Kind.SERVICE}
+"""What the secrets of users, participants, devices and services begin with, before an underscore."""
+
+
+def digest_of(secret: str) -> str:
+    """A secret of ours has 256 random bits: one round of a hash is enough."""
+    return hashlib.sha256(secret.encode()).hexdigest()
 
 
 class KeyRing:
@@ -43,9 +78,21 @@ class KeyRing:
         self._keys = {kid: OctKey.import_key(secret, {"kid": kid}) for kid, secret in keys.items()}
         self._kid = next(iter(self._keys))
         self._known: dict[str, tuple[Session | Errand, datetime]] = {}
+        self._seals = MultiFernet([Fernet(_derived(secret)) for secret in keys.values()])
 
-    def access_token(self, user: UUID, family: UUID, lifetime: timedelta) -> str:
-        return self._sign("at+jwt", lifetime, sub=str(user), sid=str(family), jti=str(uuid4()))
+    def seal(self, text: str) -> str:
+        """The text encrypted, for what must be read again; any key of the ring opens it."""
+        return self._seals.encrypt(text.encode()).decode()
+
+    def unseal(self, sealed: str) -> str | None:
+        """What was sealed; None when its key has left the ring."""
+        try:
+            return self._seals.decrypt(sealed).decode()
+        except InvalidToken:
+            return None
+
+    def access_token(self, kind: Kind, owner: UUID, family: UUID, lifetime: timedelta) -> str:
+        return self._sign("at+jwt", lifetime, sub=str(owner), of=kind.value, sid=str(family), jti=str(uuid4()))
 
     def worker_token(self, errand: Errand, lifetime: timedelta) -> str:
         return self._sign(
@@ -57,8 +104,36 @@ class KeyRing:
             scope=" ".join(sorted(errand.scopes)),
         )
 
-    def verify(self, token: str) -> Session | Errand:
-        """What a token of ours says; anything else is UNAUTHENTICATED, and only an expired one is told so."""
+    def ticket(self, owner: UUID, password: UUID, version: int, lifetime: timedelta) -> str:
+        """Says that a user gave the password that is this version of a credential, and owes a second factor."""
+        return self._sign("2fa+jwt", lifetime, sub=str(owner), pwd=str(password), ver=version, jti=str(uuid4()))
+
+    def read_ticket(self, token: str) -> Ticket:
+        """What a ticket of ours says that holds; UNAUTHENTICATED for anything else."""
+        kind, claims, expires_at = self._claims(token)
+        if kind != "2fa+jwt" or expires_at < datetime.now(UTC):
+            raise Unauthenticated("the ticket is not valid, or no longer; sign in again")
+        return Ticket(UUID(claims["sub"]), UUID(claims["pwd"]), int(claims["ver"]), UUID(claims["jti"]))
+
+    def flow_token(self, lifetime: timedelta, **claims: Any) -> str:
+        """What a browser keeps for us while it signs in elsewhere."""
+        return self._sign("flow+jwt", lifetime, **claims)
+
+    def flow(self, token: str) -> Mapping[str, Any]:
+        """The claims of a flow token of ours that holds; UNAUTHENTICATED for anything else."""
+        kind, claims, expires_at = self._claims(token)
+        if kind != "flow+jwt" or expires_at < datetime.now(UTC):
+            raise Unauthenticated("the sign-in took too long, or was not begun here")
+        return claims
+
+    def verify(self, token: str) -> Session | Secret | Errand:
+        """What a token of ours says; anything else is UNAUTHENTICATED, and only an expired one is told so.
+
+        Of a secret only its form is checked here.
+        """
+        prefix, _, rest = token.partition("_")
+        if rest and prefix in PREFIXES:
+            return Secret(PREFIXES[prefix], digest_of(token))
         if (known := self._known.get(token)) is None:
             known = self._read(token)
             if len(self._known) >= MOST:
@@ -71,6 +146,14 @@ class KeyRing:
 
     def _read(self, token: str) -> tuple[Session | Errand, datetime]:
         """What a token with a right signature says, and when it ends."""
+        kind, claims, expires_at = self._claims(token)
+        try:
+            return _said(kind, claims, expires_at), expires_at
+        except (KeyError, ValueError, TypeError):
+            raise Unauthenticated("the token is not one of this gateway") from None
+
+    def _claims(self, token: str) -> tuple[Any, Mapping[str, Any], datetime]:
+        """The kind and the claims of a token that this gateway signed, and when it ends."""
         try:
             decoded = jwt.decode(token, self._key, algorithms=[ALGORITHM], registry=_registry)
             claims, kind = decoded.claims, decoded.header.get("typ")
@@ -80,7 +163,7 @@ class KeyRing:
             issued_at = datetime.fromtimestamp(claims["iat"], UTC)
             if issued_at > datetime.now(UTC) + _LEEWAY:
                 raise ValueError
-            return _said(kind, claims, expires_at), expires_at
+            return kind, claims, expires_at
         except (JoseError, KeyError, ValueError, TypeError, OverflowError):
             raise Unauthenticated("the token is not one of this gateway") from None
 
@@ -94,9 +177,14 @@ class KeyRing:
         return jwt.encode(header, common | claims, self._keys[self._kid], registry=_registry)
 
 
+def _derived(secret: bytes) -> bytes:
+    """The key that seals, apart from the one that signs."""
+    return base64.urlsafe_b64encode(HKDF(SHA256(), 32, None, b"torana seals").derive(secret))
+
+
 def _said(kind: Any, claims: Mapping[str, Any], expires_at: datetime) -> Session | Errand:
     if kind == "at+jwt":
-        return Session(UUID(claims["sub"]), UUID(claims["sid"]), expires_at)
+        return Session(Kind(claims.get("of", "user")), UUID(claims["sub"]), UUID(claims["sid"]), expires_at)
     if kind == "worker+jwt":
         scopes = frozenset(claims["scope"].split())
         return Errand(UUID(claims["sub"]), int(claims["ordinal"]), int(claims["attempt"]), scopes)

@@ -13,6 +13,17 @@ class Limits:
     """Seconds in which sign-ins are counted."""
     sign_ins_per_account: int = 5
     sign_ins_per_address: int = 50
+    code_window: int = 3_600
+    """Seconds in which wrong codes of a second factor are counted."""
+    codes_per_account: int = 5
+    ticket_lifetime: timedelta = timedelta(minutes=10)
+    """For which a second factor may follow the password; as long as a code by e-mail holds."""
+    verify_lifetime: timedelta = timedelta(hours=24)
+    reset_lifetime: timedelta = timedelta(minutes=45)
+    registrations_per_address: int = 30
+    """Devices that register themselves, or try to, in the same seconds."""
+    register_device_types: bool = False
+    """Whether a device that registers itself may be of a type that is not known yet."""
     tasks: int = 1_000
     """Tasks of one job."""
     task_attempts: int = 3

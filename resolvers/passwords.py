@@ -1,14 +1,26 @@
-"""Password hashes: argon2id, a bounded number at once, since each takes its memory and a core."""
+"""Password hashes: argon2id, a bounded number at once, since each takes its memory and a core; and what a password
+must be."""
 
 import asyncio
+import re
+import unicodedata
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
+from zxcvbn import zxcvbn  # type: ignore[import-untyped]
 
 from resolvers.failures import Invalid
 
 SHORTEST, LONGEST = 12, 1024
+LEFT = 6
+"""Characters that are left, at least, without the names of the owner."""
+STRENGTH = 3
+"""Of 0 to 4, by zxcvbn: over 10^8 guesses."""
+JUDGED = 32
+"""Characters that are judged: the time it takes grows with their cube, and this many are enough to be strong."""
 
 
 class Passwords:
@@ -17,22 +29,29 @@ class Passwords:
     def __init__(self, *, memory: int = 47_104, rounds: int = 2, threads: int = 2) -> None:
         self._hasher = PasswordHasher(time_cost=rounds, memory_cost=memory, parallelism=1)
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="argon2")
+        self._judge = ThreadPoolExecutor(1, thread_name_prefix="zxcvbn")
         self._nobody = self._threads.submit(self._hasher.hash, "the password of no one")
 
     async def hash(self, password: str) -> str:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._hasher.hash, password)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._hasher.hash, _normal(password))
 
     async def verify(self, stored: str | None, password: str) -> bool:
         """Whether the password is the one stored; takes as long when there is none stored."""
-        matches = asyncio.get_running_loop().run_in_executor(self._threads, self._matches, stored, password)
+        matches = asyncio.get_running_loop().run_in_executor(self._threads, self._matches, stored, _normal(password))
         return await matches and stored is not None
+
+    async def check(self, password: str, field: str, *own: str | None) -> None:
+        """As `check_new`, beside the event loop."""
+        checked = partial(check_new, password, field, *own)
+        await asyncio.get_running_loop().run_in_executor(self._judge, checked)
 
     def outdated(self, stored: str) -> bool:
         """Whether the hash was made with other parameters than today's."""
         return self._hasher.check_needs_rehash(stored)
 
     def close(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        for threads in (self._threads, self._judge):
+            threads.shutdown(wait=False, cancel_futures=True)
 
     def _matches(self, stored: str | None, password: str) -> bool:
         try:
@@ -41,7 +60,29 @@ class Passwords:
             return False
 
 
-def check_new(password: str, field: str) -> None:
-    """Refuse a password that is too short to be safe, or too long to be meant."""
+def check_new(password: str, field: str, *own: str | None) -> None:
+    """Refuse a password that is too short, too long to be meant, or soon guessed: a common or leaked one, or one made
+    of what its owner is called (`own`). One thread at a time."""
     if not SHORTEST <= len(password) <= LONGEST:
         raise Invalid(f"a password has {SHORTEST} to {LONGEST} characters", field=field)
+    if "\0" in password or not password.isprintable():
+        raise Invalid("a password is one line without control characters", field=field)
+    plain = _normal(password)
+    parts = {part.casefold() for text in own if text for part in (text, *re.split(r"[\W_]+", text)) if len(part) > 2}
+    judged = zxcvbn(plain[:JUDGED], user_inputs=sorted(parts))
+    if judged["score"] < STRENGTH or len(_without(plain.casefold(), parts)) < LEFT:
+        why = judged["feedback"]["warning"]
+        raise Invalid(
+            f"a password is neither a common one nor made of your name or address. {why}".strip(), field=field
+        )
+
+
+def _without(text: str, parts: Collection[str]) -> str:
+    for part in sorted(parts, key=len, reverse=True):
+        text = text.replace(part, "")
+    return text
+
+
+def _normal(password: str) -> str:
+    """The same letters from every keyboard (Unicode's NFKC)."""
+    return unicodedata.normalize("NFKC", password)

@@ -8,13 +8,24 @@ from functools import cached_property
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from db.models import ProjectRole
+from db.keys import Keys
 
 
 class Kind(Enum):
     ANONYMOUS = "anonymous"
     USER = "user"
+    PARTICIPANT = "participant"
+    DEVICE = "device"
+    SERVICE = "service"
     WORKER = "worker"
+
+
+class Duty(Enum):
+    """What a user must do before anything else."""
+
+    VERIFY_EMAIL = "verify the e-mail address"
+    CHANGE_PASSWORD = "change the password"  # noqa: S105
+    SET_UP_TWO_FACTOR = "set up a second factor"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,23 +39,47 @@ class Errand:
 
 
 class Standing(NamedTuple):
-    """What decides the text of a principal's statements; who exactly it is comes as parameters."""
+    """What decides the text of a principal's statements; who exactly it is comes as parameters.
+
+    `wide` tells that it sees much. `full` is false for a user with duties and for a participant with a static token.
+    """
 
     kind: Kind
+    full: bool
     superadmin: bool
+    manager: bool
     in_projects: bool
     administers: bool
+    in_sites: bool
+    administers_sites: bool
+    wide: bool
+
+
+WIDE = 16
+"""With more projects than these, lists are taken to consist of visible rows for the most part."""
 
 
 @dataclass(frozen=True)
 class Principal:
-    """`id` is the user's; `session` the family of the login session; `projects` maps each project to the role in it."""
+    """`id` is the key of the user, participant, device or service. `projects` and `sites` map each that it has a part
+    in to whether it administers that, after inheritance: who administers a site administers its projects, and who has
+    a role in a project is a user of its site.
+
+    `session` is the family of the login session and `credential` the key of what was presented; `scopes` bounds what an
+    API key may do, None: everything its owner may. `duties` come before anything else.
+    """
 
     kind: Kind = Kind.ANONYMOUS
     id: UUID | None = None
     session: UUID | None = None
+    credential: UUID | None = None
+    scopes: frozenset[str] | None = None
+    full: bool = True
     superadmin: bool = False
-    projects: Mapping[UUID, ProjectRole] = field(default_factory=dict)
+    manager: bool = False
+    projects: Mapping[UUID, bool] = field(default_factory=dict)
+    sites: Mapping[UUID, bool] = field(default_factory=dict)
+    duties: frozenset[Duty] = frozenset()
     errand: Errand | None = None
     expires_at: datetime | None = None
 
@@ -53,17 +88,42 @@ class Principal:
         """For logs: the kind and the id, never a secret."""
         if self.errand is not None:
             return f"worker:{self.errand.job_id}/{self.errand.ordinal}#{self.errand.attempt}"
-        return f"{self.kind.value}:{self.id}" if self.id else self.kind.value
+        return f"{self.kind.value}:{self.id}" if self.id else self.actor or self.kind.value
+
+    @cached_property
+    def actor(self) -> str | None:
+        """What kind of principal it is, for the record; None for anonymous."""
+        if self.kind is Kind.USER and self.id is None:
+            return "operator"
+        return None if self.kind is Kind.ANONYMOUS else self.kind.value
 
     @cached_property
     def standing(self) -> Standing:
-        return Standing(self.kind, self.superadmin, bool(self.projects), bool(self.parameters["administered"]))
+        given = self.parameters
+        return Standing(
+            kind=self.kind,
+            full=self.full,
+            superadmin=self.superadmin,
+            manager=self.manager,
+            in_projects=bool(given["projects"]),
+            administers=bool(given["administered"]),
+            in_sites=bool(given["sites"]),
+            administers_sites=bool(given["administered_sites"]),
+            wide=len(self.projects) > WIDE,
+        )
 
     @cached_property
     def parameters(self) -> Mapping[str, Any]:
         """The values that the clauses of `access` ask for by name."""
-        administered = [project for project, role in self.projects.items() if role is ProjectRole.ADMIN]
-        return {"me": self.id, "projects": list(self.projects), "administered": administered}
+        return {
+            "me": self.id,
+            "projects": Keys(self.projects),
+            "administered": Keys(project for project, admin in self.projects.items() if admin),
+            "sites": Keys(self.sites),
+            "administered_sites": Keys(site for site, admin in self.sites.items() if admin),
+        }
 
 
 ANONYMOUS = Principal()
+OPERATOR = Principal(kind=Kind.USER, superadmin=True)
+"""Whoever may run commands on the gateway's machine: no user, so what is done to one's own account is not for them."""

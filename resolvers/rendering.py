@@ -20,11 +20,11 @@ from db import models
 from db.keys import among, spread
 from db.prepared import Statement
 from db.texts import Piece, base64, joined, listed, maybe, octets, otherwise, string, value
-from resolvers import access
+from resolvers import rules
 from resolvers.access import visible
 from resolvers.paging import Cut
 from resolvers.principal import Standing
-from resolvers.statements import ends, reached, seek
+from resolvers.statements import ends, joins, reached, seek
 from resolvers.tree import (
     Asked,
     Constant,
@@ -216,10 +216,10 @@ class _Renderer:
         if _nullable(entity, part.key):
             pieces = iter([maybe(column, pieces)])
         if part.needs:
-            mark, may = f'{_DENIED}{part.denied}"', access.allowed(part.needs, entity, self._standing)
-            if may is access.FALSE:
+            mark, may = f'{_DENIED}{part.denied}"', rules.allowed(part.needs, entity, self._standing)
+            if may is rules.FALSE:
                 pieces = iter([mark])
-            elif may is not access.TRUE:
+            elif may is not rules.TRUE:
                 pieces = iter([sa.case((may, joined(pieces)), else_=joined([mark]))])
         yield from pieces
 
@@ -230,9 +230,9 @@ class _Renderer:
         if part.relationship is None:
             where = self._asked[part.number].where
             assert where is not None
-            clauses += where.clauses(entity, f"_{part.number}")
+            clauses += where.clauses(entity, f"_{part.number}", self._standing)
         else:
-            clauses.insert(0, getattr(entity, ends(part.relationship)[1]) == key)
+            clauses.insert(0, joins(part.relationship, entity, key))
         statement = sa.select(made(entity)).select_from(entity).where(*clauses).limit(_number(1))
         if part.order is not None:
             statement = statement.order_by(*Cut(part.order, False, False).by(entity))

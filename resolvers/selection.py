@@ -8,9 +8,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from db import models
-from resolvers import access
-from resolvers.access import Rule
 from resolvers.principal import Standing
+from resolvers.rules import TRUE, Rule, allowed
 
 
 @dataclass(frozen=True)
@@ -42,12 +41,12 @@ class Selection:
         for name in dict.fromkeys((*self.required, *also)):
             column = getattr(entity, name)
             if (rules := guards.get(name)) is not None:
-                may = access.allowed(rules, entity, standing)
+                may = allowed(rules, entity, standing)
                 found.append(may.label(f"may_{name}"))
-                if may is not access.TRUE:
+                if may is not TRUE:
                     column = sa.case((may, column))
             found.append(column.label(name))
-        found += [access.allowed(rules, entity, standing).label(f"may_{name}") for name, rules in self.asks]
+        found += [allowed(rules, entity, standing).label(f"may_{name}") for name, rules in self.asks]
         if self.typename is not None:
             found.append(sa.literal_column(f"'{self.typename}'").label("typename"))
         return found

@@ -29,11 +29,11 @@ _LIMIT: Any = sa.bindparam("limit", type_=sa.Integer())
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """Conditions beyond visibility: `clauses(entity, suffix)` builds them for a `key`, with parameters that `values`
-    fills; a statement of several lists tells theirs apart by the suffix."""
+    """Conditions beyond visibility: `clauses(entity, suffix, standing)` builds them for a `key`, with parameters that
+    `values` fills; a statement of several lists tells theirs apart by the suffix."""
 
     key: Hashable
-    clauses: Callable[[Any, str], Sequence[Any]] = field(compare=False)
+    clauses: Callable[[Any, str, Standing], Sequence[Any]] = field(compare=False)
     values: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
     @classmethod
@@ -41,7 +41,7 @@ class Where:
         """A column has this value."""
         name = f"where_{column.key}"
 
-        def clauses(entity: Any, suffix: str) -> Sequence[Any]:
+        def clauses(entity: Any, suffix: str, standing: Standing) -> Sequence[Any]:
             own = getattr(entity, column.key)
             return [own == sa.bindparam(name + suffix, type_=own.type)]
 
@@ -71,7 +71,7 @@ def first(selection: Selection, where: Where, standing: Standing) -> Statement:
     """The one row that meets a condition on a unique column."""
     entity = aliased(selection.model)
     columns = selection.on(entity, standing)
-    return sa.select(*columns).where(visible(entity, standing), *where.clauses(entity, "")).limit(1)
+    return sa.select(*columns).where(visible(entity, standing), *where.clauses(entity, "", standing)).limit(1)
 
 
 @kept
@@ -122,13 +122,26 @@ def total(model: type[Entity], where: Where | None, standing: Standing) -> State
 
 
 def ends(relationship: Relationship) -> tuple[str, str]:
-    """The attributes that a relationship joins: the parent's, the child's."""
+    """The attributes that a relationship joins: the parent's, the child's; both keys where a table lies between."""
     prop = relationship.property
+    if prop.secondary is not None:
+        return "id", "id"
     ((local, remote),) = prop.local_remote_pairs
     return (
         prop.parent.get_property_by_column(local).key,
         prop.mapper.get_property_by_column(remote).key,
     )
+
+
+def joins(relationship: Relationship, entity: Any, parent_key: Any) -> Any:
+    """`entity` is what the relationship leads to from the parent of this key."""
+    prop = relationship.property
+    if prop.secondary is None:
+        return getattr(entity, ends(relationship)[1]) == parent_key
+    link = prop.secondary.alias()
+    ((_, parent),), ((_, child),) = prop.synchronize_pairs, prop.secondary_synchronize_pairs
+    linked = sa.select(link.c[child.key]).where(link.c[parent.key] == parent_key)
+    return entity.id.in_(linked.correlate_except(link))
 
 
 def seek(entity: Any, cut: Cut, reached: Sequence[Any], most: Any, suffix: str = "") -> Statement:
@@ -150,5 +163,5 @@ def reached(
     """What makes a row of `entity` one of a list: its parent, its visibility, the list's conditions."""
     clauses = [visible(entity, standing, via=relationship)]
     if relationship is not None:
-        clauses.insert(0, getattr(entity, ends(relationship)[1]) == parent_key)
-    return clauses if where is None else [*clauses, *where.clauses(entity, suffix)]
+        clauses.insert(0, joins(relationship, entity, parent_key))
+    return clauses if where is None else [*clauses, *where.clauses(entity, suffix, standing)]

@@ -1,0 +1,63 @@
+"""What a principal may do with a row, told by the same rules that decide when it is done."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import aliased
+
+from db import models
+from db.models import Entity
+from resolvers.access import WRITES, visible
+from resolvers.context import Context
+from resolvers.rules import PLACED, allowed
+
+
+class Action(Enum):
+    READ = "READ"
+    UPDATE = "UPDATE"
+    DELETE = "DELETE"
+    RESTORE = "RESTORE"
+
+
+WITHIN: Mapping[type[Entity], Sequence[type[Entity]]] = {
+    models.Site: (models.Project, models.Device),
+    models.Project: (models.Participant, models.ParticipantGroup, models.RoleGrant),
+}
+"""Per model: what may be made in a row of it. The rules for making are asked of the place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """`columns` may be changed, `creates` made within the row."""
+
+    actions: Sequence[Action]
+    columns: Sequence[str]
+    creates: Sequence[type[Entity]]
+
+
+async def allowance(ctx: Context, model: type[Entity], key: UUID) -> Allowance | None:
+    """What the principal may do with a row; None for one that it does not see. One statement."""
+    standing, entity, may = ctx.principal.standing, aliased(model), WRITES.get(model)
+    asked: dict[tuple[str, Any], Any] = {}
+    if may is not None:
+        names = [c.key for c in sa.inspect(model).mapper.columns if not c.primary_key]
+        asked[("action", Action.DELETE)] = may.delete
+        asked |= {("column", name): may.fields.get(name, may.update) for name in names if name not in _KEPT}
+        for made in WITHIN.get(model, ()):
+            asked[("create", made)] = [rule for rule in WRITES[made].create if rule in PLACED]
+    columns = [allowed(rules, entity, standing).label(f"may_{n}") for n, rules in enumerate(asked.values())]
+    statement = sa.select(entity.id, *columns).where(entity.id == sa.bindparam("key", type_=entity.id.type))
+    rows = await ctx.database.rows(statement.where(visible(entity, standing)), {**ctx.principal.parameters, "key": key})
+    if not rows:
+        return None
+    held = [what for n, what in enumerate(asked) if getattr(rows[0], f"may_{n}")]
+    changes = [name for kind, name in held if kind == "column"]
+    actions = [Action.READ, *([Action.UPDATE] if changes else []), *(a for kind, a in held if kind == "action")]
+    return Allowance(actions, changes, [made for kind, made in held if kind == "create"])
+
+
+_KEPT = ("created_at", "updated_at", "version", "deleted_at")

@@ -1,0 +1,48 @@
+"""Messages that administrators write to the people of their projects and sites."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from db.models import User
+from resolvers.access import visible
+from resolvers.audit import record
+from resolvers.context import Context
+from resolvers.editing import must, writing
+from resolvers.failures import Invalid, LimitExceeded, NotFound
+from resolvers.notices import post_text
+from resolvers.rules import PROJECT_ADMIN, SITE_ADMIN, SUPERADMIN
+from resolvers.writing import signed_in
+
+ADMINISTRATORS = (PROJECT_ADMIN, SITE_ADMIN, SUPERADMIN)
+"""Of a user: who may write to him or her."""
+MOST, LONGEST = 100, 20_000
+"""Users of one call; characters of a text."""
+
+
+async def send(ctx: Context, users: Sequence[UUID], subject: str, text: str) -> int:
+    """A mail to each, which answers to the sender; those who opted out get none. Returns how many there were to send.
+
+    `$name` and `$username` in the words stand for the user's. All or nobody: INVALID for a user without an address.
+    """
+    me = signed_in(ctx)
+    if not 1 <= len(users) <= MOST:
+        raise LimitExceeded(f"1 to {MOST} users", limit="users", allowed=MOST, value=len(users))
+    if not subject.strip() or not text.strip() or len(text) > LONGEST:
+        raise Invalid(f"a subject, and a text of at most {LONGEST} characters", field="text")
+    async with writing(ctx, "SEND", User) as session:
+        sender = await session.get_one(User, me)
+        found = sa.select(User).where(User.id.in_(users), visible(User, ctx.principal.standing))
+        known = {user.id: user for user in await session.scalars(found, dict(ctx.principal.parameters))}
+        for n, key in enumerate(users):
+            if (user := known.get(key)) is None:
+                raise NotFound("no User with this id", field=f"users.{n}")
+            await must(session, ctx, user, ADMINISTRATORS, "write to")
+            if user.email is None:
+                raise Invalid("this user has no e-mail address", field=f"users.{n}")
+            name = " ".join(filter(None, (user.first_name, user.last_name))) or user.username
+            words = {"name": name, "username": user.username}
+            await post_text(session, subject, text, user, reply_to=sender.email, variables=words)
+        record(session, ctx, "SEND_NOTIFICATION", "User", None, recipients=len(users))
+        return sum(user.notified for user in known.values())

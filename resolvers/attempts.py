@@ -1,0 +1,44 @@
+"""How often something is tried, counted in the database, so that every process counts the same."""
+
+from collections.abc import Mapping
+from ipaddress import AddressValueError, IPv6Address
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from db.models import Attempts
+from db.types import later, now
+from resolvers.context import Context
+from resolvers.failures import RateLimited
+
+
+async def count(ctx: Context, bounds: Mapping[str, int], seconds: int) -> None:
+    """Count one try under each key, before it is looked at, so that tries side by side all count.
+
+    Raises RATE_LIMITED when one of the keys was tried more often than its bound within these seconds.
+    """
+    insert = postgresql.insert if ctx.database.dialect == "postgresql" else sqlite.insert
+    over = Attempts.since < later(-seconds)
+    tried: dict[str, int] = {}
+    async with ctx.database.write() as session:
+        for key in sorted(bounds):
+            statement = insert(Attempts).values(key=key, count=1, since=now())
+            counted = statement.on_conflict_do_update(
+                index_elements=[Attempts.key],
+                set_={
+                    "count": sa.case((over, 1), else_=Attempts.count + 1),
+                    "since": sa.case((over, now()), else_=Attempts.since),
+                },
+            )
+            tried[key] = (await session.scalars(counted.returning(Attempts.count))).one()
+    if any(tried[key] > most for key, most in bounds.items()):
+        raise RateLimited(f"too many attempts; wait {seconds} seconds", retryAfterSeconds=seconds)
+
+
+def address_of(ctx: Context) -> str:
+    """Where a client comes from: its address, of IPv6 the network of 64 bits that one client has."""
+    address = str(ctx.client.get("ip", "unknown"))
+    try:
+        return f"{IPv6Address(int(IPv6Address(address)) >> 64 << 64)}/64"
+    except AddressValueError:
+        return address

@@ -1,0 +1,142 @@
+"""New passwords: changed by their owner, reset by a link, set by administrators."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from db.engine import changed
+from db.models import Attempts, AuthProvider, Credential, CredentialKind, Participant, User
+from resolvers import links, logins
+from resolvers.access import ACCOUNT, WRITES
+from resolvers.audit import record
+from resolvers.context import Context
+from resolvers.editing import must, place_of, writing
+from resolvers.failures import Conflict, Forbidden, Invalid, WrongState
+from resolvers.feed import principal_topic
+from resolvers.notices import post
+from resolvers.principal import Kind
+from resolvers.proving import prove
+from resolvers.registration import mail, throttle
+from resolvers.writing import locked, moment_of
+
+_ENDED = (CredentialKind.PASSWORD_RESET, CredentialKind.EMAIL_CODE)
+"""What a new password puts an end to."""
+
+
+async def change(ctx: Context, old: str, new: str) -> UUID:
+    """Asks the old one, and ends every other login session of the user."""
+    user, principal = logins.person(ctx), ctx.principal
+    names = sa.select(User.username, User.email, User.first_name, User.last_name).where(User.id == user)
+    await ctx.services.passwords.check(new, "newPassword", *(await ctx.database.rows(names))[0])
+    stored = await prove(ctx, user, old, "oldPassword")
+    if await ctx.services.passwords.verify(stored.secret_hash, new):
+        raise Invalid("the new password is the old one", field="newPassword")
+    hashed = await ctx.services.passwords.hash(new)
+    async with ctx.database.write() as session:
+        row = await _held(session, user)
+        replaced: Any = await session.execute(
+            sa.update(Credential)
+            .where(Credential.id == stored.id, Credential.secret_hash == stored.secret_hash)
+            .values(secret_hash=hashed, version=Credential.version + 1)
+        )
+        if replaced.rowcount != 1:
+            raise Conflict("the password was changed meanwhile", field="oldPassword")
+        row.force_password_change = False
+        await _follow(session, row, Credential.family != principal.session)
+        record(session, ctx, "CHANGE_PASSWORD", "User", user)
+        if principal.session is not None:
+            principal = await logins.renewed(session, ctx)
+    ctx.become(principal)
+    return user
+
+
+async def request_reset(ctx: Context, email: str) -> str:
+    """Mail a link that sets a new password; returns the address. The same answer for whoever has no account."""
+    kind, lifetime = CredentialKind.PASSWORD_RESET, ctx.services.limits.reset_lifetime
+    return await mail(ctx, email, "REQUEST_PASSWORD_RESET", "password_reset", kind, lifetime)
+
+
+async def reset(ctx: Context, token: str, new: str) -> datetime:
+    """Set the password by a link, which also shows that the address is right; all login sessions end. Returns when."""
+    await throttle(ctx)
+    user = await links.owner(ctx, CredentialKind.PASSWORD_RESET, token)
+    names = sa.select(User.username, User.email, User.first_name, User.last_name).where(User.id == user)
+    await ctx.services.passwords.check(new, "newPassword", *(await ctx.database.rows(names))[0])
+    hashed = await ctx.services.passwords.hash(new)
+    async with ctx.database.write() as session:
+        row = await _held(session, user)
+        row.email_verified |= await links.spend(session, CredentialKind.PASSWORD_RESET, token, row)
+        await _put(session, hashed, user_id=user)
+        row.force_password_change = False
+        await _follow(session, row)
+        record(session, ctx, "RESET_PASSWORD", "User", user, actor_id=user)
+        return await moment_of(session)
+
+
+async def set_for_user(ctx: Context, user: UUID, new: str) -> UUID:
+    """Give a user whom the principal administers a password, which must be changed at the next sign-in."""
+    names = sa.select(User.username, User.email, User.first_name, User.last_name).where(User.id == user)
+    if user == ctx.principal.id:
+        raise Forbidden("your own password is changed by changePassword")
+    for own in await ctx.database.rows(names):
+        await ctx.services.passwords.check(new, "newPassword", *own)
+    hashed = await ctx.services.passwords.hash(new)
+    async with writing(ctx, "SET_PASSWORD", User, user) as session:
+        row = await locked(session, ctx, User, user, field="user")
+        await must(session, ctx, row, ACCOUNT, "set the password of")
+        if row.auth_provider is not AuthProvider.LOCAL:
+            raise WrongState("this user's identity comes from elsewhere", field="user")
+        await _put(session, hashed, user_id=user)
+        row.force_password_change = True
+        await _follow(session, row)
+        record(session, ctx, "SET_PASSWORD", "User", user)
+    return user
+
+
+async def set_for_participant(ctx: Context, participant: UUID, new: str) -> UUID:
+    """Give a participant a password; all of their login sessions end."""
+    names = sa.select(Participant.username, Participant.email).where(Participant.id == participant)
+    for own in await ctx.database.rows(names):
+        await ctx.services.passwords.check(new, "newPassword", *own)
+    hashed = await ctx.services.passwords.hash(new)
+    async with writing(ctx, "SET_PASSWORD", Participant, participant) as session:
+        row = await locked(session, ctx, Participant, participant, field="participant")
+        await must(session, ctx, row, WRITES[Participant].fields["login_enabled"], "set the password of")
+        if row.username is None:
+            raise WrongState("give the participant a username first", field="participant")
+        await _put(session, hashed, participant_id=participant)
+        await logins.end(session, Kind.PARTICIPANT, participant)
+        record(session, ctx, "SET_PASSWORD", "Participant", participant, **await place_of(session, row))
+    return participant
+
+
+async def _held(session: AsyncSession, user: UUID) -> User:
+    row = await logins.held(session, user)
+    if row is None or row.auth_provider is not AuthProvider.LOCAL:
+        raise WrongState("this account has no password here")
+    return row
+
+
+async def _put(session: AsyncSession, hashed: str, **owner: UUID) -> None:
+    """The one password of an owner whose row is held."""
+    (column, key), *_ = owner.items()
+    stored: Any = await session.execute(
+        sa.update(Credential)
+        .where(getattr(Credential, column) == key, Credential.kind == CredentialKind.PASSWORD)
+        .values(secret_hash=hashed, version=Credential.version + 1)
+    )
+    if not stored.rowcount:
+        session.add(Credential(kind=CredentialKind.PASSWORD, secret_hash=hashed, algorithm="argon2id", **owner))
+
+
+async def _follow(session: AsyncSession, user: User, *which: Any) -> None:
+    """What goes with a new password: login sessions (only `which`) end, and so do links; the owner hears of it."""
+    await logins.end(session, Kind.USER, user.id, *which)
+    gone = sa.delete(Credential).where(Credential.user_id == user.id, Credential.kind.in_(_ENDED))
+    await session.execute(gone.execution_options(synchronize_session=False))
+    await session.execute(sa.delete(Attempts).where(Attempts.key == f"password:{user.id}"))
+    changed(session, principal_topic(user.id))
+    await post(session, "password_changed", user, security=True)

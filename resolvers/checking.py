@@ -1,0 +1,242 @@
+"""What must hold of rows beyond their columns: a group of another project, a config against its schema.
+
+A check gets the row as it is now, and what it had before: what was given for a new one, None for one that is to go.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from re import fullmatch
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import SchemaError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from db import models as m
+from db.engine import changed
+from db.models import Entity, PlatformRole
+from resolvers import wording
+from resolvers.context import Context
+from resolvers.failures import Forbidden, Invalid, WrongState
+from resolvers.feed import RIGHTS
+
+Before = Mapping[str, Any] | None
+Check = Callable[[AsyncSession, Context, Any, Before], Awaitable[None]]
+
+
+_LINKS = (m.CredentialKind.EMAIL_VERIFY, m.CredentialKind.PASSWORD_RESET, m.CredentialKind.EMAIL_CODE)
+"""What was sent to an address."""
+
+
+async def _user(session: AsyncSession, ctx: Context, user: m.User, before: Before) -> None:
+    if user.id == ctx.principal.id and (before is None or before.keys() & {"active", "superadmin", "platform_role"}):
+        raise Forbidden("nobody may delete, disable or promote themself")
+    if before is None:
+        return
+    if not fullmatch(r"[a-z0-9._-]{2,150}", user.username) and "username" in before:
+        raise Invalid("a username has 2 to 150 letters, digits, dots, underscores or hyphens", field="input.username")
+    _check_email(user.email)
+    if before.get("email", user.email) != user.email and "email_verified" not in before:
+        user.email_verified = False
+        links = sa.delete(m.Credential).where(m.Credential.user_id == user.id, m.Credential.kind.in_(_LINKS))
+        await session.execute(links.execution_options(synchronize_session=False))
+    if ctx.principal.superadmin:
+        return
+    if "platform_role" in before and PlatformRole.MANAGER in (before["platform_role"], user.platform_role):
+        raise Forbidden("only superadmins make managers, or change them")
+    if user.superadmin:
+        raise Forbidden("only superadmins may change a superadmin")
+
+
+async def _project(session: AsyncSession, ctx: Context, project: m.Project, before: Before) -> None:
+    """Work that ends ends for its participants, too."""
+    if before is None or project.enabled or not before.get("enabled", False):
+        return
+    participants = sa.select(m.Participant.id).where(m.Participant.project_id == project.id)
+    disabled = sa.update(m.Participant).where(m.Participant.id.in_(participants), m.Participant.deleted_at.is_(None))
+    unlinked = sa.delete(m.ParticipantDevice).where(m.ParticipantDevice.participant_id.in_(participants))
+    for statement in (disabled.values(enabled=False, version=m.Participant.version + 1), unlinked):
+        await session.execute(statement.execution_options(synchronize_session=False))
+    changed(session, RIGHTS)
+
+
+async def _participant_group(session: AsyncSession, ctx: Context, group: m.ParticipantGroup, before: Before) -> None:
+    """Its participants move with it."""
+    if before is None or before.get("project_id", group.project_id) == group.project_id:
+        return
+    await _goes_on(session, group.project_id, "it takes no participants")
+    within = m.Participant.group_id == group.id
+    changes = {"project_id": group.project_id, "version": m.Participant.version + 1}
+    await session.execute(
+        sa.update(m.Participant).where(within).values(changes).execution_options(synchronize_session=False)
+    )
+    await _leave_devices(session, within, group.project_id)
+
+
+async def _goes_on(session: AsyncSession, project: UUID, otherwise: str) -> None:
+    if not (await session.get_one(m.Project, project)).enabled:
+        raise WrongState(f"work in this project has ended: {otherwise}", field="input.project")
+
+
+async def _leave_devices(session: AsyncSession, which: Any, project: UUID) -> None:
+    """Participants who moved into a project keep those of their devices that it has."""
+    moved = sa.select(m.Participant.id).where(which)
+    there = sa.select(m.ProjectDevice.device_id).where(m.ProjectDevice.project_id == project)
+    left = sa.delete(m.ParticipantDevice).where(
+        m.ParticipantDevice.participant_id.in_(moved), m.ParticipantDevice.device_id.not_in(there)
+    )
+    await session.execute(left.execution_options(synchronize_session=False))
+
+
+async def _participant(session: AsyncSession, ctx: Context, participant: m.Participant, before: Before) -> None:
+    if before is None:
+        return
+    await _goes_on(session, participant.project_id, "no participant of it is made or changed")
+    if participant.group_id is not None:
+        group = await session.get_one(m.ParticipantGroup, participant.group_id)
+        if group.project_id != participant.project_id:
+            raise Invalid("the group is of another project", field="input.group")
+    if before.get("project_id", participant.project_id) != participant.project_id:
+        await _leave_devices(session, m.Participant.id == participant.id, participant.project_id)
+    _check_email(participant.email)
+
+
+def _check_email(email: str | None) -> None:
+    if email is not None and (email.count("@") != 1 or email.startswith("@") or email.endswith("@") or " " in email):
+        raise Invalid("an e-mail address looks like name@host", field="input.email")
+
+
+async def _device(session: AsyncSession, ctx: Context, device: m.Device, before: Before) -> None:
+    if before is not None and device.subtype_id is not None:
+        subtype = await session.get_one(m.DeviceSubtype, device.subtype_id)
+        if subtype.type_id != device.type_id:
+            raise Invalid("the subtype is of another type", field="input.subtype")
+
+
+async def _service(session: AsyncSession, ctx: Context, service: m.Service, before: Before) -> None:
+    if service.system:
+        raise Forbidden("services of the system can't be changed")
+    if not 1 <= service.port <= 65535:
+        raise Invalid("a port is 1 to 65535", field="input.port")
+    try:
+        Draft202012Validator.check_schema(service.config_schema)
+    except SchemaError as error:
+        raise Invalid(f"this is no JSON schema: {error.message}", field="input.configSchema") from None
+
+
+async def _service_config(session: AsyncSession, ctx: Context, config: m.ServiceConfig, before: Before) -> None:
+    if before is None:
+        return
+    service = await session.get_one(m.Service, config.service_id)
+    if not service.editable_config:
+        raise WrongState("this service can't be configured", field="input.service")
+    errors = sorted(Draft202012Validator(service.config_schema).iter_errors(config.config), key=lambda e: list(e.path))
+    if errors:
+        path = ".".join(map(str, ["input", "config", *errors[0].path]))
+        raise Invalid(f"the config is against the service's schema: {errors[0].message[:500]}", field=path)
+
+
+async def _role(session: AsyncSession, ctx: Context, role: m.Role, before: Before) -> None:
+    if role.service_id == m.CORE:
+        raise Forbidden("the gateway's own roles can't be made or changed")
+
+
+async def _member(session: AsyncSession, ctx: Context, member: m.UserGroupMember, before: Before) -> None:
+    if before is not None and (await session.get_one(m.User, member.user_id)).superadmin:
+        raise Invalid("superadmins need no groups, and are put into none")
+
+
+async def _project_device(session: AsyncSession, ctx: Context, link: m.ProjectDevice, before: Before) -> None:
+    site = sa.select(m.Project.site_id).where(m.Project.id == link.project_id).scalar_subquery()
+    held = sa.select(m.SiteDevice.id).where(m.SiteDevice.device_id == link.device_id, m.SiteDevice.site_id == site)
+    if before is not None and await session.scalar(held) is None:
+        raise Invalid("the device is not in the project's site; link it there first", field="ids")
+    if before is None:
+        participants = sa.select(m.Participant.id).where(m.Participant.project_id == link.project_id)
+        gone = sa.delete(m.ParticipantDevice).where(
+            m.ParticipantDevice.device_id == link.device_id, m.ParticipantDevice.participant_id.in_(participants)
+        )
+        await session.execute(gone.execution_options(synchronize_session=False))
+
+
+async def _participant_device(session: AsyncSession, ctx: Context, link: m.ParticipantDevice, before: Before) -> None:
+    project = sa.select(m.Participant.project_id).where(m.Participant.id == link.participant_id).scalar_subquery()
+    held = sa.select(m.ProjectDevice.id).where(
+        m.ProjectDevice.device_id == link.device_id, m.ProjectDevice.project_id == project
+    )
+    if before is not None and await session.scalar(held) is None:
+        raise Invalid("the device is not in the participant's project; link it there first", field="ids")
+
+
+async def _site_device(session: AsyncSession, ctx: Context, link: m.SiteDevice, before: Before) -> None:
+    """Without the site, the device leaves its projects."""
+    if before is None:
+        projects = sa.select(m.Project.id).where(m.Project.site_id == link.site_id)
+        participants = sa.select(m.Participant.id).where(m.Participant.project_id.in_(projects))
+        held = (
+            sa.delete(m.ParticipantDevice).where(
+                m.ParticipantDevice.device_id == link.device_id, m.ParticipantDevice.participant_id.in_(participants)
+            ),
+            sa.delete(m.ProjectDevice).where(
+                m.ProjectDevice.device_id == link.device_id, m.ProjectDevice.project_id.in_(projects)
+            ),
+        )
+        for statement in held:
+            await session.execute(statement.execution_options(synchronize_session=False))
+
+
+async def _project_service(session: AsyncSession, ctx: Context, link: m.ProjectService, before: Before) -> None:
+    site = sa.select(m.Project.site_id).where(m.Project.id == link.project_id).scalar_subquery()
+    held = sa.select(m.SiteService.id).where(m.SiteService.service_id == link.service_id, m.SiteService.site_id == site)
+    if before is not None and await session.scalar(held) is None:
+        raise Invalid("the service is not in the project's site; link it there first", field="ids")
+
+
+async def _site_service(session: AsyncSession, ctx: Context, link: m.SiteService, before: Before) -> None:
+    if before is None:
+        projects = sa.select(m.Project.id).where(m.Project.site_id == link.site_id)
+        gone = sa.delete(m.ProjectService).where(
+            m.ProjectService.service_id == link.service_id, m.ProjectService.project_id.in_(projects)
+        )
+        await session.execute(gone.execution_options(synchronize_session=False))
+
+
+async def _session(session: AsyncSession, ctx: Context, held: m.Session, before: Before) -> None:
+    if before is None and held.status is m.SessionStatus.IN_PROGRESS:
+        raise WrongState("a session under way can't be deleted; end it first", field="id")
+
+
+CONTRADICTIONS: Mapping[type[Entity], str] = {
+    m.Role: "a role has a site just where its scope is SITE, and a project just where it is PROJECT",
+    m.ServiceConfig: "a configuration is for exactly one of a user, a participant and a device",
+}
+"""Per model: what the database refuses, in words."""
+
+
+async def _template(session: AsyncSession, ctx: Context, template: m.NotificationTemplate, before: Before) -> None:
+    if before is None:
+        return
+    if template.site_id is not None and template.project_id is not None:
+        raise Invalid("a template holds in a site or in a project, not in both", field="input.project")
+    wording.check(template.subject, template.text, template.html)
+
+
+CHECKS: Mapping[type[Entity], Check] = {
+    m.User: _user,
+    m.Project: _project,
+    m.ParticipantGroup: _participant_group,
+    m.Participant: _participant,
+    m.Device: _device,
+    m.Service: _service,
+    m.ServiceConfig: _service_config,
+    m.Role: _role,
+    m.UserGroupMember: _member,
+    m.SiteDevice: _site_device,
+    m.ProjectDevice: _project_device,
+    m.ParticipantDevice: _participant_device,
+    m.SiteService: _site_service,
+    m.ProjectService: _project_service,
+    m.Session: _session,
+    m.NotificationTemplate: _template,
+}

@@ -1,0 +1,173 @@
+"""Second factors: the codes of an authenticator (RFC 6238), codes by e-mail, and recovery codes."""
+
+import hmac
+import secrets
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from enum import Enum
+from typing import Any
+from uuid import UUID
+
+import pyotp
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from db.models import Attempts, Credential, CredentialKind, TwoFactor, User
+from db.types import later, now
+from resolvers import attempts
+from resolvers.context import Context
+from resolvers.keyring import digest_of
+from resolvers.notices import post
+from resolvers.writing import moment_of
+
+STEP = 30
+"""Seconds of one code of an authenticator; those of the steps beside it count too."""
+RECOVERY_CODES = 10
+_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
+"""None that are taken for another. 16 of them have 80 random bits: one round of a hash is enough."""
+
+
+class Use(Enum):
+    """What a code is for; the label of its credential."""
+
+    SIGN_IN = "default"
+    SET_UP = "pending"
+
+
+def code_key(user: UUID) -> str:
+    return f"code:{user}"
+
+
+async def count(ctx: Context, user: UUID) -> None:
+    """Count a code before it is looked at; RATE_LIMITED when there were too many wrong ones."""
+    limits = ctx.services.limits
+    await attempts.count(ctx, {code_key(user): limits.codes_per_account}, limits.code_window)
+
+
+async def new_seed(session: AsyncSession, ctx: Context, user: UUID) -> str:
+    """The seed of an authenticator that waits for its first code, in place of any that waits."""
+    seed = pyotp.random_base32()
+    await forget(session, user, CredentialKind.TOTP, CredentialKind.EMAIL_CODE, use=Use.SET_UP)
+    session.add(
+        Credential(
+            user_id=user,
+            kind=CredentialKind.TOTP,
+            label=Use.SET_UP.value,
+            sealed=ctx.services.keys.seal(seed),
+            algorithm="totp",
+            expires_at=later(ctx.services.limits.code_window),
+        )
+    )
+    return seed
+
+
+def address_of(seed: str, username: str) -> str:
+    """What an authenticator reads from a picture."""
+    return pyotp.TOTP(seed).provisioning_uri(name=username, issuer_name="Torana")
+
+
+async def send(session: AsyncSession, ctx: Context, user: User, use: Use) -> None:
+    """Mail a code of six digits to the user, in place of any that waits."""
+    code = f"{secrets.randbelow(1_000_000):06}"
+    lifetime = ctx.services.limits.ticket_lifetime.total_seconds()
+    kinds = [CredentialKind.EMAIL_CODE, CredentialKind.TOTP] if use is Use.SET_UP else [CredentialKind.EMAIL_CODE]
+    await forget(session, user.id, *kinds, use=use)
+    session.add(
+        Credential(
+            user_id=user.id,
+            kind=CredentialKind.EMAIL_CODE,
+            label=use.value,
+            # So short a code would be found from its hash.
+            sealed=ctx.services.keys.seal(code),
+            algorithm="code",
+            expires_at=later(lifetime),
+        )
+    )
+    await post(session, "two_factor_code", user, security=True, code=code, minutes=lifetime / 60)
+
+
+async def accept(session: AsyncSession, ctx: Context, user: User, code: str) -> str | None:
+    """By what a held user's code is right, which it is once; None for a wrong one."""
+    text = _plain(code)
+    if len(text) != 6:
+        return "RECOVERY_CODE" if await _recover(session, user.id, text) else None
+    right = await spend(session, ctx, user.id, user.two_factor, text, Use.SIGN_IN)
+    return user.two_factor.name if right else None
+
+
+async def spend(session: AsyncSession, ctx: Context, user: UUID, method: TwoFactor, code: str, use: Use) -> bool:
+    """Whether a code of a held user is right; it is no more from then on."""
+    if method is TwoFactor.NONE:
+        return False
+    kind = CredentialKind[{TwoFactor.TOTP: "TOTP", TwoFactor.EMAIL: "EMAIL_CODE"}[method]]
+    live = sa.or_(Credential.expires_at.is_(None), Credential.expires_at > now())
+    wanted = sa.select(Credential).where(Credential.user_id == user, Credential.kind == kind, live)
+    row = (await session.scalars(wanted.where(Credential.label == use.value))).one_or_none()
+    if row is None or row.sealed is None or (kept := ctx.services.keys.unseal(row.sealed)) is None:
+        return False
+    text = _plain(code)
+    if method is TwoFactor.TOTP:
+        step = _step(kept, text, await moment_of(session))
+        if step is None or (row.last_used_at is not None and step <= row.last_used_at):
+            return False
+        row.last_used_at = step
+        row.sealed = ctx.services.keys.seal(kept)  # so that a key may leave the ring
+        return True
+    if not hmac.compare_digest(kept.encode(), text.encode()):
+        return False
+    await session.delete(row)
+    return True
+
+
+async def new_recovery_codes(session: AsyncSession, user: UUID) -> Sequence[str]:
+    """Ten codes, in place of all former ones; to be shown once."""
+    await forget(session, user, CredentialKind.RECOVERY_CODE)
+    codes = ["".join(secrets.choice(_LETTERS) for _ in range(16)) for _ in range(RECOVERY_CODES)]
+    session.add_all(
+        Credential(
+            user_id=user, kind=CredentialKind.RECOVERY_CODE, secret_hash=_recovery_hash(user, code), algorithm="sha256"
+        )
+        for code in codes
+    )
+    return ["-".join(code[n : n + 4] for n in range(0, 16, 4)) for code in codes]
+
+
+async def forget(session: AsyncSession, user: UUID, *kinds: CredentialKind, use: Use | None = None) -> None:
+    gone = sa.delete(Credential).where(Credential.user_id == user, Credential.kind.in_(kinds))
+    if use is not None:
+        gone = gone.where(Credential.label == use.value)
+    await session.execute(gone.execution_options(synchronize_session=False))
+
+
+async def clear_count(session: AsyncSession, user: UUID) -> None:
+    """After a right code the wrong ones before it no longer count."""
+    await session.execute(sa.delete(Attempts).where(Attempts.key == code_key(user)))
+
+
+def _step(seed: str, code: str, moment: datetime) -> datetime | None:
+    """When the step began whose code this is, near this moment."""
+    here = int(moment.timestamp()) // STEP
+    found: datetime | None = None
+    for step in (here - 1, here, here + 1):
+        if hmac.compare_digest(pyotp.TOTP(seed).generate_otp(step).encode(), code.encode()):
+            found = datetime.fromtimestamp(step * STEP, UTC)
+    return found
+
+
+async def _recover(session: AsyncSession, user: UUID, text: str) -> bool:
+    spent = sa.delete(Credential).where(
+        Credential.user_id == user,
+        Credential.kind == CredentialKind.RECOVERY_CODE,
+        Credential.secret_hash == _recovery_hash(user, text),
+    )
+    done: Any = await session.execute(spent.execution_options(synchronize_session=False))
+    return bool(done.rowcount)
+
+
+def _recovery_hash(user: UUID, code: str) -> str:
+    return digest_of(f"{user}:{code}")
+
+
+def _plain(code: str) -> str:
+    """Without the spaces and hyphens that people put in."""
+    return "".join(letter for letter in code if letter not in " -").upper()

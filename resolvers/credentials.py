@@ -1,0 +1,215 @@
+"""API keys of users, and static tokens of participants, devices and services: made, followed by another, revoked.
+
+A secret is shown once, when it is made; only its digest is kept.
+"""
+
+import secrets
+import string
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from types import EllipsisType
+from typing import Any
+from uuid import UUID
+from zlib import crc32
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from db.engine import changed
+from db.models import CORE, Credential, CredentialKind, Device, Entity, Participant, Service, User
+from db.types import now
+from resolvers.access import WRITES
+from resolvers.audit import record
+from resolvers.context import Context
+from resolvers.editing import check, must, place_of, writing
+from resolvers.failures import Forbidden, Invalid, LimitExceeded, NotFound, WrongState
+from resolvers.feed import principal_topic
+from resolvers.keyring import digest_of
+from resolvers.rules import LINKED_SERVICE, OWNER, PROJECT_ADMIN, SITE_ADMIN, SUPERADMIN, Rule
+from resolvers.writing import locked, moment_of, signed_in
+
+READ, WRITE = "read", "write"
+"""What a key may do; every one may read."""
+ACTIVE = 2
+"""Keys of one label, or tokens of one owner, at once: the older one goes on while programs change to the newer."""
+MOST = 50
+"""Keys of one user at once."""
+
+_DIGITS = string.digits + string.ascii_letters
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A new credential with its secret, which nothing will tell again."""
+
+    credential: UUID
+    secret: str
+    public_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Bearer:
+    """Whose static tokens there are: the column that names the owner, the prefix, and who makes them."""
+
+    column: str
+    prefix: str
+    makers: tuple[Rule, ...]
+
+
+BEARERS: Mapping[type[Entity], _Bearer] = {
+    Participant: _Bearer("participant_id", "pt", WRITES[Participant].fields["token_enabled"]),
+    Device: _Bearer("device_id", "dt", WRITES[Device].update),
+    Service: _Bearer("service_id", "st", (SUPERADMIN,)),
+}
+
+
+def new_secret(prefix: str) -> str:
+    """256 random bits, and a checksum of them by which scanners of source code tell a secret from chance."""
+    body = _written(int.from_bytes(secrets.token_bytes(32)), 43)
+    return f"{prefix}_{body}{_written(crc32(body.encode()), 6)}"
+
+
+def _written(number: int, length: int) -> str:
+    found = ""
+    for _ in range(length):
+        number, digit = divmod(number, len(_DIGITS))
+        found = _DIGITS[digit] + found
+    return found
+
+
+async def create_key(ctx: Context, label: str, scopes: frozenset[str], expires_at: datetime | None) -> Issued:
+    """A pair of keys for the user; LIMIT_EXCEEDED when there are two of this label."""
+    user = _in_person(ctx)
+    label = _label(label)
+    async with ctx.database.write() as session:
+        await _hold(session, user)
+        issued = await _pair(session, user, label, scopes, expires_at)
+        record(session, ctx, "CREATE_KEY", "Credential", issued.credential, label=label, scopes=sorted(scopes | {READ}))
+        return issued
+
+
+async def rotate_key(ctx: Context, key: UUID, expires_at: datetime | EllipsisType | None = ...) -> Issued:
+    """A second pair like this one, which stays; `...`: for as long as this one was made for."""
+    user = _in_person(ctx)
+    async with ctx.database.write() as session:
+        await _hold(session, user)
+        row = await locked(session, ctx, Credential, key)
+        if row.user_id != user:
+            raise Forbidden("only its owner may rotate a key")
+        moment = await moment_of(session)
+        if row.revoked_at is not None or (row.expires_at is not None and row.expires_at <= moment):
+            raise WrongState("the key is no longer active; make another", field="id")
+        if isinstance(expires_at, EllipsisType):
+            expires_at = None if row.expires_at is None else moment + (row.expires_at - row.created_at)
+        issued = await _pair(session, user, row.label, frozenset(row.scopes or (READ, WRITE)), expires_at)
+        record(session, ctx, "ROTATE_KEY", "Credential", issued.credential, label=row.label, of=str(row.id))
+        return issued
+
+
+async def create_token(ctx: Context, model: type[Entity], owner: UUID) -> Issued:
+    """A static token of a participant (whose tokens it enables), a device or a service."""
+    bearer = BEARERS[model]
+    async with writing(ctx, "CREATE_TOKEN", model, owner) as session:
+        row: Any = await locked(session, ctx, model, owner, field=model.__name__.lower())
+        await must(session, ctx, row, bearer.makers, "make a token of")
+        if row.id == CORE:
+            raise Forbidden("the gateway's own service has no tokens")
+        if isinstance(row, Participant):
+            before = {"token_enabled": row.token_enabled}
+            row.token_enabled = True
+            await session.flush()
+            await check(session, ctx, row, before)
+        owned: Any = getattr(Credential, bearer.column)
+        await _room(session, ACTIVE, owned == owner, Credential.kind == CredentialKind.STATIC_TOKEN)
+        issued = await _issue(session, CredentialKind.STATIC_TOKEN, new_secret(bearer.prefix), **{bearer.column: owner})
+        record(session, ctx, "CREATE_TOKEN", model.__name__, owner, **await place_of(session, row))
+        return issued
+
+
+async def token_of(session: AsyncSession, device: UUID) -> Issued:
+    """A first token for a device that registers itself, in the transaction of `session`."""
+    return await _issue(session, CredentialKind.STATIC_TOKEN, new_secret("dt"), device_id=device)
+
+
+async def revoke(ctx: Context, key: UUID) -> datetime:
+    """End a key or token at once; returns when. One that was revoked stays so."""
+    async with writing(ctx, "REVOKE_CREDENTIAL", Credential, key) as session:
+        row = await session.get(Credential, key, with_for_update=True)
+        if row is None or row.kind not in (CredentialKind.API_KEY, CredentialKind.STATIC_TOKEN):
+            raise NotFound("no Credential with this id", field="id")
+        rules = (OWNER, PROJECT_ADMIN, SITE_ADMIN, SUPERADMIN)
+        try:
+            await must(session, ctx, row, (*rules, LINKED_SERVICE) if row.participant_id else rules, "revoke")
+        except Forbidden:
+            await locked(session, ctx, Credential, key)  # who doesn't see it hears of none
+            raise
+        if row.revoked_at is None:
+            row.revoked_at = await moment_of(session)
+            owner = row.user_id or row.participant_id or row.device_id or row.service_id
+            changed(session, principal_topic(owner))
+            record(session, ctx, "REVOKE_CREDENTIAL", "Credential", key, label=row.label, owner=str(owner))
+        return row.revoked_at
+
+
+def _in_person(ctx: Context) -> UUID:
+    """The user's key; a key makes no further ones, which could do more than it or hold for longer."""
+    principal = ctx.principal
+    if principal.credential is not None and principal.session is None:
+        raise Forbidden("keys are made by a user who signed in, not by a key")
+    return signed_in(ctx)
+
+
+async def _hold(session: AsyncSession, user: UUID) -> None:
+    """Lock the user, so that keys are counted one after another."""
+    await session.execute(sa.select(User.id).where(User.id == user).with_for_update())
+
+
+async def _pair(
+    session: AsyncSession, user: UUID, label: str, scopes: frozenset[str], expires_at: datetime | None
+) -> Issued:
+    if expires_at is not None and expires_at <= await moment_of(session):
+        raise Invalid("a key ends in the future", field="expiresAt")
+    mine = (Credential.user_id == user, Credential.kind == CredentialKind.API_KEY)
+    await _room(session, MOST, *mine)
+    await _room(session, ACTIVE, *mine, Credential.label == label)
+    return await _issue(
+        session,
+        CredentialKind.API_KEY,
+        new_secret("sk"),
+        user_id=user,
+        public_key=f"pk_{_written(int.from_bytes(secrets.token_bytes(16)), 22)}",
+        label=label,
+        scopes=sorted(scopes | {READ}),
+        expires_at=expires_at,
+    )
+
+
+async def _room(session: AsyncSession, most: int, *which: Any) -> None:
+    live = sa.and_(
+        Credential.revoked_at.is_(None), sa.or_(Credential.expires_at.is_(None), Credential.expires_at > now())
+    )
+    count = await session.scalar(sa.select(sa.func.count()).where(*which, live)) or 0
+    if count >= most:
+        raise LimitExceeded(
+            f"{most} are active, and no more can be; revoke one first",
+            limit="credentials",
+            allowed=most,
+            value=count + 1,
+        )
+
+
+async def _issue(session: AsyncSession, kind: CredentialKind, secret: str, **columns: Any) -> Issued:
+    row = Credential(kind=kind, secret_hash=digest_of(secret), algorithm="sha256", **columns)
+    session.add(row)
+    await session.flush()
+    changed(session, principal_topic(row.user_id or row.participant_id or row.device_id or row.service_id))
+    return Issued(row.id, secret, row.public_key)
+
+
+def _label(label: str) -> str:
+    label = label.strip()
+    most = 100
+    if not label or len(label) > most or not label.isprintable():
+        raise Invalid(f"a label has 1 to {most} characters that can be seen", field="label")
+    return label

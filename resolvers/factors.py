@@ -1,0 +1,147 @@
+"""Second factors: set up, confirmed by the first code, given up, or taken from who lost it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from db.engine import changed
+from db.models import AuthProvider, Credential, CredentialKind, TwoFactor, User
+from resolvers import attempts, codes, logins
+from resolvers.access import ACCOUNT
+from resolvers.audit import record
+from resolvers.codes import Use
+from resolvers.context import Context
+from resolvers.editing import must, writing
+from resolvers.failures import Forbidden, Invalid, Unauthenticated, WrongState
+from resolvers.feed import principal_topic
+from resolvers.principal import Kind
+from resolvers.principals import two_factor_required
+from resolvers.proving import prove
+from resolvers.writing import locked, moment_of
+
+
+@dataclass(frozen=True, slots=True)
+class SetUp:
+    """What an authenticator needs: as an address in a picture, and to be typed. Both are None for codes by e-mail."""
+
+    method: TwoFactor
+    address: str | None = None
+    seed: str | None = None
+
+
+async def set_up(ctx: Context, method: TwoFactor, password: str | None) -> SetUp:
+    """Begin with a second factor; nothing changes before its first code. To replace one takes the password."""
+    user = logins.person(ctx)
+    if method is TwoFactor.NONE:
+        raise Invalid("choose TOTP or EMAIL; disableTwoFactor ends it", field="method")
+    limits = ctx.services.limits
+    await attempts.count(ctx, {f"factor:{user}": limits.sign_ins_per_account}, limits.sign_in_window)
+    present = (await ctx.database.rows(sa.select(User.two_factor).where(User.id == user)))[0].two_factor
+    if present is not TwoFactor.NONE:
+        if password is None:
+            raise Invalid("to replace the second factor in use, give your password", field="password")
+        await prove(ctx, user, password, "password")
+    async with ctx.database.write() as session:
+        row = await _held(session, user)
+        if row.two_factor is not present:
+            raise WrongState("the second factor was changed meanwhile")
+        record(session, ctx, "TWO_FACTOR_BEGUN", "User", user, method=method.name)
+        if method is TwoFactor.TOTP:
+            seed = await codes.new_seed(session, ctx, user)
+            return SetUp(method, codes.address_of(seed, row.username), seed)
+        if row.email is None or not row.email_verified:
+            raise WrongState("your account has no confirmed e-mail address", field="method")
+        await codes.send(session, ctx, row, Use.SET_UP)
+        return SetUp(method)
+
+
+async def confirm(ctx: Context, code: str) -> Sequence[str]:
+    """Have the second factor that was set up from now on; returns its recovery codes."""
+    user, principal = logins.person(ctx), ctx.principal
+    await codes.count(ctx, user)
+    found: Sequence[str] = ()
+    async with ctx.database.write() as session:
+        row = await _held(session, user)
+        for method in (TwoFactor.TOTP, TwoFactor.EMAIL):
+            if await codes.spend(session, ctx, user, method, code, Use.SET_UP):
+                await codes.forget(session, user, CredentialKind.TOTP, CredentialKind.EMAIL_CODE, use=Use.SIGN_IN)
+                await session.flush()
+                confirmed = sa.update(Credential).where(
+                    Credential.user_id == user, Credential.kind == CredentialKind.TOTP
+                )
+                await session.execute(confirmed.values(label=Use.SIGN_IN.value, expires_at=None))
+                row.two_factor = method
+                found = await codes.new_recovery_codes(session, user)
+                await codes.clear_count(session, user)
+                changed(session, principal_topic(user))
+                record(session, ctx, "TWO_FACTOR_SET_UP", "User", user, method=method.name)
+                principal = await logins.renewed(session, ctx)
+                break
+        else:
+            record(session, ctx, "TWO_FACTOR_FAILED", "User", user)
+    if not found:
+        raise Invalid("the code is wrong or too old; set the second factor up again for another", field="code")
+    ctx.become(principal)
+    return found
+
+
+async def disable(ctx: Context, password: str) -> datetime:
+    """Go on without a second factor; STATE where a site wants one. Returns when."""
+    user = logins.person(ctx)
+    await prove(ctx, user, password, "password")
+    async with ctx.database.write() as session:
+        row = await _held(session, user)
+        if await two_factor_required(session, user):
+            raise WrongState("a site that you have a part in wants a second factor")
+        await _off(session, row)
+        record(session, ctx, "TWO_FACTOR_DISABLED", "User", user)
+        return await moment_of(session)
+
+
+async def remove(ctx: Context, user: UUID) -> UUID:
+    """Take the second factor from a user who lost it, and whose account the principal administers; the login sessions
+    of the user end."""
+    if user == ctx.principal.id:
+        raise Forbidden("your own second factor is disabled by disableTwoFactor")
+    async with writing(ctx, "REMOVE_TWO_FACTOR", User, user) as session:
+        row = await locked(session, ctx, User, user, field="user")
+        await must(session, ctx, row, ACCOUNT, "remove the second factor of")
+        if row.two_factor is TwoFactor.NONE:
+            raise WrongState("this user has no second factor", field="user")
+        await _off(session, row)
+        await logins.end(session, Kind.USER, user)
+        record(session, ctx, "TWO_FACTOR_REMOVED", "User", user)
+    return user
+
+
+async def _off(session: AsyncSession, user: User) -> None:
+    user.two_factor = TwoFactor.NONE
+    await codes.forget(session, user.id, CredentialKind.TOTP, CredentialKind.EMAIL_CODE, CredentialKind.RECOVERY_CODE)
+    changed(session, principal_topic(user.id))
+
+
+async def renew_codes(ctx: Context, password: str) -> Sequence[str]:
+    """New recovery codes; the former ones end."""
+    user = logins.person(ctx)
+    await prove(ctx, user, password, "password")
+    async with ctx.database.write() as session:
+        row = await _held(session, user)
+        if row.two_factor is TwoFactor.NONE:
+            raise WrongState("there is no second factor to recover; set one up first")
+        found = await codes.new_recovery_codes(session, user)
+        changed(session, principal_topic(user))
+        record(session, ctx, "NEW_RECOVERY_CODES", "User", user)
+        return found
+
+
+async def _held(session: AsyncSession, user: UUID) -> User:
+    row = await logins.held(session, user)
+    if row is None:
+        raise Unauthenticated("the account can't sign in any more")
+    if row.auth_provider is not AuthProvider.LOCAL:
+        raise WrongState("your identity comes from elsewhere, and so does its second factor")
+    return row

@@ -1,0 +1,168 @@
+"""Granting roles, and linking: who is in a group, where devices and services work."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from db import models
+from db.models import Entity
+from resolvers.access import WRITES, visible
+from resolvers.audit import record
+from resolvers.context import Context
+from resolvers.editing import check, must, place_of, stored, target, told, writing
+from resolvers.failures import Invalid, LimitExceeded
+from resolvers.writing import locked
+
+GRANTEES: Mapping[str, str] = {
+    "UserGroup": "user_group_id",
+    "Device": "device_id",
+    "ParticipantGroup": "participant_group_id",
+}
+MOST = 1_000
+"""Ids in one call."""
+
+
+class LinkKind(Enum):
+    USER_GROUP_USERS = "USER_GROUP_USERS"
+    DEVICE_SITES = "DEVICE_SITES"
+    DEVICE_PROJECTS = "DEVICE_PROJECTS"
+    DEVICE_PARTICIPANTS = "DEVICE_PARTICIPANTS"
+    SERVICE_SITES = "SERVICE_SITES"
+    SERVICE_PROJECTS = "SERVICE_PROJECTS"
+
+
+@dataclass(frozen=True, slots=True)
+class _Between:
+    """The table of a link, and its columns: the owner's, the other's."""
+
+    model: type[Entity]
+    own: str
+    other: str
+
+
+LINKS: Mapping[LinkKind, _Between] = {
+    LinkKind.USER_GROUP_USERS: _Between(models.UserGroupMember, "user_group_id", "user_id"),
+    LinkKind.DEVICE_SITES: _Between(models.SiteDevice, "device_id", "site_id"),
+    LinkKind.DEVICE_PROJECTS: _Between(models.ProjectDevice, "device_id", "project_id"),
+    LinkKind.DEVICE_PARTICIPANTS: _Between(models.ParticipantDevice, "device_id", "participant_id"),
+    LinkKind.SERVICE_SITES: _Between(models.SiteService, "service_id", "site_id"),
+    LinkKind.SERVICE_PROJECTS: _Between(models.ProjectService, "service_id", "project_id"),
+}
+
+ParseId = Callable[[str, str], tuple[str, UUID]]
+
+
+async def grant(ctx: Context, role: UUID, kind: str, grantee: UUID) -> UUID:
+    """Give a role to a group of users, a device or a group of participants; returns the grant's key."""
+    column = GRANTEES.get(kind)
+    if column is None:
+        raise Invalid(f"a role is granted to a {', a '.join(GRANTEES)}, not to a {kind}", field="grantee")
+    values = {"role_id": role, column: grantee}
+    async with writing(ctx, "GRANT", models.RoleGrant) as session:
+        await locked(session, ctx, models.Role, role, field="role")
+        await locked(session, ctx, target(models.RoleGrant, column), grantee, field="grantee")
+        held = sa.select(models.RoleGrant).where(
+            *(getattr(models.RoleGrant, name) == key for name, key in values.items()),
+            models.RoleGrant.deleted_at.is_(None),
+        )
+        row = (await session.scalars(held)).one_or_none()
+        if row is None:
+            row = models.RoleGrant(**values)
+            session.add(row)
+            await stored(session, models.RoleGrant)
+        await must(session, ctx, row, WRITES[models.RoleGrant].create, "grant")
+        told(session, row)
+        granted = await session.get_one(models.Role, role)
+        record(session, ctx, "GRANT_ROLE", "RoleGrant", row.id, role=granted.name, **await place_of(session, granted))
+        return row.id
+
+
+async def set_links(
+    ctx: Context, kind: LinkKind, owner: str, ids: Sequence[str], parse: ParseId, *, remove: bool = True
+) -> tuple[int, int]:
+    """Link an owner with these, and with no others of those that the principal sees; how many came and went."""
+    between = LINKS[kind]
+    async with writing(ctx, "LINK", between.model) as session:
+        fields = ("owner", "ids") if remove else ("group", "users")
+        key, wanted = await _parsed(session, ctx, between, owner, ids, parse, fields)
+        present = await _present(session, ctx, between, key)
+        new = [other for other in dict.fromkeys(wanted) if other not in present]
+        gone = [link for other, link in present.items() if other not in wanted] if remove else []
+        for other in new:
+            link = between.model(**{between.own: key, between.other: other})
+            session.add(link)
+            await stored(session, between.model)
+            await must(session, ctx, link, WRITES[between.model].create, "make")
+            await check(session, ctx, link, {})
+            await _told(session, ctx, "LINK", between, link)
+        for link in gone:
+            await _undo(session, ctx, between, link)
+        return len(new), len(gone)
+
+
+async def unlink(ctx: Context, kind: LinkKind, owner: str, ids: Sequence[str], parse: ParseId) -> int:
+    """Undo the links of an owner with these; how many went."""
+    between = LINKS[kind]
+    async with writing(ctx, "UNLINK", between.model) as session:
+        key, wanted = await _parsed(session, ctx, between, owner, ids, parse, ("group", "users"))
+        gone = [link for other, link in (await _present(session, ctx, between, key)).items() if other in wanted]
+        for link in gone:
+            await _undo(session, ctx, between, link)
+        return len(gone)
+
+
+async def _undo(session: AsyncSession, ctx: Context, between: _Between, link: Any) -> None:
+    await must(session, ctx, link, WRITES[between.model].delete, "undo")
+    await check(session, ctx, link, None)
+    await _told(session, ctx, "UNLINK", between, link)
+    await session.delete(link)
+    await session.flush()
+
+
+async def _told(session: AsyncSession, ctx: Context, action: str, between: _Between, link: Any) -> None:
+    told(session, link)
+    if between.model is models.UserGroupMember:
+        record(session, ctx, action, "UserGroup", link.user_group_id, user=str(link.user_id))
+
+
+async def _parsed(
+    session: AsyncSession,
+    ctx: Context,
+    between: _Between,
+    owner: str,
+    ids: Sequence[str],
+    parse: ParseId,
+    fields: tuple[str, str],
+) -> tuple[UUID, list[UUID]]:
+    """The keys of the owner and of the others, each seen by the principal; `fields` name both to the client."""
+    if len(ids) > MOST:
+        raise LimitExceeded(f"at most {MOST} ids", field=fields[1], limit=fields[1], allowed=MOST, value=len(ids))
+    found: list[UUID] = []
+    for column, field, given in (
+        (between.own, fields[0], owner),
+        *((between.other, f"{fields[1]}.{n}", one) for n, one in enumerate(ids)),
+    ):
+        model = target(between.model, column)
+        typename, key = parse(given, field)
+        if typename != model.__name__:
+            raise Invalid(f"this is the id of a {typename}, not of a {model.__name__}", field=field)
+        await locked(session, ctx, model, key, field=field)
+        found.append(key)
+    return found[0], found[1:]
+
+
+async def _present(session: AsyncSession, ctx: Context, between: _Between, key: UUID) -> dict[UUID, Any]:
+    """The links of an owner with others that the principal sees, by the other's key."""
+    link, other = between.model, target(between.model, between.other)
+    held = (
+        sa.select(link)
+        .join(other, other.id == getattr(link, between.other))
+        .where(getattr(link, between.own) == key, visible(other, ctx.principal.standing))
+    )
+    rows = (await session.scalars(held, dict(ctx.principal.parameters))).all()
+    return {getattr(row, between.other): row for row in rows}

@@ -1,0 +1,134 @@
+"""Users whose identity comes from a provider elsewhere: found by their subject there, or made, as its token says."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from db.engine import changed
+from db.models import AuthProvider, User, UserGroup, UserGroupMember
+from resolvers import logins
+from resolvers.audit import record
+from resolvers.context import Context
+from resolvers.editing import stored
+from resolvers.failures import Conflict, Invalid, Unauthenticated
+from resolvers.feed import principal_topic
+from resolvers.issuers import Provider
+from resolvers.principal import Kind
+
+log = structlog.get_logger("torana.oidc")
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who someone is, by a token that was verified. `columns` has what it tells of the user, `groups` for each mapped
+    group whether they are in it."""
+
+    provider: AuthProvider
+    subject: str
+    username: str | None
+    columns: Mapping[str, Any]
+    groups: Mapping[str, bool]
+
+
+def read(provider: Provider, claims: Mapping[str, Any]) -> Identity:
+    """Who the claims of a verified id token are of; UNAUTHENTICATED for one without what the settings require."""
+    provider.admit(claims)
+    claimed = provider.claimed(claims)
+    named = {"first_name": _text(claims, "given_name", 150), "last_name": _text(claims, "family_name", 150)}
+    columns: dict[str, Any] = {name: value for name, value in named.items() if value is not None}
+    if (email := _text(claims, "email", 254)) is not None:
+        columns |= {"email": email.lower(), "email_verified": claims.get("email_verified") in (True, "true")}
+    groups: dict[str, bool] = {}
+    for value, group in provider.groups.items():
+        groups[group] = groups.get(group, False) or value in claimed
+    return Identity(
+        AuthProvider[provider.provider],
+        claims["sub"],
+        (_text(claims, provider.username_claim, 150) or "").lower() or None,
+        columns,
+        groups,
+    )
+
+
+async def sign_in(ctx: Context, provider: Provider, claims: Mapping[str, Any]) -> logins.Tokens:
+    """A login session of the user with this identity; a new user only where the settings say so."""
+    identity = read(provider, claims)
+    async with ctx.database.write() as session:
+        user = await _found(session, identity)
+        if user is None:
+            if not provider.sign_up:
+                raise Unauthenticated("no user of this gateway has this identity")
+            user = await _made(session, identity)
+            record(session, ctx, "SIGN_UP", "User", user.id, actor_id=user.id, provider=provider.name)
+        if not user.active or user.deleted_at is not None:
+            raise Unauthenticated("this account is disabled")
+        await _renew(session, user, identity)
+        await _join(session, user.id, identity.groups)
+        changed(session, principal_topic(user.id))
+        tokens = await logins.begin(session, ctx, Kind.USER, user.id, provider=provider.name)
+    ctx.become(tokens.principal)
+    return tokens
+
+
+async def _found(session: AsyncSession, identity: Identity) -> User | None:
+    wanted = sa.select(User).where(User.auth_provider == identity.provider, User.external_subject == identity.subject)
+    return (await session.scalars(wanted.with_for_update())).one_or_none()
+
+
+async def _made(session: AsyncSession, identity: Identity) -> User:
+    if identity.username is None:
+        raise Invalid("the identity has no username")
+    if await _taken(session, identity):
+        raise Conflict("another user has this username")
+    user = User(
+        username=identity.username, auth_provider=identity.provider, external_subject=identity.subject,
+        **identity.columns,
+    )  # fmt: skip
+    session.add(user)
+    await stored(session, User)
+    return user
+
+
+async def _renew(session: AsyncSession, user: User, identity: Identity) -> None:
+    """Take over what changed at the provider; a username that someone else has stays as it was."""
+    for name, value in identity.columns.items():
+        if getattr(user, name) != value:
+            setattr(user, name, value)
+    if identity.username not in (None, user.username) and not await _taken(session, identity):
+        user.username = identity.username
+    await stored(session, User)
+
+
+async def _taken(session: AsyncSession, identity: Identity) -> bool:
+    others = sa.select(User.id).where(User.username == identity.username, User.auth_provider == identity.provider)
+    return (await session.execute(others)).first() is not None
+
+
+async def _join(session: AsyncSession, user: UUID, groups: Mapping[str, bool]) -> None:
+    """Put a user into the mapped groups, and out of those that the identity no longer has; others are left alone."""
+    for name, member in groups.items():
+        named = sa.select(UserGroup.id).where(UserGroup.name == name, UserGroup.deleted_at.is_(None))
+        # The first of the name: a group that someone calls so later draws nobody.
+        group = await session.scalar(named.order_by(UserGroup.created_at, UserGroup.id).limit(1))
+        if group is None:
+            log.warning("oidc.no_group", group=name)
+            continue
+        held = sa.select(UserGroupMember).where(UserGroupMember.user_group_id == group, UserGroupMember.user_id == user)
+        link = (await session.scalars(held)).one_or_none()
+        if member and link is None:
+            session.add(UserGroupMember(user_group_id=group, user_id=user))
+        elif not member and link is not None:
+            await session.delete(link)
+    await session.flush()
+
+
+def _text(claims: Mapping[str, Any], name: str, most: int) -> str | None:
+    """A claim that is a text and can be stored whole."""
+    value = claims.get(name)
+    value = value.strip() if isinstance(value, str) else ""
+    return value if 0 < len(value) <= most and value.isprintable() else None

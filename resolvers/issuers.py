@@ -1,0 +1,375 @@
+"""Providers of identities that are trusted by the settings: what they say of themselves, and the tokens they sign.
+
+OpenID Connect Core 1.0 and Discovery 1.0; access tokens as in RFC 9068, and as Keycloak and Cognito write them. Nothing
+is fetched but from a configured issuer and from the addresses that it names in its own discovery document.
+"""
+
+import asyncio
+import base64
+import binascii
+import time
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+from urllib.parse import quote_plus, urlsplit
+
+import httpx2
+import orjson
+import structlog
+from joserfc import jwt
+from joserfc.errors import JoseError, SecurityWarning
+from joserfc.jwk import ECKey, OKPKey, RSAKey, import_key
+from joserfc.jws import JWSRegistry
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+
+from db.models import AuthProvider
+from resolvers.failures import Unauthenticated
+from resolvers.principal import Kind
+
+log = structlog.get_logger("torana.oidc")
+
+KEY_TYPES: Mapping[str, type] = {"RS256": RSAKey, "ES256": ECKey, "EdDSA": OKPKey, "Ed25519": OKPKey}
+"""The algorithms that are taken, and the kind of key of each: never one that a public key could sign with."""
+LEEWAY = 30
+"""Seconds that clocks may differ."""
+SECONDS = 5.0
+"""For one request to a provider."""
+BYTES = 262_144
+"""Of one answer of a provider."""
+KEPT = 3_600.0
+"""Seconds for which a provider's document and keys are kept."""
+PAUSE = 60.0
+"""Seconds between two looks for a key that is not known."""
+RETRY = 5.0
+"""Seconds between two looks while there are no keys at all."""
+TOKEN = 16_384
+"""Characters of a token."""
+MOST, CHECKED = 10_000, 300.0
+"""Tokens whose signature is not checked again, and for how many seconds."""
+
+_registry = JWSRegistry(algorithms=list(KEY_TYPES), strict_check_header=False)  # but what is critical must be known
+
+
+class Provider(BaseModel):
+    """A provider as it is configured."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")
+    issuer: str
+    client_id: str = Field(min_length=1)
+    client_secret: SecretStr | None = None
+    audience: str = ""
+    """Of access tokens; empty: the client id."""
+    provider: Literal["KEYCLOAK", "COGNITO"] = "KEYCLOAK"
+    scopes: str = "openid profile email"
+    username_claim: str = "preferred_username"
+    groups_claim: str = "groups"
+    """Dots lead into objects: `realm_access.roles`."""
+    groups: dict[str, str] = {}
+    """By a value of the groups claim, the name of the user group that it puts a user into."""
+    required: list[str] = []
+    """Values of the groups claim of which one is needed; empty: none is."""
+    sign_up: bool = False
+
+    @field_validator("issuer")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        parts = urlsplit(value)
+        plain = parts.scheme == "http" and parts.hostname in ("127.0.0.1", "localhost", "::1")
+        if not plain and parts.scheme != "https":
+            raise ValueError("an issuer begins with https://")
+        if not parts.hostname or parts.query or parts.fragment or parts.username:
+            raise ValueError("an issuer is an address without a user, a query or a fragment")
+        return value
+
+    def claimed(self, claims: Mapping[str, Any]) -> frozenset[str]:
+        """The values of the groups claim."""
+        found: Any = claims.get(self.groups_claim)
+        if found is None:
+            found = claims
+            for step in self.groups_claim.split("."):
+                found = found.get(step) if isinstance(found, Mapping) else None
+        values = [found] if isinstance(found, str) else found if isinstance(found, list) else []
+        return frozenset(value for value in values if isinstance(value, str))
+
+    def admit(self, claims: Mapping[str, Any]) -> None:
+        """Raise UNAUTHENTICATED for an identity without any of the required groups."""
+        if self.required and not self.claimed(claims) & set(self.required):
+            raise Unauthenticated("the identity is in none of the groups that may use this gateway")
+
+
+@dataclass(frozen=True, slots=True)
+class External:
+    """What an access token of a provider says: who it is of there, and when it ends."""
+
+    provider: AuthProvider
+    subject: str
+    expires_at: datetime
+
+    @property
+    def kind(self) -> Kind:
+        return Kind.USER
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """What a provider's discovery document names."""
+
+    authorization: str
+    token: str
+    keys: str
+    posts_secret: bool
+    """Whether the secret goes into the body, as the provider takes no header."""
+
+
+class Unreachable(Exception):
+    """A provider that can't be reached, or says what it must not; the message quotes nothing of it."""
+
+
+class Issuer:
+    """One provider: its document and its keys, fetched when they are first needed."""
+
+    def __init__(self, provider: Provider, client: httpx2.AsyncClient) -> None:
+        self.provider = provider
+        self._client = client
+        self._lock = asyncio.Lock()
+        self._metadata: tuple[Metadata, float] | None = None
+        self._keys: Mapping[str | None, Any] = {}
+        self._fetched = self._tried = float("-inf")
+
+    async def metadata(self) -> Metadata:
+        """Raises Unreachable."""
+        if self._metadata is not None and time.monotonic() - self._metadata[1] < KEPT:
+            return self._metadata[0]
+        address = f"{self.provider.issuer.rstrip('/')}/.well-known/openid-configuration"
+        _, told = await self._ask("GET", address)
+        if told.get("issuer") != self.provider.issuer:
+            raise Unreachable("its document names another issuer")
+        ways = told.get("token_endpoint_auth_methods_supported")
+        found = Metadata(
+            self._endpoint(told, "authorization_endpoint"),
+            self._endpoint(told, "token_endpoint"),
+            self._endpoint(told, "jwks_uri"),
+            isinstance(ways, list) and "client_secret_post" in ways and "client_secret_basic" not in ways,
+        )
+        self._metadata = (found, time.monotonic())
+        return found
+
+    async def exchange(self, code: str, verifier: str, redirect_uri: str) -> str:
+        """The id token for a code, unchecked; raises Unreachable, and UNAUTHENTICATED for a code that is no good."""
+        metadata, provider = await self.metadata(), self.provider
+        form = {
+            "grant_type": "authorization_code",
+            "code": code,
+            "redirect_uri": redirect_uri,
+            "code_verifier": verifier,
+            "client_id": provider.client_id,
+        }
+        sent: dict[str, Any] = {}
+        if (secret := provider.client_secret) is not None:
+            if metadata.posts_secret:
+                form["client_secret"] = secret.get_secret_value()
+            else:
+                # RFC 6749, 2.3.1: each is encoded first.
+                sent["auth"] = httpx2.BasicAuth(quote_plus(provider.client_id), quote_plus(secret.get_secret_value()))
+        status, told = await self._ask("POST", metadata.token, data=form, refusals=(400, 401, 403), **sent)
+        if status != 200 or not isinstance(told.get("id_token"), str):
+            raise Unauthenticated("the provider did not accept the sign-in; begin it again")
+        return str(told["id_token"])
+
+    async def identity(self, token: str, nonce: str) -> Mapping[str, Any]:
+        """The claims of an id token that was made for us and for this sign-in; raises UNAUTHENTICATED, Unreachable."""
+        claims, _ = await self._verified(token)
+        audience, party = claims.get("aud"), claims.get("azp")
+        ours = self.provider.client_id
+        several = isinstance(audience, list) and len(audience) > 1
+        if ours not in _listed(audience) or (party != ours if several else party not in (None, ours)):
+            raise Unauthenticated("the identity was made for another application")
+        if claims.get("nonce") != nonce:
+            raise Unauthenticated("the identity was made for another sign-in")
+        return claims
+
+    async def access(self, token: str) -> External:
+        """What an access token for this gateway says; raises UNAUTHENTICATED, Unreachable."""
+        claims, kind = await self._verified(token)
+        wanted = self.provider.audience or self.provider.client_id
+        audiences = _listed(claims.get("aud"))
+        if claims.get("token_use") == "access" and not audiences:  # Cognito's name no audience
+            audiences = _listed(claims.get("client_id"))
+        if wanted not in audiences:
+            raise Unauthenticated("the token is for another audience")
+        # An id token tells an application who signed in, and opens nothing; its audience is the client.
+        if not (kind == "at+jwt" or claims.get("typ") == "Bearer" or claims.get("token_use") == "access") and (
+            wanted == self.provider.client_id or claims.keys() & {"nonce", "at_hash"}
+        ):
+            raise Unauthenticated("the token is no access token")
+        self.provider.admit(claims)
+        return External(
+            AuthProvider[self.provider.provider], claims["sub"], datetime.fromtimestamp(claims["exp"] + LEEWAY, UTC)
+        )
+
+    async def _verified(self, token: str) -> tuple[Mapping[str, Any], str]:
+        """The claims of a token that this issuer signed and that holds, and its type."""
+        try:
+            header, _ = parts_of(token)
+            key = await self._key(header.get("kid"), header.get("alg"))
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", SecurityWarning)  # EdDSA has a newer name, which few providers use yet
+                claims = jwt.decode(token, key, algorithms=list(KEY_TYPES), registry=_registry).claims
+            now = time.time()
+            if claims["iss"] != self.provider.issuer or not isinstance(claims["sub"], str):
+                raise ValueError
+            if not 0 < len(claims["sub"]) <= 255 or not claims["sub"].isprintable():
+                raise ValueError
+            if max(claims.get("nbf", 0), claims.get("iat", 0)) > now + LEEWAY:
+                raise ValueError
+            if float(claims["exp"]) + LEEWAY <= now:
+                raise Unauthenticated("the token has expired")
+            return claims, str(header.get("typ", "")).lower().removeprefix("application/")
+        except (JoseError, KeyError, ValueError, TypeError, OverflowError):
+            raise Unauthenticated("the token is not one of the provider that it names") from None
+
+    async def _key(self, kid: Any, algorithm: Any) -> Any:
+        """The key of this id; looked for once more, though not often, when it is not known."""
+        wanted = KEY_TYPES.get(algorithm) if isinstance(algorithm, str) else None
+        if wanted is None or not (kid is None or isinstance(kid, str)):
+            raise ValueError
+        async with self._lock:
+            moment = time.monotonic()
+            due = self._found(kid, wanted) is None or moment - self._fetched >= KEPT
+            if due and moment - self._tried >= (PAUSE if self._keys else RETRY):
+                self._tried = moment
+                try:
+                    await self._fetch_keys()
+                except Unreachable as error:
+                    log.warning("oidc.no_new_keys", provider=self.provider.name, why=str(error))
+        if not self._keys:
+            raise Unreachable("its keys could not be had")
+        if (key := self._found(kid, wanted)) is None:
+            raise ValueError
+        return key
+
+    def _found(self, kid: str | None, wanted: type) -> Any:
+        if kid is not None:
+            key = self._keys.get(kid)
+            return key if isinstance(key, wanted) else None
+        suited = [key for key in self._keys.values() if isinstance(key, wanted)]
+        return suited[0] if len(suited) == 1 else None
+
+    async def _fetch_keys(self) -> None:
+        _, told = await self._ask("GET", (await self.metadata()).keys)
+        listed = told.get("keys")
+        found: dict[str | None, Any] = {}
+        for one in listed if isinstance(listed, list) else []:
+            try:
+                if one.get("use", "sig") == "sig":
+                    found[one.get("kid")] = import_key(one)
+            except (JoseError, ValueError, TypeError, KeyError, AttributeError):
+                continue  # of a kind that is not known here
+        self._keys, self._fetched = found, time.monotonic()
+
+    def _endpoint(self, told: Mapping[str, Any], name: str) -> str:
+        """An address of the document; over TLS as the issuer is."""
+        address = told.get(name)
+        scheme = urlsplit(self.provider.issuer).scheme
+        if not isinstance(address, str) or urlsplit(address).scheme not in ("https", scheme):
+            raise Unreachable(f"its document has no usable {name}")
+        return address
+
+    async def _ask(
+        self, method: str, address: str, *, refusals: Sequence[int] = (), **sent: Any
+    ) -> tuple[int, Mapping[str, Any]]:
+        """The status and the object that a provider answers with: 200, or one of `refusals`."""
+        headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
+        body = bytearray()
+        try:
+            async with (
+                asyncio.timeout(SECONDS),
+                self._client.stream(method, address, headers=headers, **sent) as response,
+            ):
+                if response.status_code != 200 and response.status_code not in refusals:
+                    raise Unreachable(f"it answered {response.status_code}")
+                async for part in response.aiter_raw():
+                    body += part
+                    if len(body) > BYTES:
+                        raise Unreachable("its answer is too long")
+        except (OSError, TimeoutError, httpx2.HTTPError, httpx2.InvalidURL) as error:
+            raise Unreachable(f"it could not be reached: {type(error).__name__}") from None
+        try:
+            told = orjson.loads(body)
+        except orjson.JSONDecodeError:
+            told = {} if response.status_code != 200 else None
+        if not isinstance(told, dict):
+            raise Unreachable("its answer is no JSON object")
+        return response.status_code, told
+
+
+class Issuers:
+    """All providers of the settings."""
+
+    def __init__(self, providers: Sequence[Provider] = ()) -> None:
+        self._client = httpx2.AsyncClient(follow_redirects=False, timeout=SECONDS) if providers else None
+        self._named: dict[str, Issuer] = {}
+        self._issuing: dict[str, Issuer] = {}
+        self._known: dict[str, tuple[External, float]] = {}
+        for provider in providers:
+            assert self._client is not None
+            issuer = Issuer(provider, self._client)
+            self._named[provider.name] = self._issuing[provider.issuer] = issuer
+
+    def named(self, name: str) -> Issuer | None:
+        return self._named.get(name)
+
+    async def close(self) -> None:
+        if self._client is not None:
+            await self._client.aclose()
+
+    async def verify(self, token: str) -> External | None:
+        """What an access token of a provider says; None for anything that names none of them.
+
+        Raises UNAUTHENTICATED for one that is no good.
+        """
+        if not self._named:
+            return None
+        if (known := self._known.get(token)) is not None and known[1] > time.monotonic():
+            said = known[0]
+            if said.expires_at <= datetime.now(UTC):
+                raise Unauthenticated("the token has expired")
+            return said
+        try:
+            _, claims = parts_of(token)
+        except ValueError:
+            return None
+        issuer = self._issuing.get(named) if isinstance(named := claims.get("iss"), str) else None
+        if issuer is None:
+            return None
+        try:
+            said = await issuer.access(token)
+        except Unreachable as error:
+            log.warning("oidc.unreachable", provider=issuer.provider.name, why=str(error))
+            raise Unauthenticated("the token can't be checked: its provider does not answer") from None
+        if len(self._known) >= MOST:
+            self._known.clear()
+        self._known[token] = (said, time.monotonic() + CHECKED)
+        return said
+
+
+def parts_of(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The header and the claims of a token, unchecked; raises ValueError."""
+    parts = token.split(".", 3)
+    if len(parts) != 3 or len(token) > TOKEN:
+        raise ValueError
+    try:
+        header, claims = (orjson.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))) for part in parts[:2])
+    except (binascii.Error, orjson.JSONDecodeError, UnicodeError):
+        raise ValueError from None
+    if not isinstance(header, dict) or not isinstance(claims, dict):
+        raise ValueError
+    return header, claims
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [] if value is None else [value]

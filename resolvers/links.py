@@ -1,0 +1,92 @@
+"""Secrets that are mailed as links: each works once, for a while, and the newest of its kind only."""
+
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from db.models import Credential, CredentialKind, User
+from db.types import later, now
+from resolvers.context import Context
+from resolvers.failures import Invalid
+from resolvers.keyring import digest_of
+
+PAGES = {CredentialKind.EMAIL_VERIFY: "verify-email", CredentialKind.PASSWORD_RESET: "reset-password"}
+"""Where each kind leads to, below the gateway's address."""
+
+
+async def make(session: AsyncSession, ctx: Context, kind: CredentialKind, user: User, lifetime: timedelta) -> str:
+    """A link for a user, in place of the one before.
+
+    It is bound to the address that it goes to, and made of the configured address of the gateway, never of what a
+    request calls it. The secret stands behind a `#`, which browsers send to no server.
+    """
+    token = secrets.token_urlsafe(32)
+    await drop(session, user.id, kind)
+    session.add(
+        Credential(
+            user_id=user.id,
+            kind=kind,
+            label=digest_of(user.email or ""),
+            secret_hash=digest_of(token),
+            algorithm="sha256",
+            expires_at=later(lifetime.total_seconds()),
+        )
+    )
+    await session.flush()
+    return f"{ctx.services.entrance.address}/{PAGES[kind]}#token={token}"
+
+
+async def owner(ctx: Context, kind: CredentialKind, token: str) -> UUID:
+    """Whose link it is; INVALID for one that does not hold."""
+    wanted = sa.select(Credential.user_id).where(*_live(kind, token))
+    for (user,) in await ctx.database.rows(wanted):
+        return user  # type: ignore[no-any-return]
+    raise _over()
+
+
+async def spend(session: AsyncSession, kind: CredentialKind, token: str, user: User) -> bool:
+    """Use up the link of a held user; whether it went to the present address. INVALID for one that does not hold."""
+    gone = sa.delete(Credential).where(*_live(kind, token), Credential.user_id == user.id).returning(Credential.label)
+    label = await session.scalar(gone.execution_options(synchronize_session=False))
+    if label is None:
+        raise _over()
+    return user.email is not None and label == digest_of(user.email)
+
+
+async def drop(session: AsyncSession, user: UUID, kind: CredentialKind) -> None:
+    gone = sa.delete(Credential).where(Credential.user_id == user, Credential.kind == kind)
+    await session.execute(gone.execution_options(synchronize_session=False))
+
+
+@asynccontextmanager
+async def kept_if(session: AsyncSession, keep: bool) -> AsyncIterator[None]:
+    """What is done inside is undone at its end unless it is to be kept: so that an answer for nobody takes the same
+    work."""
+    point = await session.begin_nested()
+    try:
+        yield
+        await session.flush()
+    except BaseException:
+        await point.rollback()
+        raise
+    await (point.commit() if keep else point.rollback())
+
+
+def _live(kind: CredentialKind, token: str) -> tuple[sa.ColumnElement[bool], ...]:
+    return (
+        Credential.kind == kind,
+        Credential.secret_hash == digest_of(token),
+        Credential.revoked_at.is_(None),
+        Credential.expires_at > now(),
+    )
+
+
+def _over() -> Invalid:
+    return Invalid(
+        "the link does not hold: it was used, a newer one was sent, or its time is over; ask for another", field="token"
+    )

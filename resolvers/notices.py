@@ -1,0 +1,183 @@
+"""The outbox: messages put in with the change that they tell of, so that both happen or neither; a sender follows."""
+
+import re
+import string
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from db import models
+from db.engine import changed
+from db.models import Channel, Notification, NotificationTemplate
+from resolvers import wording
+from resolvers.failures import Invalid
+from resolvers.wording import Message, Wording
+
+log = structlog.get_logger("torana.notices")
+
+OUTBOX = "outbox"
+"""The topic of a message that waits to be sent."""
+ENGLISH = "en"
+NO_SUBJECT = "(No Subject)"
+
+_ADDRESS = re.compile(r'[^\s@<>()\[\]\\,;:"]+@[^\s@<>()\[\]\\,;:"]+')
+"""One address and nothing else: no name, no list, no comment."""
+
+
+async def post(
+    session: AsyncSession,
+    template: str,
+    user: models.User | None = None,
+    *,
+    to: str | None = None,
+    language: str | None = None,
+    security: bool = False,
+    site: UUID | None = None,
+    project: UUID | None = None,
+    **variables: Any,
+) -> None:
+    """Put a message made from a template into the outbox, in the transaction of `session`.
+
+    A user who opted out (`User.notified` false) gets only what is about security; no address: nothing is put in
+    (logged). Without `language` it is the user's. The look-up goes by language first, English last, and for each from
+    the project to the site, to what holds everywhere, to the built-in text. `username` is known when there is a user.
+    """
+    if (recipient := _recipient(user, to, security, template)) is None:
+        return
+    if user is not None:
+        variables.setdefault("username", user.username)
+        language = language or user.language
+    message = await _compose(session, template, Channel.EMAIL, language or ENGLISH, site, project, variables)
+    _put(session, Channel.EMAIL, recipient, message, template=template, user=user)
+
+
+async def post_text(
+    session: AsyncSession,
+    subject: str,
+    text: str,
+    user: models.User | None = None,
+    *,
+    to: str | None = None,
+    reply_to: str | None = None,
+    variables: Mapping[str, str] | None = None,
+) -> None:
+    """Put in a message in somebody's own words, in which `$name` stands for a variable; unknown ones stay."""
+    if (recipient := _recipient(user, to, False, None)) is None:
+        return
+    given = variables or {}
+    subject = wording.one_line(string.Template(subject).safe_substitute(given), "subject")
+    message = Message(subject or NO_SUBJECT, string.Template(text).safe_substitute(given))
+    headers = None if reply_to is None else {"Reply-To": address(reply_to, "replyTo")}
+    _put(session, Channel.EMAIL, recipient, message, user=user, headers=headers)
+
+
+async def post_chat(session: AsyncSession, template: str, chat: str = "default", **variables: Any) -> None:
+    """Put a message for the chat of this name into the outbox, in the transaction of `session`."""
+    message = await _compose(session, template, Channel.CHAT, ENGLISH, None, None, variables)
+    _put(session, Channel.CHAT, chat, message, template=template)
+
+
+def address(text: str, field: str = "email") -> str:
+    """The e-mail address as it was given; refuses what is not exactly one."""
+    if len(text) > 254 or not _ADDRESS.fullmatch(text) or not wording.printable(text):
+        raise Invalid("not an e-mail address", field=field)
+    return text
+
+
+def _recipient(user: models.User | None, to: str | None, security: bool, template: str | None) -> str | None:
+    if user is not None and not user.notified and not security:
+        return None
+    found = to or (user.email if user is not None else None)
+    if not found:
+        log.info("notices.no_address", template=template, user=None if user is None else str(user.id))
+        return None
+    return address(found)
+
+
+def _put(
+    session: AsyncSession,
+    channel: Channel,
+    recipient: str,
+    message: Message,
+    *,
+    template: str | None = None,
+    user: models.User | None = None,
+    headers: dict[str, Any] | None = None,
+) -> None:
+    session.add(
+        Notification(
+            channel=channel,
+            template_key=template,
+            user_id=None if user is None else user.id,
+            recipient=recipient,
+            subject=message.subject,
+            text=message.text,
+            html=message.html,
+            headers=headers,
+        )
+    )
+    changed(session, OUTBOX)
+
+
+async def _compose(
+    session: AsyncSession,
+    key: str,
+    channel: Channel,
+    language: str,
+    site: UUID | None,
+    project: UUID | None,
+    variables: Mapping[str, Any],
+) -> Message:
+    """The message by the first wording that can be rendered; a stored one that can't must not keep people out."""
+    message: Message | None = None
+    languages = _languages(language)
+    found = await _stored(session, key, channel, languages, site, project)
+    for words in _wordings(key, channel, languages, found):
+        try:
+            made = words.render(variables)
+        except Exception as error:
+            if words.builtin:
+                raise
+            log.warning("notices.template_failed", template=key, language=words.language, error=type(error).__name__)
+            continue
+        # One that says nothing of the subject keeps the one of the next.
+        message = made if message is None else replace(message, subject=made.subject)
+        if message.subject or channel is Channel.CHAT:
+            return message
+    if message is None:
+        raise LookupError(f"no template {key} for {channel.name}")
+    return replace(message, subject=NO_SUBJECT)
+
+
+def _languages(language: str) -> list[str]:
+    """`fr-CA` is French too, and everybody's last is English."""
+    return list(dict.fromkeys((language, re.split("[-_]", language)[0].lower(), ENGLISH)))
+
+
+def _wordings(
+    key: str, channel: Channel, languages: Sequence[str], found: Sequence[NotificationTemplate]
+) -> Iterator[Wording]:
+    for language in languages:
+        yield from (wording.stored(row) for row in found if row.language == language)
+        if (words := wording.built_in(key, channel, language)) is not None:
+            yield words
+
+
+async def _stored(
+    session: AsyncSession, key: str, channel: Channel, languages: Sequence[str], site: UUID | None, project: UUID | None
+) -> Sequence[NotificationTemplate]:
+    """The templates that replace a built-in one here, the closest first."""
+    row = NotificationTemplate
+    scopes = [sa.and_(row.site_id.is_(None), row.project_id.is_(None))]
+    if project is not None:
+        of_project = sa.select(models.Project.site_id).where(models.Project.id == project).scalar_subquery()
+        scopes += [row.project_id == project, row.site_id == of_project]
+    if site is not None:
+        scopes.append(row.site_id == site)
+    wanted = sa.select(row).where(row.key == key, row.channel == channel, row.language.in_(languages), sa.or_(*scopes))
+    return sorted(await session.scalars(wanted), key=lambda t: (t.project_id is None, t.site_id is None))

@@ -1,0 +1,37 @@
+"""What applications keep for their users."""
+
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from db.models import Preference, User
+from resolvers.context import Context
+from resolvers.failures import Invalid, LimitExceeded
+from resolvers.writing import signed_in
+
+LONGEST, MOST = 100, 100
+"""Characters of an application's tag; applications of one user."""
+
+
+async def keep(ctx: Context, app_tag: str, value: Any) -> UUID | None:
+    """Replace the value of one's application; an empty one deletes it. Returns the row's key, if it is still there."""
+    user = signed_in(ctx)
+    if not app_tag.strip() or len(app_tag) > LONGEST or "\0" in app_tag:
+        raise Invalid(f"an application's tag has 1 to {LONGEST} characters", field="appTag")
+    async with ctx.database.write() as session:
+        await session.get(User, user, with_for_update=True)  # so that of two first values one replaces the other
+        mine = sa.select(Preference).where(Preference.user_id == user)
+        row = (await session.scalars(mine.where(Preference.app_tag == app_tag).with_for_update())).one_or_none()
+        if value in (None, "", {}, []):
+            if row is not None:
+                await session.delete(row)
+            return None
+        if row is None:
+            if len((await session.scalars(mine)).all()) >= MOST:
+                raise LimitExceeded(f"at most {MOST} applications keep something", limit="preferences", allowed=MOST)
+            row = Preference(user_id=user, app_tag=app_tag)
+            session.add(row)
+        row.value = value
+        await session.flush()
+        return row.id

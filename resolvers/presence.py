@@ -1,0 +1,67 @@
+"""Who is there: noted as requests come and sockets stay open, written down together every so often."""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from db.engine import Database
+from db.models import Device, Participant, User
+from db.types import now
+from resolvers.principal import Kind, Principal
+
+INTERVAL = 30.0
+"""Seconds between two writes."""
+ONLINE = timedelta(seconds=3 * INTERVAL)
+"""Who was heard of within this time is online."""
+
+_MODELS: dict[Kind, Any] = {Kind.USER: User, Kind.PARTICIPANT: Participant, Kind.DEVICE: Device}
+
+
+class Presence:
+    """The users, participants and devices that this process has heard of since the last `write`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._heard: set[tuple[Kind, UUID]] = set()
+        self._there: Counter[tuple[Kind, UUID]] = Counter()
+
+    def heard(self, principal: Principal) -> None:
+        """A request came."""
+        if principal.id is not None and principal.kind in _MODELS:
+            self._heard.add((principal.kind, principal.id))
+
+    @contextmanager
+    def there(self, principal: Principal) -> Iterator[None]:
+        """A socket or a stream is open."""
+        who = (principal.kind, principal.id)
+        if principal.id is None or principal.kind not in _MODELS:
+            yield
+            return
+        self._there[who] += 1  # type: ignore[index]
+        try:
+            yield
+        finally:
+            self._there[who] -= 1  # type: ignore[index]
+            self._heard.add(who)  # type: ignore[arg-type]
+
+    async def write(self) -> None:
+        """Note the moment for all; the rows keep their version, since nobody changed them."""
+        self._there += Counter()  # forget those who left
+        heard, self._heard = self._heard | set(self._there), set()
+        for kind, model in _MODELS.items():
+            keys = sorted(key for of, key in heard if of is kind)
+            if keys:
+                noted = sa.update(model).where(model.id.in_(keys))
+                values = {"last_online_at": now(), "updated_at": model.updated_at}
+                async with self._database.write() as session:
+                    await session.execute(noted.values(values).execution_options(synchronize_session=False))
+
+
+def online(last: datetime | None) -> bool:
+    """Whether who was last heard of then is online."""
+    return last is not None and datetime.now(UTC) - last < ONLINE

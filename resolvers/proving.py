@@ -1,0 +1,30 @@
+"""That someone signed in knows their own password, asked again before what a stolen token must not do."""
+
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from db.models import Attempts, Credential, CredentialKind
+from resolvers import attempts
+from resolvers.context import Context
+from resolvers.failures import Invalid
+
+
+def _key(user: UUID) -> str:
+    return f"password:{user}"
+
+
+async def prove(ctx: Context, user: UUID, password: str, field: str) -> Any:
+    """The id and hash of the user's password, when it is this one; INVALID for another, RATE_LIMITED for too many."""
+    limits = ctx.services.limits
+    await attempts.count(ctx, {_key(user): limits.sign_ins_per_account}, limits.sign_in_window)
+    mine = sa.select(Credential.id, Credential.secret_hash).where(
+        Credential.user_id == user, Credential.kind == CredentialKind.PASSWORD
+    )
+    stored = next(iter(await ctx.database.rows(mine)), None)
+    if not await ctx.services.passwords.verify(stored.secret_hash if stored else None, password) or stored is None:
+        raise Invalid("the password is wrong", field=field)
+    async with ctx.database.write() as session:
+        await session.execute(sa.delete(Attempts).where(Attempts.key == _key(user)))
+    return stored

@@ -1,0 +1,88 @@
+"""Who has which role where, after inheritance, as far as the grants that make it so may be seen."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import aliased
+
+from db.models import ADMIN, CORE, USER, Project, Role, RoleGrant, Site, UserGroup, UserGroupMember
+from resolvers.access import visible
+from resolvers.context import Context
+from resolvers.failures import Invalid
+
+MOST = 1_000
+"""Roles told at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A group's role in a site or a project; `inherited` when it is granted in the site, or in a project of it."""
+
+    role: str
+    inherited: bool
+    user_group_id: UUID
+    site_id: UUID
+    project_id: UUID | None
+
+
+async def access_for(ctx: Context, kind: str, key: UUID) -> Sequence[Held]:
+    """The roles of a User or a UserGroup, or in a Site or a Project: the higher one where there are several."""
+    grant, group, role = aliased(RoleGrant), aliased(UserGroup), aliased(Role)
+    given = (
+        sa.select(grant.user_group_id, role.site_id, role.project_id, role.name)
+        .join(role, role.id == grant.role_id)
+        .join(group, group.id == grant.user_group_id)
+        .where(role.service_id == CORE, group.deleted_at.is_(None), visible(grant, ctx.principal.standing))
+    )
+    wanted = sa.bindparam("key", type_=Role.id.type)
+    if kind == "User":
+        given = given.where(
+            sa.exists().where(UserGroupMember.user_group_id == group.id, UserGroupMember.user_id == wanted)
+        )
+    elif kind == "UserGroup":
+        given = given.where(group.id == wanted)
+    elif kind not in ("Site", "Project"):
+        raise Invalid("access is told for a User, a UserGroup, a Site or a Project", field="id")
+    rights = given.cte("rights")
+    site, project = aliased(Site), aliased(Project)
+    live = (site.deleted_at.is_(None), project.deleted_at.is_(None))
+    none = sa.cast(sa.null(), Role.id.type)
+    group_id, name = rights.c.user_group_id, rights.c.name
+
+    def told(project_id: Any, role: Any, inherited: Any) -> Any:
+        columns = (site.id.label("site_id"), project_id.label("project_id"), role.label("name"))
+        return sa.select(group_id, *columns, inherited.label("inherited")).select_from(rights)
+
+    in_site, administers = rights.c.site_id == site.id, sa.and_(rights.c.site_id == site.id, name == ADMIN)
+    of_site, in_project = project.site_id == site.id, rights.c.project_id == project.id
+    parts = (
+        told(none, name, sa.false()).join(site, in_site).where(live[0]),
+        told(none, sa.literal(USER), sa.true()).join(project, in_project).join(site, of_site).where(*live),
+        told(project.id, name, sa.false()).join(project, in_project).join(site, of_site).where(*live),
+        told(project.id, name, sa.true()).join(site, administers).join(project, of_site).where(*live),
+    )
+    held = sa.union_all(*parts).subquery("held")
+    found = sa.select(held)
+    if kind == "Site":
+        found = found.where(held.c.site_id == wanted, held.c.project_id.is_(None))
+    elif kind == "Project":
+        found = found.where(held.c.project_id == wanted)
+    rows = await ctx.database.rows(
+        found.order_by(held.c.site_id, held.c.project_id, held.c.user_group_id).limit(4 * MOST),
+        {**ctx.principal.parameters, "key": key},
+    )
+    best: dict[tuple[UUID | None, UUID, UUID | None], Held] = {}
+    for row in rows:
+        place = (None if kind == "User" else row.user_group_id, row.site_id, row.project_id)
+        one = Held(row.name, bool(row.inherited), row.user_group_id, row.site_id, row.project_id)
+        if place not in best or (_rank(one) < _rank(best[place])):
+            best[place] = one
+    return list(best.values())[:MOST]
+
+
+def _rank(held: Held) -> tuple[bool, bool]:
+    """The higher role first, then what was granted right there."""
+    return (held.role != ADMIN, held.inherited)

@@ -1,0 +1,120 @@
+"""Devices that register themselves with a key which administrators hand out, and what a device tells of itself."""
+
+import hmac
+from typing import Any
+from uuid import UUID
+
+import orjson
+import sqlalchemy as sa
+
+from db.engine import changed
+from db.models import Device, DeviceType, ServerSetting
+from db.types import now
+from resolvers import attempts
+from resolvers.audit import record
+from resolvers.context import Context
+from resolvers.credentials import new_secret, token_of
+from resolvers.editing import stored, writing
+from resolvers.failures import Forbidden, Invalid, LimitExceeded, Unauthenticated
+from resolvers.feed import principal_topic
+from resolvers.keyring import digest_of
+from resolvers.writing import expect, locked, signed_in
+
+SETTING = "DEVICE_REGISTER_KEY"
+"""The server setting with the digest of the key."""
+BYTES = 65_536
+"""Of a status, a configuration, or what a device tells about itself."""
+
+
+async def new_register_key(ctx: Context) -> str:
+    """A key with which devices register themselves; the former one ends."""
+    async with writing(ctx, "CREATE_KEY", ServerSetting) as session:
+        if not ctx.principal.superadmin:
+            raise Forbidden("only superadmins may make a register key")
+        secret = new_secret("rk")
+        row = await session.scalar(sa.select(ServerSetting).where(ServerSetting.name == SETTING).with_for_update())
+        if row is None:
+            row = ServerSetting(name=SETTING, value=digest_of(secret))
+            session.add(row)
+        row.value = digest_of(secret)
+        await stored(session, ServerSetting)
+        record(session, ctx, "CREATE_KEY", "ServerSetting", row.id, name=SETTING)
+        return secret
+
+
+async def register(
+    ctx: Context, register_key: str, name: str, type_key: str, infos: dict[str, Any] | None
+) -> tuple[UUID, str]:
+    """A new device, which may not connect yet, and its token. A key that is unknown, wrong or missing gets the same
+    answer."""
+    limits = ctx.services.limits
+    source = f"register:{attempts.address_of(ctx)}"
+    await attempts.count(ctx, {source: limits.registrations_per_address}, limits.sign_in_window)
+    known = await ctx.database.rows(sa.select(ServerSetting.value).where(ServerSetting.name == SETTING))
+    expected = known[0].value if known else ""
+    if not hmac.compare_digest(expected, digest_of(register_key)):
+        async with ctx.database.write() as session:
+            record(session, ctx, "REGISTER_DEVICE_FAILED", "Device")
+        raise Unauthenticated("the register key is not valid")
+    _check_text("name", name, 255)
+    _check_text("typeKey", type_key, 100)
+    _check_object("infos", infos)
+    async with ctx.database.write() as session:
+        kind = await session.scalar(sa.select(DeviceType).where(DeviceType.key == type_key))
+        if kind is None:
+            if not limits.register_device_types:
+                raise Invalid("no type of devices has this key", field="typeKey")
+            kind = DeviceType(name=type_key, key=type_key)
+            session.add(kind)
+            await stored(session, DeviceType)
+        device = Device(name=name, type_id=kind.id, infos=infos, enabled=False)
+        session.add(device)
+        await session.flush()
+        issued = await token_of(session, device.id)
+        record(session, ctx, "REGISTER_DEVICE", "Device", device.id, name=name, type=type_key)
+        return device.id, issued.secret
+
+
+async def set_status(ctx: Context, status: dict[str, Any]) -> UUID:
+    """What the device reports: often, so that it is no change of the row for those who read it to change it."""
+    device = signed_in(ctx)
+    _check_object("status", status)
+    reported = sa.update(Device).where(Device.id == device)
+    async with ctx.database.write() as session:
+        await session.execute(
+            reported.values(status=status, last_online_at=now(), updated_at=Device.updated_at).execution_options(
+                synchronize_session=False
+            )
+        )
+    return device
+
+
+async def set_config(ctx: Context, config: dict[str, Any] | None, expected_version: int | None) -> UUID:
+    """Change the device's own settings."""
+    device = signed_in(ctx)
+    _check_object("config", config)
+    async with ctx.database.write() as session:
+        row = await locked(session, ctx, Device, device)
+        if expected_version is not None:
+            expect(row, expected_version)
+        row.config = config
+        changed(session, principal_topic(device))
+    return device
+
+
+def _check_text(field: str, text: str, most: int) -> None:
+    if not text.strip() or len(text) > most or "\0" in text:
+        raise Invalid(f"{field} has 1 to {most} characters", field=field)
+
+
+def _check_object(field: str, value: Any) -> None:
+    if value is None:
+        return
+    if not isinstance(value, dict):
+        raise Invalid(f"{field} is an object", field=field)
+    try:
+        size = len(orjson.dumps(value))
+    except TypeError as error:  # a number that is too large, for one
+        raise Invalid(f"{field} can't be stored: {error}", field=field) from None
+    if size > BYTES:
+        raise LimitExceeded(f"{field} takes at most {BYTES} bytes", limit=field, allowed=BYTES, value=size)

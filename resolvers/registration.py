@@ -1,0 +1,169 @@
+"""Making an account for oneself, and confirming its address. Nobody learns here who has one."""
+
+import re
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from db.engine import changed
+from db.models import AuthProvider, Credential, CredentialKind, User
+from db.types import uuid7
+from resolvers import attempts, links, logins
+from resolvers.audit import record
+from resolvers.context import Context
+from resolvers.failures import Forbidden, Invalid
+from resolvers.feed import principal_topic
+from resolvers.keyring import digest_of
+from resolvers.notices import address, post
+from resolvers.writing import moment_of
+
+_USERNAME = re.compile(r"[a-z0-9._-]{2,150}")
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8}){0,2}")
+
+
+@dataclass(frozen=True, slots=True)
+class NewAccount:
+    """What someone gives of themself; `columns` are names, affiliation and language."""
+
+    username: str
+    email: str
+    password: str
+    columns: dict[str, str | None] = field(default_factory=dict)
+
+
+async def sign_up(ctx: Context, given: NewAccount) -> str:
+    """Make an account whose address is to be confirmed; returns the address that mail goes to.
+
+    With a name or an address that is taken, the mail says that someone tried; nothing else differs.
+    """
+    if not ctx.services.entrance.sign_up:
+        raise Forbidden("accounts are made by administrators here")
+    username, email = given.username.strip().lower(), plain(given.email, "input.email")
+    if not _USERNAME.fullmatch(username):
+        raise Invalid(
+            "a username has 2 to 150 of: letters without accents, digits, `.`, `_` and `-`", field="input.username"
+        )
+    _check(given.columns)
+    await throttle(ctx, f"signup:{digest_of(email)}")
+    names = (given.columns.get("first_name"), given.columns.get("last_name"))
+    await ctx.services.passwords.check(given.password, "input.password", username, email, *names)
+    hashed = await ctx.services.passwords.hash(given.password)
+    known = sa.select(User.id, User.email, User.deleted_at).where(
+        sa.or_(User.username == username, sa.and_(User.email == email, User.deleted_at.is_(None))),
+        User.auth_provider == AuthProvider.LOCAL,
+    )
+    taken = await ctx.database.rows(known)
+    async with ctx.database.write() as session:
+        made, url = None, ""
+        try:
+            async with links.kept_if(session, not taken):
+                made = User(username=username, email=email, **given.columns) if not taken else _nobody()
+                url = await _prepare(session, ctx, made, hashed)
+        except IntegrityError:  # someone else took it meanwhile
+            taken = await ctx.database.rows(known)
+        if made is not None and not taken:
+            minutes = ctx.services.limits.verify_lifetime.total_seconds() / 60
+            await post(session, "email_verification", made, security=True, url=url, minutes=minutes)
+            record(session, ctx, "SIGN_UP", "User", made.id, actor_id=made.id)
+        else:
+            has = any(row.email == email and row.deleted_at is None for row in taken)
+            language = given.columns.get("language") or "en"
+            await post(session, "sign_up_refused", to=email, language=language, name=None if has else username)
+            record(session, ctx, "SIGN_UP_REFUSED", "User")
+    return email
+
+
+async def _prepare(session: AsyncSession, ctx: Context, user: User, hashed: str) -> str:
+    """The rows of a new account; returns the link that confirms its address."""
+    session.add(user)
+    await session.flush()
+    session.add(Credential(user_id=user.id, kind=CredentialKind.PASSWORD, secret_hash=hashed, algorithm="argon2id"))
+    return await links.make(session, ctx, CredentialKind.EMAIL_VERIFY, user, ctx.services.limits.verify_lifetime)
+
+
+async def resend(ctx: Context, email: str) -> str:
+    """Mail another link that confirms the address; the former ends. The same answer for whoever has none to confirm."""
+    unverified = (User.email_verified.is_(False),)
+    kind, lifetime = CredentialKind.EMAIL_VERIFY, ctx.services.limits.verify_lifetime
+    return await mail(ctx, email, "RESEND_VERIFICATION", "email_verification", kind, lifetime, *unverified)
+
+
+async def verify(ctx: Context, token: str) -> datetime:
+    """Confirm the address that the link of this token went to; returns when."""
+    await throttle(ctx)
+    user = await links.owner(ctx, CredentialKind.EMAIL_VERIFY, token)
+    principal = ctx.principal
+    async with ctx.database.write() as session:
+        row = await logins.held(session, user)
+        if row is None or not await links.spend(session, CredentialKind.EMAIL_VERIFY, token, row):
+            raise Invalid("the link is for an address that the account no longer has", field="token")
+        row.email_verified = True
+        changed(session, principal_topic(user))
+        record(session, ctx, "VERIFY_EMAIL", "User", user, actor_id=user)
+        if principal.id == user and principal.session is not None:
+            principal = await logins.renewed(session, ctx)
+        moment = await moment_of(session)
+    ctx.become(principal)
+    return moment
+
+
+async def mail(
+    ctx: Context, email: str, action: str, template: str, kind: CredentialKind, lifetime: timedelta, *which: Any
+) -> str:
+    """Mail a link to the local user of this address who meets `which`; returns the address. The same answer after the
+    same work where there is none."""
+    email = plain(email, "email")
+    await throttle(ctx, f"{kind.value.lower()}:{digest_of(email)}")
+    wanted = sa.select(User).where(
+        User.email == email,
+        User.auth_provider == AuthProvider.LOCAL,
+        User.active,
+        User.deleted_at.is_(None),
+        *which,
+    )
+    known = await ctx.database.rows(wanted.with_only_columns(User.id))
+    async with ctx.database.write() as session:
+        # For an address that nobody has, all is done for someone else, and undone.
+        other = sa.select(User).order_by(User.id).limit(1).with_for_update(skip_locked=True)
+        user = await session.scalar(wanted.with_for_update() if known else other)
+        if user is not None:
+            async with links.kept_if(session, bool(known)):
+                url = await links.make(session, ctx, kind, user, lifetime)
+                minutes = lifetime.total_seconds() / 60
+                await post(session, template, user, to=email, security=True, url=url, minutes=minutes)
+        record(session, ctx, action, "User", user.id if known and user is not None else None)
+    return email
+
+
+async def throttle(ctx: Context, *keys: str) -> None:
+    """Count an attempt of what anyone may try: by its address, and for each of `keys`."""
+    limits = ctx.services.limits
+    bounds = dict.fromkeys(keys, limits.sign_ins_per_account)
+    bounds[f"address:{attempts.address_of(ctx)}"] = limits.sign_ins_per_address
+    await attempts.count(ctx, bounds, limits.sign_in_window)
+
+
+def plain(email: str, where: str) -> str:
+    """An address as it is kept; INVALID for what is none."""
+    return address(email.strip().lower(), where)
+
+
+def _nobody() -> User:
+    """A user to do work for that is undone."""
+    return User(username=f"~{uuid7().hex}", email=f"{uuid7().hex}@nobody.invalid")
+
+
+def _check(columns: dict[str, str | None]) -> None:
+    for name, value in columns.items():
+        most = getattr(User.__table__.c[name].type, "length", None)
+        if value is not None and ((most is not None and len(value) > most) or not value.isprintable()):
+            first, *others = name.split("_")
+            where = f"input.{first}{''.join(map(str.title, others))}"
+            raise Invalid(f"at most {most} characters that can be seen are kept", field=where)
+    language = columns.get("language")
+    if language is not None and not _LANGUAGE.fullmatch(language):
+        raise Invalid("a language looks like en or pt-BR", field="input.language")

@@ -1,0 +1,53 @@
+"""The roles that every site and every project has, and the groups of users that hold them."""
+
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from db.engine import changed
+from db.models import ADMIN, CORE, USER, Project, Role, RoleGrant, RoleScope, Site, UserGroup, UserGroupMember
+from resolvers.feed import RIGHTS
+
+
+async def role_in(session: AsyncSession, place: Site | Project, name: str) -> Role:
+    """The role of this name of the core service in a site or project, made if it has none yet."""
+    key = Role.site_id if isinstance(place, Site) else Role.project_id
+    wanted = sa.select(Role).where(Role.service_id == CORE, key == place.id, Role.name == name)
+    if (role := (await session.scalars(wanted)).one_or_none()) is None:
+        scope = RoleScope.SITE if isinstance(place, Site) else RoleScope.PROJECT
+        role = Role(service_id=CORE, scope=scope, name=name)
+        setattr(role, key.key, place.id)
+        session.add(role)
+        await session.flush()
+    return role
+
+
+async def found(session: AsyncSession, place: Site | Project) -> None:
+    """Give a new site or project its roles."""
+    for name in (ADMIN, USER):
+        await role_in(session, place, name)
+
+
+async def enrol(session: AsyncSession, place: Site | Project, *users: UUID, admin: bool = False) -> UserGroup:
+    """Put users into the group that holds a role in a site or project, named after both."""
+    role = await role_in(session, place, ADMIN if admin else USER)
+    name = f"{place.name} ({role.name})"
+    held = (
+        sa.select(UserGroup)
+        .join(RoleGrant, RoleGrant.user_group_id == UserGroup.id)
+        .where(RoleGrant.role_id == role.id, UserGroup.name == name)
+        .where(RoleGrant.deleted_at.is_(None), UserGroup.deleted_at.is_(None))
+        .limit(1)
+    )
+    if (group := (await session.scalars(held)).first()) is None:
+        group = UserGroup(name=name)
+        session.add(group)
+        await session.flush()
+        session.add(RoleGrant(role_id=role.id, user_group_id=group.id))
+    present = sa.select(UserGroupMember.user_id).where(UserGroupMember.user_group_id == group.id)
+    already = set(await session.scalars(present))
+    session.add_all(UserGroupMember(user_group_id=group.id, user_id=user) for user in users if user not in already)
+    await session.flush()
+    changed(session, RIGHTS)
+    return group

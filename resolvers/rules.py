@@ -1,0 +1,456 @@
+"""Ways to be allowed something, each written once: in words, for whom in the access matrix, and as SQL over a row.
+
+Clauses depend on a principal's standing; who it is comes as the parameters `me`, `projects`, `administered`, `sites`
+and `administered_sites`.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import aliased, join
+
+from db import models
+from db.keys import among, most_among
+from db.types import Key
+from resolvers.principal import Kind, Standing
+
+Clause = sa.ColumnElement[bool]
+
+TRUE: Clause = sa.literal_column("true", sa.Boolean())
+FALSE: Clause = sa.literal_column("false", sa.Boolean())
+"""Literals: SQLAlchemy drops what stands beside its own `false()`, and with it the joins of a statement."""
+
+ROLES = {
+    "AN": "anonymous",
+    "US": "active, verified user",
+    "MG": "user with the platform role MANAGER",
+    "OW": "owner, creator, or the row itself",
+    "PU": "user of the project",
+    "PA": "administrator of the project",
+    "SU": "user of the site",
+    "SA": "administrator of the site",
+    "PT": "participant who signed in",
+    "PL": "participant with a static token",
+    "DV": "device",
+    "SV": "service",
+    "WK": "worker",
+    "XA": "superadmin",
+}
+"""The columns of the access matrix."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One way to be allowed something about a row: in words, its columns of the matrix, and as SQL over the row."""
+
+    words: str
+    roles: tuple[str, ...]
+    clause: Callable[[Any, Standing], Clause]
+
+
+def all_of(*clauses: Clause) -> Clause:
+    """Every one holds; the constants fall away."""
+    left = [clause for clause in clauses if clause is not TRUE]
+    if any(clause is FALSE for clause in left):
+        return FALSE
+    return sa.and_(*left) if left else TRUE
+
+
+def any_of(*clauses: Clause) -> Clause:
+    """One holds; the constants fall away."""
+    left = [clause for clause in clauses if clause is not FALSE]
+    if any(clause is TRUE for clause in left):
+        return TRUE
+    return sa.or_(*left) if left else FALSE
+
+
+def me(column: Any, standing: Standing, kind: Kind = Kind.USER) -> Clause:
+    """The column holds the principal's key, who is of this kind and may act."""
+    held = standing.kind is kind and standing.full
+    return column == sa.bindparam("me", type_=Key()) if held else FALSE
+
+
+def among_if(held: bool, column: Any, parameter: str) -> Clause:
+    return among(column, parameter) if held else FALSE
+
+
+def of_kind(*kinds: Kind) -> Callable[[Any, Standing], Clause]:
+    return lambda _, standing: TRUE if standing.kind in kinds and standing.full else FALSE
+
+
+def _some(tables: Any, *clauses: Clause) -> Clause:
+    """There is a row of joined tables that meets all clauses."""
+    return sa.exists(sa.select(sa.literal_column("1")).select_from(tables).where(*clauses))
+
+
+# Where a row belongs ------------------------------------------------------------------------------------------------
+
+Held = Callable[[Any], Clause]
+"""Whether a key is one of some set."""
+
+
+def _link(model: type[models.Entity], own: str, other: str) -> Callable[[Any, Held], Clause]:
+    def through(entity: Any, held: Held) -> Clause:
+        link = aliased(model)
+        return sa.exists().where(getattr(link, own) == entity.id, held(getattr(link, other)))
+
+    return through
+
+
+def _column(name: str) -> Callable[[Any, Held], Clause]:
+    return lambda entity, held: held(getattr(entity, name))
+
+
+def _in_project(role: Any, held: Held) -> Clause:
+    return held(role.project_id)
+
+
+def _in_site(role: Any, held: Held) -> Clause:
+    """A role in a project makes its holder a user of the project's site."""
+    project = aliased(models.Project)
+    return sa.or_(held(role.site_id), sa.exists().where(project.id == role.project_id, held(project.site_id)))
+
+
+def _granted_to_user(place: Callable[[Any, Held], Clause]) -> Callable[[Any, Held], Clause]:
+    def through(entity: Any, held: Held) -> Clause:
+        member, grant, role = aliased(models.UserGroupMember), aliased(models.RoleGrant), aliased(models.Role)
+        by_grant = join(member, grant, grant.user_group_id == member.user_group_id)
+        granted = join(by_grant, role, role.id == grant.role_id)
+        return _some(granted, member.user_id == entity.id, grant.deleted_at.is_(None), place(role, held))
+
+    return through
+
+
+def _granted(key: str, place: Callable[[Any, Held], Clause]) -> Callable[[Any, Held], Clause]:
+    """A group, which the column `key` of the row names, belongs where it has a role."""
+
+    def through(entity: Any, held: Held) -> Clause:
+        grant, role = aliased(models.RoleGrant), aliased(models.Role)
+        granted = join(grant, role, role.id == grant.role_id)
+        of_group = grant.user_group_id == getattr(entity, key)
+        return _some(granted, of_group, grant.deleted_at.is_(None), place(role, held))
+
+    return through
+
+
+def _of_grant(scope: str) -> Callable[[Any, Held], Clause]:
+    def through(entity: Any, held: Held) -> Clause:
+        role = aliased(models.Role)
+        return sa.exists().where(role.id == entity.role_id, held(getattr(role, scope)))
+
+    return through
+
+
+def _of_member(model: type[models.Entity], key: str) -> Callable[[Any, Held], Clause]:
+    """What hangs on a row with a project."""
+
+    def through(entity: Any, held: Held) -> Clause:
+        owner: Any = aliased(model)
+        return sa.exists().where(owner.id == getattr(entity, key), held(owner.project_id))
+
+    return through
+
+
+def _of_owners(entity: Any, held: Held) -> Clause:
+    """A config or credential belongs where the participant or device that it is of does."""
+    participant, device = aliased(models.Participant), aliased(models.ProjectDevice)
+    return sa.or_(
+        sa.exists().where(participant.id == entity.participant_id, held(participant.project_id)),
+        sa.exists().where(device.device_id == entity.device_id, held(device.project_id)),
+    )
+
+
+def _of_owners_site(entity: Any, held: Held) -> Clause:
+    participant, project, device = aliased(models.Participant), aliased(models.Project), aliased(models.SiteDevice)
+    return sa.or_(
+        _some(
+            join(participant, project, project.id == participant.project_id),
+            participant.id == entity.participant_id,
+            held(project.site_id),
+        ),
+        sa.exists().where(device.device_id == entity.device_id, held(device.site_id)),
+    )
+
+
+PROJECTS: dict[type[models.Entity], Callable[[Any, Held], Clause]] = {
+    models.Project: _column("id"),
+    models.ParticipantGroup: _column("project_id"),
+    models.Participant: _column("project_id"),
+    models.Session: _column("project_id"),
+    models.Simulation: _column("project_id"),
+    models.AuditEvent: _column("project_id"),
+    models.Role: _column("project_id"),
+    models.NotificationTemplate: _column("project_id"),
+    models.ProjectDevice: _column("project_id"),
+    models.ProjectService: _column("project_id"),
+    models.ParticipantDevice: _of_member(models.Participant, "participant_id"),
+    models.Device: _link(models.ProjectDevice, "device_id", "project_id"),
+    models.Service: _link(models.ProjectService, "service_id", "project_id"),
+    models.User: _granted_to_user(_in_project),
+    models.UserGroup: _granted("id", _in_project),
+    models.UserGroupMember: _granted("user_group_id", _in_project),
+    models.RoleGrant: _of_grant("project_id"),
+    models.ServiceConfig: _of_owners,
+    models.Credential: _of_owners,
+}
+"""Per model: whether a row belongs to one of some projects."""
+
+
+def _of_project(own: str) -> Callable[[Any, Held], Clause]:
+    def through(entity: Any, held: Held) -> Clause:
+        project = aliased(models.Project)
+        return sa.exists().where(project.id == getattr(entity, own), held(project.site_id))
+
+    return through
+
+
+SITES: dict[type[models.Entity], Callable[[Any, Held], Clause]] = {
+    models.Site: _column("id"),
+    models.Project: _column("site_id"),
+    models.ParticipantGroup: _of_project("project_id"),
+    models.Participant: _of_project("project_id"),
+    models.Session: _of_project("project_id"),
+    models.Simulation: _of_project("project_id"),
+    models.AuditEvent: _column("site_id"),
+    models.Role: _column("site_id"),
+    models.NotificationTemplate: _column("site_id"),
+    models.SiteDevice: _column("site_id"),
+    models.SiteService: _column("site_id"),
+    models.ProjectDevice: _of_project("project_id"),
+    models.ProjectService: _of_project("project_id"),
+    models.Device: _link(models.SiteDevice, "device_id", "site_id"),
+    models.Service: _link(models.SiteService, "service_id", "site_id"),
+    models.User: _granted_to_user(_in_site),
+    models.UserGroup: _granted("id", _in_site),
+    models.UserGroupMember: _granted("user_group_id", _in_site),
+    models.RoleGrant: _of_grant("site_id"),
+    models.ServiceConfig: _of_owners_site,
+    models.Credential: _of_owners_site,
+}
+"""Per model: whether a row belongs to one of some sites, by itself."""
+
+
+def _within(table: Any, parameter: str, flag: str, *kinds: Kind) -> Callable[[Any, Standing], Clause]:
+    def clause(entity: Any, standing: Standing) -> Clause:
+        if standing.kind not in kinds or not getattr(standing, flag):
+            return FALSE
+        model: type[models.Entity] = sa.inspect(entity).mapper.class_
+        kind = most_among if standing.wide else among
+        clause: Clause = table[model](entity, lambda key: kind(key, parameter))
+        return clause
+
+    return clause
+
+
+in_projects = _within(PROJECTS, "projects", "in_projects", Kind.USER)
+in_administered = _within(PROJECTS, "administered", "administers", Kind.USER)
+in_sites = _within(SITES, "sites", "in_sites", Kind.USER)
+in_administered_sites = _within(SITES, "administered_sites", "administers_sites", Kind.USER)
+in_linked_projects = _within(PROJECTS, "projects", "in_projects", Kind.SERVICE)
+in_linked_sites = _within(SITES, "sites", "in_sites", Kind.SERVICE)
+
+
+# The rules ----------------------------------------------------------------------------------------------------------
+
+
+def _beyond(key: str) -> Callable[[Any, Standing], Clause]:
+    """The group has a role in some place that the principal does not administer."""
+
+    def clause(entity: Any, standing: Standing) -> Clause:
+        grant, role = aliased(models.RoleGrant), aliased(models.Role)
+        held = any_of(
+            among_if(standing.administers, role.project_id, "administered"),
+            among_if(standing.administers_sites, role.site_id, "administered_sites"),
+        )
+        granted = join(grant, role, role.id == grant.role_id)
+        of_group = grant.user_group_id == getattr(entity, key)
+        return _some(granted, of_group, grant.deleted_at.is_(None), sa.not_(sa.func.coalesce(held, FALSE)))
+
+    return clause
+
+
+def _administers_group(key: str) -> Callable[[Any, Standing], Clause]:
+    def clause(entity: Any, standing: Standing) -> Clause:
+        within = in_administered_sites(entity, standing)
+        return FALSE if within is FALSE else sa.and_(within, sa.not_(_beyond(key)(entity, standing)))
+
+    return clause
+
+
+def _administers_account(entity: Any, standing: Standing) -> Clause:
+    """Who may take over an account must be able to do all that it can do."""
+    within = _administers_user(entity, standing)
+    if within is FALSE:
+        return FALSE
+    member, grant, role = aliased(models.UserGroupMember), aliased(models.RoleGrant), aliased(models.Role)
+    granted = join(join(member, grant, grant.user_group_id == member.user_group_id), role, role.id == grant.role_id)
+    held = any_of(
+        among_if(standing.administers, role.project_id, "administered"),
+        among_if(standing.administers_sites, role.site_id, "administered_sites"),
+    )
+    beyond = sa.not_(sa.func.coalesce(held, FALSE))
+    elsewhere = _some(granted, member.user_id == entity.id, grant.deleted_at.is_(None), beyond)
+    return sa.and_(within, entity.platform_role != models.PlatformRole.MANAGER, sa.not_(elsewhere))
+
+
+def _administers_user(entity: Any, standing: Standing) -> Clause:
+    within = in_administered_sites(entity, standing)
+    return FALSE if within is FALSE else sa.and_(within, sa.not_(entity.superadmin))
+
+
+EVERYONE = Rule("everyone", tuple(ROLES), lambda _, __: TRUE)
+SUPERADMIN = Rule("superadmins", ("XA",), lambda _, standing: TRUE if standing.superadmin else FALSE)
+ANY_USER = Rule("any signed-in user", ("US", "MG", "OW", "PU", "PA", "SU", "SA"), of_kind(Kind.USER))
+MANAGER = Rule("managers of the platform", ("MG",), lambda _, standing: TRUE if standing.manager else FALSE)
+
+PROJECT_USER = Rule("users of the project", ("PU", "PA"), in_projects)
+PROJECT_ADMIN = Rule("administrators of the project", ("PA",), in_administered)
+SITE_USER = Rule("users of the site", ("SU", "SA"), in_sites)
+SITE_ADMIN = Rule("administrators of the site", ("SA",), in_administered_sites)
+LINKED_SERVICE = Rule("services linked to the project", ("SV",), in_linked_projects)
+SITE_SERVICE = Rule("services linked to the site", ("SV",), in_linked_sites)
+ORGANISED = Rule(
+    "whoever has a part in a site",
+    ("PU", "PA", "SU", "SA"),
+    lambda _, standing: TRUE if standing.kind is Kind.USER and standing.in_sites else FALSE,
+)
+GROUP_ADMIN = Rule("administrators of every place that the group has a role in", ("SA",), _administers_group("id"))
+MEMBERS_ADMIN = Rule(
+    "administrators of every place that the group has a role in", ("SA",), _administers_group("user_group_id")
+)
+ACCOUNT_ADMIN = Rule(
+    "administrators of every place that the user has a role in, unless the user is a superadmin or a manager",
+    ("SA",),
+    _administers_account,
+)
+USER_ADMIN = Rule("administrators of a site of the user, who is no superadmin", ("SA",), _administers_user)
+SERVICE = Rule("services", ("SV",), of_kind(Kind.SERVICE))
+
+
+PLACED = frozenset((PROJECT_USER, PROJECT_ADMIN, SITE_USER, SITE_ADMIN, LINKED_SERVICE, SITE_SERVICE, SUPERADMIN))
+"""Rules that can be asked of a site or a project in place of what is in it."""
+
+
+def itself(kind: Kind, words: str, roles: tuple[str, ...], *, full: bool = True) -> Rule:
+    """The row is the principal."""
+
+    def clause(entity: Any, standing: Standing) -> Clause:
+        held = standing.kind is kind and (standing.full or not full)
+        return entity.id == sa.bindparam("me", type_=Key()) if held else FALSE
+
+    return Rule(words, roles, clause)
+
+
+SELF = itself(Kind.USER, "the user", ("OW",), full=False)
+PARTICIPANT_SELF = itself(Kind.PARTICIPANT, "the participant", ("PT",))
+PARTICIPANT_NAMED = itself(Kind.PARTICIPANT, "the participant, also with a static token", ("PT", "PL"), full=False)
+DEVICE_SELF = itself(Kind.DEVICE, "the device", ("DV",))
+SERVICE_SELF = itself(Kind.SERVICE, "the service", ("SV",))
+
+
+def owner(words: str = "the owner", column: str = "user_id", kind: Kind = Kind.USER, roles: Any = ("OW",)) -> Rule:
+    """A column of the row holds the principal's key."""
+    return Rule(words, roles, lambda entity, standing: me(getattr(entity, column), standing, kind))
+
+
+OWNER = owner()
+CREATOR = owner("the creator", "creator_id")
+ACTOR = owner("who did it", "actor_id")
+OWNER_OF_JOB = owner("the owner", "owner_user_id")
+
+
+def _linked(model: type[models.Entity], own: str, other: str, kind: Kind) -> Callable[[Any, Standing], Clause]:
+    """The principal is at the other end of a link."""
+
+    def clause(entity: Any, standing: Standing) -> Clause:
+        link = aliased(model)
+        mine = me(getattr(link, other), standing, kind)
+        return FALSE if mine is FALSE else sa.exists().where(getattr(link, own) == entity.id, mine)
+
+    return clause
+
+
+def _home(entity: Any, standing: Standing) -> Clause:
+    participant = aliased(models.Participant)
+    mine = me(participant.id, standing, Kind.PARTICIPANT)
+    return FALSE if mine is FALSE else sa.exists().where(participant.project_id == entity.id, mine)
+
+
+def _invited(column: str, kind: Kind) -> Callable[[Any, Standing], Clause]:
+    def clause(entity: Any, standing: Standing) -> Clause:
+        member = aliased(models.SessionMember)
+        mine = me(getattr(member, column), standing, kind)
+        if mine is FALSE:
+            return FALSE
+        return sa.exists().where(member.session_id == entity.id, member.deleted_at.is_(None), mine)
+
+    return clause
+
+
+def _of_my_group(entity: Any, standing: Standing) -> Clause:
+    member = aliased(models.UserGroupMember)
+    mine = me(member.user_id, standing)
+    return FALSE if mine is FALSE else sa.exists().where(member.user_group_id == entity.user_group_id, mine)
+
+
+def _role_of_service(entity: Any, standing: Standing) -> Clause:
+    role = aliased(models.Role)
+    mine = me(role.service_id, standing, Kind.SERVICE)
+    return FALSE if mine is FALSE else sa.exists().where(role.id == entity.role_id, mine)
+
+
+GROUP_MEMBER = Rule("its members", ("OW",), _linked(models.UserGroupMember, "user_group_id", "user_id", Kind.USER))
+GRANTED_TO_ME = Rule("who has the role by it", ("OW",), _of_my_group)
+GRANTING_SERVICE = Rule("the service whose role it is", ("SV",), _role_of_service)
+DEVICE_OF_PARTICIPANT = Rule(
+    "the device's participants",
+    ("PT",),
+    _linked(models.ParticipantDevice, "device_id", "participant_id", Kind.PARTICIPANT),
+)
+PARTICIPANT_OF_DEVICE = Rule(
+    "the participant's devices", ("DV",), _linked(models.ParticipantDevice, "participant_id", "device_id", Kind.DEVICE)
+)
+SERVING = Rule(
+    "services linked to it", ("SV",), _linked(models.ProjectService, "project_id", "service_id", Kind.SERVICE)
+)
+HOME = Rule("its participants", ("PT",), _home)
+INVITED = Rule("invited users", ("OW",), _invited("user_id", Kind.USER))
+INVITED_PARTICIPANT = Rule("participants in it", ("PT",), _invited("participant_id", Kind.PARTICIPANT))
+OWN_PARTICIPANT = owner("the participant", "participant_id", Kind.PARTICIPANT, ("PT",))
+OWN_DEVICE = owner("the device", "device_id", Kind.DEVICE, ("DV",))
+OWN_SERVICE = owner("the service", "service_id", Kind.SERVICE, ("SV",))
+
+
+def _of_task(entity: Any, standing: Standing) -> Clause:
+    job = aliased(models.Job)
+    return sa.exists().where(job.id == entity.job_id, me(job.owner_user_id, standing))
+
+
+def _of_simulation(entity: Any, standing: Standing) -> Clause:
+    simulation = aliased(models.Simulation)
+    return sa.exists().where(simulation.id == entity.simulation_id, me(simulation.user_id, standing))
+
+
+def _administered_log(entity: Any, standing: Standing) -> Clause:
+    if not standing.administers:
+        return FALSE
+    job, simulation = aliased(models.Job), aliased(models.Simulation)
+    administered = among(simulation.project_id, "administered")
+    simulated = join(job, simulation, simulation.id == job.simulation_id)
+    return _some(simulated, job.id == entity.job_id, administered)
+
+
+OWNER_OF_TASK = Rule("the owner of the job", ("OW",), _of_task)
+OWNER_OF_SIMULATION = Rule("the owner of the simulation", ("OW",), _of_simulation)
+LOG_ADMIN = Rule("administrators of its project", ("PA",), _administered_log)
+
+
+def allowed(rules: Sequence[Rule], entity: Any, standing: Standing) -> Clause:
+    """Whether one of the rules holds for a principal of this standing; TRUE or FALSE where the row does not matter."""
+    return any_of(*(rule.clause(entity, standing) for rule in rules))
+
+
+def words(rules: Sequence[Rule]) -> str:
+    return ", ".join(rule.words for rule in rules)

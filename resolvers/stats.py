@@ -1,0 +1,54 @@
+"""How many of everything there is in a site, in a project, or in all that a principal sees."""
+
+from collections.abc import Mapping
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import aliased
+
+from db import models
+from db.models import Entity
+from resolvers.access import visible
+from resolvers.context import Context
+from resolvers.failures import Invalid, NotFound
+from resolvers.rules import PROJECTS, SITES
+
+COUNTED: Mapping[str, type[Entity]] = {
+    "sites": models.Site,
+    "projects": models.Project,
+    "users": models.User,
+    "user_groups": models.UserGroup,
+    "participant_groups": models.ParticipantGroup,
+    "participants": models.Participant,
+    "devices": models.Device,
+    "services": models.Service,
+    "sessions": models.Session,
+    "simulations": models.Simulation,
+}
+
+
+async def count(ctx: Context, kind: str | None, key: UUID | None) -> Mapping[str, int]:
+    """The visible rows of each model, of a Site, a Project or everywhere; 0 where a model belongs to no such place.
+    One statement; NOT_FOUND for a place that the principal does not see."""
+    standing = ctx.principal.standing
+    if kind not in (None, "Site", "Project"):
+        raise Invalid("counts are of a Site or a Project", field="scope")
+    belongs = PROJECTS if kind == "Project" else SITES
+    place = sa.bindparam("scope", type_=models.Site.id.type)
+    columns = []
+    for name, model in COUNTED.items():
+        entity = aliased(model)
+        counted = sa.select(sa.func.count()).select_from(entity).where(visible(entity, standing))
+        if kind is not None:
+            counted = counted.where(
+                belongs[model](entity, lambda column: column == place) if model in belongs else sa.false()
+            )
+        columns.append(counted.scalar_subquery().label(name))
+    statement = sa.select(*columns)
+    if kind is not None:
+        scope = aliased(models.Site if kind == "Site" else models.Project)
+        statement = statement.select_from(scope).where(scope.id == place, visible(scope, standing))
+    rows = await ctx.database.rows(statement, {**ctx.principal.parameters, "scope": key})
+    if not rows:
+        raise NotFound(f"no {kind} with this id", field="scope")
+    return {name: getattr(rows[0], name) for name in COUNTED}
