@@ -9,18 +9,27 @@ from strawberry.schema.config import StrawberryConfig
 
 from resolvers.failures import LimitExceeded
 from resolvers.paging import MOST
-from schema.accounts import AccountsMutation, AccountsQuery
+from schema.access import AccessMutation, AccessQuery
+from schema.accounts import AccountsQuery
 from schema.challenges import ChallengesQuery
 from schema.checks import check
+from schema.credentials import CredentialsMutation, CredentialsQuery
+from schema.devices import DevicesMutation, DevicesQuery
 from schema.fields import Info, by_id
+from schema.groups import GroupsMutation, GroupsQuery
 from schema.jobs import JobsMutation, JobsQuery, JobsSubscription
 from schema.mutations import written
 from schema.nodes import Node
-from schema.organisation import OrganisationQuery
+from schema.notices import NoticesMutation, NoticesQuery
+from schema.organisation import OrganisationMutation, OrganisationQuery
+from schema.passwords import PasswordsMutation
+from schema.people import PeopleMutation, PeopleQuery
 from schema.problems import ProblemHandler
 from schema.scalars import SCALARS, parse_id
-from schema.selecting import DEFINITION
-from schema.sessions import SessionsQuery
+from schema.selecting import model_of
+from schema.services import ServicesMutation, ServicesQuery
+from schema.sessions import SessionsMutation, SessionsQuery
+from schema.signing import SigningMutation, SigningQuery
 from schema.simulations import SimulationsMutation, SimulationsQuery
 from schema.specs import SpecsQuery
 
@@ -30,14 +39,28 @@ _Ids = Annotated[list[strawberry.ID], strawberry.argument(description=f"Global i
 
 async def _node(info: Info, id: str, field: str) -> Any:
     typename, key = parse_id(id, field)
-    kind = info._raw_info.schema.get_type(typename)
-    declared = getattr(kind and kind.extensions.get(DEFINITION), "origin", None)
-    model = getattr(declared, "model", None)
+    model = model_of(info._raw_info.schema.get_type(typename))
     return None if model is None else await written(info, typename, model, key)
 
 
 @strawberry.type(description="Reads. Anyone may ask; each sees what they may see.")
-class Query(AccountsQuery, OrganisationQuery, SessionsQuery, ChallengesQuery, SpecsQuery, SimulationsQuery, JobsQuery):
+class Query(
+    AccountsQuery,
+    SigningQuery,
+    PeopleQuery,
+    AccessQuery,
+    OrganisationQuery,
+    GroupsQuery,
+    DevicesQuery,
+    CredentialsQuery,
+    ServicesQuery,
+    SessionsQuery,
+    ChallengesQuery,
+    SpecsQuery,
+    SimulationsQuery,
+    JobsQuery,
+    NoticesQuery,
+):
     @by_id("The node with this id, or null when there is none that you may see.")
     async def node(self, info: Info, id: _Id) -> Node | None:
         return await _node(info, id, "id")  # type: ignore[no-any-return]
@@ -52,7 +75,21 @@ class Query(AccountsQuery, OrganisationQuery, SessionsQuery, ChallengesQuery, Sp
 @strawberry.type(
     description="Writes. Each is one transaction; expected failures come as the `Problem` member of the result."
 )
-class Mutation(AccountsMutation, SimulationsMutation, JobsMutation):
+class Mutation(
+    AccessMutation,
+    SigningMutation,
+    PasswordsMutation,
+    PeopleMutation,
+    OrganisationMutation,
+    GroupsMutation,
+    DevicesMutation,
+    CredentialsMutation,
+    ServicesMutation,
+    SessionsMutation,
+    SimulationsMutation,
+    JobsMutation,
+    NoticesMutation,
+):
     pass
 
 

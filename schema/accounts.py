@@ -1,32 +1,33 @@
-"""Users, and signing in."""
+"""Users, and the record of what mattered."""
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import sqlalchemy as sa
 import strawberry
 
 from db import models
-from resolvers import accounts
-from resolvers.access import (
+from resolvers.paging import Order
+from resolvers.rules import (
     ACTOR,
-    ADMINISTERS_USER,
+    LINKED_SERVICE,
+    MANAGER,
+    PROJECT_ADMIN,
+    PROJECT_USER,
     SELF,
-    SHARES_PROJECT,
+    SITE_ADMIN,
+    SITE_USER,
     SUPERADMIN,
 )
-from resolvers.paging import Order
 from resolvers.statements import Where
 from schema.declarations import Orders
-from schema.fields import Info, column, found, node
-from schema.lists import connection
-from schema.mutations import ANYONE, SIGNED_IN, mutation, written
+from schema.fields import column, computed, found, node, present
+from schema.lists import chosen, connection, equal, refers, search, since, until
 from schema.nodes import Connection, Node
-from schema.problems import Problem
-from schema.scalars import JSON, enum
+from schema.scalars import JSON, enum, global_id
 
 if TYPE_CHECKING:
-    from schema.organisation import Membership
+    from schema.groups import UserGroup
     from schema.simulations import Simulation
     from schema.specs import Spec
 
@@ -52,8 +53,9 @@ TwoFactor = enum(
     TOTP="A code of an authenticator.",
 )
 
-PEOPLE = (SELF, SHARES_PROJECT, SUPERADMIN)
-PRIVATE = (SELF, ADMINISTERS_USER, SUPERADMIN)
+PEOPLE = (SELF, PROJECT_USER, SITE_USER, LINKED_SERVICE, SUPERADMIN)
+PRIVATE = (SELF, PROJECT_ADMIN, SITE_ADMIN, LINKED_SERVICE, SUPERADMIN)
+STATUS = (SELF, SITE_ADMIN, SUPERADMIN)
 
 USER_ORDERS = Orders(
     "UserOrder",
@@ -78,29 +80,34 @@ class User(Node):
         "Where the identity comes from.", needs=(SELF, SUPERADMIN)
     )
     email: str | None = column("The e-mail address, in lower case.", needs=PRIVATE)
-    email_verified: bool | None = column("Whether the address was confirmed.", needs=(SELF, SUPERADMIN))
+    email_verified: bool | None = column("Whether the address was confirmed.", needs=STATUS)
     first_name: str | None = column("Given name.", needs=PEOPLE)
     last_name: str | None = column("Family name.", needs=PEOPLE)
     affiliation: str | None = column("Institution.", needs=PEOPLE)
-    active: bool | None = column("Whether the account may sign in.", needs=(SELF, SUPERADMIN))
+    active: bool | None = column("Whether the account may sign in.", needs=STATUS)
     superadmin: bool | None = column("Whether the user may do everything.", needs=(SELF, SUPERADMIN))
     platform_role: PlatformRole | None = column(  # type: ignore[valid-type]
-        "What the user may contribute.", needs=(SELF, SUPERADMIN)
+        "What the user may contribute.", needs=(MANAGER, *STATUS)
     )
     profile: JSON | None = column("Whatever the user keeps about themself.", needs=PRIVATE)
-    notes: str | None = column("What administrators noted about the user, not shown to the user.", needs=(SUPERADMIN,))
+    notes: str | None = column(
+        "What administrators noted about the user, not shown to the user.", needs=(SITE_ADMIN, SUPERADMIN)
+    )
     last_online_at: datetime | None = column("The last sign-in.", needs=PEOPLE)
+    online = present(PEOPLE)
+    language: str | None = column("The language of messages to the user.", needs=(SELF, SUPERADMIN))
+    notified: bool | None = column(
+        "Whether the user wants messages that are not about security.", needs=(SELF, SUPERADMIN)
+    )
     two_factor: TwoFactor | None = column("The second factor in use.", needs=(SELF, SUPERADMIN))  # type: ignore[valid-type]
     force_password_change: bool | None = column(
         "Whether the password must be changed at the next sign-in.", needs=(SELF, SUPERADMIN)
     )
-    memberships: Connection[Annotated["Membership", strawberry.lazy("schema.organisation")]] = connection(
-        models.User.memberships,
-        "The projects that the user belongs to, as far as you see them.",
+    groups: Connection[Annotated["UserGroup", strawberry.lazy("schema.groups")]] = connection(
+        models.User.groups,
+        "The groups that the user is in, as far as you see them.",
         orders=Orders(
-            "UserMembershipOrder",
-            "Orders of a user's memberships.",
-            OLDEST=(Order(models.Membership.id), "By the time of joining."),
+            "LinkedUserGroupOrder", "Orders of a user's groups.", NAME=(Order(models.UserGroup.name), "By name.")
         ),
     )
     simulations: Connection[Annotated["Simulation", strawberry.lazy("schema.simulations")]] = connection(
@@ -130,110 +137,70 @@ class AuditEvent(Node):
 
     action: str = column("What was done, such as LOG_IN.")
     at: datetime = column("When.")
-    actor_kind: str | None = column("What kind of principal did it: user or worker; null for anonymous.")
+    actor_kind: str | None = column("What kind of principal did it; null for anonymous.")
     entity_type: str = column("What it was done to.")
+
+    @computed("Who did it, as the id of a node; null for who has none.", reads=["actor_kind", "actor_id"])
+    def actor(self: Any) -> strawberry.ID | None:
+        known = self.actor_id is not None and self.actor_kind in ("user", "participant", "device", "service")
+        return strawberry.ID(global_id(self.actor_kind.title(), self.actor_id)) if known else None
+
+    @computed("What it was done to, as the id of a node.", reads=["entity_type", "entity_id"])
+    def entity(self: Any) -> strawberry.ID | None:
+        return None if self.entity_id is None else strawberry.ID(global_id(self.entity_type, self.entity_id))
+
     client: JSON | None = column("The address and program it was done from.", needs=(ACTOR, SUPERADMIN))
     detail: JSON | None = column("More about it.")
 
-
-@strawberry.type(description="A new pair of tokens.")
-class Tokens:
-    access_token: str = strawberry.field(description="Goes into the header `Authorization: Bearer ...`.")
-    refresh_token: str = strawberry.field(
-        description="Gives the next pair through `refresh`, once. Using it twice ends the login session."
-    )
-    expires_in: int = strawberry.field(description="Seconds for which the access token holds.")
-
-    @strawberry.field(description="Who signed in.")
-    async def viewer(self, info: Info) -> User:
-        assert info.context.principal.id is not None
-        return await written(info, "User", models.User, info.context.principal.id)  # type: ignore[no-any-return]
-
-
-@strawberry.type(description="The login session ended.")
-class LoggedOut:
-    at: datetime = strawberry.field(description="When.")
-
-
-@strawberry.input(description="What one may change of oneself. What is left out stays.")
-class ProfileInput:
-    first_name: str | None = strawberry.field(default=strawberry.UNSET, description="Given name.")
-    last_name: str | None = strawberry.field(default=strawberry.UNSET, description="Family name.")
-    affiliation: str | None = strawberry.field(default=strawberry.UNSET, description="Institution.")
-
-
-LogInResult = Annotated[Tokens | Problem, strawberry.union("LogInResult", description="Tokens, or why not.")]
-RefreshResult = Annotated[Tokens | Problem, strawberry.union("RefreshResult", description="Tokens, or why not.")]
-LogOutResult = Annotated[LoggedOut | Problem, strawberry.union("LogOutResult", description="When, or why not.")]
-UserResult = Annotated[User | Problem, strawberry.union("UserResult", description="The user, or why not.")]
 
 ExpectedVersion = Annotated[
     int, strawberry.argument(description="The `version` you read; a newer one is a CONFLICT and changes nothing.")
 ]
 
 
+@strawberry.input(description="Which users.")
+class UserFilter:
+    text: str | None = search(
+        "Part of the username, a name or the e-mail address, where you may see it, in any case.",
+        username=(models.User.username, PEOPLE),
+        first_name=(models.User.first_name, PEOPLE),
+        last_name=(models.User.last_name, PEOPLE),
+        email=(models.User.email, PRIVATE),
+    )
+    group: strawberry.ID | None = refers("UserGroup", "In this group.", models.User.groups)
+    project: strawberry.ID | None = refers(
+        "Project",
+        "With a role in this project, by a grant that you see.",
+        models.User.groups,
+        models.UserGroup.grants,
+        models.RoleGrant.role,
+        models.Role.project,
+    )
+
+
+@strawberry.input(description="Which audit events.")
+class AuditEventFilter:
+    action: list[str] | None = chosen(models.AuditEvent.action, "One of these actions, such as LOG_IN_FAILED.")
+    actor: strawberry.ID | None = refers("User", "Done by this user.", models.AuditEvent.actor_id)
+    actor_kind: str | None = equal(models.AuditEvent.actor_kind, "Done by this kind of principal.")
+    entity_type: str | None = equal(models.AuditEvent.entity_type, "Done to this type.")
+    since: datetime | None = since(models.AuditEvent.at, "At this moment or later.")
+    until: datetime | None = until(models.AuditEvent.at, "Before this moment.")
+
+
 def _viewer() -> Where:
-    return Where("viewer", lambda entity, _: [entity.id == sa.bindparam("me", type_=entity.id.type)])
+    return Where("viewer", lambda entity, _, __: [entity.id == sa.bindparam("me", type_=entity.id.type)])
 
 
 @strawberry.type
 class AccountsQuery:
     viewer: User | None = found(models.User, "Who you are; null when you are not signed in.", _viewer)
-    users: Connection[User] = connection(models.User, "All users.", orders=USER_ORDERS)
-    audit_events: Connection[AuditEvent] = connection(
-        models.AuditEvent, "What you did that was recorded.", orders=AUDIT_ORDERS
+    users: Connection[User] = connection(
+        models.User, "All users; what you see of each depends on what you share.", orders=USER_ORDERS, filter=UserFilter
     )
-
-
-def _tokens(issued: accounts.Tokens) -> Tokens:
-    return Tokens(access_token=issued.access_token, refresh_token=issued.refresh_token, expires_in=issued.expires_in)
-
-
-@strawberry.type
-class AccountsMutation:
-    @mutation(needs=ANYONE)
-    async def log_in(
-        self,
-        info: Info,
-        username: Annotated[str, strawberry.argument(description="The username or e-mail address, in any case.")],
-        password: Annotated[str, strawberry.argument(description="The password.")],
-    ) -> LogInResult:
-        """Sign in. An unknown name and a wrong password are not told apart; too many attempts are RATE_LIMITED."""
-        return _tokens(await accounts.log_in(info.context, username, password))
-
-    @mutation(needs=ANYONE)
-    async def refresh(
-        self,
-        info: Info,
-        refresh_token: Annotated[str, strawberry.argument(description="The one given last.")],
-    ) -> RefreshResult:
-        """Spend a refresh token for a new pair of tokens."""
-        return _tokens(await accounts.refresh(info.context, refresh_token))
-
-    @mutation(needs=SIGNED_IN)
-    async def log_out(self, info: Info) -> LogOutResult:
-        """End the login session whose access token is in use: no token of it works from now on."""
-        return LoggedOut(at=await accounts.log_out(info.context))
-
-    @mutation(needs=SIGNED_IN)
-    async def change_password(
-        self,
-        info: Info,
-        old_password: Annotated[str, strawberry.argument(description="The present password.")],
-        new_password: Annotated[str, strawberry.argument(description="12 to 1024 characters.")],
-    ) -> UserResult:
-        """Change one's own password; all other login sessions end."""
-        key = await accounts.change_password(info.context, old_password, new_password)
-        return await written(info, "User", models.User, key)  # type: ignore[no-any-return]
-
-    @mutation(needs=SIGNED_IN)
-    async def update_profile(
-        self,
-        info: Info,
-        expected_version: ExpectedVersion,
-        input: Annotated[ProfileInput, strawberry.argument(description="What changes.")],
-    ) -> UserResult:
-        """Change one's own names or affiliation."""
-        changes = {k: v for k, v in vars(input).items() if v is not strawberry.UNSET}
-        key = await accounts.update_profile(info.context, expected_version, changes)
-        return await written(info, "User", models.User, key)  # type: ignore[no-any-return]
+    audit_events: Connection[AuditEvent] = connection(
+        models.AuditEvent,
+        "What you did, and what happened in places that you administer.",
+        orders=AUDIT_ORDERS,
+        filter=AuditEventFilter,
+    )

@@ -7,7 +7,7 @@ from graphql import GraphQLObjectType, GraphQLSchema, get_named_type, is_non_nul
 
 from resolvers.access import ROWS, THROUGH
 from schema.declarations import Column, Connected, Related
-from schema.selecting import DEFINITION
+from schema.selecting import DEFINITION, model_of
 
 
 def declared_fields(schema: GraphQLSchema) -> Iterator[tuple[GraphQLObjectType, str, Any, Any]]:
@@ -29,6 +29,6 @@ def check(schema: GraphQLSchema) -> None:
         if isinstance(declared, Connected | Related):
             target: Any = get_named_type(field.type)
             target = target.fields["nodes"].type if isinstance(declared, Connected) else target
-            model = get_named_type(target).extensions[DEFINITION].origin.model
+            model = model_of(get_named_type(target))
             if model not in ROWS and model not in THROUGH:
-                raise TypeError(f"{where}: resolvers.access has no rule for the rows of {model.__name__}")
+                raise TypeError(f"{where}: resolvers.access has no rule for the rows of {model and model.__name__}")

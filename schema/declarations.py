@@ -5,7 +5,7 @@ A field of a node is a `Column`, a `Part` (an object made of columns), `Related`
 or `Computed` from columns; a field of the root is `Connected` or `Found`.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
 from typing import Any
 
@@ -13,9 +13,9 @@ import strawberry
 from strawberry.types.field import StrawberryField
 
 from db import models
-from resolvers.access import Rule
 from resolvers.failures import Forbidden
 from resolvers.paging import Order
+from resolvers.rules import Rule, words
 from resolvers.tree import Asked
 from schema.scalars import global_id
 
@@ -151,7 +151,3 @@ def target_of(source: Any) -> type[models.Entity]:
     """The model of a relationship, or the model itself."""
     model: type[models.Entity] = source if isinstance(source, type) else source.property.mapper.class_
     return model
-
-
-def words(rules: Sequence[Rule]) -> str:
-    return ", ".join(rule.words for rule in rules)

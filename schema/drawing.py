@@ -39,7 +39,7 @@ from resolvers.tree import (
     Value,
 )
 from schema.declarations import Column, Connected, Found, Key, Numbers, Part, Related
-from schema.selecting import DEFINITION, Scope, keep
+from schema.selecting import DEFINITION, Scope, keep, model_of
 
 PARTS = 1_000
 """Fields of one tree; what is larger is read row by row."""
@@ -107,7 +107,9 @@ def tree_of_node(scope: Scope, kind: GraphQLObjectType, nodes: Sequence[FieldNod
     builder = _Builder(scope)
     builder.questions.append(lambda _: Asked(None, None))
     fields = builder.row(scope.below(nodes), kind)
-    return builder.tree(One(kind.extensions[DEFINITION].origin.model, fields, number=0))
+    model = model_of(kind)
+    assert model is not None
+    return builder.tree(One(model, fields, number=0))
 
 
 class _Builder:

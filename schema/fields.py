@@ -11,13 +11,14 @@ import strawberry
 from strawberry.types.fields.resolver import StrawberryResolver
 
 from db import models
-from resolvers import access
-from resolvers.access import Rule
+from resolvers import access, presence
 from resolvers.context import Context
+from resolvers.failures import Forbidden
 from resolvers.paging import Order, Slice
+from resolvers.rules import Rule, words
 from resolvers.statements import Where
 from resolvers.tree import Asked
-from schema.declarations import ById, Column, Computed, Found, Key, Numbers, Part, Related, target_of, words
+from schema.declarations import ById, Column, Computed, Found, Key, Numbers, Part, Related, target_of
 from schema.drawing import draw
 from schema.selecting import select
 
@@ -68,6 +69,18 @@ def computed(description: str, *, reads: Sequence[str], **asks: tuple[Rule, ...]
         return field  # type: ignore[return-value]
 
     return declare
+
+
+def present(rules: tuple[Rule, ...]) -> Any:
+    """Whether the row's principal is there now; readable by some rules."""
+
+    @computed(f"Whether there now. {_guarded('', rules).strip()}", reads=["last_online_at"], seen=rules)
+    def online(self: Any) -> bool | None:
+        if not self.may_seen:
+            raise Forbidden(f"readable by {words(rules)}")
+        return presence.online(self.last_online_at)
+
+    return online
 
 
 def by_id(description: str) -> Callable[[Callable[..., T]], T]:

@@ -10,9 +10,9 @@ import strawberry
 from db import models
 from db.models import JobState as State
 from resolvers import jobs, watching, working
-from resolvers.access import OWNER_OF_JOB, OWNER_OF_TASK, SUPERADMIN
 from resolvers.failures import Invalid
 from resolvers.paging import Order
+from resolvers.rules import OWNER_OF_JOB, OWNER_OF_TASK, SUPERADMIN
 from resolvers.statements import Where
 from schema.declarations import Orders
 from schema.fields import Info, column, computed, found, node, related
@@ -144,7 +144,7 @@ class JobFilter:
     state: list[JobState] | None = chosen(models.Job.state, "In one of these states.")  # type: ignore[valid-type]
     kind: list[JobKind] | None = chosen(models.Job.kind, "Of one of these kinds.")  # type: ignore[valid-type]
     title: str | None = contains(models.Job.title, "Part of the title, in any case.")
-    simulation: strawberry.ID | None = refers("Simulation", models.Job.simulation_id, "Of this simulation.")
+    simulation: strawberry.ID | None = refers("Simulation", "Of this simulation.", models.Job.simulation)
 
 
 JobResult = Annotated[Job | Problem, strawberry.union("JobResult", description="The job, or why not.")]
@@ -219,7 +219,7 @@ class JobsMutation:
         key = await jobs.retry_job(info.context, key_of("Job", id))
         return await written(info, "Job", models.Job, key)  # type: ignore[no-any-return]
 
-    @mutation(needs=WORKER)
+    @mutation(needs=WORKER, always=True)
     async def worker_report(
         self,
         info: Info,
@@ -239,7 +239,7 @@ class JobsMutation:
         )
         return WorkerReceipt(state=state)
 
-    @mutation(needs=WORKER)
+    @mutation(needs=WORKER, always=True)
     async def worker_put_results(
         self,
         info: Info,

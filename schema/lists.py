@@ -1,7 +1,9 @@
 """How a list is declared: its orders, its filter, and the connection that is a page of it."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any
 
 import strawberry
@@ -10,6 +12,8 @@ from strawberry.types.field import StrawberryField
 from resolvers import conditions as how_to
 from resolvers.failures import Invalid, LimitExceeded
 from resolvers.paging import MOST, Slice
+from resolvers.principal import Standing
+from resolvers.rules import Rule, all_of, allowed, any_of
 from resolvers.statements import Where
 from resolvers.tree import Asked
 from schema.declarations import Connected, Orders, target_of
@@ -19,11 +23,24 @@ from schema.selecting import select
 
 
 class Condition(StrawberryField):
-    """A field of a filter: what it compares, and how. Null is no condition."""
+    """A field of a filter: the places that it compares, of which one must meet it, and how. Null is no condition."""
 
-    compares: Any
-    how: Callable[[Any, str], Any]
+    compares: Sequence["Compared"]
+    how: Callable[..., Any]
     names: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A column of the row, or a row to which the relationship `path` leads; where it `needs` one of some rules, rows
+    for which none holds don't meet the condition."""
+
+    path: tuple[Any, ...]
+    needs: tuple[Rule, ...] = ()
+
+    def clause(self, entity: Any, standing: Standing, how: Callable[[Any], Any]) -> Any:
+        held = how_to.along(entity, self.path, standing, how)
+        return all_of(allowed(self.needs, entity, standing), held) if self.needs else held
 
 
 TEXT, CHOICES = 100, 50
@@ -48,29 +65,47 @@ def _bounded(how: Callable[..., Any], value: Any) -> Any:
     return f"%{escaped}%"
 
 
-def _condition(how: Callable[[Any, str], Any], compares: Any, description: str, names: str | None = None) -> Any:
+def _condition(
+    how: Callable[..., Any], compares: Sequence[Compared], description: str, names: str | None = None
+) -> Any:
     field = Condition(description=description, default=strawberry.UNSET)
     field.compares, field.how, field.names = compares, how, names
     return field
 
 
-def equal(compares: Any, description: str) -> Any:
-    return _condition(how_to.equal, compares, description)
+def equal(column: Any, description: str) -> Any:
+    return _condition(how_to.equal, [Compared((column,))], description)
 
 
-def chosen(compares: Any, description: str) -> Any:
+def chosen(column: Any, description: str) -> Any:
     """One of several values."""
-    return _condition(how_to.chosen, compares, description)
+    return _condition(how_to.chosen, [Compared((column,))], description)
 
 
-def contains(compares: Any, description: str) -> Any:
+def since(column: Any, description: str) -> Any:
+    """At this moment or later."""
+    return _condition(how_to.since, [Compared((column,))], description)
+
+
+def until(column: Any, description: str) -> Any:
+    """Before this moment."""
+    return _condition(how_to.until, [Compared((column,))], description)
+
+
+def contains(column: Any, description: str) -> Any:
     """A part of a text, whatever its case."""
-    return _condition(how_to.contains, compares, description)
+    return _condition(how_to.contains, [Compared((column,))], description)
 
 
-def refers(typename: str, compares: Any, description: str) -> Any:
-    """The global id of a `typename`."""
-    return _condition(how_to.equal, compares, description, typename)
+def search(description: str, *columns: Any, **guarded: Any) -> Any:
+    """A part of one of several texts; those with rules count only where one of them holds."""
+    found = [Compared((column,)) for column in columns] + [Compared((c,), needs) for c, needs in guarded.values()]
+    return _condition(how_to.contains, found, description)
+
+
+def refers(typename: str, description: str, *path: Any) -> Any:
+    """The global id of a `typename` to which relationships lead, each to a row that the principal may see."""
+    return _condition(how_to.equal, [Compared(path)], description, typename)
 
 
 def conditions(filter: Any) -> Where | None:
@@ -88,9 +123,15 @@ def conditions(filter: Any) -> Where | None:
         found.append(field)
         values[f"filter_{field.python_name}"] = _bounded(field.how, value)
 
-    def clauses(entity: Any, suffix: str) -> list[Any]:
+    def clauses(entity: Any, suffix: str, standing: Standing) -> list[Any]:
         return [
-            field.how(getattr(entity, field.compares.key), f"filter_{field.python_name}{suffix}") for field in found
+            any_of(
+                *(
+                    place.clause(entity, standing, partial(field.how, parameter=f"filter_{field.python_name}{suffix}"))
+                    for place in field.compares
+                )
+            )
+            for field in found
         ]
 
     return Where((type(filter), *(field.python_name for field in found)), clauses, values)

@@ -8,7 +8,7 @@ import strawberry
 from strawberry.extensions.field_extension import AsyncExtensionResolver, FieldExtension
 
 from db import models
-from resolvers.failures import Failure, Unauthenticated
+from resolvers.failures import Failure, Forbidden, Locked, Unauthenticated
 from resolvers.principal import Kind, Principal
 from schema.fields import Info
 from schema.selecting import select
@@ -23,8 +23,22 @@ class Need:
         self.allows = allows
 
 
+WRITE = "write"
+"""The scope of keys that may run mutations; every key may read."""
+
 ANYONE = Need("anyone", None, lambda _: True)
 SIGNED_IN = Need("a signed-in user", Unauthenticated("sign in first"), lambda p: p.kind is Kind.USER)
+IN_PERSON = Need(
+    "a user who signed in, not a key",
+    Unauthenticated("sign in first"),
+    lambda p: p.kind in (Kind.USER, Kind.PARTICIPANT) and p.session is not None,
+)
+"""Also for those who must do something first."""
+WRITER = Need(
+    "a user, a device or a service that is signed in, and the access that is told here",
+    Unauthenticated("sign in first"),
+    lambda p: p.kind in (Kind.USER, Kind.DEVICE, Kind.SERVICE),
+)
 WORKER = Need(
     "a worker, with the token of its task",
     Unauthenticated("this is for workers, with the token of their task"),
@@ -35,23 +49,31 @@ WORKER = Need(
 class _Guard(FieldExtension):
     """Checks the need, and has the fields below read what the mutation wrote."""
 
-    def __init__(self, need: Need) -> None:
+    def __init__(self, need: Need, always: bool) -> None:
         self.need = need
+        self.always = always
 
     async def resolve_async(self, next_: AsyncExtensionResolver, source: Any, info: Info, **kwargs: Any) -> Any:
-        if not self.need.allows(info.context.principal):
+        principal = info.context.principal
+        if principal.scopes is not None and WRITE not in principal.scopes:
+            raise Forbidden("this key may only read")
+        if principal.duties and self.need is not ANYONE and self.need is not IN_PERSON:
+            raise Forbidden(f"first {' and '.join(sorted(duty.value for duty in principal.duties))}")
+        if not self.need.allows(principal):
             assert self.need.failure is not None
             raise type(self.need.failure)(self.need.failure.message)
+        if not self.always and await info.context.services.locking.read_only():
+            raise Locked("the gateway is locked: nothing may change for now")
         info.context.loaders.forget()
         return await next_(source, info, **kwargs)
 
 
-def mutation(*, needs: Need) -> Callable[[Callable[..., Any]], Any]:
-    """A write. Its docstring is its description; who may run it can't be left out."""
+def mutation(*, needs: Need, always: bool = False) -> Callable[[Callable[..., Any]], Any]:
+    """A write. Its docstring is its description; who may run it can't be left out. `always`: also while locked."""
 
     def declare(function: Callable[..., Any]) -> Any:
         description = f"{inspect.cleandoc(function.__doc__ or '')} Needs {needs.words}."
-        return strawberry.mutation(resolver=function, description=description, extensions=[_Guard(needs)])
+        return strawberry.mutation(resolver=function, description=description, extensions=[_Guard(needs, always)])
 
     return declare
 

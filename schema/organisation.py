@@ -1,37 +1,62 @@
-"""Sites, projects and who belongs to them."""
+"""Sites, their projects, and the participants of those."""
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 
 from db import models
 from resolvers.paging import Order
+from resolvers.rules import LINKED_SERVICE, PARTICIPANT_SELF, PROJECT_ADMIN, PROJECT_USER, SUPERADMIN
 from schema.declarations import Orders
-from schema.fields import column, node, related
-from schema.lists import connection, contains
+from schema.editing import Given, editing, inputs, result
+from schema.fields import column, node, present, related
+from schema.lists import connection, contains, equal, refers, search
 from schema.nodes import Connection, Node
-from schema.scalars import enum
 
 if TYPE_CHECKING:
-    from schema.accounts import User
+    from schema.devices import Device
+    from schema.services import Service
     from schema.sessions import Session
     from schema.simulations import Simulation
 
-ProjectRole = enum(
-    models.ProjectRole,
-    "What a member may do in a project.",
-    USER="Takes part: reads everything in it, adds sessions and simulations.",
-    ADMIN="Administers it and its members.",
-)
-
-PROJECT_ORDERS = Orders("ProjectOrder", "Orders of projects.", NAME=(Order(models.Project.name), "By name."))
 SITE_ORDERS = Orders("SiteOrder", "Orders of sites.", NAME=(Order(models.Site.name), "By name."))
+PROJECT_ORDERS = Orders("ProjectOrder", "Orders of projects.", NAME=(Order(models.Project.name), "By name."))
+PARTICIPANT_GROUP_ORDERS = Orders(
+    "ParticipantGroupOrder", "Orders of groups of participants.", NAME=(Order(models.ParticipantGroup.name), "By name.")
+)
+PARTICIPANT_ORDERS = Orders(
+    "ParticipantOrder",
+    "Orders of participants.",
+    NAME=(Order(models.Participant.name), "By name."),
+)
+DEVICES_OF = Orders("LinkedDeviceOrder", "Orders of linked devices.", NAME=(Order(models.Device.name), "By name."))
+SERVICES_OF = Orders("LinkedServiceOrder", "Orders of linked services.", NAME=(Order(models.Service.name), "By name."))
 SESSIONS_OF = Orders(
     "ProjectSessionOrder",
     "Orders of a project's sessions.",
     NEWEST=(Order(models.Session.starts_at, descending=True), "The latest start first."),
     OLDEST=(Order(models.Session.starts_at), "By start."),
 )
+
+_ACCOUNT = (PROJECT_ADMIN, PARTICIPANT_SELF, LINKED_SERVICE, SUPERADMIN)
+_INSIDE = (PROJECT_USER, PARTICIPANT_SELF, LINKED_SERVICE, SUPERADMIN)
+
+
+@strawberry.input(description="Which participants.")
+class ParticipantFilter:
+    text: str | None = search(
+        "Part of the name, or of the username or e-mail address where you may see those, in any case.",
+        models.Participant.name,
+        username=(models.Participant.username, _ACCOUNT),
+        email=(models.Participant.email, _ACCOUNT),
+    )
+    project: strawberry.ID | None = refers("Project", "Of this project.", models.Participant.project)
+    site: strawberry.ID | None = refers(
+        "Site", "Of a project of this site.", models.Participant.project, models.Project.site
+    )
+    group: strawberry.ID | None = refers("ParticipantGroup", "Of this group.", models.Participant.group)
+    device: strawberry.ID | None = refers("Device", "With this device.", models.Participant.devices)
 
 
 @node(models.Site)
@@ -43,24 +68,33 @@ class Site(Node):
     projects: Connection["Project"] = connection(
         models.Site.projects, "Its projects that you may see.", orders=PROJECT_ORDERS
     )
+    devices: Connection[Annotated["Device", strawberry.lazy("schema.devices")]] = connection(
+        models.Site.devices, "The devices that it has.", orders=DEVICES_OF
+    )
+    services: Connection[Annotated["Service", strawberry.lazy("schema.services")]] = connection(
+        models.Site.services, "The services that work in it.", orders=SERVICES_OF
+    )
 
 
 @node(models.Project)
 class Project(Node):
-    """Work that people share: its members see its sessions and simulations."""
+    """Work that people share: its users see its participants, sessions and simulations."""
 
     name: str = column("What it is called.")
     enabled: bool = column("Whether work goes on in it.")
     description: str | None = column("What it is about.")
     site: Site | None = related(models.Project.site, "The site that runs it.")
-    memberships: Connection["Membership"] = connection(
-        models.Project.memberships,
-        "Who belongs to it.",
-        orders=Orders(
-            "ProjectMembershipOrder",
-            "Orders of a project's members.",
-            OLDEST=(Order(models.Membership.id), "By the time of joining."),
-        ),
+    participants: Connection["Participant"] = connection(
+        models.Project.participants, "Its participants.", orders=PARTICIPANT_ORDERS, filter=ParticipantFilter
+    )
+    participant_groups: Connection["ParticipantGroup"] = connection(
+        models.Project.participant_groups, "Its groups of participants.", orders=PARTICIPANT_GROUP_ORDERS
+    )
+    devices: Connection[Annotated["Device", strawberry.lazy("schema.devices")]] = connection(
+        models.Project.devices, "The devices that are used in it.", orders=DEVICES_OF
+    )
+    services: Connection[Annotated["Service", strawberry.lazy("schema.services")]] = connection(
+        models.Project.services, "The services that work in it.", orders=SERVICES_OF
     )
     sessions: Connection[Annotated["Session", strawberry.lazy("schema.sessions")]] = connection(
         models.Project.sessions, "Its sessions.", orders=SESSIONS_OF
@@ -77,23 +111,123 @@ class Project(Node):
     )
 
 
-@node(models.Membership)
-class Membership(Node):
-    """A user's part in a project."""
+@node(models.ParticipantGroup)
+class ParticipantGroup(Node):
+    """Participants of a project who are treated alike."""
 
-    role: ProjectRole = column("What the user may do there.")  # type: ignore[valid-type]
-    user: Annotated["User", strawberry.lazy("schema.accounts")] | None = related(models.Membership.user, "Who.")
-    project: Project | None = related(models.Membership.project, "Where.")
+    name: str = column("What it is called.")
+    project: Project | None = related(models.ParticipantGroup.project, "The project.")
+    participants: Connection["Participant"] = connection(
+        models.ParticipantGroup.participants, "Its participants.", orders=PARTICIPANT_ORDERS, filter=ParticipantFilter
+    )
+
+
+@node(models.Participant)
+class Participant(Node):
+    """A person who takes part in a project without being a user."""
+
+    name: str = column("What the participant is called, often a code.")
+    username: str | None = column("The name to sign in with, in lower case.", needs=_ACCOUNT)
+    email: str | None = column("The e-mail address, in lower case.", needs=_ACCOUNT)
+    enabled: bool | None = column("Whether the participant still takes part.", needs=_INSIDE)
+    login_enabled: bool | None = column("Whether signing in is possible.", needs=_ACCOUNT)
+    token_enabled: bool | None = column("Whether a static token may be used.", needs=_ACCOUNT)
+    last_online_at: datetime | None = column("When last heard of.", needs=_INSIDE)
+    online = present(_INSIDE)
+    project: Project | None = related(models.Participant.project, "The project.")
+    group: ParticipantGroup | None = related(models.Participant.group, "The group, if any.")
+    devices: Connection[Annotated["Device", strawberry.lazy("schema.devices")]] = connection(
+        models.Participant.devices, "The participant's devices.", orders=DEVICES_OF
+    )
+
+
+@strawberry.input(description="Which sites.")
+class SiteFilter:
+    name: str | None = contains(models.Site.name, "Part of the name, in any case.")
+    device: strawberry.ID | None = refers("Device", "With this device.", models.Site.devices)
 
 
 @strawberry.input(description="Which projects.")
 class ProjectFilter:
     name: str | None = contains(models.Project.name, "Part of the name, in any case.")
+    enabled: bool | None = equal(models.Project.enabled, "Where work goes on, or not.")
+    site: strawberry.ID | None = refers("Site", "Of this site.", models.Project.site)
+    service: strawberry.ID | None = refers("Service", "With this service.", models.Project.services)
+    device: strawberry.ID | None = refers("Device", "With this device.", models.Project.devices)
+
+
+@strawberry.input(description="Which groups of participants.")
+class ParticipantGroupFilter:
+    name: str | None = contains(models.ParticipantGroup.name, "Part of the name, in any case.")
+    project: strawberry.ID | None = refers("Project", "Of this project.", models.ParticipantGroup.project)
 
 
 @strawberry.type
 class OrganisationQuery:
-    sites: Connection[Site] = connection(models.Site, "The sites of your projects.", orders=SITE_ORDERS)
+    sites: Connection[Site] = connection(
+        models.Site, "The sites that you have a part in.", orders=SITE_ORDERS, filter=SiteFilter
+    )
     projects: Connection[Project] = connection(
-        models.Project, "Your projects.", orders=PROJECT_ORDERS, filter=ProjectFilter
+        models.Project, "The projects that you may see.", orders=PROJECT_ORDERS, filter=ProjectFilter
+    )
+    participant_groups: Connection[ParticipantGroup] = connection(
+        models.ParticipantGroup,
+        "The groups of participants that you may see.",
+        orders=PARTICIPANT_GROUP_ORDERS,
+        filter=ParticipantGroupFilter,
+    )
+    participants: Connection[Participant] = connection(
+        models.Participant,
+        "The participants that you may see.",
+        orders=PARTICIPANT_ORDERS,
+        filter=ParticipantFilter,
+    )
+
+
+_SITE = inputs(
+    "Site",
+    models.Site,
+    name=Given(str, "What it is called."),
+    two_factor_required=Given(bool, "Whether its users need a second factor.", default=False),
+)
+_PROJECT = inputs(
+    "Project",
+    models.Project,
+    site=Given("Site", "The site that runs it.", fixed=True),
+    name=Given(str, "What it is called."),
+    enabled=Given(bool, "Whether work goes on in it. Ending it disables its participants.", default=True),
+    description=Given(str, "What it is about.", default=None),
+)
+_PARTICIPANT_GROUP = inputs(
+    "ParticipantGroup",
+    models.ParticipantGroup,
+    project=Given("Project", "The project. Its participants go with the group."),
+    name=Given(str, "What it is called."),
+)
+_PARTICIPANT = inputs(
+    "Participant",
+    models.Participant,
+    project=Given("Project", "The project, in which work must go on."),
+    group=Given("ParticipantGroup", "A group of the project.", default=None),
+    name=Given(str, "What the participant is called, often a code."),
+    username=Given(str, "The name to sign in with; no other participant may have it.", default=None, lower=True),
+    email=Given(str, "The e-mail address.", default=None, lower=True),
+    enabled=Given(bool, "Whether the participant takes part.", default=True),
+    login_enabled=Given(bool, "Whether signing in is possible.", default=False),
+    token_enabled=Given(bool, "Whether a static token may be used.", default=False),
+)
+
+
+@strawberry.type
+class OrganisationMutation:
+    create_site, update_site, delete_site, restore_site = editing(_SITE, result(Site))
+    create_project, update_project, delete_project, restore_project = editing(_PROJECT, result(Project))
+    (
+        create_participant_group,
+        update_participant_group,
+        delete_participant_group,
+        restore_participant_group,
+    ) = editing(_PARTICIPANT_GROUP, result(ParticipantGroup))
+    create_participant, update_participant, delete_participant, restore_participant = editing(
+        _PARTICIPANT, result(Participant)
     )

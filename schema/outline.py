@@ -24,7 +24,7 @@ from resolvers.tree import Asked, Drawing, Tree
 from schema.declarations import ById
 from schema.drawing import Undrawn, drawing, tree_of, tree_of_node
 from schema.scalars import parse_id
-from schema.selecting import DEFINITION, Scope
+from schema.selecting import DEFINITION, Scope, model_of
 
 NULL = Rendered("null")
 
@@ -107,7 +107,7 @@ class Nodes:
     def _drawing(self, typename: str, variables: Any) -> Drawing | None:
         """None for what is no node's type."""
         kind: Any = self.scope.schema.get_type(typename)
-        if getattr(getattr(kind and kind.extensions.get(DEFINITION), "origin", None), "model", None) is None:
+        if model_of(kind) is None:
             return None
         if typename not in self.trees:
             try:

@@ -19,7 +19,7 @@ from graphql import (
 )
 
 from db import models
-from resolvers.access import Rule
+from resolvers.rules import Rule
 from resolvers.selection import Selection
 
 DEFINITION = "strawberry-definition"
@@ -109,6 +109,12 @@ class Scope:
     def _applies(self, condition: str, kind: GraphQLObjectType) -> bool:
         wanted: Any = self.schema.get_type(condition)
         return wanted is kind or (is_abstract_type(wanted) and self.schema.is_sub_type(wanted, kind))
+
+
+def model_of(kind: Any) -> type[models.Entity] | None:
+    """The model whose rows a type shows; None for what is no node's type, or no type."""
+    definition = kind and kind.extensions.get(DEFINITION)
+    return getattr(getattr(definition, "origin", None), "model", None)
 
 
 def switches(nodes: Iterable[Any]) -> Iterator[str]:

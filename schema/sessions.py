@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 import strawberry
 
 from db import models
-from resolvers.access import CREATOR, IN_A_PROJECT, PROJECT_MEMBER, SUPERADMIN
 from resolvers.paging import Order
+from resolvers.rules import CREATOR, INVITED, INVITED_PARTICIPANT, LINKED_SERVICE, ORGANISED, PROJECT_USER, SUPERADMIN
 from schema.declarations import Orders
+from schema.editing import deleting, restoring, result
 from schema.fields import column, node, related
 from schema.lists import chosen, connection, contains, refers
 from schema.nodes import Connection, Node
@@ -17,7 +18,8 @@ from schema.scalars import JSON, enum
 
 if TYPE_CHECKING:
     from schema.accounts import User
-    from schema.organisation import Project
+    from schema.devices import Device
+    from schema.organisation import Participant, Project
     from schema.simulations import Simulation
 
 SessionCategory = enum(
@@ -43,6 +45,8 @@ SessionEventType = enum(
     **{name: name.replace("_", " ").capitalize() + "." for name in models.SessionEventType.__members__},
 )
 
+_INSIDE = (CREATOR, PROJECT_USER, INVITED, INVITED_PARTICIPANT, LINKED_SERVICE, SUPERADMIN)
+
 SESSION_ORDERS = Orders(
     "SessionOrder",
     "Orders of sessions.",
@@ -56,10 +60,10 @@ class SessionType(Node):
     """What sessions may be: a name, a colour for calendars, a category."""
 
     name: str = column("What it is called.")
-    online: bool | None = column("Whether it is held online.", needs=(IN_A_PROJECT, SUPERADMIN))
+    online: bool | None = column("Whether it is held online.", needs=(ORGANISED, SUPERADMIN))
     color: str = column("For calendars, as `#rrggbb`.")
     category: SessionCategory = column("What kind of session.")  # type: ignore[valid-type]
-    config: JSON | None = column("Settings of the type.", needs=(IN_A_PROJECT, SUPERADMIN))
+    config: JSON | None = column("Settings of the type.", needs=(ORGANISED, SUPERADMIN))
     sessions: Connection["Session"] = connection(
         models.SessionType.sessions, "Sessions of this type that you may see.", orders=SESSIONS_OF
     )
@@ -73,14 +77,26 @@ class Session(Node):
     starts_at: datetime = column("When it starts or started.")
     duration_seconds: int = column("How long, in seconds; 0 before it ends.")
     status: SessionStatus = column("How far it is.")  # type: ignore[valid-type]
-    comments: str | None = column("Notes of those who held it.", needs=(CREATOR, PROJECT_MEMBER, SUPERADMIN))
-    parameters: JSON | None = column("What it was set up with.", needs=(CREATOR, PROJECT_MEMBER, SUPERADMIN))
+    comments: str | None = column("Notes of those who held it.", needs=(CREATOR, PROJECT_USER, INVITED, SUPERADMIN))
+    parameters: JSON | None = column(
+        "What it was set up with.",
+        needs=(CREATOR, PROJECT_USER, INVITED, INVITED_PARTICIPANT, LINKED_SERVICE, SUPERADMIN),
+    )
     type: SessionType | None = related(models.Session.type, "Its type.")
     project: Annotated["Project", strawberry.lazy("schema.organisation")] | None = related(
         models.Session.project, "The project it belongs to, if any."
     )
     creator: Annotated["User", strawberry.lazy("schema.accounts")] | None = related(
         models.Session.creator, "Who made it."
+    )
+    members: Connection["SessionMember"] = connection(
+        models.Session.members,
+        "Who takes part in it.",
+        orders=Orders(
+            "SessionMemberOrder",
+            "Orders of a session's members.",
+            OLDEST=(Order(models.SessionMember.id), "By the time of joining."),
+        ),
     )
     events: Connection["SessionEvent"] = connection(
         models.Session.events,
@@ -103,6 +119,22 @@ class Session(Node):
     )
 
 
+@node(models.SessionMember)
+class SessionMember(Node):
+    """A user, a participant or a device that takes part in a session."""
+
+    session: Session | None = related(models.SessionMember.session, "The session.")
+    user: Annotated["User", strawberry.lazy("schema.accounts")] | None = related(
+        models.SessionMember.user, "The user, if it is one."
+    )
+    participant: Annotated["Participant", strawberry.lazy("schema.organisation")] | None = related(
+        models.SessionMember.participant, "The participant, if it is one."
+    )
+    device: Annotated["Device", strawberry.lazy("schema.devices")] | None = related(
+        models.SessionMember.device, "The device, if it is one."
+    )
+
+
 @node(models.SessionEvent)
 class SessionEvent(Node):
     """Something that happened in a session."""
@@ -117,7 +149,7 @@ class SessionEvent(Node):
 @strawberry.input(description="Which sessions.")
 class SessionFilter:
     status: list[SessionStatus] | None = chosen(models.Session.status, "In one of these states.")  # type: ignore[valid-type]
-    project: strawberry.ID | None = refers("Project", models.Session.project_id, "Of this project.")
+    project: strawberry.ID | None = refers("Project", "Of this project.", models.Session.project)
     name: str | None = contains(models.Session.name, "Part of the name, in any case.")
 
 
@@ -133,3 +165,9 @@ class SessionsQuery:
             "SessionTypeOrder", "Orders of session types.", NAME=(Order(models.SessionType.name), "By name.")
         ),
     )
+
+
+@strawberry.type
+class SessionsMutation:
+    delete_session = deleting(models.Session, "Session", "Delete a session with its events, unless it is under way.")
+    restore_session = restoring(models.Session, "Session", result(Session))

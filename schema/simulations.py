@@ -7,9 +7,9 @@ import strawberry
 
 from db import models
 from resolvers import simulations
-from resolvers.access import OWNER_OF_SIMULATION, SUPERADMIN
 from resolvers.failures import Invalid
 from resolvers.paging import Order
+from resolvers.rules import OWNER_OF_SIMULATION, SUPERADMIN
 from resolvers.statements import Where
 from schema.accounts import ExpectedVersion
 from schema.declarations import Orders
@@ -140,9 +140,9 @@ class SimulationFilter:
     sim_type: list[SimulationType] | None = chosen(  # type: ignore[valid-type]
         models.Simulation.sim_type, "For one of these programs."
     )
-    project: strawberry.ID | None = refers("Project", models.Simulation.project_id, "Of this project.")
-    session: strawberry.ID | None = refers("Session", models.Simulation.session_id, "Data of this session.")
-    owner: strawberry.ID | None = refers("User", models.Simulation.user_id, "Submitted by this user.")
+    project: strawberry.ID | None = refers("Project", "Of this project.", models.Simulation.project)
+    session: strawberry.ID | None = refers("Session", "Data of this session.", models.Simulation.session)
+    owner: strawberry.ID | None = refers("User", "Submitted by this user.", models.Simulation.owner)
 
 
 @strawberry.input(description="A simulation to run.")
@@ -174,7 +174,7 @@ SimulationResult = Annotated[
 ]
 
 
-def _of_job(entity: Any, suffix: str) -> list[Any]:
+def _of_job(entity: Any, suffix: str, _: Any) -> list[Any]:
     return [models.Job.simulation_id == entity.id, models.Job.key == sa.bindparam(f"job_key{suffix}")]
 
 

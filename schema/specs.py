@@ -60,7 +60,7 @@ class SpecFilter:
     name: str | None = contains(models.Spec.canonical_name, "Part of the name, in any case.")
 
 
-def _of_this_name(entity: Any, suffix: str) -> list[Any]:
+def _of_this_name(entity: Any, suffix: str, _: Any) -> list[Any]:
     named = entity.canonical_name == sa.bindparam(f"name{suffix}")
     return [named, entity.user_id == sa.bindparam("me", type_=entity.user_id.type)]
 

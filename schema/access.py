@@ -1,0 +1,145 @@
+"""What one may do, who may do what where, and how much there is."""
+
+from typing import Annotated, Any
+
+import sqlalchemy as sa
+import strawberry
+
+from db import models
+from resolvers import allowances, lock, reach, stats
+from schema.editing import camel
+from schema.fields import Info
+from schema.groups import UserGroup
+from schema.mutations import SIGNED_IN, mutation
+from schema.organisation import Project, Site
+from schema.problems import Problem
+from schema.scalars import enum, parse_id
+from schema.selecting import model_of, select
+
+AccessAction = enum(
+    allowances.Action,
+    "What may be done with a row.",
+    READ="Read it.",
+    UPDATE="Change some of it.",
+    DELETE="Delete it, unless something stands in the way.",
+    RESTORE="Bring it back.",
+)
+
+
+@strawberry.type(description="What you may do with something, so that a page shows the right buttons.")
+class Access:
+    actions: list[AccessAction] = strawberry.field(description="What you may do.")  # type: ignore[valid-type]
+    fields: list[str] = strawberry.field(description="Fields of the updating mutation's input that you may give.")
+    creates: list[str] = strawberry.field(description="Types of which you may make new ones in it.")
+
+
+def _of_role(model: type[models.Entity], key: str) -> Any:
+    async def resolve(self: Any, info: Info) -> Any:
+        found = getattr(self, key)
+        return None if found is None else await info.context.loaders.one(select(info, model), found)
+
+    return resolve
+
+
+@strawberry.type(description="A role that a group holds somewhere, after inheritance.")
+class HeldRole:
+    role: str = strawberry.field(description="`admin` or `user`.")
+    inherited: bool = strawberry.field(description="Whether it follows from a role in the site, or in a project of it.")
+    user_group_id: strawberry.Private[Any]
+    site_id: strawberry.Private[Any]
+    project_id: strawberry.Private[Any]
+    user_group: UserGroup | None = strawberry.field(
+        resolver=_of_role(models.UserGroup, "user_group_id"), description="The group."
+    )
+    site: Site | None = strawberry.field(resolver=_of_role(models.Site, "site_id"), description="The site.")
+    project: Project | None = strawberry.field(
+        resolver=_of_role(models.Project, "project_id"), description="The project; null for a role in the site."
+    )
+
+
+@strawberry.type(description="How many of everything you see in a place.")
+class Stats:
+    sites: int = strawberry.field(description="Sites.")
+    projects: int = strawberry.field(description="Projects.")
+    users: int = strawberry.field(description="Users with a role there.")
+    user_groups: int = strawberry.field(description="Groups of users with a role there.")
+    participant_groups: int = strawberry.field(description="Groups of participants.")
+    participants: int = strawberry.field(description="Participants.")
+    devices: int = strawberry.field(description="Devices.")
+    services: int = strawberry.field(description="Services.")
+    sessions: int = strawberry.field(description="Sessions.")
+    simulations: int = strawberry.field(description="Simulations.")
+
+
+@strawberry.type
+class AccessQuery:
+    @strawberry.field(description="What you may do with a node; null when there is none that you may see.")
+    async def my_access(
+        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The node.")]
+    ) -> Access | None:
+        typename, key = parse_id(id)
+        model = model_of(info._raw_info.schema.get_type(typename))
+        found = None if model is None else await allowances.allowance(info.context, model, key)
+        if found is None or model is None:
+            return None
+        references = {c.key for c in sa.inspect(model).mapper.columns if c.foreign_keys}
+        fields = [camel(name.removesuffix("_id") if name in references else name) for name in found.columns]
+        changes: Any = info._raw_info.schema.get_type(f"{typename}Changes")
+        fields = [field for field in fields if changes is not None and field in changes.fields]
+        return Access(actions=list(found.actions), fields=fields, creates=[made.__name__ for made in found.creates])
+
+    @strawberry.field(
+        description="The roles of a User or a UserGroup, or in a Site or a Project, after inheritance and as far as "
+        "you see the grants: who administers a site administers its projects; who has a role in a project is a user of "
+        "its site. At most 1000."
+    )
+    async def access_for(
+        self,
+        info: Info,
+        id: Annotated[strawberry.ID, strawberry.argument(description="A User, UserGroup, Site or Project.")],
+    ) -> list[HeldRole]:
+        return [
+            HeldRole(
+                role=held.role,
+                inherited=held.inherited,
+                user_group_id=held.user_group_id,
+                site_id=held.site_id,
+                project_id=held.project_id,
+            )
+            for held in await reach.access_for(info.context, *parse_id(id))
+        ]
+
+    @strawberry.field(description="How many of everything you see: in a Site or a Project, or everywhere.")
+    async def stats(
+        self,
+        info: Info,
+        scope: Annotated[strawberry.ID | None, strawberry.argument(description="A Site or a Project.")] = None,
+    ) -> Stats:
+        kind, key = (None, None) if scope is None else parse_id(scope, "scope")
+        return Stats(**await stats.count(info.context, kind, key))
+
+    @strawberry.field(description="Whether the gateway is locked: reading goes on, nothing may change.")
+    async def read_only(self, info: Info) -> bool:
+        return await info.context.services.locking.read_only()
+
+
+@strawberry.type(description="Whether the gateway is locked.")
+class Lock:
+    read_only: bool = strawberry.field(description="Whether nothing may change.")
+
+
+LockResult = Annotated[Lock | Problem, strawberry.union("LockResult", description="The lock, or why not.")]
+
+
+@strawberry.type
+class AccessMutation:
+    @mutation(needs=SIGNED_IN, always=True)
+    async def set_read_only(
+        self,
+        info: Info,
+        read_only: Annotated[bool, strawberry.argument(description="Whether to lock, or to unlock.")],
+    ) -> LockResult:
+        """Lock the gateway, so that nothing changes: signing in and out, reading, and the reports of running workers go
+        on, every other mutation is LOCKED. Allowed to superadmins."""
+        await lock.set_read_only(info.context, read_only)
+        return Lock(read_only=read_only)

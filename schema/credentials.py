@@ -1,0 +1,262 @@
+"""API keys, static tokens, and devices that register themselves."""
+
+from datetime import datetime
+from enum import Enum, StrEnum
+from typing import Annotated, Any
+from uuid import UUID
+
+import strawberry
+
+from db import models
+from resolvers import credentials, registering
+from resolvers.failures import Unauthenticated
+from resolvers.paging import Order
+from resolvers.principal import Kind
+from schema.accounts import User
+from schema.declarations import Orders
+from schema.devices import Device
+from schema.fields import Info, column, computed, node, related
+from schema.lists import connection, contains, equal, refers
+from schema.mutations import ANYONE, SIGNED_IN, WRITER, Need, mutation, written
+from schema.nodes import Connection, Node
+from schema.organisation import Participant
+from schema.problems import Problem
+from schema.scalars import JSON, enum, global_id, key_of
+from schema.services import Service
+
+DEVICE = Need(
+    "a device, with its token",
+    Unauthenticated("this is for devices, with their token"),
+    lambda p: p.kind is Kind.DEVICE,
+)
+
+
+class _Kind(StrEnum):
+    API_KEY = models.CredentialKind.API_KEY.value
+    STATIC_TOKEN = models.CredentialKind.STATIC_TOKEN.value
+
+
+class _Scope(Enum):
+    READ = credentials.READ
+    WRITE = credentials.WRITE
+
+
+CredentialKind = enum(
+    _Kind,
+    "What proves who a program is.",
+    name="CredentialKind",
+    API_KEY="A user's pair of keys.",
+    STATIC_TOKEN="The token of a participant, a device or a service.",  # noqa: S106
+)
+KeyScope = enum(
+    _Scope,
+    "What a key may do.",
+    name="KeyScope",
+    READ="Queries and subscriptions; every key may.",
+    WRITE="Mutations.",
+)
+
+
+@node(models.Credential)
+class Credential(Node):
+    """An API key or a static token, without its secret: that is shown once, when it is made."""
+
+    label: str = column("What its owner calls it.")
+    public_key: str | None = column("What names an API key in the open.")
+    expires_at: datetime | None = column("When it ends; null: never.")
+    last_used_at: datetime | None = column("When it was last used, to the minute.")
+    revoked_at: datetime | None = column("When it was revoked.")
+    user: User | None = related(models.Credential.user, "Whose API key it is.")
+    participant: Participant | None = related(models.Credential.participant, "Whose token it is, of a participant.")
+    device: Device | None = related(models.Credential.device, "Whose token it is, of a device.")
+    service: Service | None = related(models.Credential.service, "Whose token it is, of a service.")
+
+    @computed("Which of the two.", reads=["kind"])
+    def kind(self: Any) -> CredentialKind:  # type: ignore[valid-type]
+        return _Kind(self.kind.value)
+
+    @computed("What it may do; null: whatever its owner may.", reads=["scopes"])
+    def scopes(self: Any) -> list[KeyScope] | None:  # type: ignore[valid-type]
+        return None if self.scopes is None else [_Scope(scope) for scope in self.scopes]
+
+
+@strawberry.input(description="Which credentials.")
+class CredentialFilter:
+    kind: CredentialKind | None = equal(models.Credential.kind, "Of this kind.")  # type: ignore[valid-type]
+    label: str | None = contains(models.Credential.label, "Part of the label, in any case.")
+    user: strawberry.ID | None = refers("User", "Of this user.", models.Credential.user)
+    participant: strawberry.ID | None = refers("Participant", "Of this participant.", models.Credential.participant)
+    device: strawberry.ID | None = refers("Device", "Of this device.", models.Credential.device)
+    service: strawberry.ID | None = refers("Service", "Of this service.", models.Credential.service)
+
+
+@strawberry.type
+class CredentialsQuery:
+    credentials: Connection[Credential] = connection(
+        models.Credential,
+        "API keys and static tokens that you may see: your own, and those of participants and devices that you "
+        "administer.",
+        orders=Orders(
+            "CredentialOrder",
+            "Orders of credentials.",
+            NEWEST=(Order(models.Credential.id, descending=True), "The latest first."),
+            OLDEST=(Order(models.Credential.id), "By time."),
+        ),
+        filter=CredentialFilter,
+    )
+
+
+@strawberry.type(description="A new credential, and what nobody can tell again.")
+class IssuedCredential:
+    secret: str = strawberry.field(
+        description="Goes into the header `Authorization: Bearer ...`. Keep it now: it is shown this once."
+    )
+    public_key: str | None = strawberry.field(
+        description="Of an API key: the user of HTTP Basic, whose password is the secret."
+    )
+    key: strawberry.Private[UUID]
+
+    @strawberry.field(description="It, as you may see it.")
+    async def credential(self, info: Info) -> Credential | None:
+        return await written(info, "Credential", models.Credential, self.key)  # type: ignore[no-any-return]
+
+
+@strawberry.type(description="A device that registered itself. It may connect once an administrator enables it.")
+class RegisteredDevice:
+    id: strawberry.ID = strawberry.field(description="The device.")
+    secret: str = strawberry.field(description="Its token. Keep it now: it is shown this once.")
+
+
+@strawberry.type(description="Nothing works with it any more.")
+class Revoked:
+    id: strawberry.ID = strawberry.field(description="The credential.")
+    at: datetime = strawberry.field(description="When it was revoked.")
+
+
+@strawberry.type(description="What devices register themselves with.")
+class RegisterKey:
+    secret: str = strawberry.field(description="The key. Keep it now: it is shown this once.")
+
+
+IssuedCredentialResult = Annotated[
+    IssuedCredential | Problem, strawberry.union("IssuedCredentialResult", description="What was made, or why not.")
+]
+RevokedResult = Annotated[Revoked | Problem, strawberry.union("RevokedResult", description="When, or why not.")]
+DeviceResult = Annotated[Device | Problem, strawberry.union("DeviceResult", description="The Device, or why not.")]
+RegisteredDeviceResult = Annotated[
+    RegisteredDevice | Problem, strawberry.union("RegisteredDeviceResult", description="The device, or why not.")
+]
+RegisterKeyResult = Annotated[
+    RegisterKey | Problem, strawberry.union("RegisterKeyResult", description="The key, or why not.")
+]
+
+_Id = Annotated[strawberry.ID, strawberry.argument(description="Which one.")]
+
+
+def _issued(made: credentials.Issued) -> IssuedCredential:
+    return IssuedCredential(secret=made.secret, public_key=made.public_key, key=made.credential)
+
+
+@strawberry.type
+class CredentialsMutation:
+    @mutation(needs=SIGNED_IN)
+    async def create_api_key(
+        self,
+        info: Info,
+        label: Annotated[str, strawberry.argument(description="What you call it; at most two of a label are active.")],
+        scopes: Annotated[list[KeyScope], strawberry.argument(description="What it may do, besides reading.")],  # type: ignore[valid-type]
+        expires_at: Annotated[
+            datetime | None, strawberry.argument(description="When it ends; left out or null: never.")
+        ] = None,
+    ) -> IssuedCredentialResult:
+        """Make a pair of keys for your programs. A key makes no keys: sign in for this."""
+        wanted = frozenset(str(scope.value) for scope in scopes)  # type: ignore[attr-defined]
+        return _issued(await credentials.create_key(info.context, label, wanted, expires_at))
+
+    @mutation(needs=SIGNED_IN)
+    async def rotate_api_key(
+        self,
+        info: Info,
+        id: Annotated[strawberry.ID, strawberry.argument(description="An active key of yours.")],
+        expires_at: Annotated[
+            datetime | None,
+            strawberry.argument(description="When the new one ends; null: never; left out: after as long as this one."),
+        ] = strawberry.UNSET,
+    ) -> IssuedCredentialResult:
+        """Make a second pair with the same label and scopes. The older one goes on until it is revoked or ends."""
+        until = ... if expires_at is strawberry.UNSET else expires_at
+        return _issued(await credentials.rotate_key(info.context, key_of("Credential", id), until))
+
+    @mutation(needs=WRITER)
+    async def create_participant_token(
+        self, info: Info, participant: Annotated[strawberry.ID, strawberry.argument(description="Whose.")]
+    ) -> IssuedCredentialResult:
+        """Make a static token of a participant, and let its tokens be used. With it the participant sees little more
+        than its name. Allowed to administrators of the project, services linked to it, superadmins."""
+        key = key_of("Participant", participant, "participant")
+        return _issued(await credentials.create_token(info.context, models.Participant, key))
+
+    @mutation(needs=WRITER)
+    async def create_device_token(
+        self, info: Info, device: Annotated[strawberry.ID, strawberry.argument(description="Whose.")]
+    ) -> IssuedCredentialResult:
+        """Make a static token of a device. Allowed to administrators of its site, superadmins."""
+        key = key_of("Device", device, "device")
+        return _issued(await credentials.create_token(info.context, models.Device, key))
+
+    @mutation(needs=SIGNED_IN)
+    async def create_service_token(
+        self, info: Info, service: Annotated[strawberry.ID, strawberry.argument(description="Whose.")]
+    ) -> IssuedCredentialResult:
+        """Make a static token of a service. Allowed to superadmins."""
+        key = key_of("Service", service, "service")
+        return _issued(await credentials.create_token(info.context, models.Service, key))
+
+    @mutation(needs=WRITER)
+    async def revoke_credential(self, info: Info, id: _Id) -> RevokedResult:
+        """End a key or token: nothing works with it from now on. Allowed to its owner, who administers the participant
+        or device, and superadmins; to linked services for tokens of participants."""
+        return Revoked(id=id, at=await credentials.revoke(info.context, key_of("Credential", id)))
+
+    @mutation(needs=ANYONE)
+    async def register_device(
+        self,
+        info: Info,
+        register_key: Annotated[str, strawberry.argument(description="The key that administrators hand out.")],
+        name: Annotated[str, strawberry.argument(description="What the device is called.")],
+        type_key: Annotated[str, strawberry.argument(description="The key of its type.")],
+        infos: Annotated[JSON | None, strawberry.argument(description="An object: what it tells about itself.")] = None,
+    ) -> RegisteredDeviceResult:
+        """Register the device that asks. Until an administrator links it to a site and enables it, it may not connect;
+        too many attempts from one address are RATE_LIMITED."""
+        key, secret = await registering.register(info.context, register_key, name, type_key, infos)  # type: ignore[arg-type]
+        return RegisteredDevice(id=strawberry.ID(global_id("Device", key)), secret=secret)
+
+    @mutation(needs=SIGNED_IN)
+    async def new_device_register_key(self, info: Info) -> RegisterKeyResult:
+        """Make the key with which devices register themselves; the former one ends. Allowed to superadmins."""
+        return RegisterKey(secret=await registering.new_register_key(info.context))
+
+    @mutation(needs=DEVICE)
+    async def set_device_status(
+        self,
+        info: Info,
+        status: Annotated[JSON, strawberry.argument(description="An object: what there is to report.")],
+    ) -> DeviceResult:
+        """Report as the device that asks; this is also when it was last heard of."""
+        key = await registering.set_status(info.context, status)  # type: ignore[arg-type]
+        return await written(info, "Device", models.Device, key)  # type: ignore[no-any-return]
+
+    @mutation(needs=DEVICE)
+    async def update_device_config(
+        self,
+        info: Info,
+        config: Annotated[JSON | None, strawberry.argument(description="An object: all of its settings.")],
+        expected_version: Annotated[
+            int | None,
+            strawberry.argument(description="The `version` you read; a newer one is a CONFLICT. Left out: any."),
+        ] = None,
+    ) -> DeviceResult:
+        """Replace the settings of the device that asks."""
+        key = await registering.set_config(info.context, config, expected_version)  # type: ignore[arg-type]
+        return await written(info, "Device", models.Device, key)  # type: ignore[no-any-return]

@@ -1,0 +1,135 @@
+"""Devices, and the types of devices."""
+
+from datetime import datetime
+
+import strawberry
+
+from db import models
+from resolvers.paging import Order
+from resolvers.rules import (
+    DEVICE_SELF,
+    LINKED_SERVICE,
+    PROJECT_ADMIN,
+    PROJECT_USER,
+    SITE_ADMIN,
+    SITE_USER,
+    SUPERADMIN,
+)
+from schema.declarations import Orders
+from schema.editing import Given, Several, editing, inputs, result
+from schema.fields import column, node, present, related
+from schema.lists import connection, contains, equal, refers
+from schema.nodes import Connection, Node
+from schema.organisation import DEVICES_OF, PARTICIPANT_ORDERS, PROJECT_ORDERS, SITE_ORDERS, Participant, Project, Site
+from schema.scalars import JSON
+
+TYPE_ORDERS = Orders("DeviceTypeOrder", "Orders of types of devices.", NAME=(Order(models.DeviceType.name), "By name."))
+SUBTYPE_ORDERS = Orders(
+    "DeviceSubtypeOrder", "Orders of subtypes of devices.", NAME=(Order(models.DeviceSubtype.name), "By name.")
+)
+DEVICE_ORDERS = Orders("DeviceOrder", "Orders of devices.", NAME=(Order(models.Device.name), "By name."))
+
+_CARE = (PROJECT_ADMIN, SITE_ADMIN, LINKED_SERVICE, SUPERADMIN)
+_USE = (PROJECT_USER, SITE_USER, DEVICE_SELF, LINKED_SERVICE, SUPERADMIN)
+
+
+@node(models.DeviceType)
+class DeviceType(Node):
+    """What kind of device there is: a tablet, a wrist sensor."""
+
+    name: str = column("What it is called.")
+    key: str = column("What programs call it.")
+    subtypes: Connection["DeviceSubtype"] = connection(
+        models.DeviceType.subtypes, "Finer kinds of it.", orders=SUBTYPE_ORDERS
+    )
+    devices: Connection["Device"] = connection(models.DeviceType.devices, "Devices of this type.", orders=DEVICES_OF)
+
+
+@node(models.DeviceSubtype)
+class DeviceSubtype(Node):
+    """A finer kind of device."""
+
+    name: str = column("What it is called.")
+    type: DeviceType | None = related(models.DeviceSubtype.type, "The kind that it belongs to.")
+    devices: Connection["Device"] = connection(
+        models.DeviceSubtype.devices, "Devices of this subtype.", orders=DEVICES_OF
+    )
+
+
+@node(models.Device)
+class Device(Node):
+    """A machine that takes part: it belongs to sites, works in projects and for participants."""
+
+    name: str = column("What it is called.")
+    enabled: bool = column("Whether it may connect.")
+    onlineable: bool | None = column("Whether it can be online by itself.", needs=_USE)
+    last_online_at: datetime | None = column("When last heard of.", needs=_USE)
+    online = present(_USE)
+    config: JSON | None = column("Its settings.", needs=(DEVICE_SELF, *_CARE))
+    infos: JSON | None = column("What it tells about itself.", needs=_CARE)
+    notes: str | None = column("What those who care for it noted.", needs=_CARE)
+    status: JSON | None = column("What it reported last.", needs=_USE)
+    type: DeviceType | None = related(models.Device.type, "Its type.")
+    subtype: DeviceSubtype | None = related(models.Device.subtype, "Its subtype, if any.")
+    sites: Connection[Site] = connection(models.Device.sites, "The sites that have it.", orders=SITE_ORDERS)
+    projects: Connection[Project] = connection(
+        models.Device.projects, "The projects that use it.", orders=PROJECT_ORDERS
+    )
+    participants: Connection[Participant] = connection(
+        models.Device.participants, "The participants that use it.", orders=PARTICIPANT_ORDERS
+    )
+
+
+@strawberry.input(description="Which devices.")
+class DeviceFilter:
+    name: str | None = contains(models.Device.name, "Part of the name, in any case.")
+    enabled: bool | None = equal(models.Device.enabled, "Those that may connect, or may not.")
+    type: strawberry.ID | None = refers("DeviceType", "Of this type.", models.Device.type)
+    subtype: strawberry.ID | None = refers("DeviceSubtype", "Of this subtype.", models.Device.subtype)
+    site: strawberry.ID | None = refers("Site", "Of this site.", models.Device.sites)
+    project: strawberry.ID | None = refers("Project", "Of this project.", models.Device.projects)
+    participant: strawberry.ID | None = refers("Participant", "Of this participant.", models.Device.participants)
+
+
+@strawberry.type
+class DevicesQuery:
+    devices: Connection[Device] = connection(
+        models.Device, "The devices that you may see.", orders=DEVICE_ORDERS, filter=DeviceFilter
+    )
+    device_types: Connection[DeviceType] = connection(models.DeviceType, "The types of devices.", orders=TYPE_ORDERS)
+
+
+_TYPE = inputs(
+    "DeviceType",
+    models.DeviceType,
+    name=Given(str, "What it is called."),
+    key=Given(str, "What programs call it; no other type may have it."),
+)
+_SUBTYPE = inputs(
+    "DeviceSubtype",
+    models.DeviceSubtype,
+    type=Given("DeviceType", "The kind that it belongs to.", fixed=True),
+    name=Given(str, "What it is called."),
+)
+_DEVICE = inputs(
+    "Device",
+    models.Device,
+    name=Given(str, "What it is called."),
+    type=Given("DeviceType", "Its type."),
+    subtype=Given("DeviceSubtype", "A subtype of its type.", default=None),
+    enabled=Given(bool, "Whether it may connect.", default=False),
+    onlineable=Given(bool, "Whether it can be online by itself.", default=False),
+    config=Given(JSON, "Its settings.", default=None),
+    infos=Given(JSON, "What it tells about itself.", default=None),
+    notes=Given(str, "Notes of those who care for it.", default=None),
+    sites=Several(
+        "Site", models.SiteDevice, "device_id", "site_id", "Sites that have it; you must administer each of them."
+    ),
+)
+
+
+@strawberry.type
+class DevicesMutation:
+    create_device_type, update_device_type, delete_device_type = editing(_TYPE, result(DeviceType))[:3]
+    create_device_subtype, update_device_subtype, delete_device_subtype = editing(_SUBTYPE, result(DeviceSubtype))[:3]
+    create_device, update_device, delete_device, restore_device = editing(_DEVICE, result(Device))

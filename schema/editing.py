@@ -1,0 +1,244 @@
+"""How rows are written through the common mutations: what may be given, once, from which come the inputs of both the
+creating and the updating mutation."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any
+
+import sqlalchemy as sa
+import strawberry
+
+from db import models
+from resolvers import editing as rows
+from resolvers.access import WRITES
+from resolvers.failures import Invalid
+from resolvers.rules import words
+from schema.fields import Info
+from schema.mutations import WRITER, mutation, written
+from schema.nodes import Node
+from schema.problems import Problem
+from schema.scalars import key_of
+
+NEEDED: Any = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A column that clients give: its type (or the name of the node type that it refers to), in words, its default.
+    UNSET leaves it to the column. A `fixed` one is given at creation only; `lower` puts a text into lower case."""
+
+    kind: Any
+    description: str
+    default: Any = NEEDED
+    fixed: bool = False
+    lower: bool = False
+
+    @property
+    def refers(self) -> bool:
+        return isinstance(self.kind, str)
+
+
+@dataclass(frozen=True, slots=True)
+class Several:
+    """Ids of a type, given at creation: each becomes a row of `link` between `own` and `other`."""
+
+    kind: str
+    link: type[models.Entity]
+    own: str
+    other: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What may be given for rows of `model`, and the two input types made of it."""
+
+    name: str
+    model: type[models.Entity]
+    given: Mapping[str, Given]
+    several: Mapping[str, Several]
+    new: Any
+    changes: Any
+
+    def values(self, input: Any) -> dict[str, Any]:
+        """By column, what an input has; raises Invalid for a text that is too long or empty, and for a wrong id."""
+        found: dict[str, Any] = {}
+        for name, given in self.given.items():
+            value = getattr(input, name, strawberry.UNSET)
+            if value is strawberry.UNSET:
+                continue
+            column = f"{name}_id" if given.refers else name
+            found[column] = self._checked(name, given, column, value)
+        return found
+
+    def links(self, input: Any) -> list[rows.Link]:
+        """The links to make with a new row; raises Invalid for an id of another type."""
+        found: list[rows.Link] = []
+        for name, several in self.several.items():
+            field = camel(name)
+            keys = [key_of(several.kind, id, f"input.{field}.{n}") for n, id in enumerate(getattr(input, name))]
+            found.append(rows.Link(several.link, several.own, several.other, field, keys))
+        return found
+
+    def _checked(self, name: str, given: Given, column: str, value: Any) -> Any:
+        field, kept = f"input.{camel(name)}", sa.inspect(self.model).mapper.columns[column]
+        if value is None:
+            if not kept.nullable:
+                raise Invalid(f"{camel(name)} can't be null", field=field)
+            return None
+        if given.refers:
+            return key_of(given.kind, value, field)
+        if isinstance(value, str):
+            value = value.lower() if given.lower else value
+            most = getattr(kept.type, "length", None)
+            if "\0" in value:
+                raise Invalid("a text holds no NUL", field=field)
+            if most is not None and len(value) > most:
+                raise Invalid(f"at most {most} characters are kept", field=field)
+            if given.default is NEEDED and not value.strip():
+                raise Invalid(f"{camel(name)} can't be empty", field=field)
+        return value
+
+
+def camel(name: str) -> str:
+    first, *others = name.split("_")
+    return first + "".join(map(str.title, others))
+
+
+def inputs(name: str, model: type[models.Entity], /, **fields: Given | Several) -> Inputs:
+    """Declare what may be given for rows of a model."""
+    given = {key: field for key, field in fields.items() if isinstance(field, Given)}
+    several = {key: field for key, field in fields.items() if isinstance(field, Several)}
+    new: dict[str, tuple[Any, str, Any]] = {
+        key: (_kind(field, field.default in (None, strawberry.UNSET)), field.description, field.default)
+        for key, field in given.items()
+    }
+    new |= {key: (list[strawberry.ID], field.description, []) for key, field in several.items()}
+    changes = {
+        key: (_kind(field, True), field.description, strawberry.UNSET)
+        for key, field in given.items()
+        if not field.fixed
+    }
+    return Inputs(
+        name,
+        model,
+        given,
+        several,
+        _input(f"New{name}", f"A new {name}.", new),
+        _input(f"{name}Changes", f"What changes of a {name}. What is left out stays.", changes),
+    )
+
+
+def _kind(field: Given, optional: bool) -> Any:
+    kind = strawberry.ID if field.refers else field.kind
+    return kind | None if optional else kind
+
+
+def _input(name: str, description: str, fields: Mapping[str, tuple[Any, str, Any]]) -> Any:
+    namespace: dict[str, Any] = {"__annotations__": {key: kind for key, (kind, _, _) in fields.items()}}
+    for key, (_, words_, default) in fields.items():
+        if default is NEEDED:
+            namespace[key] = strawberry.field(description=words_)
+        elif isinstance(default, list):
+            namespace[key] = strawberry.field(description=words_, default_factory=list)
+        else:
+            namespace[key] = strawberry.field(description=words_, default=default)
+    return strawberry.input(type(name, (), namespace), description=description)
+
+
+def result(kind: type[Node]) -> Any:
+    """The union of a node type and Problem."""
+    name = kind.__name__
+    return Annotated[kind | Problem, strawberry.union(f"{name}Result", description=f"The {name}, or why not.")]
+
+
+@strawberry.type(description="It is gone; what may be restored comes back by the restoring mutation.")
+class Deleted:
+    id: strawberry.ID = strawberry.field(description="What was deleted.")
+    at: datetime = strawberry.field(description="When.")
+
+
+DeletedResult = Annotated[Deleted | Problem, strawberry.union("DeletedResult", description="What is gone, or why not.")]
+
+_ID = Annotated[strawberry.ID, strawberry.argument(description="Which one.")]
+_EXPECTED = Annotated[
+    int, strawberry.argument(description="The `version` you read; a newer one is a CONFLICT and changes nothing.")
+]
+_MAYBE_EXPECTED = Annotated[
+    int | None,
+    strawberry.argument(description="The `version` you read; a newer one is a CONFLICT. Left out: any."),
+]
+
+
+def editing(declared: Inputs, answer: Any) -> tuple[Any, Any, Any, Any]:
+    """The mutations that create, update, delete and restore rows; who may stands in their descriptions."""
+    name, model, may = declared.name, declared.model, WRITES[declared.model]
+
+    async def create(self: Any, info: Info, input: Any) -> Any:
+        key = await rows.create(info.context, model, declared.values(input), declared.links(input))
+        return await written(info, name, model, key)
+
+    async def update(self: Any, info: Info, id: Any, expected_version: int, input: Any) -> Any:
+        key = key_of(name, id)
+        await rows.update(info.context, model, key, expected_version, declared.values(input))
+        return await written(info, name, model, key)
+
+    fields = "".join(f" `{camel(f)}` also by {words(rules)}." for f, rules in may.fields.items() if f in declared.given)
+    given: Any = Annotated[declared.new, strawberry.argument(description="What it is.")]
+    changed: Any = Annotated[declared.changes, strawberry.argument(description="What changes.")]
+    return (
+        _mutation(create, f"Make a {name}. Allowed to {words(may.create)}.", answer, input=given),
+        _mutation(
+            update,
+            f"Change a {name}. Allowed to {words(may.update)}.{fields}",
+            answer,
+            id=_ID,
+            expected_version=_EXPECTED,
+            input=changed,
+        ),
+        deleting(model, name, f"Delete a {name}. DEPENDENCY names what stands in the way, and how many."),
+        restoring(model, name, answer),
+    )
+
+
+def restoring(model: type[models.Entity], name: str, answer: Any) -> Any:
+    """The mutation that brings deleted rows of a model back."""
+
+    async def restore(self: Any, info: Info, id: Any) -> Any:
+        key = key_of(name, id)
+        await rows.restore(info.context, model, key)
+        return await written(info, name, model, key)
+
+    allowed = words(WRITES[model].restore)
+    what = f"Bring back a deleted {name} with what was deleted with it, but for links and credentials."
+    description = f"{what} Allowed to {allowed}."
+    return _mutation(restore, description, answer, id=_ID)
+
+
+def deleting(model: type[models.Entity], name: str, description: str) -> Any:
+    """The mutation that deletes rows of a model."""
+
+    async def delete(self: Any, info: Info, id: Any, expected_version: int | None = None) -> Any:
+        at = await rows.delete(info.context, model, key_of(name, id), expected_version)
+        return Deleted(id=id, at=at)
+
+    allowed = f"{description} Allowed to {words(WRITES[model].delete)}."
+    return _mutation(delete, allowed, DeletedResult, id=_ID, expected_version=_MAYBE_EXPECTED)
+
+
+def _mutation(function: Callable[..., Any], description: str, answer: Any, **arguments: Any) -> Any:
+    own, optional = inspect.Parameter.POSITIONAL_OR_KEYWORD, _MAYBE_EXPECTED
+    parameters = [
+        inspect.Parameter("self", own),
+        inspect.Parameter("info", own, annotation=Info),
+        *(
+            inspect.Parameter(n, own, annotation=kind, default=None if kind is optional else inspect.Parameter.empty)
+            for n, kind in arguments.items()
+        ),
+    ]
+    function.__signature__ = inspect.Signature(parameters, return_annotation=answer)  # type: ignore[attr-defined]
+    function.__annotations__ = {**{p.name: p.annotation for p in parameters[1:]}, "return": answer}
+    function.__doc__ = description
+    return mutation(needs=WRITER)(function)

@@ -1,0 +1,231 @@
+"""Groups of users, roles, and to whom they are granted."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import strawberry
+
+from db import models
+from resolvers import granting
+from resolvers.paging import Order
+from schema.declarations import Orders
+from schema.editing import Given, Several, deleting, editing, inputs, result
+from schema.fields import Info, column, node, related
+from schema.lists import connection, contains, equal, refers
+from schema.mutations import WRITER, mutation, written
+from schema.nodes import Connection, Node
+from schema.problems import Problem
+from schema.scalars import enum, key_of, parse_id
+
+if TYPE_CHECKING:
+    from schema.accounts import User
+    from schema.devices import Device
+    from schema.organisation import ParticipantGroup, Project, Site
+    from schema.services import Service
+
+RoleScope = enum(
+    models.RoleScope,
+    "Where a role holds.",
+    GLOBAL="Everywhere.",
+    SITE="In a site.",
+    PROJECT="In a project.",
+)
+GROUP_ORDERS = Orders("UserGroupOrder", "Orders of groups of users.", NAME=(Order(models.UserGroup.name), "By name."))
+ROLE_ORDERS = Orders("RoleOrder", "Orders of roles.", NAME=(Order(models.Role.name), "By name."))
+GRANT_ORDERS = Orders("RoleGrantOrder", "Orders of grants.", OLDEST=(Order(models.RoleGrant.id), "By time."))
+
+
+@strawberry.input(description="Which grants of roles.")
+class RoleGrantFilter:
+    site: strawberry.ID | None = refers("Site", "Of roles in this site.", models.RoleGrant.role, models.Role.site)
+    project: strawberry.ID | None = refers(
+        "Project", "Of roles in this project.", models.RoleGrant.role, models.Role.project
+    )
+    user_group: strawberry.ID | None = refers("UserGroup", "To this group of users.", models.RoleGrant.user_group)
+    user: strawberry.ID | None = refers(
+        "User", "To a group with this user.", models.RoleGrant.user_group, models.UserGroup.users
+    )
+    device: strawberry.ID | None = refers("Device", "To this device.", models.RoleGrant.device)
+    participant_group: strawberry.ID | None = refers(
+        "ParticipantGroup", "To this group of participants.", models.RoleGrant.participant_group
+    )
+
+
+@node(models.UserGroup)
+class UserGroup(Node):
+    """Users who hold the same roles."""
+
+    name: str = column("What it is called.")
+    users: Connection[Annotated["User", strawberry.lazy("schema.accounts")]] = connection(
+        models.UserGroup.users,
+        "Its members.",
+        orders=Orders(
+            "UserGroupMemberOrder",
+            "Orders of a group's members.",
+            OLDEST=(Order(models.User.created_at), "By the time of joining the platform."),
+        ),
+    )
+    grants: Connection["RoleGrant"] = connection(
+        models.UserGroup.grants, "The roles that its members hold by it, as far as you see them.", orders=GRANT_ORDERS
+    )
+
+
+@node(models.Role)
+class Role(Node):
+    """What may be granted: of the gateway's own service the roles `admin` and `user` of every site and project, and
+    whatever roles other services have."""
+
+    name: str = column("What it is called.")
+    scope: RoleScope = column("Where it holds.")  # type: ignore[valid-type]
+    service: Annotated["Service", strawberry.lazy("schema.services")] | None = related(
+        models.Role.service, "The service whose role it is; the gateway's own is shown to superadmins alone."
+    )
+    site: Annotated["Site", strawberry.lazy("schema.organisation")] | None = related(models.Role.site, "The site.")
+    project: Annotated["Project", strawberry.lazy("schema.organisation")] | None = related(
+        models.Role.project, "The project."
+    )
+    grants: Connection["RoleGrant"] = connection(models.Role.grants, "Who holds it.", orders=GRANT_ORDERS)
+
+
+@node(models.RoleGrant)
+class RoleGrant(Node):
+    """A role given to a group of users, a device, or a group of participants."""
+
+    role: Role | None = related(models.RoleGrant.role, "The role.")
+    user_group: UserGroup | None = related(models.RoleGrant.user_group, "The group of users that holds it.")
+    device: Annotated["Device", strawberry.lazy("schema.devices")] | None = related(
+        models.RoleGrant.device, "The device that holds it."
+    )
+    participant_group: Annotated["ParticipantGroup", strawberry.lazy("schema.organisation")] | None = related(
+        models.RoleGrant.participant_group, "The group of participants that holds it."
+    )
+
+
+@strawberry.input(description="Which groups of users.")
+class UserGroupFilter:
+    name: str | None = contains(models.UserGroup.name, "Part of the name, in any case.")
+    user: strawberry.ID | None = refers("User", "With this user.", models.UserGroup.users)
+    site: strawberry.ID | None = refers(
+        "Site", "With a role in this site.", models.UserGroup.grants, models.RoleGrant.role, models.Role.site
+    )
+    project: strawberry.ID | None = refers(
+        "Project", "With a role in this project.", models.UserGroup.grants, models.RoleGrant.role, models.Role.project
+    )
+
+
+@strawberry.input(description="Which roles.")
+class RoleFilter:
+    name: str | None = contains(models.Role.name, "Part of the name, in any case.")
+    scope: RoleScope | None = equal(models.Role.scope, "Of this scope.")  # type: ignore[valid-type]
+    site: strawberry.ID | None = refers("Site", "In this site.", models.Role.site)
+    project: strawberry.ID | None = refers("Project", "In this project.", models.Role.project)
+    service: strawberry.ID | None = refers("Service", "Of this service.", models.Role.service)
+
+
+@strawberry.type
+class GroupsQuery:
+    user_groups: Connection[UserGroup] = connection(
+        models.UserGroup, "The groups of users that you may see.", orders=GROUP_ORDERS, filter=UserGroupFilter
+    )
+    roles: Connection[Role] = connection(
+        models.Role, "The roles that you may see.", orders=ROLE_ORDERS, filter=RoleFilter
+    )
+    role_grants: Connection[RoleGrant] = connection(
+        models.RoleGrant, "Who holds which role, as far as you see it.", orders=GRANT_ORDERS, filter=RoleGrantFilter
+    )
+
+
+_GROUP = inputs(
+    "UserGroup",
+    models.UserGroup,
+    name=Given(str, "What it is called."),
+    roles=Several(
+        "Role", models.RoleGrant, "user_group_id", "role_id", "Roles that it holds; you must be able to grant each."
+    ),
+)
+_ROLE = inputs(
+    "Role",
+    models.Role,
+    service=Given("Service", "The service whose role it is.", fixed=True),
+    scope=Given(RoleScope, "Where it holds.", fixed=True),
+    site=Given("Site", "The site, for the scope SITE.", default=None, fixed=True),
+    project=Given("Project", "The project, for the scope PROJECT.", default=None, fixed=True),
+    name=Given(str, "What it is called."),
+)
+RoleGrantResult = Annotated[
+    RoleGrant | Problem, strawberry.union("RoleGrantResult", description="The RoleGrant, or why not.")
+]
+
+
+@strawberry.type(description="How many were added and how many taken out.")
+class Linked:
+    added: int = strawberry.field(description="New ones.")
+    removed: int = strawberry.field(description="Those that are there no more.")
+
+
+LinkedResult = Annotated[Linked | Problem, strawberry.union("LinkedResult", description="What changed, or why not.")]
+LinkKind = enum(
+    granting.LinkKind,
+    "What is linked with what; the owner is named first.",
+    USER_GROUP_USERS="A group of users with its members.",
+    DEVICE_SITES="A device with the sites that have it.",
+    DEVICE_PROJECTS="A device with the projects that use it, each of a site that has it.",
+    DEVICE_PARTICIPANTS="A device with the participants that use it, each of a project that uses it.",
+    SERVICE_SITES="A service with the sites that it works in.",
+    SERVICE_PROJECTS="A service with the projects that it works in, each of a site that it works in.",
+)
+
+
+@strawberry.type
+class GroupsMutation:
+    create_user_group, update_user_group, delete_user_group, restore_user_group = editing(_GROUP, result(UserGroup))
+    create_role, update_role, delete_role = editing(_ROLE, result(Role))[:3]
+    revoke_role = deleting(models.RoleGrant, "RoleGrant", "Take a granted role back.")
+
+    @mutation(needs=WRITER)
+    async def grant_role(
+        self,
+        info: Info,
+        role: Annotated[strawberry.ID, strawberry.argument(description="The role.")],
+        grantee: Annotated[
+            strawberry.ID, strawberry.argument(description="A UserGroup, a Device or a ParticipantGroup.")
+        ],
+    ) -> RoleGrantResult:
+        """Give a role that one administers. One that is held already stays."""
+        key = await granting.grant(info.context, key_of("Role", role, "role"), *parse_id(grantee, "grantee"))
+        return await written(info, "RoleGrant", models.RoleGrant, key)  # type: ignore[no-any-return]
+
+    @mutation(needs=WRITER)
+    async def set_links(
+        self,
+        info: Info,
+        kind: Annotated[LinkKind, strawberry.argument(description="What is linked with what.")],  # type: ignore[valid-type]
+        owner: Annotated[strawberry.ID, strawberry.argument(description="The one that is named first.")],
+        ids: Annotated[list[strawberry.ID], strawberry.argument(description="All that it is to be linked with.")],
+    ) -> LinkedResult:
+        """Link with exactly these. You must be able to make each new link and to undo each that goes; links that you
+        do not see stay."""
+        added, removed = await granting.set_links(info.context, kind, owner, ids, parse_id)
+        return Linked(added=added, removed=removed)
+
+    @mutation(needs=WRITER)
+    async def add_to_group(
+        self,
+        info: Info,
+        group: Annotated[strawberry.ID, strawberry.argument(description="The group of users.")],
+        users: Annotated[list[strawberry.ID], strawberry.argument(description="Who joins it.")],
+    ) -> LinkedResult:
+        """Put users into a group. Superadmins need no groups, and are refused."""
+        kind = granting.LinkKind.USER_GROUP_USERS
+        added, _ = await granting.set_links(info.context, kind, group, users, parse_id, remove=False)
+        return Linked(added=added, removed=0)
+
+    @mutation(needs=WRITER)
+    async def remove_from_group(
+        self,
+        info: Info,
+        group: Annotated[strawberry.ID, strawberry.argument(description="The group of users.")],
+        users: Annotated[list[strawberry.ID], strawberry.argument(description="Who leaves it.")],
+    ) -> LinkedResult:
+        """Take users out of a group."""
+        removed = await granting.unlink(info.context, granting.LinkKind.USER_GROUP_USERS, group, users, parse_id)
+        return Linked(added=0, removed=removed)

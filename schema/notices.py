@@ -1,0 +1,143 @@
+"""Messages to people: the templates that replace built-in ones, and what was sent to oneself."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+
+import strawberry
+
+from db import models
+from resolvers import announcing
+from resolvers.paging import Order
+from resolvers.rules import SUPERADMIN
+from schema.declarations import Orders
+from schema.editing import Given, editing, inputs, result
+from schema.fields import Info, column, node, related
+from schema.lists import connection, equal
+from schema.mutations import SIGNED_IN, mutation
+from schema.nodes import Connection, Node
+from schema.problems import Problem
+from schema.scalars import enum, key_of
+
+if TYPE_CHECKING:
+    from schema.organisation import Project, Site
+
+Channel = enum(
+    models.Channel,
+    "The way that a message takes.",
+    EMAIL="As mail.",
+    CHAT="To a chat, by its incoming webhook.",
+)
+NotificationState = enum(
+    models.NotificationState,
+    "How far a message came.",
+    PENDING="It waits to be sent, for the first time or again.",
+    SENT="It was accepted by the mail server or the chat.",
+    FAILED="It was given up.",
+)
+
+
+@node(models.NotificationTemplate)
+class NotificationTemplate(Node):
+    """Words that replace a built-in text in a project, at a site, or everywhere. Variables stand in `{{ }}`."""
+
+    key: str = column("Which message it words, such as password_reset.")
+    channel: Channel = column("The way that the message takes.")  # type: ignore[valid-type]
+    language: str = column("The language of the words, such as en or fr.")
+    subject: str | None = column("The subject of a mail; null keeps the next template's.")
+    text: str = column("The words as plain text.")
+    html: str | None = column("The words as HTML; null sends plain text only.")
+    site: Annotated["Site", strawberry.lazy("schema.organisation")] | None = related(
+        models.NotificationTemplate.site, "The site where it holds; null for a project, or everywhere."
+    )
+    project: Annotated["Project", strawberry.lazy("schema.organisation")] | None = related(
+        models.NotificationTemplate.project, "The project where it holds; null for a site, or everywhere."
+    )
+
+
+@node(models.Notification)
+class Notification(Node):
+    """A message that was or will be sent. Its words are not shown: they may hold links that let one in."""
+
+    template_key: str | None = column("The template that it was made from; null for somebody's own words.")
+    channel: Channel = column("The way that it takes.")  # type: ignore[valid-type]
+    state: NotificationState = column("How far it came.")  # type: ignore[valid-type]
+    subject: str | None = column("The subject of a mail.")
+    attempts: int = column("How often it was tried to send it.")
+    sent_at: datetime | None = column("When it was accepted; null before.")
+    error: str | None = column("Why the last attempt failed.", needs=(SUPERADMIN,))
+
+
+@strawberry.input(description="Which templates.")
+class NotificationTemplateFilter:
+    key: str | None = equal(models.NotificationTemplate.key, "The message that they word.")
+    language: str | None = equal(models.NotificationTemplate.language, "The language of the words.")
+
+
+@strawberry.type
+class NoticesQuery:
+    notification_templates: Connection[NotificationTemplate] = connection(
+        models.NotificationTemplate,
+        "The templates that replace built-in ones.",
+        orders=Orders(
+            "NotificationTemplateOrder",
+            "Orders of templates.",
+            KEY=(Order(models.NotificationTemplate.key), "By the message that they word."),
+        ),
+        filter=NotificationTemplateFilter,
+    )
+    notifications: Connection[Notification] = connection(
+        models.Notification,
+        "The messages to you.",
+        orders=Orders(
+            "NotificationOrder",
+            "Orders of messages.",
+            NEWEST=(Order(models.Notification.created_at, descending=True), "The latest first."),
+            OLDEST=(Order(models.Notification.created_at), "By time."),
+        ),
+    )
+
+
+_TEMPLATE = inputs(
+    "NotificationTemplate",
+    models.NotificationTemplate,
+    key=Given(str, "Which message it words, such as password_reset.", fixed=True),
+    channel=Given(Channel, "The way that the message takes.", default=models.Channel.EMAIL, fixed=True),
+    language=Given(str, "The language of the words, such as en or fr.", default="en", fixed=True),
+    site=Given(
+        "Site",
+        "The site where it holds. Name this or a project; superadmins may leave out both.",
+        default=None,
+        fixed=True,
+    ),
+    project=Given("Project", "The project where it holds.", default=None, fixed=True),
+    subject=Given(str, "The subject of a mail.", default=None),
+    text=Given(str, "The words as plain text, with variables in `{{ }}`."),
+    html=Given(str, "The words as HTML.", default=None),
+)
+
+
+@strawberry.type(description="The messages are on their way.")
+class Sent:
+    count: int = strawberry.field(description="How many; users who want no messages get none.")
+
+
+SentResult = Annotated[Sent | Problem, strawberry.union("SentResult", description="How many, or why not.")]
+
+
+@strawberry.type
+class NoticesMutation:
+    create_notification_template, update_notification_template, delete_notification_template = editing(
+        _TEMPLATE, result(NotificationTemplate)
+    )[:3]
+
+    @mutation(needs=SIGNED_IN)
+    async def send_notification(
+        self,
+        info: Info,
+        users: Annotated[list[strawberry.ID], strawberry.argument(description="To whom, at most 100.")],
+        subject: Annotated[str, strawberry.argument(description="The subject.")],
+        text: Annotated[str, strawberry.argument(description="The words; $name and $username stand for the user's.")],
+    ) -> SentResult:
+        """Write a mail to users of projects or sites that one administers. It answers to one's own address."""
+        keys = [key_of("User", id, f"users.{n}") for n, id in enumerate(users)]
+        return Sent(count=await announcing.send(info.context, keys, subject, text))

@@ -1,0 +1,157 @@
+"""One's own account: made, its address confirmed, its password changed or reset, its profile."""
+
+from typing import Annotated
+
+import strawberry
+
+from db import models
+from resolvers import accounts, changing, factors, registration
+from schema.accounts import ExpectedVersion, User
+from schema.fields import Info
+from schema.mutations import ANYONE, IN_PERSON, SIGNED_IN, WRITER, mutation, written
+from schema.organisation import Participant
+from schema.problems import Problem
+from schema.scalars import key_of
+from schema.signing import Done, DoneResult
+
+
+@strawberry.type(description="A mail is on its way, where the address has one to get. Whether it has is not told.")
+class MailSent:
+    to: str = strawberry.field(description="The address.")
+
+
+@strawberry.input(description="An account for oneself.")
+class SignUpInput:
+    username: str = strawberry.field(
+        description="The name to sign in with: 2 to 150 letters, digits, `.`, `_` and `-`; kept in lower case."
+    )
+    email: str = strawberry.field(description="The e-mail address, which is to be confirmed.")
+    password: str = strawberry.field(description="12 to 1024 characters, not easy to guess.")
+    first_name: str | None = strawberry.field(default=None, description="Given name.")
+    last_name: str | None = strawberry.field(default=None, description="Family name.")
+    affiliation: str | None = strawberry.field(default=None, description="Institution.")
+    language: str | None = strawberry.field(default=None, description="Of mails, such as en or fr.")
+
+
+@strawberry.input(description="What one may change of oneself. What is left out stays.")
+class ProfileInput:
+    first_name: str | None = strawberry.field(default=strawberry.UNSET, description="Given name.")
+    last_name: str | None = strawberry.field(default=strawberry.UNSET, description="Family name.")
+    affiliation: str | None = strawberry.field(default=strawberry.UNSET, description="Institution.")
+    language: str | None = strawberry.field(
+        default=strawberry.UNSET, description="The language of messages, such as en or fr."
+    )
+    notified: bool | None = strawberry.field(
+        default=strawberry.UNSET, description="Whether to get messages that are not about security."
+    )
+
+
+MailResult = Annotated[
+    MailSent | Problem, strawberry.union("MailResult", description="That a mail is on its way, or why not.")
+]
+UserResult = Annotated[User | Problem, strawberry.union("UserResult", description="The User, or why not.")]
+ParticipantResult = Annotated[
+    Participant | Problem, strawberry.union("ParticipantResult", description="The Participant, or why not.")
+]
+
+Email = Annotated[str, strawberry.argument(description="The address of the account, in any case.")]
+Token = Annotated[str, strawberry.argument(description="What follows `#token=` in the link that was mailed.")]
+NewPassword = Annotated[
+    str, strawberry.argument(description="12 to 1024 characters, neither common nor made of the owner's name.")
+]
+
+
+@strawberry.type
+class PasswordsMutation:
+    @mutation(needs=ANYONE)
+    async def sign_up(
+        self, info: Info, input: Annotated[SignUpInput, strawberry.argument(description="Who you are.")]
+    ) -> MailResult:
+        """Make an account, where the gateway lets anyone; it can do little before its address is confirmed by the link
+        that is mailed. A name or an address that is taken is told by mail only."""
+        columns = {
+            name: value
+            for name in ("first_name", "last_name", "affiliation", "language")
+            if (value := getattr(input, name)) is not None
+        }
+        given = registration.NewAccount(input.username, input.email, input.password, columns)
+        return MailSent(to=await registration.sign_up(info.context, given))
+
+    @mutation(needs=ANYONE)
+    async def verify_email(self, info: Info, token: Token) -> DoneResult:
+        """Confirm an e-mail address by the link that was mailed to it. A link holds for a day, works once, and only
+        the newest does."""
+        return Done(at=await registration.verify(info.context, token))
+
+    @mutation(needs=ANYONE)
+    async def resend_verification(self, info: Info, email: Email) -> MailResult:
+        """Mail another link that confirms the address."""
+        return MailSent(to=await registration.resend(info.context, email))
+
+    @mutation(needs=ANYONE)
+    async def request_password_reset(self, info: Info, email: Email) -> MailResult:
+        """Mail a link that sets a new password, to the owner of an account. It holds for 45 minutes and works once."""
+        return MailSent(to=await changing.request_reset(info.context, email))
+
+    @mutation(needs=ANYONE)
+    async def reset_password(self, info: Info, token: Token, new_password: NewPassword) -> DoneResult:
+        """Set a new password by the link that was mailed; all login sessions end."""
+        return Done(at=await changing.reset(info.context, token, new_password))
+
+    @mutation(needs=IN_PERSON)
+    async def change_password(
+        self,
+        info: Info,
+        old_password: Annotated[str, strawberry.argument(description="The present password.")],
+        new_password: NewPassword,
+    ) -> UserResult:
+        """Change one's own password; all other login sessions end."""
+        key = await changing.change(info.context, old_password, new_password)
+        return await written(info, "User", models.User, key)  # type: ignore[no-any-return]
+
+    @mutation(needs=IN_PERSON)
+    async def remove_two_factor(
+        self, info: Info, user: Annotated[strawberry.ID, strawberry.argument(description="Whose.")]
+    ) -> UserResult:
+        """Take the second factor from a user who lost it; all login sessions of the user end. Allowed to administrators
+        of every place that the user has a role in, unless the user is a superadmin or a manager, and to superadmins."""
+        key = await factors.remove(info.context, key_of("User", user, "user"))
+        return await written(info, "User", models.User, key)  # type: ignore[no-any-return]
+
+    @mutation(needs=IN_PERSON)
+    async def set_password(
+        self,
+        info: Info,
+        user: Annotated[strawberry.ID, strawberry.argument(description="Whose.")],
+        new_password: NewPassword,
+    ) -> UserResult:
+        """Give a user a password, to be changed at the next sign-in; all login sessions of the user end. Allowed to
+        administrators of every place that the user has a role in, unless the user is a superadmin or a manager, and to
+        superadmins."""
+        key = await changing.set_for_user(info.context, key_of("User", user, "user"), new_password)
+        return await written(info, "User", models.User, key)  # type: ignore[no-any-return]
+
+    @mutation(needs=WRITER)
+    async def set_participant_password(
+        self,
+        info: Info,
+        participant: Annotated[strawberry.ID, strawberry.argument(description="Whose.")],
+        new_password: NewPassword,
+    ) -> ParticipantResult:
+        """Give a participant a password; all login sessions of the participant end. Allowed to whoever may let a
+        participant sign in."""
+        key = key_of("Participant", participant, "participant")
+        await changing.set_for_participant(info.context, key, new_password)
+        return await written(info, "Participant", models.Participant, key)  # type: ignore[no-any-return]
+
+    @mutation(needs=SIGNED_IN)
+    async def update_profile(
+        self,
+        info: Info,
+        expected_version: ExpectedVersion,
+        input: Annotated[ProfileInput, strawberry.argument(description="What changes.")],
+    ) -> UserResult:
+        """Change one's own names or affiliation."""
+        changes = {k: v for k, v in vars(input).items() if v is not strawberry.UNSET}
+        key = await accounts.update_profile(info.context, expected_version, changes)
+        return await written(info, "User", models.User, key)  # type: ignore[no-any-return]

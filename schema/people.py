@@ -1,0 +1,114 @@
+"""Making and changing users, what applications keep for them, and who else is asking."""
+
+from typing import Annotated, Any
+
+import sqlalchemy as sa
+import strawberry
+
+from db import models
+from resolvers import preferences
+from resolvers.paging import Order
+from resolvers.statements import Where
+from schema.accounts import PlatformRole, User
+from schema.declarations import Orders
+from schema.devices import Device
+from schema.editing import Given, Several, editing, inputs, result
+from schema.fields import Info, column, found, node, related
+from schema.lists import connection, equal
+from schema.mutations import SIGNED_IN, mutation, written
+from schema.nodes import Connection, Node
+from schema.organisation import Participant
+from schema.problems import Problem
+from schema.scalars import JSON
+from schema.services import Service
+
+
+@node(models.Preference)
+class Preference(Node):
+    """What an application keeps for its user."""
+
+    app_tag: str = column("The application.")
+    value: JSON = column("Whatever it keeps.")
+    user: User | None = related(models.Preference.user, "Whose it is.")
+
+
+@strawberry.input(description="Which preferences.")
+class PreferenceFilter:
+    app_tag: str | None = equal(models.Preference.app_tag, "Of this application.")
+
+
+def _me() -> Where:
+    return Where("me", lambda entity, _, __: [entity.id == sa.bindparam("me", type_=entity.id.type)])
+
+
+def _own(entity: Any, suffix: str, _: Any) -> list[Any]:
+    of_me = entity.user_id == sa.bindparam("me", type_=entity.user_id.type)
+    return [of_me, entity.app_tag == sa.bindparam(f"app_tag{suffix}")]
+
+
+def _preference(app_tag: Annotated[str, strawberry.argument(description="The application.")]) -> Where:
+    return Where("preference", _own, {"app_tag": app_tag})
+
+
+@strawberry.type
+class PeopleQuery:
+    preference: Preference | None = found(
+        models.Preference, "What an application keeps for you; null for nothing.", _preference
+    )
+    preferences: Connection[Preference] = connection(
+        models.Preference,
+        "What applications keep for you; superadmins see everybody's.",
+        orders=Orders("PreferenceOrder", "Orders of preferences.", OLDEST=(Order(models.Preference.id), "By time.")),
+        filter=PreferenceFilter,
+    )
+    my_participant: Participant | None = found(models.Participant, "Who you are, if a participant.", _me)
+    my_device: Device | None = found(models.Device, "Who you are, if a device.", _me)
+    my_service: Service | None = found(models.Service, "Who you are, if a service.", _me)
+
+
+_USER = inputs(
+    "User",
+    models.User,
+    username=Given(
+        str, "The name to sign in with: letters, digits, `.`, `_` and `-`. Never changes.", fixed=True, lower=True
+    ),
+    email=Given(str, "The e-mail address.", default=None, lower=True),
+    email_verified=Given(bool, "Whether you vouch for the address; else the user must confirm it.", default=False),
+    first_name=Given(str, "Given name.", default=None),
+    last_name=Given(str, "Family name.", default=None),
+    affiliation=Given(str, "Institution.", default=None),
+    notes=Given(str, "What administrators note; the user does not see it.", default=None),
+    active=Given(bool, "Whether the account may sign in.", default=True),
+    force_password_change=Given(bool, "Whether the password must be changed at the next sign-in.", default=False),
+    platform_role=Given(PlatformRole, "What the user may contribute.", default=models.PlatformRole.READER),
+    superadmin=Given(bool, "Whether the user may do everything.", default=False),
+    groups=Several(
+        "UserGroup",
+        models.UserGroupMember,
+        "user_id",
+        "user_group_id",
+        "Groups that the user joins; you must administer each of them.",
+    ),
+)
+
+PreferenceResult = Annotated[
+    Preference | Problem, strawberry.union("PreferenceResult", description="The preference, or why not.")
+]
+
+
+@strawberry.type
+class PeopleMutation:
+    create_user, update_user, delete_user, restore_user = editing(_USER, result(User))
+
+    @mutation(needs=SIGNED_IN)
+    async def set_preference(
+        self,
+        info: Info,
+        app_tag: Annotated[str, strawberry.argument(description="The application, at most 100 characters.")],
+        value: Annotated[JSON, strawberry.argument(description="What to keep; an empty value keeps nothing.")],
+    ) -> PreferenceResult | None:
+        """Keep something for an application, in place of what it kept before. Null when nothing is kept."""
+        key = await preferences.keep(info.context, app_tag, value)
+        if key is None:
+            return None
+        return await written(info, "Preference", models.Preference, key)  # type: ignore[no-any-return]

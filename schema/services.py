@@ -1,0 +1,143 @@
+"""Services that work beside the gateway, and how they are configured for whom."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import strawberry
+
+from db import models
+from resolvers.paging import Order
+from resolvers.rules import PROJECT_ADMIN, SERVICE_SELF, SITE_ADMIN, SUPERADMIN
+from schema.declarations import Orders
+from schema.editing import Given, editing, inputs, result
+from schema.fields import column, node, related
+from schema.groups import ROLE_ORDERS, Role
+from schema.lists import connection, contains, equal, refers
+from schema.nodes import Connection, Node
+from schema.organisation import PROJECT_ORDERS, SITE_ORDERS, Project, Site
+from schema.scalars import JSON
+
+if TYPE_CHECKING:
+    from schema.accounts import User
+    from schema.devices import Device
+    from schema.organisation import Participant
+
+SERVICE_ORDERS = Orders("ServiceOrder", "Orders of services.", NAME=(Order(models.Service.name), "By name."))
+
+_INSIDE = (SITE_ADMIN, SERVICE_SELF, SUPERADMIN)
+_CONFIGURES = (PROJECT_ADMIN, SITE_ADMIN, SERVICE_SELF, SUPERADMIN)
+
+
+@node(models.Service)
+class Service(Node):
+    """A program that works beside the gateway, such as video calls."""
+
+    name: str = column("What it is called.")
+    key: str = column("What programs call it.")
+    client_endpoint: str = column("Where clients reach it.")
+    hostname: str | None = column("The machine that it runs on.", needs=_INSIDE)
+    port: int | None = column("The port that it listens on.", needs=_INSIDE)
+    endpoint: str | None = column("Its path there.", needs=_INSIDE)
+    endpoint_user: str | None = column("Its path for users.", needs=_INSIDE)
+    endpoint_participant: str | None = column("Its path for participants.", needs=_INSIDE)
+    endpoint_device: str | None = column("Its path for devices.", needs=_INSIDE)
+    enabled: bool = column("Whether it may connect.")
+    editable_config: bool = column("Whether it can be configured.")
+    config_schema: JSON | None = column("The JSON schema of its configurations.", needs=_CONFIGURES)
+    has_assets: bool = column("Whether it stores assets.")
+    has_tests: bool = column("Whether it has tests.")
+    roles: Connection[Role] = connection(models.Service.roles, "Its roles, as far as you see them.", orders=ROLE_ORDERS)
+    sites: Connection[Site] = connection(models.Service.sites, "The sites that it works in.", orders=SITE_ORDERS)
+    projects: Connection[Project] = connection(
+        models.Service.projects, "The projects that it works in.", orders=PROJECT_ORDERS
+    )
+
+
+@node(models.ServiceConfig)
+class ServiceConfig(Node):
+    """How a service is set up for a user, a participant or a device."""
+
+    specific_id: str = column("The installation that it is for; empty for all.")
+    config: JSON = column("The settings, as the service's schema wants them.")
+    service: Service | None = related(models.ServiceConfig.service, "The service.")
+    user: Annotated["User", strawberry.lazy("schema.accounts")] | None = related(
+        models.ServiceConfig.user, "The user it is for."
+    )
+    participant: Annotated["Participant", strawberry.lazy("schema.organisation")] | None = related(
+        models.ServiceConfig.participant, "The participant it is for."
+    )
+    device: Annotated["Device", strawberry.lazy("schema.devices")] | None = related(
+        models.ServiceConfig.device, "The device it is for."
+    )
+
+
+@strawberry.input(description="Which services.")
+class ServiceFilter:
+    name: str | None = contains(models.Service.name, "Part of the name, in any case.")
+    key: str | None = equal(models.Service.key, "With this key.")
+    enabled: bool | None = equal(models.Service.enabled, "Those that may connect, or may not.")
+    site: strawberry.ID | None = refers("Site", "In this site.", models.Service.sites)
+    project: strawberry.ID | None = refers("Project", "In this project.", models.Service.projects)
+
+
+@strawberry.input(description="Which configurations.")
+class ServiceConfigFilter:
+    service: strawberry.ID | None = refers("Service", "Of this service.", models.ServiceConfig.service)
+    specific_id: str | None = equal(models.ServiceConfig.specific_id, "For this installation.")
+    user: strawberry.ID | None = refers("User", "For this user.", models.ServiceConfig.user)
+    participant: strawberry.ID | None = refers("Participant", "For this participant.", models.ServiceConfig.participant)
+    device: strawberry.ID | None = refers("Device", "For this device.", models.ServiceConfig.device)
+
+
+@strawberry.type
+class ServicesQuery:
+    services: Connection[Service] = connection(
+        models.Service, "The services that you may see.", orders=SERVICE_ORDERS, filter=ServiceFilter
+    )
+    service_configs: Connection[ServiceConfig] = connection(
+        models.ServiceConfig,
+        "The configurations that you may see.",
+        orders=Orders(
+            "ServiceConfigOrder", "Orders of configurations.", OLDEST=(Order(models.ServiceConfig.id), "By time.")
+        ),
+        filter=ServiceConfigFilter,
+    )
+
+
+_SERVICE = inputs(
+    "Service",
+    models.Service,
+    name=Given(str, "What it is called."),
+    key=Given(str, "What programs call it; no other service may have it.", fixed=True),
+    hostname=Given(str, "The machine that it runs on."),
+    port=Given(int, "The port that it listens on, 1 to 65535."),
+    endpoint=Given(str, "Its path there."),
+    client_endpoint=Given(str, "Where clients reach it."),
+    endpoint_user=Given(str, "Its path for users.", default=None),
+    endpoint_participant=Given(str, "Its path for participants.", default=None),
+    endpoint_device=Given(str, "Its path for devices.", default=None),
+    enabled=Given(bool, "Whether it may connect.", default=False),
+    editable_config=Given(bool, "Whether it can be configured.", default=False),
+    config_schema=Given(
+        JSON, "The JSON schema of its configurations; anything goes without.", default=strawberry.UNSET
+    ),
+    has_assets=Given(bool, "Whether it stores assets.", default=False),
+    has_tests=Given(bool, "Whether it has tests.", default=False),
+)
+_CONFIG = inputs(
+    "ServiceConfig",
+    models.ServiceConfig,
+    service=Given("Service", "The service.", fixed=True),
+    user=Given("User", "The user it is for. Name one of user, participant and device.", default=None, fixed=True),
+    participant=Given("Participant", "The participant it is for.", default=None, fixed=True),
+    device=Given("Device", "The device it is for.", default=None, fixed=True),
+    specific_id=Given(str, "The installation that it is for; empty for all.", default="", fixed=True),
+    config=Given(JSON, "The settings, as the service's schema wants them."),
+)
+
+
+@strawberry.type
+class ServicesMutation:
+    create_service, update_service, delete_service, restore_service = editing(_SERVICE, result(Service))
+    create_service_config, update_service_config, delete_service_config, restore_service_config = editing(
+        _CONFIG, result(ServiceConfig)
+    )

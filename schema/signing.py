@@ -1,0 +1,294 @@
+"""Signing in and out: passwords, second factors, tokens, and one's login sessions."""
+
+from datetime import datetime
+from typing import Annotated
+
+import strawberry
+
+from db import models
+from resolvers import accounts, factors, logins
+from resolvers.principal import Duty as Must
+from resolvers.principal import Kind
+from schema.accounts import TwoFactor, User
+from schema.fields import Info
+from schema.mutations import ANYONE, IN_PERSON, mutation, written
+from schema.organisation import Participant
+from schema.problems import Problem
+from schema.scalars import enum, global_id, key_of
+
+Duty = enum(
+    Must,
+    "What a user must do before anything else.",
+    name="Duty",
+    VERIFY_EMAIL="Confirm the e-mail address, by the link that was mailed.",
+    CHANGE_PASSWORD="Change the password.",  # noqa: S106
+    SET_UP_TWO_FACTOR="Set up a second factor, which a site of the user's wants.",
+)
+PrincipalKind = enum(
+    Kind,
+    "What kind of client asks.",
+    name="PrincipalKind",
+    ANONYMOUS="Nobody who is known.",
+    USER="A user.",
+    PARTICIPANT="A participant.",
+    DEVICE="A device.",
+    SERVICE="A service.",
+    WORKER="A worker, with the token of its task.",
+)
+
+
+def _duties(info: Info) -> list[Must]:
+    return sorted(info.context.principal.duties, key=lambda duty: duty.name)
+
+
+@strawberry.type(description="A new pair of tokens.")
+class Tokens:
+    access_token: str = strawberry.field(description="Goes into the header `Authorization: Bearer ...`.")
+    refresh_token: str | None = strawberry.field(
+        description="Gives the next pair through `refresh`, once. Using it twice ends the login session. Null where "
+        "the client asked, by the header `X-Torana-Session: cookie`, to have it kept in a cookie."
+    )
+    expires_in: int = strawberry.field(description="Seconds for which the access token holds.")
+
+    @strawberry.field(description="What the user must do first; before that little else is allowed.")
+    def duties(self, info: Info) -> list[Duty]:  # type: ignore[valid-type]
+        return _duties(info)
+
+    @strawberry.field(description="The user who signed in; null for a participant.")
+    async def viewer(self, info: Info) -> User | None:
+        principal = info.context.principal
+        if principal.kind is not Kind.USER:
+            return None
+        return await written(info, "User", models.User, principal.id)  # type: ignore[no-any-return]
+
+    @strawberry.field(description="The participant who signed in; null for a user.")
+    async def participant(self, info: Info) -> Participant | None:
+        principal = info.context.principal
+        if principal.kind is not Kind.PARTICIPANT:
+            return None
+        return await written(info, "Participant", models.Participant, principal.id)  # type: ignore[no-any-return]
+
+
+@strawberry.type(description="The password was right; a second factor is needed to sign in.")
+class TwoFactorNeeded:
+    method: TwoFactor = strawberry.field(  # type: ignore[valid-type]
+        description="Where the code comes from. A recovery code does as well."
+    )
+    ticket: str = strawberry.field(description="Goes with the code to `completeTwoFactor`; works once.")
+    expires_in: int = strawberry.field(description="Seconds for which the ticket holds.")
+
+
+@strawberry.type(description="The login session ended.")
+class LoggedOut:
+    at: datetime = strawberry.field(description="When.")
+
+
+@strawberry.type(description="It is done.")
+class Done:
+    at: datetime = strawberry.field(description="When, by the clock of the gateway.")
+
+
+@strawberry.type(description="A second factor that waits for its first code.")
+class TwoFactorSetup:
+    method: TwoFactor = strawberry.field(description="Where the codes come from.")  # type: ignore[valid-type]
+    uri: str | None = strawberry.field(
+        description="For an authenticator, to be shown as a QR code: `otpauth://totp/...`. Null for codes by e-mail."
+    )
+    key: str | None = strawberry.field(
+        description="What it says, to be typed into an authenticator. Null for codes by e-mail."
+    )
+
+
+@strawberry.type(description="Codes that stand in for the second factor, each once. They are shown only now.")
+class RecoveryCodes:
+    codes: list[str] = strawberry.field(description="Ten, to be kept in a safe place.")
+
+
+@strawberry.type(description="One sign-in of yours that holds.")
+class LoginSession:
+    id: strawberry.ID = strawberry.field(description="For `closeSession`.")
+    address: str | None = strawberry.field(description="The network address it was last used from.")
+    agent: str | None = strawberry.field(description="The program it was last used with, as that calls itself.")
+    created_at: datetime = strawberry.field(description="When you signed in.")
+    last_used_at: datetime = strawberry.field(description="When its tokens were last refreshed.")
+    current: bool = strawberry.field(description="Whether it is the one in use.")
+
+
+@strawberry.type(description="Login sessions ended, and with them their streams and sockets.")
+class SessionsClosed:
+    count: int = strawberry.field(description="How many.")
+
+
+@strawberry.type(description="Who is asking.")
+class SignedIn:
+    kind: PrincipalKind = strawberry.field(description="What kind of client.")  # type: ignore[valid-type]
+    duties: list[Duty] = strawberry.field(  # type: ignore[valid-type]
+        description="What the user must do first; before that little else is allowed."
+    )
+    scopes: list[str] | None = strawberry.field(description="What the key in use may do; null for all.")
+    expires_at: datetime | None = strawberry.field(description="When what was presented ends; null for never.")
+
+
+LogInResult = Annotated[
+    Tokens | TwoFactorNeeded | Problem,
+    strawberry.union("LogInResult", description="Tokens, or what else is needed, or why not."),
+]
+TokensResult = Annotated[Tokens | Problem, strawberry.union("TokensResult", description="Tokens, or why not.")]
+RefreshResult = Annotated[Tokens | Problem, strawberry.union("RefreshResult", description="Tokens, or why not.")]
+LogOutResult = Annotated[LoggedOut | Problem, strawberry.union("LogOutResult", description="When, or why not.")]
+DoneResult = Annotated[Done | Problem, strawberry.union("DoneResult", description="That it is done, or why not.")]
+SetupResult = Annotated[
+    TwoFactorSetup | Problem, strawberry.union("TwoFactorSetupResult", description="What to set up, or why not.")
+]
+CodesResult = Annotated[
+    RecoveryCodes | Problem, strawberry.union("RecoveryCodesResult", description="The codes, or why not.")
+]
+ClosedResult = Annotated[
+    SessionsClosed | Problem, strawberry.union("SessionsClosedResult", description="How many, or why not.")
+]
+
+Password = Annotated[str, strawberry.argument(description="The password.")]
+OwnPassword = Annotated[str, strawberry.argument(description="Your password, asked once more.")]
+
+
+def _tokens(issued: logins.Tokens) -> Tokens:
+    return Tokens(access_token=issued.access_token, refresh_token=issued.refresh_token, expires_in=issued.expires_in)
+
+
+@strawberry.type
+class SigningQuery:
+    @strawberry.field(description="Who is asking; null for nobody who is known. Also for who must do something first.")
+    async def signed_in(self, info: Info) -> SignedIn | None:
+        principal = info.context.principal
+        if principal.kind is Kind.ANONYMOUS:
+            return None
+        return SignedIn(
+            kind=principal.kind,
+            duties=_duties(info),
+            scopes=None if principal.scopes is None else sorted(principal.scopes),
+            expires_at=principal.expires_at,
+        )
+
+    @strawberry.field(description="Your login sessions that hold, the latest first; none for who did not sign in.")
+    async def login_sessions(self, info: Info) -> list[LoginSession]:
+        return [
+            LoginSession(
+                id=strawberry.ID(global_id("LoginSession", held.family)),
+                address=held.address,
+                agent=held.agent,
+                created_at=held.created_at,
+                last_used_at=held.used_at,
+                current=held.current,
+            )
+            for held in await logins.mine(info.context)
+        ]
+
+
+@strawberry.type
+class SigningMutation:
+    @mutation(needs=ANYONE, always=True)
+    async def log_in(
+        self,
+        info: Info,
+        username: Annotated[str, strawberry.argument(description="The username or e-mail address, in any case.")],
+        password: Password,
+        code: Annotated[
+            str | None, strawberry.argument(description="A code of the second factor, if you have it at hand.")
+        ] = None,
+    ) -> LogInResult:
+        """Sign in. An unknown name and a wrong password are not told apart; too many attempts are RATE_LIMITED."""
+        found = await accounts.log_in(info.context, username, password, code)
+        if isinstance(found, logins.Tokens):
+            return _tokens(found)
+        return TwoFactorNeeded(method=found.method, ticket=found.ticket, expires_in=found.expires_in)
+
+    @mutation(needs=ANYONE, always=True)
+    async def complete_two_factor(
+        self,
+        info: Info,
+        ticket: Annotated[str, strawberry.argument(description="The one that `logIn` gave.")],
+        code: Annotated[str, strawberry.argument(description="A code of the second factor, or a recovery code.")],
+    ) -> TokensResult:
+        """Sign in with the second factor. Each code works once; five wrong ones within an hour are RATE_LIMITED."""
+        return _tokens(await accounts.complete(info.context, ticket, code))
+
+    @mutation(needs=ANYONE, always=True)
+    async def log_in_participant(
+        self,
+        info: Info,
+        username: Annotated[str, strawberry.argument(description="The participant's username, in any case.")],
+        password: Password,
+    ) -> TokensResult:
+        """Sign in as a participant, as far as a project lets them."""
+        return _tokens(await accounts.log_in_participant(info.context, username, password))
+
+    @mutation(needs=ANYONE, always=True)
+    async def refresh(
+        self,
+        info: Info,
+        refresh_token: Annotated[
+            str | None,
+            strawberry.argument(
+                description="The one given last. Left out by a browser that keeps it in a cookie and sends the header "
+                "`X-Torana-Session: cookie`."
+            ),
+        ] = None,
+    ) -> RefreshResult:
+        """Spend a refresh token for a new pair of tokens."""
+        return _tokens(await logins.refresh(info.context, refresh_token))
+
+    @mutation(needs=IN_PERSON, always=True)
+    async def log_out(self, info: Info) -> LogOutResult:
+        """End the login session whose access token is in use: no token of it works from now on."""
+        return LoggedOut(at=await logins.log_out(info.context))
+
+    @mutation(needs=IN_PERSON)
+    async def close_session(
+        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The login session.")]
+    ) -> ClosedResult:
+        """End one of your login sessions."""
+        await logins.close(info.context, key_of("LoginSession", id))
+        return SessionsClosed(count=1)
+
+    @mutation(needs=IN_PERSON)
+    async def close_other_sessions(self, info: Info) -> ClosedResult:
+        """End all your login sessions but the one in use."""
+        return SessionsClosed(count=await logins.close_others(info.context))
+
+    @mutation(needs=IN_PERSON)
+    async def close_sessions(
+        self, info: Info, user: Annotated[strawberry.ID, strawberry.argument(description="Whose.")]
+    ) -> ClosedResult:
+        """End all login sessions of a user. Allowed to administrators of a site of the user, who is no superadmin, and
+        to superadmins."""
+        return SessionsClosed(count=await logins.close_all(info.context, key_of("User", user, "user")))
+
+    @mutation(needs=IN_PERSON)
+    async def set_up_two_factor(
+        self,
+        info: Info,
+        method: Annotated[TwoFactor, strawberry.argument(description="TOTP or EMAIL.")],  # type: ignore[valid-type]
+        password: Annotated[
+            str | None, strawberry.argument(description="Your password, to replace a second factor that is in use.")
+        ] = None,
+    ) -> SetupResult:
+        """Begin with a second factor; it is asked for once its first code was given to `confirmTwoFactor`."""
+        begun = await factors.set_up(info.context, method, password)
+        return TwoFactorSetup(method=begun.method, uri=begun.address, key=begun.seed)
+
+    @mutation(needs=IN_PERSON)
+    async def confirm_two_factor(
+        self, info: Info, code: Annotated[str, strawberry.argument(description="The first code.")]
+    ) -> CodesResult:
+        """Use the second factor that was set up from now on. Gives new recovery codes."""
+        return RecoveryCodes(codes=list(await factors.confirm(info.context, code)))
+
+    @mutation(needs=IN_PERSON)
+    async def disable_two_factor(self, info: Info, password: OwnPassword) -> DoneResult:
+        """Go on without a second factor. STATE where a site that you have a part in wants one."""
+        return Done(at=await factors.disable(info.context, password))
+
+    @mutation(needs=IN_PERSON)
+    async def new_recovery_codes(self, info: Info, password: OwnPassword) -> CodesResult:
+        """Ten new recovery codes; the former ones end."""
+        return RecoveryCodes(codes=list(await factors.renew_codes(info.context, password)))
