@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from pathlib import Path
 
 import sqlalchemy as sa
 import structlog
@@ -19,19 +20,27 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from db import migrating
 from db.engine import Database
 from gateway import page
+from gateway.delivery import Delivery, read_sender, read_smtp, read_webhooks
 from gateway.documents import Documents, read_list
 from gateway.execution import Execution
 from gateway.graphql import PREFLIGHT, Endpoint
+from gateway.housekeeping import Housekeeping
+from gateway.oidc import OidcRoutes
+from gateway.outbox import Outbox
 from gateway.settings import Settings
 from gateway.sockets import SocketEndpoint
 from jobs.embedded import EmbeddedEngine
-from resolvers.context import Services
+from resolvers.context import Entrance, Services
 from resolvers.dispatching import Dispatcher
 from resolvers.feed import Feed
+from resolvers.issuers import Issuers
 from resolvers.keyring import KeyRing
 from resolvers.limits import Limits
+from resolvers.locking import Locking
 from resolvers.passwords import Passwords
+from resolvers.presence import Presence
 from resolvers.principals import Principals
+from resolvers.uses import Uses
 from schema import build
 from schema.limits import Bounds
 
@@ -54,13 +63,38 @@ def make_services(settings: Settings) -> Services:
         tasks=settings.max_tasks,
         task_attempts=settings.task_attempts,
         lease=settings.task_lease,
+        register_device_types=settings.register_device_types,
     )
     keys, passwords = KeyRing(settings.keys), Passwords(threads=settings.password_threads)
-    return Services(database, feed, keys, Principals(database), passwords, limits)
+    issuers = Issuers(settings.oidc)
+    return Services(
+        database,
+        feed,
+        keys,
+        Principals(database),
+        passwords,
+        limits,
+        issuers,
+        Uses(database),
+        Presence(database),
+        Locking(database),
+        Entrance(settings.reached_at, settings.sign_up),
+    )
 
 
 def bounds_of(settings: Settings) -> Bounds:
     return Bounds(tokens=settings.max_tokens, depth=settings.max_depth, cost=settings.max_cost)
+
+
+def make_delivery(settings: Settings) -> Delivery:
+    """The ways that messages leave by; to be closed by the caller."""
+    server, sender = settings.smtp_url.get_secret_value(), settings.mail_from
+    return Delivery(
+        read_smtp(server) if server else None,
+        read_sender(sender) if sender else None,
+        read_webhooks(settings.chat_webhooks.get_secret_value()),
+        logged=settings.mail_log,
+    )
 
 
 class _Straight:
@@ -76,13 +110,41 @@ class _Straight:
         await (self._to if straight else self._app)(scope, receive, send)
 
 
+@contextlib.asynccontextmanager
+async def _working(settings: Settings, services: Services, runs: Path) -> AsyncIterator[None]:
+    """All that works beside the requests, from the start of the application to its end."""
+    await services.database.start()
+    outbox = Outbox(services, make_delivery(settings))
+    outbox.start()
+    housekeeping = Housekeeping(services, audit_days=settings.audit_days, notice_days=settings.notice_days)
+    housekeeping.start()
+    dispatcher = None
+    if settings.task_slots:
+        engine = EmbeddedEngine(settings.task_slots, runs)
+        if alone := services.database.dialect == "sqlite":
+            engine.clear()
+        dispatcher = Dispatcher(services, engine, settings.reports_to, alone=alone)
+        dispatcher.start()
+    try:
+        yield
+    finally:
+        if dispatcher is not None:
+            await dispatcher.close()
+        await outbox.close()
+        await housekeeping.close()
+        await services.issuers.close()
+        await services.uses.settled()
+        services.passwords.close()
+        await services.database.dispose()
+
+
 def create_app(settings: Settings, services: Services | None = None) -> Starlette:
     """The gateway as an ASGI application, on `services` or its own. `app.state.closing` is set before it ends;
     `app.state.runs` is the folder of the tasks under way."""
     services = services or make_services(settings)
     bounds = bounds_of(settings)
     schema = build()
-    trusted = read_list(settings.trusted_documents) if settings.trusted_documents else None
+    trusted = {**read_list(settings.trusted_documents), **page.DOCUMENTS} if settings.trusted_documents else None
     documents = Documents(schema.core, bounds, keep=settings.documents, trusted=trusted)
     execution = Execution(schema, bounds, timeout=settings.operation_timeout, rendering=settings.rendering)
     closing = asyncio.Event()
@@ -112,22 +174,11 @@ def create_app(settings: Settings, services: Services | None = None) -> Starlett
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        await services.database.start()
-        dispatcher = None
-        if settings.task_slots:
-            engine = EmbeddedEngine(settings.task_slots, runs)
-            if alone := services.database.dialect == "sqlite":
-                engine.clear()
-            dispatcher = Dispatcher(services, engine, settings.reports_to, alone=alone)
-            dispatcher.start()
-        try:
-            yield
-        finally:
-            closing.set()
-            if dispatcher is not None:
-                await dispatcher.close()
-            services.passwords.close()
-            await services.database.dispose()
+        async with _working(settings, services, runs):
+            try:
+                yield
+            finally:
+                closing.set()
 
     cross_origin = Middleware(
         CORSMiddleware,
@@ -142,6 +193,8 @@ def create_app(settings: Settings, services: Services | None = None) -> Starlett
             Route("/", lambda _: RedirectResponse("/graphql"), methods=["GET"]),
             WebSocketRoute("/graphql", socket.__call__),
             Mount("/graphql", page.Assets()),
+            *page.LINKS,
+            *(OidcRoutes(settings, services).routes if settings.oidc else ()),
             Route("/healthz", health),
             Route("/readyz", ready),
         ],

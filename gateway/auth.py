@@ -1,13 +1,17 @@
 """The credentials of a request, or of a socket, make its principal."""
 
 import asyncio
+import base64
+import binascii
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from resolvers.context import Services
 from resolvers.failures import Unauthenticated
-from resolvers.feed import user_topic
+from resolvers.feed import RIGHTS, principal_topic
+from resolvers.keyring import Secret
 from resolvers.principal import ANONYMOUS, Errand, Kind, Principal
 
 RECHECK = 120.0
@@ -18,13 +22,44 @@ async def authenticate(services: Services, authorization: str | None) -> Princip
     """The principal of an `Authorization` header; anonymous without one, UNAUTHENTICATED for one that is no good."""
     if not authorization:
         return ANONYMOUS
+    principal = await _presented(services, authorization)
+    services.presence.heard(principal)
+    return principal
+
+
+async def _presented(services: Services, authorization: str) -> Principal:
     scheme, _, token = authorization.partition(" ")
-    if scheme.lower() != "bearer" or not token.strip():
+    token = token.strip()
+    if scheme.lower() == "basic":
+        return await _known(services, _pair(services, token))
+    if scheme.lower() != "bearer" or not token:
         raise Unauthenticated("the Authorization header must be: Bearer <access token>")
-    said = services.keys.verify(token.strip())
+    if (external := await services.issuers.verify(token)) is not None:
+        return await services.principals.of(external)
+    said = services.keys.verify(token)
     if isinstance(said, Errand):
         return Principal(kind=Kind.WORKER, errand=said)
-    return await services.principals.of(said)
+    return await (_known(services, said) if isinstance(said, Secret) else services.principals.of(said))
+
+
+async def _known(services: Services, said: Secret) -> Principal:
+    """Whose a key or token is; that it was used is noted beside."""
+    principal = await services.principals.of(said)
+    assert principal.credential is not None
+    services.uses.note(principal.credential)
+    return principal
+
+
+def _pair(services: Services, encoded: str) -> Secret:
+    """An API key in the header's other form, RFC 7617: the public key as the user, the secret as the password."""
+    try:
+        public_key, _, secret = base64.b64decode(encoded, validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        public_key = secret = ""
+    said = services.keys.verify(secret) if public_key and secret else None
+    if not isinstance(said, Secret):
+        raise Unauthenticated("the Authorization header must be: Basic <base64 of the public key, a colon, the secret>")
+    return replace(said, public_key=public_key)
 
 
 async def keep(
@@ -34,7 +69,8 @@ async def keep(
 
     Raises UNAUTHENTICATED when it is of nobody any more; never ends for anonymous.
     """
-    with services.feed.subscription(user_topic(principal.id)) as changes:
+    topics = (principal_topic(principal.id), RIGHTS)
+    with services.presence.there(principal), services.feed.subscription(*topics) as changes:
         while True:
             pause: float | None = None if principal.kind is Kind.ANONYMOUS else RECHECK
             if principal.expires_at is not None:

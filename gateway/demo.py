@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -12,10 +12,10 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db import models
-from db.models import InputType, ProjectRole, SessionCategory, SessionEventType, SessionStatus, SimulationType
+from db.models import InputType, SessionCategory, SessionEventType, SessionStatus, SimulationType
 from db.types import uuid7
 from jobs.programs import proton_beam, shieldhit
-from resolvers import claims, dispatching, simulations, working
+from resolvers import claims, dispatching, roles, simulations, working
 from resolvers.accounts import create_user
 from resolvers.context import Context, Services
 from resolvers.principal import Kind, Principal
@@ -158,14 +158,61 @@ async def _organisation(session: AsyncSession, maria: UUID, tom: UUID) -> list[U
     ]
     session.add_all(projects)
     await session.flush()
-    session.add_all(
-        [models.Membership(user_id=maria, project_id=project.id, role=ProjectRole.ADMIN) for project in projects]
-        + [models.Membership(user_id=tom, project_id=project.id) for project in projects[:2]]
-    )
+    for site in sites:
+        await roles.found(session, site)
+    for project in projects:
+        await roles.found(session, project)
+        await roles.enrol(session, project, maria, admin=True)
+    for project in projects[:2]:
+        await roles.enrol(session, project, tom)
+    await _equipment(session, projects)
     return [project.id for project in projects]
 
 
+async def _equipment(session: AsyncSession, projects: Sequence[models.Project]) -> None:
+    """Participants, their devices, and a service that both work with."""
+    kinds = [models.DeviceType(id=uuid7(), name=n, key=k) for n, k in (("Wrist sensor", "wrist"), ("Tablet", "tablet"))]
+    calls = models.Service(
+        id=uuid7(), name="Video calls", key="video-calls", hostname="calls.internal", port=4000, endpoint="/",
+        client_endpoint="/calls", enabled=True, editable_config=True,
+        config_schema={
+            "type": "object",
+            "properties": {"volume": {"type": "integer", "minimum": 0, "maximum": 10}, "camera": {"type": "boolean"}},
+            "additionalProperties": False,
+        },
+    )  # fmt: skip
+    session.add_all([*kinds, calls])
+    await session.flush()
+    session.add_all(models.SiteService(site_id=site, service_id=calls.id) for site in {p.site_id for p in projects})
+    for number, project in enumerate(projects, 1):
+        groups = [models.ParticipantGroup(id=uuid7(), project_id=project.id, name=n) for n in ("Treatment", "Control")]
+        session.add_all([*groups, models.ProjectService(project_id=project.id, service_id=calls.id)])
+        await session.flush()
+        for n in range(1, 9):
+            participant = models.Participant(
+                id=uuid7(), project_id=project.id, group_id=groups[n % 2].id, name=f"P{number}-{n:02}",
+                email=f"p{number}{n:02}@torana.example",
+            )  # fmt: skip
+            device = models.Device(
+                id=uuid7(), name=f"{kinds[n % 2].name} {number}-{n:02}", type_id=kinds[n % 2].id, enabled=True,
+                config={"rateHz": 50}, notes=None if n % 3 else "Strap replaced in October.",
+            )  # fmt: skip
+            session.add_all([participant, device])
+            await session.flush()
+            session.add_all(
+                [
+                    models.SiteDevice(site_id=project.site_id, device_id=device.id),
+                    models.ProjectDevice(project_id=project.id, device_id=device.id),
+                    models.ParticipantDevice(participant_id=participant.id, device_id=device.id),
+                ]
+            )
+
+
 async def _sessions(session: AsyncSession, projects: list[UUID], creators: list[UUID]) -> None:
+    found = sa.select(models.Participant.project_id, models.Participant.id).order_by(models.Participant.name)
+    people: dict[UUID, list[UUID]] = {}
+    for project, participant in (await session.execute(found)).all():
+        people.setdefault(project, []).append(participant)
     kinds = [
         models.SessionType(id=uuid7(), name=name, online=online, color=color, category=category)
         for name, online, color, category in (
@@ -195,6 +242,9 @@ async def _sessions(session: AsyncSession, projects: list[UUID], creators: list[
         )
         session.add(held)
         await session.flush()
+        participants = people[projects[n % 3]]
+        session.add(models.SessionMember(session_id=held.id, participant_id=participants[n % (len(participants) - 1)]))
+        session.add(models.SessionMember(session_id=held.id, user_id=creators[n % 2]))
         happened = ("SESSION_START", "SESSION_JOIN", "USER_EVENT", "SESSION_LEAVE", "SESSION_STOP")
         session.add_all(
             models.SessionEvent(
@@ -303,7 +353,7 @@ async def _specs(session: AsyncSession, owners: list[UUID]) -> None:
 
 
 async def _submit(services: Services, owner: UUID, project: UUID, title: str, primaries: int, tasks: int) -> None:
-    ctx = Context(services, Principal(kind=Kind.USER, id=owner, projects={project: ProjectRole.USER}))
+    ctx = Context(services, Principal(kind=Kind.USER, id=owner, projects={project: False}))
     await simulations.submit_simulation(
         ctx,
         title=title,

@@ -8,6 +8,7 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import graphql
 import msgspec
 from graphql import (
     DocumentNode,
+    FragmentDefinitionNode,
     GraphQLError,
     GraphQLInputType,
     GraphQLSchema,
@@ -74,6 +76,11 @@ class Document:
     operations: dict[str | None, "Operation"]
     switches: tuple[str, ...]
     memos: OrderedDict[Hashable, dict[Any, Any]] = field(default_factory=OrderedDict)
+
+    @cached_property
+    def fragments(self) -> dict[str, FragmentDefinitionNode]:
+        found = (node for node in self.node.definitions if isinstance(node, FragmentDefinitionNode))
+        return {node.name.value: node for node in found}
 
     def memo(self, variables: Mapping[str, Any]) -> dict[Any, Any]:
         """What is kept with the document for one outcome of its @skip and @include."""

@@ -39,7 +39,7 @@ class Incoming:
     @property
     def client(self) -> dict[str, Any]:
         """Where it comes from, for the audit and for throttling."""
-        return origin(self._scope, self.header(b"user-agent"))
+        return client_of(self._scope, self.header(b"user-agent"))
 
     async def body(self, most: int) -> bytes | None:
         """The body; None when it is over `most` bytes. Raises Disconnected."""
@@ -79,7 +79,7 @@ class Reply:
             yield name.lower().encode(), value.encode()
 
 
-def origin(scope: Scope, agent: str | None) -> dict[str, Any]:
+def client_of(scope: Scope, agent: str | None) -> dict[str, Any]:
     """The address and the program of a client, as far as they are known."""
     found = {"ip": scope["client"][0]} if scope.get("client") else {}
     return {**found, "agent": agent[:200]} if agent else found

@@ -10,7 +10,6 @@ import graphql
 import orjson
 import structlog
 from graphql import (
-    FragmentDefinitionNode,
     GraphQLError,
     OperationType,
     VariableValues,
@@ -76,8 +75,7 @@ class Execution:
 
     async def run(self, operation: Operation, variables: Mapping[str, Any] | None, ctx: Context) -> Answer:
         """The answer to a query or mutation."""
-        values = self._values(operation, variables)
-        ctx.memo, ctx.rendering = operation.document.memo(values.coerced), self._rendering
+        values = self._begin(operation, variables, ctx)
         until = asyncio.get_running_loop().time() + self._timeout
         try:
             if (answer := await self._rendered(operation, values, ctx, until)) is not None:
@@ -94,8 +92,7 @@ class Execution:
         self, operation: Operation, variables: Mapping[str, Any] | None, ctx: Context
     ) -> AsyncGenerator[Answer, None]:
         """The answers to a subscription, each event read afresh; ends after an answer that refuses."""
-        values = self._values(operation, variables)
-        ctx.memo, ctx.rendering = operation.document.memo(values.coerced), self._rendering
+        self._begin(operation, variables, ctx)
         executor = self._executor(operation, variables, ctx)
         source = graphql.create_source_event_stream(executor)
         if isinstance(source, Awaitable):
@@ -150,18 +147,19 @@ class Execution:
         if key not in ctx.memo:
             made = None
             if operation.kind is OperationType.QUERY:
-                fragments = {
-                    node.name.value: node
-                    for node in operation.document.node.definitions
-                    if isinstance(node, FragmentDefinitionNode)
-                }
-                scope = Scope(self._schema, fragments, values.coerced)
+                scope = Scope(self._schema, operation.document.fragments, values.coerced)
                 with suppress(Undrawn):
                     assert self._schema.query_type is not None
                     made = outline(scope, self._schema.query_type, operation.node)
             keep(ctx.memo, key, made)
         found: list[Entry] | None = ctx.memo[key]
         return found
+
+    def _begin(self, operation: Operation, variables: Mapping[str, Any] | None, ctx: Context) -> VariableValues:
+        """The operation's variables, as `_values` reads them; the context then knows what is kept for them."""
+        values = self._values(operation, variables)
+        ctx.memo, ctx.rendering = operation.document.memo(values.coerced), self._rendering
+        return values
 
     def _values(self, operation: Operation, variables: Mapping[str, Any] | None) -> VariableValues:
         """The operation's variables; raises Refused for bad ones, and when the operation costs too much with them."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import graphql
-from graphql import FieldNode, FragmentDefinitionNode, GraphQLObjectType, OperationType, VariableValues
+from graphql import FieldNode, GraphQLObjectType, OperationType, VariableValues
 
 from gateway.answers import Answer, Refused
 from gateway.documents import Operation
@@ -41,12 +41,7 @@ async def explain(
     read = graphql.get_variable_values(schema, operation.node.variable_definitions or (), dict(given))
     if isinstance(read, list):
         raise Refused(Answer.refusal(422, *(coded(error, BAD_VARIABLES) for error in read)))
-    fragments = {
-        node.name.value: node
-        for node in operation.document.node.definitions
-        if isinstance(node, FragmentDefinitionNode)
-    }
-    scope = Scope(schema, fragments, read.coerced)
+    scope = Scope(schema, operation.document.fragments, read.coerced)
     root = schema.get_root_type(operation.kind)
     assert root is not None
     explaining = _Explaining(services, principal, scope, read)

@@ -17,6 +17,7 @@ from graphql import OperationType
 from starlette.types import Receive, Scope, Send
 
 from db.engine import Tally, tally
+from gateway import cookies
 from gateway.answers import Answer, Refused
 from gateway.auth import authenticate, keep
 from gateway.documents import Documents, Envelope, Operation
@@ -61,7 +62,7 @@ class Endpoint:
         try:
             if chosen is None:
                 raise _bad(406, f"this answers as {GRAPHQL}, {JSON} or {EVENTS}")
-            reply = await self._answer(request, media, ranges)
+            reply = await self._answer(request, scope, media, ranges)
         except Refused as refusal:
             log.info("refused", status=refusal.answer.status, errors=refusal.answer.codes)
             reply = _json(refusal.answer, media)
@@ -74,7 +75,7 @@ class Endpoint:
         reply.headers["Cache-Control"] = "no-store"
         await reply(scope, receive, send)
 
-    async def _answer(self, request: Incoming, media: str, ranges: Ranges) -> Reply:
+    async def _answer(self, request: Incoming, scope: Scope, media: str, ranges: Ranges) -> Reply:
         if request.method not in ("GET", "POST"):
             raise _bad(405, "GraphQL takes POST, and GET for queries", Allow="GET, POST")
         envelope = self._from_url(request) if request.method == "GET" else None
@@ -94,13 +95,17 @@ class Endpoint:
         operation = self.documents.operation(envelope, any_text=principal.kind is Kind.WORKER)
         if operation.kind is not OperationType.QUERY and request.method == "GET":
             raise _bad(405, f"a {operation.kind.value} must be sent by POST", Allow="POST")
-        ctx = Context(self.services, principal, request.client)
+        plain = media != EVENTS and operation.kind is not OperationType.SUBSCRIPTION
+        browser = cookies.browser_of(request, scope, self.settings, able=plain)
+        ctx = Context(self.services, principal, request.client, browser=browser)
         if operation.kind is OperationType.SUBSCRIPTION:
             if choose(ranges, (EVENTS,)) is None:
                 raise _bad(406, f"a subscription is answered as {EVENTS}, or over a WebSocket")
             return _events(self._subscription(operation, envelope.variables, ctx, authorization))
         answer = await run_logged(self.execution, operation, envelope.variables, ctx)
-        return _events(_once(answer)) if media == EVENTS else _json(answer, media)
+        reply = _events(_once(answer)) if media == EVENTS else _json(answer, media)
+        cookies.keep(browser, reply, scope, self.settings)
+        return reply
 
     def _from_url(self, request: Incoming) -> Envelope:
         """The envelope in a GET's query string; only from where a browser would have asked us first."""

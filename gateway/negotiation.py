@@ -5,7 +5,6 @@ from functools import lru_cache
 GRAPHQL = "application/graphql-response+json"
 JSON = "application/json"
 EVENTS = "text/event-stream"
-HTML = "text/html"
 
 Ranges = tuple[tuple[str, float], ...]
 """Media ranges with their weights."""

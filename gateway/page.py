@@ -1,9 +1,13 @@
-"""The explorer page: built from `explorer/`, served from here under a policy that lets it load nothing else."""
+"""The explorer page: built from `explorer/`, served from here under a policy that lets it load nothing else; and the
+small pages that links in mails lead to."""
 
+import hashlib
+import html
 from pathlib import Path
 
 from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, Response
+from starlette.routing import Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
@@ -55,3 +59,57 @@ def wanted(scope: Scope) -> bool:
     request = Request(scope)
     asked = {"query", "documentId", "extensions"} & request.query_params.keys()
     return not asked and "text/html" in request.headers.get("accept", "")
+
+
+# Links in mails -----------------------------------------------------------------------------------------------------
+
+PAGES = Path(__file__).parent / "pages"
+LINK_HEADERS = {
+    **HEADERS,
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; "
+        "form-action 'none'; frame-ancestors 'none'"
+    ),
+    "Cache-Control": "no-cache",
+}
+_FIELDS = """<label>New password
+<input name="password" type="password" autocomplete="new-password" minlength="12" maxlength="1024" required></label>
+<label>The same again
+<input name="again" type="password" autocomplete="new-password" required></label>
+"""
+_VERIFY = """mutation VerifyEmail($token: String!) {
+  result: verifyEmail(token: $token) { __typename ... on Problem { message } }
+}"""
+_RESET = """mutation ResetPassword($token: String!, $password: String!) {
+  result: resetPassword(token: $token, newPassword: $password) { __typename ... on Problem { message } }
+}"""
+DOCUMENTS = {hashlib.sha256(text.encode()).hexdigest(): text for text in (_VERIFY, _RESET)}
+"""What these pages ask, by hash; also where only known documents are run."""
+
+
+def _link(path: str, title: str, button: str, document: str, fields: str = "") -> Route:
+    """A page that does nothing before its button is pressed: programs that read mails open links, too."""
+    text = (PAGES / "link.html").read_text()
+    given = {"title": title, "button": button, "document": html.escape(document, quote=True), "fields": fields}
+    for name, value in given.items():
+        text = text.replace(f"{{{name}}}", value)
+
+    async def show(_: Request) -> Response:
+        return HTMLResponse(text, headers=LINK_HEADERS)
+
+    return Route(path, show, methods=["GET"])
+
+
+def _file(name: str, media: str) -> Route:
+    async def show(_: Request) -> Response:
+        return FileResponse(PAGES / name, headers=LINK_HEADERS, media_type=media)
+
+    return Route(f"/pages/{name}", show, methods=["GET"])
+
+
+LINKS = (
+    _link("/verify-email", "Confirm your e-mail address", "Confirm", _VERIFY),
+    _link("/reset-password", "Set a new password", "Set the password", _RESET, _FIELDS),
+    _file("link.js", "text/javascript"),
+    _file("link.css", "text/css"),
+)

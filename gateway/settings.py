@@ -5,7 +5,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -14,6 +14,8 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from gateway.delivery import read_sender, read_smtp, read_webhooks
+from resolvers.issuers import Provider
 from resolvers.keyring import MINIMUM
 
 FILE = "TORANA_SETTINGS"
@@ -76,6 +78,40 @@ class Settings(BaseSettings):
     access_minutes: float = Field(10.0, gt=0, description="Minutes for which an access token holds.")
     refresh_days: float = Field(30.0, gt=0, description="Days for which a refresh token holds.")
     password_threads: int = Field(2, gt=0, description="Passwords hashed at once; each takes 46 MiB and a core.")
+    oidc: list[Provider] = Field(
+        [],
+        description="OpenID Connect providers, as JSON or [[oidc]] tables: name, issuer, client_id, and more in operating.md.",
+    )
+    register_device_types: bool = Field(
+        False, description="Whether devices that register themselves may be of types that are not known yet."
+    )
+    public_url: str = Field(
+        "",
+        description="The address at which users reach the gateway, for links in mails; by default its host and port.",
+    )
+    sign_up: bool = Field(False, description="Whether anyone may make an account, with a confirmed e-mail address.")
+    cookie_secure: bool = Field(
+        False,
+        description="Whether browsers send the cookie of a session over HTTPS only, also when requests come by HTTP from a proxy.",
+    )
+    smtp_url: SecretStr = Field(
+        SecretStr(""),
+        description="The mail server, smtp://user:password@host:587?starttls=1 or smtps://...; a password wants TLS unless starttls=0.",
+    )
+    mail_from: str = Field(
+        "",
+        validate_default=True,
+        description="The sender of mails, as torana@example.org or Torana <torana@example.org>.",
+    )
+    mail_log: bool = Field(
+        False, description="Write mails that have no server to the log, with their links: for trying things out only."
+    )
+    chat_webhooks: SecretStr = Field(
+        SecretStr(""),
+        description="Incoming webhooks of Mattermost or Slack, as name=url, comma-separated; the chat called default is used where none is named.",
+    )
+    audit_days: float = Field(365.0, gt=0, description="Days for which audit events are kept.")
+    notice_days: float = Field(30.0, gt=0, description="Days for which sent messages are kept.")
     log_format: str = Field(
         "auto",
         pattern="^(auto|text|json)$",
@@ -86,6 +122,38 @@ class Settings(BaseSettings):
     @classmethod
     def _split(cls, value: Any) -> Any:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+    @field_validator("smtp_url", "chat_webhooks")
+    @classmethod
+    def _read(cls, value: SecretStr, info: ValidationInfo) -> SecretStr:
+        if text := value.get_secret_value():
+            read_smtp(text) if info.field_name == "smtp_url" else read_webhooks(text)
+        return value
+
+    @field_validator("mail_from")
+    @classmethod
+    def _sender(cls, value: str, info: ValidationInfo) -> str:
+        if value:
+            read_sender(value)
+        elif (server := info.data.get("smtp_url")) and server.get_secret_value():
+            raise ValueError("a mail server is set, so a sender is needed")
+        return value
+
+    @field_validator("oidc")
+    @classmethod
+    def _apart(cls, value: list[Provider]) -> list[Provider]:
+        """A subject is unique at its issuer, and stored with the kind of provider."""
+        for what in ("name", "issuer", "provider"):
+            if len({getattr(provider, what) for provider in value}) < len(value):
+                raise ValueError(f"two providers have the same {what}")
+        return value
+
+    @field_validator("public_url")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        if value and not value.startswith(("http://", "https://")):
+            raise ValueError("an address begins with https:// or http://")
+        return value
 
     @classmethod
     def settings_customise_sources(
@@ -109,8 +177,17 @@ class Settings(BaseSettings):
     @property
     def reports_to(self) -> str:
         """Where workers reach the gateway."""
+        return self.worker_url.rstrip("/") or f"http://{self._host}:{self.port}"
+
+    @property
+    def _host(self) -> str:
         host = "127.0.0.1" if self.host in ("0.0.0.0", "::", "") else self.host  # noqa: S104
-        return self.worker_url.rstrip("/") or f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+        return f"[{host}]" if ":" in host else host
+
+    @property
+    def reached_at(self) -> str:
+        """Where users reach the gateway, without a slash at the end."""
+        return self.public_url.rstrip("/") or f"http://{self._host}:{self.port}"
 
     @property
     def keys(self) -> dict[str, bytes]:

@@ -11,15 +11,16 @@ import structlog
 from graphql import OperationType
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
+from gateway import cookies
 from gateway.answers import Answer, Refused
 from gateway.auth import authenticate, keep
 from gateway.documents import Documents, Envelope
 from gateway.errors import internal
-from gateway.exchange import origin
+from gateway.exchange import client_of
 from gateway.execution import Execution
 from gateway.graphql import encode, note, run_logged
 from gateway.settings import Settings
-from resolvers.context import Context, Services
+from resolvers.context import Browser, Context, Services
 from resolvers.failures import Failure
 from resolvers.principal import Kind, Principal
 
@@ -72,7 +73,8 @@ class _Socket:
     def __init__(self, endpoint: SocketEndpoint, socket: WebSocket) -> None:
         self._endpoint = endpoint
         self._socket = socket
-        self._client = origin(socket.scope, socket.headers.get("user-agent"))
+        self._client = client_of(socket.scope, socket.headers.get("user-agent"))
+        self._cookie = cookies.HEADER in socket.headers
         self._principal: Principal | None = None
         self._authorization: str | None = None
         self._known = asyncio.Event()
@@ -142,6 +144,7 @@ class _Socket:
         if payload is not None and not isinstance(payload, dict):
             raise _Closed(4400, "the payload of connection_init must be an object")
         given = {name.lower(): value for name, value in (payload or {}).items()}
+        self._cookie = self._cookie or cookies.HEADER in given
         authorization = given.get("authorization")
         if authorization is not None and not isinstance(authorization, str):
             raise _Closed(4400, "authorization must be a text")
@@ -173,7 +176,9 @@ class _Socket:
         execution = self._endpoint.execution
         try:
             operation = self._endpoint.documents.operation(envelope, any_text=principal.kind is Kind.WORKER)
-            ctx = self._contexts[number] = Context(self._endpoint.services, principal, self._client)
+            browser = Browser(unable=True) if self._cookie else None
+            ctx = Context(self._endpoint.services, principal, self._client, browser=browser)
+            self._contexts[number] = ctx
             if operation.kind is not OperationType.SUBSCRIPTION:
                 answer = await run_logged(execution, operation, envelope.variables, ctx)
                 if "data" not in answer.body:

@@ -5,8 +5,10 @@ const TOKENS = `
   ... on Problem { message }
 `;
 const LOG_IN = `
-  mutation LogIn($username: String!, $password: String!) {
-    result: logIn(username: $username, password: $password) { __typename ${TOKENS} }
+  mutation LogIn($username: String!, $password: String!, $code: String) {
+    result: logIn(username: $username, password: $password, code: $code) {
+      __typename ${TOKENS} ... on TwoFactorNeeded { method }
+    }
   }
 `;
 const REFRESH = `
@@ -53,10 +55,13 @@ class Session {
     return this.#issued.has(authorization);
   }
 
-  async signIn(username, password) {
+  /** Whether it worked, or the method of the second factor whose code is needed. */
+  async signIn(username, password, code) {
     this.#publish(SIGNED_OUT);
     try {
-      this.#keep(await mutate(LOG_IN, { username, password }));
+      const found = await mutate(LOG_IN, { username, password, code });
+      if (found.__typename === 'TwoFactorNeeded') return found.method;
+      this.#keep(found);
       return true;
     } catch (error) {
       this.#publish({ ...SIGNED_OUT, problem: `Could not sign in: ${error.message}` });

@@ -1,0 +1,194 @@
+"""How a message leaves: as mail over SMTP, to a chat's incoming webhook, or, in the demo, into the log."""
+
+import asyncio
+import contextlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.utils import format_datetime
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import aiosmtplib
+import httpx2
+import structlog
+
+from db.models import Channel, Notification
+
+log = structlog.get_logger("torana.outbox")
+
+MAIL_SECONDS = 60.0
+CHAT_SECONDS = 10.0
+
+_ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}\b")
+"""RFC 3463: what the mail server means, in digits."""
+_ADDRESS = re.compile(r"(?:(?P<name>[^<>@]*)<(?P<of>[^<>\s]+@[^<>\s]+)>|(?P<bare>[^<>\s]+@[^<>\s]+))")
+
+
+class Undelivered(Exception):
+    """A message that did not leave. The reason is kept: it quotes nobody, as servers quote links and addresses.
+
+    `final`: it would be refused again.
+    """
+
+    def __init__(self, reason: str, *, final: bool = False) -> None:
+        super().__init__(reason)
+        self.final = final
+
+
+@dataclass(frozen=True, slots=True)
+class MailServer:
+    """Where mail goes. `starttls` None: when the server offers it."""
+
+    host: str
+    port: int
+    tls: bool
+    starttls: bool | None
+    username: str | None
+    password: str | None
+
+
+def read_smtp(url: str) -> MailServer:
+    """`smtp://user:password@host:587?starttls=1`, or `smtps://`; raises ValueError, whose text quotes nothing.
+
+    A password goes over an encrypted connection, unless `starttls=0` says that it need not.
+    """
+    try:
+        parts = urlsplit(url)
+        port, asked = parts.port, parse_qs(parts.query, strict_parsing=bool(parts.query))
+    except ValueError:
+        raise ValueError("a mail server looks like smtp://user:password@host:587?starttls=1") from None
+    if parts.scheme not in ("smtp", "smtps") or not parts.hostname:
+        raise ValueError("a mail server looks like smtp://user:password@host:587?starttls=1, or smtps://host")
+    tls, said = parts.scheme == "smtps", asked.pop("starttls", [""])[-1]
+    if asked or said not in ("", "0", "1") or (tls and said):
+        raise ValueError("the one option of smtp:// is starttls=1 or starttls=0; smtps:// has none")
+    username = unquote(parts.username) if parts.username else None
+    password = unquote(parts.password) if parts.password else None
+    starttls = False if tls or said == "0" else True if said == "1" or username else None
+    return MailServer(
+        parts.hostname, port or (465 if tls else 587 if starttls else 25), tls, starttls, username, password
+    )
+
+
+def read_sender(text: str) -> Address:
+    """`address` or `Name <address>`; raises ValueError."""
+    if (found := _ADDRESS.fullmatch(text.strip())) is None:
+        raise ValueError("a sender looks like torana@example.org or Torana <torana@example.org>")
+    return Address(display_name=(found["name"] or "").strip(' "'), addr_spec=found["of"] or found["bare"])
+
+
+def read_webhooks(text: str) -> dict[str, str]:
+    """`name=https://...`, comma-separated; raises ValueError, whose text quotes no address."""
+    found: dict[str, str] = {}
+    for part in filter(None, map(str.strip, text.split(","))):
+        name, _, url = part.partition("=")
+        if not name.strip() or urlsplit(url.strip()).scheme not in ("http", "https"):
+            raise ValueError("webhooks look like name=https://chat.example/hooks/key, comma-separated")
+        found[name.strip()] = url.strip()
+    return found
+
+
+class Delivery:
+    """Hands a message on; with `logged` what has no way to go is written to the log, links and codes included."""
+
+    def __init__(
+        self, server: MailServer | None, sender: Address | None, webhooks: Mapping[str, str], *, logged: bool = False
+    ) -> None:
+        self._server = server
+        self._sender = sender
+        self._webhooks = webhooks
+        self._logged = logged
+        self._client = httpx2.AsyncClient(follow_redirects=False, timeout=CHAT_SECONDS) if webhooks else None
+
+    @property
+    def mails(self) -> bool:
+        return self._server is not None
+
+    async def close(self) -> None:
+        if self._client is not None:
+            await self._client.aclose()
+
+    async def deliver(self, message: Notification) -> None:
+        """Returns once it was accepted; raises Undelivered."""
+        if message.channel is Channel.EMAIL and self._server is not None and self._sender is not None:
+            await self._mail(self._server, self._sender, message)
+        elif message.channel is Channel.CHAT and message.recipient in self._webhooks:
+            await self._chat(self._webhooks[message.recipient], message)
+        elif self._logged:
+            log.info(message.channel.name.lower(), to=message.recipient, subject=message.subject, text=message.text)
+        elif message.channel is Channel.EMAIL:
+            raise Undelivered("no mail server is set", final=True)
+        else:
+            raise Undelivered("no webhook is set for this chat", final=True)
+
+    async def _mail(self, server: MailServer, sender: Address, message: Notification) -> None:
+        try:
+            mail = made(message, sender)
+        except (ValueError, IndexError):  # the parser of headers raises the latter for some wrong addresses
+            raise Undelivered("its headers are not a mail's", final=True) from None
+        client = aiosmtplib.SMTP(
+            hostname=server.host,
+            port=server.port,
+            use_tls=server.tls,
+            start_tls=server.starttls,
+            username=server.username,
+            password=server.password,
+            local_hostname=sender.domain,
+            timeout=MAIL_SECONDS / 2,
+        )
+        try:
+            async with asyncio.timeout(MAIL_SECONDS):
+                await client.connect()
+                await client.send_message(mail, sender=sender.addr_spec, recipients=[message.recipient])
+        except (OSError, TimeoutError, aiosmtplib.SMTPException, ValueError) as error:
+            raise _refusal(error) from None
+        else:
+            # It was accepted: what goes wrong with the good-bye is nobody's concern.
+            with contextlib.suppress(OSError, aiosmtplib.SMTPException):
+                await client.quit(timeout=5)
+        finally:
+            client.close()
+
+    async def _chat(self, url: str, message: Notification) -> None:
+        assert self._client is not None
+        try:
+            async with (
+                asyncio.timeout(CHAT_SECONDS),
+                self._client.stream("POST", url, json={"text": message.text}) as answer,
+            ):
+                status = answer.status_code
+        except (OSError, TimeoutError, httpx2.HTTPError, httpx2.InvalidURL) as error:
+            raise Undelivered(f"the chat could not be reached: {type(error).__name__}") from None
+        if not 200 <= status < 300:
+            raise Undelivered(f"the chat answered {status}")
+
+
+def made(message: Notification, sender: Address) -> EmailMessage:
+    """The mail; the same number each time, so that a receiver knows a second copy. Raises ValueError."""
+    mail = EmailMessage()
+    mail["From"] = sender
+    mail["To"] = Address(addr_spec=message.recipient)
+    mail["Subject"] = message.subject or ""
+    mail["Date"] = format_datetime(message.created_at)
+    mail["Message-ID"] = f"<{message.id}@{sender.domain}>"
+    mail["Auto-Submitted"] = "auto-generated"
+    for name, value in (message.headers or {}).items():
+        mail[name] = value
+    mail.set_content(message.text)
+    if message.html is not None:
+        mail.add_alternative(message.html, subtype="html")
+    return mail
+
+
+def _refusal(error: Exception) -> Undelivered:
+    """Why a mail did not leave, by the server's numbers; a 5 for its recipient or content is the server's last word."""
+    if isinstance(error, aiosmtplib.SMTPRecipientsRefused):
+        error = error.recipients[0]
+    if not isinstance(error, aiosmtplib.SMTPResponseException):
+        own = type(error) in (aiosmtplib.SMTPException, aiosmtplib.SMTPNotSupported)  # the client's words
+        return Undelivered(f"the mail server could not be used: {error if own else type(error).__name__}")
+    meant = _ENHANCED.match(error.message)
+    final = error.code >= 500 and isinstance(error, aiosmtplib.SMTPRecipientRefused | aiosmtplib.SMTPDataError)
+    return Undelivered(f"the mail server answered {error.code}{f' {meant[0]}' if meant else ''}", final=final)

@@ -1,0 +1,56 @@
+"""What a gateway does from time to time: it writes down who is there, and deletes what need not be kept."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from resolvers.context import Services
+from resolvers.presence import INTERVAL
+from resolvers.retention import tidy
+
+HOUR = 3_600.0
+
+log = structlog.get_logger("torana")
+
+
+class Housekeeping:
+    """Works from `start` until `close`."""
+
+    def __init__(self, services: Services, *, audit_days: float, notice_days: float) -> None:
+        self._services = services
+        self._audit_days = audit_days
+        self._notice_days = notice_days
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._work())
+
+    async def close(self) -> None:
+        """Stop, and write down who was there last."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        await self._guarded(self._services.presence.write)
+
+    async def _work(self) -> None:
+        due = time.monotonic()
+        while True:
+            if time.monotonic() >= due:
+                await self._guarded(self._tidy)
+                due = time.monotonic() + HOUR
+            await asyncio.sleep(INTERVAL)
+            await self._guarded(self._services.presence.write)
+
+    async def _tidy(self) -> None:
+        gone = await tidy(self._services.database, audit_days=self._audit_days, notice_days=self._notice_days)
+        if any(gone.values()):
+            log.info("tidied", **gone)
+
+    async def _guarded(self, step: Callable[[], Awaitable[None]]) -> None:
+        """A database out of reach must not end the loop."""
+        try:
+            await step()
+        except Exception as error:
+            log.error("housekeeping_failed", error=repr(error))

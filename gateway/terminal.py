@@ -1,0 +1,64 @@
+"""What commands have in common: how they open the gateway's services, and how they end when something is wrong."""
+
+import asyncio
+import os
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import NoReturn
+
+import asyncpg  # type: ignore[import-untyped]
+import typer
+from sqlalchemy.exc import SQLAlchemyError
+
+from db import migrating
+from db.engine import AddressError, InUse, parse_address
+from gateway.app import make_services
+from gateway.documents import ListError
+from gateway.settings import Settings, SettingsError
+from resolvers.context import Services
+from resolvers.failures import Failure
+
+WRONG, USAGE = 1, 2
+"""The status of a command that was refused or failed, and of one that could not even begin."""
+
+
+def fail(message: str, status: int = USAGE) -> NoReturn:
+    typer.echo(f"torana: {message}", err=True)
+    raise SystemExit(status)
+
+
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[Services]:
+    """The gateway's services for one command, beside a gateway that may be running."""
+    services = make_services(settings)
+    try:
+        yield services
+    finally:
+        services.passwords.close()
+        await services.issuers.close()
+        await services.database.dispose()
+
+
+def check_migrated(settings: Settings) -> None:
+    """End the command when the database has not the tables of this version, and leave no empty file behind."""
+    address = parse_address(settings.database)
+    missing = address.get_backend_name() == "sqlite" and not Path(str(address.database)).exists()
+    if missing or asyncio.run(migrating.present(settings.database)) != migrating.newest():
+        fail("the database lacks tables that this version needs; run: torana migrate")
+
+
+@contextmanager
+def told(status: int = USAGE) -> Iterator[None]:
+    """Say in one line what went wrong, and end: with `status` where a database or a file is the cause."""
+    try:
+        yield
+    except (SettingsError, InUse, ListError, Failure) as error:
+        fail(str(error))
+    except AddressError as error:
+        fail(f"TORANA_DATABASE_URL: {error}")
+    except (SQLAlchemyError, sqlite3.Error, asyncpg.PostgresError, OSError) as error:
+        if os.environ.get("TORANA_DEBUG"):
+            raise
+        fail(f"the database or a file can't be used: {str(error).splitlines()[0]}", status)
