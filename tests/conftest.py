@@ -27,7 +27,7 @@ from gateway.graphql import encode
 from gateway.serving import make_server
 from gateway.settings import Settings
 from resolvers.context import Context, Services
-from resolvers.keyring import Session
+from resolvers.keyring import Secret, Session, digest_of
 from resolvers.passwords import Passwords
 from resolvers.principal import ANONYMOUS, Kind, Principal
 from resolvers.principals import principal_of
@@ -76,7 +76,7 @@ class Prepared:
             (self._folder / name).mkdir()
             shutil.copy(template.removeprefix("sqlite:///"), self._folder / name / "torana.db")
             return f"sqlite:///{self._folder / name / 'torana.db'}", world
-        await self._create(f'{name} TEMPLATE "{template.rpartition("/")[2]}"')
+        await self._create(f'{name} TEMPLATE "{template.rpartition("/")[2]}" STRATEGY FILE_COPY')
         return f"{self._postgres}/{name}", world
 
     async def empty(self, backend: str, name: str) -> str:
@@ -106,9 +106,12 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prepared]:
         yield Prepared(tmp_path_factory.mktemp("databases"), stack)
 
 
-@pytest.fixture(params=BACKENDS)
-def backend(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Each test of a database runs on both. A module whose subject is not the database says `ON_SQLITE = True`; of its
+    tests those that several run at once, whose locks differ, are marked `both`."""
+    if "backend" in metafunc.fixturenames:
+        one = getattr(metafunc.module, "ON_SQLITE", False) and not metafunc.definition.get_closest_marker("both")
+        metafunc.parametrize("backend", BACKENDS[:1] if one else BACKENDS)
 
 
 @pytest.fixture(scope="session")
@@ -133,9 +136,16 @@ class Platform:
     counted: Tally = field(default_factory=Tally)
 
     async def principal(self, name: str | None) -> Principal:
-        """The principal of a person of the world, without the detour of signing in."""
+        """The principal of a person of the world, without the detour of signing in; or of its `participant`, `limited`
+        (the participant with a static token), `device` or `service`."""
         if name is None:
             return ANONYMOUS
+        here = self.world.here
+        if name == "participant":
+            return await principal_as(self.services, here.participant, Kind.PARTICIPANT)
+        if name in PRESENTED:
+            secret = here.secrets["participant" if name == "limited" else name]
+            return await principal_of(self.services.database, Secret(PRESENTED[name], digest_of(secret)))
         return await principal_as(self.services, getattr(self.world, name))
 
     async def answer(self, query: str, as_: str | Principal | None = None, **variables: Any) -> Answer:
@@ -179,18 +189,21 @@ def received(answer: Answer) -> Answer:
     return Answer(answer.status, orjson.loads(encode(answer.body)))
 
 
-async def principal_as(services: Services, user: UUID) -> Principal:
-    """A signed-in user, from the statement that requests use."""
+PRESENTED = {"limited": Kind.PARTICIPANT, "device": Kind.DEVICE, "service": Kind.SERVICE}
+
+
+async def principal_as(services: Services, owner: UUID, kind: Kind = Kind.USER) -> Principal:
+    """A signed-in user or participant, from the statement that requests use."""
     family = uuid7()
     async with services.database.write() as session:
         session.add(
             Credential(
-                user_id=user, kind=CredentialKind.LOGIN_SESSION, secret_hash=str(family), algorithm="none",
-                family=family, expires_at=later(600),
+                **{f"{kind.value}_id": owner}, kind=CredentialKind.LOGIN_SESSION, secret_hash=str(family),
+                algorithm="none", family=family, expires_at=later(600),
             )
         )  # fmt: skip
-    principal = await principal_of(services.database, Session(user, family, None))  # type: ignore[arg-type]
-    assert principal.kind is Kind.USER
+    principal = await principal_of(services.database, Session(kind, owner, family, None))  # type: ignore[arg-type]
+    assert principal.kind is kind
     return principal
 
 
@@ -203,6 +216,7 @@ async def platform_on(url: str, world: World, schema: Schema, folder: Path, boun
         documents = Documents(schema.core, bounds, keep=500)
         yield Platform(services, documents, Execution(schema, bounds, timeout=15), world, settings)
     finally:
+        await services.uses.settled()
         await services.database.dispose()
 
 
@@ -218,6 +232,16 @@ async def reading(
     request: pytest.FixtureRequest, prepared: Prepared, schema: Schema, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Platform]:
     """On each database, for all tests that only read."""
+    url, world = await prepared.copy(request.param)
+    async with platform_on(url, world, schema, tmp_path_factory.mktemp("data"), Bounds()) as made:
+        yield made
+
+
+@pytest.fixture(scope="session", params=BACKENDS)
+async def sharing(
+    request: pytest.FixtureRequest, prepared: Prepared, schema: Schema, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Platform]:
+    """On each database, for all tests that write, and leave alone what they did not make."""
     url, world = await prepared.copy(request.param)
     async with platform_on(url, world, schema, tmp_path_factory.mktemp("data"), Bounds()) as made:
         yield made

@@ -1,12 +1,14 @@
 """Twenty of everything, all of it visible to tom, so that statements can be counted for few parents and for many."""
 
 from datetime import date, timedelta
+from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db import models
-from db.models import ProjectRole, SessionCategory, SessionEventType
+from db.models import SessionCategory, SessionEventType
 from db.types import uuid7
+from resolvers.roles import enrol
 from tests.world import START, World, simulate, specify
 
 MANY = 20
@@ -22,10 +24,10 @@ async def crowd(session: AsyncSession, world: World) -> None:
         session.add(models.Challenge(id=challenge, label=f"challenge-{n}", start_date=date(2026, 1, 1) + timedelta(n),
                                      active=True, url="https://x.example"))  # fmt: skip
         await session.flush()
-        session.add(models.Project(id=project, site_id=site, name=f"project {n}"))
+        place = models.Project(id=project, site_id=site, name=f"project {n}")
+        session.add(place)
         await session.flush()
-        session.add(models.Membership(user_id=world.tom, project_id=project, role=ProjectRole.USER))
-        session.add(models.Membership(user_id=user, project_id=project, role=ProjectRole.USER))
+        await enrol(session, place, world.tom, user)
         session.add(models.Session(id=held, type_id=kind, project_id=project, creator_id=world.tom, name=f"held {n}",
                                    starts_at=START + timedelta(hours=n)))  # fmt: skip
         session.add(models.Leaderboard(id=board, challenge_id=challenge, label=f"board-{n}", entry_file="e.json",
@@ -42,6 +44,41 @@ async def crowd(session: AsyncSession, world: World) -> None:
         row = await session.get(models.Simulation, simulated.simulation)
         assert row is not None
         row.session_id = held
+        await _furnish(session, world, place, held, n)
+        await enrol(session, place, world.tom, admin=True)
+        session.add(models.NotificationTemplate(key=f"message-{n}", project_id=project, text="hello"))
+        session.add(models.Preference(user_id=world.tom, app_tag=f"app-{n}", value={"n": n}))
+        session.add(models.Notification(user_id=world.tom, recipient="tom@torana.example", text="hello"))
+        session.add(models.Credential(user_id=world.tom, kind=models.CredentialKind.API_KEY, label=f"key {n}",
+                                      public_key=f"pk_{n}", secret_hash=f"crowd-{n}", algorithm="sha256"))  # fmt: skip
         await specify(session, world.tom, f"spec-{n}", versions=3)
         session.add(models.AuditEvent(actor_kind="user", actor_id=world.tom, action="LOG_IN", entity_type="User"))
+    await session.flush()
+
+
+async def _furnish(session: AsyncSession, world: World, project: models.Project, held: UUID, n: int) -> None:
+    """Participants, devices and services of a project, linked crosswise."""
+    site, kind, group, service = project.site_id, uuid7(), uuid7(), uuid7()
+    session.add(models.DeviceType(id=kind, name=f"kind {n}", key=f"kind-{n}"))
+    session.add(models.ParticipantGroup(id=group, project_id=project.id, name=f"group {n}"))
+    session.add(models.Service(id=service, name=f"service {n}", key=f"service-{n}", hostname="x", port=1, endpoint="/",
+                               client_endpoint="/"))  # fmt: skip
+    await session.flush()
+    subtype = models.DeviceSubtype(id=uuid7(), type_id=kind, name=f"subtype {n}")
+    session.add(subtype)
+    session.add(models.SiteService(site_id=site, service_id=service))
+    session.add(models.ProjectService(project_id=project.id, service_id=service))
+    await session.flush()
+    session.add(models.ServiceConfig(service_id=service, user_id=world.tom, config={}))
+    session.add(models.SessionMember(session_id=held, user_id=world.tom))
+    for m in range(2):
+        participant = models.Participant(id=uuid7(), project_id=project.id, group_id=group, name=f"P-{n}-{m}")
+        device = models.Device(id=uuid7(), name=f"device {n}-{m}", type_id=kind, subtype_id=subtype.id)
+        session.add_all([participant, device])
+        await session.flush()
+        session.add(models.SiteDevice(site_id=site, device_id=device.id))
+        session.add(models.ProjectDevice(project_id=project.id, device_id=device.id))
+        session.add(models.ParticipantDevice(participant_id=participant.id, device_id=device.id))
+        session.add(models.SessionMember(session_id=held, participant_id=participant.id))
+        session.add(models.SessionMember(session_id=held, device_id=device.id))
     await session.flush()

@@ -23,10 +23,11 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db import models
-from db.models import InputType, JobKind, JobState, ProjectRole, SessionCategory, SessionEventType, SimulationType
+from db.models import InputType, JobKind, JobState, SessionCategory, SessionEventType, SimulationType
 from db.types import uuid7
 from gateway.execution import Execution
 from resolvers.principal import Principal
+from resolvers.roles import enrol
 from schema import Schema, build
 from schema.limits import Bounds
 from tests.conftest import BACKENDS, Platform, Prepared, platform_on
@@ -97,11 +98,10 @@ async def peculiar(session: AsyncSession, world: World) -> None:
     projects[3].deleted_at = START
     session.add_all(projects)
     await session.flush()
-    session.add_all(m.Membership(user_id=user, project_id=project.id) for user in (world.tom, gone.id) for project in projects)  # fmt: skip
-    session.add(m.Membership(user_id=world.maria, project_id=projects[0].id, role=ProjectRole.ADMIN))
-    session.add(m.Membership(user_id=world.tom, project_id=world.apart, role=ProjectRole.USER))
+    for project in projects:
+        await enrol(session, project, world.tom, gone.id)
+    await enrol(session, projects[0], world.maria, admin=True)
     await _meet(session, world, [world.shared, world.apart, projects[0].id, projects[3].id, None], gone.id)
-    await session.execute(sa.delete(m.Membership).where(m.Membership.user_id == world.tom, m.Membership.project_id == world.apart))  # fmt: skip
     await _compute(session, world, projects, gone.id)
     await _rank(session)
     for n, text in enumerate(TEXTS):

@@ -6,6 +6,7 @@ A `Shape` says which fields stand below which: hypothesis-graphql makes small on
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from random import Random
 from typing import Any, TypeVar
 from uuid import UUID
@@ -31,6 +32,7 @@ from hypothesis_graphql import queries
 
 from db import models
 from db.engine import Database
+from db.types import instant_text
 from resolvers.paging import Order
 from schema.checks import declared_fields
 from schema.declarations import Connected
@@ -440,7 +442,7 @@ class _Writer:
         if condition.names is not None:
             return self.id([condition.names])
         named: Any = get_named_type(kind)
-        column = condition.compares
+        column = self.pick.one([place.path[-1] for place in condition.compares])
         if isinstance(kind, GraphQLList):
             values: Callable[[], Any] = (
                 (lambda: self.pick.one(list(named.values)))
@@ -451,6 +453,10 @@ class _Writer:
             return [values() for _ in range(number)]
         if named.name == "Boolean":
             return self.pick.chance(50)
+        if isinstance(named, GraphQLEnumType):
+            return self.pick.one(list(named.values))
+        if named.name == "DateTime":
+            return instant_text(self.pick.one(self.known_values(column) or [datetime.now(UTC)]))
         return self.part_of_text(column)
 
     def known_values(self, column: Any) -> list[Any]:

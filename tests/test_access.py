@@ -1,271 +1,501 @@
-"""Who sees what: a hidden row is reached by no path, a guarded field by nobody whom no rule allows."""
+"""No path leads to a hidden row, and no answer tells what it holds: paths, filters, ids and payloads are those that the
+schema has.
+"""
 
-import base64
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any
-from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
-from graphql import get_named_type
+from graphql import GraphQLList, GraphQLNonNull, get_named_type
 
 from db import models
 from db.models import Base
 from resolvers.loading import Loaders
 from resolvers.selection import Selection
-from schema import build
+from schema import Schema
 from schema.checks import declared_fields
-from schema.fields import Column, Related
-from schema.lists import Connected
-from schema.scalars import global_id
-from schema.selecting import DEFINITION
-from tests.conftest import Platform
-
-CORE = build().core
-NODES = sorted(
-    kind.name for kind in CORE.type_map.values() if "Node" in {i.name for i in getattr(kind, "interfaces", ())}
+from schema.declarations import Column, Connected, Related
+from schema.lists import Condition
+from schema.scalars import global_id, parse_id
+from schema.selecting import DEFINITION, model_of
+from tests.conftest import BACKENDS, Platform, Prepared
+from tests.matrix import (
+    ARGUMENTS,
+    CHANGES,
+    CORE,
+    FIELDS,
+    FURTHER,
+    MATRIX,
+    NEW,
+    NODES,
+    NOTHING_HIDDEN,
+    ROLES,
+    Ref,
+    Stage,
+    known,
+    may,
+    mutation_of,
+    refs,
+    settle,
+    staged_on,
+    typename_of,
 )
 
-
-def _model(typename: str) -> Any:
-    kind = CORE.get_type(typename)
-    assert kind is not None
-    return kind.extensions[DEFINITION].origin.model
+QUERY: Any = CORE.query_type
+MUTATION: Any = CORE.mutation_type
 
 
-async def _hidden(platform: Platform) -> dict[str, set[UUID]]:
-    """What tom may not see, by type: told from how the world was made, not by the rules that are tried."""
-    m, world = models, platform.world
-    private = sa.select(m.Job.id).where(m.Job.simulation_id == world.private)
-    estimators = sa.select(m.Estimator.id).where(m.Estimator.simulation_id == world.private)
-    specs = sa.select(m.Spec.id).where(m.Spec.user_id == world.root)
-    wanted = {
-        "Site": sa.select(m.Site.id).where(m.Site.name == "Island"),
-        "Project": sa.select(m.Project.id).where(m.Project.id == world.apart),
-        "Membership": sa.select(m.Membership.id).where(m.Membership.project_id == world.apart),
-        "Session": sa.select(m.Session.id).where(m.Session.project_id == world.apart),
-        "SessionEvent": sa.select(m.SessionEvent.id).where(m.SessionEvent.session_id == world.sessions[1]),
-        "Simulation": sa.select(m.Simulation.id).where(m.Simulation.id == world.private),
-        "SimulationInput": sa.select(m.SimulationInput.id).where(m.SimulationInput.simulation_id == world.private),
-        "Job": private,
-        "Task": sa.select(m.Task.id).where(m.Task.job_id.in_(private)),
-        "LogEntry": sa.select(m.LogEntry.id).where(m.LogEntry.job_id.in_(private)),
-        "Estimator": estimators,
-        "Page": sa.select(m.Page.id).where(m.Page.estimator_id.in_(estimators)),
-        "Spec": specs,
-        "SpecVersion": sa.select(m.SpecVersion.id).where(m.SpecVersion.spec_id.in_(specs)),
-        "AuditEvent": sa.select(m.AuditEvent.id).where(m.AuditEvent.actor_id == world.root),
-    }
-    async with platform.services.database.read() as connection:
-        found = {name: set((await connection.execute(query)).scalars()) for name, query in wanted.items()}
-    assert all(found.values())
+@pytest.fixture(scope="module", params=BACKENDS)
+async def stage(
+    request: pytest.FixtureRequest, prepared: Prepared, schema: Schema, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Stage]:
+    async with staged_on(prepared, request.param, schema, tmp_path_factory.mktemp("data")) as made:
+        yield made
+
+
+# Lists and relations --------------------------------------------------------------------------------------------------
+
+
+def _page(name: str, given: str = "", first: int = 100) -> str:
+    return f"{name}(first:{first}{given}){{totalCount nodes{{id}}}}"
+
+
+def _paths(typename: str) -> dict[str, str]:
+    """What to select of each field of a type that leads to nodes."""
+    found = {}
+    for kind, name, _, declared in declared_fields(CORE):
+        if kind.name == typename and isinstance(declared, Connected | Related):
+            found[name] = _page(name, first=20) if isinstance(declared, Connected) else f"{name}{{id}}"
     return found
 
 
-async def _all(platform: Platform, typename: str) -> list[UUID]:
-    async with platform.services.database.read() as connection:
-        return list((await connection.execute(sa.select(_model(typename).id))).scalars())
+LISTS = {
+    name: _page(name) for name in _paths("Query") if isinstance(QUERY.fields[name].extensions[DEFINITION], Connected)
+}
 
 
-PUBLIC = {"User", "SessionType", "Challenge", "Leaderboard", "LeaderboardEntry"}
+def _ids(value: Any) -> list[str]:
+    """The ids that a field of a path found."""
+    if value is None:
+        return []
+    if "nodes" not in value:
+        return [value["id"]]
+    found = [node["id"] for node in value["nodes"]]
+    assert len(found) == value["totalCount"]
+    return found
 
 
-async def test_the_world_hides_rows_of_every_type_that_can_be_hidden(reading: Platform) -> None:
-    assert set(await _hidden(reading)) | PUBLIC == set(NODES)
+async def _visible(way: Platform, who: Any, all_: Mapping[str, list[str]]) -> set[str]:
+    """The ids of all rows that a principal sees when it names them."""
+    ids = [id for found in all_.values() for id in found]
+    seen = set()
+    for start in range(0, len(ids), 100):
+        data = await way.ask("query($ids:[ID!]!){nodes(ids:$ids){id}}", who, ids=ids[start : start + 100])
+        seen |= {node["id"] for node in data["nodes"] if node}
+    return seen
 
 
-@pytest.mark.parametrize("typename", sorted(set(NODES) - PUBLIC))
-async def test_a_hidden_row_is_no_node(reading: Platform, typename: str) -> None:
-    hidden = (await _hidden(reading))[typename]
-    for key in hidden:
-        id = global_id(typename, key)
-        data = await reading.ask(
-            "query($id:ID!,$ids:[ID!]!){node(id:$id){id} nodes(ids:$ids){id}}", "tom", id=id, ids=[id]
-        )
-        assert data == {"node": None, "nodes": [None]}
-        assert (await reading.ask("query($id:ID!){node(id:$id){__typename id}}", "root", id=id))["node"] == {"__typename": typename, "id": id}  # fmt: skip
+async def _reached(
+    way: Platform, who: Any, all_: Mapping[str, list[str]], seen: set[str]
+) -> dict[tuple[str, str], set[str]]:
+    """By a visible row and a field of it that leads to nodes: what was found there. The root is a row, too."""
+    found: dict[tuple[str, str], set[str]] = {}
+    names = sorted(LISTS)
+    for start in range(0, len(names), 15):
+        data = await way.ask(f"{{{' '.join(LISTS[name] for name in names[start : start + 15])}}}", who)
+        found |= {("", name): set(_ids(value)) for name, value in data.items()}
+    for typename in all_:
+        ids, paths = [id for id in all_[typename] if id in seen], _paths(typename)
+        if not ids or not paths:
+            continue
+        query = f"query($ids:[ID!]!){{nodes(ids:$ids){{id ...on {typename}{{{' '.join(paths.values())}}}}}}}"
+        for start in range(0, len(ids), 50):
+            for row in (await way.ask(query, who, ids=ids[start : start + 50]))["nodes"]:
+                found |= {(row["id"], name): set(_ids(row[name])) for name in paths}
+    return found
 
 
-def _paths() -> Iterator[tuple[str, str, str]]:
-    for parent, name, field, declared in declared_fields(CORE):
-        if isinstance(declared, Connected | Related):
-            kind: Any = get_named_type(field.type)
-            yield (
-                parent.name,
-                name,
-                get_named_type(kind.fields["nodes"].type).name if isinstance(declared, Connected) else kind.name,
-            )
+@pytest.fixture(scope="module")
+async def mine(stage: Stage, whole: Any) -> dict[str, set[str]]:
+    """The ids that two roles see."""
+    return {role: await _visible(stage.rendered, stage.who(role), whole[0]) for role in ("PU", "SV")}
 
 
-@pytest.mark.parametrize(("parent", "field", "target"), list(_paths()))
-async def test_no_list_or_relation_leads_to_a_hidden_row(
-    reading: Platform, parent: str, field: str, target: str
+@pytest.fixture(scope="module")
+async def whole(stage: Stage) -> tuple[dict[str, list[str]], dict[tuple[str, str], set[str]]]:
+    """All rows there are, and all that leads from one to another: what a superadmin finds."""
+    all_ = await stage.all()
+    seen = await _visible(stage.rendered, stage.who("XA"), all_)
+    return all_, await _reached(stage.rendered, stage.who("XA"), all_, seen)
+
+
+@pytest.mark.parametrize("role", [role for role in ROLES if role != "XA"])
+async def test_every_path_leads_just_to_the_rows_that_one_may_name(stage: Stage, whole: Any, role: str) -> None:
+    all_, paths = whole
+    if not stage.sqlite and role in ("AN", "US", "MG", "PA", "SU", "PL"):
+        pytest.skip("the same clauses as on SQLite, without one that others lack")
+    for way in stage.both(role):
+        seen = await _visible(way, stage.who(role), all_)
+        reached = await _reached(way, stage.who(role), all_, seen)
+        assert reached.keys() == {(start, name) for start, name in paths if start in seen or not start}
+        wrong = {
+            (parse_id(start)[0] if start else "Query", name)
+            for (start, name), found in reached.items()
+            if found != paths[start, name] & seen
+        }
+        assert not wrong
+
+
+SHOWN = (models.CredentialKind.API_KEY, models.CredentialKind.STATIC_TOKEN)
+"""Kinds of credentials that are rows for somebody; the others are how people sign in."""
+
+
+async def test_a_superadmin_sees_every_live_row_that_is_for_any_eyes(stage: Stage, whole: Any) -> None:
+    all_, paths = whole
+    hidden = sa.select(models.Credential.id).where(models.Credential.kind.not_in(SHOWN))
+    inner = {global_id("Credential", row.id) for row in await stage.rendered.services.database.rows(hidden)}
+    assert inner
+    assert await _visible(stage.rows, stage.who("XA"), all_) == {id for found in all_.values() for id in found} - inner
+    for (start, name), found in paths.items():
+        if not start:
+            assert found == set(all_[_target("Query", name)]) - inner, name
+
+
+def _target(typename: str, name: str) -> str:
+    kind: Any = get_named_type(CORE.get_type(typename).fields[name].type)  # type: ignore[union-attr]
+    return str(get_named_type(kind.fields["nodes"].type).name)
+
+
+@pytest.mark.parametrize("name", sorted(LISTS))
+async def test_a_cursor_of_a_hidden_row_leads_to_no_hidden_row(
+    stage: Stage, whole: Any, mine: dict[str, set[str]], name: str
 ) -> None:
-    hidden = (await _hidden(reading)).get(target, set())
-    kind: Any = CORE.get_type(parent)
-    connected = isinstance(kind.fields[field].extensions[DEFINITION], Connected)
-    selected = f"{field}(first:100){{totalCount nodes{{id}} edges{{node{{id}}}}}}" if connected else f"{field}{{id}}"
-    if parent == "Query":
-        found = [(await reading.ask(f"{{{selected}}}", "tom"))[field]]
-    else:
-        ids = [global_id(parent, key) for key in await _all(reading, parent)]
-        query = f"query($ids:[ID!]!){{nodes(ids:$ids){{... on {parent}{{{selected}}}}}}}"
-        found = [row[field] for row in (await reading.ask(query, "tom", ids=ids))["nodes"] if row]
-        assert found
-    for page in found:
-        rows = page["nodes"] if connected else [page]
-        seen = {UUID(base64.b64decode(row["id"]).decode().partition(":")[2]) for row in rows if row}
-        assert not seen & hidden
-        if connected:
-            assert page["totalCount"] == len(page["nodes"]) == len(page["edges"])
+    visible = mine["PU"] & set(whole[0][_target("Query", name)])
+    all_ = await stage.rendered.ask(f"{{found:{name}(first:100){{edges{{cursor}}}}}}", stage.who("XA"))
+    query = f"query($c:String!){{after:{name}(first:100,after:$c){{nodes{{id}}}} before:{name}(last:100,before:$c){{edges{{node{{id}}}}}}}}"
+    for way in stage.ways:
+        for edge in all_["found"]["edges"][::3]:
+            data = await way.ask(query, stage.who("PU"), c=edge["cursor"])
+            after = {node["id"] for node in data["after"]["nodes"]}
+            before = {edge["node"]["id"] for edge in data["before"]["edges"]}
+            assert after | before <= visible
+            assert len(visible - (after | before)) <= 1, "only the one that the cursor names is in neither"
 
 
-@pytest.mark.parametrize(
-    "query", [n for p, n, _, d in declared_fields(CORE) if p.name == "Query" and isinstance(d, Connected)]
-)
-async def test_anonymous_sees_challenges_and_nothing_else(reading: Platform, query: str) -> None:
-    count = (await reading.ask(f"{{{query}(first:9){{totalCount}}}}"))[query]["totalCount"]
-    assert (count > 0) == (query in ("challenges", "leaderboards"))
+FOUND = {
+    "simulation": [("id", "Simulation"), ("jobKey", "Job")],
+    "job": [("id", "Job"), ("key", "Job")],
+    "node": [("id", "Simulation")],
+    "myAccess": [("id", "Participant")],
+}
+"""The fields of the root that find one row, each by an argument that may name a hidden one."""
+OF_ONESELF = {
+    "viewer",
+    "signedIn",
+    "loginSessions",
+    "myParticipant",
+    "myDevice",
+    "myService",
+    "workerAssignment",
+    "spec",
+}
+ELSEWHERE = {"nodes", "challenge", "accessFor", "stats", "preference", "readOnly"}
+"""Tried above or below, or in the matrix; challenges and the lock are public."""
 
 
-async def test_a_superadmin_sees_every_live_row(reading: Platform) -> None:
-    for typename in NODES:
-        ids = [global_id(typename, key) for key in await _all(reading, typename)]
-        nodes = (await reading.ask("query($ids:[ID!]!){nodes(ids:$ids){id}}", "root", ids=ids))["nodes"]
-        assert [node["id"] for node in nodes] == ids
+def test_every_field_of_the_root_is_tried() -> None:
+    assert set(QUERY.fields) - set(LISTS) <= set(FOUND) | OF_ONESELF | ELSEWHERE
+
+
+@pytest.mark.parametrize(("name", "argument", "kind"), [(n, *case) for n, cases in FOUND.items() for case in cases])
+async def test_a_hidden_row_is_found_by_no_name(stage: Stage, name: str, argument: str, kind: str) -> None:
+    query = f"query($x:{QUERY.fields[name].args[argument].type}){{found:{name}({argument}:$x){{__typename}}}}"
+    for way in stage.ways:
+        for there in (False, True):
+            value = stage.id(kind, there=there)
+            if "ey" in argument:
+                value = (await way.ask("query($id:ID!){job(id:$id){key}}", stage.who("XA"), id=value))["job"]["key"]
+            for role in ("PU", "XA"):
+                found = (await way.ask(query, stage.who(role), x=value))["found"]
+                assert (found is None) == (there and role == "PU")
+
+
+async def test_what_tells_of_places_tells_nothing_of_hidden_ones(stage: Stage) -> None:
+    stats = "query($x:ID){stats(scope:$x){users participants devices sessions}}"
+    for kind in ("Site", "Project"):
+        assert await stage.rendered.refused(stats, stage.who("PU"), x=stage.id(kind, there=True)) == ["NOT_FOUND"]
+        assert (await stage.rendered.ask(stats, stage.who("XA"), x=stage.id(kind, there=True)))["stats"]["users"] == 0
+        query = "query($x:ID!){accessFor(id:$x){role}}"
+        assert (await stage.rendered.ask(query, stage.who("PU"), x=stage.id(kind, there=True)))["accessFor"] == []
+    assert (await stage.rendered.ask(stats, stage.who("US"), x=None))["stats"] == {
+        "users": len((await stage.all())["User"]), "participants": 0, "devices": 0, "sessions": 0,
+    }  # fmt: skip
+
+
+async def test_others_specs_are_not_found_by_name(stage: Stage) -> None:
+    found = await stage.rendered.ask('{spec(name:"hidden"){id}}', stage.who("PU"))
+    assert found == {"spec": None}
+
+
+@pytest.mark.parametrize("field", ["jobUpdated", "jobLog"])
+async def test_a_hidden_job_is_watched_by_nobody(stage: Stage, field: str) -> None:
+    query = f"subscription($id:ID!){{{field}(id:$id){{id}}}}"
+    async with stage.rendered.watch(query, stage.who("PU"), id=stage.id("Job", there=True)) as answers:
+        answer = await anext(answers)
+    assert answer.codes == ["NOT_FOUND"]
+    assert answer.body.get("data") is None
+
+
+# Filters --------------------------------------------------------------------------------------------------------------
+
+
+def _conditions() -> Iterator[tuple[str, str, Condition]]:
+    """Of each list of the root with a filter: its name, and each condition."""
+    for name in LISTS:
+        if (given := QUERY.fields[name].args.get("filter")) is not None:
+            for condition in get_named_type(given.type).extensions[DEFINITION].fields:
+                yield name, condition.graphql_name or condition.python_name, condition
+
+
+def test_a_condition_on_a_guarded_column_has_its_guard() -> None:
+    needs = {
+        (model_of(kind), declared.key): declared.needs
+        for kind, _, _, declared in declared_fields(CORE)
+        if isinstance(declared, Column) and declared.needs
+    }
+    tried = 0
+    for kind in CORE.type_map.values():
+        for condition in getattr(kind.extensions.get(DEFINITION), "fields", ()):
+            for place in condition.compares if isinstance(condition, Condition) else ():
+                column = place.path[-1]
+                tried += 1
+                assert hasattr(column.property, "mapper") or needs.get((column.class_, column.key), ()) == place.needs
+                assert hasattr(column.property, "mapper") or len(place.path) == 1
+    assert tried > 40
+
+
+REFERRING = [(name, field, c.names) for name, field, c in _conditions() if c.names is not None]
+
+
+def _camel(name: str) -> str:
+    first, *others = name.split("_")
+    return first + "".join(map(str.title, others))
+
+
+@pytest.mark.parametrize(("name", "field", "typename"), REFERRING)
+async def test_a_filter_by_a_hidden_row_finds_nothing(
+    stage: Stage, mine: dict[str, set[str]], name: str, field: str, typename: str
+) -> None:
+    filter_ = get_named_type(QUERY.fields[name].args["filter"].type).name
+    query = f"query($f:{filter_}){{{_page(name, ',filter:$f')}}}"
+    ids = {rows[kind] for rows in (stage.here, stage.there) for kind in rows if typename_of(kind) == typename}
+    ids |= {stage.world.tom, *stage.added.values()} if typename == "User" else set()
+    found = 0
+    for id in (global_id(typename, key) for key in sorted(ids)):
+        given = {_camel(field): id}
+        every = set(_ids((await stage.rendered.ask(query, stage.who("XA"), f=given))[name]))
+        found += len(every)
+        for role, visible in mine.items():
+            for way in stage.both(role):
+                seen = set(_ids((await way.ask(query, stage.who(role), f=given))[name]))
+                assert seen <= every & visible
+                assert id in visible or not seen
+    assert found or (name, field) in (("roleGrants", "device"), ("serviceConfigs", "device")), "some row refers to some"
+
+
+TEXTS = [
+    (name, field, [place.path[-1].key for place in condition.compares])
+    for name, field, condition in _conditions()
+    if any(place.needs for place in condition.compares)
+]
+
+
+@pytest.mark.parametrize(("name", "field", "columns"), TEXTS)
+async def test_a_text_is_found_where_one_may_read_it(stage: Stage, name: str, field: str, columns: list[str]) -> None:
+    """Of each column that a search compares, some of them guarded: its text finds the row for those who see it there."""
+    typename = _target("Query", name)
+    names = [_camel(column) for column in columns]
+    told = f"query($id:ID!){{node(id:$id){{...on {typename}{{{' '.join(names)}}}}}}}"
+    values = (await stage.rendered.ask(told, stage.who("XA"), id=stage.id(typename)))["node"]
+    filter_ = get_named_type(QUERY.fields[name].args["filter"].type).name
+    query = f"query($f:{filter_}){{{_page(name, ',filter:$f')}}}"
+    for role in ROLES:
+        readable = [n for n in names if role in FIELDS.get(f"{typename}.{n}", " ".join(ROLES)).split()]
+        texts = [values[n].lower() for n in readable] if may(typename, role, "R") else []
+        for way in stage.both(role):
+            for text in values.values():
+                found = _ids((await way.ask(query, stage.who(role, typename), f={_camel(field): text.upper()}))[name])
+                assert (stage.id(typename) in found) == any(text.lower() in other for other in texts), (role, text)
+
+
+# Ids in mutations -----------------------------------------------------------------------------------------------------
+
+
+def _slots(kind: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Where an argument takes ids."""
+    while isinstance(kind, GraphQLNonNull | GraphQLList):
+        kind = kind.of_type
+    if kind.name == "ID":
+        yield path
+    for name, field in getattr(kind, "fields", {}).items():
+        yield from _slots(field.type, (*path, name))
+
+
+TAKING = {
+    name: [slot for argument, given in field.args.items() for slot in _slots(given.type, (argument,))]
+    for name, field in MUTATION.fields.items()
+}
+
+
+def _given(name: str) -> tuple[str, Mapping[str, Any]] | None:
+    """Who may run a mutation, and with which ids."""
+    if name in ARGUMENTS:
+        return ARGUMENTS[name]
+    for letter in "CUDB":
+        needed = {"C": NEW, "U": CHANGES}.get(letter, MATRIX)
+        kinds = [kind for kind in known(list(needed)) if mutation_of(kind, letter) == name]
+        if not kinds:
+            continue
+        if letter == "C":
+            merged = {field: value for kind in kinds for field, value in NEW[kind].items()}
+            given = merged | FURTHER.get(name, {})
+            return "SA", {"input": given} if "input" in MUTATION.fields[name].args else given
+        kind = kinds[0]
+        return "SA", {"id": Ref(kind)} | ({"expectedVersion": 1, "input": CHANGES[kind]} if letter == "U" else {})
+    return None
+
+
+def _swapped(given: Any, slot: tuple[str, ...]) -> Ref | None:
+    """The id that stands in a place."""
+    for name in slot:
+        given = given.get(name) if isinstance(given, Mapping) else None
+    return next(refs(given), None)
+
+
+CASES = [
+    pytest.param(name, slot, id=f"{name}-{'.'.join(slot)}")
+    for name, slots in TAKING.items()
+    if name not in NOTHING_HIDDEN
+    for slot in slots
+]
+
+
+@pytest.mark.parametrize(("name", "slot"), CASES)
+async def test_the_id_of_a_hidden_row_is_not_found_by_a_mutation(
+    stage: Stage, name: str, slot: tuple[str, ...]
+) -> None:
+    assert _given(name) is not None, "a mutation takes ids: name them in tests/matrix.py"
+    role, given = _given(name)  # type: ignore[misc]
+    ref = _swapped(given, slot)
+    assert ref is not None, "a mutation takes another id: give it in tests/matrix.py"
+    if ref.kind not in MATRIX:  # a stranger is hidden from services
+        values, role = stage.given(given), "SV"
+    elif ref.kind in stage.there:
+        values = _placed(stage, given, slot, ref)
+    elif ref.kind == "User":
+        pytest.skip("every user sees every user")
+    else:  # what all see who have a part in a place is hidden from those who have none
+        values, role = stage.given(given), "US"
+    if "expectedVersion" in values:
+        values["expectedVersion"] = await stage.version(values["id"])
+    before = await stage.contents()
+    done, errors = await stage.run(stage.who(role), name, **values)
+    assert not errors
+    assert done.get("code") == "NOT_FOUND", done
+    assert role == "US" or done["field"] is None or done["field"].split(".")[len(slot) - 1] == slot[-1]
+    assert await stage.contents() == before
+
+
+def _placed(stage: Stage, given: Any, slot: tuple[str, ...], ref: Ref) -> Any:
+    """The arguments with the id of the row there in one place, else ids of rows here; a change of nothing else."""
+    values = stage.given(given)
+    if "expectedVersion" in values and len(slot) > 1:
+        values["input"] = {slot[1]: values["input"][slot[1]]}
+    inner = values
+    for name in slot[:-1]:
+        inner = inner[name]
+    hidden = stage.id(ref.kind, there=True)
+    inner[slot[-1]] = [hidden] if isinstance(inner[slot[-1]], list) else hidden
+    return values
+
+
+async def test_check_18_while_the_gateway_is_locked_it_is_read_and_nothing_changes(platform: Platform) -> None:
+    async with platform.services.database.write() as session:
+        here, there, added = await settle(session, platform.world)
+    stage = Stage(platform, platform, here, there, added, {"root": await platform.principal("root")})
+    root = stage.who("XA")
+    assert (await stage.run(root, "setReadOnly", readOnly=True))[0]["__typename"] == "Lock"
+    before = await stage.contents()
+    tried = 0
+    for name in MUTATION.fields:
+        if (found := _given(name)) is not None:
+            done, _ = await stage.run(root, name, **stage.given(found[1]))
+            assert done.get("code") == "LOCKED", name
+            tried += 1
+    assert tried > 40
+    assert (await platform.ask("{sites(first:9){totalCount}}", root))["sites"] == {"totalCount": 2}
+    assert await stage.contents() == before
+    assert (await stage.run(root, "setReadOnly", readOnly=False))[0]["__typename"] == "Lock"
+    assert (await stage.run(root, "createSite", input={"name": "x"}))[0]["__typename"] == "Site"
+
+
+# Guards ---------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_value_that_may_not_be_seen_never_leaves_the_database(stage: Stage) -> None:
+    needs = next(d.needs for kind, name, _, d in declared_fields(CORE) if (kind.name, name) == ("User", "email"))
+    selection = Selection(models.User, ("email",), (("email", needs),))
+    for role, seen in (("OW", True), ("PA", True), ("US", False), ("MG", False)):
+        loaders = Loaders(stage.rendered.services.database, stage.who(role, "User"), lambda _: None)
+        row = await loaders.one(selection, stage.here["User"])
+        assert row is not None
+        assert (row.may_email, row.email) == ((True, "uma@torana.example") if seen else (False, None))
+
+
+async def test_guards_cost_no_statement(stage: Stage) -> None:
+    await stage.rendered.answer("{users(first:9){nodes{username email notes active}}}", stage.who("PU"))
+    assert stage.rendered.counted.statements == 1
+
+
+def test_every_table_that_has_no_type_is_known_to_be_internal() -> None:
+    shown = {model_of(CORE.get_type(name)).__tablename__ for name in NODES}  # type: ignore[union-attr]
+    internal = {"attempts", "task_results", "server_settings"}
+    links = {
+        "user_group_members",
+        "site_devices",
+        "project_devices",
+        "participant_devices",
+        "site_services",
+        "project_services",
+    }
+    assert set(Base.metadata.tables) - shown == internal | links
+
+
+# What is deleted ------------------------------------------------------------------------------------------------------
 
 
 async def test_what_is_deleted_is_gone_with_what_hangs_on_it(platform: Platform) -> None:
     world = platform.world
-    ids = [global_id("Session", world.sessions[0])]
     async with platform.services.database.write() as session:
-        event = await session.scalar(
+        events = await session.scalars(
             sa.select(models.SessionEvent.id).where(models.SessionEvent.session_id == world.sessions[0])
         )
-        assert event is not None
-        ids.append(global_id("SessionEvent", event))
-        await session.execute(sa.update(models.Session).values(deleted_at=models.Session.created_at))
-        await session.execute(sa.update(models.Simulation).values(deleted_at=models.Simulation.created_at))
+        ids = [global_id("Session", world.sessions[0]), *(global_id("SessionEvent", key) for key in events)]
+        for model in (models.Session, models.Simulation):
+            await session.execute(sa.update(model).values(deleted_at=model.created_at))
     ids += [
         world.id(t, n) for t, n in (("Simulation", "simulation"), ("Job", "job"), ("Task", "task"), ("Page", "page"))
     ]
     for who in ("tom", "root"):
-        assert (await platform.ask("query($ids:[ID!]!){nodes(ids:$ids){id}}", who, ids=ids))["nodes"] == [None] * len(
-            ids
-        )
+        found = await platform.ask("query($ids:[ID!]!){nodes(ids:$ids){id}}", who, ids=ids)
+        assert found["nodes"] == [None] * len(ids)
 
 
-async def test_a_deleted_project_gives_its_members_nothing(platform: Platform) -> None:
+@pytest.mark.parametrize("model", [models.Project, models.Site, models.UserGroup, models.RoleGrant])
+async def test_where_a_role_comes_from_what_is_deleted_it_gives_nothing(platform: Platform, model: Any) -> None:
     async with platform.services.database.write() as session:
-        await session.execute(sa.update(models.Project).values(deleted_at=models.Project.created_at))
-    assert await platform.ask("{projects(first:9){totalCount} sessions(first:9){totalCount}}", "tom") == {
-        "projects": {"totalCount": 0},
-        "sessions": {"totalCount": 0},
-    }
-
-
-# Fields -------------------------------------------------------------------------------------------------------------
-
-GUARDED = [
-    (kind.name, name, declared)
-    for kind, name, _, declared in declared_fields(CORE)
-    if isinstance(declared, Column) and declared.needs
-]
-
-EVERYONE = ("root", "maria", "tom", "eve")
-MAY = {
-    # of tom, by the table of field rules: himself; maria administers his project; eve shares none
-    **dict.fromkeys(
-        ["User.username", "User.firstName", "User.lastName", "User.affiliation", "User.lastOnlineAt"],
-        ("root", "maria", "tom"),
-    ),
-    **dict.fromkeys(["User.email", "User.profile"], ("root", "maria", "tom")),
-    **dict.fromkeys(
-        [
-            "User.authProvider", "User.emailVerified", "User.active", "User.superadmin", "User.platformRole",
-            "User.twoFactor", "User.forcePasswordChange",
-        ],
-        ("root", "tom"),
-    ),
-    "User.notes": ("root",),
-    "Session.comments": ("root", "maria", "tom"),
-    "Session.parameters": ("root", "maria", "tom"),
-    "SessionType.online": ("root", "maria", "tom"),
-    "SessionType.config": ("root", "maria", "tom"),
-    "Challenge.autoEval": ("root",),
-    "Leaderboard.sortingKey": ("root",),
-    "Leaderboard.externalEntries": ("root",),
-    "SimulationInput.files": ("root", "tom"),
-    "Job.warnings": ("root", "tom"),
-    "AuditEvent.client": ("root", "tom"),
-}  # fmt: skip
-
-
-def test_every_guarded_field_is_in_the_table() -> None:
-    assert {f"{kind}.{name}" for kind, name, _ in GUARDED} == set(MAY)
-
-
-@pytest.mark.parametrize(("typename", "field"), [(kind, name) for kind, name, _ in GUARDED])
-async def test_a_guarded_field_is_read_by_whom_the_table_allows(reading: Platform, typename: str, field: str) -> None:
-    world = reading.world
-    async with reading.services.database.read() as connection:
-        audit = (
-            (await connection.execute(sa.select(models.AuditEvent.id).where(models.AuditEvent.actor_id == world.tom)))
-            .scalars()
-            .first()
-        )
-        kind = (await connection.execute(sa.select(models.SessionType.id))).scalars().first()
-        given = (
-            (
-                await connection.execute(
-                    sa.select(models.SimulationInput.id).where(models.SimulationInput.simulation_id == world.simulation)
-                )
-            )
-            .scalars()
-            .first()
-        )
-    key = {
-        "User": world.tom, "Session": world.sessions[0], "SessionType": kind, "Challenge": world.challenge,
-        "Leaderboard": world.leaderboard, "SimulationInput": given, "Job": world.job, "AuditEvent": audit,
-    }[typename]  # fmt: skip
-    assert key is not None
-    query = f"query($id:ID!){{node(id:$id){{... on {typename}{{id value: {field}}}}}}}"
-    for who in EVERYONE:
-        answer = await reading.answer(query, who, id=global_id(typename, key))
-        row = answer.body["data"]["node"]
-        if who in MAY[f"{typename}.{field}"]:
-            assert "errors" not in answer.body, (who, answer.body)
-        elif row is not None:
-            assert row["value"] is None
-            assert row["id"], "its siblings stay"
-            (error,) = answer.body["errors"]
-            assert error["path"] == ["node", "value"]
-            assert error["extensions"]["code"] == "FORBIDDEN"
-
-
-async def test_a_value_that_may_not_be_seen_never_leaves_the_database(reading: Platform) -> None:
-    email = next(declared for kind, name, declared in GUARDED if (kind, name) == ("User", "email"))
-    selection = Selection(models.User, ("email",), (("email", email.needs),))
-    for who, seen in (("tom", True), ("maria", True), ("eve", False)):
-        loaders = Loaders(reading.services.database, await reading.principal(who), lambda _: None)
-        row = await loaders.one(selection, reading.world.tom)
-        assert row is not None
-        assert (row.may_email, row.email) == ((True, "tom@torana.example") if seen else (False, None))
-
-
-async def test_guards_cost_no_statement(reading: Platform) -> None:
-    await reading.answer("{users(first:9){nodes{username email notes active}}}", "tom")
-    assert reading.counted.statements == 1
-
-
-def test_no_filter_asks_about_a_guarded_column() -> None:
-    guarded = {(CORE.get_type(kind).extensions[DEFINITION].origin.model, d.key) for kind, _, d in GUARDED}  # type: ignore[union-attr]
-    for kind in CORE.type_map.values():
-        if kind.name.endswith("Filter"):
-            for condition in kind.extensions[DEFINITION].fields:
-                assert (condition.compares.class_, condition.compares.key) not in guarded
-
-
-def test_every_table_that_has_no_type_is_known_to_be_internal() -> None:
-    shown = {_model(name).__tablename__ for name in NODES}
-    assert set(Base.metadata.tables) - shown == {"credentials", "attempts", "task_results"}
+        await session.execute(sa.update(model).values(deleted_at=model.created_at))
+    lists = ["projects", "sites", "participants", "devices", "sessions"]
+    found = await platform.ask(f"{{{' '.join(f'{name}(first:9){{totalCount}}' for name in lists)}}}", "tom")
+    assert found == {name: {"totalCount": 0} for name in lists}

@@ -15,11 +15,13 @@ from db.engine import Tally, changed, tally
 from db.types import uuid7
 from gateway.auth import authenticate
 from resolvers.failures import Unauthenticated
-from resolvers.feed import user_topic
+from resolvers.feed import principal_topic
 from resolvers.keyring import KeyRing
 from resolvers.principal import ANONYMOUS, Errand, Kind
 from tests.conftest import KEY, Platform
 from tests.world import PASSWORD
+
+ON_SQLITE = True
 
 LOG_IN = """mutation($u: String!, $p: String!) { logIn(username: $u, password: $p) {
   __typename ... on Tokens { accessToken refreshToken expiresIn viewer { username email } } ... on Problem { code message details } } }"""
@@ -66,7 +68,7 @@ async def test_an_inactive_account_does_not_sign_in_and_its_sessions_end(platfor
     token = (await _log_in(platform))["accessToken"]
     async with platform.services.database.write() as session:
         await session.execute(sa.update(models.User).where(models.User.username == "tom").values(active=False))
-        changed(session, user_topic(platform.world.tom))
+        changed(session, principal_topic(platform.world.tom))
     assert (await _log_in(platform))["code"] == "UNAUTHENTICATED"
     with pytest.raises(Unauthenticated, match="has ended"):
         await authenticate(platform.services, f"Bearer {token}")
@@ -86,6 +88,7 @@ async def test_attempts_from_one_address_are_counted_over_all_names(platform: Pl
     assert codes == ["UNAUTHENTICATED"] * 3 + ["RATE_LIMITED"]
 
 
+@pytest.mark.both
 async def test_attempts_side_by_side_all_count(platform: Platform) -> None:
     answers = await asyncio.gather(*(_log_in(platform, "tom", "wrong") for _ in range(12)))
     assert sum(answer["code"] == "UNAUTHENTICATED" for answer in answers) == 5
@@ -122,6 +125,7 @@ async def test_a_refresh_token_works_once_and_its_second_use_ends_the_session(pl
     assert (await authenticate(platform.services, f"Bearer {other['accessToken']}")).kind is Kind.USER
 
 
+@pytest.mark.both
 async def test_a_refresh_token_used_twice_at_once_gives_one_pair(platform: Platform) -> None:
     token = (await _log_in(platform))["refreshToken"]
     answers = await asyncio.gather(*(platform.ask(REFRESH, t=token) for _ in range(4)))
@@ -136,6 +140,7 @@ async def test_tokens_are_stored_as_hashes(platform: Platform) -> None:
     assert all(PASSWORD not in value for value in stored)
 
 
+@pytest.mark.both
 async def test_signing_out_ends_the_session_at_once(platform: Platform) -> None:
     tokens = await _log_in(platform)
     principal = await authenticate(platform.services, f"Bearer {tokens['accessToken']}")
@@ -205,6 +210,7 @@ async def test_a_sign_in_does_not_show_in_what_strangers_read(platform: Platform
     assert await platform.ask("query($i:ID!){node(id:$i){updatedAt version}}", "eve", i=id) == before
 
 
+@pytest.mark.both
 async def test_a_session_refreshed_while_it_is_ended_ends(platform: Platform) -> None:
     for _ in range(5):
         tokens = await _log_in(platform)
@@ -248,8 +254,10 @@ async def test_a_principal_takes_one_statement_and_is_kept_until_something_about
     assert await authenticate(platform.services, f"Bearer {token}") is first
     assert counted.statements == 1
     async with platform.services.database.write() as session:
-        await session.execute(sa.delete(models.Membership).where(models.Membership.user_id == platform.world.tom))
-        changed(session, user_topic(platform.world.tom))
+        await session.execute(
+            sa.delete(models.UserGroupMember).where(models.UserGroupMember.user_id == platform.world.tom)
+        )
+        changed(session, principal_topic(platform.world.tom))
     assert (await authenticate(platform.services, f"Bearer {token}")).projects == {}
 
 

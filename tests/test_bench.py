@@ -18,7 +18,6 @@ from schema.limits import Bounds, check_cost, measure
 from tests.conftest import Prepared
 
 
-@pytest.mark.parametrize("backend", ["postgresql", "sqlite"])
 async def test_the_bench_fills_the_tables_as_they_are(prepared: Prepared, backend: str) -> None:
     url, _ = await prepared.copy(backend)
     filled = await data.fill(url, 20)

@@ -106,16 +106,6 @@ def test_serve_refuses_a_database_that_is_not_migrated_and_migrate_brings_it_up(
     assert "already at" in torana("migrate", **given).stdout
 
 
-def test_users_create_makes_an_account_once(torana: Torana, tmp_path: Path) -> None:
-    given = {"TORANA_SECRET_KEYS": GOOD, "TORANA_DATA_DIR": str(tmp_path)}
-    torana("migrate", **given)
-    command = ("users", "create", "Ada", "--superadmin", "--password", "a long password")
-    assert torana(*command, **given).stdout.strip() == "made ada"
-    again = torana(*command, **given)
-    assert (again.returncode, again.stderr.strip()) == (2, "torana: this username or e-mail address is taken")
-    assert "12 to 1024" in torana("users", "create", "bob", "--password", "short", **given).stderr
-
-
 @pytest.mark.parametrize("url", ["mysql://x/y", "sqlite://", "nonsense"])
 def test_a_wrong_database_url_is_told(torana: Torana, url: str, tmp_path: Path) -> None:
     done = torana("migrate", TORANA_DATABASE_URL=url, TORANA_DATA_DIR=str(tmp_path))

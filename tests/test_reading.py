@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from graphql import GraphQLObjectType, get_named_type, is_leaf_type
 
 from db import models
+from resolvers.roles import enrol
 from schema import Schema, build
 from schema.checks import declared_fields
 from schema.fields import Column, Related
@@ -151,10 +152,13 @@ async def test_a_page_never_ends_early_because_of_hidden_rows(platform: Platform
     """The hidden project lies between visible ones in the order; a page of two holds two."""
     async with platform.services.database.write() as session:
         for name in ("Aachen", "Zurich"):
-            project = models.Project(site_id=platform.world.site, name=name)
+            site = models.Site(name=name)
+            session.add(site)
+            await session.flush()
+            project = models.Project(site_id=site.id, name=name)
             session.add(project)
             await session.flush()
-            session.add(models.Membership(user_id=platform.world.eve, project_id=project.id))
+            await enrol(session, project, platform.world.eve)
     page = (await platform.ask("{projects(first:2){nodes{name} pageInfo{hasNextPage} totalCount}}", "eve"))["projects"]
     assert page == {
         "nodes": [{"name": "Aachen"}, {"name": "Zurich"}],

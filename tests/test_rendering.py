@@ -606,12 +606,12 @@ async def test_a_refusal_below_a_list_takes_what_cannot_be_null_with_it(both: Bo
 
 @pytest.mark.parametrize("who", EVERYONE)
 async def test_who_one_is(both: Both, who: str | None) -> None:
-    data = await both.data("{viewer{__typename username email profile memberships(first:9){nodes{role project{name}}} simulations(last:2){totalCount}} a:viewer{id}}", who)  # fmt: skip
+    data = await both.data("{viewer{__typename username email profile groups(first:9){nodes{name grants(first:9){nodes{role{name project{name}}}}}} simulations(last:2){totalCount}} a:viewer{id}}", who)  # fmt: skip
     assert (data["viewer"] and data["viewer"]["username"]) == who
 
 
 async def test_a_way_through_all_areas_and_back(both: Both) -> None:
-    people = "projects(first:3) nodes site projects(first:3) nodes memberships(first:3) nodes user simulations(first:2) nodes session events(last:2) nodes session type sessions(first:2) nodes name"
+    people = "projects(first:3) nodes site projects(first:3) nodes sessions(first:3) nodes creator simulations(first:2) nodes session events(last:2) nodes session type sessions(first:2) nodes name"
     work = "sessions(first:3) nodes simulations(first:1) nodes job tasks(first:1) nodes job log(first:2) edges node task ordinal"
     query = f"{{{_nested(people)} {_nested(work)}}}"
     for who in EVERYONE:

@@ -97,7 +97,6 @@ async def program(folder: Path) -> int:
             await asyncio.sleep(0.02)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
 async def test_a_proton_beam_runs_from_submission_to_its_bragg_peak(serve: Serve, backend: str) -> None:
     gateway: Served = await serve(backend, task_slots=2)
     tom = await gateway.log_in("tom")

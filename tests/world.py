@@ -7,10 +7,12 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db import models
-from db.models import InputType, JobKind, JobState, ProjectRole, SessionCategory, SessionEventType, SimulationType
+from db.models import InputType, JobKind, JobState, SessionCategory, SessionEventType, SimulationType
 from db.types import uuid7
 from resolvers.accounts import create_user
+from resolvers.roles import enrol
 from schema.scalars import global_id
+from tests.organisation import Place, furnish
 
 START = datetime(2026, 1, 5, 9, tzinfo=UTC)
 PASSWORD = "correct horse battery"
@@ -18,12 +20,20 @@ PASSWORD = "correct horse battery"
 
 @dataclass(frozen=True)
 class World:
-    """Keys by what they name. `shared` is a project that maria administers and tom uses; eve has none."""
+    """Keys by what they name. `shared` is a project that maria administers and tom uses; eve has none. sita administers
+    its site, silo is a user of the site alone, mona manages the platform. `here` is what tom's site and project have,
+    `there` what the hidden ones have."""
 
     root: UUID
     maria: UUID
     tom: UUID
     eve: UUID
+    sita: UUID
+    silo: UUID
+    mona: UUID
+    here: Place
+    there: Place
+    device_type: UUID
     site: UUID
     shared: UUID
     apart: UUID
@@ -46,28 +56,28 @@ class World:
 async def populate(session: AsyncSession, password_hash: str) -> World:
     """Rows for `World`, in the transaction of `session`."""
     people = [
-        await create_user(session, name, password_hash, email=f"{name}@torana.example", superadmin=name == "root")
-        for name in ("root", "maria", "tom", "eve")
+        await create_user(
+            session, name, password_hash, email=f"{name}@torana.example", email_verified=True, superadmin=name == "root"
+        )
+        for name in ("root", "maria", "tom", "eve", "sita", "silo", "mona")
     ]
-    root, maria, tom, eve = (user.id for user in people)
+    root, maria, tom, eve, sita, silo, mona = (user.id for user in people)
+    people[-1].platform_role = models.PlatformRole.MANAGER
     site, apart_site, shared, apart = uuid7(), uuid7(), uuid7(), uuid7()
-    session.add_all([models.Site(id=site, name="Harbour"), models.Site(id=apart_site, name="Island")])
+    harbour, island = models.Site(id=site, name="Harbour"), models.Site(id=apart_site, name="Island")
+    kind = models.DeviceType(id=uuid7(), name="Sensor", key="sensor")
+    session.add_all([harbour, island, kind])
     await session.flush()
-    session.add_all(
-        [
-            models.Project(id=shared, site_id=site, name="Protons"),
-            models.Project(id=apart, site_id=apart_site, name="Secret"),
-        ]
-    )
+    protons = models.Project(id=shared, site_id=site, name="Protons")
+    secret = models.Project(id=apart, site_id=apart_site, name="Secret")
+    session.add_all([protons, secret])
     await session.flush()
-    session.add_all(
-        [
-            models.Membership(user_id=maria, project_id=shared, role=ProjectRole.ADMIN),
-            models.Membership(user_id=tom, project_id=shared),
-            models.Membership(user_id=root, project_id=apart),
-        ]
-    )
+    await enrol(session, protons, maria, admin=True)
+    await enrol(session, harbour, sita, admin=True)
+    await enrol(session, harbour, silo)
     sessions = await _sessions(session, [(shared, maria), (apart, root)])
+    here = await furnish(session, harbour, protons, [tom], sessions[0], kind.id)
+    there = await furnish(session, island, secret, [], sessions[1], kind.id)
     simulation = await simulate(session, tom, shared, "shared by tom")
     private = await simulate(session, root, None, "of root alone")
     challenge, leaderboard = uuid7(), uuid7()
@@ -98,7 +108,7 @@ async def populate(session: AsyncSession, password_hash: str) -> World:
     session.add(models.AuditEvent(actor_kind="user", actor_id=tom, action="LOG_IN", entity_type="User"))
     session.add(models.AuditEvent(actor_kind="user", actor_id=root, action="LOG_IN", entity_type="User"))
     return World(
-        root, maria, tom, eve, site, shared, apart, sessions, simulation.simulation, private.simulation,
+        root, maria, tom, eve, sita, silo, mona, here, there, kind.id, site, shared, apart, sessions, simulation.simulation, private.simulation,
         simulation.estimator, simulation.page, simulation.job, simulation.task, challenge, leaderboard, spec, spec_version,
     )  # fmt: skip
 

@@ -1,0 +1,671 @@
+"""Who may do what, from the specification: its access matrix and its table of fields as data, the rows to try them on,
+and what to give when one is written. Nothing here comes from the rules that are tried.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import sqlalchemy as sa
+from graphql import GraphQLSchema, get_named_type
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from db import models as m
+from db.types import later, uuid7
+from gateway.execution import Execution
+from resolvers import roles
+from resolvers.deleting import erase
+from resolvers.keyring import Secret, digest_of
+from resolvers.principal import ANONYMOUS, Kind, Principal
+from resolvers.principals import principal_named, principal_of
+from schema import Schema, build
+from schema.checks import declared_fields
+from schema.limits import Bounds
+from schema.scalars import global_id
+from schema.selecting import model_of
+from tests.conftest import PRESENTED, Platform, Prepared, platform_on, principal_as
+from tests.inputs import FILES
+from tests.organisation import Place
+from tests.world import START, World, simulate, specify
+
+CORE: GraphQLSchema = build().core
+NODES = sorted(k.name for k in CORE.type_map.values() if "Node" in {i.name for i in getattr(k, "interfaces", ())})
+
+ROLES = ("AN", "US", "MG", "OW", "PU", "PA", "SU", "SA", "PT", "PL", "DV", "SV", "XA")
+PEOPLE: Mapping[str, str | None] = {
+    "AN": None, "US": "eve", "MG": "mona", "OW": "owen", "PU": "tom", "PA": "maria", "SU": "silo", "SA": "sita",
+    "PT": "participant", "PL": "limited", "DV": "device", "SV": "service", "XA": "root",
+}  # fmt: skip
+"""Who has each role, and no other: owen has a part in no place, and owns the rows that someone owns."""
+OWNERS = {"User": "uma", "ServiceConfig/user": "uma"}
+"""Other owners: uma is a user of the project, as one must be to own these."""
+
+
+def _table(text: str) -> dict[str, dict[str, str]]:
+    header, *lines = (line.split() for line in text.strip().splitlines() if not line.strip().startswith("#"))
+    assert tuple(header) == ROLES
+    return {kind: dict(zip(ROLES, (letters.strip("-") for letters in rest), strict=True)) for kind, *rest in lines}
+
+
+# The access matrix, 6.6 -----------------------------------------------------------------------------------------------
+
+MATRIX = _table("""
+                           AN US MG  OW   PU  PA    SU SA    PT PL DV SV   XA
+# A user changes themself by updateProfile. SA makes and changes users, and takes them out of groups instead of deleting
+# them ("D unlink"). AN signs up: no action on a row.
+User                       -  R  CRU R    R   R     R  CRU   -  -  -  R    CRUDB
+Credential/user            -  -  -   RD   -   -     -  -     -  -  -  -    RD
+# SV makes tokens of participants, so it may end them; D is to revoke.
+Credential/participant     -  -  -   -    -   RD    -  RD    R  -  -  D    RD
+Credential/device          -  -  -   -    -   RD    -  RD    -  -  R  -    RD
+UserGroup                  -  -  -   -    R   R     R  CRUDB -  -  -  R    CRUDB
+# "R own" of PU and SU: the roles of the places that one has a part in. SV: those of the service itself. No restoring.
+# Nobody makes or changes the gateway's own roles.
+Role/core                  -  -  -   -    R   R     -  R     -  -  -  -    R
+Role/project               -  -  -   -    R   R     -  R     -  -  -  CRUD CRUD
+Role/site                  -  -  -   -    R   R     R  R     -  -  -  CRUD CRUD
+# G of the matrix is C and D here. PU holds the first; nobody here holds the second, of a role of the service.
+RoleGrant                  -  -  -   -    R   CRD   -  CRD   -  -  -  -    CRD
+RoleGrant/service          -  -  -   -    -   CRD   -  CRD   -  -  -  CRD  CRD
+Site                       -  -  -   -    R   R     R  RU    -  -  -  R    CRUDB
+# The link by which a project or device was theirs goes with it, so SV and SA can't bring it back (3.3 restores no links).
+Project                    -  -  -   -    R   RU    R  CRUDB R  -  -  CRUD CRUDB
+ParticipantGroup           -  -  -   -    R   CRUDB -  CRUDB -  -  -  CRUDB CRUDB
+Participant                -  -  -   -    CRU CRUDB -  CRUDB R  R  R  CRU  CRUDB
+Device                     -  -  -   -    R   RU    R  CRUD  R  -  RU RU   CRUDB
+DeviceType                 -  -  -   -    R   R     R  R     -  -  -  -    CRUD
+DeviceSubtype              -  -  -   -    R   R     R  R     -  -  -  -    CRUD
+Service                    -  -  -   -    R   R     R  R     -  -  -  R    CRUDB
+# "RU own" is CRUD own in OpenTera (3.5), which is followed; "in project": of its participants and devices.
+ServiceConfig/user         -  -  -   CRUDB -  -     -  -     -  -  -  R    CRUDB
+ServiceConfig/participant  -  -  -   -    -   CRUDB -  CRUDB -  -  -  R    CRUDB
+# Everyone sets their own: C of those with an account, without seeing the one here.
+Preference                 -  C  C   CR   C   C     C  C     -  -  -  -    CR
+# "R accessible" of PT and DV and the letters of SV come with the links of session types.
+SessionType                -  -  -   -    R   R     R  R     -  -  -  -    R
+# SV sees those of its projects; "own types" comes with the types' services. Made by services, so nobody has C or U yet.
+Session                    -  -  -   R    R   RD    -  RD    R  -  -  R    RDB
+Session/invited            -  -  -   R    -   -     R  -     -  -  -  -    RDB
+SessionEvent               -  -  -   R    R   R     -  R     R  -  -  R    R
+SessionMember              -  -  -   R    R   R     -  R     R  -  -  R    R
+Challenge                  R  R  R   R    R   R     R  R     R  R  R  R    R
+Leaderboard                R  R  R   R    R   R     R  R     R  R  R  R    R
+LeaderboardEntry           R  R  R   R    R   R     R  R     R  R  R  R    R
+Spec                       -  -  -   R    -   -     -  -     -  -  -  -    R
+SpecVersion                -  -  -   R    -   -     -  -     -  -  -  -    R
+# C of US: submitSimulation. U of the title, by whom it belongs to, is not in the matrix.
+Simulation                 -  C  C   CRU  CR  CR    C  CR    -  -  -  -    CRU
+SimulationInput            -  -  -   R    R   R     -  R     -  -  -  -    R
+Estimator                  -  -  -   R    R   R     -  R     -  -  -  -    R
+Page                       -  -  -   R    R   R     -  R     -  -  -  -    R
+Job                        -  -  -   R    R   R     -  R     -  -  -  -    R
+Task                       -  -  -   R    R   R     -  R     -  -  -  -    R
+LogEntry                   -  -  -   R    -   R     -  R     -  -  -  -    R
+AuditEvent                 -  -  -   R    -   R     -  R     -  -  -  -    R
+NotificationTemplate/project - -  -  -    -   CRUD  -  CRUD  -  -  -  -    CRUD
+NotificationTemplate/site  -  -  -   -    -   -     -  CRUD  -  -  -  -    CRUD
+Notification               -  -  -   R    -   -     -  -     -  -  -  -    R
+""")
+"""Per kind of row (a type, and which of its rows) and role: what may be done with the row here. B brings back what was
+deleted: whoever may delete may, but of sessions only superadmins."""
+
+FIELD_WRITERS: Mapping[str, Mapping[str, str]] = {
+    "User": {"*": "SA XA", "platformRole": "MG XA", "superadmin": "XA"},
+    "Device": {"*": "SA XA", "config": "PA SA DV SV XA", "notes": "PA SA SV XA"},
+    "Participant": {"*": "PU PA SA SV XA", **dict.fromkeys(("username", "email", "loginEnabled", "tokenEnabled"), "PA SA SV XA")},
+}  # fmt: skip
+"""Per type: who may change which field, where not all who have a U in the matrix may change each. The account of a
+participant is written by those who may see it; of SV's "RU linked" of devices, what OpenTera lets a service keep."""
+
+MUTATIONS = {
+    "Credential": {"D": "revokeCredential"},
+    "RoleGrant": {"C": "grantRole", "D": "revokeRole"},
+    "Simulation": {"C": "submitSimulation"},
+    "Preference": {"C": "setPreference"},
+}
+"""What stands for createX, deleteX where it has a name of its own."""
+
+# The table of fields, 6.7 ---------------------------------------------------------------------------------------------
+
+_PEOPLE = "OW PU PA SU SA SV XA"
+_PRIVATE = "OW PA SA SV XA"
+_ACCOUNT = "PA SA PT SV XA"
+_WORKING = "PU PA SU SA DV SV XA"
+_ENDPOINT = "SA SV XA"
+
+FIELDS: Mapping[str, str] = {
+    # "sharing a project"; also for those of the site and its services, who read the user in the matrix
+    **dict.fromkeys(("User.username", "User.firstName", "User.lastName", "User.affiliation", "User.lastOnlineAt", "User.online"), _PEOPLE),
+    **dict.fromkeys(("User.email", "User.profile"), _PRIVATE),
+    **dict.fromkeys(("User.emailVerified", "User.active"), "OW SA XA"),
+    "User.platformRole": "OW MG SA XA",
+    "User.notes": "SA XA",
+    **dict.fromkeys(("User.superadmin", "User.forcePasswordChange", "User.twoFactor", "User.authProvider", "User.language", "User.notified"), "OW XA"),
+    # a service may write them, so it may read them
+    **dict.fromkeys(("Participant.username", "Participant.email"), _ACCOUNT),
+    **dict.fromkeys(("Participant.loginEnabled", "Participant.tokenEnabled"), _ACCOUNT),
+    # "DV of linked" is against 6.6 and fault 18, by which a device reads name and id
+    **dict.fromkeys(("Participant.enabled", "Participant.lastOnlineAt", "Participant.online"), "PU PA SA PT SV XA"),
+    "Device.config": "PA SA DV SV XA",
+    **dict.fromkeys(("Device.notes", "Device.infos"), "PA SA SV XA"),
+    **dict.fromkeys(("Device.onlineable", "Device.lastOnlineAt", "Device.online", "Device.status"), _WORKING),
+    "Session.comments": "OW PU PA SA XA",
+    "Session.parameters": "OW PU PA SA PT SV XA",
+    **dict.fromkeys(("SessionType.online", "SessionType.config"), "PU PA SU SA XA"),
+    **dict.fromkeys(
+        ("Service.hostname", "Service.port", "Service.endpoint", "Service.endpointUser", "Service.endpointParticipant", "Service.endpointDevice"),
+        _ENDPOINT,
+    ),
+    "Service.configSchema": "PA SA SV XA",
+    "Notification.error": "XA",
+    **dict.fromkeys(("Challenge.autoEval", "Leaderboard.sortingKey", "Leaderboard.externalEntries"), "XA"),
+    "SimulationInput.files": "OW XA",
+    "Job.warnings": "OW XA",
+    "AuditEvent.client": "OW XA",
+}  # fmt: skip
+"""Per guarded field: who sees the value of the row here, of those who see the row."""
+
+NEVER = ("hash", "salt", "secret", "sealed", "storagekey", "path", "token", "certificate", "privatekey", "deletedat",
+         "celery", "slurm", "jobdir", "leaseuntil", "holder", "family")  # fmt: skip
+"""What no field of a node may hold, by parts of names."""
+HARMLESS = {"Participant.tokenEnabled"}
+
+# What is given ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """The id of the row of a kind, here or there."""
+
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """A text that no other row has."""
+
+    pattern: str = "{}"
+
+
+_CONFIG = {"service": Ref("Service"), "specificId": Name(), "config": {"volume": 1}}
+_WORDS = {"key": "password_reset", "language": Name("x{:.8}"), "text": "x"}
+NEW: Mapping[str, Mapping[str, Any]] = {
+    "User": {"username": Name(), "groups": [Ref("UserGroup")]},
+    "UserGroup": {"name": Name(), "roles": [Ref("Role/site")]},
+    "Role/project": {"name": Name(), "service": Ref("Service"), "scope": "PROJECT", "project": Ref("Project")},
+    "Role/site": {"name": Name(), "service": Ref("Service"), "scope": "SITE", "site": Ref("Site")},
+    "RoleGrant": {"role": Ref("Role/core"), "grantee": Ref("ParticipantGroup")},
+    "RoleGrant/service": {"role": Ref("Role/project"), "grantee": Ref("ParticipantGroup")},
+    "Site": {"name": Name()},
+    "Project": {"name": Name(), "site": Ref("Site")},
+    "ParticipantGroup": {"name": Name(), "project": Ref("Project")},
+    "Participant": {"name": Name(), "project": Ref("Project")},
+    "Device": {"name": Name(), "type": Ref("DeviceType"), "sites": [Ref("Site")]},
+    "DeviceType": {"name": Name(), "key": Name()},
+    "DeviceSubtype": {"name": Name(), "type": Ref("DeviceType")},
+    "Service": {"name": Name(), "key": Name(), "hostname": "x", "port": 1, "endpoint": "/", "clientEndpoint": "/"},
+    "ServiceConfig/user": {**_CONFIG, "user": Ref("User")},
+    "ServiceConfig/participant": {**_CONFIG, "participant": Ref("Participant")},
+    "Preference": {"appTag": Name(), "value": {"wide": True}},
+    "Simulation": {"title": "x", "simType": "SHIELDHIT", "inputFiles": FILES},
+    "NotificationTemplate/project": {**_WORDS, "project": Ref("Project")},
+    "NotificationTemplate/site": {**_WORDS, "site": Ref("Site")},
+}
+"""The least that a new row of a kind needs."""
+NEW_BY = {("User", "MG"): {"username": Name()}}
+"""Managers have no groups to put someone into."""
+
+CHANGES: Mapping[str, Mapping[str, Any]] = {
+    "User": {
+        "email": "uma@torana.example", "emailVerified": True, "firstName": Name(), "lastName": Name(), "affiliation": Name(),
+        "notes": Name(), "active": True, "forcePasswordChange": False, "platformRole": "CONTRIBUTOR", "superadmin": False,
+    },
+    "UserGroup": {"name": Name()},
+    "Role/project": {"name": Name()},
+    "Role/site": {"name": Name()},
+    "Site": {"name": Name(), "twoFactorRequired": False},
+    "Project": {"name": Name(), "enabled": True, "description": Name()},
+    "ParticipantGroup": {"name": Name(), "project": Ref("Project")},
+    "Participant": {
+        "name": Name(), "project": Ref("Project"), "group": Ref("ParticipantGroup"), "username": Name("p{}"),
+        "email": Name("{}@example.org"), "enabled": True, "loginEnabled": True, "tokenEnabled": True,
+    },
+    "Device": {
+        "name": Name(), "type": Ref("DeviceType"), "subtype": Ref("DeviceSubtype"), "enabled": True, "onlineable": True,
+        "config": {"rate": Name()}, "infos": {"rate": Name()}, "notes": Name(),
+    },
+    "DeviceType": {"name": Name(), "key": Name()},
+    "DeviceSubtype": {"name": Name()},
+    "Service": {
+        "name": Name(), "hostname": Name(), "port": 2, "endpoint": Name(), "clientEndpoint": Name(), "endpointUser": Name(),
+        "endpointParticipant": Name(), "endpointDevice": Name(), "enabled": True, "editableConfig": True, "configSchema": {},
+        "hasAssets": True, "hasTests": True,
+    },
+    "ServiceConfig/user": {"config": {"volume": 2, "name": Name()}},
+    "ServiceConfig/participant": {"config": {"volume": 2, "name": Name()}},
+    "Simulation": {"title": Name(), "projectId": Ref("Project"), "sessionId": Ref("Session")},
+    "NotificationTemplate/project": {"subject": Name(), "text": Name(), "html": Name()},
+    "NotificationTemplate/site": {"subject": Name(), "text": Name(), "html": Name()},
+}  # fmt: skip
+"""A value for each field of the input that changes a row of a kind."""
+
+FURTHER: Mapping[str, Mapping[str, Any]] = {
+    "createParticipant": {"group": Ref("ParticipantGroup")},
+    "createDevice": {"subtype": Ref("DeviceSubtype")},
+    "createServiceConfig": {"device": Ref("Device")},
+}
+"""Ids that may be given besides the least."""
+
+ARGUMENTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+    "grantRole": ("SA", {"role": Ref("Role/core"), "grantee": Ref("ParticipantGroup")}),
+    "revokeRole": ("SA", {"id": Ref("RoleGrant")}),
+    "addToGroup": ("SV", {"group": Ref("UserGroup"), "users": [Ref("User/stranger")]}),
+    "removeFromGroup": ("SV", {"group": Ref("UserGroup"), "users": [Ref("User/stranger")]}),
+    "setLinks": ("SA", {"kind": "DEVICE_SITES", "owner": Ref("Device"), "ids": [Ref("Site")]}),
+    "submitSimulation": ("PU", {"input": {"simType": "SHIELDHIT", "inputFiles": FILES, "projectId": Ref("Project"), "sessionId": Ref("Session")}}),
+    "updateSimulation": ("OW", {"id": Ref("Simulation"), "expectedVersion": 1, "input": {"projectId": Ref("Project"), "sessionId": Ref("Session")}}),
+    "cancelJob": ("OW", {"id": Ref("Job")}),
+    "retryJob": ("OW", {"id": Ref("Job")}),
+    "rotateApiKey": ("OW", {"id": Ref("Credential/user")}),
+    "revokeCredential": ("SA", {"id": Ref("Credential/participant")}),
+    "createParticipantToken": ("SA", {"participant": Ref("Participant")}),
+    "createDeviceToken": ("SA", {"device": Ref("Device")}),
+    "createServiceToken": ("SA", {"service": Ref("Service")}),
+    "setParticipantPassword": ("SA", {"participant": Ref("Participant"), "newPassword": "a long enough password"}),
+}  # fmt: skip
+"""Of mutations that take ids and are none of the common ones: who may run them, with what."""
+NOTHING_HIDDEN = {"setPassword", "closeSessions", "closeSession", "sendNotification", "removeTwoFactor"}
+"""Mutations whose ids name users, of whom every user sees a card, or login sessions, which are no nodes."""
+
+
+def typename_of(kind: str) -> str:
+    return kind.partition("/")[0]
+
+
+def known(kinds: Sequence[str]) -> list[str]:
+    """Those of the kinds that the schema has a type for."""
+    return [kind for kind in kinds if typename_of(kind) in NODES]
+
+
+def mutation_of(kind: str, letter: str) -> str | None:
+    """The mutation that does a letter of the matrix to rows of a kind, if the schema has it."""
+    typename = typename_of(kind)
+    verb = {"C": "create", "U": "update", "D": "delete", "B": "restore"}[letter]
+    name = MUTATIONS.get(typename, {}).get(letter, f"{verb}{typename}")
+    assert CORE.mutation_type is not None
+    return name if name in CORE.mutation_type.fields else None
+
+
+def may(kind: str, role: str, letter: str) -> bool:
+    return letter in MATRIX[kind][role]
+
+
+def sees(role: str, kind: str, other: str) -> bool:
+    """Whether who has a role for rows of a kind sees the row here of another."""
+    return may(other, role, "R") or (role == "OW" and kind in OWNERS and may(other, "PU", "R"))
+
+
+def may_write(kind: str, role: str, field: str) -> bool:
+    """Whether a role may change a field of the row here."""
+    writers = FIELD_WRITERS.get(typename_of(kind))
+    return may(kind, role, "U") if writers is None else role in writers.get(field, writers["*"]).split()
+
+
+def fields_of(typename: str) -> list[str]:
+    """The guarded fields of a type."""
+    return [
+        name
+        for kind, name, _, declared in declared_fields(CORE)
+        if kind.name == typename and (getattr(declared, "needs", ()) or "seen" in getattr(declared, "asks", ()))
+    ]
+
+
+def refs(value: Any) -> Iterator[Ref]:
+    """The rows that something given names."""
+    if isinstance(value, Ref):
+        yield value
+    elif isinstance(value, Mapping | list):
+        for one in value.values() if isinstance(value, Mapping) else value:
+            yield from refs(one)
+
+
+# The rows -------------------------------------------------------------------------------------------------------------
+
+Rows = dict[str, UUID]
+
+
+async def settle(session: AsyncSession, world: World) -> tuple[Rows, Rows, dict[str, UUID]]:
+    """Add what the world has no row of; the rows here and there by kind, and the people that were added."""
+    owen, uma = (
+        m.User(
+            id=uuid7(), username=name, email=f"{name}@torana.example", email_verified=True, first_name=name, last_name="x",
+            affiliation="x", profile={"a": 1}, notes="x", last_online_at=START,
+        )
+        for name in ("owen", "uma")
+    )  # fmt: skip
+    session.add_all([owen, uma])
+    await session.flush()
+    await roles.enrol(session, await session.get_one(m.Project, world.shared), uma.id)
+    await _complete(session, world)
+    root = (world.root, None, None)
+    here = await _place(session, world, world.here, owen.id, uma.id, world.sita)
+    there = await _place(session, world, world.there, *root)
+    here |= {
+        "User": uma.id, "DeviceType": world.device_type, "Challenge": world.challenge, "Leaderboard": world.leaderboard,
+        "DeviceSubtype": await _first(session, m.DeviceSubtype, name="subtype at Harbour"),
+        "SessionType": await _first(session, m.SessionType, name="Visit"),
+        "LeaderboardEntry": await _first(session, m.LeaderboardEntry, leaderboard_id=world.leaderboard),
+    }  # fmt: skip
+    invited = await _hold(session, here["SessionType"], None, owen.id)
+    session.add(m.SessionMember(session_id=invited, user_id=world.silo))
+    await session.flush()
+    return here | {"Session/invited": invited}, there, {"owen": owen.id, "uma": uma.id}
+
+
+async def _complete(session: AsyncSession, world: World) -> None:
+    """Give what guarded columns may hold."""
+    values: list[tuple[Any, UUID, dict[str, Any]]] = [
+        (m.Device, world.here.device, {"last_online_at": START, "status": {"battery": 1}}),
+        (m.Participant, world.here.participant, {"last_online_at": START}),
+        (m.Service, world.here.service, {f"endpoint_{who}": "/x" for who in ("user", "participant", "device")}),
+        (m.Leaderboard, world.leaderboard, {"external_entries": "x"}),
+        (m.SessionType, await _first(session, m.SessionType, name="Visit"), {"config": {"a": 1}}),
+    ]
+    for model, key, changes in values:
+        row = await session.get_one(model, key)
+        for name, value in changes.items():
+            setattr(row, name, value)
+    await session.flush()
+
+
+async def _first(session: AsyncSession, model: Any, **having: Any) -> UUID:
+    wanted = sa.select(model.id).filter_by(**having).order_by(model.id).limit(1)
+    key: UUID = (await session.scalars(wanted)).one()
+    return key
+
+
+async def _hold(session: AsyncSession, kind: UUID, project: UUID | None, creator: UUID) -> UUID:
+    held = m.Session(id=uuid7(), type_id=kind, project_id=project, creator_id=creator, name="held", starts_at=START,
+                     comments="x", parameters={"a": 1})  # fmt: skip
+    session.add(held)
+    await session.flush()
+    return held.id
+
+
+async def _place(
+    session: AsyncSession, world: World, place: Place, owner: UUID, configured: UUID | None, notified: UUID | None
+) -> Rows:
+    """A row of every kind in a place, of an owner."""
+    kind = await _first(session, m.SessionType, name="Visit")
+    held = await _hold(session, kind, place.project, owner)
+    made = await simulate(session, owner, place.project, "by its owner", tasks=1)
+    job = await session.get_one(m.Job, made.job)
+    (await session.get_one(m.Simulation, made.simulation)).session_id = held
+    job.warnings, job.error = ["x"], {"code": "PROGRAM_FAILED", "message": "x"}
+    spec, version = await specify(session, owner, f"spec-{place.project}")
+    keys = {name: uuid7() for name in ("Credential/user", "Preference", "Notification", "AuditEvent", "SessionEvent",
+                                       "SessionMember", "Role/project", "Role/site", "RoleGrant/service",
+                                       "NotificationTemplate/project", "NotificationTemplate/site", "ServiceConfig/user")}  # fmt: skip
+    for name, where in (("Role/project", {"project_id": place.project}), ("Role/site", {"site_id": place.site})):
+        scope = m.RoleScope[name.partition("/")[2].upper()]
+        session.add(m.Role(id=keys[name], service_id=place.service, scope=scope, name="operator", **where))
+    await session.flush()
+    session.add_all([
+        m.Credential(id=keys["Credential/user"], user_id=owner, kind=m.CredentialKind.API_KEY, algorithm="sha256",
+                     public_key=f"k{place.project}", secret_hash=digest_of(str(uuid4())), expires_at=later(3600)),
+        m.Preference(id=keys["Preference"], user_id=owner, app_tag="x", value={"a": 1}),
+        m.Notification(id=keys["Notification"], user_id=owner, recipient="x", text="x", error="x"),
+        m.AuditEvent(id=keys["AuditEvent"], actor_kind="user", actor_id=owner, action="X", entity_type="User",
+                     site_id=place.site, project_id=place.project, client={"ip": "127.0.0.1"}),
+        m.SessionEvent(id=keys["SessionEvent"], session_id=held, type=m.SessionEventType["USER_EVENT"], occurred_at=START),
+        m.SessionMember(id=keys["SessionMember"], session_id=held, participant_id=place.participant),
+        m.RoleGrant(id=keys["RoleGrant/service"], role_id=keys["Role/project"], participant_group_id=place.group),
+        m.NotificationTemplate(id=keys["NotificationTemplate/project"], key="x", text="x", project_id=place.project),
+        m.NotificationTemplate(id=keys["NotificationTemplate/site"], key="x", text="x", site_id=place.site),
+        m.ServiceConfig(id=keys["ServiceConfig/user"], service_id=place.service, user_id=configured or owner,
+                        config={"volume": 3}),
+    ])  # fmt: skip
+    await session.flush()
+    return {
+        **keys,
+        "Credential/participant": place.participant_key, "Credential/device": place.device_key,
+        "UserGroup": place.members, "RoleGrant": place.grant, "Site": place.site, "Project": place.project,
+        "ParticipantGroup": place.group, "Participant": place.participant, "Device": place.device,
+        "Service": place.service, "ServiceConfig/participant": place.config, "Session": held, "Spec": spec,
+        "SpecVersion": version, "Simulation": made.simulation, "Estimator": made.estimator, "Page": made.page,
+        "Job": made.job, "Task": made.task, "User/stranger": world.eve,
+        "SimulationInput": await _first(session, m.SimulationInput, simulation_id=made.simulation),
+        "LogEntry": await _first(session, m.LogEntry, job_id=made.job),
+        "Role/core": await _first(session, m.Role, project_id=place.project, service_id=m.CORE, name=m.USER),
+    }  # fmt: skip
+
+
+async def fresh(session: AsyncSession, kind: str, world: World, place: Place, people: Mapping[str, UUID]) -> UUID:
+    """A further row of a kind in a place, which nothing uses."""
+    key, name = uuid7(), str(uuid4())
+    common = {"id": key, "name": name}
+    mine = people["owen"] if place == world.here else world.root
+    in_project, config = (
+        {"project_id": place.project},
+        {"service_id": place.service, "specific_id": name, "config": {"volume": 1}},
+    )
+    match kind:
+        case "User":
+            session.add(m.User(id=key, username=name))
+            await session.flush()
+            session.add(m.UserGroupMember(user_group_id=place.members, user_id=key))
+        case "UserGroup":
+            session.add(m.UserGroup(**common))
+            await session.flush()
+            role = await _first(session, m.Role, project_id=place.project, service_id=m.CORE, name=m.USER)
+            session.add(m.RoleGrant(role_id=role, user_group_id=key))
+        case "Role/project":
+            session.add(m.Role(**common, service_id=place.service, scope=m.RoleScope.PROJECT, **in_project))
+        case "Role/site":
+            session.add(m.Role(**common, service_id=place.service, scope=m.RoleScope.SITE, site_id=place.site))
+        case "RoleGrant" | "RoleGrant/service":
+            group = m.ParticipantGroup(id=uuid7(), name=name, **in_project)
+            session.add(group)
+            await session.flush()
+            service = m.CORE if kind == "RoleGrant" else place.service
+            role = await _first(session, m.Role, project_id=place.project, service_id=service)
+            session.add(m.RoleGrant(id=key, role_id=role, participant_group_id=group.id))
+        case "Site":
+            session.add(m.Site(**common))
+        case "Project":
+            session.add(m.Project(**common, site_id=place.site))
+            await session.flush()
+            session.add(m.ProjectService(project_id=key, service_id=place.service))
+        case "ParticipantGroup":
+            session.add(m.ParticipantGroup(**common, **in_project))
+        case "Participant":
+            session.add(m.Participant(**common, **in_project))
+        case "DeviceType":
+            session.add(m.DeviceType(**common, key=name))
+        case "DeviceSubtype":
+            session.add(m.DeviceSubtype(**common, type_id=world.device_type))
+        case "Device":
+            session.add(m.Device(**common, type_id=world.device_type))
+            await session.flush()
+            session.add(m.SiteDevice(site_id=place.site, device_id=key))
+        case "Service":
+            session.add(m.Service(**common, key=name, hostname="x", port=1, endpoint="/", client_endpoint="/"))
+        case "ServiceConfig/user":
+            session.add(m.ServiceConfig(id=key, user_id=people["uma"] if place == world.here else world.root, **config))
+        case "ServiceConfig/participant":
+            session.add(m.ServiceConfig(id=key, participant_id=place.participant, **config))
+        case "Session" | "Session/invited":
+            project = place.project if kind == "Session" else None
+            return await _hold(session, await _first(session, m.SessionType, name="Visit"), project, mine)
+        case "Credential/user" | "Credential/participant" | "Credential/device":
+            who = kind.partition("/")[2]
+            owner = mine if who == "user" else getattr(place, who)
+            what = m.CredentialKind.API_KEY if who == "user" else m.CredentialKind.STATIC_TOKEN
+            session.add(
+                m.Credential(
+                    id=key,
+                    kind=what,
+                    algorithm="sha256",
+                    label=name,
+                    secret_hash=digest_of(name),
+                    **{f"{who}_id": owner},
+                )
+            )
+        case "NotificationTemplate/project":
+            session.add(m.NotificationTemplate(id=key, key=name, text="x", **in_project))
+        case "NotificationTemplate/site":
+            session.add(m.NotificationTemplate(id=key, key=name, text="x", site_id=place.site))
+        case _:
+            raise AssertionError(f"nothing makes a further {kind}: say here how")
+    await session.flush()
+    return key
+
+
+async def mutate(
+    platform: Platform, who: str | Principal, name: str, selected: str = "", **given: Any
+) -> tuple[dict[str, Any], list[Any]]:
+    """What a mutation answered, and the errors beside that. `selected` goes below the type of its success."""
+    assert CORE.mutation_type is not None
+    field = CORE.mutation_type.fields[name]
+    parameters = ",".join(f"${n}:{field.args[n].type}" for n in given)
+    passed = ",".join(f"{n}:${n}" for n in given)
+    members = getattr(get_named_type(field.type), "types", ())
+    node = "...on Node{id}" if any(member.name in NODES for member in members) else ""
+    query = f"mutation{f'({parameters})' if given else ''}{{done:{name}{f'({passed})' if given else ''}{{__typename {node} ...on Problem{{code message field}} {selected}}}}}"
+    answer = await platform.answer(query, who, **given)
+    assert answer.body.get("data"), answer.body
+    return answer.body["data"]["done"] or {"__typename": None}, answer.body.get("errors", [])
+
+
+# The stage ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Stage:
+    """A database with a row of every kind here and there, asked in both ways: rendered, and row by row."""
+
+    rendered: Platform
+    rows: Platform
+    here: Rows
+    there: Rows
+    added: Mapping[str, UUID]
+    people: dict[str, Principal]
+
+    @property
+    def world(self) -> World:
+        return self.rendered.world
+
+    @property
+    def ways(self) -> tuple[Platform, Platform]:
+        return (self.rendered, self.rows)
+
+    @property
+    def sqlite(self) -> bool:
+        return self.rendered.services.database.dialect == "sqlite"
+
+    def both(self, role: str) -> Sequence[Platform]:
+        """Both ways, for some roles: row by row gets the same clauses, and on PostgreSQL the same statements but pages."""
+        some = ("OW", "PU", "SA", "PT", "DV", "SV") if self.sqlite else ("PU", "SV")
+        return self.ways if role in some else self.ways[:1]
+
+    def who(self, role: str, kind: str = "") -> Principal:
+        """Who has a role; OW of a kind of row is its owner."""
+        name = OWNERS.get(kind, PEOPLE["OW"]) if role == "OW" else PEOPLE[role]
+        return ANONYMOUS if name is None else self.people[name]
+
+    async def now(self, role: str, kind: str = "") -> Principal:
+        """The same with the rights of this moment."""
+        known, database = self.who(role, kind), self.rendered.services.database
+        name = OWNERS.get(kind, PEOPLE["OW"]) if role == "OW" else PEOPLE[role]
+        if known.kind is Kind.USER:
+            assert name is not None
+            return await principal_named(database, name)
+        if name in PRESENTED:
+            secret = self.world.here.secrets["participant" if name == "limited" else name]
+            return await principal_of(database, Secret(PRESENTED[name], digest_of(secret)))
+        return known
+
+    def id(self, kind: str, *, there: bool = False) -> str:
+        return global_id(typename_of(kind), (self.there if there else self.here)[kind])
+
+    def given(self, value: Any, *, there: Any = ()) -> Any:
+        """What a client sends: ids of rows here, but there for the kinds in `there`; `Name`s as texts."""
+        if isinstance(value, Ref):
+            return self.id(value.kind, there=value.kind in there)
+        if isinstance(value, Name):
+            return value.pattern.format(uuid4().hex)
+        if isinstance(value, Mapping):
+            return {name: self.given(one, there=there) for name, one in value.items()}
+        if isinstance(value, list):
+            return [self.given(one, there=there) for one in value]
+        return value
+
+    async def fresh(self, kind: str, *, there: bool = False, deleted: bool = False) -> str:
+        """The id of a further row."""
+        place = self.world.there if there else self.world.here
+        model: Any = model_of(CORE.get_type(typename_of(kind)))
+        async with self.rendered.services.database.write() as session:
+            key = await fresh(session, kind, self.world, place, self.added)
+            if deleted:
+                await erase(session, await session.get_one(model, key))
+        return global_id(typename_of(kind), key)
+
+    async def run(
+        self, who: Principal, name: str, selected: str = "", **given: Any
+    ) -> tuple[dict[str, Any], list[Any]]:
+        """What a mutation answered, and the errors beside that."""
+        return await mutate(self.rendered, who, name, selected, **given)
+
+    async def written(self, who: Principal, name: str, **given: Any) -> str | None:
+        """The code with which a mutation was refused; None for success."""
+        done, errors = await self.run(who, name, **given)
+        assert not errors, errors
+        return done.get("code") if done["__typename"] == "Problem" else None
+
+    async def version(self, id: str) -> int:
+        found = await self.rows.ask("query($id:ID!){node(id:$id){version}}", self.people["root"], id=id)
+        version: int = found["node"]["version"]
+        return version
+
+    async def all(self) -> dict[str, list[str]]:
+        """The ids of all rows, by type."""
+        found = {}
+        for typename in NODES:
+            model: Any = model_of(CORE.get_type(typename))
+            rows = await self.rendered.services.database.rows(sa.select(model.id).order_by(model.id))
+            found[typename] = [global_id(typename, row.id) for row in rows]
+        return found
+
+    async def contents(self) -> Any:
+        return await contents(self.rendered)
+
+
+async def contents(platform: Platform) -> Any:
+    """How many rows each table has, and how often they changed; without the record of what was refused."""
+    return sorted(map(tuple, await platform.services.database.rows(_CONTENTS)))
+
+
+_CONTENTS = sa.text(
+    " UNION ALL ".join(
+        f"SELECT '{table.name}', count(*), sum(version) FROM {table.name}"
+        for table in m.Base.metadata.sorted_tables
+        if "version" in table.c and table.name != "audit_events"
+    )
+)
+
+
+@asynccontextmanager
+async def staged_on(prepared: Prepared, backend: str, schema: Schema, folder: Path) -> Any:
+    """A database of its own, set for trying the matrix."""
+    url, world = await prepared.copy(backend)
+    async with platform_on(url, world, schema, folder, Bounds()) as platform:
+        async with platform.services.database.write() as session:
+            here, there, added = await settle(session, world)
+        people = {name: await platform.principal(name) for name in PEOPLE.values() if name not in (None, *added)} | {
+            name: await principal_as(platform.services, key) for name, key in added.items()
+        }
+        by_rows = replace(platform, execution=Execution(schema, Bounds(), timeout=15, rendering=False))
+        yield Stage(platform, by_rows, here, there, added, people)  # type: ignore[arg-type]

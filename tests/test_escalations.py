@@ -1,0 +1,497 @@
+"""Nobody comes to rights that nobody with those rights gave: each way that was open elsewhere, tried."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from db import models
+from db.types import uuid7
+from gateway.auth import authenticate
+from resolvers import roles
+from resolvers.failures import Unauthenticated
+from resolvers.keyring import Secret, digest_of
+from resolvers.principal import Kind, Principal
+from resolvers.principals import principal_named, principal_of
+from schema import Schema
+from schema.limits import Bounds
+from schema.scalars import global_id
+from tests.conftest import BACKENDS, Platform, Prepared, platform_on
+from tests.matrix import contents, mutate
+from tests.world import PASSWORD
+
+ON_SQLITE = True
+
+RITA, KEY = uuid7(), uuid7()
+"""A superadmin who has a role in sita's site, which superadmins do not need but may have; and a key of tom's."""
+
+
+@pytest.fixture(scope="module", params=BACKENDS)
+async def closed(
+    request: pytest.FixtureRequest, prepared: Prepared, schema: Schema, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Platform]:
+    """For tests of which none changes anything."""
+    url, world = await prepared.copy(request.param)
+    async with platform_on(url, world, schema, tmp_path_factory.mktemp("data"), Bounds()) as made:
+        async with made.services.database.write() as session:
+            session.add(models.User(id=RITA, username="rita", superadmin=True, email_verified=True))
+            await session.flush()
+            await roles.enrol(session, await session.get_one(models.Site, world.site), RITA)
+            session.add(models.Credential(id=KEY, user_id=world.tom, kind=models.CredentialKind.API_KEY, algorithm="sha256",
+                                          public_key="pk", secret_hash="x", label="x"))  # fmt: skip
+        before = await contents(made)
+        yield made
+        assert await contents(made) == before
+
+
+async def _done(platform: Platform, as_: str | Principal, name: str, **given: Any) -> dict[str, Any]:
+    """What a mutation answered."""
+    if isinstance(as_, str):
+        as_ = replace(await principal_named(platform.services.database, as_), session=uuid7())
+    done, errors = await mutate(platform, as_, name, **given)
+    assert not errors
+    return done
+
+
+async def _update(platform: Platform, as_: str, typename: str, id: str, **changes: Any) -> dict[str, Any]:
+    root = await principal_named(platform.services.database, "root")
+    found = await platform.ask("query($id:ID!){node(id:$id){version}}", root, id=id)
+    given = {"id": id, "expectedVersion": found["node"]["version"], "input": changes}
+    return await _done(platform, as_, f"update{typename}", **given)
+
+
+async def _create(platform: Platform, as_: str | Principal, typename: str, **input: Any) -> dict[str, Any]:
+    return await _done(platform, as_, f"create{typename}", input=input)
+
+
+async def _delete(platform: Platform, as_: str, typename: str, id: str) -> dict[str, Any]:
+    return await _done(platform, as_, f"delete{typename}", id=id)
+
+
+async def _grant(platform: Platform, as_: str | Principal, role: str, grantee: str) -> dict[str, Any]:
+    return await _done(platform, as_, "grantRole", role=role, grantee=grantee)
+
+
+async def _join(platform: Platform, as_: str, group: str, *users: str) -> dict[str, Any]:
+    return await _done(platform, as_, "addToGroup", group=group, users=list(users))
+
+
+async def _link(platform: Platform, as_: str, kind: str, owner: str, *ids: str) -> dict[str, Any]:
+    return await _done(platform, as_, "setLinks", kind=kind, owner=owner, ids=list(ids))
+
+
+async def _password(platform: Platform, as_: str, user: str) -> dict[str, Any]:
+    return await _done(platform, as_, "setPassword", user=user, newPassword="another battery staple horse")
+
+
+async def _token(platform: Platform, who: str) -> str:
+    query = "mutation($u:String!,$p:String!){logIn(username:$u,password:$p){...on Tokens{accessToken}}}"
+    token: str = (await platform.ask(query, u=who, p=PASSWORD))["logIn"]["accessToken"]
+    return f"Bearer {token}"
+
+
+async def _found(platform: Platform, wanted: Any) -> Any:
+    async with platform.services.database.write() as session:
+        return await session.scalar(wanted)
+
+
+async def _role(platform: Platform, name: str, **place: Any) -> str:
+    wanted = sa.select(models.Role.id).filter_by(service_id=models.CORE, name=name, **place)
+    return global_id("Role", await _found(platform, wanted))
+
+
+async def _group_of(platform: Platform, name: str) -> str:
+    wanted = sa.select(models.UserGroup.id).where(models.UserGroup.name == name)
+    return global_id("UserGroup", await _found(platform, wanted))
+
+
+def _user(platform: Platform, name: str) -> str:
+    return platform.world.id("User", name)
+
+
+# Users ----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("who", ["sita", "mona"])
+async def test_check_6_a_site_administrator_changes_no_superadmin(closed: Platform, who: str) -> None:
+    for change in ({"notes": "x"}, {"active": False}, {"email": "x@torana.example"}, {"superadmin": False}, {"platformRole": "READER"}):  # fmt: skip
+        done = await _update(closed, who, "User", global_id("User", RITA), **change)
+        assert done["code"] == "FORBIDDEN", change
+
+
+@pytest.mark.parametrize("who", ["sita", "mona"])
+async def test_check_6_a_site_administrator_gives_no_superadmin_a_password(closed: Platform, who: str) -> None:
+    assert (await _password(closed, who, global_id("User", RITA)))["code"] == "FORBIDDEN"
+
+
+@pytest.mark.parametrize("who", ["sita", "mona"])
+async def test_check_6_a_site_administrator_deletes_no_superadmin(closed: Platform, who: str) -> None:
+    assert (await _delete(closed, who, "User", global_id("User", RITA)))["code"] == "FORBIDDEN"
+    assert (await _delete(closed, who, "User", _user(closed, "root")))["code"] == "FORBIDDEN"
+
+
+async def test_a_superadmin_is_put_into_no_group(closed: Platform) -> None:
+    """Else an administrator of the group would administer the superadmin."""
+    group = global_id("UserGroup", closed.world.here.members)
+    for who in ("sita", "root"):
+        assert (await _join(closed, who, group, _user(closed, "root")))["code"] in ("INVALID", "FORBIDDEN")
+
+
+@pytest.mark.parametrize(
+    ("typename", "least"),
+    [("User", {"username": "nobody"}), ("UserGroup", {"name": "x"}), ("Device", {"name": "x"})],
+)
+async def test_check_6_who_administers_a_site_makes_nothing_that_is_in_no_place(
+    closed: Platform, typename: str, least: dict[str, Any]
+) -> None:
+    if typename == "Device":
+        least = least | {"type": closed.world.id("DeviceType", "device_type")}
+    assert (await _create(closed, "sita", typename, **least))["code"] == "FORBIDDEN"
+    for name in {"User": "groups", "UserGroup": "roles", "Device": "sites"}[typename].split():
+        assert (await _create(closed, "sita", typename, **least, **{name: []}))["code"] == "FORBIDDEN"
+
+
+@pytest.mark.parametrize("typename", ["User", "UserGroup", "Device"])
+async def test_check_6_each_place_of_what_is_made_is_looked_at(platform: Platform, typename: str) -> None:
+    """One's own first, then one of somebody else's that one sees: as superadmin of nothing there."""
+    async with platform.services.database.write() as session:
+        other = models.Site(id=uuid7(), name="Quay")
+        session.add(other)
+        await session.flush()
+        await roles.found(session, other)
+        group = await roles.enrol(session, other, platform.world.sita)
+        seen = {
+            "User": ("groups", "UserGroup", (await roles.enrol(session, await session.get_one(models.Site, platform.world.site))).id, group.id),
+            "UserGroup": ("roles", "Role", (await roles.role_in(session, await session.get_one(models.Site, platform.world.site), "user")).id, (await roles.role_in(session, other, "user")).id),
+            "Device": ("sites", "Site", platform.world.site, other.id),
+        }[typename]  # fmt: skip
+    name, kind, mine, theirs = seen
+    least: dict[str, Any] = {"User": {"username": "nobody"}}.get(typename, {"name": "x"})
+    if typename == "Device":
+        least |= {"type": platform.world.id("DeviceType", "device_type")}
+    for keys, code in (([mine, theirs], "FORBIDDEN"), ([theirs], "FORBIDDEN"), ([mine], None)):
+        done = await _create(platform, "sita", typename, **least, **{name: [global_id(kind, key) for key in keys]})
+        assert done.get("code") == code
+
+
+@pytest.mark.parametrize("who", ["tom", "silo", "sita", "mona"])
+async def test_nobody_promotes_or_reactivates_themself(closed: Platform, who: str) -> None:
+    """Also not who may change others."""
+    for change in ({"active": True}, {"superadmin": True}, {"platformRole": "MANAGER"}):
+        assert (await _update(closed, who, "User", _user(closed, who), **change))["code"] == "FORBIDDEN", change
+    if who != "sita":
+        assert (await _update(closed, who, "User", _user(closed, who), notes="x"))["code"] == "FORBIDDEN"
+
+
+@pytest.mark.parametrize(
+    "field", ["active", "superadmin", "platformRole", "notes", "emailVerified", "username", "forcePasswordChange"]
+)
+def test_a_profile_has_no_field_that_gives_rights(schema: Schema, field: str) -> None:
+    assert field not in schema.core.get_type("ProfileInput").fields  # type: ignore[union-attr]
+
+
+async def test_superadmins_do_not_lock_themselves_out(closed: Platform) -> None:
+    root = _user(closed, "root")
+    for change in ({"active": False}, {"superadmin": False}):
+        assert (await _update(closed, "root", "User", root, **change))["code"] == "FORBIDDEN"
+    assert (await _delete(closed, "root", "User", root))["code"] == "FORBIDDEN"
+
+
+@pytest.mark.parametrize("role", ["READER", "CONTRIBUTOR", "MANAGER"])
+async def test_a_manager_makes_contributors_and_no_managers(platform: Platform, role: str) -> None:
+    code = "FORBIDDEN" if role == "MANAGER" else None
+    assert (await _update(platform, "mona", "User", _user(platform, "eve"), platformRole=role)).get("code") == code
+    assert (await _create(platform, "mona", "User", username=f"a-{role.lower()}", platformRole=role)).get(
+        "code"
+    ) == code
+    assert (await _create(platform, "root", "User", username=f"b-{role.lower()}", platformRole=role)).get(
+        "code"
+    ) is None
+
+
+async def test_a_manager_takes_no_manager_down(platform: Platform) -> None:
+    made = await _create(platform, "root", "User", username="second", platformRole="MANAGER")
+    assert (await _update(platform, "mona", "User", made["id"], platformRole="READER"))["code"] == "FORBIDDEN"
+
+
+@pytest.mark.parametrize("who", ["sita", "mona", "maria", "tom", "eve"])
+async def test_only_superadmins_make_superadmins(closed: Platform, who: str) -> None:
+    more = {"groups": [await _group_of(closed, "Harbour (user)")]} if who == "sita" else {}
+    code = (await _create(closed, who, "User", username="super", superadmin=True, **more))["code"]
+    assert code == ("INVALID" if more else "FORBIDDEN")  # superadmins are in no group
+    assert (await _update(closed, who, "User", _user(closed, "silo"), superadmin=True))["code"] == "FORBIDDEN"
+
+
+async def test_superadmins_make_superadmins(platform: Platform) -> None:
+    assert (await _create(platform, "root", "User", username="super", superadmin=True))["__typename"] == "User"
+
+
+@pytest.mark.parametrize("who", ["sita", "maria", "tom", "eve"])
+async def test_only_managers_give_platform_roles(closed: Platform, who: str) -> None:
+    more = {"groups": [await _group_of(closed, "Harbour (user)")]} if who == "sita" else {}
+    done = await _create(closed, who, "User", username="new", platformRole="CONTRIBUTOR", **more)
+    assert done["code"] == "FORBIDDEN"
+    done = await _update(closed, who, "User", _user(closed, "silo"), platformRole="CONTRIBUTOR")
+    assert done["code"] == "FORBIDDEN"
+
+
+async def test_a_user_of_another_site_is_not_changed(platform: Platform) -> None:
+    async with platform.services.database.write() as session:
+        await roles.enrol(session, await session.get_one(models.Project, platform.world.apart), platform.world.eve)
+    assert (await _update(platform, "sita", "User", _user(platform, "eve"), notes="x"))["code"] == "FORBIDDEN"
+    done = await _password(platform, "sita", _user(platform, "eve"))
+    assert done["code"] == "FORBIDDEN"
+
+
+# Roles ----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("who", "name", "place", "code"),
+    [
+        ("maria", "admin", "site", "FORBIDDEN"),
+        ("maria", "user", "site", "FORBIDDEN"),
+        ("tom", "user", "project", "FORBIDDEN"),
+        ("tom", "admin", "project", "FORBIDDEN"),
+        ("silo", "user", "site", "FORBIDDEN"),
+        ("mona", "user", "site", "NOT_FOUND"),
+    ],
+)
+async def test_a_role_above_one_s_own_is_not_granted(
+    closed: Platform, who: str, name: str, place: str, code: str
+) -> None:
+    role = await _role(closed, name, **{f"{place}_id": getattr(closed.world.here, place)})
+    group = global_id("UserGroup", closed.world.here.members)
+    assert (await _grant(closed, who, role, group))["code"] == code
+
+
+@pytest.mark.parametrize(("who", "place"), [("maria", "project"), ("sita", "project"), ("sita", "site")])
+async def test_the_roles_of_what_one_administers_are_granted(platform: Platform, who: str, place: str) -> None:
+    group = global_id("UserGroup", platform.world.here.members)
+    for name in ("user", "admin"):
+        role = await _role(platform, name, **{f"{place}_id": getattr(platform.world.here, place)})
+        assert (await _grant(platform, who, role, group))["__typename"] == "RoleGrant"
+
+
+async def test_a_role_of_another_site_is_not_granted(platform: Platform) -> None:
+    there = platform.world.there
+    group = global_id("UserGroup", platform.world.here.members)
+    for place in ({"site_id": there.site}, {"project_id": there.project}):
+        assert (await _grant(platform, "sita", await _role(platform, "user", **place), group))["code"] == "NOT_FOUND"
+    async with platform.services.database.write() as session:
+        await roles.enrol(session, await session.get_one(models.Site, there.site), platform.world.sita)
+    for name in ("user", "admin"):
+        done = await _grant(platform, "sita", await _role(platform, name, site_id=there.site), group)
+        assert done["code"] == "FORBIDDEN", "she is only a user there"
+
+
+async def test_nobody_joins_a_group_that_has_a_role_elsewhere(platform: Platform) -> None:
+    world = platform.world
+    group = global_id("UserGroup", world.here.members)
+    assert (await _join(platform, "sita", group, _user(platform, "eve"))).get("code") is None
+    async with platform.services.database.write() as session:
+        role = await roles.role_in(session, await session.get_one(models.Site, world.there.site), "admin")
+        session.add(models.RoleGrant(role_id=role.id, user_group_id=world.here.members))
+    assert (await _join(platform, "sita", group, _user(platform, "mona")))["code"] == "FORBIDDEN"
+    for typename, more in (("UserGroup", {"name": "mine"}),):
+        assert (await _update(platform, "sita", typename, group, **more))["code"] == "FORBIDDEN"
+        assert (await _delete(platform, "sita", typename, group))["code"] == "FORBIDDEN"
+    made = await _create(platform, "sita", "User", username="new", groups=[group])
+    assert made["code"] == "FORBIDDEN"
+
+
+async def test_a_group_with_the_role_of_a_service_elsewhere_is_not_joined(platform: Platform) -> None:
+    """A role in no place counts as elsewhere."""
+    world = platform.world
+    async with platform.services.database.write() as session:
+        role = models.Role(id=uuid7(), service_id=world.here.service, scope=models.RoleScope.GLOBAL, name="all")
+        session.add(role)
+        await session.flush()
+        session.add(models.RoleGrant(role_id=role.id, user_group_id=world.here.members))
+    group = global_id("UserGroup", world.here.members)
+    assert (await _join(platform, "sita", group, _user(platform, "eve")))["code"] == "FORBIDDEN"
+
+
+async def test_who_administers_a_project_does_not_join_the_group_of_the_site(closed: Platform) -> None:
+    for name in ("Harbour (admin)", "Harbour (user)"):
+        group = await _group_of(closed, name)
+        assert (await _join(closed, "maria", group, _user(closed, "maria")))["code"] in ("FORBIDDEN", "NOT_FOUND")
+    own = await _group_of(closed, "Protons (admin)")
+    role = await _role(closed, "admin", site_id=closed.world.site)
+    assert (await _grant(closed, "maria", role, own))["code"] == "FORBIDDEN"
+
+
+@pytest.mark.parametrize("who", ["tom", "silo", "eve"])
+async def test_nobody_links_themself_to_more(closed: Platform, who: str) -> None:
+    group = await _group_of(closed, "Protons (admin)")
+    done = await _link(closed, who, "USER_GROUP_USERS", group, _user(closed, who))
+    assert done["code"] in ("FORBIDDEN", "NOT_FOUND")
+
+
+async def test_the_roles_of_the_gateway_are_not_made_or_changed(closed: Platform) -> None:
+    role = await _role(closed, "user", site_id=closed.world.site)
+    for who in ("sita", "root"):
+        assert (await _update(closed, who, "Role", role, name="boss"))["code"] == "FORBIDDEN"
+        assert (await _delete(closed, who, "Role", role))["code"] == "FORBIDDEN"
+    service = global_id("Service", models.CORE)
+    made = await _create(closed, "root", "Role", service=service, scope="SITE", name="admin2", site=global_id("Site", closed.world.site))  # fmt: skip
+    assert made["code"] == "FORBIDDEN"
+
+
+async def test_a_service_grants_no_role_of_another(closed: Platform) -> None:
+    secret = Secret(Kind.SERVICE, digest_of(closed.world.here.secrets["service"]))
+    service = await principal_of(closed.services.database, secret)
+    role = await _role(closed, "admin", project_id=closed.world.shared)
+    group = global_id("UserGroup", closed.world.here.members)
+    assert (await _grant(closed, service, role, group))["code"] == "NOT_FOUND"
+
+
+async def test_a_lost_role_closes_access_at_once(platform: Platform) -> None:
+    """Also for a principal that the gateway remembers."""
+    token = await _token(platform, "tom")
+    sees = "{projects(first:9){totalCount} participants(first:9){totalCount}}"
+    before = await authenticate(platform.services, token)
+    assert (await platform.ask(sees, before))["projects"] == {"totalCount": 1}
+    done = await _done(platform, "maria", "revokeRole", id=global_id("RoleGrant", platform.world.here.grant))
+    assert done["__typename"] == "Deleted"
+    after = await authenticate(platform.services, token)
+    assert await platform.ask(sees, after) == {"projects": {"totalCount": 0}, "participants": {"totalCount": 0}}
+
+
+@pytest.mark.parametrize("lost", ["group", "project", "link"])
+async def test_who_loses_a_part_is_forgotten(platform: Platform, lost: str) -> None:
+    here = platform.world.here
+    async with platform.services.database.write() as session:  # so that the project can be deleted
+        for model in (models.Session, models.SessionMember):
+            await session.execute(sa.update(model).values(deleted_at=model.created_at))
+    token = f"Bearer {here.secrets['service']}" if lost == "link" else await _token(platform, "tom")
+    assert (await authenticate(platform.services, token)).projects
+    if lost == "group":
+        group, tom = global_id("UserGroup", here.members), _user(platform, "tom")
+        done = await _done(platform, "sita", "removeFromGroup", group=group, users=[tom])
+    elif lost == "project":
+        done = await _delete(platform, "sita", "Project", global_id("Project", here.project))
+    else:
+        done = await _link(platform, "sita", "SERVICE_PROJECTS", global_id("Service", here.service))
+    assert done["__typename"] in ("Linked", "Deleted"), done
+    assert not (await authenticate(platform.services, token)).projects
+
+
+async def test_a_disabled_user_is_signed_out(platform: Platform) -> None:
+    token = await _token(platform, "silo")
+    await authenticate(platform.services, token)
+    assert (await _update(platform, "sita", "User", _user(platform, "silo"), active=False))["__typename"] == "User"
+    with pytest.raises(Unauthenticated):
+        await authenticate(platform.services, token)
+
+
+# Places ---------------------------------------------------------------------------------------------------------------
+
+
+async def _second_project(platform: Platform, *, admin: bool) -> str:
+    """Another project of the site, in which maria has a part."""
+    async with platform.services.database.write() as session:
+        project = models.Project(id=uuid7(), site_id=platform.world.site, name="Second")
+        session.add(project)
+        await session.flush()
+        await roles.found(session, project)
+        await roles.enrol(session, project, platform.world.maria, admin=admin)
+        return global_id("Project", project.id)
+
+
+@pytest.mark.parametrize("typename", ["Participant", "ParticipantGroup"])
+async def test_nothing_moves_into_a_project_that_one_has_no_part_in(closed: Platform, typename: str) -> None:
+    here = closed.world.here
+    id = global_id(typename, here.idle if typename == "Participant" else here.group)
+    there = global_id("Project", closed.world.there.project)
+    for who in ("tom", "maria", "sita"):
+        done = await _update(closed, who, typename, id, project=there)
+        assert done["code"] == ("FORBIDDEN" if (who, typename) == ("tom", "ParticipantGroup") else "NOT_FOUND")
+
+
+async def test_a_group_moves_into_a_project_that_one_administers_only(platform: Platform) -> None:
+    group = global_id("ParticipantGroup", platform.world.here.group)
+    seen = await _second_project(platform, admin=False)
+    assert (await _update(platform, "maria", "ParticipantGroup", group, project=seen))["code"] == "FORBIDDEN"
+    assert (await _update(platform, "sita", "ParticipantGroup", group, project=seen))[
+        "__typename"
+    ] == "ParticipantGroup"
+
+
+async def test_a_participant_moves_into_a_project_that_one_uses(platform: Platform) -> None:
+    """Whoever makes participants of a project may: its users."""
+    seen = await _second_project(platform, admin=False)
+    idle = global_id("Participant", platform.world.here.idle)
+    assert (await _update(platform, "tom", "Participant", idle, project=seen))["code"] == "FORBIDDEN"
+    assert (await _update(platform, "maria", "Participant", idle, project=seen))["__typename"] == "Participant"
+
+
+async def test_a_device_is_not_moved_to_a_foreign_site(platform: Platform) -> None:
+    world = platform.world
+    device, there = global_id("Device", world.here.device), global_id("Site", world.there.site)
+    assert (await _link(platform, "sita", "DEVICE_SITES", device, there))["code"] == "NOT_FOUND"
+    async with platform.services.database.write() as session:
+        await roles.enrol(session, await session.get_one(models.Site, world.there.site), world.sita)
+    assert (await _link(platform, "sita", "DEVICE_SITES", device, there))["code"] == "FORBIDDEN"
+    assert (await _link(platform, "maria", "DEVICE_SITES", device))["code"] == "FORBIDDEN"
+    held = sa.select(models.SiteDevice.site_id).where(models.SiteDevice.device_id == world.here.device)
+    assert await _found(platform, held) == world.site
+
+
+async def test_a_foreign_device_is_not_taken(closed: Platform) -> None:
+    device, site = global_id("Device", closed.world.there.device), global_id("Site", closed.world.site)
+    assert (await _link(closed, "sita", "DEVICE_SITES", device, site))["code"] == "NOT_FOUND"
+
+
+@pytest.mark.parametrize("who", ["tom", "maria", "sita"])
+async def test_a_service_comes_to_a_site_by_superadmins(closed: Platform, who: str) -> None:
+    world = closed.world
+    mine, theirs = global_id("Service", world.here.service), global_id("Service", world.there.service)
+    assert (await _link(closed, who, "SERVICE_SITES", theirs, global_id("Site", world.site)))["code"] == "NOT_FOUND"
+    assert (await _link(closed, who, "SERVICE_SITES", mine))["code"] == "FORBIDDEN"
+
+
+async def test_a_setting_of_another_s_is_not_written(closed: Platform) -> None:
+    """A service is configured for others by who administers them; a user is administered by nobody in this."""
+    service, silo = global_id("Service", closed.world.here.service), _user(closed, "silo")
+    for who in ("tom", "maria", "sita"):
+        done = await _create(closed, who, "ServiceConfig", service=service, user=silo, config={"volume": 1})
+        assert done["code"] == "FORBIDDEN"
+
+
+# Credentials ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("call", ["revokeCredential", "rotateApiKey"])
+@pytest.mark.parametrize("who", ["maria", "sita", "mona", "eve"])
+async def test_another_s_key_is_not_found(closed: Platform, who: str, call: str) -> None:
+    assert (await _done(closed, who, call, id=global_id("Credential", KEY)))["code"] == "NOT_FOUND"
+
+
+@pytest.mark.parametrize(
+    ("who", "call", "name", "code"),
+    [
+        ("tom", "createParticipantToken", "participant", "FORBIDDEN"),
+        ("silo", "createParticipantToken", "participant", "NOT_FOUND"),
+        ("tom", "createDeviceToken", "device", "FORBIDDEN"),
+        ("maria", "createDeviceToken", "device", "FORBIDDEN"),
+        ("sita", "createServiceToken", "service", "FORBIDDEN"),
+        ("tom", "setParticipantPassword", "participant", "FORBIDDEN"),
+    ],
+)
+async def test_who_may_not_act_as_a_row_makes_no_credential_of_it(
+    closed: Platform, who: str, call: str, name: str, code: str
+) -> None:
+    given = {name: global_id(name.title(), getattr(closed.world.here, name))}
+    if "Password" in call:
+        given["newPassword"] = "a long enough password"
+    assert (await _done(closed, who, call, **given))["code"] == code
+
+
+async def test_a_key_that_may_only_read_writes_nothing(closed: Platform) -> None:
+    principal = await principal_named(closed.services.database, "root")
+    reading = replace(principal, scopes=frozenset({"read"}))
+    done = await _create(closed, reading, "Site", name="x")
+    assert done["code"] == "FORBIDDEN"
