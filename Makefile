@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 NODE_MODULES := gateway/explorer/node_modules
 
-.PHONY: run install test lint fuzz bench clean
+.PHONY: run install test lint docs fuzz bench bench-access bench-timing clean
 
 run: install
 	@$(BIN)/torana demo $(ARGS)
@@ -29,11 +29,21 @@ lint: .venv/installed
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
+docs: .venv/installed
+	@$(BIN)/torana schema > schema.graphql.new && mv schema.graphql.new schema.graphql
+	@$(BIN)/torana access --markdown > docs/access.md.new && mv docs/access.md.new docs/access.md
+
 fuzz: .venv/installed
 	@$(BIN)/python -m tests.fuzz $(ARGS)
 
 bench: .venv/installed
 	@$(BIN)/python -m bench $(ARGS)
+
+bench-access: .venv/installed
+	@$(BIN)/python -m bench.access $(ARGS)
+
+bench-timing: .venv/installed
+	@$(BIN)/python -m bench.timing $(ARGS)
 
 clean:
 	rm -rf .venv gateway/explorer/dist $(NODE_MODULES) bench/peers/.venv bench/peers/node_modules

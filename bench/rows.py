@@ -42,7 +42,7 @@ class Generated:
             (models.Site, iter([{"id": self.site, "name": "Bench", "two_factor_required": False}])),
             (models.Project, self._projects()),
             (models.User, map(_user, self.users, range(len(self.users)))),
-            (models.Membership, self._memberships()),
+            *self._roles(),
             (models.Simulation, self._simulations()),
             (models.Job, (self._job(*job) for job in self.jobs)),
             (models.Task, (self._task(n, attempt, key, i) for n, attempt, key in self.jobs for i in range(TASKS))),
@@ -54,12 +54,30 @@ class Generated:
             name = f"{('Carbon', 'Proton')[n % 2]} therapy {n:02}"
             yield {"id": key, "site_id": self.site, "name": name, "enabled": True}
 
-    def _memberships(self) -> Iterator[Row]:
-        """The reader is in every project, everyone else in one."""
-        for project in self.projects:
-            yield {"id": uuid7(), "user_id": self.reader, "project_id": project, "role": "USER"}
-        for n, user in enumerate(self.users):
-            yield {"id": uuid7(), "user_id": user, "project_id": self.projects[n % PROJECTS], "role": "USER"}
+    def _roles(self) -> Iterator[tuple[type[models.Entity], Iterable[Row]]]:
+        """The reader is in the group of every project, everyone else in one."""
+        groups, roles = [uuid7() for _ in self.projects], [uuid7() for _ in self.projects]
+        yield models.UserGroup, ({"id": key, "name": f"project {n:02}"} for n, key in enumerate(groups))
+        yield (
+            models.Role,
+            (
+                {"id": role, "service_id": models.CORE, "scope": "PROJECT", "project_id": project, "name": models.USER}
+                for role, project in zip(roles, self.projects, strict=True)
+            ),
+        )
+        yield (
+            models.RoleGrant,
+            (
+                {"id": uuid7(), "role_id": role, "user_group_id": group}
+                for role, group in zip(roles, groups, strict=True)
+            ),
+        )
+        members = [(group, self.reader) for group in groups]
+        members += [(groups[n % PROJECTS], user) for n, user in enumerate(self.users)]
+        yield (
+            models.UserGroupMember,
+            ({"id": uuid7(), "user_group_id": group, "user_id": user} for group, user in members),
+        )
 
     def _simulations(self) -> Iterator[Row]:
         for n, (key, owner) in enumerate(zip(self.simulations, self.owners, strict=True)):
