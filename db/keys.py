@@ -90,6 +90,34 @@ def _among_sqlite(element: among, compiler: Any, **kw: Any) -> str:
     return f"{plus}{compiler.process(column, **kw)} IN (SELECT value FROM json_each({compiler.process(values, **kw)}))"  # noqa: S608
 
 
+class found(FunctionElement[bool]):
+    """`found(column, select)`: the column is one of the few values that a query of its own finds, which is run once and
+    first: a planner that has no statistics yet would rather run it for every row.
+    """
+
+    type = sa.Boolean()
+    inherit_cache = True
+    name = "found"
+
+    def __init__(self, column: Any, select: sa.Select[Any]) -> None:
+        super().__init__(column, select.correlate(None).scalar_subquery())
+
+    def self_group(self, against: Any = None) -> Any:
+        return self
+
+
+@compiles(found, "postgresql")
+def _found_postgresql(element: found, compiler: Any, **kw: Any) -> str:
+    column, select = element.clauses
+    return f"{compiler.process(column, **kw)} = ANY (ARRAY{compiler.process(select, **kw)})"
+
+
+@compiles(found, "sqlite")
+def _found_sqlite(element: found, compiler: Any, **kw: Any) -> str:
+    column, select = element.clauses
+    return f"{compiler.process(column, **kw)} IN {compiler.process(select, **kw)}"
+
+
 def spread(name: str, dialect: str) -> TableValuedAlias:
     """The keys in the parameter of that name, as a table of one column."""
     parameter = sa.bindparam(name, type_=Several(Key()))

@@ -6,10 +6,10 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import aliased
 
-from db.keys import among
+from db.keys import among, found
 from resolvers.access import visible
 from resolvers.principal import Standing
-from resolvers.statements import ends, joins
+from resolvers.statements import ends, parents
 
 
 def equal(column: Any, parameter: str) -> Any:
@@ -44,8 +44,8 @@ def along(entity: Any, path: Sequence[Any], standing: Standing, compare: Callabl
         return compare(own)
     target = aliased(step.property.mapper.class_)
     inner = along(target, rest, standing, compare) if rest else compare(target.id)
-    local, remote = ends(step)
-    seen = sa.exists().where(joins(step, target, getattr(entity, local)), visible(target, standing), inner)
+    (local, remote), (column, *clauses) = ends(step), parents(step, target)
+    seen = found(getattr(entity, local), sa.select(column).where(*clauses, visible(target, standing), inner))
     if rest or remote != "id" or step.property.secondary is not None:
         return seen
-    return sa.and_(compare(getattr(entity, local)), seen)  # the former finds rows by an index
+    return sa.and_(compare(getattr(entity, local)), seen)  # the former finds rows in the order of an index

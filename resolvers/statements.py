@@ -144,6 +144,16 @@ def joins(relationship: Relationship, entity: Any, parent_key: Any) -> Any:
     return entity.id.in_(linked.correlate_except(link))
 
 
+def parents(relationship: Relationship, entity: Any) -> list[Any]:
+    """The column that holds what `entity` is reached from by a relationship, and the clauses that join it."""
+    prop = relationship.property
+    if prop.secondary is None:
+        return [getattr(entity, ends(relationship)[1])]
+    link = prop.secondary.alias()
+    ((_, parent),), ((_, child),) = prop.synchronize_pairs, prop.secondary_synchronize_pairs
+    return [link.c[parent.key], link.c[child.key] == entity.id]
+
+
 def seek(entity: Any, cut: Cut, reached: Sequence[Any], most: Any, suffix: str = "") -> Statement:
     """The first rows of `entity`, of those that are `reached`, in the order of the cut: at most `most`."""
     statement = sa.select(entity.id).select_from(entity).where(*reached)
