@@ -71,8 +71,9 @@ class among(FunctionElement[bool]):
 
 
 class most_among(among):
-    """The same, of a column that is one of the values in most rows: SQLite, which can't know how many values there are,
-    then reads a list in its order, instead of collecting the rows of each value and sorting them all."""
+    """The same, of a column that is one of the values in most rows: looked at when a row was found otherwise. SQLite then
+    reads a list in its order, instead of collecting the rows of each value and sorting them all; PostgreSQL does not
+    sort the values anew for each row of an outer query, to look them up in an index."""
 
     inherit_cache = True
 
@@ -80,7 +81,8 @@ class most_among(among):
 @compiles(among, "postgresql")
 def _among_postgresql(element: among, compiler: Any, **kw: Any) -> str:
     column, values = element.clauses
-    return f"{compiler.process(column, **kw)} = ANY ({compiler.process(values, **kw)})"
+    same = f"{compiler.process(column, **kw)} = ANY ({compiler.process(values, **kw)})"
+    return f"({same}) IS TRUE" if isinstance(element, most_among) else same
 
 
 @compiles(among, "sqlite")
