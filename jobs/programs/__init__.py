@@ -1,40 +1,122 @@
-"""The programs that tasks may run: how their input is checked, how they are started, how they tell their progress."""
+"""The programs that tasks may run: the built-in one, and those that operators name in the settings."""
 
 import re
-import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping
 
 from jobs.programs import shieldhit
 from jobs.programs.plan import InputError
+from jobs.programs.program import EDITOR, FILES, Edit, Program
 
 FILE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}")
 """What an input file may be called: it becomes a file of the worker's folder."""
 
-_PRIMARY = re.compile(r"Primary particle no\. (\d+) of (\d+)")
+SHIELDHIT12A = Program(
+    name="SHIELDHIT",
+    command=("shieldhit", "-n", "{primaries}", "-N", "{task}", "{input}"),
+    kinds=(FILES, EDITOR),
+    files=shieldhit.REQUIRED_FILES,
+    primaries={"beam.dat": r"^[ \t]*NSTAT[ \t]+(\S+)"},
+    progress=r"Primary particle no\.\s*(?P<done>\d+)\s+ETR",
+    log="shieldhit*.log",
+    results="shieldhit",
+    together=True,
+)
+"""SHIELD-HIT12A. Its random numbers start at RNDSEED + the task's number, at most 9999."""
+
+FLUKA = Program(
+    name="FLUKA",
+    command=("rfluka", "-N0", "-M1", "{file}"),
+    files=("*.inp",),
+    primaries={"*.inp": r"^START {5} *([0-9.]+(?:[Ee][+-]?\d+)?)"},
+    edits=(
+        Edit("*.inp", r"^START {5}[ 0-9.Ee+-]{1,10}", "START     {primaries:>9}."),
+        Edit("*.inp", r"^RANDOMIZ.*", "RANDOMIZ         1.0{seed:>9}."),
+    ),
+    progress=r"^\s+(?P<done>\d+)(?:\s+\d+){2}(?:\s+\d\.\d+E[+-]\d+){2}\s+\d+\s*$",
+    log="**/*001.out",
+    results="fluka",
+    together=True,
+)
+"""FLUKA by its script rfluka, one cycle per task. The input is in fixed format, with the cards START and RANDOMIZ."""
+
+TOPAS = Program(
+    name="TOPAS",
+    command=("topas", "topas_config.txt"),
+    files=("topas_config.txt",),
+    primaries={"topas_config.txt": r"^[ \t]*ic?:So/[^/\s]+/NumberOfHistoriesInRun[ \t]*=[ \t]*(\S+)[ \t]*(?:#.*)?$"},
+    edits=(
+        Edit("topas_config.txt", r"(?<=/NumberOfHistoriesInRun)[ \t]*=[ \t]*\d+", " = {primaries}"),
+        Edit("topas_config.txt", r"^[ \t]*ic?:Ts/Seed[ \t]*=[ \t]*\d+", "i:Ts/Seed = {seed}"),
+    ),
+    progress=r"Begin processing for Run: \d+, History: (?P<done>\d+)",
+    results="topas",
+    together=True,
+)
+"""TOPAS with one source and one run. The parameter file sets Ts/Seed; scorers report Mean, or Sum of a known quantity.
+
+Progress is told when it sets Ts/ShowHistoryCountAtInterval.
+"""
+
+READY: Mapping[str, Program] = {"shieldhit12a": SHIELDHIT12A, "fluka": FLUKA, "topas": TOPAS}
+"""What settings may start from with `like`, by name. None of them is installed."""
 
 
-@dataclass(frozen=True)
-class Program:
-    """`module` is run as `python -m`; `check` reads input files by name and returns the primaries they ask for, or
-    raises InputError."""
-
-    module: str
-    check: Callable[[Mapping[str, str]], int]
-
-    def command(self, inputs: Path, output: Path, primaries: int, task: int) -> list[str]:
-        """How to run it on the files in `inputs`, for the share of task number `task`."""
-        options = ("--input", str(inputs), "--output", str(output), "--primaries", str(primaries), "--task", str(task))
-        return [sys.executable, "-m", self.module, *options]
-
-    def progress(self, line: str) -> tuple[int, int] | None:
-        """Primaries done and to do, when that is what a line of its output says."""
-        found = _PRIMARY.fullmatch(line)
-        return (int(found[1]), int(found[2])) if found else None
+def built_in() -> Program:
+    """The built-in program, which reads SHIELD-HIT12A's input and checks all of it."""
+    return Program(
+        name="SHIELDHIT",
+        command=(
+            *("{python}", "-m", "jobs.programs.proton_beam", "--input", "{input}"),
+            *("--output", "{output}/results.json", "--primaries", "{primaries}", "--task", "{task}"),
+        ),
+        kinds=(FILES, EDITOR),
+        files=shieldhit.REQUIRED_FILES,
+        primaries={"beam.dat": r"^[ \t]*NSTAT[ \t]+(\S+)"},
+        progress=r"^Primary particle no\. (?P<done>\d+) of (?P<total>\d+)$",
+        results="yaptide-json",
+        checker=lambda files: shieldhit.read(files).primaries,
+    )
 
 
-PROGRAMS = {"SHIELDHIT": Program("jobs.programs.proton_beam", lambda files: shieldhit.read(files).primaries)}
-"""By the name of the simulation type."""
+def configured(description: object) -> Program:
+    """The program that a table of the settings describes; raises ValueError that begins with the field."""
+    return Program.read(description, READY)
 
-__all__ = ["FILE_NAME", "PROGRAMS", "InputError", "Program"]
+
+class Registry(Mapping[str, Program]):
+    """Programs by name: those given, and the built-in one unless its name is given away. Raises ValueError."""
+
+    def __init__(self, programs: Iterable[Program] = ()) -> None:
+        self._programs: dict[str, Program] = {}
+        for each in programs:
+            if each.name in self._programs:
+                raise ValueError(f"name: there are two programs {each.name}")
+            self._programs[each.name] = each
+        own = built_in()
+        self._programs.setdefault(own.name, own)
+
+    def __getitem__(self, name: str) -> Program:
+        return self._programs[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._programs)
+
+    def __len__(self) -> int:
+        return len(self._programs)
+
+
+__all__ = [
+    "EDITOR",
+    "FILES",
+    "FILE_NAME",
+    "FLUKA",
+    "READY",
+    "SHIELDHIT12A",
+    "TOPAS",
+    "Edit",
+    "InputError",
+    "Program",
+    "Registry",
+    "built_in",
+    "configured",
+]

@@ -1,6 +1,6 @@
 """What one simulation is asked to do: beam, geometry, media and outputs, free of any file format."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 BeamShape = Literal["gaussian", "circle", "square"]
@@ -127,11 +127,15 @@ class PageRequest:
 
 @dataclass(frozen=True)
 class Output:
-    """One result file: its name, its detector and the pages that can be given."""
+    """One result file: its name, its detector and the pages that can be given.
+
+    `name` labels the results; it changes nothing of them, so outputs that differ in it alone are equal.
+    """
 
     filename: str
     detector: Detector
     pages: tuple[PageRequest, ...]
+    name: str = field(compare=False)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from jobs.programs import names
 from jobs.programs.cards import MAX_CHARACTERS
 from jobs.programs.physics import CUTOFF, MEAN_EXCITATION_ENERGY, csda_range
 from jobs.programs.scoring import Scoring
@@ -85,9 +86,9 @@ def describe(plan: Plan, primaries: int, seed: int) -> list[str]:
 
 
 def read_directory(directory: Path) -> Plan:
-    """Read the native files of a directory; raises InputError."""
+    """Read the native files and names.json of a directory; raises InputError."""
     files: dict[str, str] = {}
-    for name in REQUIRED_FILES:
+    for name in (*REQUIRED_FILES, names.FILE):
         path = directory / name
         if not path.is_file():
             continue

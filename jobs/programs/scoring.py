@@ -194,12 +194,11 @@ class Scoring:
 
     def _estimator(self, output: Output, primaries: int) -> dict[str, object]:
         volumes = cell_volumes(output.detector)
-        name = output.filename.rsplit(".", 1)[0] + "_"
         pages = [_page(page, output.detector.axes, volumes, primaries) for page in self.pages[output.filename]]
         metadata = {
             "Tmax_MeV": f"{self.energy}",
             "error_type": "none",
-            "file_corename": name,
+            "file_corename": output.filename.rsplit(".", 1)[0] + "_",
             "file_counter": "1",
             "file_format": "json",
             "geo_name": output.detector.name,
@@ -211,7 +210,7 @@ class Scoring:
             "projectile_code": "2",
             "projectile_z": "1",
         }
-        return {"name": name, "file_name": output.filename, "metadata": metadata, "pages": pages}
+        return {"name": output.name, "file_name": output.filename, "metadata": metadata, "pages": pages}
 
 
 def _page(page: Page, axes: Sequence[Axis], volumes: Array, primaries: int) -> dict[str, object]:

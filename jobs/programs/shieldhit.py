@@ -6,6 +6,7 @@ The format follows the SHIELD-HIT12A User's Guide (v0.9.1, 2021); whatever is no
 import math
 from collections.abc import Mapping
 
+from jobs.programs import names
 from jobs.programs.cards import Line, checked, lines, quoted
 from jobs.programs.plan import Beam, BeamShape, InputError, Medium, Plan
 from jobs.programs.shieldhit_detect import read_detectors
@@ -26,7 +27,7 @@ _IGNORED_CARDS = frozenset(("APCORR", "DEMIN", "EMTRANS", "MAKELN", "NEUTRFAST",
 
 
 def read(files: Mapping[str, str]) -> Plan:
-    """Read native files (name -> text); other names are ignored. Raises InputError."""
+    """Read native files and names.json, if there (name -> text); other names are ignored. Raises InputError."""
     for name in REQUIRED_FILES:
         if name not in files:
             raise InputError(name, None, f"file is missing; required are {', '.join(REQUIRED_FILES)}")
@@ -38,6 +39,7 @@ def read(files: Mapping[str, str]) -> Plan:
     position_line = cards["BEAMPOS"].number if "BEAMPOS" in cards else None
     geometry = read_geometry(texts["geo.dat"], media, beam.position, position_line)
     detectors, filters, outputs = read_detectors(texts["detect.dat"], unsupported)
+    outputs = names.renamed(outputs, files.get(names.FILE))
     primaries = cards["NSTAT"].integer(1, "NSTAT number of primaries", 1, MAX_PRIMARIES)
     seed = cards["RNDSEED"].integer(1, "RNDSEED", 0, 2**59)
     return Plan(beam, geometry, media, detectors, filters, outputs, primaries, seed, unsupported)

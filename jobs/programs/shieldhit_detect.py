@@ -185,7 +185,8 @@ def _output(
             raise section.head.error(f"section Output needs a {key} line")
     assert filename is not None
     assert detector is not None
-    return Output(filename, detector, _pages(quantities, filters, filename, unsupported))
+    pages = _pages(quantities, filters, filename, unsupported)
+    return Output(filename, detector, pages, f"{filename.rsplit('.', 1)[0]}_")
 
 
 def _pages(

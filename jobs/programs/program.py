@@ -1,0 +1,363 @@
+"""What the gateway and a worker must know of a simulation program. It travels to the worker as plain JSON.
+
+Needs nothing but the standard library, as a worker on a node of a cluster has nothing else.
+"""
+
+import re
+import string
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from fnmatch import fnmatchcase
+from importlib import import_module
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from jobs.programs import readers
+from jobs.programs.plan import InputError
+
+FILES, EDITOR = "FILES", "EDITOR"
+"""Kinds of input: native files by name, or a project of the editor, which becomes SHIELD-HIT12A's native files."""
+MAX_PRIMARIES = 1_000_000_000
+MAX_SEED = 900_000_000
+"""FLUKA takes no larger one."""
+
+Checker = Callable[[Mapping[str, str]], int]
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
+_WORDS = frozenset(("input", "output", "primaries", "task", "seed", "python", "file"))
+_EDIT_WORDS = frozenset(("primaries", "task", "seed"))
+_WIDTH = re.compile(r"([<>]?\d{1,3})?")
+
+
+@dataclass(frozen=True)
+class Edit:
+    """Lines of an input file that say how many primaries or which seed, for programs without options for these.
+
+    What `find`, a regular expression, finds in the files named like `file` becomes `put`, with {primaries}, {task} and
+    {seed}, each of a width if need be: {seed:>10}.
+    """
+
+    file: str
+    find: str
+    put: str
+
+    def apply(self, text: str, values: Mapping[str, object]) -> tuple[str, int]:
+        """The text edited, and the number of places."""
+        filled = _filled(self.put, values)
+        return re.subn(self.find, lambda _: filled, text, flags=re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Program:
+    """A program that tasks run. Raises ValueError that begins with the field that is wrong.
+
+    `name` is what users choose. `command` is run without a shell in the folder {output}; its words may hold {input},
+    {output} (folders), {file} (the input file that fits the first of `files`), {primaries}, {task} (from 1), {seed}
+    and {python} (the interpreter of the worker). `files` names required input files, by patterns such as *.inp.
+    `primaries` has for such a name the regular expression whose only group is the number of primaries. `progress` is a
+    regular expression with the groups `done` and, perhaps, `total`; it is looked for in lines of the standard output,
+    and in the file that fits `log`, if given, below {output}. `results` is the reader of {output}. `partial` says that
+    results may be read while it runs. `together` says that the program reads and writes in one folder, so {input} is
+    {output}. `checker` reads the input better than `primaries` does; it stays on the gateway.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    results: str
+    kinds: tuple[str, ...] = (FILES,)
+    files: tuple[str, ...] = ()
+    primaries: Mapping[str, str] = field(default_factory=dict)
+    edits: tuple[Edit, ...] = ()
+    progress: str = ""
+    log: str = ""
+    partial: bool = False
+    together: bool = False
+    checker: Checker | None = field(default=None, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        _require(_NAME.fullmatch(self.name), "name", "letters, digits, dashes and underscores, a letter first")
+        _require(self.command, "command", "at least the program must be named")
+        for index, word in enumerate(self.command):
+            _check_words(word, _WORDS, f"command[{index}]")
+        used = {name for word in self.command for name in _words(word)}
+        _require("file" not in used or self.files, "command", "{file} needs the pattern of a file in files")
+        _require(self.kinds, "kinds", "one of FILES, EDITOR is needed")
+        for kind in self.kinds:
+            _require(kind in (FILES, EDITOR), "kinds", f"{kind!r} is not one of FILES, EDITOR")
+        for index, pattern in enumerate(self.files):
+            _check_pattern(pattern, f"files[{index}]")
+        _require(self.primaries or self.checker, "primaries", "how to find their number in the input is missing")
+        for pattern, regex in self.primaries.items():
+            _check_pattern(pattern, "primaries")
+            groups = _compiled(regex, f"primaries.{pattern}").groups
+            _require(groups == 1, f"primaries.{pattern}", f"one group is needed, not {groups}")
+        for index, edit in enumerate(self.edits):
+            _check_pattern(edit.file, f"edits[{index}].file")
+            _compiled(edit.find, f"edits[{index}].find")
+            _check_words(edit.put, _EDIT_WORDS, f"edits[{index}].put")
+        if self.progress:
+            groups_of = set(_compiled(self.progress, "progress").groupindex)
+            _require("done" in groups_of, "progress", "the group (?P<done>...) is missing")
+            _require(groups_of <= {"done", "total"}, "progress", "only the groups done and total may have names")
+        _require(self.progress or not self.log, "log", "without progress nothing is looked for in it")
+        _require(not self.log.startswith("/") and ".." not in self.log, "log", "it must lie in the output folder")
+        _require(self.results in readers.READERS, "results", f"{self.results!r} is none of {sorted(readers.READERS)}")
+
+    @classmethod
+    def read(cls, description: object, ready: Mapping[str, "Program"] | None = None) -> "Program":
+        """The program of a decoded JSON object; raises ValueError that begins with the field that is wrong.
+
+        `like` names one of `ready`, from which what is not given is taken; a command of one word then is only the
+        program's path, and the arguments stay.
+        """
+        if not isinstance(description, Mapping):
+            raise ValueError("a program is an object")
+        given = dict(description)
+        if "like" in given:
+            given = _completed(given, ready or {})
+        known = [f.name for f in fields(cls) if f.name != "checker"]
+        for key in given:
+            _require(key in known, str(key), f"there is no such field; there are {', '.join(known)}")
+        for key in ("name", "command", "results"):
+            _require(key in given, key, "it is missing")
+        for key in ("name", "results", "progress", "log"):
+            _require(isinstance(given.get(key, ""), str), key, "it must be a text")
+        for key in ("partial", "together"):
+            _require(isinstance(given.get(key, False), bool), key, "it must be true or false")
+        for key in ("command", "kinds", "files"):
+            if key in given:
+                given[key] = _texts(given[key], key)
+        if "primaries" in given:
+            given["primaries"] = _text_by_text(given["primaries"], "primaries")
+        if "edits" in given:
+            given["edits"] = _edits(given["edits"])
+        return cls(**given)
+
+    def description(self) -> dict[str, Any]:
+        """What `read` makes the same program of, but for its checker: plain JSON, nothing left out."""
+        result: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "checker"}
+        for key in ("command", "kinds", "files"):
+            result[key] = list(result[key])
+        result["primaries"] = dict(self.primaries)
+        result["edits"] = [{"file": edit.file, "find": edit.find, "put": edit.put} for edit in self.edits]
+        return result
+
+    def files_of(self, kind: str, given: object) -> dict[str, str]:
+        """Native input files, by name, of what a user gave as input of this kind; raises InputError."""
+        if kind not in self.kinds:
+            raise InputError("input", None, f"{self.name} takes {' and '.join(self.kinds)}, not {kind}")
+        if kind == EDITOR:
+            converted: dict[str, str] = import_module("jobs.programs.editor").convert(given)
+            return converted
+        if not isinstance(given, Mapping) or not all(isinstance(item, str) for pair in given.items() for item in pair):
+            raise InputError("input", None, "input files are an object of file name to text")
+        return dict(given)
+
+    def check(self, files: Mapping[str, str]) -> int:
+        """The primaries that native input files, by name, ask for; raises InputError."""
+        if self.checker is not None:
+            return self.checker(files)
+        for pattern in self.files:
+            if not _fitting(files, pattern):
+                raise InputError(pattern, None, f"file is missing; required are {', '.join(self.files)}")
+        if any("file" in _words(word) for word in self.command):
+            several = _fitting(files, self.files[0])
+            if len(several) > 1:
+                raise InputError(several[1], None, f"only one file may be named like {self.files[0]}")
+        for edit in self.edits:
+            places = {name: re.search(edit.find, files[name], re.MULTILINE) for name in _fitting(files, edit.file)}
+            if not any(places.values()):
+                message = f"nothing fits {edit.find!r}, where a task's own numbers are put"
+                raise InputError(next(iter(places), edit.file), None, message)
+        return self._primaries(files)
+
+    def _primaries(self, files: Mapping[str, str]) -> int:
+        found = [
+            (name, match)
+            for pattern, regex in self.primaries.items()
+            for name in _fitting(files, pattern)
+            for match in re.finditer(regex, files[name], re.MULTILINE)
+        ]
+        if not found:
+            pattern, regex = next(iter(self.primaries.items()))
+            name = next(iter(_fitting(files, pattern)), pattern)
+            raise InputError(name, None, f"the number of primaries is missing: nothing fits {regex!r}")
+        for (first, _), (name, match) in pairwise(found):
+            raise InputError(name, _line(files[name], match), f"the number of primaries is given twice; see {first}")
+        name, match = found[0]
+        try:
+            number = float(match[1])
+        except (TypeError, ValueError):
+            number = 0.0
+        if not number.is_integer() or not 1 <= number <= MAX_PRIMARIES:
+            message = f"{match[1]!r} primaries; allowed are whole numbers from 1 to {MAX_PRIMARIES}"
+            raise InputError(name, _line(files[name], match), message)
+        return int(number)
+
+    def prepare(self, input: Path, primaries: int, task: int, seed: int) -> None:
+        """Put the numbers of a task into the files in `input`, where `edits` says so; before the program starts.
+
+        Raises ValueError when a number is out of range or there is no place for one.
+        """
+        values = _numbers(primaries, task, seed)
+        for edit in self.edits:
+            places = 0
+            for path in sorted(path for path in input.iterdir() if fnmatchcase(path.name, edit.file)):
+                text, count = edit.apply(path.read_text(encoding="utf-8"), values)
+                path.write_text(text, encoding="utf-8")
+                places += count
+            if not places:
+                raise ValueError(f"{edit.file}: nothing fits {edit.find!r}")
+
+    def start_command(self, input: Path, output: Path, primaries: int, task: int, seed: int) -> list[str]:
+        """The words of the command for task number `task` (from 1); raises ValueError when {file} is not there."""
+        values: dict[str, object] = {**_numbers(primaries, task, seed), "input": input, "output": output}
+        values["python"] = sys.executable
+        if any("file" in _words(word) for word in self.command):
+            found = sorted(path for path in input.iterdir() if fnmatchcase(path.name, self.files[0]))
+            if len(found) != 1:
+                raise ValueError(f"{self.files[0]}: one input file is needed, not {len(found)}")
+            values["file"] = found[0]
+        return [_filled(word, values) for word in self.command]
+
+    def progress_of(self, line: str) -> tuple[int, int | None] | None:
+        """Primaries done and, if known, to do, when that is what a line of the output or the log says."""
+        found = re.search(self.progress, line) if self.progress else None
+        if found is None:
+            return None
+        total = found.groupdict().get("total")
+        try:
+            return int(found["done"]), int(total) if total is not None else None
+        except (TypeError, ValueError):
+            return None  # a group that took no part, or no number
+
+    def results_in(self, folder: Path, primaries: int | None = None) -> list[dict[str, Any]]:
+        """The estimators written to a folder, in YAPTIDE's shape, values that are not finite as null.
+
+        `primaries` are those of the task, for files that do not say. Raises readers.OutputError, a ValueError, with
+        the file that is missing or cannot be read.
+        """
+        return readers.read(self.results, folder, primaries)
+
+
+class Log:
+    """The lines that a program adds to a file of its output folder, which appears only after a while."""
+
+    def __init__(self, folder: Path, pattern: str) -> None:
+        self._folder = folder
+        self._pattern = pattern
+        self._path: Path | None = None
+        self._place = 0
+        self._begun = b""
+
+    def lines(self) -> list[str]:
+        """What was added since the last call, without a last line that has not ended."""
+        try:
+            added = self._added()
+        except FileNotFoundError:  # moved this very moment, as FLUKA's is at the end; next time it is found again
+            self._path = None
+            return []
+        self._place += len(added)
+        *ended, self._begun = (self._begun + added).split(b"\n")
+        return [line.decode(errors="replace").rstrip("\r") for line in ended]
+
+    def _added(self) -> bytes:
+        if self._path is None or not self._path.exists():
+            self._path = next(iter(sorted(self._folder.glob(self._pattern))), None)
+        if self._path is None:
+            return b""
+        with self._path.open("rb") as stream:
+            stream.seek(self._place)  # a file that has moved is the same
+            return stream.read()
+
+
+def _completed(given: dict[str, Any], ready: Mapping[str, Program]) -> dict[str, Any]:
+    like = given.pop("like")
+    if not isinstance(like, str) or like not in ready:
+        raise ValueError(f"like: {like!r} is none of {sorted(ready)}")
+    model = ready[like].description()
+    command = given.get("command")
+    if isinstance(command, (list, tuple)) and len(command) == 1:
+        given["command"] = [command[0], *model["command"][1:]]
+    return {**model, **given}
+
+
+def _require(condition: object, name: str, message: str) -> None:
+    if not condition:
+        raise ValueError(f"{name}: {message}")
+
+
+def _compiled(regex: str, name: str) -> re.Pattern[str]:
+    try:
+        return re.compile(regex, re.MULTILINE)
+    except re.error as error:
+        raise ValueError(f"{name}: {regex!r} is not a regular expression: {error}") from None
+
+
+def _check_pattern(pattern: str, name: str) -> None:
+    _require(re.fullmatch(r"[A-Za-z0-9._*?-]{1,128}", pattern), name, f"{pattern!r} is not the pattern of a file name")
+
+
+def _check_words(text: str, allowed: frozenset[str], name: str) -> None:
+    try:
+        parts = list(string.Formatter().parse(text))
+    except ValueError as error:
+        raise ValueError(f"{name}: {text!r}: {error}") from None
+    for _, word, width, conversion in parts:
+        if word is None:
+            continue
+        _require(word in allowed, name, f"unknown placeholder {{{word}}}; there are {', '.join(sorted(allowed))}")
+        _require(not conversion and _WIDTH.fullmatch(width or ""), name, f"{{{word}}} takes a width such as >10 alone")
+
+
+def _words(text: str) -> set[str]:
+    return {word for _, word, _, _ in string.Formatter().parse(text) if word is not None}
+
+
+def _filled(text: str, values: Mapping[str, object]) -> str:
+    return "".join(
+        literal + (format(str(values[word]), width or "") if word is not None else "")
+        for literal, word, width, _ in string.Formatter().parse(text)
+    )
+
+
+def _numbers(primaries: int, task: int, seed: int) -> dict[str, object]:
+    _require(1 <= primaries <= MAX_PRIMARIES, "primaries", f"{primaries} is not within 1 to {MAX_PRIMARIES}")
+    _require(task >= 1, "task", f"{task} is less than 1")
+    _require(1 <= seed <= MAX_SEED, "seed", f"{seed} is not within 1 to {MAX_SEED}")
+    return {"primaries": primaries, "task": task, "seed": seed}
+
+
+def _fitting(files: Mapping[str, str], pattern: str) -> list[str]:
+    return sorted(name for name in files if fnmatchcase(name, pattern))
+
+
+def _line(text: str, match: re.Match[str]) -> int:
+    return text.count("\n", 0, match.start(1)) + 1
+
+
+def _texts(value: object, name: str) -> tuple[str, ...]:
+    if not isinstance(value, (list, tuple)) or not all(isinstance(item, str) for item in value):
+        raise ValueError(f"{name}: it must be a list of texts")
+    return tuple(value)
+
+
+def _text_by_text(value: object, name: str) -> dict[str, str]:
+    if not isinstance(value, Mapping) or not all(isinstance(item, str) for pair in value.items() for item in pair):
+        raise ValueError(f"{name}: it must be an object of file name to regular expression")
+    return dict(value)
+
+
+def _edits(value: object) -> tuple[Edit, ...]:
+    if not isinstance(value, (list, tuple)):
+        raise ValueError("edits: it must be a list of objects")
+    edits = []
+    for index, item in enumerate(value):
+        if not isinstance(item, Mapping) or set(item) != {"file", "find", "put"}:
+            raise ValueError(f"edits[{index}]: it must be an object with file, find and put")
+        for key, text in item.items():
+            _require(isinstance(text, str), f"edits[{index}].{key}", "it must be a text")
+        edits.append(Edit(**item))
+    return tuple(edits)

@@ -1,0 +1,56 @@
+"""What pymchelper has read of a file, as pages and metadata. Its values lie as we want them, the first axis fastest."""
+
+import math
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
+
+from jobs.programs.readers import OutputError, library
+from jobs.programs.readers.pages import Axis
+
+_NOT_TEXT = frozenset(("estimator", "data_raw", "error_raw", "diff_axis1", "diff_axis2", "pages", "x", "y", "z"))
+_OF_THE_FILE = frozenset(("file_corename", "error_type", "data_order", "page_count"))
+
+
+def load(paths: Sequence[str], file: str) -> Any:
+    """pymchelper's estimator of files, averaged over them; raises OutputError."""
+    numpy_errors = _numpy().errstate(all="ignore")  # results per primary of a run without primaries
+    reading = library("input_output", file)
+    try:
+        with numpy_errors:
+            estimator = reading.fromfilelist(list(paths))
+    except Exception as error:
+        raise OutputError(file, f"it cannot be read: {error}") from error
+    if estimator is None or not estimator.pages:
+        raise OutputError(file, "it holds no results")
+    return estimator
+
+
+def values(page: Any) -> list[float]:
+    """All numbers of a page."""
+    numbers: list[float] = _numpy().asarray(page.data_raw, dtype=float).ravel().tolist()
+    return numbers
+
+
+def axis(mesh: Any, file: str, name: str | None = None, unit: str | None = None) -> Axis:
+    """An axis of pymchelper's, under another name and unit if given; raises OutputError when its bins are absurd."""
+    own = (str(mesh.name) if name is None else name, str(mesh.unit) if unit is None else unit)
+    if mesh.n == 1:
+        return Axis(*own, [math.nan])
+    try:
+        return Axis(*own, mesh.data.tolist())
+    except Exception as error:
+        raise OutputError(file, f"the axis {own[0]}: {error}") from error
+
+
+def metadata(thing: Any) -> dict[str, str]:
+    """The other attributes of an estimator or a page, as texts."""
+    return {
+        key: (value.decode(errors="replace") if isinstance(value, bytes) else str(value)).strip()
+        for key, value in vars(thing).items()
+        if key not in _NOT_TEXT and key not in _OF_THE_FILE and value is not None
+    }
+
+
+def _numpy() -> Any:
+    return import_module("numpy")
