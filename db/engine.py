@@ -11,6 +11,7 @@ from base64 import b64encode, urlsafe_b64encode
 from collections.abc import AsyncIterator, Callable, Hashable, Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
@@ -25,6 +26,7 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool, NullPool
 
 from db.prepared import Holder, Kept, Prepared, Shelf, Statement
 from db.readers import Readers, driver
+from db.types import now
 
 log = structlog.get_logger("torana")
 
@@ -244,6 +246,13 @@ def parse_address(url: str) -> sa.URL:
     if backend == "sqlite" and parsed.database in (None, "", ":memory:"):
         raise AddressError("an SQLite URL names a file: readers and the writer are different connections")
     return parsed.set(drivername=drivers[backend])
+
+
+async def moment_of(session: AsyncSession) -> datetime:
+    """The database's clock."""
+    moment: datetime | None = await session.scalar(sa.select(now()))
+    assert moment is not None
+    return moment
 
 
 def changed(session: AsyncSession, *topics: str) -> None:

@@ -71,9 +71,9 @@ class among(FunctionElement[bool]):
 
 
 class most_among(among):
-    """The same, of a column that is one of the values in most rows: looked at when a row was found otherwise. SQLite then
-    reads a list in its order, instead of collecting the rows of each value and sorting them all; PostgreSQL does not
-    sort the values anew for each row of an outer query, to look them up in an index."""
+    """The same, of a column that is one of the values in most rows: looked at when a row was found otherwise. SQLite
+    then reads a list in its order, instead of collecting the rows of each value and sorting them all; PostgreSQL does
+    not sort the values anew for each row of an outer query, to look them up in an index."""
 
     inherit_cache = True
 

@@ -15,6 +15,7 @@ from db.models.accounts import (
 )
 from db.models.base import Base, Entity, Erasable
 from db.models.challenges import Challenge, Leaderboard, LeaderboardEntry
+from db.models.clusters import Cluster, ClusterUserGroup
 from db.models.devices import Device, DeviceSubtype, DeviceType, ParticipantDevice, ProjectDevice, SiteDevice
 from db.models.groups import ADMIN, GRANTEES, USER, Role, RoleGrant, RoleScope, UserGroup, UserGroupMember
 from db.models.jobs import TERMINAL, Job, JobKind, JobState, LogEntry, Platform, Task, TaskResult
@@ -31,7 +32,15 @@ from db.models.sessions import (
     SessionStatus,
     SessionType,
 )
-from db.models.simulations import Estimator, InputType, Page, Simulation, SimulationInput, SimulationType
+from db.models.simulations import (
+    Estimator,
+    InputType,
+    Page,
+    Simulation,
+    SimulationInput,
+    SimulationLink,
+    SimulationType,
+)
 from db.models.specs import Spec, SpecLanguage, SpecVersion
 
 __all__ = [
@@ -49,6 +58,8 @@ __all__ = [
     "Base",
     "Challenge",
     "Channel",
+    "Cluster",
+    "ClusterUserGroup",
     "Credential",
     "CredentialKind",
     "Device",
@@ -92,6 +103,7 @@ __all__ = [
     "SessionType",
     "Simulation",
     "SimulationInput",
+    "SimulationLink",
     "SimulationType",
     "Site",
     "SiteDevice",

@@ -48,6 +48,7 @@ class CredentialKind(Enum):
     EMAIL_CODE = "EMAIL_CODE"
     EMAIL_VERIFY = "EMAIL_VERIFY"
     PASSWORD_RESET = "PASSWORD_RESET"  # noqa: S105
+    SSH_CERTIFICATE = "SSH_CERTIFICATE"
 
 
 OWNERS = ("user_id", "participant_id", "device_id", "service_id")

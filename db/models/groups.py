@@ -12,6 +12,7 @@ from db.types import choice
 
 if TYPE_CHECKING:
     from db.models.accounts import User
+    from db.models.clusters import Cluster
     from db.models.devices import Device
     from db.models.organisation import ParticipantGroup, Project, Site
     from db.models.services import Service
@@ -36,6 +37,7 @@ class UserGroup(Erasable, Entity):
     name: Mapped[str] = mapped_column(sa.String(255))
 
     users: Mapped[list["User"]] = relates(secondary="user_group_members", back_populates="groups")
+    clusters: Mapped[list["Cluster"]] = relates(secondary="cluster_user_groups", back_populates="user_groups")
     grants: Mapped[list["RoleGrant"]] = relates(back_populates="user_group")
 
 

@@ -13,6 +13,7 @@ from db.types import choice, now
 
 if TYPE_CHECKING:
     from db.models.accounts import User
+    from db.models.clusters import Cluster
     from db.models.simulations import Simulation
 
 
@@ -22,6 +23,8 @@ class JobKind(Enum):
 
 class Platform(Enum):
     IN_PROCESS = "IN_PROCESS"
+    CELERY = "CELERY"
+    SLURM = "SLURM"
 
 
 class JobState(Enum):
@@ -36,11 +39,19 @@ class JobState(Enum):
 
 
 TERMINAL = (JobState.CANCELED, JobState.COMPLETED, JobState.FAILED)
+_PARTS = sa.text("parts")
+_WAITING = sa.text("state = 'PENDING' AND holder IS NULL")
+_HELD = sa.text("holder IS NOT NULL")
 _ACTIVE = sa.text("state NOT IN ('CANCELED', 'COMPLETED', 'FAILED')")
 
 
 class Job(Entity):
-    """`lease_until` is held by the gateway process that merges; the tasks have leases of their own."""
+    """`lease_until` is held by the gateway process that merges; the tasks have leases of their own.
+
+    `history` lists each state with its moment, `external` holds what engines call the batches that were handed to them,
+    `batches` counts those. `merges` counts how often results were stored, those of unfinished tasks too; `parts` tells
+    that more was delivered since, which is merged after `merge_after`.
+    """
 
     __tablename__ = "jobs"
     __table_args__ = (
@@ -54,6 +65,9 @@ class Job(Entity):
         sa.Index("ix_jobs_owner_user_id_submitted_at_id", "owner_user_id", "submitted_at", "id"),
         sa.Index("ix_jobs_simulation_id_attempt_id", "simulation_id", "attempt", "id"),
         sa.Index("ix_jobs_state_submitted_at_id", "state", "submitted_at", "id"),
+        sa.Index("ix_jobs_cluster_id_state_submitted_at", "cluster_id", "state", "submitted_at"),
+        sa.Index("ix_jobs_parts", "merge_after", sqlite_where=_PARTS, postgresql_where=_PARTS),
+        sa.CheckConstraint("(platform = 'IN_PROCESS') = (cluster_id IS NULL)", name="cluster"),
     )
 
     key: Mapped[str] = mapped_column(sa.String(80), unique=True)
@@ -61,31 +75,44 @@ class Job(Entity):
     owner_user_id: Mapped[UUID] = refers("users.id", ondelete="RESTRICT")
     state: Mapped[JobState] = mapped_column(choice(JobState), default=JobState.PENDING)
     platform: Mapped[Platform] = mapped_column(choice(Platform), default=Platform.IN_PROCESS)
+    cluster_id: Mapped[UUID | None] = refers("clusters.id", ondelete="RESTRICT")
+    options: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    external: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    batches: Mapped[int] = mapped_column(default=0)
     title: Mapped[str] = mapped_column(sa.String(255), default="")
     attempt: Mapped[int] = mapped_column(default=1)
     progress: Mapped[float] = mapped_column(default=0.0)
     estimated_seconds: Mapped[int | None]
     submitted_at: Mapped[datetime] = mapped_column(default=now())
+    estimated_start_at: Mapped[datetime | None]
     started_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
+    history: Mapped[list[dict[str, Any]]] = mapped_column(sa.JSON, default=list)
     error: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON(none_as_null=True))
     warnings: Mapped[list[str]] = mapped_column(default=list)
     cancel_requested_at: Mapped[datetime | None]
     last_update_at: Mapped[datetime] = mapped_column(default=now())
     lease_until: Mapped[datetime | None]
     log_length: Mapped[int] = mapped_column(default=0)
+    parts: Mapped[bool] = mapped_column(default=False)
+    merges: Mapped[int] = mapped_column(default=0)
+    merge_after: Mapped[datetime | None]
     simulation_id: Mapped[UUID | None] = refers("simulations.id", ondelete="RESTRICT")
 
     owner: Mapped["User"] = relates()
+    cluster: Mapped["Cluster | None"] = relates()
     simulation: Mapped["Simulation | None"] = relates(back_populates="jobs")
     tasks: Mapped[list["Task"]] = relates(back_populates="job")
     log: Mapped[list["LogEntry"]] = relates(back_populates="job")
 
 
 class Task(Entity):
-    """`attempt` counts the runs of this task, `losses` those that ended without a word.
+    """`holder` names the batch in which the task was handed to an engine, for the `handed`th time. Until `lease_until`,
+    a waiting task is not handed over again, and a running one belongs to the worker that claimed it, by the number
+    that the worker chose (`claim`).
 
-    A worker writes only while it holds the present attempt and its lease.
+    `attempt` counts the claims, `losses` the runs that ended without a word. A worker writes only while it holds the
+    present attempt; `reported` is the number of its last report.
     """
 
     __tablename__ = "tasks"
@@ -95,6 +122,8 @@ class Task(Entity):
         sa.CheckConstraint("done BETWEEN 0 AND requested", name="done"),
         sa.Index("ix_tasks_job_id_ordinal_id", "job_id", "ordinal", "id"),
         sa.Index("ix_tasks_state_id", "state", "id"),
+        sa.Index("ix_tasks_waiting", "id", sqlite_where=_WAITING, postgresql_where=_WAITING),
+        sa.Index("ix_tasks_holder", "holder", sqlite_where=_HELD, postgresql_where=_HELD),
     )
 
     job_id: Mapped[UUID] = refers("jobs.id", ondelete="CASCADE")
@@ -108,7 +137,10 @@ class Task(Entity):
     last_update_at: Mapped[datetime] = mapped_column(default=now())
     attempt: Mapped[int] = mapped_column(default=0)
     losses: Mapped[int] = mapped_column(default=0)
+    handed: Mapped[int] = mapped_column(default=0)
+    reported: Mapped[int] = mapped_column(default=0)
     holder: Mapped[str | None] = mapped_column(sa.String(64))
+    claim: Mapped[str | None] = mapped_column(sa.String(64))
     lease_until: Mapped[datetime | None]
     error: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON(none_as_null=True))
 
@@ -116,12 +148,14 @@ class Task(Entity):
 
 
 class TaskResult(Entity):
-    """What one task delivered: gzipped JSON, kept until it is merged."""
+    """What one task delivered: gzipped JSON, kept until it is merged. Until it is `final`, what the task has so far:
+    the results of `primaries`, replaced by its next part."""
 
     __tablename__ = "task_results"
 
     task_id: Mapped[UUID] = refers("tasks.id", ondelete="CASCADE", unique=True)
     primaries: Mapped[int] = mapped_column(sa.BigInteger)
+    final: Mapped[bool] = mapped_column(default=True)
     data: Mapped[bytes] = mapped_column(sa.LargeBinary, deferred=True)
 
 

@@ -1,5 +1,6 @@
 """Simulations of a radiation field, what was asked and what came out."""
 
+from datetime import datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -52,19 +53,42 @@ class Simulation(Erasable, Entity):
     jobs: Mapped[list["Job"]] = relates(back_populates="simulation")
     input: Mapped["SimulationInput | None"] = relates(back_populates="simulation", uselist=False)
     estimators: Mapped[list["Estimator"]] = relates(back_populates="simulation")
+    links: Mapped[list["SimulationLink"]] = relates(back_populates="simulation")
 
 
 class SimulationInput(Entity):
-    """The input files by name, kept apart so that lists never carry them."""
+    """The input files by name, kept apart so that lists never carry them; `project` is what the files were made from,
+    when an editor's project was given."""
 
     __tablename__ = "simulation_inputs"
     __table_args__ = (sa.CheckConstraint("total_primaries >= 1", name="primaries"),)
 
     simulation_id: Mapped[UUID] = refers("simulations.id", ondelete="CASCADE", unique=True)
     files: Mapped[dict[str, Any]]
+    project: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON(none_as_null=True))
     total_primaries: Mapped[int] = mapped_column(sa.BigInteger)
 
     simulation: Mapped[Simulation] = relates(back_populates="input")
+
+
+class SimulationLink(Entity):
+    """Lets whoever has the secret read one simulation, until it expires or is deleted."""
+
+    __tablename__ = "simulation_links"
+    __table_args__ = (
+        sa.Index("ix_simulation_links_simulation_id_created_at_id", "simulation_id", "created_at", "id"),
+        sa.Index("ix_simulation_links_user_id_created_at_id", "user_id", "created_at", "id"),
+    )
+
+    simulation_id: Mapped[UUID] = refers("simulations.id", ondelete="CASCADE")
+    user_id: Mapped[UUID] = refers("users.id", ondelete="CASCADE")
+    label: Mapped[str] = mapped_column(sa.String(255), default="")
+    secret_hash: Mapped[str] = mapped_column(sa.String(64), unique=True)
+    expires_at: Mapped[datetime]
+    last_used_at: Mapped[datetime | None]
+
+    simulation: Mapped[Simulation] = relates(back_populates="links")
+    owner: Mapped["User"] = relates()
 
 
 class Estimator(Entity):
