@@ -30,9 +30,10 @@ from gateway.outbox import Outbox
 from gateway.settings import Settings
 from gateway.sockets import SocketEndpoint
 from jobs.embedded import EmbeddedEngine
+from jobs.programs import Registry, configured
 from resolvers.context import Entrance, Services
-from resolvers.dispatching import Dispatcher
-from resolvers.feed import Feed
+from resolvers.dispatching import Dispatcher, Post
+from resolvers.feed import WORK, Feed
 from resolvers.issuers import Issuers
 from resolvers.keyring import KeyRing
 from resolvers.limits import Limits
@@ -40,11 +41,15 @@ from resolvers.locking import Locking
 from resolvers.passwords import Passwords
 from resolvers.presence import Presence
 from resolvers.principals import Principals
+from resolvers.reporting import Reports
 from resolvers.uses import Uses
 from schema import build
 from schema.limits import Bounds
 
 log = structlog.get_logger("torana")
+
+HEARTBEAT, START = 10.0, 60.0
+"""Seconds between two looks at the workers of this machine, and until one must have claimed its task."""
 
 
 def make_services(settings: Settings) -> Services:
@@ -63,10 +68,12 @@ def make_services(settings: Settings) -> Services:
         tasks=settings.max_tasks,
         task_attempts=settings.task_attempts,
         lease=settings.task_lease,
+        silence=settings.task_silence,
         register_device_types=settings.register_device_types,
     )
     keys, passwords = KeyRing(settings.keys), Passwords(threads=settings.password_threads)
     issuers = Issuers(settings.oidc)
+    programs = Registry(map(configured, settings.programs))
     return Services(
         database,
         feed,
@@ -78,6 +85,8 @@ def make_services(settings: Settings) -> Services:
         Uses(database),
         Presence(database),
         Locking(database),
+        Reports(database, limits),
+        programs,
         Entrance(settings.reached_at, settings.sign_up),
     )
 
@@ -110,6 +119,17 @@ class _Straight:
         await (self._to if straight else self._app)(scope, receive, send)
 
 
+def posts_of(settings: Settings, services: Services, runs: Path) -> list[Post]:
+    """The engines of this process."""
+    posts = []
+    if settings.task_slots:
+        engine = EmbeddedEngine(settings.task_slots, runs, lambda: services.feed.publish([WORK]))
+        if services.database.dialect == "sqlite":
+            engine.clear()
+        posts.append(Post(engine, None, interval=HEARTBEAT, patience=START))
+    return posts
+
+
 @contextlib.asynccontextmanager
 async def _working(settings: Settings, services: Services, runs: Path) -> AsyncIterator[None]:
     """All that works beside the requests, from the start of the application to its end."""
@@ -118,18 +138,16 @@ async def _working(settings: Settings, services: Services, runs: Path) -> AsyncI
     outbox.start()
     housekeeping = Housekeeping(services, audit_days=settings.audit_days, notice_days=settings.notice_days)
     housekeeping.start()
-    dispatcher = None
-    if settings.task_slots:
-        engine = EmbeddedEngine(settings.task_slots, runs)
-        if alone := services.database.dialect == "sqlite":
-            engine.clear()
-        dispatcher = Dispatcher(services, engine, settings.reports_to, alone=alone)
+    dispatcher = Dispatcher(
+        services, posts_of(settings, services, runs), settings.reports_to, alone=services.database.dialect == "sqlite"
+    )
+    if settings.dispatch:
         dispatcher.start()
     try:
         yield
     finally:
-        if dispatcher is not None:
-            await dispatcher.close()
+        await dispatcher.close()
+        await services.reports.settled()
         await outbox.close()
         await housekeeping.close()
         await services.issuers.close()

@@ -15,10 +15,11 @@ from db import models
 from db.models import InputType, SessionCategory, SessionEventType, SessionStatus, SimulationType
 from db.types import uuid7
 from jobs.programs import proton_beam, shieldhit
-from resolvers import claims, dispatching, roles, simulations, working
+from resolvers import claims, merging, roles, simulations, working
 from resolvers.accounts import create_user
 from resolvers.context import Context, Services
 from resolvers.principal import Kind, Principal
+from resolvers.reporting import Line, Report
 
 
 @dataclass(frozen=True, slots=True)
@@ -359,7 +360,7 @@ async def _submit(services: Services, owner: UUID, project: UUID, title: str, pr
         title=title,
         sim_type=SimulationType.SHIELDHIT,
         input_type=InputType.FILES,
-        input_files=beam_files(primaries),
+        given=beam_files(primaries),
         tasks=tasks,
         project_id=project,
     )
@@ -370,17 +371,18 @@ async def _simulation(services: Services, owner: UUID, project: UUID, tell: Call
     primaries, tasks = 1_000, 2
     await _submit(services, owner, project, "150 MeV protons in water", primaries, tasks)
     async with services.database.write() as session:
-        claimed = await claims.claim_tasks(session, "demo", tasks, services.limits.lease)
+        errands = await claims.claim_waiting(session, tasks, services.limits.lease)
     plan = shieldhit.read(beam_files(primaries))
-    for task, share in zip(claimed, simulations.shares(primaries, tasks), strict=True):
-        ctx = Context(services, Principal(kind=Kind.WORKER, errand=task.errand))
+    for errand, share in zip(errands, simulations.shares(primaries, tasks), strict=True):
+        ctx = Context(services, Principal(kind=Kind.WORKER, errand=errand))
         said: list[str] = []
-        seed = plan.seed + task.errand.ordinal
+        seed = plan.seed + errand.ordinal
         estimators = await asyncio.to_thread(proton_beam.run, plan, share, seed, said.append, lambda _: None)
-        await working.report(ctx, lines=[working.Line(number, line) for number, line in enumerate(said, 1)])
+        lines = [Line(number, line) for number, line in enumerate(said, 1)]
+        await working.report(ctx, Report(lines=lines))
         await working.put_results(ctx, estimators)
-        tell(f"  task {task.errand.ordinal} of {tasks}: {share} primaries")
-    await dispatching.merge_ready(services)
+        tell(f"  task {errand.ordinal} of {tasks}: {share} primaries")
+    await merging.merge_ready(services)
 
 
 def own_keys(data_dir: Path) -> str:

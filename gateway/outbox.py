@@ -12,12 +12,12 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from db.engine import moment_of
 from db.models import Notification, NotificationState
 from db.types import now
 from gateway.delivery import Delivery, Undelivered
 from resolvers.context import Services
 from resolvers.notices import OUTBOX
-from resolvers.writing import moment_of
 
 log = structlog.get_logger("torana.outbox")
 

@@ -15,6 +15,7 @@ from pydantic_settings import (
 )
 
 from gateway.delivery import read_sender, read_smtp, read_webhooks
+from jobs.programs import Registry, configured
 from resolvers.issuers import Provider
 from resolvers.keyring import MINIMUM
 
@@ -72,8 +73,18 @@ class Settings(BaseSettings):
     task_slots: int = Field(
         max(1, (os.cpu_count() or 2) - 1), ge=0, description="Tasks that run at once on this machine; 0 runs none."
     )
+    dispatch: bool = Field(
+        True,
+        description="Whether this process hands tasks to engines and merges results; off for one that only answers.",
+    )
+    programs: list[dict[str, Any]] = Field(
+        [], description="Simulation programs, as JSON or [[programs]] tables: name, command, and more in jobs.md."
+    )
     task_attempts: int = Field(3, gt=0, description="Runs of a task that is killed before it counts as failed.")
     task_lease: float = Field(30.0, gt=0, description="Seconds after which a silent task is given up.")
+    task_silence: float = Field(
+        3_600.0, gt=0, description="Seconds after which a program that says nothing is ended, and its task has failed."
+    )
     max_tasks: int = Field(1_000, gt=0, description="Tasks of one job.")
     access_minutes: float = Field(10.0, gt=0, description="Minutes for which an access token holds.")
     refresh_days: float = Field(30.0, gt=0, description="Days for which a refresh token holds.")
@@ -146,6 +157,12 @@ class Settings(BaseSettings):
         for what in ("name", "issuer", "provider"):
             if len({getattr(provider, what) for provider in value}) < len(value):
                 raise ValueError(f"two providers have the same {what}")
+        return value
+
+    @field_validator("programs")
+    @classmethod
+    def _described(cls, value: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        Registry(map(configured, value))
         return value
 
     @field_validator("public_url")

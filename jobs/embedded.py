@@ -1,39 +1,67 @@
-"""The engine that needs nothing: workers are subprocesses of this machine, so many at once."""
+"""The engine that needs nothing: workers are processes of this machine, so many at once."""
 
 import asyncio
 import contextlib
-import os
 import shutil
 import signal
-import sys
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from jobs.engine import Run
+from jobs.engine import Batch, Held, Seen, State
+from jobs.launching import COMMAND, GRACE, environment, how_it_ended, signal_group
 
-GRACE = 3.0
-"""Seconds between asking a worker to end and making it."""
+_Run = tuple[str, int]
+"""A batch's name and the ordinal of a task."""
 
 
 class EmbeddedEngine:
-    """Each run has a working folder below `folder`, removed at its end."""
+    """Each run has a working folder below `folder`, removed at its end, which `ended` is told of."""
 
-    def __init__(self, slots: int, folder: Path) -> None:
-        self.slots = slots
+    sees = True
+    personal = False
+
+    def __init__(self, slots: int, folder: Path, ended: Callable[[], None]) -> None:
+        self._slots = slots
         self._folder = folder
-        self._processes: dict[Run, asyncio.subprocess.Process] = {}
+        self._ended = ended
+        self._processes: dict[_Run, asyncio.subprocess.Process | None] = {}
+        self._reasons: dict[_Run, str] = {}
+        self._following: set[asyncio.Task[None]] = set()
         self._closed = False
 
-    async def run(self, run: Run) -> str:
-        if self._closed:
-            return "the engine is closed"
-        folder = self._folder / run.name
+    def room(self) -> int:
+        return 0 if self._closed else self._slots - len(self._processes)
+
+    async def submit(self, batch: Batch) -> Mapping[str, Any]:
+        for ordinal, token in batch.tokens.items():
+            run = (batch.held.name, ordinal)
+            if run in self._processes or run in self._reasons:
+                continue
+            self._processes[run] = None
+            following = asyncio.create_task(self._follow(run, batch.gateway, token))
+            self._following.add(following)
+            following.add_done_callback(self._following.discard)
+        return {}
+
+    async def _follow(self, run: _Run, gateway: str, token: str) -> None:
+        try:
+            self._reasons[run] = await self._run(run, gateway, token)
+        except OSError as error:
+            self._reasons[run] = f"the worker could not be started: {error.strerror}"
+        finally:
+            del self._processes[run]
+            self._ended()
+
+    async def _run(self, run: _Run, gateway: str, token: str) -> str:
+        name = f"{run[0]}-{run[1]}"
+        folder = self._folder / name
         folder.mkdir(parents=True, exist_ok=True)
         process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *("-m", "jobs.worker"),
+            *COMMAND,
             cwd=folder,
-            env=_environment(run),
-            stdin=asyncio.subprocess.PIPE,  # closed by our death, however we die: the worker then ends itself
+            env=environment(name, gateway, token),
+            stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
             start_new_session=True,
@@ -41,49 +69,40 @@ class EmbeddedEngine:
         self._processes[run] = process
         try:
             assert process.stderr is not None
-            said = (await process.stderr.read()).decode(errors="replace").strip()
-            status = await process.wait()
+            said = await process.stderr.read()
+            return how_it_ended(await process.wait(), said)
         finally:
-            _signal_group(process, signal.SIGKILL)
-            del self._processes[run]
+            signal_group(process.pid, signal.SIGKILL)
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
-        if status == 0:
-            return "the worker ended without a result"
-        how = f"signal {-status}" if status < 0 else f"exit status {status}"
-        return f"the worker ended with {how}" + (f": {said.splitlines()[-1][:200]}" if said else "")
 
     def clear(self) -> None:
         """Remove what the runs of an earlier process left, when no other process uses the folder."""
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    async def cancel(self, run: Run) -> None:
+    async def cancel(self, held: Held, ordinals: Sequence[int]) -> None:
+        await asyncio.gather(*(self._cancel((held.name, ordinal)) for ordinal in ordinals))
+
+    async def _cancel(self, run: _Run) -> None:
         if (process := self._processes.get(run)) is None:
             return
-        _signal_group(process, signal.SIGTERM)
+        signal_group(process.pid, signal.SIGTERM)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(GRACE):
                 await process.wait()
-        _signal_group(process, signal.SIGKILL)
+        signal_group(process.pid, signal.SIGKILL)
+
+    async def poll(self, held: Sequence[Held]) -> Mapping[str, Mapping[int, Seen]]:
+        """An end is told once."""
+        names = {one.name for one in held}
+        found: dict[str, dict[int, Seen]] = {}
+        for name, ordinal in self._processes:
+            found.setdefault(name, {})[ordinal] = Seen(State.RUNNING)
+        for (name, ordinal), reason in self._reasons.items():
+            found.setdefault(name, {})[ordinal] = Seen(State.ENDED, reason)
+        self._reasons.clear()
+        return {name: seen for name, seen in found.items() if name in names}
 
     async def close(self) -> None:
         self._closed = True
-        await asyncio.gather(*(self.cancel(run) for run in list(self._processes)))
-
-
-def _environment(run: Run) -> dict[str, str]:
-    """Only what a worker needs: none of the gateway's secrets."""
-    kept = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", "SYSTEMROOT")
-    return {
-        **{name: os.environ[name] for name in kept if name in os.environ},
-        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
-        "TORANA_GATEWAY": run.gateway,
-        "TORANA_WORKER_TOKEN": run.token,
-        "TORANA_RUN": run.name,
-        "OMP_NUM_THREADS": "1",
-        "OPENBLAS_NUM_THREADS": "1",
-    }
-
-
-def _signal_group(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, number)
+        await asyncio.gather(*(self._cancel(run) for run in list(self._processes)))
+        await asyncio.gather(*self._following, return_exceptions=True)

@@ -1,28 +1,91 @@
-"""What runs tasks. The database's rows are the truth; an engine only starts a worker and tells how it ended."""
+"""What every engine does. The database's rows are the truth: an engine only starts workers, and tells what it sees."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from datetime import datetime
+from enum import Enum
+from typing import Any, Protocol
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
-    """One attempt of one task: a name for logs and folders, where the worker reports, and its token."""
+class Login:
+    """With what a user reaches a cluster: an SSH key and the certificate that goes with it, as OpenSSH writes them."""
+
+    private_key: str
+    certificate: str
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A batch that an engine was given. `name` is ours and unique to this handing over: engines carry it to where it
+    can be looked up, because the numbers that they give may be given again. `login` is that of the job's owner, where
+    the cluster wants one.
+    """
 
     name: str
+    login: Login | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Tasks of one job that are handed over together.
+
+    `tokens` holds, by the ordinals of the tasks, what lets a worker claim one; with `collector`, whoever runs after the
+    last of them tells that all have ended. Workers report to `gateway`. `options` are what users may ask a cluster for:
+    partition, minutes, megabytes, cores, account.
+    """
+
+    held: Held
     gateway: str
-    token: str
+    tokens: Mapping[int, str]
+    collector: str
+    options: Mapping[str, Any]
+
+
+class State(Enum):
+    """What an engine sees of a task."""
+
+    QUEUED = "QUEUED"
+    RUNNING = "RUNNING"
+    ENDED = "ENDED"
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """`reason` says how it ended, in words; `starts_at` is when the engine means to start it."""
+
+    state: State
+    reason: str = ""
+    starts_at: datetime | None = None
+
+
+class Away(Exception):
+    """The engine can't be reached now; later it may."""
+
+
+class Refused(Exception):
+    """The engine will not take this batch; the message is for its owner."""
 
 
 class Engine(Protocol):
-    """`slots` is how many runs it takes at once."""
+    """`sees` tells whether `poll` knows of every batch that there is: what it doesn't name is then gone. With
+    `personal`, batches and what is held need their owner's login. Every method but `close` may raise Away."""
 
-    slots: int
+    sees: bool
+    personal: bool
 
-    async def run(self, run: Run) -> str:
-        """Start a worker and wait for its end; returns how it ended, in words."""
+    def room(self) -> int:
+        """How many tasks it takes now."""
 
-    async def cancel(self, run: Run) -> None:
-        """End the worker of a run, and whatever it started."""
+    async def submit(self, batch: Batch) -> Mapping[str, Any]:
+        """Take a batch; returns what administrators may want to know of it. Raises Refused. A name that was taken
+        before is not run again."""
+
+    async def cancel(self, held: Held, ordinals: Sequence[int]) -> None:
+        """End tasks of a batch, whether they wait or run, with whatever they started; what is gone is no fault."""
+
+    async def poll(self, held: Sequence[Held]) -> Mapping[str, Mapping[int, Seen]]:
+        """What it knows of these batches, by name and ordinal."""
 
     async def close(self) -> None:
-        """End every run."""
+        """End what can't outlive this process, and let go of the rest."""

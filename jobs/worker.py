@@ -1,11 +1,16 @@
-"""Runs the program of one task and reports on it. Needs the gateway's address and the task's token, and no database.
+"""Claims a task, runs its program, reports on it and delivers what came out. Needs the gateway's address and the task's
+token, no database, and nothing but the standard library.
 
-`TORANA_GATEWAY` is the address of the gateway and `TORANA_WORKER_TOKEN` the token, which covers this attempt of this
-task alone. Exits with 0 when the gateway knows how the task ended, with 75 when the task should be tried again. The
-end of standard input means that whoever started the worker is gone; it then ends at once, with its program.
+`TORANA_GATEWAY` is the address of the gateway and `TORANA_WORKER_TOKEN` the token, which lets it claim one task, or
+tell that a batch has ended. It works in the present folder. Exits with 0 when there is nothing left to do for it, with
+75 when the task should be tried again. The end of standard input means that whoever started it is gone; it then ends at
+once, with its program. Where it has no standard input, `TORANA_WORKER_STAYS=1` says so.
 """
 
 import contextlib
+import ctypes
+import hashlib
+import http.client
 import json
 import os
 import queue
@@ -19,46 +24,64 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any, NoReturn
+from uuid import uuid4
 
-from jobs.programs import PROGRAMS, Program
+from jobs.programs.program import MAX_SEED, Log, Program
 
-INTERVAL = 2.0
-"""Seconds between two reports."""
 PATIENCE = 120.0
 """Seconds for which a gateway that does not answer is asked again."""
 TRY_AGAIN = 75
-PASSING = frozenset({"TIMEOUT", "INTERNAL_SERVER_ERROR"})
+PASSING = frozenset({"TIMEOUT", "INTERNAL_SERVER_ERROR", "LOCKED"})
 """Codes of what may be over when it is tried again; reports and results may be sent twice."""
 LINES = 2_000
 """Log lines of one report."""
+PART = 5.0
+"""Seconds between two looks for results of a program that is not done yet."""
+PARTIAL = "partial.json"
+"""Where such a program writes {"primaries": ..., "estimators": [...]}, in its output folder."""
 
-ASSIGNMENT = "{ workerAssignment { program files ordinal attempt requested } }"
-REPORT = """
-mutation Report($done: BigInt, $seconds: Int, $lines: [LineInput!]!, $error: String) {
-  workerReport(done: $done, estimatedSeconds: $seconds, lines: $lines, error: $error) { state }
+CLAIM = """
+mutation Claim($number: String!) {
+  workerClaim(number: $number) {
+    token program files checksums ordinal attempt requested reportSeconds silenceSeconds
+  }
 }"""
-RESULTS = "mutation Results($estimators: JSON!) { workerPutResults(estimators: $estimators) { state } }"
+REPORT = """
+mutation Report($number: Int, $done: BigInt, $seconds: Int, $lines: [LineInput!]!, $error: String) {
+  workerReport(number: $number, done: $done, estimatedSeconds: $seconds, lines: $lines, error: $error) { state }
+}"""
+RESULTS = """
+mutation Results($estimators: JSON!, $done: BigInt) { workerPutResults(estimators: $estimators, done: $done) { state } }
+"""
+COLLECT = "mutation Collect($reason: String!) { workerCollect(reason: $reason) { state } }"
 
 
 class Refused(Exception):
     """The gateway does not want this worker to go on."""
 
 
+class Unreachable(Exception):
+    """The gateway did not answer for long."""
+
+
 class Gateway:
-    """Sends operations with the task's token; a gateway that is away is asked again, ever more slowly."""
+    """Sends operations with a token; a gateway that is away is asked again, ever more slowly."""
 
     def __init__(self, address: str, token: str) -> None:
-        self._url = f"{address}/graphql"
+        self._address = address
         self._headers = {
             "Authorization": f"Bearer {token}",
             "Content-Type": "application/json",
             "Accept": "application/graphql-response+json",
         }
 
+    def with_token(self, token: str) -> "Gateway":
+        return Gateway(self._address, token)
+
     def ask(self, query: str, **variables: Any) -> Any:
-        """The data of the answer; raises Refused when the gateway says no."""
+        """The data of the answer; raises Refused when the gateway says no, Unreachable when it says nothing."""
         body = json.dumps({"query": query, "variables": variables}, allow_nan=False).encode()
-        request = urllib.request.Request(self._url, body, self._headers)  # noqa: S310
+        request = urllib.request.Request(f"{self._address}/graphql", body, self._headers)  # noqa: S310
         deadline, pause = time.monotonic() + PATIENCE, 0.2
         while True:
             try:
@@ -69,10 +92,10 @@ class Gateway:
                 failure = str(errors[0]["message"])
                 if any(error.get("extensions", {}).get("code") not in PASSING for error in errors):
                     raise Refused(failure)
-            except (OSError, ValueError) as error:
+            except (OSError, ValueError, http.client.HTTPException) as error:
                 failure = str(error)
             if time.monotonic() > deadline:
-                raise Refused(f"the gateway did not answer: {failure}")
+                raise Unreachable(f"the gateway did not answer: {failure}")
             time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311
             pause = min(pause * 2, 5.0)
 
@@ -87,107 +110,246 @@ class Gateway:
 class Reporter:
     """Collects what the program says and sends it every few seconds, numbered, so that nothing counts twice."""
 
-    def __init__(self, gateway: Gateway, program: Program) -> None:
+    def __init__(self, gateway: Gateway, program: Program, requested: int) -> None:
         self._gateway = gateway
         self._program = program
+        self._requested = requested
         self._waiting: list[dict[str, Any]] = []
+        self._lines = 0
         self._number = 0
         self._done: int | None = None
         self._seconds: int | None = None
-        self._began = time.monotonic()
+        self._began = self.heard = time.monotonic()
 
     def take(self, line: str) -> None:
-        if (progress := self._program.progress(line)) is not None:
-            self._done, total = progress
-            if self._done:
-                spent = time.monotonic() - self._began
-                self._seconds = round(spent / self._done * (total - self._done))
+        self.heard = time.monotonic()
+        if (progress := self._program.progress_of(line)) is None:
+            self._lines += 1
+            self._waiting.append({"number": self._lines, "text": line})
             return
-        self._number += 1
-        self._waiting.append({"number": self._number, "text": line})
+        done, total = progress
+        self._done = max(done, self._done or 0)
+        if self._done:
+            left = max((total or self._requested) - self._done, 0)
+            self._seconds = round((self.heard - self._began) / self._done * left)
 
     def send(self, error: str | None = None) -> None:
         while True:
             lines = self._waiting[:LINES]
             last = len(lines) == len(self._waiting)
+            self._number += 1
             self._gateway.ask(
-                REPORT, done=self._done, seconds=self._seconds, lines=lines, error=error if last else None
+                REPORT,
+                number=self._number,
+                done=None if self._done is None else str(self._done),
+                seconds=self._seconds,
+                lines=lines,
+                error=error if last else None,
             )
             del self._waiting[: len(lines)]
             if last:
                 return
 
 
+class Parts:
+    """The results that a program has so far, sent when they are new."""
+
+    def __init__(self, gateway: Gateway, folder: Path) -> None:
+        self._gateway = gateway
+        self._path = folder / PARTIAL
+        self._sent = 0
+
+    def send(self) -> None:
+        try:
+            part = json.loads(self._path.read_text())
+            primaries, estimators = int(part["primaries"]), part["estimators"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return
+        if primaries > self._sent:
+            self._gateway.ask(RESULTS, estimators=estimators, done=str(primaries))
+            self._sent = primaries
+
+
 def run(gateway: Gateway) -> int:
-    """Fetch the task, run its program in the present folder, deliver; returns the exit status."""
-    task = gateway.ask(ASSIGNMENT)["workerAssignment"]
-    program = PROGRAMS[task["program"]]
-    inputs, output = Path("input").resolve(), Path("results.json").resolve()
-    inputs.mkdir()
-    for name, text in task["files"].items():
-        (inputs / name).write_text(text)
-    process = subprocess.Popen(
-        program.command(inputs, output, int(task["requested"]), task["ordinal"]),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    """Claim the task, run its program in the present folder, deliver; returns the exit status."""
     try:
-        reporter = Reporter(gateway, program)
-        status = follow(process, reporter)
-        if status < 0:
+        task = gateway.ask(CLAIM, number=str(uuid4()))["workerClaim"]
+    except Refused as refusal:
+        say(str(refusal))
+        return 0
+    gateway = gateway.with_token(task["token"])
+    program, requested = Program.read(task["program"]), int(task["requested"])
+    reporter = Reporter(gateway, program, requested)
+    try:
+        command, output = prepare(program, task, requested)
+        process = start(command, output)
+    except (OSError, ValueError) as error:
+        reporter.send(error=f"the program could not be started: {told(error)}")
+        return 0
+    try:
+        status = follow(process, reporter, task, Parts(gateway, output) if program.partial else None, program, output)
+        if status is None:
+            reporter.send(error=f"the program said nothing for {task['silenceSeconds']} s and was ended")
+        elif status < 0:
             reporter.take(f"the program was ended by signal {-status}")
             reporter.send()
             return TRY_AGAIN
-        if status > 0 or not output.exists():
+        elif status > 0:
             reporter.send(error=f"the program ended with exit status {status}")
-            return 0
-        reporter.send()
-        gateway.ask(RESULTS, estimators=json.loads(output.read_text())["estimators"])
+        else:
+            reporter.send()
+            deliver(gateway, reporter, program, output, requested)
         return 0
     finally:
         process.kill()
         process.wait()
 
 
-def follow(process: "subprocess.Popen[str]", reporter: Reporter) -> int:
-    """Report what the program says until it ends; returns its exit status."""
+def prepare(program: Program, task: Any, requested: int) -> tuple[list[str], Path]:
+    """Write the input as it was sent; returns the command, and the folder to run it in. Raises ValueError."""
+    inputs, output = Path("input").resolve(), Path("output").resolve()
+    if program.together:
+        output = inputs
+    for folder in {inputs, output}:
+        folder.mkdir()
+    for name, text in task["files"].items():
+        content = text.encode()
+        if hashlib.sha256(content).hexdigest() != task["checksums"][name]:
+            raise ValueError(f"{name} did not arrive as it was sent")
+        (inputs / name).write_bytes(content)
+    ordinal = task["ordinal"]
+    seed = 1 + (7_919 * ordinal) % MAX_SEED
+    program.prepare(inputs, requested, ordinal, seed)
+    return program.start_command(inputs, output, requested, ordinal, seed), output
+
+
+def start(command: list[str], folder: Path) -> "subprocess.Popen[bytes]":
+    """Start the program, which ends when this process does, however it does."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("TORANA_")}
+    return subprocess.Popen(
+        command,
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        preexec_fn=_end_with_parent if _LIBC else None,  # noqa: PLW1509
+    )
+
+
+def follow(
+    process: "subprocess.Popen[bytes]",
+    reporter: Reporter,
+    task: Any,
+    parts: Parts | None,
+    program: Program,
+    output: Path,
+) -> int | None:
+    """Report what the program says until it ends; returns its exit status, or None when it said nothing for long."""
     said: queue.Queue[str | None] = queue.Queue()
+    log = Log(output, program.log) if program.log else None
 
     def listen() -> None:
         assert process.stdout is not None
         for line in process.stdout:
-            said.put(line.rstrip("\n"))
+            said.put(line.decode(errors="replace").rstrip("\r\n"))
         said.put(None)
 
+    def read_log() -> None:
+        for line in log.lines() if log else ():
+            reporter.take(line)
+
     threading.Thread(target=listen, daemon=True).start()
-    due = time.monotonic() + 0.5
+    interval, silence = float(task["reportSeconds"]), float(task["silenceSeconds"])
+    due, part_due = time.monotonic() + min(0.5, interval), time.monotonic() + PART
     while True:
         with contextlib.suppress(queue.Empty):
             line = said.get(timeout=max(0.0, due - time.monotonic()))
             if line is None:
+                read_log()
                 return process.wait()
             reporter.take(line)
-        if time.monotonic() >= due:
-            reporter.send()
-            due = time.monotonic() + INTERVAL
+        if (now := time.monotonic()) < due:
+            continue
+        read_log()
+        if now - reporter.heard > silence:
+            return None
+        reporter.send()
+        if parts is not None and now >= part_due:
+            parts.send()
+            part_due = time.monotonic() + PART
+        due = time.monotonic() + interval
 
 
-def end_with_parent() -> None:
+def deliver(gateway: Gateway, reporter: Reporter, program: Program, output: Path, requested: int) -> None:
+    """Read what the program wrote and send it; what can't be read or isn't taken is the task's failure."""
+    try:
+        gateway.ask(RESULTS, estimators=program.results_in(output, requested), done=None)
+    except (OSError, ValueError) as error:
+        reporter.send(error=f"the results can't be read: {told(error)}")
+    except Refused as refusal:
+        with contextlib.suppress(Refused):  # the task may be another's by now
+            reporter.send(error=f"the results are not taken: {refusal}")
+
+
+def told(error: Exception) -> str:
+    """An error without the paths of this machine."""
+    if isinstance(error, OSError):
+        return f"{Path(str(error.filename or '')).name} {error.strerror}".strip()
+    return str(error)
+
+
+def collect(gateway: Gateway, reason: str) -> int:
+    """Tell that all tasks of a batch have ended."""
+    try:
+        gateway.ask(COLLECT, reason=reason)
+    except Refused as refusal:
+        say(str(refusal))
+    return 0
+
+
+def _libc() -> Any:
+    with contextlib.suppress(OSError, AttributeError):
+        if sys.platform == "linux":
+            return ctypes.CDLL(None, use_errno=True)
+    return None
+
+
+_LIBC = _libc()
+_SET_SIGNAL_AT_PARENTS_END = 1
+
+
+def _end_with_parent() -> None:
+    _LIBC.prctl(_SET_SIGNAL_AT_PARENTS_END, signal.SIGKILL)
+
+
+def end_with_input() -> None:
     """Read standard input to its end, then end the whole process group."""
     while os.read(0, 4096):
         pass
     os.killpg(0, signal.SIGKILL)
 
 
+def say(line: str) -> None:
+    print(line, file=sys.stderr)  # noqa: T201
+
+
 def main() -> NoReturn:
-    threading.Thread(target=end_with_parent, daemon=True).start()
-    gateway = Gateway(os.environ["TORANA_GATEWAY"], os.environ["TORANA_WORKER_TOKEN"])
+    """`collect REASON` as arguments tells the end of a batch; none: run a task."""
+    missing = [name for name in ("TORANA_GATEWAY", "TORANA_WORKER_TOKEN") if not os.environ.get(name)]
+    if missing:
+        say(f"{' and '.join(missing)} must be set")
+        sys.exit(2)
+    if os.environ.get("TORANA_WORKER_STAYS") != "1":
+        threading.Thread(target=end_with_input, daemon=True).start()
+    gateway = Gateway(os.environ["TORANA_GATEWAY"].rstrip("/"), os.environ["TORANA_WORKER_TOKEN"])
     try:
-        status = run(gateway)
-    except Refused as refusal:
-        print(refusal, file=sys.stderr)  # noqa: T201
+        if sys.argv[1:2] == ["collect"]:
+            status = collect(gateway, " ".join(sys.argv[2:]) or "the batch ended")
+        else:
+            status = run(gateway)
+    except (Refused, Unreachable) as failure:
+        say(str(failure))
         status = TRY_AGAIN
     sys.exit(status)
 

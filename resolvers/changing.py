@@ -7,7 +7,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db.engine import changed
+from db.engine import changed, moment_of
 from db.models import Attempts, AuthProvider, Credential, CredentialKind, Participant, User
 from resolvers import links, logins
 from resolvers.access import ACCOUNT, WRITES
@@ -20,7 +20,7 @@ from resolvers.notices import post
 from resolvers.principal import Kind
 from resolvers.proving import prove
 from resolvers.registration import mail, throttle
-from resolvers.writing import locked, moment_of
+from resolvers.writing import locked
 
 _ENDED = (CredentialKind.PASSWORD_RESET, CredentialKind.EMAIL_CODE)
 """What a new password puts an end to."""

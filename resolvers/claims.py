@@ -1,85 +1,159 @@
-"""What the process that runs jobs takes and gives back: tasks to run, results to merge, what fell silent."""
+"""How a task passes from the rows to an engine, from there to a worker, and back when either is lost.
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+A task that waits is handed over in a batch, whose name is its `holder`. A worker claims it with the token of the batch:
+from then on that worker alone may write, until its lease ends. Whatever engines do twice, the second claim is refused.
+"""
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import groupby
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db.engine import changed
-from db.models import (
-    Job,
-    JobState,
-    Task,
-    TaskResult,
-)
+from db.engine import changed, moment_of
+from db.models import TERMINAL, Cluster, Job, JobState, Task, TaskResult
 from db.types import now
+from resolvers.failures import NotFound, WrongState
 from resolvers.feed import WORK, job_topic
-from resolvers.jobs import locked_task, move, settle
+from resolvers.lifecycle import locked_task, move, settle
 from resolvers.principal import Errand
-from resolvers.writing import moment_of
+
+CLAIM, COLLECT = frozenset({"claim"}), frozenset({"collect"})
+SCOPES = frozenset({"progress", "log", "results"})
+"""What the tokens of a batch, of whoever runs after it, and of a worker that claimed a task cover."""
+LONGEST = 6
+"""Doublings of the time after which a batch that nobody claimed is handed over again."""
 
 
 @dataclass(frozen=True, slots=True)
-class Claimed:
-    """A task that the claiming process now runs."""
+class Handed:
+    """Tasks of one job that an engine is now to be given."""
 
-    errand: Errand
+    name: str
+    job_id: UUID
     job_key: str
+    owner: UUID
+    ordinals: tuple[int, ...]
+    options: Mapping[str, Any]
 
 
-SCOPES = frozenset({"inputs", "progress", "log", "results"})
+@dataclass(frozen=True, slots=True)
+class Live:
+    """A task that an engine was given, and that it may still have."""
+
+    name: str
+    job_id: UUID
+    ordinal: int
+    state: JobState
+    attempt: int
+    owner: UUID
 
 
-async def claim_tasks(session: AsyncSession, holder: str, number: int, lease: float) -> list[Claimed]:
-    """Take up to `number` waiting tasks, oldest job first, for `holder`."""
-    pending = sa.exists().where(Task.job_id == Job.id, Task.state == JobState.PENDING)
+def _of(cluster: UUID | None) -> sa.ColumnElement[bool]:
+    return Job.cluster_id.is_(None) if cluster is None else Job.cluster_id == cluster
+
+
+async def hand_over(session: AsyncSession, cluster: UUID | None, number: int, lease: float) -> list[Handed]:
+    """Take up to `number` waiting tasks for a cluster, or for the gateway's own machine: those that were made first.
+
+    They wait no more for `lease` seconds, and twice as long each time that they are handed over again.
+    """
     waiting = (
-        sa.select(Job)
-        .where(Job.state.in_((JobState.PENDING, JobState.RUNNING)), pending)
-        .order_by(Job.submitted_at, Job.id)
-        .limit(number)
-        .with_for_update()  # jobs before tasks, as everywhere, so that no two wait for each other
-    )
-    found = {job.id: job for job in await session.scalars(waiting)}
-    tasks = (
-        sa.select(Task)
+        sa.select(Task.id, Task.job_id)
         .join(Job, Job.id == Task.job_id)
-        .where(Task.job_id.in_(found), Task.state == JobState.PENDING)
-        .order_by(Job.submitted_at, Job.id, Task.ordinal)
+        .where(Task.state == JobState.PENDING, Task.holder.is_(None), _of(cluster))
+        .order_by(Task.id)
         .limit(number)
     )
-    claimed = []
+    tasks: Sequence[Task] = ()
+    while not tasks:  # those that were found may be another process's by the time that their jobs are locked
+        if not (found := (await session.execute(waiting)).all()):
+            return []
+        # Jobs before tasks, as everywhere, so that no two wait for each other.
+        keys = {row.job_id for row in found}
+        held = sa.select(Job).where(Job.id.in_(keys)).order_by(Job.id).with_for_update()
+        jobs = {job.id: job for job in await session.scalars(held)}
+        still = sa.select(Task).where(
+            Task.id.in_([row.id for row in found]), Task.state == JobState.PENDING, Task.holder.is_(None)
+        )
+        tasks = (await session.scalars(still.order_by(Task.job_id, Task.ordinal).with_for_update())).all()
     moment = await moment_of(session)
-    for task in (await session.scalars(tasks)).all():
-        job = found[task.job_id]
-        task.attempt += 1
-        task.state, task.holder, task.error = JobState.RUNNING, holder, None
-        task.done, task.last_update_at, task.ended_at = 0, moment, None
-        task.started_at = task.started_at or moment
-        task.lease_until = moment + timedelta(seconds=lease)
-        if job.state is JobState.PENDING:
-            await move(session, job, JobState.RUNNING)
-        changed(session, job_topic(job.id))
-        claimed.append(Claimed(Errand(job.id, task.ordinal, task.attempt, SCOPES), job.key))
-    return claimed
+    handed = []
+    for key, parts in groupby(tasks, key=lambda task: task.job_id):
+        job = jobs[key]
+        job.batches += 1
+        name = f"torana-{job.id.hex}-{job.batches}"
+        ordinals = []
+        for task in parts:
+            task.holder, task.lease_until = name, moment + timedelta(seconds=lease * 2 ** min(task.handed, LONGEST))
+            task.handed += 1
+            ordinals.append(task.ordinal)
+        handed.append(Handed(name, job.id, job.key, job.owner_user_id, tuple(ordinals), job.options))
+    return handed
+
+
+async def claim_task(session: AsyncSession, errand: Errand, claim: str, lease: float) -> Errand:
+    """Let the worker that chose the number `claim` have a task of its batch; the errand that it then runs.
+
+    Asking again with the same number changes nothing. Raises STATE while another worker has the task, and when it is
+    over.
+    """
+    held = await locked_task(session, errand)
+    if held is None:
+        raise NotFound("no such task")
+    job, task = held
+    if job.state in TERMINAL or task.state in TERMINAL:
+        raise WrongState("the task is over; stop", state=task.state.name)
+    moment = await moment_of(session)
+    running = replace(errand, scopes=SCOPES, attempt=task.attempt)
+    if task.state is JobState.RUNNING:
+        if task.claim == claim:
+            return running
+        if task.lease_until is not None and task.lease_until > moment:
+            raise WrongState("another worker has the task; stop", state=task.state.name)
+        task.losses += 1
+    task.attempt += 1
+    task.state, task.holder, task.claim, task.error, task.reported = JobState.RUNNING, errand.batch, claim, None, 0
+    task.done, task.last_update_at, task.ended_at = 0, moment, None
+    task.started_at = task.started_at or moment
+    task.lease_until = moment + timedelta(seconds=lease)
+    # What an earlier run delivered in part, this one delivers anew.
+    await session.execute(sa.delete(TaskResult).where(TaskResult.task_id == task.id))
+    if job.state is JobState.PENDING:
+        await move(session, job, JobState.RUNNING, estimated_start_at=None)
+    changed(session, job_topic(job.id))
+    return replace(running, attempt=task.attempt)
+
+
+async def claim_waiting(session: AsyncSession, number: int, lease: float) -> list[Errand]:
+    """Hand over up to `number` tasks of the gateway's own machine, and claim them at once."""
+    errands = []
+    for handed in await hand_over(session, None, number, lease):
+        for ordinal in handed.ordinals:
+            errand = Errand(handed.job_id, ordinal, 0, CLAIM, handed.name)
+            errands.append(await claim_task(session, errand, f"{handed.name}-{ordinal}", lease))
+    return errands
 
 
 async def release_task(session: AsyncSession, errand: Errand, reason: str, attempts: int | None) -> None:
-    """A run ended without a result: the task waits again, or failed when it was lost `attempts` times.
+    """A run ended without a result, or before a worker claimed it: the task waits again, or failed when it was lost
+    `attempts` times. With None for `attempts` it is not counted as lost.
 
-    With None for `attempts` it is not counted as lost. Changes nothing when the errand is over.
+    Changes nothing when the errand is over: another batch or another attempt has the task, or it ended.
     """
     held = await locked_task(session, errand)
     if held is None:
         return
     job, task = held
-    if task.state is not JobState.RUNNING or task.attempt != errand.attempt:
+    if task.holder != errand.batch or task.attempt != errand.attempt or task.state in TERMINAL:
         return
     moment = await moment_of(session)
-    task.holder, task.lease_until, task.last_update_at = None, None, moment
+    task.holder, task.claim, task.lease_until, task.last_update_at = None, None, None, moment
     task.losses += attempts is not None
     if attempts is None or task.losses < attempts:
         task.state = JobState.PENDING
@@ -90,37 +164,121 @@ async def release_task(session: AsyncSession, errand: Errand, reason: str, attem
     await settle(session, job)
 
 
-async def lost_errands(session: AsyncSession, *, all_but: str | None = None) -> list[Errand]:
-    """Running tasks whose lease has run out; with `all_but`, every one that another holder had."""
-    lost = Task.lease_until < now() if all_but is None else Task.holder != all_but
-    return await _running(session, lost)
+async def refuse_batch(session: AsyncSession, handed: Handed, reason: str) -> None:
+    """The engine will never take these tasks: they failed."""
+    job = await session.get(Job, handed.job_id, with_for_update=True)
+    if job is None:
+        return
+    moment = await moment_of(session)
+    tasks = sa.select(Task).where(Task.job_id == job.id, Task.holder == handed.name, Task.state == JobState.PENDING)
+    for task in await session.scalars(tasks):
+        task.state, task.ended_at, task.holder, task.lease_until = JobState.FAILED, moment, None, None
+        task.error = {"code": "SUBMIT_FAILED", "message": reason}
+    await settle(session, job)
 
 
-async def still_running(session: AsyncSession, errands: Sequence[Errand]) -> set[Errand]:
-    """Those of `errands` that are still to run."""
-    keys = {errand.job_id for errand in errands}
-    return set(errands).intersection(await _running(session, Task.job_id.in_(keys)))
+async def withdraw(session: AsyncSession, handed: Handed) -> None:
+    """The engine could not be given these tasks: they wait again."""
+    held = (Task.job_id == handed.job_id, Task.holder == handed.name, Task.state == JobState.PENDING)
+    await session.execute(sa.update(Task).where(*held).values(holder=None, lease_until=None, handed=Task.handed - 1))
 
 
-async def _running(session: AsyncSession, which: sa.ColumnElement[bool]) -> list[Errand]:
-    wanted = sa.select(Task.job_id, Task.ordinal, Task.attempt).where(Task.state == JobState.RUNNING, which)
-    return [Errand(row.job_id, row.ordinal, row.attempt, SCOPES) for row in await session.execute(wanted)]
+async def note(session: AsyncSession, handed: Handed, external: Mapping[str, Any]) -> None:
+    """Keep what the engine calls a batch."""
+    job = await session.get(Job, handed.job_id, with_for_update=True)
+    if job is not None:
+        job.external = {**job.external, handed.name: dict(external)}
+
+
+async def room_on(session: AsyncSession, cluster: UUID | None) -> int:
+    """How many more tasks may be handed to a cluster; none while it is switched off."""
+    if cluster is None:
+        return sys.maxsize
+    found = await session.get(Cluster, cluster)
+    if found is None or not found.enabled or found.deleted_at is not None:
+        return 0
+    if found.max_tasks is None:
+        return sys.maxsize
+    out = sa.select(sa.func.count()).select_from(Task).join(Job, Job.id == Task.job_id)
+    return found.max_tasks - (await session.scalar(out.where(Task.holder.is_not(None), _of(cluster))) or 0)
+
+
+async def live_tasks(session: AsyncSession, cluster: UUID | None, *states: JobState) -> list[Live]:
+    """The tasks in one of these states that were handed over."""
+    wanted = (
+        sa.select(Task.holder, Task.job_id, Task.ordinal, Task.state, Task.attempt, Job.owner_user_id)
+        .join(Job, Job.id == Task.job_id)
+        .where(Task.holder.is_not(None), Task.state.in_(states), _of(cluster))
+    )
+    return [
+        Live(row.holder or "", row.job_id, row.ordinal, row.state, row.attempt, row.owner_user_id)
+        for row in await session.execute(wanted)
+    ]
+
+
+async def prolong(session: AsyncSession, starts: Mapping[str, datetime | None], lease: float) -> None:
+    """Batches that their engine still queues, by name, are not handed over again; it says when it will start them."""
+    until = await moment_of(session) + timedelta(seconds=lease)
+    waiting = (Task.holder.in_(starts), Task.state == JobState.PENDING)
+    await session.execute(sa.update(Task).where(*waiting).values(lease_until=until))
+    told = sa.select(Task.holder, Job).join(Job, Job.id == Task.job_id).where(*waiting)
+    for name, job in (await session.execute(told)).unique().all():
+        if name and job.estimated_start_at != starts[name]:
+            job.estimated_start_at = starts[name]
+            changed(session, job_topic(job.id))
+
+
+async def let_go(session: AsyncSession, cluster: UUID | None) -> None:
+    """Forget who had the tasks that ended a while ago, and hand over again what nobody claimed in time."""
+    of_cluster = sa.exists().where(Job.id == Task.job_id, _of(cluster))
+    over = (Task.holder.is_not(None), Task.state != JobState.RUNNING, Task.lease_until < now(), of_cluster)
+    gone = await session.execute(sa.update(Task).where(*over).values(holder=None, lease_until=None))
+    if gone.rowcount:  # type: ignore[attr-defined]
+        changed(session, WORK)
+
+
+async def lost_errands(session: AsyncSession) -> list[Errand]:
+    """The running tasks whose lease has run out."""
+    lost = (Task.state == JobState.RUNNING, Task.lease_until < now())
+    wanted = sa.select(Task.job_id, Task.ordinal, Task.attempt, Task.holder).where(*lost)
+    rows = await session.execute(wanted)
+    return [Errand(row.job_id, row.ordinal, row.attempt, SCOPES, row.holder or "") for row in rows]
+
+
+async def batch_errands(session: AsyncSession, collector: Errand) -> list[Errand]:
+    """The tasks of the collector's batch that it still has, waiting or running."""
+    of_batch = (Task.job_id == collector.job_id, Task.holder == collector.batch, Task.state.not_in(TERMINAL))
+    rows = await session.execute(sa.select(Task.ordinal, Task.attempt).where(*of_batch).order_by(Task.ordinal))
+    return [replace(collector, ordinal=row.ordinal, attempt=row.attempt, scopes=SCOPES) for row in rows]
 
 
 async def claim_merging(session: AsyncSession, lease: float) -> tuple[UUID, datetime] | None:
-    """The oldest job whose delivered results wait to be merged, cancelled ones too, and the end of its new lease."""
-    delivered = sa.exists().where(TaskResult.task_id == Task.id, Task.job_id == Job.id)
-    ready = sa.or_(
-        Job.state.in_((JobState.MERGING_QUEUED, JobState.MERGING_RUNNING)),
-        sa.and_(Job.state == JobState.CANCELED, delivered),
-    )
+    """The oldest job whose delivered results wait to be merged, and the end of its new lease: one whose tasks ended, or
+    that was cancelled, else one of which parts came since the last time."""
     free = sa.or_(Job.lease_until.is_(None), Job.lease_until < now())
-    found = sa.select(Job).where(ready, free).order_by(Job.submitted_at).limit(1).with_for_update(skip_locked=True)
-    job = (await session.scalars(found)).one_or_none()
-    if job is None:
+    ended = sa.select(Job).where(Job.state.in_((JobState.MERGING_QUEUED, JobState.MERGING_RUNNING)), free)
+    delivered = sa.select(Task.job_id).join(TaskResult, TaskResult.task_id == Task.id)
+    cancelled = sa.select(Job).where(Job.state == JobState.CANCELED, Job.id.in_(delivered), free)
+    due = sa.or_(Job.merge_after.is_(None), Job.merge_after < now())
+    parts = sa.select(Job).where(Job.parts, Job.state == JobState.RUNNING, due, free)
+    for wanted in (ended, cancelled, parts):
+        first = wanted.order_by(Job.submitted_at).limit(1).with_for_update(skip_locked=True)
+        if (job := (await session.scalars(first)).one_or_none()) is not None:
+            break
+    else:
         return None
     if job.state is JobState.MERGING_QUEUED:
         await move(session, job, JobState.MERGING_RUNNING)
     until = await moment_of(session) + timedelta(seconds=lease)
-    job.lease_until = until
+    job.lease_until, job.parts = until, False
     return job.id, until
+
+
+async def parts_due(session: AsyncSession, most: float) -> float:
+    """Seconds until parts of a running job are to be merged; `most` when none are."""
+    after = await session.scalar(
+        sa.select(sa.func.min(Job.merge_after)).where(Job.parts, Job.state == JobState.RUNNING)
+    )
+    if after is None:
+        return most
+    return min(most, max(0.0, (after - await moment_of(session)).total_seconds()))

@@ -12,13 +12,13 @@ import pyotp
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from db.engine import moment_of
 from db.models import Attempts, Credential, CredentialKind, TwoFactor, User
 from db.types import later, now
 from resolvers import attempts
 from resolvers.context import Context
 from resolvers.keyring import digest_of
 from resolvers.notices import post
-from resolvers.writing import moment_of
 
 STEP = 30
 """Seconds of one code of an authenticator; those of the steps beside it count too."""

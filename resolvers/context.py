@@ -5,6 +5,7 @@ from functools import cached_property
 from typing import Any
 
 from db.engine import Database
+from jobs.programs import Registry
 from resolvers.failures import LimitExceeded
 from resolvers.feed import Feed
 from resolvers.issuers import Issuers
@@ -16,6 +17,7 @@ from resolvers.passwords import Passwords
 from resolvers.presence import Presence
 from resolvers.principal import ANONYMOUS, Principal
 from resolvers.principals import Principals
+from resolvers.reporting import Reports
 from resolvers.uses import Uses
 
 NUMBERS = 32_000_000
@@ -54,6 +56,8 @@ class Services:
     uses: Uses
     presence: Presence
     locking: Locking
+    reports: Reports
+    programs: Registry
     entrance: Entrance
 
 

@@ -16,7 +16,7 @@ from zlib import crc32
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db.engine import changed
+from db.engine import changed, moment_of
 from db.models import CORE, Credential, CredentialKind, Device, Entity, Participant, Service, User
 from db.types import now
 from resolvers.access import WRITES
@@ -27,7 +27,7 @@ from resolvers.failures import Forbidden, Invalid, LimitExceeded, NotFound, Wron
 from resolvers.feed import principal_topic
 from resolvers.keyring import digest_of
 from resolvers.rules import LINKED_SERVICE, OWNER, PROJECT_ADMIN, SITE_ADMIN, SUPERADMIN, Rule
-from resolvers.writing import locked, moment_of, signed_in
+from resolvers.writing import locked, signed_in
 
 READ, WRITE = "read", "write"
 """What a key may do; every one may read."""

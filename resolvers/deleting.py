@@ -12,10 +12,10 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db import models as m
+from db.engine import moment_of
 from db.keys import among
 from db.models import TERMINAL, Entity, Erasable
 from resolvers.failures import Dependency, WrongState
-from resolvers.writing import moment_of
 
 Model = type[Entity]
 

@@ -1,4 +1,5 @@
-"""The process that runs jobs: it claims tasks for an engine, merges what they deliver, and ends what fell silent.
+"""The process that runs jobs: it hands tasks to engines, looks after them, merges what they deliver, and takes back
+what fell silent.
 
 The rows are the truth. Whatever this process forgets by dying, another, or itself at its next start, finds there.
 """
@@ -6,27 +7,41 @@ The rows are the truth. Whatever this process forgets by dying, another, or itse
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from uuid import UUID, uuid4
+from uuid import UUID
 
-import sqlalchemy as sa
 import structlog
 
-from db.models import Job, JobState, Task, TaskResult
-from jobs.engine import Engine, Run
-from jobs.results import Merging, ResultError, read
-from resolvers import claims, jobs
-from resolvers.claims import Claimed
+from db.models import JobState
+from jobs.engine import Away, Batch, Engine, Held, Refused, State
+from resolvers import claims
+from resolvers.certificates import login_of
+from resolvers.claims import Handed, Live
 from resolvers.context import Services
 from resolvers.feed import WORK
+from resolvers.merging import merge_ready
 from resolvers.principal import Errand
-from resolvers.simulations import read_delivered, store_estimators
 
 log = structlog.get_logger("torana.jobs")
 
-MERGING = 900.0
-"""Seconds that merging the results of one job may take before another process takes it over."""
+AWAY = 5.0
+"""Seconds after which an engine that could not be reached is tried again."""
+STEP = 200
+"""Tasks handed over at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """An engine, and the cluster whose jobs it runs; None: those of the gateway's own machine. It is looked at every
+    `interval` seconds; what it does not see is handed over again after `patience` seconds, unless it was claimed."""
+
+    engine: Engine
+    cluster: UUID | None
+    interval: float
+    patience: float
 
 
 class Dispatcher:
@@ -35,147 +50,190 @@ class Dispatcher:
     `reports_to` is the address at which workers reach this gateway.
     """
 
-    def __init__(self, services: Services, engine: Engine, reports_to: str, *, alone: bool) -> None:
+    def __init__(self, services: Services, posts: Sequence[Post], reports_to: str, *, alone: bool) -> None:
         self._services = services
-        self._engine = engine
-        self._reports_to = reports_to
+        self._posts = [_Posted(services, post, reports_to) for post in posts]
         self._alone = alone
-        self._holder = str(uuid4())
-        self._running: dict[Errand, Run] = {}
-        self._ending: set[asyncio.Task[None]] = set()
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
-        self._task = asyncio.create_task(self._work())
+        self._tasks = [asyncio.create_task(work()) for work in (self._look_after, *(p.work for p in self._posts))]
 
     async def close(self) -> None:
-        """Stop the runs of this process; their tasks wait again."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-        await self._engine.close()
-        for ending in self._ending:
-            ending.cancel()
-        await asyncio.gather(*self._ending, return_exceptions=True)
-        if self._running:
-            async with self._services.database.write() as session:
-                for errand in self._running:
-                    await claims.release_task(session, errand, "the gateway stopped", None)
+        """Stop what can't outlive this process; its tasks wait again."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for posted in self._posts:
+            await posted.close()
 
-    async def _work(self) -> None:
-        with self._services.feed.subscription(WORK) as changes:
-            await self._guarded(lambda: self._reap(at_start=self._alone))
-            interval = self._services.limits.lease / 3
-            due = time.monotonic() + interval
+    async def _look_after(self) -> None:
+        """Merge, and take back what fell silent."""
+        services = self._services
+        if self._alone:
+            await guarded(self._take_back_all)
+        with services.feed.subscription(WORK) as changes:
+            interval = services.limits.lease / 3
+            due = time.monotonic()
             while True:
-                for step in (self._drop_cancelled, self._fill, self._merge_ready):
-                    await self._guarded(step)
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(max(0.0, due - time.monotonic())):
-                        await changes.next()
+                await guarded(lambda: merge_ready(services))
                 if time.monotonic() >= due:
-                    await self._guarded(self._reap)
+                    await guarded(self._reap)
                     due = time.monotonic() + interval
+                wait = due - time.monotonic()
+                async with services.database.write() as session:
+                    wait = await claims.parts_due(session, wait)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(max(0.0, wait)):
+                        await changes.next()
 
-    async def _guarded(self, step: Callable[[], Awaitable[None]]) -> None:
-        """One failed step, such as a database out of reach, must not end the loop."""
-        try:
-            await step()
-        except Exception as error:
-            log.error("jobs.step_failed", step=getattr(step, "__name__", "reap"), error=repr(error))
-            await asyncio.sleep(0.5)
+    async def _take_back_all(self) -> None:
+        """At the start of the one process: nothing runs on this machine."""
+        async with self._services.database.write() as session:
+            for live in await claims.live_tasks(session, None, JobState.PENDING, JobState.RUNNING):
+                await claims.release_task(
+                    session, _errand(live), "the gateway that ran it ended", self._services.limits.task_attempts
+                )
 
-    async def _reap(self, *, at_start: bool = False) -> None:
+    async def _reap(self) -> None:
         """Give up what is no longer run by anybody."""
-        reason = "the gateway that ran it ended" if at_start else "no sign of life within the lease"
         async with self._services.database.write() as session:
-            for errand in await claims.lost_errands(session, all_but=self._holder if at_start else None):
-                await claims.release_task(session, errand, reason, self._services.limits.task_attempts)
+            for errand in await claims.lost_errands(session):
+                await claims.release_task(
+                    session, errand, "no sign of life within the lease", self._services.limits.task_attempts
+                )
 
-    async def _drop_cancelled(self) -> None:
-        if not self._running:
-            return
+
+async def guarded(step: Callable[[], Awaitable[None]]) -> None:
+    """One failed step, such as a database out of reach, must not end a loop."""
+    try:
+        await step()
+    except Exception as error:
+        log.error("jobs.step_failed", step=getattr(step, "__name__", "step"), error=repr(error))
+        await asyncio.sleep(0.5)
+
+
+def _errand(live: Live) -> Errand:
+    return Errand(live.job_id, live.ordinal, live.attempt, claims.SCOPES, live.name)
+
+
+class _Posted:
+    """Brings the rows and what one engine has into agreement, again and again."""
+
+    def __init__(self, services: Services, post: Post, reports_to: str) -> None:
+        self._services = services
+        self._post = post
+        self._reports_to = reports_to
+        self._cancelled: set[tuple[str, int]] = set()
+        self._looked = 0.0
+
+    async def work(self) -> None:
+        with self._services.feed.subscription(WORK) as changes:
+            while True:
+                await guarded(self._step)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(self._post.interval):
+                        await changes.next()
+
+    async def close(self) -> None:
+        """Tasks whose workers end with this process wait again, and it does not count."""
+        engine = self._post.engine
+        if self._post.cluster is None:
+            async with self._services.database.write() as session:
+                live = await claims.live_tasks(session, None, JobState.PENDING, JobState.RUNNING)
+            mine = await engine.poll([Held(one.name) for one in live])
+            await engine.close()
+            async with self._services.database.write() as session:
+                for one in live:
+                    if one.ordinal in mine.get(one.name, {}):
+                        await claims.release_task(session, _errand(one), "the gateway stopped", None)
+        else:
+            await engine.close()
+
+    async def _step(self) -> None:
+        try:
+            await self._cancel()
+            if self._post.cluster is None or time.monotonic() - self._looked >= self._post.interval:
+                await self._agree()
+                self._looked = time.monotonic()
+            await self._fill()
+        except Away as error:
+            log.warning("jobs.engine_away", cluster=str(self._post.cluster), error=str(error))
+            await asyncio.sleep(min(AWAY, self._post.interval))
+
+    async def _held(self, name: str, owner: UUID) -> Held:
+        login = await login_of(self._services, owner) if self._post.engine.personal else None
+        return Held(name, login)
+
+    async def _cancel(self) -> None:
+        """Tell the engine, once, what was cancelled."""
         async with self._services.database.write() as session:
-            live = await claims.still_running(session, list(self._running))
-        for errand, run in list(self._running.items()):
-            if errand not in live:
-                await self._engine.cancel(run)
+            live = await claims.live_tasks(session, self._post.cluster, JobState.CANCELED)
+        wanted: defaultdict[tuple[str, UUID], list[int]] = defaultdict(list)
+        for one in live:
+            if (one.name, one.ordinal) not in self._cancelled:
+                wanted[one.name, one.owner].append(one.ordinal)
+        for (name, owner), ordinals in wanted.items():
+            await self._post.engine.cancel(await self._held(name, owner), ordinals)
+            self._cancelled |= {(name, ordinal) for ordinal in ordinals}
+        self._cancelled &= {(one.name, one.ordinal) for one in live}
+
+    async def _agree(self) -> None:
+        """Take back what the engine says has ended, and hand over again what it does not have."""
+        async with self._services.database.write() as session:
+            live = await claims.live_tasks(session, self._post.cluster, JobState.PENDING, JobState.RUNNING)
+        owners = {one.name: one.owner for one in live}
+        seen = await self._post.engine.poll([await self._held(name, owner) for name, owner in owners.items()])
+        queued: dict[str, datetime | None] = {}
+        async with self._services.database.write() as session:
+            for one in live:
+                found = seen.get(one.name, {}).get(one.ordinal)
+                if found is not None and found.state is State.ENDED:
+                    await claims.release_task(session, _errand(one), found.reason, self._services.limits.task_attempts)
+                elif found is not None and one.state is JobState.PENDING:
+                    queued[one.name] = found.starts_at
+            if queued:
+                await claims.prolong(session, queued, self._post.patience)
+            await claims.let_go(session, self._post.cluster)
 
     async def _fill(self) -> None:
-        if (free := self._engine.slots - len(self._running)) <= 0:
-            return
-        limits = self._services.limits
+        """Hand over what waits, as much as the engine and the cluster take."""
+        post = self._post
         async with self._services.database.write() as session:
-            claimed = await claims.claim_tasks(session, self._holder, free, limits.lease)
-        for task in claimed:
-            run = self._run(task)
-            self._running[task.errand] = run
-            ending = asyncio.create_task(self._follow(task.errand, run))
-            self._ending.add(ending)
-            ending.add_done_callback(self._ending.discard)
-
-    def _run(self, task: Claimed) -> Run:
-        token = self._services.keys.worker_token(task.errand, self._services.limits.worker_lifetime)
-        name = f"{task.job_key}-{task.errand.ordinal}-{task.errand.attempt}"
-        return Run(name=name, gateway=self._reports_to, token=token)
-
-    async def _follow(self, errand: Errand, run: Run) -> None:
-        """Wait for the end of a run, and see to its task when the worker did not. What can't be told now is reaped."""
-        try:
-            reason = await self._engine.run(run)
-        except OSError as error:
-            reason = f"the worker could not be started: {error.strerror}"
-        try:
-            async with self._services.database.write() as session:
-                await claims.release_task(session, errand, reason, self._services.limits.task_attempts)
-        except (OSError, sa.exc.SQLAlchemyError) as error:
-            log.error("jobs.release_failed", task=run.name, error=repr(error))
-        finally:
-            self._running.pop(errand, None)
+            room = min(STEP, post.engine.room(), await claims.room_on(session, post.cluster))
+            handed = await claims.hand_over(session, post.cluster, room, post.patience) if room > 0 else []
+        for one in handed:
+            await self._submit(one)
+        if len(handed) and room == STEP:
             self._services.feed.publish([WORK])
 
-    async def _merge_ready(self) -> None:
-        await merge_ready(self._services)
-
-
-async def merge_ready(services: Services) -> None:
-    """Merge the delivered results of every job that waits for it."""
-    while True:
-        async with services.database.write() as session:
-            claimed = await claims.claim_merging(session, MERGING)
-        if claimed is None:
+    async def _submit(self, handed: Handed) -> None:
+        """Give a batch to the engine. When that can't be had, its tasks wait again; what it won't take failed."""
+        database = self._services.database
+        try:
+            external = await self._post.engine.submit(self._batch(handed, await self._held(handed.name, handed.owner)))
+        except Away:
+            async with database.write() as session:
+                await claims.withdraw(session, handed)
+            raise
+        except Refused as refusal:
+            async with database.write() as session:
+                await claims.refuse_batch(session, handed, str(refusal))
             return
-        await _merge(services, *claimed)
+        if external:
+            async with database.write() as session:
+                await claims.note(session, handed, external)
+        log.info("jobs.handed_over", job=handed.job_key, batch=handed.name, tasks=len(handed.ordinals))
 
+    def _batch(self, handed: Handed, held: Held) -> Batch:
+        def token(ordinal: int, scopes: frozenset[str]) -> str:
+            errand = Errand(handed.job_id, ordinal, 0, scopes, handed.name)
+            return self._services.keys.worker_token(errand, self._services.limits.worker_lifetime)
 
-async def _merge(services: Services, key: UUID, lease: datetime) -> None:
-    """Merge outside any transaction, then store the result and end the job in one, if it is still ours to do."""
-    merging, error = Merging(), None
-    async with services.database.read() as connection:
-        tasks = sa.select(TaskResult.id).join(Task, Task.id == TaskResult.task_id).where(Task.job_id == key)
-        delivered = (await connection.execute(tasks.order_by(Task.ordinal))).scalars().all()
-        for result in delivered:
-            one = sa.select(TaskResult.primaries, TaskResult.data).where(TaskResult.id == result)
-            primaries, data = (await connection.execute(one)).one()
-            try:
-                await asyncio.to_thread(lambda p, d: merging.add(p, read(read_delivered(d))), primaries, data)
-            except ResultError as failure:
-                error = str(failure)
-                break
-    merged = [] if error else await asyncio.to_thread(merging.result)
-    async with services.database.write() as session:
-        job = await session.get(Job, key, with_for_update=True)
-        if job is None or job.simulation_id is None or job.lease_until != lease:
-            return
-        job.lease_until = None
-        if error is not None and job.state is JobState.MERGING_RUNNING:
-            await jobs.move(session, job, JobState.FAILED, error={"code": "MERGE_FAILED", "message": error})
-        elif error is None:
-            overtaken = sa.exists().where(
-                Job.simulation_id == job.simulation_id, Job.attempt > job.attempt, Job.state == JobState.COMPLETED
-            )
-            if not await session.scalar(sa.select(overtaken)):
-                await store_estimators(session, job.simulation_id, merged)
-            if job.state is JobState.MERGING_RUNNING:
-                await jobs.move(session, job, JobState.COMPLETED)
-        await session.execute(sa.delete(TaskResult).where(TaskResult.id.in_(delivered)))
+        return Batch(
+            held=held,
+            gateway=self._reports_to,
+            tokens={ordinal: token(ordinal, claims.CLAIM) for ordinal in handed.ordinals},
+            collector=token(0, claims.COLLECT),
+            options=handed.options,
+        )

@@ -8,7 +8,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db.engine import changed
+from db.engine import changed, moment_of
 from db.models import AuthProvider, Credential, CredentialKind, TwoFactor, User
 from resolvers import attempts, codes, logins
 from resolvers.access import ACCOUNT
@@ -21,7 +21,7 @@ from resolvers.feed import principal_topic
 from resolvers.principal import Kind
 from resolvers.principals import two_factor_required
 from resolvers.proving import prove
-from resolvers.writing import locked, moment_of
+from resolvers.writing import locked
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,6 +69,10 @@ def log_topic(key: object) -> str:
     return f"log:{key}"
 
 
+def results_topic(simulation: object) -> str:
+    return f"results:{simulation}"
+
+
 def principal_topic(key: object) -> str:
     """The credentials or rights of a user, participant, device or service changed."""
     return f"principal:{key}"

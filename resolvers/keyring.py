@@ -102,6 +102,7 @@ class KeyRing:
             ordinal=errand.ordinal,
             attempt=errand.attempt,
             scope=" ".join(sorted(errand.scopes)),
+            batch=errand.batch,
         )
 
     def ticket(self, owner: UUID, password: UUID, version: int, lifetime: timedelta) -> str:
@@ -187,5 +188,6 @@ def _said(kind: Any, claims: Mapping[str, Any], expires_at: datetime) -> Session
         return Session(Kind(claims.get("of", "user")), UUID(claims["sub"]), UUID(claims["sid"]), expires_at)
     if kind == "worker+jwt":
         scopes = frozenset(claims["scope"].split())
-        return Errand(UUID(claims["sub"]), int(claims["ordinal"]), int(claims["attempt"]), scopes)
+        job, batch = UUID(claims["sub"]), claims.get("batch", "")
+        return Errand(job, int(claims["ordinal"]), int(claims["attempt"]), scopes, batch)
     raise ValueError

@@ -32,5 +32,7 @@ class Limits:
     """Seconds after which a silent task is taken to be dead."""
     progress_interval: float = 2.0
     """Seconds between two stored progress reports of one task."""
+    silence: float = 3_600.0
+    """Seconds after which a program that says nothing is ended."""
     log_lines: int = 100_000
     """Lines kept of one job's log."""

@@ -10,7 +10,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db.engine import changed
+from db.engine import changed, moment_of
 from db.models import Attempts, Credential, CredentialKind, Participant, Project, User
 from db.types import later, now, uuid7
 from resolvers import attempts
@@ -23,7 +23,7 @@ from resolvers.feed import principal_topic
 from resolvers.keyring import Session, digest_of
 from resolvers.principal import Kind, Principal
 from resolvers.principals import principal_of
-from resolvers.writing import locked, moment_of, signed_in
+from resolvers.writing import locked, signed_in
 
 CROSSED = timedelta(seconds=10)
 """Within which two pages of one browser may send the cookie that they share, without being taken for a thief."""

@@ -30,12 +30,13 @@ class Duty(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Errand:
-    """What a worker was sent to do: one attempt of one task."""
+    """What a worker was sent to do: one attempt of one task, which was handed over in a batch."""
 
     job_id: UUID
     ordinal: int
     attempt: int
     scopes: frozenset[str]
+    batch: str = ""
 
 
 class Standing(NamedTuple):

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db.engine import changed
+from db.engine import changed, moment_of
 from db.models import AuthProvider, Credential, CredentialKind, User
 from db.types import uuid7
 from resolvers import attempts, links, logins
@@ -19,7 +19,6 @@ from resolvers.failures import Forbidden, Invalid
 from resolvers.feed import principal_topic
 from resolvers.keyring import digest_of
 from resolvers.notices import address, post
-from resolvers.writing import moment_of
 
 _USERNAME = re.compile(r"[a-z0-9._-]{2,150}")
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8}){0,2}")

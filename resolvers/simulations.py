@@ -14,13 +14,15 @@ from db.engine import changed
 from db.models import Estimator, InputType, Page, Project, Session, Simulation, SimulationInput, SimulationType
 from db.types import uuid7
 from jobs import programs
+from jobs.programs.program import Program
 from jobs.results import Axis
 from jobs.results import Estimator as Delivered
 from jobs.results import Page as DeliveredPage
 from resolvers.context import Context
 from resolvers.failures import Forbidden, Invalid
-from resolvers.feed import WORK
-from resolvers.jobs import new_job
+from resolvers.feed import WORK, job_topic
+from resolvers.lifecycle import new_job
+from resolvers.placing import checked_options, chosen_place
 from resolvers.writing import expect, locked, signed_in
 
 TITLE = 255
@@ -34,19 +36,21 @@ async def submit_simulation(
     title: str,
     sim_type: SimulationType,
     input_type: InputType,
-    input_files: Any,
+    given: Any,
     tasks: int,
     project_id: UUID | None = None,
     session_id: UUID | None = None,
+    cluster_id: UUID | None = None,
+    options: Mapping[str, Any] | None = None,
 ) -> UUID:
-    """Check the input as the program will read it, then store simulation, input, job and tasks together."""
+    """Check the input as the program will read it, then store simulation, input, job and tasks together. `given` are
+    native files by name, or an editor's project, from which the files are made."""
     owner = signed_in(ctx)
     if len(title) > TITLE:
         raise Invalid(f"a title has at most {TITLE} characters, not {len(title)}", field="input.title")
-    if input_type is not InputType.FILES:
-        raise Invalid("only input of type FILES is taken", field="input.inputType", allowed=["FILES"])
-    files = _texts(input_files)
-    primaries = await asyncio.to_thread(_check, sim_type, files)
+    asked = checked_options(options or {}, cluster_id)
+    program = _program(ctx, sim_type, input_type)
+    files, primaries = await asyncio.to_thread(_read, program, input_type, given)
     most = min(primaries, ctx.services.limits.tasks)
     if not 1 <= tasks <= most:
         raise Invalid(
@@ -57,6 +61,7 @@ async def submit_simulation(
             await locked(session, ctx, Project, project_id, field="input.projectId")
         if session_id is not None:
             await locked(session, ctx, Session, session_id, field="input.sessionId")
+        place = await chosen_place(session, ctx, cluster_id, asked)
         simulation = Simulation(
             id=uuid7(),
             user_id=owner,
@@ -68,12 +73,15 @@ async def submit_simulation(
         )
         session.add(simulation)
         await session.flush()
-        session.add(SimulationInput(simulation_id=simulation.id, files=files, total_primaries=primaries))
-        job, parts = new_job(owner, simulation.id, title, shares(primaries, tasks))
+        project = given if input_type is InputType.EDITOR else None
+        session.add(
+            SimulationInput(simulation_id=simulation.id, files=files, project=project, total_primaries=primaries)
+        )
+        job, parts = new_job(owner, simulation.id, title, shares(primaries, tasks), place)
         session.add(job)
         await session.flush()
         session.add_all(parts)
-        changed(session, WORK)
+        changed(session, WORK, job_topic(job.id))
     return simulation.id
 
 
@@ -171,14 +179,32 @@ def _texts(files: Any) -> dict[str, str]:
     return files
 
 
-def _check(sim_type: SimulationType, files: dict[str, str]) -> int:
-    """The primaries that the input asks for."""
-    program = programs.PROGRAMS.get(sim_type.name)
-    if program is None:
-        allowed = sorted(programs.PROGRAMS)
-        raise Invalid(f"no program for {sim_type.name} runs here", field="input.simType", allowed=allowed)
+def _program(ctx: Context, sim_type: SimulationType, input_type: InputType) -> Program:
+    available = ctx.services.programs
+    if sim_type.name not in available:
+        raise Invalid(f"no program for {sim_type.name} runs here", field="input.simType", allowed=sorted(available))
+    program = available[sim_type.name]
+    if input_type.name not in program.kinds:
+        kinds = sorted(program.kinds)
+        raise Invalid(
+            f"{sim_type.name} takes input of type {' or '.join(kinds)}", field="input.inputType", allowed=kinds
+        )
+    return program
+
+
+def _read(program: Program, input_type: InputType, given: Any) -> tuple[dict[str, str], int]:
+    """The native files and the primaries that they ask for, or INVALID with the place of what is wrong."""
+    if input_type is InputType.EDITOR:
+        try:
+            files = program.files_of(input_type.name, given)
+        except programs.InputError as error:
+            raise Invalid(
+                f"{error.file}: {error.message}", field=f"input.inputJson.{error.file}", path=error.file
+            ) from None
+    else:
+        files = _texts(given)
     try:
-        return program.check(files)
+        return files, program.check(files)
     except programs.InputError as error:
         where = f"{error.file}:{error.line}" if error.line else error.file
         raise Invalid(

@@ -6,7 +6,8 @@ nothing.
 
 import asyncio
 import gzip
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -15,41 +16,37 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db.engine import changed
-from db.models import (
-    TERMINAL,
-    Job,
-    JobState,
-    LogEntry,
-    Simulation,
-    SimulationInput,
-    Task,
-    TaskResult,
-)
+from db.engine import changed, moment_of
+from db.models import TERMINAL, Job, JobState, Simulation, SimulationInput, Task, TaskResult
 from jobs.results import ResultError, read
 from resolvers.audit import record
+from resolvers.claims import batch_errands, claim_task, release_task
 from resolvers.context import Context
-from resolvers.failures import Failure, Forbidden, Invalid, NotFound, Unauthenticated, WrongState
-from resolvers.feed import job_topic, log_topic
-from resolvers.jobs import locked_task, settle
+from resolvers.failures import Failure, Forbidden, Invalid, NotFound, Unauthenticated
+from resolvers.feed import WORK
+from resolvers.lifecycle import locked_task, settle
 from resolvers.principal import Errand
-from resolvers.writing import moment_of
+from resolvers.reporting import LINE, Report, lost, sum_up
 
-LINE = 4_000
-"""Characters kept of a log line."""
 LINES = 5_000
 """Log lines of one report."""
 
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """All that a worker needs to run its task."""
+    """All that a worker needs to run its task: `token` lets it report, at least every `lease` seconds, and is asked to
+    every `interval`. `checksums` are the SHA-256 of the files, in hexadecimal digits."""
 
-    program: str
-    files: dict[str, str]
+    token: str
+    program: Mapping[str, Any]
+    files: Mapping[str, str]
+    checksums: Mapping[str, str]
     ordinal: int
     attempt: int
     requested: int
+    lease: float
+    interval: float
+    silence: float
 
 
 def errand_of(ctx: Context, scope: str) -> Errand:
@@ -62,73 +59,64 @@ def errand_of(ctx: Context, scope: str) -> Errand:
     return errand
 
 
-async def assignment(ctx: Context) -> Assignment:
-    errand = errand_of(ctx, "inputs")
+async def claim(ctx: Context, number: str) -> Assignment:
+    """Take the task that the worker was started for; `number` is the worker's own, so that it may ask again."""
+    errand = errand_of(ctx, "claim")
+    if not 8 <= len(number) <= 64:
+        raise Invalid("the number of a claim has 8 to 64 characters", field="number")
+    limits = ctx.services.limits
+    async with ctx.database.write() as session:
+        running = await claim_task(session, errand, number, limits.lease)
     wanted = (
-        sa.select(Simulation.sim_type, SimulationInput.files, Task.requested, Task.attempt, Task.state)
+        sa.select(Simulation.sim_type, SimulationInput.files, Task.requested)
         .select_from(Task)
         .join(Job, Job.id == Task.job_id)
         .join(Simulation, Simulation.id == Job.simulation_id)
         .join(SimulationInput, SimulationInput.simulation_id == Simulation.id)
         .where(Task.job_id == errand.job_id, Task.ordinal == errand.ordinal)
     )
-    found = await ctx.database.rows(wanted)
-    if not found:
-        raise NotFound("no such task")
-    row = found[0]
-    if row.attempt != errand.attempt or row.state is not JobState.RUNNING:
-        raise _lost(errand)
-    return Assignment(row.sim_type.name, row.files, errand.ordinal, errand.attempt, row.requested)
+    (row,) = await ctx.database.rows(wanted)
+    return Assignment(
+        token=ctx.services.keys.worker_token(running, limits.worker_lifetime),
+        program=ctx.services.programs[row.sim_type.name].description(),
+        files=row.files,
+        checksums={name: hashlib.sha256(text.encode()).hexdigest() for name, text in row.files.items()},
+        ordinal=running.ordinal,
+        attempt=running.attempt,
+        requested=row.requested,
+        lease=limits.lease,
+        interval=limits.progress_interval,
+        silence=limits.silence,
+    )
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A log line; `number` counts the lines of this attempt from 1, so that a repeated report adds none."""
+async def collect(ctx: Context, reason: str) -> JobState:
+    """All of a batch have ended: its tasks that did not say so wait again, or failed. Returns the state of the job."""
+    errand = errand_of(ctx, "collect")
+    async with ctx.database.write() as session:
+        for left in await batch_errands(session, errand):
+            await release_task(session, left, reason[:LINE], ctx.services.limits.task_attempts)
+        job = await session.get(Job, errand.job_id)
+        if job is None:
+            raise NotFound("no such job")
+        return job.state
 
-    number: int
-    text: str
 
-
-async def report(
-    ctx: Context,
-    *,
-    done: int | None = None,
-    estimated_seconds: int | None = None,
-    lines: Sequence[Line] = (),
-    error: str | None = None,
-) -> JobState:
+async def report(ctx: Context, said: Report) -> JobState:
     """Progress, log lines and the end by failure of the worker's task; returns the state of the job."""
-    errand = errand_of(ctx, "log" if done is None and error is None else "progress")
-    if len(lines) > LINES:
-        raise Invalid(f"a report carries at most {LINES} lines, not {len(lines)}", field="lines")
-    limits = ctx.services.limits
+    errand = errand_of(ctx, "log" if said.done is None and said.error is None else "progress")
+    if len(said.lines) > LINES:
+        raise Invalid(f"a report carries at most {LINES} lines, not {len(said.lines)}", field="lines")
     try:
-        async with ctx.database.write() as session:
-            job, task = await _held(session, errand)
-            if task.state is not JobState.RUNNING:
-                raise _lost(errand)
-            if lines:
-                await _append(session, job, task, lines, limits.log_lines)
-            moment = await moment_of(session)
-            task.lease_until = moment + timedelta(seconds=limits.lease)
-            due = moment - task.last_update_at >= timedelta(seconds=limits.progress_interval)
-            if done is not None and done > task.done and (due or done >= task.requested):
-                task.done = min(done, task.requested)
-                task.estimated_seconds = estimated_seconds
-                task.last_update_at = moment
-                await _progress(session, job)
-            if error is not None:
-                task.state, task.ended_at, task.lease_until = JobState.FAILED, moment, None
-                task.error = {"code": "PROGRAM_FAILED", "message": error[:LINE]}
-                await settle(session, job)
-            return job.state
+        return await ctx.services.reports.put(errand, said)
     except Failure as failure:
         await _refused(ctx, errand, failure)
         raise
 
 
-async def put_results(ctx: Context, estimators: Any) -> JobState:
-    """Store what the worker's task delivers, and end the task; the same results again change nothing."""
+async def put_results(ctx: Context, estimators: Any, *, done: int | None = None) -> JobState:
+    """Store what the worker's task delivers, and end the task; the same results again change nothing. With `done`,
+    what it has after so many primaries: the task goes on, and its next results replace these."""
     errand = errand_of(ctx, "results")
     try:
         data = await asyncio.to_thread(_packed, estimators)
@@ -140,17 +128,34 @@ async def put_results(ctx: Context, estimators: Any) -> JobState:
             if task.state is JobState.COMPLETED:
                 return job.state
             if task.state is not JobState.RUNNING:
-                raise _lost(errand)
-            session.add(TaskResult(task_id=task.id, primaries=task.requested, data=data))
+                raise lost(errand)
+            if done is not None and not 1 <= done <= task.requested:
+                raise Invalid(f"done must be between 1 and {task.requested}, not {done}", field="done", value=done)
             moment = await moment_of(session)
-            task.state, task.done, task.ended_at = JobState.COMPLETED, task.requested, moment
+            await _deliver(session, task, data, done)
+            if done is not None:
+                task.lease_until = moment + timedelta(seconds=ctx.services.limits.lease)
+                job.parts = True
+                changed(session, WORK)
+                return job.state
+            task.state, task.done, task.ended_at, task.holder = JobState.COMPLETED, task.requested, moment, None
             task.last_update_at, task.lease_until, task.estimated_seconds = moment, None, None
-            await _progress(session, job)
+            await sum_up(session, job)
             await settle(session, job)
             return job.state
     except Failure as failure:
         await _refused(ctx, errand, failure)
         raise
+
+
+async def _deliver(session: AsyncSession, task: Task, data: bytes, done: int | None) -> None:
+    """Replace what the task delivered before; fewer primaries than before change nothing."""
+    before = (await session.scalars(sa.select(TaskResult).where(TaskResult.task_id == task.id))).one_or_none()
+    if before is None:
+        before = TaskResult(task_id=task.id, primaries=0)
+        session.add(before)
+    if done is None or done > before.primaries:
+        before.primaries, before.final, before.data = done or task.requested, done is None, data
 
 
 def _packed(estimators: Any) -> bytes:
@@ -166,49 +171,10 @@ async def _held(session: AsyncSession, errand: Errand) -> tuple[Job, Task]:
         raise NotFound("no such task")
     job, task = held
     if task.attempt != errand.attempt or (job.state in TERMINAL and task.state is not JobState.COMPLETED):
-        raise _lost(errand)
+        raise lost(errand)
     return held
-
-
-def _lost(errand: Errand) -> WrongState:
-    return WrongState(f"attempt {errand.attempt} of task {errand.ordinal} is no longer to run; stop")
 
 
 async def _refused(ctx: Context, errand: Errand, failure: Failure) -> None:
     async with ctx.database.write() as session:
         record(session, ctx, "WORKER_REFUSED", "Task", None, code=failure.code.name, ordinal=errand.ordinal)
-
-
-async def _append(session: AsyncSession, job: Job, task: Task, lines: Sequence[Line], most: int) -> None:
-    """Store the lines that are new, numbered on from the job's last; past `most`, only that there were more."""
-    stored = sa.select(sa.func.max(LogEntry.line)).where(LogEntry.task_id == task.id, LogEntry.attempt == task.attempt)
-    last = await session.scalar(stored) or 0
-    for line in sorted(lines, key=lambda line: line.number):
-        if line.number <= last or job.log_length > most:
-            continue
-        text = line.text[:LINE].replace("\0", "\N{REPLACEMENT CHARACTER}")
-        if job.log_length == most:
-            text = f"the log ends here: {most} lines are kept"
-        job.log_length += 1
-        last = line.number
-        session.add(
-            LogEntry(
-                job_id=job.id,
-                task_id=task.id,
-                attempt=task.attempt,
-                line=line.number,
-                sequence=job.log_length,
-                text=text,
-            )
-        )
-    changed(session, log_topic(job.id))
-
-
-async def _progress(session: AsyncSession, job: Job) -> None:
-    await session.flush()
-    sums = sa.select(sa.func.sum(Task.done), sa.func.sum(Task.requested), sa.func.max(Task.estimated_seconds))
-    done, requested, estimated = (await session.execute(sums.where(Task.job_id == job.id))).one()
-    job.progress = float(done) / float(requested)
-    job.estimated_seconds = estimated
-    job.last_update_at = await moment_of(session)
-    changed(session, job_topic(job.id))

@@ -1,6 +1,5 @@
 """What every write does first: find its row as its principal may see it, at the version the client read."""
 
-from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
 
@@ -8,7 +7,6 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.models import Entity
-from db.types import now
 from resolvers.access import visible
 from resolvers.context import Context
 from resolvers.failures import Conflict, NotFound, Unauthenticated
@@ -41,10 +39,3 @@ def signed_in(ctx: Context) -> UUID:
     if ctx.principal.id is None:
         raise Unauthenticated("sign in first")
     return ctx.principal.id
-
-
-async def moment_of(session: AsyncSession) -> datetime:
-    """The database's clock."""
-    moment: datetime | None = await session.scalar(sa.select(now()))
-    assert moment is not None
-    return moment

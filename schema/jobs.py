@@ -12,6 +12,7 @@ from db.models import JobState as State
 from resolvers import jobs, watching, working
 from resolvers.failures import Invalid
 from resolvers.paging import Order
+from resolvers.reporting import Line, Report
 from resolvers.rules import OWNER_OF_JOB, OWNER_OF_TASK, SUPERADMIN
 from resolvers.statements import Where
 from schema.declarations import Orders
@@ -40,7 +41,13 @@ JobState = enum(
     FAILED="Ended without; `error` says why.",
 )
 JobKind = enum(models.JobKind, "What a job does.", SIMULATION="Runs a simulation.")
-Platform = enum(models.Platform, "Where a job runs.", IN_PROCESS="On the gateway's own machine.")
+Platform = enum(
+    models.Platform,
+    "Where a job runs.",
+    IN_PROCESS="On the gateway's own machine.",
+    CELERY="On a cluster of Celery workers.",
+    SLURM="On a cluster that Slurm schedules.",
+)
 
 JOB_ORDERS = Orders(
     "JobOrder",
@@ -167,25 +174,19 @@ class JobsQuery:
 
     job: Job | None = found(models.Job, "One job, or null: by its id or its key.", _job)
 
-    @strawberry.field(description="For workers: the task that the token in use was made for.")
-    async def worker_assignment(self, info: Info) -> "WorkerAssignment":
-        task = await working.assignment(info.context)
-        return WorkerAssignment(
-            program=task.program,
-            files=JSON(task.files),
-            ordinal=task.ordinal,
-            attempt=task.attempt,
-            requested=BigInt(task.requested),
-        )
 
-
-@strawberry.type(description="All that a worker needs to run its task.")
+@strawberry.type(description="All that a worker needs to run the task that it claimed.")
 class WorkerAssignment:
-    program: str = strawberry.field(description="The program, by the name of the simulation type.")
+    token: str = strawberry.field(description="With this it reports and delivers, while it holds the task.")
+    program: JSON = strawberry.field(description="How the program is started, told its progress, and its results read.")
     files: JSON = strawberry.field(description="The input files: an object of name to text.")
+    checksums: JSON = strawberry.field(description="Their SHA-256 in hexadecimal digits, by name.")
     ordinal: int = strawberry.field(description="The task's number; it tells the seeds apart.")
     attempt: int = strawberry.field(description="Which run of the task this is.")
     requested: BigInt = strawberry.field(description="The primaries to do.")
+    lease_seconds: float = strawberry.field(description="A worker that says nothing for so long loses the task.")
+    report_seconds: float = strawberry.field(description="Reports are wanted this far apart.")
+    silence_seconds: float = strawberry.field(description="A program that says nothing for so long is to be ended.")
 
 
 @strawberry.input(description="A line that a task said.")
@@ -223,6 +224,10 @@ class JobsMutation:
     async def worker_report(
         self,
         info: Info,
+        number: Annotated[
+            int | None,
+            strawberry.argument(description="Counts this run's reports from 1; an earlier one sent later is ignored."),
+        ] = None,
         done: Annotated[BigInt | None, strawberry.argument(description="Primaries done so far.")] = None,
         estimated_seconds: Annotated[
             int | None, strawberry.argument(description="Seconds that the task may still take.")
@@ -233,20 +238,54 @@ class JobsMutation:
         ] = None,
     ) -> WorkerReceipt:
         """Report progress and log lines, and keep the task. STATE means that this run is no longer wanted: stop."""
-        said = [working.Line(line.number, line.text) for line in lines]
-        state = await working.report(
-            info.context, done=done, estimated_seconds=estimated_seconds, lines=said, error=error
-        )
-        return WorkerReceipt(state=state)
+        said = [Line(line.number, line.text) for line in lines]
+        report = Report(number, done, estimated_seconds, said, error)
+        return WorkerReceipt(state=await working.report(info.context, report))
 
     @mutation(needs=WORKER, always=True)
     async def worker_put_results(
         self,
         info: Info,
         estimators: Annotated[JSON, strawberry.argument(description="A list of estimators, in YAPTIDE's shape.")],
+        done: Annotated[
+            BigInt | None,
+            strawberry.argument(description="They are of so many primaries only; the task goes on and sends more."),
+        ] = None,
     ) -> WorkerReceipt:
-        """Deliver the task's results, and end it. The same results again change nothing."""
-        return WorkerReceipt(state=await working.put_results(info.context, estimators))
+        """Deliver the task's results, and end it; with `done`, what it has so far. The same again changes nothing."""
+        return WorkerReceipt(state=await working.put_results(info.context, estimators, done=done))
+
+    @mutation(needs=WORKER, always=True)
+    async def worker_claim(
+        self,
+        info: Info,
+        number: Annotated[
+            str, strawberry.argument(description="The worker's own, 8 to 64 characters: with it, it may ask again.")
+        ],
+    ) -> WorkerAssignment:
+        """Take the task that the worker was started for. STATE means that another has it, or that it is over: stop."""
+        task = await working.claim(info.context, number)
+        return WorkerAssignment(
+            token=task.token,
+            program=JSON(task.program),
+            files=JSON(task.files),
+            checksums=JSON(task.checksums),
+            ordinal=task.ordinal,
+            attempt=task.attempt,
+            requested=BigInt(task.requested),
+            lease_seconds=task.lease,
+            report_seconds=task.interval,
+            silence_seconds=task.silence,
+        )
+
+    @mutation(needs=WORKER, always=True)
+    async def worker_collect(
+        self,
+        info: Info,
+        reason: Annotated[str, strawberry.argument(description="How the batch ended, for its owner.")],
+    ) -> WorkerReceipt:
+        """Tell that all tasks of a batch have ended: those that did not say so wait again, or failed."""
+        return WorkerReceipt(state=await working.collect(info.context, reason))
 
 
 @strawberry.type

@@ -83,6 +83,10 @@ class SimulationInput(Node):
     """The input of a simulation."""
 
     files: JSON | None = column("The input files: an object of name to text.", needs=(OWNER_OF_SIMULATION, SUPERADMIN))
+    project: JSON | None = column(
+        "The editor's project from which the files were made; null when files were given.",
+        needs=(OWNER_OF_SIMULATION, SUPERADMIN),
+    )
     total_primaries: BigInt = column("The primary particles asked for, over all tasks.")
     simulation: Simulation | None = related(models.SimulationInput.simulation, "The simulation.")
 
@@ -145,14 +149,26 @@ class SimulationFilter:
     owner: strawberry.ID | None = refers("User", "Submitted by this user.", models.Simulation.owner)
 
 
+@strawberry.input(description="What each task is given on its cluster; what is left out is as the cluster has it.")
+class ClusterOptions:
+    partition: str | None = strawberry.field(default=None, description="The partition or queue.")
+    account: str | None = strawberry.field(default=None, description="Whom it is charged to.")
+    minutes: int | None = strawberry.field(default=None, description="For how long a task may run.")
+    megabytes: int | None = strawberry.field(default=None, description="Memory of a task.")
+    cores: int | None = strawberry.field(default=None, description="Cores of a task.")
+
+
 @strawberry.input(description="A simulation to run.")
 class SubmitSimulationInput:
-    input_files: JSON = strawberry.field(
-        description="The program's own input files, as YAPTIDE sends them: an object of name to text."
-    )
     sim_type: SimulationType = strawberry.field(description="The program.")  # type: ignore[valid-type]
     input_type: InputType = strawberry.field(  # type: ignore[valid-type]
         default=models.InputType.FILES, description="How the input is given."
+    )
+    input_files: JSON | None = strawberry.field(
+        default=None, description="For FILES: the program's own input files, an object of name to text."
+    )
+    input_json: JSON | None = strawberry.field(
+        default=None, description="For EDITOR: the project, as YAPTIDE's editor saves it."
     )
     title: str = strawberry.field(default="", description="What you call it; at most 255 characters.")
     tasks: int = strawberry.field(
@@ -160,6 +176,10 @@ class SubmitSimulationInput:
     )
     project_id: strawberry.ID | None = strawberry.field(default=None, description="Its members see the simulation.")
     session_id: strawberry.ID | None = strawberry.field(default=None, description="The session whose data it is.")
+    cluster_id: strawberry.ID | None = strawberry.field(
+        default=None, description="The cluster that is to run it; null: the gateway's own machine."
+    )
+    options: ClusterOptions | None = strawberry.field(default=None, description="What the cluster is asked for.")
 
 
 @strawberry.input(description="What changes. What is left out stays; null takes it out of its project or session.")
@@ -187,6 +207,16 @@ def _simulation(
     if id is not None:
         return Where.equal(models.Simulation.id, key_of("Simulation", id))
     return Where("job_key", _of_job, {"job_key": job_key})
+
+
+def input_of(given: SubmitSimulationInput) -> Any:
+    """The input of the type that was named; what is given of the other type would be forgotten."""
+    kind: models.InputType = given.input_type
+    editor = kind is models.InputType.EDITOR
+    own, other = ("inputJson", "inputFiles") if editor else ("inputFiles", "inputJson")
+    if (given.input_files if editor else given.input_json) is not None:
+        raise Invalid(f"input of type {kind.name} comes as {own} alone", field=f"input.{other}")
+    return given.input_json if editor else given.input_files
 
 
 @strawberry.type
@@ -223,10 +253,12 @@ class SimulationsMutation:
             title=input.title,
             sim_type=input.sim_type,
             input_type=input.input_type,
-            input_files=input.input_files,
+            given=input_of(input),
             tasks=input.tasks,
             project_id=optional_key("Project", input.project_id, "input.projectId"),
             session_id=optional_key("Session", input.session_id, "input.sessionId"),
+            cluster_id=optional_key("Cluster", input.cluster_id, "input.clusterId"),
+            options=vars(input.options) if input.options else None,
         )
         return await written(info, "Simulation", models.Simulation, key)  # type: ignore[no-any-return]
 

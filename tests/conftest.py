@@ -283,6 +283,7 @@ async def _serving(prepared: Prepared, factory: pytest.TempPathFactory) -> Async
         async def start(backend: str = "sqlite", *, database: str | None = None, **given: Any) -> Served:
             url, world = await prepared.copy(backend) if database is None else (database, None)
             common = {"database_url": url, "data_dir": factory.mktemp("data"), "secret_keys": KEY, "task_slots": 0}
+            common["dispatch"] = bool(given.get("task_slots"))
             settings = Settings(**{**common, "port": free_port(), **given})
             services = replace(make_services(settings), passwords=quick_passwords())
             app = create_app(settings, services)

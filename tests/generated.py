@@ -42,7 +42,7 @@ from schema.selecting import DEFINITION
 
 T = TypeVar("T")
 
-EXCLUDED = ("workerAssignment",)
+EXCLUDED = ()
 """Root fields for workers only."""
 
 PUBLIC = ("challenges", "leaderboards", "challenge")

@@ -197,7 +197,6 @@ OF_ONESELF = {
     "myParticipant",
     "myDevice",
     "myService",
-    "workerAssignment",
     "spec",
 }
 ELSEWHERE = {"nodes", "challenge", "accessFor", "stats", "preference", "readOnly"}

@@ -3,8 +3,8 @@
 import pytest
 
 from jobs.results import Estimator, Merging, ResultError, read
-from resolvers import claims, dispatching
-from resolvers.dispatching import merge_ready
+from resolvers import claims, merging
+from resolvers.merging import merge_ready
 from tests.conftest import Platform
 from tests.work import RESULTS, claim, estimators, job_of, submit, values_of
 
@@ -53,7 +53,7 @@ async def test_a_merge_that_was_taken_over_changes_nothing(platform: Platform) -
     assert late is not None
     await merge_ready(platform.services)
     assert await values_of(platform, submitted) == [6.0, 6.0, 6.0]
-    await dispatching._merge(platform.services, *late)
+    await merging._merge(platform.services, *late)
     assert await values_of(platform, submitted) == [6.0, 6.0, 6.0]
     assert (await job_of(platform, submitted))["state"] == "COMPLETED"
 
@@ -68,7 +68,7 @@ async def test_a_cancel_during_merging_keeps_the_results(platform: Platform) -> 
     await platform.ask("mutation($id:ID!){cancelJob(id:$id){__typename}}", "tom", id=submitted["job"]["id"])
     await merge_ready(platform.services)
     assert await values_of(platform, submitted) is None, "whoever holds the lease goes on"
-    await dispatching._merge(platform.services, *claimed)
+    await merging._merge(platform.services, *claimed)
     assert await values_of(platform, submitted) == [6.0, 6.0, 6.0]
     assert (await job_of(platform, submitted))["state"] == "CANCELED"
 

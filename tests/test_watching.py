@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from resolvers.dispatching import merge_ready
+from resolvers.merging import merge_ready
 from tests.conftest import Platform
 from tests.work import REPORT, RESULTS, claim, estimators, submit
 

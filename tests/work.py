@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 
 from resolvers import claims
-from resolvers.principal import Kind, Principal
+from resolvers.principal import Errand, Kind, Principal
 from tests.conftest import Platform
 from tests.inputs import FILES
 
@@ -14,10 +14,10 @@ SUBMIT = """mutation($i: SubmitSimulationInput!) { submitSimulation(input: $i) {
   ... on Problem { code message field details } } }"""
 JOB = """query($id: ID!) { job(id: $id) { state progress attempt error { code message } warnings endedAt
   tasks(first: 9) { nodes { ordinal state done attempt error { code } } } log(first: 9) { nodes { sequence text task { ordinal } } } } }"""
-REPORT = (
-    """mutation($d: BigInt, $l: [LineInput!], $e: String) { workerReport(done: $d, lines: $l, error: $e) { state } }"""
-)
-RESULTS = "mutation($e: JSON!) { workerPutResults(estimators: $e) { state } }"
+REPORT = """mutation($d: BigInt, $l: [LineInput!], $e: String, $n: Int) { workerReport(done: $d, lines: $l, error: $e, number: $n) { state } }"""
+RESULTS = "mutation($e: JSON!, $d: BigInt) { workerPutResults(estimators: $e, done: $d) { state } }"
+CLAIM = """mutation($n: String!) { workerClaim(number: $n) { token program files checksums ordinal attempt requested
+  leaseSeconds reportSeconds silenceSeconds } }"""
 
 
 def estimators(value: float | None, *, name: str = "z.bdo", axis: int = 3) -> list[dict[str, Any]]:
@@ -44,8 +44,16 @@ async def submit(platform: Platform, tasks: int = 2, as_: str = "tom", **given: 
 async def claim(platform: Platform, number: int = 9) -> list[Principal]:
     """Take waiting tasks as the process that runs jobs does; the workers' principals."""
     async with platform.services.database.write() as session:
-        claimed = await claims.claim_tasks(session, "test", number, 30)
-    return [Principal(kind=Kind.WORKER, errand=task.errand) for task in claimed]
+        errands = await claims.claim_waiting(session, number, 30)
+    return [Principal(kind=Kind.WORKER, errand=errand) for errand in errands]
+
+
+async def hand(platform: Platform, number: int = 9) -> list[Principal]:
+    """Hand waiting tasks over, as to an engine; the principals of workers that have not claimed them yet."""
+    async with platform.services.database.write() as session:
+        handed = await claims.hand_over(session, None, number, 30)
+    errands = [Errand(one.job_id, ordinal, 0, claims.CLAIM, one.name) for one in handed for ordinal in one.ordinals]
+    return [Principal(kind=Kind.WORKER, errand=errand) for errand in errands]
 
 
 async def release(platform: Platform, worker: Principal, attempts: int = 3) -> None:

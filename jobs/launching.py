@@ -1,0 +1,69 @@
+"""Starts a worker as a process of its own: its own group, so that it ends with all that it started, and a pipe as its
+standard input, whose end tells it that whoever started it is gone."""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+
+GRACE = 3.0
+"""Seconds between asking a worker to end and making it."""
+COMMAND = (sys.executable, "-m", "jobs.worker")
+
+
+def environment(run: str, gateway: str, token: str) -> dict[str, str]:
+    """Only what a worker needs: none of the gateway's secrets."""
+    kept = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", "SYSTEMROOT")
+    return {
+        **{name: os.environ[name] for name in kept if name in os.environ},
+        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+        "TORANA_GATEWAY": gateway,
+        "TORANA_WORKER_TOKEN": token,
+        "TORANA_RUN": run,
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+    }
+
+
+def signal_group(group: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, number)
+
+
+def how_it_ended(status: int, said: bytes) -> str:
+    """In words, with the last line that it said."""
+    if status == 0:
+        return "the worker ended without a result"
+    how = f"signal {-status}" if status < 0 else f"exit status {status}"
+    lines = said.decode(errors="replace").strip().splitlines()
+    return f"the worker ended with {how}" + (f": {lines[-1][:200]}" if lines else "")
+
+
+def run(folder: Path, given: Mapping[str, str]) -> tuple[int, bytes]:
+    """Run a worker in a new folder and wait for its end, which a SIGTERM to this process hastens; returns its status
+    and what it said."""
+    folder.mkdir(parents=True)
+    process = subprocess.Popen(
+        COMMAND,
+        cwd=folder,
+        env=dict(given),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, lambda *_: signal_group(process.pid, signal.SIGKILL))
+    try:
+        assert process.stderr is not None
+        said = process.stderr.read()
+        return process.wait(), said
+    finally:
+        signal_group(process.pid, signal.SIGKILL)
+        process.wait()
+        shutil.rmtree(folder, ignore_errors=True)

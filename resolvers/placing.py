@@ -1,0 +1,52 @@
+"""Where a job may run, and what its cluster may be asked for."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from db.models import Cluster
+from resolvers.context import Context
+from resolvers.failures import Forbidden, Invalid
+from resolvers.lifecycle import Place
+from resolvers.writing import locked
+
+WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+"""A partition or an account: nothing that a shell or a command would take for something else."""
+MOST = {"minutes": 60 * 24 * 30, "megabytes": 4_000_000, "cores": 1_024}
+"""What one task may be given, at most."""
+
+
+def checked_options(given: Mapping[str, Any], cluster: UUID | None) -> dict[str, Any]:
+    """The options that were set, or INVALID with what is allowed."""
+    options = {name: value for name, value in given.items() if value is not None}
+    if options and cluster is None:
+        raise Invalid("options are for a cluster; name one", field="input.options")
+    for name, value in options.items():
+        field = f"input.options.{name}"
+        if name in MOST:
+            if not 1 <= value <= MOST[name]:
+                raise Invalid(
+                    f"{name} must be between 1 and {MOST[name]}, not {value}",
+                    field=field,
+                    allowed=MOST[name],
+                    value=value,
+                )
+        elif not WORD.fullmatch(value):
+            raise Invalid(
+                f"{name} has up to 64 letters, digits, dots, dashes and underscores, not first a dash", field=field
+            )
+    return options
+
+
+async def chosen_place(session: AsyncSession, ctx: Context, cluster: UUID | None, options: Mapping[str, Any]) -> Place:
+    """Where the job will run: a cluster that the principal sees, that is switched on and that this gateway knows how to
+    reach, or the gateway's own machine."""
+    if cluster is None:
+        return Place()
+    row = await locked(session, ctx, Cluster, cluster, field="input.clusterId")
+    if not row.enabled:
+        raise Forbidden(f"the cluster {row.name} takes no jobs now", field="input.clusterId")
+    return Place(row.platform, row.id, options)

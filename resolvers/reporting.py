@@ -1,0 +1,259 @@
+"""Takes what workers report, and writes it down together: one transaction for all reports of a moment.
+
+A report that only tells progress is written at most every few seconds for each task; what comes between is answered
+from memory, and the last of it written when its time has come. Lines of a log are written before they are answered.
+"""
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from db.engine import Database, changed, moment_of
+from db.models import TERMINAL, Job, JobState, LogEntry, Task
+from resolvers.failures import Failure, NotFound, WrongState
+from resolvers.feed import job_topic, log_topic
+from resolvers.lifecycle import settle
+from resolvers.limits import Limits
+from resolvers.principal import Errand
+
+LINE = 4_000
+"""Characters kept of a log line."""
+TOGETHER = 0.02
+"""Seconds for which a report waits for others."""
+FORGOTTEN = 600.0
+"""Seconds after which a worker that said nothing more is forgotten."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A log line; `number` counts the lines of this attempt from 1, so that a repeated report adds none."""
+
+    number: int
+    text: str
+
+
+@dataclass(slots=True)
+class Report:
+    """What a worker said. `number` counts its reports: an earlier one after a later one changes no progress."""
+
+    number: int | None = None
+    done: int | None = None
+    seconds: int | None = None
+    lines: list[Line] = field(default_factory=list)
+    error: str | None = None
+
+    def add(self, later: "Report") -> None:
+        """Say both at once."""
+        self.lines += later.lines
+        self.error = later.error if self.error is None else self.error
+        if later.done is not None and (later.number or 0) >= (self.number or 0):
+            self.done, self.seconds = later.done, later.seconds
+        self.number = max(self.number or 0, later.number or 0) or None
+
+
+@dataclass(slots=True)
+class _Waiting:
+    report: Report
+    due: float
+    asked: list["asyncio.Future[JobState]"] = field(default_factory=list)
+
+
+Outcome = JobState | Failure
+
+
+class Reports:
+    """What the workers of this process's gateway report."""
+
+    def __init__(self, database: Database, limits: Limits) -> None:
+        self._database = database
+        self._limits = limits
+        self._waiting: dict[Errand, _Waiting] = {}
+        self._written: dict[Errand, tuple[float, JobState]] = {}
+        self._writing: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def put(self, errand: Errand, report: Report) -> JobState:
+        """Take a report; returns the state of the job. Raises STATE when the worker has lost its task."""
+        now = time.monotonic()
+        written, state = self._written.get(errand, (0.0, None))
+        idle = not report.lines and report.error is None
+        due = written + self._limits.progress_interval if idle else 0.0
+        waiting = self._waiting.setdefault(errand, _Waiting(Report(), due))
+        waiting.report.add(report)
+        waiting.due = min(waiting.due, due)
+        if state is not None and due > now:
+            self._wake(waiting.due - now)
+            return state
+        answer: asyncio.Future[JobState] = asyncio.get_running_loop().create_future()
+        waiting.asked.append(answer)
+        self._wake(TOGETHER)
+        return await answer
+
+    async def settled(self) -> None:
+        """Write down what still waits."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._writing is not None:
+            await self._writing
+        await self._write(everything=True)
+
+    def _wake(self, seconds: float) -> None:
+        """Write in so many seconds, if not before."""
+        if self._writing is not None and not self._writing.done():
+            return
+        loop = asyncio.get_running_loop()
+        at = loop.time() + max(seconds, 0.0)
+        if self._timer is None or self._timer.when() > at:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = loop.call_at(at, self._start)
+
+    def _start(self) -> None:
+        self._timer = None
+        if self._writing is None or self._writing.done():
+            self._writing = asyncio.create_task(self._write())
+            self._writing.add_done_callback(lambda _: self._again())
+
+    def _again(self) -> None:
+        if self._waiting:
+            first = min(TOGETHER if one.asked else one.due - time.monotonic() for one in self._waiting.values())
+            self._wake(first)
+
+    async def _write(self, *, everything: bool = False) -> None:
+        now = time.monotonic()
+        ripe = {e: w for e, w in self._waiting.items() if everything or w.asked or w.due <= now}
+        for errand in ripe:
+            del self._waiting[errand]
+        if not ripe:
+            return
+        try:
+            async with self._database.write() as session:
+                outcomes = await store(session, self._limits, {e: w.report for e, w in ripe.items()})
+        except Exception as error:
+            for waiting in ripe.values():
+                for answer in waiting.asked:
+                    if not answer.done():
+                        answer.set_exception(error)
+            return
+        for errand, waiting in ripe.items():
+            self._answer(errand, waiting, outcomes[errand])
+        for errand in [e for e, (at, _) in self._written.items() if now - at > FORGOTTEN]:
+            del self._written[errand]
+
+    def _answer(self, errand: Errand, waiting: _Waiting, outcome: Outcome) -> None:
+        if isinstance(outcome, Failure):
+            self._written.pop(errand, None)
+        else:
+            self._written[errand] = (time.monotonic(), outcome)
+        for answer in waiting.asked:
+            if answer.done():
+                continue
+            if isinstance(outcome, Failure):
+                answer.set_exception(outcome)
+            else:
+                answer.set_result(outcome)
+
+
+async def store(session: AsyncSession, limits: Limits, reports: dict[Errand, Report]) -> dict[Errand, Outcome]:
+    """Write down reports, of any number of jobs; returns the state of each job, or why the report changed nothing."""
+    by_job: defaultdict[UUID, list[Errand]] = defaultdict(list)
+    for errand in reports:
+        by_job[errand.job_id].append(errand)
+    jobs = sa.select(Job).where(Job.id.in_(by_job)).order_by(Job.id).with_for_update()
+    found = {job.id: job for job in await session.scalars(jobs)}
+    moment = await moment_of(session)
+    outcomes: dict[Errand, Outcome] = {}
+    for key, errands in by_job.items():
+        job = found.get(key)
+        ordinals = [errand.ordinal for errand in errands]
+        wanted = sa.select(Task).where(Task.job_id == key, Task.ordinal.in_(ordinals)).with_for_update()
+        tasks = {task.ordinal: task for task in await session.scalars(wanted)}
+        moved = failed = False
+        for errand in errands:
+            task = tasks.get(errand.ordinal)
+            if job is None or task is None:
+                outcomes[errand] = NotFound("no such task")
+                continue
+            if task.attempt != errand.attempt or task.state is not JobState.RUNNING or job.state in TERMINAL:
+                outcomes[errand] = lost(errand)
+                continue
+            report = reports[errand]
+            await _append(session, job, task, report.lines, limits.log_lines)
+            task.lease_until = moment + timedelta(seconds=limits.lease)
+            moved |= _progress(task, report, moment)
+            if report.error is not None:
+                failed = True
+                task.state, task.ended_at, task.lease_until, task.holder = JobState.FAILED, moment, None, None
+                task.error = {"code": "PROGRAM_FAILED", "message": report.error[:LINE]}
+        if job is None:
+            continue
+        if moved:
+            await sum_up(session, job)
+        if failed:
+            await settle(session, job)
+        for errand in errands:
+            outcomes.setdefault(errand, job.state)
+    return outcomes
+
+
+def lost(errand: Errand) -> WrongState:
+    return WrongState(f"attempt {errand.attempt} of task {errand.ordinal} is no longer to run; stop")
+
+
+def _progress(task: Task, report: Report, moment: datetime) -> bool:
+    """Whether the task came on."""
+    if report.number is not None:
+        if report.number <= task.reported:
+            return False
+        task.reported = report.number
+    if report.done is None or report.done <= task.done:
+        return False
+    task.done = min(report.done, task.requested)
+    task.estimated_seconds = report.seconds
+    task.last_update_at = moment
+    return True
+
+
+async def _append(session: AsyncSession, job: Job, task: Task, lines: Sequence[Line], most: int) -> None:
+    """Store the lines that are new, numbered on from the job's last; past `most`, only that there were more."""
+    if not lines:
+        return
+    stored = sa.select(sa.func.max(LogEntry.line)).where(LogEntry.task_id == task.id, LogEntry.attempt == task.attempt)
+    last = await session.scalar(stored) or 0
+    for line in sorted(lines, key=lambda line: line.number):
+        if line.number <= last or job.log_length > most:
+            continue
+        text = line.text[:LINE].replace("\0", "\N{REPLACEMENT CHARACTER}")
+        if job.log_length == most:
+            text = f"the log ends here: {most} lines are kept"
+        job.log_length += 1
+        last = line.number
+        session.add(
+            LogEntry(
+                job_id=job.id,
+                task_id=task.id,
+                attempt=task.attempt,
+                line=line.number,
+                sequence=job.log_length,
+                text=text,
+            )
+        )
+    changed(session, log_topic(job.id))
+
+
+async def sum_up(session: AsyncSession, job: Job) -> None:
+    """Bring the progress of a job to that of its tasks."""
+    await session.flush()
+    sums = sa.select(sa.func.sum(Task.done), sa.func.sum(Task.requested), sa.func.max(Task.estimated_seconds))
+    done, requested, estimated = (await session.execute(sums.where(Task.job_id == job.id))).one()
+    job.progress = float(done) / float(requested)
+    job.estimated_seconds = estimated
+    job.last_update_at = await moment_of(session)
+    changed(session, job_topic(job.id))
