@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
+
+import orjson
 
 from gateway.errors import Formatted
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Answer:
     """`status` is the HTTP status for clients that read it; `data` is absent when nothing was run."""
 
@@ -17,6 +20,11 @@ class Answer:
     @classmethod
     def refusal(cls, status: int, *errors: Formatted) -> "Answer":
         return cls(status, {"errors": list(errors)})
+
+    @cached_property
+    def text(self) -> bytes:
+        """As JSON, made once for all to whom it is sent."""
+        return orjson.dumps(self.body)
 
     @property
     def codes(self) -> list[str]:

@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from db import migrating
 from db.engine import Database
 from gateway import page
+from gateway.broadcasting import Broadcasts
 from gateway.delivery import Delivery, read_sender, read_smtp, read_webhooks
 from gateway.documents import Documents, read_list
 from gateway.execution import Execution
@@ -136,7 +137,13 @@ async def _working(settings: Settings, services: Services, runs: Path) -> AsyncI
     await services.database.start()
     outbox = Outbox(services, make_delivery(settings))
     outbox.start()
-    housekeeping = Housekeeping(services, audit_days=settings.audit_days, notice_days=settings.notice_days)
+    housekeeping = Housekeeping(
+        services,
+        audit_days=settings.audit_days,
+        notice_days=settings.notice_days,
+        simulation_days=settings.simulation_days,
+        deleted_days=settings.deleted_days,
+    )
     housekeeping.start()
     dispatcher = Dispatcher(
         services, posts_of(settings, services, runs), settings.reports_to, alone=services.database.dialect == "sqlite"
@@ -165,10 +172,11 @@ def create_app(settings: Settings, services: Services | None = None) -> Starlett
     trusted = {**read_list(settings.trusted_documents), **page.DOCUMENTS} if settings.trusted_documents else None
     documents = Documents(schema.core, bounds, keep=settings.documents, trusted=trusted)
     execution = Execution(schema, bounds, timeout=settings.operation_timeout, rendering=settings.rendering)
+    broadcasts = Broadcasts(execution)
     closing = asyncio.Event()
     runs = settings.data_dir.resolve() / "runs"
-    endpoint = Endpoint(documents, execution, services, settings, closing)
-    socket = SocketEndpoint(documents, execution, services, settings)
+    endpoint = Endpoint(documents, execution, broadcasts, services, settings, closing)
+    socket = SocketEndpoint(documents, execution, broadcasts, services, settings)
 
     async def graphql(scope: Scope, receive: Receive, send: Send) -> None:
         asked = page.show() if settings.explorer and page.wanted(scope) else endpoint

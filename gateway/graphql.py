@@ -20,6 +20,7 @@ from db.engine import Tally, tally
 from gateway import cookies
 from gateway.answers import Answer, Refused
 from gateway.auth import authenticate, keep
+from gateway.broadcasting import Broadcasts
 from gateway.documents import Documents, Envelope, Operation
 from gateway.errors import BAD_REQUEST, internal, refused
 from gateway.exchange import Disconnected, Incoming, Reply
@@ -47,6 +48,7 @@ class Endpoint:
 
     documents: Documents
     execution: Execution
+    broadcasts: Broadcasts
     services: Services
     settings: Settings
     closing: asyncio.Event
@@ -135,7 +137,7 @@ class Endpoint:
             asyncio.create_task(keep(self.services, authorization, ctx.principal, ctx.become)),
         ]
         try:
-            stream = until(self.execution.stream(operation, variables, ctx), ending)
+            stream = until(self.broadcasts.stream(operation, variables, ctx), ending)
             async with contextlib.aclosing(stream) as answers:
                 async for answer in answers:
                     yield answer
@@ -235,7 +237,7 @@ def _bad(status: int, message: str, **headers: str) -> Refused:
     return Refused(Answer.refusal(status, {"message": message, "extensions": {"code": BAD_REQUEST}}), headers)
 
 
-def encode(body: Mapping[str, Any]) -> bytes:
+def encode(body: Any) -> bytes:
     return orjson.dumps(body)
 
 

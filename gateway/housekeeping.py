@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
 
@@ -18,10 +18,10 @@ log = structlog.get_logger("torana")
 class Housekeeping:
     """Works from `start` until `close`."""
 
-    def __init__(self, services: Services, *, audit_days: float, notice_days: float) -> None:
+    def __init__(self, services: Services, **days: float) -> None:
+        """`days` are for `tidy`."""
         self._services = services
-        self._audit_days = audit_days
-        self._notice_days = notice_days
+        self._days: Mapping[str, float] = days
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -44,7 +44,7 @@ class Housekeeping:
             await self._guarded(self._services.presence.write)
 
     async def _tidy(self) -> None:
-        gone = await tidy(self._services.database, audit_days=self._audit_days, notice_days=self._notice_days)
+        gone = await tidy(self._services.database, **self._days)
         if any(gone.values()):
             log.info("tidied", **gone)
 

@@ -14,6 +14,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from gateway import cookies
 from gateway.answers import Answer, Refused
 from gateway.auth import authenticate, keep
+from gateway.broadcasting import Broadcasts
 from gateway.documents import Documents, Envelope
 from gateway.errors import internal
 from gateway.exchange import client_of
@@ -38,6 +39,7 @@ log = structlog.get_logger("torana")
 class SocketEndpoint:
     documents: Documents
     execution: Execution
+    broadcasts: Broadcasts
     services: Services
     settings: Settings
 
@@ -186,7 +188,7 @@ class _Socket:
                 await self._next(number, answer)
             else:
                 try:
-                    stream = execution.stream(operation, envelope.variables, ctx)
+                    stream = self._endpoint.broadcasts.stream(operation, envelope.variables, ctx)
                     async with contextlib.aclosing(stream) as answers:
                         async for answer in answers:
                             if "data" not in answer.body:
@@ -209,7 +211,8 @@ class _Socket:
                 self._contexts.pop(number, None)
 
     async def _next(self, number: str, answer: Answer) -> None:
-        await self._send({"id": number, "type": "next", "payload": answer.body})
+        text = b'{"id":%b,"type":"next","payload":%b}' % (encode(number), answer.text)
+        await self._socket.send_text(text.decode())
 
     async def _expire(self) -> None:
         """Close the socket when its token ends, or when its principal is no longer one."""

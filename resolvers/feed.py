@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from uuid import UUID
 
 
 class Changes:
@@ -33,8 +34,9 @@ class Feed:
 
     def publish(self, topics: Iterable[str]) -> None:
         for topic in topics:
-            for subscriber in self._subscribers.get(topic, ()):
-                subscriber.mark(topic)
+            for heard in (topic, any_of_kind(topic)):
+                for subscriber in self._subscribers.get(heard, ()):
+                    subscriber.mark(topic)
 
     def missed(self) -> None:
         """Changes were lost on the way: whatever is followed may have changed."""
@@ -61,8 +63,25 @@ class Feed:
         return sum(map(len, self._subscribers.values()))
 
 
+def any_of_kind(topic: str) -> str:
+    """What hears of every topic of this kind."""
+    return f"{topic.partition(':')[0]}:*"
+
+
+def key_of_topic(topic: str) -> UUID | None:
+    """The key in a topic of one row."""
+    try:
+        return UUID(topic.partition(":")[2])
+    except ValueError:
+        return None
+
+
 def job_topic(key: object) -> str:
     return f"job:{key}"
+
+
+ANY_JOB = any_of_kind("job:")
+"""Some job changed."""
 
 
 def log_topic(key: object) -> str:

@@ -13,7 +13,7 @@ from db.engine import changed, moment_of
 from db.models import TERMINAL, Job, JobKind, JobState, Platform, Task, TaskResult
 from db.types import instant_text
 from resolvers.failures import WrongState
-from resolvers.feed import WORK, job_topic, log_topic
+from resolvers.feed import WORK, job_topic, log_topic, results_topic
 from resolvers.principal import Errand
 
 _S = JobState
@@ -43,6 +43,8 @@ async def move(session: AsyncSession, job: Job, state: JobState, **columns: Any)
     if state in TERMINAL:
         job.ended_at = moment
         job.estimated_seconds = None
+        if job.simulation_id is not None:
+            changed(session, results_topic(job.simulation_id))
         if state is not JobState.CANCELED:  # whoever merges what was delivered goes on
             job.lease_until = None
     for name, value in columns.items():

@@ -60,6 +60,10 @@ class Loaders:
         """The row with this key, or None when there is none that the principal may see."""
         return _loaded(self._loader(selection, partial(self._by_key, selection)), key)
 
+    async def among(self, selection: Selection, keys: list[UUID], where: Where | None) -> Sequence[Any]:
+        """Those of the rows with these keys that the principal may see and that meet the conditions."""
+        return await self._rows(statements.by_key(selection, self._standing, where), {"keys": keys}, where)
+
     def related(self, relationship: Relationship, row: Any, selection: Selection) -> Awaitable[Any | None]:
         """The row at the other end of a to-one relationship, or None."""
         local, remote = _ends(relationship)

@@ -6,10 +6,21 @@ from typing import Any
 import sqlalchemy as sa
 
 from db.engine import Database
-from db.models import Attempts, AuditEvent, Credential, CredentialKind, Notification, NotificationState
-from db.types import later
+from db.models import (
+    Attempts,
+    AuditEvent,
+    Credential,
+    CredentialKind,
+    Job,
+    Notification,
+    NotificationState,
+    Simulation,
+)
+from db.types import later, now
 
 DAY = 86_400
+SOME = 50
+"""Simulations removed in one transaction, with all that belongs to them."""
 _FLEETING = (
     CredentialKind.LOGIN_SESSION,
     CredentialKind.EMAIL_CODE,
@@ -18,9 +29,12 @@ _FLEETING = (
 )
 
 
-async def tidy(database: Database, *, audit_days: float, notice_days: float) -> Mapping[str, int]:
-    """Delete audit events and notifications that are older than so many days, and what expired a day ago; returns how
-    many rows of each table went."""
+async def tidy(
+    database: Database, *, audit_days: float, notice_days: float, simulation_days: float, deleted_days: float
+) -> Mapping[str, int]:
+    """Delete audit events and notifications that are older than so many days, what expired a day ago, simulations whose
+    last job ended `simulation_days` ago (0: never), and for good those that were deleted `deleted_days` ago; returns
+    how many rows of each table went."""
     sent = Notification.state != NotificationState.PENDING
     old: tuple[Any, ...] = (
         sa.delete(AuditEvent).where(AuditEvent.at < later(-audit_days * DAY)),
@@ -29,8 +43,38 @@ async def tidy(database: Database, *, audit_days: float, notice_days: float) -> 
         sa.delete(Attempts).where(Attempts.since < later(-DAY)),
     )
     gone: dict[str, int] = {}
+    if simulation_days:
+        gone["finished simulations"] = await _erase_finished(database, simulation_days)
+    gone["simulations"] = await _clear_deleted(database, deleted_days)
     for statement in old:
         async with database.write() as session:
             done = await session.execute(statement.execution_options(synchronize_session=False))
             gone[statement.table.name] = done.rowcount  # type: ignore[attr-defined]
     return gone
+
+
+async def _erase_finished(database: Database, days: float) -> int:
+    recent = sa.exists().where(
+        Job.simulation_id == Simulation.id, sa.or_(Job.ended_at.is_(None), Job.ended_at >= later(-days * DAY))
+    )
+    ended = sa.exists().where(Job.simulation_id == Simulation.id)
+    old = (Simulation.deleted_at.is_(None), ended, ~recent)
+    async with database.write() as session:
+        done = await session.execute(
+            sa.update(Simulation).where(*old).values(deleted_at=now(), version=Simulation.version + 1)
+        )
+        return int(done.rowcount)  # type: ignore[attr-defined]
+
+
+async def _clear_deleted(database: Database, days: float) -> int:
+    """Some at a time, so that no other write waits for long."""
+    gone = 0
+    while True:
+        async with database.write() as session:
+            old = sa.select(Simulation.id).where(Simulation.deleted_at < later(-days * DAY)).limit(SOME)
+            keys = (await session.scalars(old)).all()
+            await session.execute(sa.delete(Job).where(Job.simulation_id.in_(keys)))
+            await session.execute(sa.delete(Simulation).where(Simulation.id.in_(keys)))
+        gone += len(keys)
+        if len(keys) < SOME:
+            return gone

@@ -49,11 +49,11 @@ class Where:
 
 
 @kept
-def by_key(selection: Selection, standing: Standing) -> Statement:
+def by_key(selection: Selection, standing: Standing, where: Where | None = None) -> Statement:
     """Rows by the parameter `keys`."""
     entity = aliased(selection.model)
     columns = selection.on(entity, standing)
-    return sa.select(*columns).where(among(entity.id, "keys"), visible(entity, standing))
+    return sa.select(*columns).where(among(entity.id, "keys"), *reached(entity, where, standing))
 
 
 @kept

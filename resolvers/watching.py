@@ -1,38 +1,93 @@
 """What subscriptions send. Subscribe, then read, then wait: nothing falls between, and a reconnect begins anew."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 from db import models
-from db.models import TERMINAL
+from db.models import TERMINAL, JobState
 from resolvers.context import Context
 from resolvers.failures import NotFound
-from resolvers.feed import job_topic, log_topic
+from resolvers.feed import ANY_JOB, job_topic, key_of_topic, log_topic, results_topic
 from resolvers.paging import Order, Slice
 from resolvers.selection import Selection
+from resolvers.statements import Where
 
-_STATE = Selection(models.Job, ("state", "version"))
+_STATE = Selection(models.Job, ("history", "state", "version"))
+_NEWEST = Order(models.Job.attempt, descending=True)
+_MERGED = Selection(models.Job, ("merges", "state", "version"))
 BATCH = 500
 """Log lines read at once."""
+TOGETHER = 0.25
+"""Seconds between two looks at what changed among many jobs."""
+
+
+class _Then:
+    """A job's row as it was when the job came into a state that it has left since."""
+
+    def __init__(self, row: Any, state: JobState) -> None:
+        self._row = row
+        self.state = state
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._row, name)
 
 
 async def job(ctx: Context, key: UUID, selection: Selection) -> AsyncGenerator[Any, None]:
-    """The job as it is, then each time it changed, up to its final state."""
+    """The job as it is, then each time it changed, up to its final state: no state that it went through is left out."""
     wanted = replace(selection, columns=tuple(sorted({*selection.columns, *_STATE.columns})))
     with ctx.services.feed.subscription(job_topic(key)) as changes:
+        known: int | None = None
         sent: int | None = None
         while True:
             row = await ctx.fork().loaders.one(wanted, key)
             if row is None:
                 raise NotFound("no Job with this id", field="id")
+            for past in row.history[known:-1] if known is not None else ():
+                yield _Then(row, JobState[past["state"]])
+            known = len(row.history)
             # A task's change is the job's too, and leaves the job's own version.
             if row.state not in TERMINAL or row.version != sent:
                 yield row
             if row.state in TERMINAL:
                 return
             sent = row.version
+            await changes.next()
+
+
+async def jobs(ctx: Context, selection: Selection, where: Where | None) -> AsyncGenerator[Any, None]:
+    """Each job that changes, of those that meet the conditions."""
+    with ctx.services.feed.subscription(ANY_JOB) as changes:
+        while True:
+            topics = await changes.next()
+            keys = [key for topic in topics if (key := key_of_topic(topic)) is not None]
+            for start in range(0, len(keys), BATCH):
+                for row in await ctx.fork().loaders.among(selection, keys[start : start + BATCH], where):
+                    yield row
+            await asyncio.sleep(TOGETHER)
+
+
+async def results(ctx: Context, key: UUID, selection: Selection) -> AsyncGenerator[Any, None]:
+    """The simulation whenever its results were stored, until its present job has ended."""
+    with ctx.services.feed.subscription(results_topic(key)) as changes:
+        seen: tuple[Any, int] | None = None
+        while True:
+            found = ctx.fork().loaders
+            row = await found.one(selection, key)
+            if row is None:
+                raise NotFound("no Simulation with this id", field="id")
+            jobs = await found.page(models.Simulation.jobs, row, Slice(_NEWEST, 1), _MERGED)
+            if not jobs.nodes:
+                raise NotFound("no job of this Simulation", field="id")
+            (present,) = jobs.nodes
+            now = (present.id, present.merges)
+            if now != seen:
+                yield row
+            if present.state in TERMINAL:
+                return
+            seen = now
             await changes.next()
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import strawberry
@@ -16,13 +16,15 @@ from resolvers.reporting import Line, Report
 from resolvers.rules import OWNER_OF_JOB, OWNER_OF_TASK, SUPERADMIN
 from resolvers.statements import Where
 from schema.declarations import Orders
+from schema.editing import Deleted, DeletedResult
 from schema.fields import Info, column, computed, found, node, related
-from schema.lists import chosen, connection, contains, refers
+from schema.lists import among, chosen, conditions, connection, contains, refers, search, since, until
 from schema.mutations import SIGNED_IN, WORKER, mutation, written
 from schema.nodes import Connection, Node
 from schema.problems import Problem
 from schema.scalars import JSON, BigInt, enum, key_of
 from schema.selecting import select
+from schema.simulations import SimulationType
 
 if TYPE_CHECKING:
     from schema.accounts import User
@@ -83,8 +85,14 @@ class Job(Node):
     progress: float = column("The share of the work that is done, 0 to 1.")
     estimated_seconds: int | None = column("How many seconds it may still take; null when not known.")
     submitted_at: datetime = column("When it was submitted.")
+    estimated_start_at: datetime | None = column("When its cluster means to start it; null when it does not say.")
     started_at: datetime | None = column("When its first task started.")
     ended_at: datetime | None = column("When it reached its final state.")
+    last_update_at: datetime = column("When it last came on, or into another state.")
+    history: JSON = column("Each state it came into: a list of objects with `state` and `at`.")
+    external: JSON | None = column("What engines call its batches, by our names for them.", needs=(SUPERADMIN,))
+    options: JSON = column("What its cluster was asked for.")
+    merges: int = column("How often results were stored, those of unfinished tasks too.")
     warnings: JSON | None = column(
         "What went wrong in a job that still has results: a list of texts.", needs=(OWNER_OF_JOB, SUPERADMIN)
     )
@@ -150,7 +158,17 @@ LOG_ORDER = Order(models.LogEntry.sequence)
 class JobFilter:
     state: list[JobState] | None = chosen(models.Job.state, "In one of these states.")  # type: ignore[valid-type]
     kind: list[JobKind] | None = chosen(models.Job.kind, "Of one of these kinds.")  # type: ignore[valid-type]
+    platform: list[Platform] | None = chosen(  # type: ignore[valid-type]
+        models.Job.platform, "On one of these platforms."
+    )
     title: str | None = contains(models.Job.title, "Part of the title, in any case.")
+    text: str | None = search("Part of the title or the key, in any case.", models.Job.title, models.Job.key)
+    submitted_since: datetime | None = since(models.Job.submitted_at, "Submitted at this moment or later.")
+    submitted_until: datetime | None = until(models.Job.submitted_at, "Submitted before this moment.")
+    owner: strawberry.ID | None = refers("User", "Submitted by this user.", models.Job.owner)
+    sim_type: list[SimulationType] | None = among(  # type: ignore[valid-type]
+        "For one of these programs.", models.Job.simulation, models.Simulation.sim_type
+    )
     simulation: strawberry.ID | None = refers("Simulation", "Of this simulation.", models.Job.simulation)
 
 
@@ -166,11 +184,26 @@ def _job(
     return Where.equal(models.Job.key, key) if id is None else Where.equal(models.Job.id, key_of("Job", id))
 
 
+@strawberry.type(description="The jobs in one state.")
+class JobTotal:
+    state: JobState = strawberry.field(description="The state.")  # type: ignore[valid-type]
+    count: int = strawberry.field(description="How many jobs are in it.")
+
+
 @strawberry.type
 class JobsQuery:
     jobs: Connection[Job] = connection(
         models.Job, "Your jobs and those of your projects.", orders=JOB_ORDERS, filter=JobFilter
     )
+
+    @strawberry.field(description="How many of the jobs that you see are in each state.")
+    async def job_totals(
+        self,
+        info: Info,
+        filter: Annotated[JobFilter | None, strawberry.argument(description="Only jobs that meet it.")] = None,
+    ) -> list["JobTotal"]:
+        found = await jobs.totals(info.context, conditions(filter))
+        return [JobTotal(state=state, count=number) for state, number in found.items()]
 
     job: Job | None = found(models.Job, "One job, or null: by its id or its key.", _job)
 
@@ -219,6 +252,21 @@ class JobsMutation:
         """Run again what FAILED or was CANCELED: a new job, one attempt higher."""
         key = await jobs.retry_job(info.context, key_of("Job", id))
         return await written(info, "Job", models.Job, key)  # type: ignore[no-any-return]
+
+    @mutation(needs=SIGNED_IN)
+    async def delete_job(
+        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The job.")]
+    ) -> DeletedResult:
+        """Remove a job of one's own that has ended, with its tasks and its log; results of its simulation stay."""
+        await jobs.delete_job(info.context, key_of("Job", id))
+        return Deleted(id=id, at=datetime.now(UTC))
+
+    @mutation(needs=SIGNED_IN)
+    async def delete_simulation(
+        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The simulation.")]
+    ) -> DeletedResult:
+        """Delete a simulation of one's own whose jobs have ended, with its results."""
+        return Deleted(id=id, at=await jobs.delete_simulation(info.context, key_of("Simulation", id)))
 
     @mutation(needs=WORKER, always=True)
     async def worker_report(
@@ -288,6 +336,10 @@ class JobsMutation:
         return WorkerReceipt(state=await working.collect(info.context, reason))
 
 
+SHARED = frozenset({"jobUpdated", "partialResults"})
+"""The subscriptions that tell what is now: all who ask the same may be sent the same."""
+
+
 @strawberry.type
 class JobsSubscription:
     @strawberry.subscription(
@@ -297,6 +349,33 @@ class JobsSubscription:
         self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The job.")]
     ) -> AsyncGenerator[Job, None]:
         async with aclosing(watching.job(info.context, key_of("Job", id), select(info, models.Job))) as rows:
+            async for row in rows:
+                yield row
+
+    @strawberry.subscription(
+        description="Each job that changes from now on, of those that you see and that meet the filter. "
+        "After a break, ask `jobs` what was missed."
+    )
+    async def jobs_changed(
+        self,
+        info: Info,
+        filter: Annotated[JobFilter | None, strawberry.argument(description="Only jobs that meet it.")] = None,
+    ) -> AsyncGenerator[Job, None]:
+        changed = watching.jobs(info.context, select(info, models.Job), conditions(filter))
+        async with aclosing(changed) as rows:
+            async for row in rows:
+                yield row
+
+    @strawberry.subscription(
+        description="A simulation: first as it is, then whenever results were stored, those of unfinished tasks too, "
+        "until its latest job has ended."
+    )
+    async def partial_results(
+        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The simulation.")]
+    ) -> AsyncGenerator[Annotated["Simulation", strawberry.lazy("schema.simulations")], None]:
+        key = key_of("Simulation", id)
+        stored = watching.results(info.context, key, select(info, models.Simulation))
+        async with aclosing(stored) as rows:
             async for row in rows:
                 yield row
 

@@ -82,6 +82,11 @@ def chosen(column: Any, description: str) -> Any:
     return _condition(how_to.chosen, [Compared((column,))], description)
 
 
+def among(description: str, *path: Any) -> Any:
+    """One of several values of a column of a row to which relationships lead, each to one that the principal sees."""
+    return _condition(how_to.chosen, [Compared(path)], description)
+
+
 def since(column: Any, description: str) -> Any:
     """At this moment or later."""
     return _condition(how_to.since, [Compared((column,))], description)

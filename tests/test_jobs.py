@@ -11,7 +11,9 @@ import pytest
 import sqlalchemy as sa
 
 from db import models
+from db.engine import moment_of
 from db.models import TERMINAL, Job, JobState, Task
+from db.types import later
 from gateway.auth import authenticate
 from jobs.programs.program import Program
 from resolvers import claims
@@ -21,9 +23,11 @@ from resolvers.lifecycle import MOVES, move
 from resolvers.merging import merge_ready
 from resolvers.principal import Errand
 from resolvers.reporting import Report, Reports
+from resolvers.retention import tidy
 from resolvers.simulations import shares
 from tests.conftest import Platform
 from tests.inputs import FILES
+from tests.test_editor_input import PROJECT
 from tests.work import CLAIM, REPORT, RESULTS, claim, estimators, hand, job_of, release, submit, values_of
 
 # Submitting ---------------------------------------------------------------------------------------------------------
@@ -478,3 +482,182 @@ async def test_a_log_is_for_the_owner_and_administrators_of_the_project(platform
     await platform.ask(REPORT, worker, l=[{"number": 1, "text": "said"}])
     administrator = (await platform.ask(query, "maria", i=other["job"]["id"]))["job"]
     assert administrator["log"]["totalCount"] == 1
+
+
+# Lists, totals, deletion ----------------------------------------------------------------------------------------------
+
+
+async def test_jobs_are_found_by_what_people_know_of_them(platform: Platform) -> None:
+    submitted = [await submit(platform, 1, title=title) for title in ("Alpha", "beta")]
+    first, second = [one["job"] for one in submitted]
+    query = "query($f:JobFilter){jobs(first:20,filter:$f){nodes{key}}}"
+
+    async def found(**given: Any) -> set[str]:
+        return {job["key"] for job in (await platform.ask(query, "tom", f=given))["jobs"]["nodes"]}
+
+    both = {first["key"], second["key"]}
+    assert await found(text="ALPH") == {first["key"]}
+    assert await found(text=second["key"][:30]) == {second["key"]}
+    assert await found(platform=["IN_PROCESS"], state=["PENDING"]) == both
+    assert await found(platform=["SLURM", "CELERY"]) == set()
+    assert await found(simType=["SHIELDHIT"], state=["PENDING"]) == both
+    assert await found(simType=["TOPAS"]) == set()
+    at = (await platform.ask("query($id:ID!){job(id:$id){submittedAt}}", "tom", id=second["id"]))["job"]["submittedAt"]
+    assert second["key"] in await found(submittedSince=at)
+    assert first["key"] in await found(submittedUntil=at)
+    assert second["key"] not in await found(submittedUntil=at)
+
+
+async def test_totals_count_what_one_sees(platform: Platform) -> None:
+    query = "query($f:JobFilter){jobTotals(filter:$f){state count}}"
+
+    async def totals(who: str, **given: Any) -> dict[str, int]:
+        return {one["state"]: one["count"] for one in (await platform.ask(query, who, f=given or None))["jobTotals"]}
+
+    before = await totals("tom")
+    assert set(before) == {state.name for state in JobState}
+    await submit(platform, 1, title="counted")
+    await platform.ask(query, "tom")
+    assert platform.counted.statements == 1
+    assert (await totals("tom"))["PENDING"] == before["PENDING"] + 1
+    assert (await totals("tom", text="counted"))["PENDING"] == 1
+    assert sum((await totals("eve", text="counted")).values()) == 0
+
+
+DELETE = "mutation($id:ID!){done:%s(id:$id){__typename ...on Problem{code message}}}"
+
+
+async def test_what_has_ended_is_deleted_by_its_owner(platform: Platform) -> None:
+    submitted = await submit(platform, 1, projectId=platform.world.id("Project", "shared"))
+    job, simulation = submitted["job"]["id"], submitted["id"]
+    for field, id in (("deleteJob", job), ("deleteSimulation", simulation)):
+        assert (await platform.ask(DELETE % field, "tom", id=id))["done"]["code"] == "STATE"
+        assert (await platform.ask(DELETE % field, "maria", id=id))["done"]["code"] == "FORBIDDEN"
+        assert (await platform.ask(DELETE % field, "eve", id=id))["done"]["code"] == "NOT_FOUND"
+    (worker,) = await claim(platform)
+    await platform.ask(RESULTS, worker, e=estimators(1.0))
+    await merge_ready(platform.services)
+    assert (await platform.ask(DELETE % "deleteJob", "tom", id=job))["done"]["__typename"] == "Deleted"
+    assert await platform.ask("query($id:ID!){job(id:$id){id}}", "tom", id=job) == {"job": None}
+    assert await values_of(platform, submitted) == [1.0, 1.0, 1.0]
+    assert (await platform.ask(DELETE % "deleteSimulation", "tom", id=simulation))["done"]["__typename"] == "Deleted"
+    assert await platform.ask("query($id:ID!){simulation(id:$id){id}}", "tom", id=simulation) == {"simulation": None}
+
+
+async def test_old_simulations_are_deleted_and_deleted_ones_removed(platform: Platform) -> None:
+    submitted = await submit(platform, 1)
+    await platform.ask("mutation($id:ID!){cancelJob(id:$id){__typename}}", "tom", id=submitted["job"]["id"])
+    kept = await submit(platform, 1)
+    days = {"audit_days": 9.0, "notice_days": 9.0}
+    gone = await tidy(platform.services.database, **days, simulation_days=0.0, deleted_days=1.0)
+    assert (gone.get("finished simulations"), gone["simulations"]) == (None, 0)
+    async with platform.services.database.write() as session:
+        await session.execute(sa.update(Job).where(Job.ended_at.is_not(None)).values(ended_at=later(-90_000)))
+    gone = await tidy(platform.services.database, **days, simulation_days=1.0, deleted_days=1.0)
+    assert gone["finished simulations"] >= 1
+    query = "query($id:ID!){simulation(id:$id){id}}"
+    assert await platform.ask(query, "tom", id=submitted["id"]) == {"simulation": None}
+    assert (await platform.ask(query, "tom", id=kept["id"]))["simulation"] is not None
+    gone = await tidy(platform.services.database, **days, simulation_days=1.0, deleted_days=-1.0)
+    assert gone["simulations"] >= 1
+
+
+# Claims and parts -----------------------------------------------------------------------------------------------------
+
+
+async def test_of_two_workers_with_the_same_token_one_has_the_task(platform: Platform) -> None:
+    submitted = await submit(platform, 1)
+    (started,) = await hand(platform)
+    first = (await platform.ask(CLAIM, started, n="worker-one"))["workerClaim"]
+    assert (await platform.ask(CLAIM, started, n="worker-one"))["workerClaim"]["attempt"] == first["attempt"] == 1
+    answer = await platform.answer(CLAIM, started, n="worker-two")
+    assert answer.codes == ["STATE"]
+    assert "another worker has the task" in answer.body["errors"][0]["message"]
+    await _expire_leases(platform)
+    second = (await platform.ask(CLAIM, started, n="worker-two"))["workerClaim"]
+    assert second["attempt"] == 2
+    late, present = [await authenticate(platform.services, f"Bearer {one['token']}") for one in (first, second)]
+    assert await platform.refused(RESULTS, late, e=estimators(9.0)) == ["STATE"]
+    await platform.ask(RESULTS, present, e=estimators(1.0))
+    assert await platform.refused(CLAIM, started, n="worker-one") == ["STATE"]
+    await merge_ready(platform.services)
+    assert await values_of(platform, submitted) == [1.0, 1.0, 1.0]
+
+
+async def _expire_leases(platform: Platform) -> None:
+    async with platform.services.database.write() as session:
+        await session.execute(sa.update(Task).values(lease_until=later(-1)))
+
+
+async def test_a_batch_that_nobody_claims_is_handed_over_again_ever_later(platform: Platform) -> None:
+    await submit(platform, 1)
+    waits = []
+    for _ in range(3):
+        assert len(await hand(platform)) == 1
+        assert await hand(platform) == []
+        async with platform.services.database.write() as session:
+            task = (await session.scalars(sa.select(Task).where(Task.holder.is_not(None)))).one()
+            waits.append(round((task.lease_until - await moment_of(session)).total_seconds()))
+        await _expire_leases(platform)
+        async with platform.services.database.write() as session:
+            await claims.let_go(session, None)
+    assert waits == [30, 60, 120]
+
+
+async def test_the_end_of_a_batch_releases_what_it_left(platform: Platform) -> None:
+    submitted = await submit(platform, 3)
+    first, second, _ = await hand(platform)
+    await platform.ask(CLAIM, first, n="worker-one")
+    task = (await platform.ask(CLAIM, second, n="worker-two"))["workerClaim"]
+    await platform.ask(RESULTS, await authenticate(platform.services, f"Bearer {task['token']}"), e=estimators(1.0))
+    assert first.errand is not None
+    collector = replace(first, errand=replace(first.errand, ordinal=0, scopes=claims.COLLECT))
+    collect = 'mutation{workerCollect(reason:"the nodes went away"){state}}'
+    assert await platform.refused(collect, first) == ["FORBIDDEN"]
+    assert await platform.ask(collect, collector) == {"workerCollect": {"state": "RUNNING"}}
+    tasks = (await job_of(platform, submitted))["tasks"]["nodes"]
+    assert [task["state"] for task in tasks] == ["PENDING", "COMPLETED", "PENDING"]
+
+
+async def test_parts_are_merged_while_the_job_runs_and_kept_when_it_is_cancelled(platform: Platform) -> None:
+    submitted = await submit(platform)
+    one, two = await claim(platform)
+    await platform.ask(RESULTS, one, e=estimators(1.0), d="10")
+    await platform.ask(RESULTS, two, e=estimators(4.0), d="20")
+    await merge_ready(platform.services)
+    assert await values_of(platform, submitted) == [3.0, 3.0, 3.0]
+    assert (await job_of(platform, submitted))["state"] == "RUNNING"
+    await platform.ask(RESULTS, one, e=estimators(9.0), d="5")
+    await platform.ask(RESULTS, one, e=estimators(7.0))
+    await platform.ask("mutation($id:ID!){cancelJob(id:$id){__typename}}", "tom", id=submitted["job"]["id"])
+    await merge_ready(platform.services)
+    assert await values_of(platform, submitted) == [(7.0 * 50 + 4.0 * 20) / 70] * 3
+
+
+async def test_a_part_of_a_run_that_was_lost_does_not_count(platform: Platform) -> None:
+    submitted = await submit(platform, 1)
+    (lost,) = await claim(platform)
+    await platform.ask(RESULTS, lost, e=estimators(100.0), d="60")
+    await release(platform, lost)
+    (worker,) = await claim(platform)
+    await platform.ask(RESULTS, worker, e=estimators(2.0))
+    await merge_ready(platform.services)
+    assert await values_of(platform, submitted) == [2.0, 2.0, 2.0]
+
+
+@pytest.mark.parametrize("done", ["0", "101", "-1"])
+async def test_a_part_is_of_some_of_the_primaries(platform: Platform, done: str) -> None:
+    await submit(platform, 1)
+    (worker,) = await claim(platform)
+    assert await platform.refused(RESULTS, worker, e=estimators(1.0), d=done) == ["INVALID"]
+
+
+async def test_an_editors_project_runs_as_the_files_made_of_it(platform: Platform) -> None:
+    submitted = await submit(platform, 2, inputType="EDITOR", inputFiles=None, inputJson=PROJECT)
+    assert submitted["__typename"] == "Simulation", submitted
+    query = "query($id:ID!){simulation(id:$id){inputType input{files project totalPrimaries}}}"
+    found = (await platform.ask(query, "tom", id=submitted["id"]))["simulation"]
+    assert found["inputType"] == "EDITOR"
+    assert found["input"]["project"] == PROJECT
+    assert set(found["input"]["files"]) >= {"beam.dat", "mat.dat", "geo.dat", "detect.dat"}
+    assert (await platform.ask(query, "root", id=submitted["id"]))["simulation"]["input"]["project"] == PROJECT

@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import orjson
 import pytest
 
 from resolvers.merging import merge_ready
@@ -85,3 +86,58 @@ async def test_watchers_cost_nothing_when_they_leave(platform: Platform) -> None
             await anext(answers)
             assert platform.services.feed.subscribers == 1
     assert platform.services.feed.subscribers == 0
+
+
+# Many jobs, parts of results, many subscribers ------------------------------------------------------------------------
+
+
+async def test_no_state_is_left_out_however_fast_they_follow(platform: Platform) -> None:
+    submitted = await submit(platform, 2)
+    async with platform.watch(WATCH, "tom", id=submitted["job"]["id"]) as answers:
+        assert (await anext(answers)).body["data"]["jobUpdated"]["state"] == "PENDING"
+        for worker in await claim(platform):
+            await platform.ask(RESULTS, worker, e=estimators(1.0))
+        await merge_ready(platform.services)
+        states = [answer.body["data"]["jobUpdated"]["state"] async for answer in answers]
+    assert states == ["RUNNING", "MERGING_QUEUED", "MERGING_RUNNING", "COMPLETED"]
+
+
+async def test_changed_jobs_are_sent_to_who_sees_them_and_asked_for_them(platform: Platform) -> None:
+    query = "subscription($f:JobFilter){jobsChanged(filter:$f){title state}}"
+    async with (
+        platform.watch(query, "tom", f={"text": "wanted"}) as toms,
+        platform.watch(query, "eve") as eves,
+        platform.watch(query, "root", f={"state": ["CANCELED"]}) as roots,
+    ):
+        waiting = [asyncio.ensure_future(anext(answers)) for answers in (toms, eves, roots)]
+        await asyncio.sleep(0)
+        await submit(platform, 1, title="other")
+        wanted = await submit(platform, 1, title="wanted")
+        assert (await waiting[0]).body["data"]["jobsChanged"] == {"title": "wanted", "state": "PENDING"}
+        await platform.ask("mutation($id:ID!){cancelJob(id:$id){__typename}}", "tom", id=wanted["job"]["id"])
+        assert (await waiting[2]).body["data"]["jobsChanged"] == {"title": "wanted", "state": "CANCELED"}
+        assert not waiting[1].done()
+        waiting[1].cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+
+
+async def test_results_are_sent_as_they_come_in_until_the_job_has_ended(platform: Platform) -> None:
+    submitted = await submit(platform, 1)
+    query = "subscription($id:ID!){partialResults(id:$id){estimators(first:1){nodes{pages(first:1){nodes{data{values}}}}}}}"
+    async with platform.watch(query, "tom", id=submitted["id"]) as answers:
+        assert (await anext(answers)).body["data"]["partialResults"]["estimators"]["nodes"] == []
+        (worker,) = await claim(platform)
+        seen = []
+        for value, done in ((1.0, "10"), (2.0, None)):
+            await platform.ask(RESULTS, worker, e=estimators(value), d=done)
+            await merge_ready(platform.services)
+            found = orjson.loads((await anext(answers)).text)["data"]["partialResults"]
+            seen.append(found["estimators"]["nodes"][0]["pages"]["nodes"][0]["data"]["values"][0])
+        assert seen == [1.0, 2.0]
+        assert [answer async for answer in answers] == []
+
+
+async def test_hidden_results_are_watched_by_nobody(platform: Platform) -> None:
+    submitted = await submit(platform, 1)
+    async with platform.watch("subscription($id:ID!){partialResults(id:$id){id}}", "eve", id=submitted["id"]) as answers:
+        assert (await anext(answers)).codes == ["NOT_FOUND"]

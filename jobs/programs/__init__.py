@@ -74,6 +74,7 @@ def built_in() -> Program:
         primaries={"beam.dat": r"^[ \t]*NSTAT[ \t]+(\S+)"},
         progress=r"^Primary particle no\. (?P<done>\d+) of (?P<total>\d+)$",
         results="yaptide-json",
+        partial=True,
         checker=lambda files: shieldhit.read(files).primaries,
     )
 

@@ -20,7 +20,11 @@ from jobs.programs.shieldhit import MAX_PRIMARIES, REQUIRED_FILES, InputError, P
 from jobs.programs.transport import Transport, sample_source
 
 BATCH = 2000
+PART = 4 * BATCH
+"""Primaries after which results are given that more will follow."""
 PROGRESS_INTERVAL = 0.5
+PARTIAL = "partial.json"
+"""Written beside the results while there are none."""
 
 
 def run(
@@ -29,10 +33,12 @@ def run(
     seed: int,
     log: Callable[[str], None],
     progress: Callable[[int], None],
+    part: Callable[[int, list[dict[str, object]]], None] = lambda *_: None,
 ) -> list[dict[str, object]]:
     """Simulate `primaries` protons and give the estimators, normalised per primary.
 
-    `log` gets lines of text, `progress` the number of primaries done after each batch; equal seeds give equal results.
+    `log` gets lines of text, `progress` the number of primaries done after each batch, `part` now and then that number
+    and the estimators of those; equal seeds give equal results.
     Raises ValueError when `primaries` is out of range.
     """
     if not 1 <= primaries <= MAX_PRIMARIES:
@@ -45,6 +51,7 @@ def run(
     waiting = np.empty((9, 0))
     missed = 0
     done = 0
+    told = 0
     while done < primaries or waiting.shape[1]:
         if done < primaries and waiting.shape[1] < BATCH:
             count = min(BATCH, primaries - done)
@@ -56,6 +63,11 @@ def run(
                 progress(done)
         else:
             waiting = transport.follow(waiting)
+        if done - told >= PART and done < primaries:
+            while waiting.shape[1]:
+                waiting = transport.follow(waiting)
+            part(done, scoring.estimators(done))
+            told = done
     progress(primaries)
     if missed:
         log(f"{missed} of {primaries} primaries did not hit the water.")
@@ -112,6 +124,13 @@ def write_result(path: Path, estimators: Sequence[dict[str, object]]) -> None:
     part.replace(path)
 
 
+def write_part(path: Path, primaries: int, estimators: Sequence[dict[str, object]]) -> None:
+    """Write {"primaries": ..., "estimators": [...]} under a temporary name, then rename it."""
+    part = path.with_name(path.name + ".part")
+    part.write_text(json.dumps({"primaries": primaries, "estimators": estimators}, allow_nan=False))
+    part.replace(path)
+
+
 def say(line: str) -> None:
     """Print one line to stdout at once."""
     sys.stdout.write(f"{line}\n")
@@ -155,6 +174,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         plan.seed + options.task,
         say,
         ProgressLines(options.primaries),
+        lambda done, estimators: write_part(options.output.with_name(PARTIAL), done, estimators),
     )
     write_result(options.output, estimators)
     say("Results written.")
