@@ -58,6 +58,10 @@ class Feed:
                 if not self._subscribers[topic]:
                     del self._subscribers[topic]
 
+    def following(self, topic: str) -> frozenset[Changes]:
+        """Who follows a topic."""
+        return frozenset(self._subscribers.get(topic, ()))
+
     @property
     def subscribers(self) -> int:
         return sum(map(len, self._subscribers.values()))

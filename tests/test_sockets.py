@@ -15,7 +15,9 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from db import models
 from db.engine import changed
 from gateway import auth, sockets
+from resolvers import claims
 from resolvers.feed import principal_topic
+from schema.scalars import parse_id
 from tests.conftest import Serve, Served
 from tests.inputs import FILES
 
@@ -300,3 +302,78 @@ async def test_a_broken_listening_connection_is_opened_again_and_nothing_is_miss
         assert await other.fetch(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {listening}")
         assert (await _hear(socket))["payload"]["data"] == {"jobUpdated": {"state": "CANCELED"}}
     await other.close()
+
+
+# Many who ask the same ------------------------------------------------------------------------------------------------
+
+
+async def _submitted(gateway: Served, authorization: str) -> str:
+    query = "mutation($i:SubmitSimulationInput!){submitSimulation(input:$i){...on Simulation{job{id}}}}"
+    answer = await gateway.ask(query, authorization, i={"simType": "SHIELDHIT", "inputFiles": FILES})
+    return str(answer["submitSimulation"]["job"]["id"])
+
+
+async def test_who_asks_the_same_is_answered_from_one_run(gateway: Served) -> None:
+    tom, root = await gateway.log_in("tom"), await gateway.log_in("root")
+    job = await _submitted(gateway, tom)
+    payload = {"query": WATCH, "variables": {"i": job}}
+    async with (
+        _open(gateway, {"Authorization": tom}) as one,
+        _open(gateway, {"Authorization": tom}) as two,
+        _open(gateway, {"Authorization": root}) as other,
+    ):
+        sockets_ = (one, two, other)
+        before = len(gateway.services.feed.following(f"job:{parse_id(job)[1]}"))
+        for number, socket in enumerate(sockets_):
+            await _say(socket, id=str(number), type="subscribe", payload=payload)
+            assert (await _hear(socket))["payload"] == {"data": {"jobUpdated": {"state": "PENDING"}}}
+        assert len(gateway.services.feed.following(f"job:{parse_id(job)[1]}")) == before + 2
+        await _say(one, id="0", type="complete")
+        await gateway.ask("mutation($i:ID!){cancelJob(id:$i){__typename}}", tom, i=job)
+        for number, socket in enumerate(sockets_[1:], 1):
+            assert await _hear(socket) == {
+                "id": str(number),
+                "type": "next",
+                "payload": {"data": {"jobUpdated": {"state": "CANCELED"}}},
+            }
+            assert await _hear(socket) == {"id": str(number), "type": "complete"}
+    async with asyncio.timeout(5):
+        while gateway.services.feed.following(f"job:{parse_id(job)[1]}"):
+            await asyncio.sleep(0)
+
+
+async def test_a_newcomer_is_first_sent_what_is_now(gateway: Served) -> None:
+    tom = await gateway.log_in("tom")
+    job = await _submitted(gateway, tom)
+    payload = {"query": WATCH, "variables": {"i": job}}
+    async with _open(gateway, {"Authorization": tom}) as one, _open(gateway, {"Authorization": tom}) as late:
+        await _say(one, id="1", type="subscribe", payload=payload)
+        await _hear(one)
+        async with gateway.services.database.write() as session:
+            (errand,) = [
+                e for e in await claims.claim_waiting(session, 9, 30) if str(e.job_id) == str(parse_id(job)[1])
+            ]
+        assert (await _hear(one))["payload"]["data"]["jobUpdated"] == {"state": "RUNNING"}
+        await _say(late, id="1", type="subscribe", payload=payload)
+        assert (await _hear(late))["payload"]["data"]["jobUpdated"] == {"state": "RUNNING"}
+        await gateway.ask("mutation($i:ID!){cancelJob(id:$i){__typename}}", tom, i=job)
+        assert errand.attempt == 1
+
+
+async def test_who_loses_the_right_is_sent_nothing_more_though_others_are(gateway: Served) -> None:
+    """Maria sees Tom's job as a member of its project; taken out of it, her subscription ends, and his goes on."""
+    tom, maria = await gateway.log_in("tom"), await gateway.log_in("maria")
+    query = "mutation($i:SubmitSimulationInput!){submitSimulation(input:$i){...on Simulation{id version job{id}}}}"
+    given = {"simType": "SHIELDHIT", "inputFiles": FILES, "projectId": gateway.world.id("Project", "shared")}
+    simulation = (await gateway.ask(query, tom, i=given))["submitSimulation"]
+    payload = {"query": WATCH, "variables": {"i": simulation["job"]["id"]}}
+    async with _open(gateway, {"Authorization": tom}) as his, _open(gateway, {"Authorization": maria}) as hers:
+        for socket in (his, hers):
+            await _say(socket, id="1", type="subscribe", payload=payload)
+            await _hear(socket)
+        move = "mutation($i:ID!,$v:Int!){updateSimulation(id:$i,expectedVersion:$v,input:{projectId:null}){__typename}}"
+        await gateway.ask(move, tom, i=simulation["id"], v=simulation["version"])
+        await gateway.ask("mutation($i:ID!){cancelJob(id:$i){__typename}}", tom, i=simulation["job"]["id"])
+        assert (await _hear(his))["payload"]["data"]["jobUpdated"] == {"state": "CANCELED"}
+        answer = await _hear(hers)
+        assert (answer["type"], answer["payload"][0]["extensions"]["code"]) == ("error", "NOT_FOUND")
