@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 NODE_MODULES := gateway/explorer/node_modules
 
-.PHONY: run install test lint docs fuzz bench bench-access bench-timing clean
+.PHONY: run install test lint docs fuzz bench bench-access bench-timing bench-jobs clean
 
 run: install
 	@$(BIN)/torana demo $(ARGS)
@@ -44,6 +44,9 @@ bench-access: .venv/installed
 
 bench-timing: .venv/installed
 	@$(BIN)/python -m bench.timing $(ARGS)
+
+bench-jobs: .venv/installed
+	@$(BIN)/python -m bench.jobs $(ARGS)
 
 clean:
 	rm -rf .venv gateway/explorer/dist $(NODE_MODULES) bench/peers/.venv bench/peers/node_modules

@@ -104,6 +104,15 @@ async def _reader(database: Database) -> UUID:
         passwords.close()
 
 
+async def reader_of(url: str) -> UUID:
+    """The same, in a database that has nothing else."""
+    database = Database(url)
+    try:
+        return await _reader(database)
+    finally:
+        await database.dispose()
+
+
 async def _copy(url: str, generated: Generated) -> None:
     connection = await asyncpg.connect(url)
     try:

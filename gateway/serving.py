@@ -41,6 +41,7 @@ def make_server(app: Starlette, host: str, port: int) -> Server:
         access_log=False,
         ws_max_size=FRAME,
         ws_ping_interval=20,
+        ws_per_message_deflate=False,  # costs more memory for each socket than all else that it holds
         timeout_graceful_shutdown=GRACE,
         server_header=False,
         lifespan="on",

@@ -78,6 +78,7 @@ class Reports:
         self._written: dict[Errand, tuple[float, JobState]] = {}
         self._writing: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._due = 0.0
 
     async def put(self, errand: Errand, report: Report) -> JobState:
         """Take a report; returns the state of the job. Raises STATE when the worker has lost its task."""
@@ -110,10 +111,10 @@ class Reports:
             return
         loop = asyncio.get_running_loop()
         at = loop.time() + max(seconds, 0.0)
-        if self._timer is None or self._timer.when() > at:
+        if self._timer is None or self._due > at:
             if self._timer is not None:
                 self._timer.cancel()
-            self._timer = loop.call_at(at, self._start)
+            self._timer, self._due = loop.call_at(at, self._start), at
 
     def _start(self) -> None:
         self._timer = None

@@ -20,8 +20,8 @@ _NEWEST = Order(models.Job.attempt, descending=True)
 _MERGED = Selection(models.Job, ("merges", "state", "version"))
 BATCH = 500
 """Log lines read at once."""
-TOGETHER = 0.25
-"""Seconds between two looks at what changed among many jobs."""
+PAUSE, TOGETHER = 0.05, 0.25
+"""Seconds between two looks at a job that goes on changing, and at what changed among many."""
 
 
 class _Then:
@@ -54,6 +54,7 @@ async def job(ctx: Context, key: UUID, selection: Selection) -> AsyncGenerator[A
             if row.state in TERMINAL:
                 return
             sent = row.version
+            await asyncio.sleep(PAUSE)
             await changes.next()
 
 
