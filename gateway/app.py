@@ -23,6 +23,7 @@ from gateway import page
 from gateway.broadcasting import Broadcasts
 from gateway.delivery import Delivery, read_sender, read_smtp, read_webhooks
 from gateway.documents import Documents, read_list
+from gateway.engines import make_posts, read_clusters
 from gateway.execution import Execution
 from gateway.graphql import PREFLIGHT, Endpoint
 from gateway.housekeeping import Housekeeping
@@ -30,11 +31,10 @@ from gateway.oidc import OidcRoutes
 from gateway.outbox import Outbox
 from gateway.settings import Settings
 from gateway.sockets import SocketEndpoint
-from jobs.embedded import EmbeddedEngine
 from jobs.programs import Registry, configured
 from resolvers.context import Entrance, Services
-from resolvers.dispatching import Dispatcher, Post
-from resolvers.feed import WORK, Feed
+from resolvers.dispatching import Dispatcher
+from resolvers.feed import Feed
 from resolvers.issuers import Issuers
 from resolvers.keyring import KeyRing
 from resolvers.limits import Limits
@@ -48,9 +48,6 @@ from schema import build
 from schema.limits import Bounds
 
 log = structlog.get_logger("torana")
-
-HEARTBEAT, START = 10.0, 60.0
-"""Seconds between two looks at the workers of this machine, and until one must have claimed its task."""
 
 
 def make_services(settings: Settings) -> Services:
@@ -120,17 +117,6 @@ class _Straight:
         await (self._to if straight else self._app)(scope, receive, send)
 
 
-def posts_of(settings: Settings, services: Services, runs: Path) -> list[Post]:
-    """The engines of this process."""
-    posts = []
-    if settings.task_slots:
-        engine = EmbeddedEngine(settings.task_slots, runs, lambda: services.feed.publish([WORK]))
-        if services.database.dialect == "sqlite":
-            engine.clear()
-        posts.append(Post(engine, None, interval=HEARTBEAT, patience=START))
-    return posts
-
-
 @contextlib.asynccontextmanager
 async def _working(settings: Settings, services: Services, runs: Path) -> AsyncIterator[None]:
     """All that works beside the requests, from the start of the application to its end."""
@@ -145,15 +131,16 @@ async def _working(settings: Settings, services: Services, runs: Path) -> AsyncI
         deleted_days=settings.deleted_days,
     )
     housekeeping.start()
-    dispatcher = Dispatcher(
-        services, posts_of(settings, services, runs), settings.reports_to, alone=services.database.dialect == "sqlite"
-    )
+    dispatcher = None
     if settings.dispatch:
+        posts = await make_posts(services, read_clusters(settings.clusters), slots=settings.task_slots, runs=runs)
+        dispatcher = Dispatcher(services, posts, settings.reports_to, alone=services.database.dialect == "sqlite")
         dispatcher.start()
     try:
         yield
     finally:
-        await dispatcher.close()
+        if dispatcher is not None:
+            await dispatcher.close()
         await services.reports.settled()
         await outbox.close()
         await housekeeping.close()

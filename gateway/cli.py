@@ -21,6 +21,8 @@ from gateway.serving import make_server, set_up_logs
 from gateway.settings import FILE, Settings, load
 from gateway.terminal import check_migrated, fail, opened, told
 from gateway.trust import documents, explain
+from jobs.bundle import bundle as make_bundle
+from jobs.worker import work as run_worker
 from schema import build
 
 app = typer.Typer(
@@ -111,6 +113,21 @@ def migrate() -> None:
 def schema() -> None:
     """Print the schema in SDL."""
     typer.echo(build().as_str())
+
+
+@app.command()
+def worker(
+    bundle: Annotated[
+        Path | None, typer.Option(help="Write the worker into this file, for machines with Python and nothing else.")
+    ] = None,
+    collect: Annotated[str | None, typer.Option(help="Tell that a batch has ended, and how.")] = None,
+) -> None:
+    """Run the task that TORANA_WORKER_TOKEN lets claim at TORANA_GATEWAY, in the present folder; engines do this."""
+    if bundle is not None:
+        bundle.write_bytes(make_bundle())
+        typer.echo(f"wrote {bundle}; run it with python3 {bundle}")
+        return
+    sys.exit(run_worker(["collect", collect] if collect is not None else []))
 
 
 @app.command()

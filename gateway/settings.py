@@ -15,6 +15,7 @@ from pydantic_settings import (
 )
 
 from gateway.delivery import read_sender, read_smtp, read_webhooks
+from gateway.engines import read_clusters
 from jobs.programs import Registry, configured
 from resolvers.issuers import Provider
 from resolvers.keyring import MINIMUM
@@ -79,6 +80,9 @@ class Settings(BaseSettings):
     )
     programs: list[dict[str, Any]] = Field(
         [], description="Simulation programs, as JSON or [[programs]] tables: name, command, and more in jobs.md."
+    )
+    clusters: list[dict[str, Any]] = Field(
+        [], description="Clusters that run jobs, as JSON or [[clusters]] tables: name, platform, and more in jobs.md."
     )
     task_attempts: int = Field(3, gt=0, description="Runs of a task that is killed before it counts as failed.")
     task_lease: float = Field(30.0, gt=0, description="Seconds after which a silent task is given up.")
@@ -167,6 +171,12 @@ class Settings(BaseSettings):
     @classmethod
     def _described(cls, value: list[dict[str, Any]]) -> list[dict[str, Any]]:
         Registry(map(configured, value))
+        return value
+
+    @field_validator("clusters")
+    @classmethod
+    def _reached(cls, value: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        read_clusters(value)
         return value
 
     @field_validator("public_url")

@@ -22,6 +22,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 from uuid import uuid4
@@ -334,24 +335,26 @@ def say(line: str) -> None:
     print(line, file=sys.stderr)  # noqa: T201
 
 
-def main() -> NoReturn:
-    """`collect REASON` as arguments tells the end of a batch; none: run a task."""
+def work(arguments: Sequence[str]) -> int:
+    """Run a task, or with `collect REASON` tell the end of a batch; returns the exit status."""
     missing = [name for name in ("TORANA_GATEWAY", "TORANA_WORKER_TOKEN") if not os.environ.get(name)]
     if missing:
         say(f"{' and '.join(missing)} must be set")
-        sys.exit(2)
+        return 2
     if os.environ.get("TORANA_WORKER_STAYS") != "1":
         threading.Thread(target=end_with_input, daemon=True).start()
     gateway = Gateway(os.environ["TORANA_GATEWAY"].rstrip("/"), os.environ["TORANA_WORKER_TOKEN"])
     try:
-        if sys.argv[1:2] == ["collect"]:
-            status = collect(gateway, " ".join(sys.argv[2:]) or "the batch ended")
-        else:
-            status = run(gateway)
+        if arguments and arguments[0] == "collect":
+            return collect(gateway, " ".join(arguments[1:]) or "the batch ended")
+        return run(gateway)
     except (Refused, Unreachable) as failure:
         say(str(failure))
-        status = TRY_AGAIN
-    sys.exit(status)
+        return TRY_AGAIN
+
+
+def main() -> NoReturn:
+    sys.exit(work(sys.argv[1:]))
 
 
 if __name__ == "__main__":

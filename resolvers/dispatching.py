@@ -126,6 +126,7 @@ class _Posted:
         self._reports_to = reports_to
         self._cancelled: set[tuple[str, int]] = set()
         self._looked = 0.0
+        self._away = False
 
     async def work(self) -> None:
         with self._services.feed.subscription(WORK) as changes:
@@ -157,8 +158,11 @@ class _Posted:
                 await self._agree()
                 self._looked = time.monotonic()
             await self._fill()
+            self._away = False
         except Away as error:
-            log.warning("jobs.engine_away", cluster=str(self._post.cluster), error=str(error))
+            if not self._away:  # said once, however long it lasts
+                log.warning("jobs.engine_away", cluster=str(self._post.cluster), error=str(error))
+            self._away = True
             await asyncio.sleep(min(AWAY, self._post.interval))
 
     async def _held(self, name: str, owner: UUID) -> Held:

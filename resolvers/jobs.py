@@ -13,12 +13,12 @@ from db.models import TERMINAL, Job, JobState, Simulation, Task
 from db.types import later, now
 from resolvers.audit import record
 from resolvers.context import Context
-from resolvers.failures import Forbidden, WrongState
 from resolvers.deleting import erase
+from resolvers.failures import Forbidden, WrongState
 from resolvers.feed import WORK, job_topic, results_topic
 from resolvers.lifecycle import Place, move, new_job
 from resolvers.statements import Where, reached
-from resolvers.writing import locked, signed_in
+from resolvers.writing import locked
 
 LETTING_GO = 10.0
 """Seconds for which a cancelled task is still known to the engine that has it, to be ended there."""
@@ -84,10 +84,9 @@ async def delete_job(ctx: Context, key: UUID) -> None:
 async def delete_simulation(ctx: Context, key: UUID) -> datetime:
     """Delete a simulation of one's own whose jobs have ended: nobody sees it or its results any more. Returns the
     moment; its rows go when deleted simulations are cleared away."""
-    owner = signed_in(ctx)
     async with ctx.database.write() as session:
         row = await locked(session, ctx, Simulation, key)
-        if row.user_id != owner and not ctx.principal.superadmin:
+        if row.user_id != ctx.principal.id and not ctx.principal.superadmin:
             raise Forbidden("only the owner of a simulation, or a superadmin, deletes it")
         for job in await session.scalars(sa.select(Job).where(Job.simulation_id == key).with_for_update()):
             _ended(job)
@@ -113,7 +112,6 @@ def _ended(job: Job) -> None:
 
 
 async def _commanded(session: AsyncSession, ctx: Context, key: UUID) -> Job:
-    signed_in(ctx)
     job = await locked(session, ctx, Job, key)
     if not ctx.principal.superadmin and job.owner_user_id != ctx.principal.id:
         raise Forbidden("only the owner of a job, or a superadmin, may do this")

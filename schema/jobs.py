@@ -28,6 +28,7 @@ from schema.simulations import SimulationType
 
 if TYPE_CHECKING:
     from schema.accounts import User
+    from schema.clusters import Cluster
     from schema.simulations import Simulation
 
 JobState = enum(
@@ -97,6 +98,9 @@ class Job(Node):
         "What went wrong in a job that still has results: a list of texts.", needs=(OWNER_OF_JOB, SUPERADMIN)
     )
     owner: Annotated["User", strawberry.lazy("schema.accounts")] | None = related(models.Job.owner, "Who submitted it.")
+    cluster: Annotated["Cluster", strawberry.lazy("schema.clusters")] | None = related(
+        models.Job.cluster, "The cluster that runs it; null for the gateway's own machine."
+    )
     simulation: Annotated["Simulation", strawberry.lazy("schema.simulations")] | None = related(
         models.Job.simulation, "The simulation it runs."
     )
@@ -165,6 +169,7 @@ class JobFilter:
     text: str | None = search("Part of the title or the key, in any case.", models.Job.title, models.Job.key)
     submitted_since: datetime | None = since(models.Job.submitted_at, "Submitted at this moment or later.")
     submitted_until: datetime | None = until(models.Job.submitted_at, "Submitted before this moment.")
+    cluster: strawberry.ID | None = refers("Cluster", "On this cluster.", models.Job.cluster)
     owner: strawberry.ID | None = refers("User", "Submitted by this user.", models.Job.owner)
     sim_type: list[SimulationType] | None = among(  # type: ignore[valid-type]
         "For one of these programs.", models.Job.simulation, models.Simulation.sim_type

@@ -79,13 +79,17 @@ NAMED: Mapping[str, _Names] = {
     "ParticipantGroup": _Names("participantGroups", {"name": ("name",)}, "project { name }"),
     "Device": _Names("devices", {"name": ("name",)}, "type { name }"),
     "Service": _Names("services", {"key": ("key",), "name": ("name",)}),
+    "Cluster": _Names("clusters", {"name": ("name",)}),
 }
 WORDS = {
     "User": "user",
     "UserGroup": "group",
     "ParticipantGroup": "group of participants",
     "Credential": "key or token",
-    **{name: name.lower() for name in ("Site", "Project", "Participant", "Device", "Service")},
+    **{
+        name: name.lower()
+        for name in ("Site", "Project", "Participant", "Device", "Service", "Cluster", "Job", "Simulation")
+    },
 }
 
 

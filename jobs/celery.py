@@ -1,0 +1,130 @@
+"""The engine that hands tasks to a broker, from which Celery's workers on any machine take them (`jobs.celery_app`).
+
+The broker is a courier and no more: what it loses is handed over again by the rows' leases, and what it delivers twice
+is refused at its claim. It is therefore asked for no results, and workers may be lost with what they hold.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from celery import Celery  # type: ignore[import-untyped]
+from kombu.exceptions import KombuError
+
+from jobs.engine import Away, Batch, Held, Seen
+
+TASK = "torana.run"
+QUEUE = "torana"
+PATIENCE = 4.0
+"""Seconds for which a broker may be silent, after which it counts as away."""
+VISIBILITY = 86_400.0
+"""Seconds after which redis delivers again what was not acknowledged. A task that takes longer is delivered a second
+time while it runs, whose claim is refused; from then on Celery can't cancel it, and its next report must. What a lost
+worker had claimed comes back when its lease ends, whatever this is."""
+
+T = TypeVar("T")
+
+
+def make_app(broker: str, queue: str, **options: Any) -> Celery:
+    """Celery's settings that both sides share. `broker` is a URL (redis, rediss, sentinel or amqp, amqps); `options`
+    are those of kombu's transport."""
+    app = Celery("torana", broker=broker, set_as_current=False)
+    app.conf.update(
+        accept_content=["json"],
+        broker_connection_timeout=PATIENCE,
+        broker_transport_options=options,
+        enable_utc=True,
+        task_default_queue=queue,
+        task_ignore_result=True,
+        task_serializer="json",
+    )
+    return app
+
+
+def by_redis(broker: str) -> bool:
+    return broker.startswith(("redis", "sentinel"))
+
+
+class CeleryEngine:
+    """It can't see what became of a message. So that tasks wait in rows, whose order and number can be seen, and not in
+    the broker, it hands over no more when `backlog` messages wait there; `poll` counts them."""
+
+    sees = False
+    personal = False
+
+    def __init__(self, broker: str, queue: str = QUEUE, *, backlog: int = 1_000) -> None:
+        once = {"max_retries": 1, "interval_start": 0}
+        waiting = (
+            {"socket_timeout": PATIENCE, "socket_connect_timeout": PATIENCE}
+            if by_redis(broker)
+            else {"read_timeout": PATIENCE, "write_timeout": PATIENCE, "confirm_publish": True}
+        )
+        self._app = make_app(broker, queue, **once, **waiting)
+        self._queue = queue
+        self._backlog = backlog
+        self._waiting = 0
+        described = self._app.connection_for_write()
+        self._address = described.as_uri()
+        self._missing: tuple[type[Exception], ...] = described.channel_errors
+        self._errors = (OSError, KombuError, *described.connection_errors, *described.channel_errors)
+
+    def room(self) -> int:
+        return self._backlog - self._waiting
+
+    async def submit(self, batch: Batch) -> Mapping[str, Any]:
+        """Send a message for each task. Raises Away also when some were sent: sending them again does no harm."""
+
+        def send(connection: Any) -> None:
+            for ordinal, token in batch.tokens.items():
+                name = _message(batch.held, ordinal)
+                self._app.send_task(
+                    TASK,
+                    kwargs={"gateway": batch.gateway, "token": token, "run": name},
+                    kwargsrepr="{}",  # what Celery logs; the token is not to be there
+                    task_id=name,
+                    queue=self._queue,
+                    connection=connection,
+                    retry=False,
+                    ignore_result=True,
+                )
+
+        await self._reach(send)
+        self._waiting += len(batch.tokens)
+        return {}
+
+    async def cancel(self, held: Held, ordinals: Sequence[int]) -> None:
+        names = [_message(held, ordinal) for ordinal in ordinals]
+        revoke = self._app.control.revoke
+        await self._reach(lambda connection: revoke(names, terminate=True, signal="SIGTERM", connection=connection))
+
+    async def poll(self, held: Sequence[Held]) -> Mapping[str, Mapping[int, Seen]]:
+        self._waiting = await self._reach(self._count)
+        return {}
+
+    def _count(self, connection: Any) -> int:
+        """The messages that no worker has taken."""
+        try:
+            return int(connection.default_channel.queue_declare(self._queue, passive=True).message_count)
+        except self._missing:  # nothing was sent since the broker began
+            return 0
+
+    async def _reach(self, work: Callable[[Any], T]) -> T:
+        """Do blocking work on a connection of its own: one that is kept takes for declared what a broker that was
+        restarted forgot. Raises Away."""
+
+        connection = self._app.connection_for_write()
+        try:
+            async with asyncio.timeout(PATIENCE + 1):  # for the name; all else has a time of its own
+                await asyncio.to_thread(getattr, connection, "default_channel")
+            return await asyncio.to_thread(work, connection)
+        except self._errors as error:
+            raise Away(f"{self._address}: {error or type(error).__name__}") from None
+        finally:
+            await asyncio.to_thread(connection.release)
+
+    async def close(self) -> None:
+        """Messages and what runs stay; nothing is held open."""
+
+
+def _message(held: Held, ordinal: int) -> str:
+    return f"{held.name}-{ordinal}"

@@ -1,0 +1,366 @@
+"""Jobs on real clusters: Slurm's daemons and Celery's workers with a redis, killed at bad moments, and cut off."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from db.models import Job, Task
+from gateway.demo import beam_files
+from tests.conftest import Serve, Served
+from tests.postgres import free_port
+from tests.redis import Redis, running_redis
+from tests.slurm import Slurm, running_slurm
+from tests.test_running import JOB, LONG, ended, files, gone, program, running, until, workers
+
+SUBMIT = """mutation($i:SubmitSimulationInput!){submitSimulation(input:$i){
+  ... on Simulation{id job{id key platform cluster{name}}} ... on Problem{code message field}}}"""
+
+
+@pytest.fixture(scope="module")
+def slurm() -> Iterator[Slurm]:
+    with running_slurm() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def redis() -> Iterator[Redis]:
+    with running_redis() as made:
+        yield made
+
+
+class Workers:
+    """`celery worker`, as an operator starts it."""
+
+    def __init__(self, redis: Redis, folder: Path) -> None:
+        self.folder = folder / "runs"
+        self._log = folder / "celery.log"
+        self._environment = {
+            **os.environ, "TORANA_BROKER_URL": redis.url, "TORANA_QUEUE": "torana", "TORANA_RUNS": str(self.folder),
+            "TORANA_VISIBILITY": "300", "PYTHONPATH": os.pathsep.join(sys.path),
+        }  # fmt: skip
+        self.process: asyncio.subprocess.Process | None = None
+
+    async def start(self) -> None:
+        with self._log.open("wb") as log:
+            self.process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "celery", "-A", "jobs.celery_app", "worker", "-Q", "torana", "-c", "2"),
+                *("-l", "INFO", "--without-mingle"), env=self._environment, stdout=log, stderr=log,
+                start_new_session=True,
+            )  # fmt: skip
+        async with asyncio.timeout(30):
+            while "ready." not in self._log.read_text():
+                await asyncio.sleep(0.02)
+
+    async def end(self, number: signal.Signals = signal.SIGKILL) -> None:
+        if self.process is not None and self.process.returncode is None:
+            self.process.send_signal(number)
+            await self.process.wait()
+
+
+@pytest.fixture
+async def celery(redis: Redis, tmp_path: Path) -> AsyncIterator[Workers]:
+    made = Workers(redis, tmp_path)
+    await made.start()
+    yield made
+    await made.end()
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A gateway with a cluster, and Tom, who uses it."""
+
+    gateway: Served
+    tom: str
+    cluster: str
+
+    async def submit(self, inputs: dict[str, str], tasks: int = 1, **more: Any) -> Any:
+        given = {"simType": "SHIELDHIT", "inputFiles": inputs, "tasks": tasks, "clusterId": self.cluster, **more}
+        return (await self.gateway.ask(SUBMIT, self.tom, i=given))["submitSimulation"]
+
+    async def end_of(self, submitted: Any) -> Any:
+        """The job once it has ended."""
+        await until(self.gateway, self.tom, submitted["job"]["id"], ended)
+        return (await self.gateway.ask(JOB, self.tom, i=submitted["job"]["id"]))["job"]
+
+
+async def placed(serve: Serve, table: dict[str, Any], **settings: Any) -> Placed:
+    gateway: Served = await serve(task_slots=0, dispatch=True, clusters=[{"look": 0.3, **table}], **settings)
+    tom = await gateway.log_in("tom")
+    (cluster,) = (await gateway.ask("{clusters(first:9){nodes{id name}}}", tom))["clusters"]["nodes"]
+    return Placed(gateway, tom, cluster["id"])
+
+
+def on_slurm(slurm: Slurm, folder: Path) -> dict[str, Any]:
+    return {
+        "name": "ares", "platform": "SLURM", "work_dir": str(folder / "work"), "python": sys.executable,
+        "environment": slurm.environment,
+    }  # fmt: skip
+
+
+def on_celery(redis: Redis) -> dict[str, Any]:
+    return {"name": "boxes", "platform": "CELERY", "broker": redis.url}
+
+
+def check_beam(job: Any, tasks: int = 4) -> None:
+    assert (job["state"], job["progress"]) == ("COMPLETED", 1.0), job["error"]
+    assert [(t["requested"], t["done"]) for t in job["tasks"]["nodes"]] == [("200", "200")] * tasks
+    depth = next(e for e in job["simulation"]["estimators"]["nodes"] if e["name"] == "depth_")
+    assert depth["metadata"]["number_of_primaries"] == str(200 * tasks)
+    dose = depth["pages"]["nodes"][0]
+    values = dose["data"]["values"]
+    assert dose["axis1"]["values"][values.index(max(values))] == pytest.approx(15.375, abs=0.25)
+
+
+async def test_a_proton_beam_on_slurm_has_its_bragg_peak(serve: Serve, slurm: Slurm, tmp_path: Path) -> None:
+    place = await placed(serve, on_slurm(slurm, tmp_path))
+    submitted = await place.submit(beam_files(800), 4, options={"cores": 1, "minutes": 5, "partition": "batch"})
+    assert submitted["job"]["platform"] == "SLURM"
+    assert submitted["job"]["cluster"]["name"] == "ares"
+    assert submitted["job"]["key"].endswith("-BATCH")
+    check_beam(await place.end_of(submitted))
+    root = await place.gateway.log_in("root")
+    external = (await place.gateway.ask("query($i:ID!){job(id:$i){external}}", root, i=submitted["job"]["id"]))["job"]
+    (batch,) = external["external"].values()
+    assert set(batch) == {"array", "collector"}
+
+
+async def test_a_proton_beam_on_celery_has_its_bragg_peak(serve: Serve, redis: Redis, celery: Workers) -> None:
+    place = await placed(serve, on_celery(redis))
+    submitted = await place.submit(beam_files(800), 4)
+    assert submitted["job"]["platform"] == "CELERY"
+    check_beam(await place.end_of(submitted))
+    await gone(celery.folder)
+
+
+async def test_an_unknown_partition_fails_the_job_with_the_schedulers_words(
+    serve: Serve, slurm: Slurm, tmp_path: Path
+) -> None:
+    place = await placed(serve, on_slurm(slurm, tmp_path))
+    job = await place.end_of(await place.submit(beam_files(800), 2, options={"partition": "nowhere"}))
+    assert (job["state"], job["error"]["code"]) == ("FAILED", "SUBMIT_FAILED")
+    assert "partition" in job["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("options", "field"),
+    [
+        ({"partition": "x; rm -rf /"}, "input.options.partition"),
+        ({"account": "$(id)"}, "input.options.account"),
+        ({"account": "-A"}, "input.options.account"),
+        ({"partition": ""}, "input.options.partition"),
+        ({"cores": 0}, "input.options.cores"),
+        ({"minutes": 10**9}, "input.options.minutes"),
+        ({"megabytes": -1}, "input.options.megabytes"),
+    ],
+)
+async def test_options_are_words_and_numbers(nowhere: Placed, options: dict[str, Any], field: str) -> None:
+    problem = await nowhere.submit(beam_files(800), options=options)
+    assert (problem["code"], problem["field"]) == ("INVALID", field)
+
+
+@pytest.fixture(scope="module")
+async def nowhere(serve_module: Serve) -> Placed:
+    """A cluster whose broker is not there."""
+    return await placed(serve_module, {"name": "boxes", "platform": "CELERY", "broker": "redis://127.0.0.1:1/0"})
+
+
+async def test_a_cluster_that_is_switched_off_takes_no_job(nowhere: Placed) -> None:
+    root = await nowhere.gateway.log_in("root")
+    query = "mutation($i:ID!,$v:Int!,$e:Boolean!){updateCluster(id:$i,expectedVersion:$v,input:{enabled:$e}){... on Cluster{version}}}"
+    version = (await nowhere.gateway.ask(query, root, i=nowhere.cluster, v=1, e=False))["updateCluster"]["version"]
+    problem = await nowhere.submit(beam_files(800))
+    assert (problem["code"], problem["field"]) == ("FORBIDDEN", "input.clusterId")
+    await nowhere.gateway.ask(query, root, i=nowhere.cluster, v=version, e=True)
+
+
+async def test_a_job_waits_for_a_broker_that_is_away(serve: Serve, tmp_path: Path) -> None:
+    broker = Redis(tmp_path)
+    place = await placed(serve, on_celery(broker))
+    submitted = await place.submit(beam_files(200))
+    broker.start()
+    made = Workers(broker, tmp_path)
+    await made.start()
+    try:
+        check_beam(await place.end_of(submitted), 1)
+    finally:
+        await made.end()
+        broker.kill()
+
+
+async def _handed(gateway: Served) -> int:
+    """How many batches were handed over."""
+    rows = await gateway.services.database.rows(sa.select(sa.func.sum(Job.batches).label("number")))
+    return int(rows[0].number or 0)
+
+
+# Faults ---------------------------------------------------------------------------------------------------------------
+
+
+async def test_cancelling_ends_what_runs_on_slurm(serve: Serve, slurm: Slurm, tmp_path: Path) -> None:
+    place = await placed(serve, on_slurm(slurm, tmp_path))
+    submitted = await place.submit(files(LONG), 2)
+    await until(place.gateway, place.tom, submitted["job"]["id"], running)
+    batch = await _batch(place.gateway)
+    assert slurm.processes(batch)
+    await place.gateway.ask("mutation($i:ID!){cancelJob(id:$i){__typename}}", place.tom, i=submitted["job"]["id"])
+    async with asyncio.timeout(20):
+        while slurm.processes(batch):
+            await asyncio.sleep(0.05)
+
+
+async def _batch(gateway: Served) -> str:
+    rows = await gateway.services.database.rows(sa.select(Task.holder).where(Task.holder.is_not(None)))
+    return str(rows[0].holder)
+
+
+async def test_cancelling_ends_what_runs_on_celery(serve: Serve, redis: Redis, celery: Workers) -> None:
+    place = await placed(serve, on_celery(redis))
+    submitted = await place.submit(files(LONG), 2)
+    await until(place.gateway, place.tom, submitted["job"]["id"], running)
+    await program(celery.folder)
+    await place.gateway.ask("mutation($i:ID!){cancelJob(id:$i){__typename}}", place.tom, i=submitted["job"]["id"])
+    await gone(celery.folder)
+
+
+async def test_a_celery_worker_killed_with_its_children_loses_no_job(
+    serve: Serve, redis: Redis, celery: Workers
+) -> None:
+    place = await placed(serve, on_celery(redis), task_lease=3.0)
+    submitted = await place.submit(files(8_000), 2)
+    await until(place.gateway, place.tom, submitted["job"]["id"], running)
+    await program(celery.folder)
+    await celery.end(signal.SIGKILL)
+    await gone(celery.folder)
+    await celery.start()
+    job = await place.end_of(submitted)
+    assert job["state"] == "COMPLETED", job["error"]
+    depth = next(e for e in job["simulation"]["estimators"]["nodes"] if e["name"] == "depth_")
+    assert depth["metadata"]["number_of_primaries"] == "8000"
+
+
+async def test_what_an_emptied_redis_forgot_is_handed_over_again(serve: Serve, tmp_path: Path) -> None:
+    with running_redis() as server:
+        place = await placed(serve, {**on_celery(server), "patience": 1.0})
+        submitted = await place.submit(beam_files(400), 2)
+        async with asyncio.timeout(20):
+            while await _handed(place.gateway) < 1:
+                await asyncio.sleep(0.05)
+        server.kill()
+        server.restart(emptied=True)
+        made = Workers(server, tmp_path)
+        await made.start()
+        try:
+            check_beam(await place.end_of(submitted), 2)
+        finally:
+            await made.end()
+
+
+async def test_a_controller_killed_after_the_submission_loses_no_job(
+    serve: Serve, slurm: Slurm, tmp_path: Path
+) -> None:
+    """Slurm forgets a job when its controller is killed before the state is saved, but the job runs to its end."""
+    place = await placed(serve, {**on_slurm(slurm, tmp_path), "patience": 3.0}, task_lease=5.0)
+    submitted = await place.submit(beam_files(400), 2)
+    async with asyncio.timeout(20):
+        while await _handed(place.gateway) < 1:
+            await asyncio.sleep(0.02)
+    slurm.kill_controller()
+    slurm.start_controller()
+    check_beam(await place.end_of(submitted), 2)
+
+
+async def test_a_step_that_nobody_looks_after_ends_in_the_state_that_is_true(
+    serve: Serve, slurm: Slurm, tmp_path: Path
+) -> None:
+    place = await placed(serve, on_slurm(slurm, tmp_path), task_lease=4.0)
+    submitted = await place.submit(files(6_000))
+    await until(place.gateway, place.tom, submitted["job"]["id"], running)
+    slurm.kill_step(await _batch(place.gateway), 1)
+    job = await place.end_of(submitted)
+    assert job["state"] == "COMPLETED", job["error"]
+
+
+class Cut:
+    """A way to the gateway that can be cut."""
+
+    def __init__(self, to: str) -> None:
+        self._host, _, port = to.removeprefix("http://").partition(":")
+        self._port = int(port)
+        self.port = free_port()
+        self.open = True
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._server: asyncio.Server | None = None
+
+    async def start(self) -> None:
+        self._server = await asyncio.start_server(self._lead, "127.0.0.1", self.port)
+
+    async def _lead(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if not self.open:
+            writer.transport.abort()
+            return
+        there, back = await asyncio.open_connection(self._host, self._port)
+        self._writers |= {writer, back}
+        with contextlib.suppress(OSError):
+            await asyncio.gather(self._copy(reader, back), self._copy(there, writer))
+
+    async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65_536):
+            writer.write(data)
+            await writer.drain()
+        writer.close()
+
+    def cut(self) -> None:
+        self.open = False
+        for writer in self._writers:
+            writer.transport.abort()
+
+    async def close(self) -> None:
+        self.cut()
+        if self._server is not None:
+            self._server.close()
+
+
+@pytest.mark.parametrize("within", [True, False], ids=["within the lease", "beyond the lease"])
+async def test_a_worker_that_was_cut_off_goes_on_or_another_takes_its_task(
+    serve: Serve, redis: Redis, celery: Workers, within: bool
+) -> None:
+    """Cut for 30 s of a worker's life: here a lease is so much shorter, or longer, than the cut."""
+    port = free_port()
+    way = Cut(f"http://127.0.0.1:{port}")
+    await way.start()
+    lease = 30.0 if within else 1.5
+    settings = {"port": port, "worker_url": f"http://127.0.0.1:{way.port}", "task_lease": lease}
+    place = await placed(serve, on_celery(redis), **settings)
+    submitted = await place.submit(files(12_000))
+    await until(place.gateway, place.tom, submitted["job"]["id"], running)
+    way.cut()
+    if within:
+        await asyncio.sleep(1.0)  # the cut itself: nothing tells of its end
+    else:
+        await until(place.gateway, place.tom, submitted["job"]["id"], lambda step: not running(step))
+    way.open = True
+    job = await place.end_of(submitted)
+    await way.close()
+    assert job["state"] == "COMPLETED", job["error"]
+    (task,) = job["tasks"]["nodes"]
+    assert (task["attempt"] == 1) == within
+    depth = next(e for e in job["simulation"]["estimators"]["nodes"] if e["name"] == "depth_")
+    assert depth["metadata"]["number_of_primaries"] == "12000"
+    await gone(celery.folder)
+
+
+def test_what_is_left_of_a_run_is_looked_for_where_it_was() -> None:
+    """So that `gone` above could fail."""
+    with tempfile.TemporaryDirectory() as name:
+        assert workers(Path(name)) == {}
+    assert workers(Path("/")) != {}
