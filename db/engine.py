@@ -78,6 +78,9 @@ class Database:
     def __init__(self, url: str, *, timeout: float = 15.0, readers: int = 10, writers: int = 5) -> None:
         self.url = parse_address(url)
         self.dialect = self.url.get_backend_name()
+        self.announce: Listener | None = None
+        """Brings the topics of committed writes to other processes in place of NOTIFY, when it is set before `start`;
+        what others commit then comes by `publish`, and `missed` says that some did not."""
         self._listeners: list[Listener] = []
         self._lost: list[Callable[[], None]] = []
         self._notified: asyncio.Task[None] | None = None
@@ -154,11 +157,13 @@ class Database:
         async with AsyncSession(self._writer, expire_on_commit=False) as session, session.begin():
             yield session
             topics: set[str] = session.info.get("topics", set())
-            if topics and self.dialect == "postgresql":
+            if topics and self.dialect == "postgresql" and self.announce is None:
                 for payload in _payloads(sorted(topics)):
                     await session.execute(sa.select(sa.func.pg_notify(CHANNEL, f"{self._sender}\n{payload}")))
         if topics:
-            self._publish(topics)
+            self.publish(topics)
+            if self.announce is not None:
+                self.announce(topics)
 
     def listen(self, changed: Listener, lost: Callable[[], None]) -> None:
         """Call `changed` with the topics of every committed write of any process, `lost` when some were missed."""
@@ -173,7 +178,7 @@ class Database:
                 fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
                 raise InUse(f"another process serves {self.file}; SQLite is for one, use PostgreSQL for more") from None
-        if self.dialect == "postgresql" and self._notified is None:
+        if self.dialect == "postgresql" and self.announce is None and self._notified is None:
             ready = asyncio.Event()
             self._notified = asyncio.create_task(self._hear(ready))
             await ready.wait()
@@ -193,11 +198,17 @@ class Database:
         """Hand on what another process changed; what this one did was handed on at its commit."""
         sender, *topics = payload.split("\n")
         if sender != self._sender:
-            self._publish(topics)
+            self.publish(topics)
 
-    def _publish(self, topics: Iterable[str]) -> None:
+    def publish(self, topics: Iterable[str]) -> None:
+        """Tell those who listen what was committed."""
         for listener in self._listeners:
             listener(topics)
+
+    def missed(self) -> None:
+        """Tell those who listen that they were not told of everything."""
+        for lost in self._lost:
+            lost()
 
     async def _hear(self, ready: asyncio.Event) -> None:
         """Hold the LISTEN connection; one that broke is opened again, and what it missed counts as changed."""
@@ -224,8 +235,7 @@ class Database:
             connection.add_termination_listener(lambda _: closed.set())
             await connection.add_listener(CHANNEL, lambda *heard: self._heard(heard[3]))
             if ready.is_set():
-                for lost in self._lost:
-                    lost()
+                self.missed()
             ready.set()
             await closed.wait()
         finally:

@@ -29,6 +29,7 @@ from gateway.graphql import PREFLIGHT, Endpoint
 from gateway.housekeeping import Housekeeping
 from gateway.oidc import OidcRoutes
 from gateway.outbox import Outbox
+from gateway.relaying import relayed
 from gateway.settings import Settings
 from gateway.sockets import SocketEndpoint
 from jobs.programs import Registry, configured
@@ -120,9 +121,7 @@ class _Straight:
 @contextlib.asynccontextmanager
 async def _working(settings: Settings, services: Services, runs: Path) -> AsyncIterator[None]:
     """All that works beside the requests, from the start of the application to its end."""
-    await services.database.start()
     outbox = Outbox(services, make_delivery(settings))
-    outbox.start()
     housekeeping = Housekeeping(
         services,
         audit_days=settings.audit_days,
@@ -130,23 +129,32 @@ async def _working(settings: Settings, services: Services, runs: Path) -> AsyncI
         simulation_days=settings.simulation_days,
         deleted_days=settings.deleted_days,
     )
-    housekeeping.start()
-    dispatcher = None
-    if settings.dispatch:
-        posts = await make_posts(services, read_clusters(settings.clusters), slots=settings.task_slots, runs=runs)
-        dispatcher = Dispatcher(services, posts, settings.reports_to, alone=services.database.dialect == "sqlite")
-        dispatcher.start()
     try:
-        yield
+        async with relayed(settings, services.database):
+            await services.database.start()
+            outbox.start()
+            housekeeping.start()
+            dispatcher = None
+            if settings.dispatch:
+                posts = await make_posts(
+                    services, read_clusters(settings.clusters), slots=settings.task_slots, runs=runs
+                )
+                dispatcher = Dispatcher(
+                    services, posts, settings.reports_to, alone=services.database.dialect == "sqlite"
+                )
+                dispatcher.start()
+            try:
+                yield
+            finally:
+                if dispatcher is not None:
+                    await dispatcher.close()
+                await services.reports.settled()
+                await outbox.close()
+                await housekeeping.close()
+                await services.issuers.close()
+                await services.uses.settled()
+                services.passwords.close()
     finally:
-        if dispatcher is not None:
-            await dispatcher.close()
-        await services.reports.settled()
-        await outbox.close()
-        await housekeeping.close()
-        await services.issuers.close()
-        await services.uses.settled()
-        services.passwords.close()
         await services.database.dispose()
 
 

@@ -48,6 +48,11 @@ class Settings(BaseSettings):
     allowed_origins: Names = Field(
         [], description="Origins of other sites whose pages may use the gateway, comma-separated."
     )
+    redis_url: SecretStr = Field(
+        SecretStr(""),
+        description="A redis that brings changes from one process to the others, as redis://host:6379/0; by default PostgreSQL does.",
+    )
+    redis_channel: str = Field("torana", description="The channel there; the same for all processes of a database.")
     worker_url: str = Field(
         "", description="The address at which workers reach the gateway; by default this machine and port."
     )

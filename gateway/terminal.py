@@ -16,6 +16,7 @@ from db import migrating
 from db.engine import AddressError, InUse, parse_address
 from gateway.app import make_services
 from gateway.documents import ListError
+from gateway.relaying import relayed
 from gateway.settings import Settings, SettingsError
 from resolvers.context import Services
 from resolvers.failures import Failure
@@ -34,7 +35,8 @@ async def opened(settings: Settings) -> AsyncIterator[Services]:
     """The gateway's services for one command, beside a gateway that may be running."""
     services = make_services(settings)
     try:
-        yield services
+        async with relayed(settings, services.database):
+            yield services
     finally:
         services.passwords.close()
         await services.issuers.close()

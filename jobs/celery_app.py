@@ -6,7 +6,6 @@
 
 import logging
 import os
-import signal
 from pathlib import Path
 from typing import Any
 
@@ -82,19 +81,14 @@ app.conf.update(
 )
 
 
-def run(self: Any, gateway: str, token: str, run: str) -> None:
+def run(gateway: str, token: str, run: str) -> None:
     """Run a worker for the task that `token` lets it claim, in a process and a folder of its own, to its end."""
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        with scratch(RUNS) as folder:
-            status, said = launch(folder / "run", environment(run, gateway, token))
-    finally:
-        signal.signal(signal.SIGTERM, before)
-    # One that was killed gets a second chance; a third would be the first of many for one that can't even start.
-    if status == TRY_AGAIN or (status < 0 and not self.request.delivery_info.get("redelivered")):
+    with scratch(RUNS) as folder:
+        status, said = launch(folder / "run", environment(run, gateway, token))
+    if status == TRY_AGAIN:
         raise Reject(how_it_ended(status, said), requeue=True)
     if status:
         log.warning("%s: %s", run, how_it_ended(status, said))
 
 
-app.task(run, name=TASK, bind=True)
+app.task(run, name=TASK)

@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -45,8 +44,7 @@ def how_it_ended(status: int, said: bytes) -> str:
 
 
 def run(folder: Path, given: Mapping[str, str]) -> tuple[int, bytes]:
-    """Run a worker in a new folder and wait for its end, which a SIGTERM to this process hastens; returns its status
-    and what it said."""
+    """Run a worker in a new folder and wait for its end; returns its status and what it said."""
     folder.mkdir(parents=True)
     process = subprocess.Popen(
         COMMAND,
@@ -57,8 +55,6 @@ def run(folder: Path, given: Mapping[str, str]) -> tuple[int, bytes]:
         stderr=subprocess.PIPE,
         start_new_session=True,
     )
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, lambda *_: signal_group(process.pid, signal.SIGKILL))
     try:
         assert process.stderr is not None
         said = process.stderr.read()

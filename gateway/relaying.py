@@ -1,0 +1,24 @@
+"""How committed changes reach the other processes: by PostgreSQL itself, or by a redis that the settings name."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib import import_module
+
+from db.engine import Database
+from gateway.settings import Settings
+
+
+@asynccontextmanager
+async def relayed(settings: Settings, database: Database) -> AsyncIterator[None]:
+    """From before the database is started until after the last write."""
+    if not (url := settings.redis_url.get_secret_value()):
+        yield
+        return
+    made = import_module("gateway.redis_feed").RedisFeed
+    relay = made(url, settings.redis_channel, database.publish, database.missed)
+    database.announce = relay.announce
+    await relay.start()
+    try:
+        yield
+    finally:
+        await relay.close()
