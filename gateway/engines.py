@@ -21,7 +21,7 @@ from resolvers.feed import WORK
 
 HEARTBEAT, START = 10.0, 60.0
 """Seconds between two looks at the workers of this machine, and until one must have claimed its task."""
-LOOK, PATIENCE = 5.0, 300.0
+LOOK, PATIENCE = 5.0, 120.0
 """The same for clusters: what Slurm still queues has as long again at each look; a broker is given it anew."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 

@@ -187,8 +187,12 @@ class _Posted:
         async with self._services.database.write() as session:
             live = await claims.live_tasks(session, self._post.cluster, JobState.PENDING, JobState.RUNNING)
         owners = {one.name: one.owner for one in live}
-        seen = await self._post.engine.poll([await self._held(name, owner) for name, owner in owners.items()])
-        queued: dict[str, datetime | None] = {}
+        held = [await self._held(name, owner) for name, owner in owners.items()]
+        seen = await self._post.engine.poll(held)
+        # Of those whose owners' logins have ended nothing can be seen: they may wait there still.
+        queued: dict[str, datetime | None] = {
+            one.name: None for one in held if self._post.engine.personal and one.login is None
+        }
         async with self._services.database.write() as session:
             for one in live:
                 found = seen.get(one.name, {}).get(one.ordinal)
@@ -202,24 +206,27 @@ class _Posted:
 
     async def _fill(self) -> None:
         """Hand over what waits, as much as the engine and the cluster take."""
-        post = self._post
+        post, done = self._post, 0
         async with self._services.database.write() as session:
             room = min(STEP, post.engine.room(), await claims.room_on(session, post.cluster))
             handed = await claims.hand_over(session, post.cluster, room, post.patience) if room > 0 else []
-        for one in handed:
-            await self._submit(one)
-        if len(handed) and room == STEP:
+        while handed:
+            try:
+                await self._submit(handed[0])
+            except Away:  # none of them was taken
+                async with self._services.database.write() as session:
+                    for one in handed:
+                        await claims.withdraw(session, one)
+                raise
+            done += len(handed.pop(0).ordinals)
+        if done >= STEP:
             self._services.feed.publish([WORK])
 
     async def _submit(self, handed: Handed) -> None:
-        """Give a batch to the engine. When that can't be had, its tasks wait again; what it won't take failed."""
+        """Give a batch to the engine. What it won't take failed."""
         database = self._services.database
         try:
             external = await self._post.engine.submit(self._batch(handed, await self._held(handed.name, handed.owner)))
-        except Away:
-            async with database.write() as session:
-                await claims.withdraw(session, handed)
-            raise
         except Refused as refusal:
             async with database.write() as session:
                 await claims.refuse_batch(session, handed, str(refusal))

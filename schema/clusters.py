@@ -1,16 +1,22 @@
 """The clusters to which jobs may be handed. They come and go with the gateway's settings."""
 
+from datetime import datetime
+from typing import Annotated
+
 import strawberry
 
 from db import models
+from resolvers import certificates
 from resolvers.paging import Order
 from schema.declarations import Orders
 from schema.editing import Given, editing, inputs, result
-from schema.fields import column, node
+from schema.fields import Info, column, node
 from schema.groups import GROUP_ORDERS, UserGroup
 from schema.jobs import Platform
 from schema.lists import chosen, connection, contains, equal
+from schema.mutations import IN_PERSON, mutation
 from schema.nodes import Connection, Node
+from schema.problems import Problem
 
 
 @node(models.Cluster)
@@ -38,8 +44,26 @@ class ClusterFilter:
     enabled: bool | None = equal(models.Cluster.enabled, "Those that take new jobs, or do not.")
 
 
+@strawberry.type(
+    description="With what you reach clusters that want it: an SSH key and its certificate, which are never shown."
+)
+class ClusterLogin:
+    principals: list[str] = strawberry.field(description="The accounts that the certificate is good for.")
+    expires_at: datetime | None = strawberry.field(description="When it ends; null for never.")
+
+
+ClusterLoginResult = Annotated[
+    ClusterLogin | Problem, strawberry.union("ClusterLoginResult", description="What was left, or why not.")
+]
+
+
 @strawberry.type
 class ClustersQuery:
+    @strawberry.field(description="What you left to reach clusters with; null for nothing.")
+    async def cluster_login(self, info: Info) -> ClusterLogin | None:
+        found = await certificates.left(info.context)
+        return None if found is None else ClusterLogin(principals=list(found.principals), expires_at=found.expires_at)
+
     clusters: Connection[Cluster] = connection(
         models.Cluster,
         "The clusters that you may use.",
@@ -60,3 +84,20 @@ _CLUSTER = inputs(
 @strawberry.type
 class ClustersMutation:
     update_cluster = editing(_CLUSTER, result(Cluster))[1]
+
+    @mutation(needs=IN_PERSON)
+    async def set_cluster_login(
+        self,
+        info: Info,
+        private_key: Annotated[str, strawberry.argument(description="The SSH key, in OpenSSH's format.")],
+        signed_key: Annotated[str, strawberry.argument(description="Its certificate, as in id_ed25519-cert.pub.")],
+    ) -> ClusterLoginResult:
+        """Leave an SSH key with its certificate, to be used for one's jobs alone; what was left before is forgotten."""
+        left = await certificates.leave(info.context, private_key, signed_key)
+        return ClusterLogin(principals=list(left.principals), expires_at=left.expires_at)
+
+    @mutation(needs=IN_PERSON)
+    async def remove_cluster_login(self, info: Info) -> bool:
+        """Have the SSH key and its certificate forgotten; jobs on such clusters are then left to themselves."""
+        await certificates.remove(info.context)
+        return True

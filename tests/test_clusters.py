@@ -235,7 +235,7 @@ async def test_cancelling_ends_what_runs_on_celery(serve: Serve, redis: Redis, c
 async def test_a_celery_worker_killed_with_its_children_loses_no_job(
     serve: Serve, redis: Redis, celery: Workers
 ) -> None:
-    place = await placed(serve, on_celery(redis), task_lease=3.0)
+    place = await placed(serve, {**on_celery(redis), "patience": 4.0}, task_lease=3.0)
     submitted = await place.submit(files(8_000), 2)
     await until(place.gateway, place.tom, submitted["job"]["id"], running)
     await program(celery.folder)
@@ -350,13 +350,13 @@ async def test_a_worker_that_was_cut_off_goes_on_or_another_takes_its_task(
         await until(place.gateway, place.tom, submitted["job"]["id"], lambda step: not running(step))
     way.open = True
     job = await place.end_of(submitted)
+    await gone(celery.folder)
     await way.close()
     assert job["state"] == "COMPLETED", job["error"]
     (task,) = job["tasks"]["nodes"]
     assert (task["attempt"] == 1) == within
     depth = next(e for e in job["simulation"]["estimators"]["nodes"] if e["name"] == "depth_")
     assert depth["metadata"]["number_of_primaries"] == "12000"
-    await gone(celery.folder)
 
 
 def test_what_is_left_of_a_run_is_looked_for_where_it_was() -> None:
