@@ -23,6 +23,7 @@ from gateway import page
 from gateway.broadcasting import Broadcasts
 from gateway.delivery import Delivery, read_sender, read_smtp, read_webhooks
 from gateway.documents import Documents, read_list
+from gateway.downloads import Downloads
 from gateway.engines import make_posts, read_clusters
 from gateway.execution import Execution
 from gateway.graphql import PREFLIGHT, Endpoint
@@ -206,7 +207,7 @@ def create_app(settings: Settings, services: Services | None = None) -> Starlett
         allow_origins=settings.allowed_origins,
         allow_methods=["GET", "POST"],
         allow_headers=["content-type", *PREFLIGHT],
-        expose_headers=["X-Request-Id"],
+        expose_headers=["X-Request-Id", "Content-Disposition"],
         max_age=600,
     )
     app = Starlette(
@@ -215,6 +216,7 @@ def create_app(settings: Settings, services: Services | None = None) -> Starlett
             WebSocketRoute("/graphql", socket.__call__),
             Mount("/graphql", page.Assets()),
             *page.LINKS,
+            *Downloads(services).routes,
             *(OidcRoutes(settings, services).routes if settings.oidc else ()),
             Route("/healthz", health),
             Route("/readyz", ready),

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from resolvers.context import Services
 from resolvers.failures import Unauthenticated
-from resolvers.feed import RIGHTS, principal_topic
+from resolvers.feed import RIGHTS
 from resolvers.keyring import Secret
 from resolvers.principal import ANONYMOUS, Errand, Kind, Principal
 
@@ -46,7 +46,7 @@ async def _known(services: Services, said: Secret) -> Principal:
     """Whose a key or token is; that it was used is noted beside."""
     principal = await services.principals.of(said)
     assert principal.credential is not None
-    services.uses.note(principal.credential)
+    services.uses.note(principal.credential, principal.kind)
     return principal
 
 
@@ -69,8 +69,7 @@ async def keep(
 
     Raises UNAUTHENTICATED when it is of nobody any more; never ends for anonymous.
     """
-    topics = (principal_topic(principal.id), RIGHTS)
-    with services.presence.there(principal), services.feed.subscription(*topics) as changes:
+    with services.presence.there(principal), services.feed.subscription(*principal.topics, RIGHTS) as changes:
         while True:
             pause: float | None = None if principal.kind is Kind.ANONYMOUS else RECHECK
             if principal.expires_at is not None:

@@ -19,6 +19,7 @@ from resolvers.rules import (
     ACCOUNT_ADMIN,
     ACTOR,
     ANY_USER,
+    CLUSTER_USER,
     CREATOR,
     DEVICE_OF_PARTICIPANT,
     DEVICE_SELF,
@@ -39,6 +40,7 @@ from resolvers.rules import (
     OWN_PARTICIPANT,
     OWN_SERVICE,
     OWNER,
+    OWNER_OF_SIMULATION,
     OWNER_OF_TASK,
     PARTICIPANT_NAMED,
     PARTICIPANT_OF_DEVICE,
@@ -47,6 +49,7 @@ from resolvers.rules import (
     SELF,
     SERVICE_SELF,
     SERVING,
+    SIMULATION_LINK,
     SITE_ADMIN,
     SITE_SERVICE,
     SITE_USER,
@@ -89,7 +92,8 @@ ROWS: Mapping[type[models.Entity], Rules] = {
     models.Leaderboard: (EVERYONE,),
     models.LeaderboardEntry: (EVERYONE,),
     models.Spec: (OWNER,),
-    models.Simulation: (OWNER, PROJECT_USER),
+    models.Simulation: (OWNER, PROJECT_USER, SIMULATION_LINK),
+    models.Cluster: (CLUSTER_USER,),
 }
 """Per model: who sees a row. Superadmins see every row of each."""
 
@@ -98,6 +102,7 @@ THROUGH: Mapping[type[models.Entity], Any] = {
     models.SessionMember: models.SessionMember.session,
     models.SpecVersion: models.SpecVersion.spec,
     models.SimulationInput: models.SimulationInput.simulation,
+    models.SimulationLink: models.SimulationLink.simulation,
     models.Estimator: models.Estimator.simulation,
     models.Page: models.Page.estimator,
     models.Job: models.Job.simulation,
@@ -113,8 +118,14 @@ SHOWN: Mapping[type[models.Entity], Callable[[Any], Clause]] = {
 }
 """Per model of which some rows are for nobody's eyes: those that are not."""
 
-NARROWED: Mapping[type[models.Entity], Rules] = {models.LogEntry: (OWNER_OF_TASK, LOG_ADMIN)}
+NARROWED: Mapping[type[models.Entity], Rules] = {
+    models.LogEntry: (OWNER_OF_TASK, LOG_ADMIN),
+    models.SimulationLink: (OWNER_OF_SIMULATION,),
+}
 """Per model: who of its parent's readers sees its rows, where that is not all of them."""
+
+INPUT: Rules = (OWNER_OF_SIMULATION, SUPERADMIN)
+"""Who reads what a simulation was given, of those who see the simulation."""
 
 
 ENTAILED = {
@@ -258,6 +269,9 @@ WRITES: Mapping[type[models.Entity], Writes] = {
     models.ParticipantDevice: _links(PROJECT_ADMIN, SUPERADMIN),
     models.SiteService: _links(SUPERADMIN),
     models.ProjectService: _links(SITE_ADMIN, SUPERADMIN),
+    models.Cluster: Writes(create=(), update=(SUPERADMIN,), delete=()),
+    models.ClusterUserGroup: _links(SUPERADMIN),
+    models.SimulationLink: _links(OWNER_OF_SIMULATION, SUPERADMIN),
     models.Session: Writes(create=(), update=(), delete=(PROJECT_ADMIN, SUPERADMIN), undelete=(SUPERADMIN,)),
 }
 """Per model that is written by the common mutations: who may."""

@@ -210,6 +210,7 @@ async def _session(session: AsyncSession, ctx: Context, held: m.Session, before:
 CONTRADICTIONS: Mapping[type[Entity], str] = {
     m.Role: "a role has a site just where its scope is SITE, and a project just where it is PROJECT",
     m.ServiceConfig: "a configuration is for exactly one of a user, a participant and a device",
+    m.Cluster: "maxTasks is at least 1, or null for no bound",
 }
 """Per model: what the database refuses, in words."""
 

@@ -21,6 +21,11 @@ def chosen(column: Any, parameter: str) -> Any:
     return among(column, parameter)
 
 
+def ranged(column: Any, parameter: str) -> Any:
+    """One of the numbers that a text names."""
+    return among(column, parameter)
+
+
 def since(column: Any, parameter: str) -> Any:
     """At this moment or later."""
     return column >= sa.bindparam(parameter, type_=column.type)

@@ -34,7 +34,7 @@ _RIGHTS = (
     models.UserGroup, models.UserGroupMember, models.Role, models.RoleGrant, models.Site, models.Project,
     models.ParticipantGroup, models.SiteService, models.ProjectService,
 )  # fmt: skip
-_PRINCIPALS = (models.User, models.Participant, models.Device, models.Service)
+_PRINCIPALS = (models.User, models.Participant, models.Device, models.Service, models.SimulationLink)
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ class LinkKind(Enum):
     DEVICE_PARTICIPANTS = "DEVICE_PARTICIPANTS"
     SERVICE_SITES = "SERVICE_SITES"
     SERVICE_PROJECTS = "SERVICE_PROJECTS"
+    CLUSTER_USER_GROUPS = "CLUSTER_USER_GROUPS"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,7 @@ LINKS: Mapping[LinkKind, _Between] = {
     LinkKind.DEVICE_PARTICIPANTS: _Between(models.ParticipantDevice, "device_id", "participant_id"),
     LinkKind.SERVICE_SITES: _Between(models.SiteService, "service_id", "site_id"),
     LinkKind.SERVICE_PROJECTS: _Between(models.ProjectService, "service_id", "project_id"),
+    LinkKind.CLUSTER_USER_GROUPS: _Between(models.ClusterUserGroup, "cluster_id", "user_group_id"),
 }
 
 ParseId = Callable[[str, str], tuple[str, UUID]]

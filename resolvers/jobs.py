@@ -15,7 +15,7 @@ from resolvers.audit import record
 from resolvers.context import Context
 from resolvers.deleting import erase
 from resolvers.failures import Forbidden, WrongState
-from resolvers.feed import WORK, job_topic, results_topic
+from resolvers.feed import WORK, job_topic, principal_topic, results_topic
 from resolvers.lifecycle import Place, move, new_job
 from resolvers.statements import Where, reached
 from resolvers.writing import locked
@@ -92,7 +92,7 @@ async def delete_simulation(ctx: Context, key: UUID) -> datetime:
             _ended(job)
         moment = await erase(session, row)
         record(session, ctx, "DELETE", "Simulation", key, project_id=row.project_id)
-        changed(session, results_topic(key))
+        changed(session, results_topic(key), principal_topic(key))
     return moment
 
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from db.keys import Keys
+from resolvers.feed import principal_topic
 
 
 class Kind(Enum):
@@ -18,6 +19,7 @@ class Kind(Enum):
     DEVICE = "device"
     SERVICE = "service"
     WORKER = "worker"
+    LINK = "link"
 
 
 class Duty(Enum):
@@ -62,12 +64,13 @@ WIDE = 16
 
 @dataclass(frozen=True)
 class Principal:
-    """`id` is the key of the user, participant, device or service. `projects` and `sites` map each that it has a part
-    in to whether it administers that, after inheritance: who administers a site administers its projects, and who has
-    a role in a project is a user of its site.
+    """`id` is the key of the user, participant, device, service or link. `projects` and `sites` map each that it has a
+    part in to whether it administers that, after inheritance: who administers a site administers its projects, and who
+    has a role in a project is a user of its site.
 
     `session` is the family of the login session and `credential` the key of what was presented; `scopes` bounds what an
-    API key may do, None: everything its owner may. `duties` come before anything else.
+    API key may do, None: everything its owner may. `duties` come before anything else. `behind` has the keys of what
+    else it stands on: of a link, its simulation and who made it.
     """
 
     kind: Kind = Kind.ANONYMOUS
@@ -83,6 +86,7 @@ class Principal:
     duties: frozenset[Duty] = frozenset()
     errand: Errand | None = None
     expires_at: datetime | None = None
+    behind: tuple[UUID, ...] = ()
 
     @cached_property
     def name(self) -> str:
@@ -97,6 +101,11 @@ class Principal:
         if self.kind is Kind.USER and self.id is None:
             return "operator"
         return None if self.kind is Kind.ANONYMOUS else self.kind.value
+
+    @cached_property
+    def topics(self) -> tuple[str, ...]:
+        """With a change of any of these, it is to be looked up anew."""
+        return tuple(principal_topic(key) for key in (self.id, *self.behind))
 
     @cached_property
     def standing(self) -> Standing:

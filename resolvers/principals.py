@@ -24,6 +24,8 @@ from db.models import (
     Role,
     RoleGrant,
     Service,
+    Simulation,
+    SimulationLink,
     Site,
     SiteService,
     TwoFactor,
@@ -34,16 +36,16 @@ from db.models import (
 from db.texts import joined, listed
 from db.types import now
 from resolvers.failures import NotFound, Unauthenticated
-from resolvers.feed import RIGHTS, principal_topic
+from resolvers.feed import RIGHTS
 from resolvers.issuers import External
-from resolvers.keyring import Secret, Session
+from resolvers.keyring import Fetch, Secret, Session
 from resolvers.principal import Duty, Kind, Principal
 
 KEPT = 5.0
 """Seconds, for changes that are made past the gateway."""
 MOST = 10_000
 
-Said = Session | Secret | External
+Said = Session | Secret | External | Fetch
 
 _CREDENTIAL: tuple[Any, ...] = (
     Credential.id.label("credential"),
@@ -175,6 +177,29 @@ def _services(chosen: Any) -> Any:
     return sa.select(*who.c, *found.c).select_from(who).join(found, sa.true())
 
 
+_LINK: Any = (
+    sa.select(
+        SimulationLink.id,
+        SimulationLink.id.label("credential"),
+        sa.null().label("scopes"),
+        SimulationLink.expires_at,
+        sa.null().label("public_key"),
+        SimulationLink.simulation_id,
+        SimulationLink.user_id,
+    )
+    .join(Simulation, Simulation.id == SimulationLink.simulation_id)
+    .join(User, User.id == SimulationLink.user_id)
+    .where(
+        SimulationLink.secret_hash == sa.bindparam("digest"),
+        SimulationLink.expires_at > now(),
+        Simulation.deleted_at.is_(None),
+        User.active,
+        User.deleted_at.is_(None),
+    )
+)
+_MADE_WITH: Any = sa.bindparam("credential", type_=User.id.type)
+"""What a ticket was made with; null for an identity of elsewhere."""
+
 _STATEMENTS: Mapping[tuple[Kind, type], Any] = {
     (Kind.USER, Session): _users(_owned(_USER, Credential.user_id == User.id, Session)),
     (Kind.USER, Secret): _users(_owned(_USER, Credential.user_id == User.id, Secret)),
@@ -192,6 +217,20 @@ _STATEMENTS: Mapping[tuple[Kind, type], Any] = {
     ),
     (Kind.DEVICE, Secret): _owned(_DEVICE, Credential.device_id == Device.id, Secret),
     (Kind.SERVICE, Secret): _services(_owned(_SERVICE, Credential.service_id == Service.id, Secret)),
+    (Kind.LINK, Secret): _LINK,
+    (Kind.USER, Fetch): _users(
+        _USER.where(
+            User.id == sa.bindparam("owner", type_=User.id.type),
+            sa.or_(
+                _MADE_WITH.is_(None),
+                sa.exists().where(
+                    sa.or_(Credential.id == _MADE_WITH, Credential.family == _MADE_WITH),
+                    Credential.user_id == User.id,
+                    _LIVE,
+                ),
+            ),
+        )
+    ),
 }
 """Per kind of principal and of what it presents: one statement for all there is to know."""
 
@@ -252,7 +291,7 @@ async def principal_of(source: Database | AsyncSession, said: Said) -> Principal
         rows = (await source.execute(statement, _given(said))).all()
     if not rows or (isinstance(said, Secret) and said.public_key not in (None, rows[0].public_key)):
         raise Unauthenticated(_WHY_NOT[type(said)])
-    if isinstance(said, External):
+    if isinstance(said, External | Fetch):
         return _user(rows, expires_at=said.expires_at)
     row = rows[0]
     more: dict[str, Any] = {"credential": row.credential}
@@ -264,12 +303,15 @@ async def principal_of(source: Database | AsyncSession, said: Said) -> Principal
         return _user(rows, **more)
     if said.kind is Kind.SERVICE:
         return _service(rows, **more)
+    if said.kind is Kind.LINK:
+        return Principal(kind=Kind.LINK, id=row.id, behind=(row.simulation_id, row.user_id), **more)
     return Principal(kind=said.kind, id=row.id, full=said.kind is Kind.DEVICE or isinstance(said, Session), **more)
 
 
 _WHY_NOT: Mapping[type, str] = {
     Session: "the login session has ended; sign in again",
     Secret: "the key or token is not valid",
+    Fetch: "the ticket is no longer valid; ask for another",
     External: "no active user of this gateway is linked with this identity; sign in through the browser first",
 }
 
@@ -280,6 +322,8 @@ def _given(said: Said) -> dict[str, Any]:
         return {"family": said.family}
     if isinstance(said, Secret):
         return {"digest": said.digest}
+    if isinstance(said, Fetch):
+        return {"owner": said.owner, "credential": said.credential}
     return {"provider": said.provider, "subject": said.subject}
 
 
@@ -316,7 +360,7 @@ class Principals:
             self._missed()
         elif concerned := {topic for topic in told if topic.startswith("principal:")}:
             self._changes += 1
-            for said in [s for s, (p, _) in self._known.items() if principal_topic(p.id) in concerned]:
+            for said in [s for s, (p, _) in self._known.items() if concerned.intersection(p.topics)]:
                 del self._known[said]
 
     def _missed(self) -> None:

@@ -15,6 +15,7 @@ from db.models import (
     Notification,
     NotificationState,
     Simulation,
+    SimulationLink,
 )
 from db.types import later, now
 
@@ -40,6 +41,7 @@ async def tidy(
         sa.delete(AuditEvent).where(AuditEvent.at < later(-audit_days * DAY)),
         sa.delete(Notification).where(sent, Notification.created_at < later(-notice_days * DAY)),
         sa.delete(Credential).where(Credential.kind.in_(_FLEETING), Credential.expires_at < later(-DAY)),
+        sa.delete(SimulationLink).where(SimulationLink.expires_at < later(-DAY)),
         sa.delete(Attempts).where(Attempts.since < later(-DAY)),
     )
     gone: dict[str, int] = {}

@@ -36,6 +36,7 @@ ROLES = {
     "DV": "device",
     "SV": "service",
     "WK": "worker",
+    "LK": "whoever has a link to a simulation",
     "XA": "superadmin",
 }
 """The columns of the access matrix."""
@@ -401,6 +402,24 @@ def _role_of_service(entity: Any, standing: Standing) -> Clause:
     return FALSE if mine is FALSE else sa.exists().where(role.id == entity.role_id, mine)
 
 
+def _linked_simulation(entity: Any, standing: Standing) -> Clause:
+    """The link is looked up once, not per row: a list of all simulations is found by its key."""
+    link = aliased(models.SimulationLink)
+    mine = me(link.id, standing, Kind.LINK)
+    return FALSE if mine is FALSE else entity.id == sa.select(link.simulation_id).where(mine).scalar_subquery()
+
+
+def _for_my_group(entity: Any, standing: Standing) -> Clause:
+    """Groups that were deleted still bound whom it is for: nothing opens to all because a group went."""
+    link, member = aliased(models.ClusterUserGroup), aliased(models.UserGroupMember)
+    mine = me(member.user_id, standing)
+    if mine is FALSE:
+        return FALSE
+    bound = sa.exists().where(link.cluster_id == entity.id)
+    of_mine = join(link, member, member.user_group_id == link.user_group_id)
+    return sa.or_(sa.not_(bound), _some(of_mine, link.cluster_id == entity.id, mine))
+
+
 GROUP_MEMBER = Rule("its members", ("OW",), _linked(models.UserGroupMember, "user_group_id", "user_id", Kind.USER))
 GRANTED_TO_ME = Rule("who has the role by it", ("OW",), _of_my_group)
 GRANTING_SERVICE = Rule("the service whose role it is", ("SV",), _role_of_service)
@@ -442,6 +461,8 @@ def _administered_log(entity: Any, standing: Standing) -> Clause:
     return _some(simulated, job.id == entity.job_id, administered)
 
 
+SIMULATION_LINK = Rule("whoever has a link to the simulation", ("LK",), _linked_simulation)
+CLUSTER_USER = Rule("any signed-in user, or where groups are named their members", ANY_USER.roles, _for_my_group)
 OWNER_OF_TASK = Rule("the owner of the job", ("OW",), _of_task)
 OWNER_OF_SIMULATION = Rule("the owner of the simulation", ("OW",), _of_simulation)
 LOG_ADMIN = Rule("administrators of its project", ("PA",), _administered_log)

@@ -1,16 +1,19 @@
-"""When API keys and static tokens were last used: noted beside the requests, which do not wait for it."""
+"""When API keys, static tokens and links were last used: noted beside the requests, which do not wait for it."""
 
 import asyncio
 import time
 from contextvars import Context
+from operator import itemgetter
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 import structlog
 
 from db.engine import Database
-from db.models import Credential
+from db.models import Credential, SimulationLink
 from db.types import later, now
+from resolvers.principal import Kind
 
 log = structlog.get_logger("torana")
 
@@ -25,17 +28,17 @@ class Uses:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._noted: dict[UUID, float] = {}
-        self._pending: set[UUID] = set()
+        self._pending: set[tuple[UUID, Any]] = set()
         self._writing: asyncio.Task[None] | None = None
 
-    def note(self, credential: UUID) -> None:
+    def note(self, credential: UUID, kind: Kind = Kind.USER) -> None:
         moment = time.monotonic()
         if (last := self._noted.get(credential)) is not None and moment - last < INTERVAL:
             return
         if len(self._noted) >= MOST:
             self._noted.clear()
         self._noted[credential] = moment
-        self._pending.add(credential)
+        self._pending.add((credential, SimulationLink if kind is Kind.LINK else Credential))
         if self._writing is None or self._writing.done():
             # In a context of its own, so that its statements do not count as the request's.
             self._writing = asyncio.create_task(self._write(), context=Context())
@@ -47,19 +50,17 @@ class Uses:
 
     async def _write(self) -> None:
         while self._pending:
-            keys, self._pending = sorted(self._pending), set()
+            pending, self._pending = sorted(self._pending, key=itemgetter(0)), set()
             try:
                 async with self._database.write() as session:
-                    for key in keys:
-                        await session.execute(_used(key))
+                    for key, model in pending:
+                        await session.execute(_used(model, key))
             except Exception as error:  # the next use is noted anew
                 log.warning("uses.not_written", error=type(error).__name__)
 
 
-def _used(key: UUID) -> sa.Update:
+def _used(model: Any, key: UUID) -> sa.Update:
     """Other processes note uses, too; the row is not changed for those who read it to change it."""
-    stale = sa.or_(Credential.last_used_at.is_(None), Credential.last_used_at < later(-INTERVAL))
-    noted = sa.update(Credential).where(Credential.id == key, stale)
-    return noted.values(last_used_at=now(), updated_at=Credential.updated_at).execution_options(
-        synchronize_session=False
-    )
+    stale = sa.or_(model.last_used_at.is_(None), model.last_used_at < later(-INTERVAL))
+    noted = sa.update(model).where(model.id == key, stale)
+    return noted.values(last_used_at=now(), updated_at=model.updated_at).execution_options(synchronize_session=False)

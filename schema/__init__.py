@@ -13,8 +13,10 @@ from schema.access import AccessMutation, AccessQuery
 from schema.accounts import AccountsQuery
 from schema.challenges import ChallengesQuery
 from schema.checks import check
+from schema.clusters import ClustersMutation, ClustersQuery
 from schema.credentials import CredentialsMutation, CredentialsQuery
 from schema.devices import DevicesMutation, DevicesQuery
+from schema.downloads import DownloadsMutation
 from schema.fields import Info, by_id
 from schema.groups import GroupsMutation, GroupsQuery
 from schema.jobs import JobsMutation, JobsQuery, JobsSubscription
@@ -30,6 +32,7 @@ from schema.selecting import model_of
 from schema.services import ServicesMutation, ServicesQuery
 from schema.sessions import SessionsMutation, SessionsQuery
 from schema.signing import SigningMutation, SigningQuery
+from schema.simulation_links import SimulationLinksMutation
 from schema.simulations import SimulationsMutation, SimulationsQuery
 from schema.specs import SpecsQuery
 
@@ -59,6 +62,7 @@ class Query(
     SpecsQuery,
     SimulationsQuery,
     JobsQuery,
+    ClustersQuery,
     NoticesQuery,
 ):
     @by_id("The node with this id, or null when there is none that you may see.")
@@ -87,7 +91,10 @@ class Mutation(
     ServicesMutation,
     SessionsMutation,
     SimulationsMutation,
+    SimulationLinksMutation,
+    DownloadsMutation,
     JobsMutation,
+    ClustersMutation,
     NoticesMutation,
 ):
     pass

@@ -172,6 +172,7 @@ LinkKind = enum(
     DEVICE_PARTICIPANTS="A device with the participants that use it, each of a project that uses it.",
     SERVICE_SITES="A service with the sites that it works in.",
     SERVICE_PROJECTS="A service with the projects that it works in, each of a site that it works in.",
+    CLUSTER_USER_GROUPS="A cluster with the groups of users that it is for; without any it is for every user.",
 )
 
 

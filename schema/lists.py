@@ -13,6 +13,7 @@ from resolvers import conditions as how_to
 from resolvers.failures import Invalid, LimitExceeded
 from resolvers.paging import MOST, Slice
 from resolvers.principal import Standing
+from resolvers.ranges import numbers_in
 from resolvers.rules import Rule, all_of, allowed, any_of
 from resolvers.statements import Where
 from resolvers.tree import Asked
@@ -53,6 +54,8 @@ def _bounded(how: Callable[..., Any], value: Any) -> Any:
         raise LimitExceeded(
             f"a filter names at most {CHOICES} values", limit="choices", allowed=CHOICES, value=len(value)
         )
+    if how is how_to.ranged:
+        return tuple(numbers_in(value, "filter"))
     if how is not how_to.contains:
         return tuple(value) if how is how_to.chosen else value
     if len(value) > TEXT:
@@ -80,6 +83,11 @@ def equal(column: Any, description: str) -> Any:
 def chosen(column: Any, description: str) -> Any:
     """One of several values."""
     return _condition(how_to.chosen, [Compared((column,))], description)
+
+
+def ranged(column: Any, description: str) -> Any:
+    """One of the numbers that a text such as `1-3,5` names."""
+    return _condition(how_to.ranged, [Compared((column,))], description)
 
 
 def among(description: str, *path: Any) -> Any:

@@ -55,6 +55,8 @@ class _Guard(FieldExtension):
 
     async def resolve_async(self, next_: AsyncExtensionResolver, source: Any, info: Info, **kwargs: Any) -> Any:
         principal = info.context.principal
+        if principal.kind is Kind.LINK:
+            raise Unauthenticated("a link to a simulation only reads; sign in first")
         if principal.scopes is not None and WRITE not in principal.scopes:
             raise Forbidden("this key may only read")
         if principal.duties and self.need is not ANYONE and self.need is not IN_PERSON:

@@ -34,6 +34,7 @@ PrincipalKind = enum(
     DEVICE="A device.",
     SERVICE="A service.",
     WORKER="A worker, with the token of its task.",
+    LINK="Whoever has a link to a simulation.",
 )
 
 

@@ -6,15 +6,14 @@ import sqlalchemy as sa
 import strawberry
 
 from db import models
-from resolvers import simulations
+from resolvers import access, ranges, simulations
 from resolvers.failures import Invalid
 from resolvers.paging import Order
-from resolvers.rules import OWNER_OF_SIMULATION, SUPERADMIN
 from resolvers.statements import Where
 from schema.accounts import ExpectedVersion
 from schema.declarations import Orders
 from schema.fields import Info, column, found, node, numbers, part, related
-from schema.lists import chosen, connection, contains, refers
+from schema.lists import chosen, connection, contains, ranged, refers
 from schema.mutations import SIGNED_IN, mutation, written
 from schema.nodes import Connection, Node
 from schema.problems import Problem
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from schema.jobs import Job
     from schema.organisation import Project
     from schema.sessions import Session
+    from schema.simulation_links import SimulationLink
 
 SimulationType = enum(
     models.SimulationType,
@@ -76,16 +76,26 @@ class Simulation(Node):
         "What was scored; empty until tasks delivered.",
         orders=Orders("EstimatorOrder", "Orders of estimators.", NAME=(Order(models.Estimator.name), "By name.")),
     )
+    links: Connection[Annotated["SimulationLink", strawberry.lazy("schema.simulation_links")]] = connection(
+        models.Simulation.links,
+        "The links by which it is shared, for its owner; those whose time is over, too.",
+        orders=Orders(
+            "SimulationLinkOrder",
+            "Orders of links.",
+            NEWEST=(Order(models.SimulationLink.created_at, descending=True), "The latest first."),
+            OLDEST=(Order(models.SimulationLink.created_at), "By time."),
+        ),
+    )
 
 
 @node(models.SimulationInput)
 class SimulationInput(Node):
     """The input of a simulation."""
 
-    files: JSON | None = column("The input files: an object of name to text.", needs=(OWNER_OF_SIMULATION, SUPERADMIN))
+    files: JSON | None = column("The input files: an object of name to text.", needs=access.INPUT)
     project: JSON | None = column(
         "The editor's project from which the files were made; null when files were given.",
-        needs=(OWNER_OF_SIMULATION, SUPERADMIN),
+        needs=access.INPUT,
     )
     total_primaries: BigInt = column("The primary particles asked for, over all tasks.")
     simulation: Simulation | None = related(models.SimulationInput.simulation, "The simulation.")
@@ -94,6 +104,9 @@ class SimulationInput(Node):
 @strawberry.input(description="Which pages.")
 class PageFilter:
     numbers: list[int] | None = chosen(models.Page.number, "With one of these numbers.")
+    range: str | None = ranged(
+        models.Page.number, f"With one of these numbers, given as `1-3,5`: at most {ranges.MOST} of them."
+    )
     names: list[str] | None = chosen(models.Page.name, "Of one of these quantities.")
 
 

@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from db import models
 from db.models import SessionCategory, SessionEventType
-from db.types import uuid7
+from db.types import later, uuid7
 from resolvers.roles import enrol
 from tests.world import START, World, simulate, specify
 
@@ -27,7 +27,9 @@ async def crowd(session: AsyncSession, world: World) -> None:
         place = models.Project(id=project, site_id=site, name=f"project {n}")
         session.add(place)
         await session.flush()
-        await enrol(session, place, world.tom, user)
+        members = await enrol(session, place, world.tom, user)
+        cluster = models.Cluster(id=uuid7(), name=f"cluster {n}", platform=models.Platform.SLURM)
+        session.add(cluster)
         session.add(models.Session(id=held, type_id=kind, project_id=project, creator_id=world.tom, name=f"held {n}",
                                    starts_at=START + timedelta(hours=n)))  # fmt: skip
         session.add(models.Leaderboard(id=board, challenge_id=challenge, label=f"board-{n}", entry_file="e.json",
@@ -44,6 +46,9 @@ async def crowd(session: AsyncSession, world: World) -> None:
         row = await session.get(models.Simulation, simulated.simulation)
         assert row is not None
         row.session_id = held
+        session.add(models.ClusterUserGroup(cluster_id=cluster.id, user_group_id=members.id))
+        session.add(models.SimulationLink(simulation_id=row.id, user_id=world.tom, secret_hash=f"crowd-{n}",
+                                          expires_at=later(3600)))  # fmt: skip
         await _furnish(session, world, place, held, n)
         await enrol(session, place, world.tom, admin=True)
         session.add(models.NotificationTemplate(key=f"message-{n}", project_id=project, text="hello"))

@@ -33,6 +33,7 @@ from hypothesis_graphql import queries
 from db import models
 from db.engine import Database
 from db.types import instant_text
+from resolvers.conditions import ranged
 from resolvers.paging import Order
 from schema.checks import declared_fields
 from schema.declarations import Connected
@@ -59,6 +60,7 @@ TEXTS = {
 NO_IDS = ("", "nonsense", "VXNlcjoxMjM=", "VXNlcjo=", "VXNlcjo", "\0", "5", "\N{CASTLE}", "a" * 300)
 ODD_TEXTS = ("", "%", "_", "/", "\\", '"', "'", "\0", "\N{CASTLE}", "\u2028", "</script>", "o" * TEXT, "o" * (TEXT + 1))
 NO_CURSORS = ("", "x", "WyJhIiwxLDJd", "bnVsbA", "\0", "\N{CASTLE}")
+RANGES = ("0", "1,0", "0-1", "0-999", "7", "", "1-0", "0-1000")
 ODD_VALUES: dict[str, tuple[Any, ...]] = {"Int": (0, -1, 2**31 - 1), "String": ODD_TEXTS}
 NOWHERE = UUID("01890a5d-ac96-774b-bcce-b302099a8057")
 SIZES = (2, 3, 1, 5, 4, 0, 2, 3, 5, 4, 3, 2, 100, 20)
@@ -441,6 +443,8 @@ class _Writer:
         """A value that the condition may meet in the database."""
         if condition.names is not None:
             return self.id([condition.names])
+        if condition.how is ranged:
+            return self.pick.one(RANGES)
         named: Any = get_named_type(kind)
         column = self.pick.one([place.path[-1] for place in condition.compares])
         if isinstance(kind, GraphQLList):
@@ -501,7 +505,10 @@ class _Writer:
             names = list(defined.args)
         given: dict[str, Any] = {}
         for name in names:
-            if get_named_type(defined.args[name].type).name == "ID":
+            kind = get_named_type(defined.args[name].type)
+            if isinstance(kind, GraphQLInputObjectType):
+                given[name] = self.filter(kind)
+            elif kind.name == "ID":
                 given[name] = self.id([get_named_type(defined.type).name])
             else:
                 column = TEXTS.get(f"{shape.name}.{name}", models.Challenge.label)

@@ -34,10 +34,10 @@ from tests.world import START, World, simulate, specify
 CORE: GraphQLSchema = build().core
 NODES = sorted(k.name for k in CORE.type_map.values() if "Node" in {i.name for i in getattr(k, "interfaces", ())})
 
-ROLES = ("AN", "US", "MG", "OW", "PU", "PA", "SU", "SA", "PT", "PL", "DV", "SV", "XA")
+ROLES = ("AN", "US", "MG", "OW", "PU", "PA", "SU", "SA", "PT", "PL", "DV", "SV", "LK", "XA")
 PEOPLE: Mapping[str, str | None] = {
     "AN": None, "US": "eve", "MG": "mona", "OW": "owen", "PU": "tom", "PA": "maria", "SU": "silo", "SA": "sita",
-    "PT": "participant", "PL": "limited", "DV": "device", "SV": "service", "XA": "root",
+    "PT": "participant", "PL": "limited", "DV": "device", "SV": "service", "LK": "link", "XA": "root",
 }  # fmt: skip
 """Who has each role, and no other: owen has a part in no place, and owns the rows that someone owns."""
 OWNERS = {"User": "uma", "ServiceConfig/user": "uma"}
@@ -53,61 +53,66 @@ def _table(text: str) -> dict[str, dict[str, str]]:
 # The access matrix, 6.6 -----------------------------------------------------------------------------------------------
 
 MATRIX = _table("""
-                           AN US MG  OW   PU  PA    SU SA    PT PL DV SV   XA
+                           AN US MG  OW   PU  PA    SU SA    PT PL DV SV LK XA
 # A user changes themself by updateProfile. SA makes and changes users, and takes them out of groups instead of deleting
 # them ("D unlink"). AN signs up: no action on a row.
-User                       -  R  CRU R    R   R     R  CRU   -  -  -  R    CRUDB
-Credential/user            -  -  -   RD   -   -     -  -     -  -  -  -    RD
+User                       -  R  CRU R    R   R     R  CRU   -  -  -  R    -  CRUDB
+Credential/user            -  -  -   RD   -   -     -  -     -  -  -  -    -  RD
 # SV makes tokens of participants, so it may end them; D is to revoke.
-Credential/participant     -  -  -   -    -   RD    -  RD    R  -  -  D    RD
-Credential/device          -  -  -   -    -   RD    -  RD    -  -  R  -    RD
-UserGroup                  -  -  -   -    R   R     R  CRUDB -  -  -  R    CRUDB
+Credential/participant     -  -  -   -    -   RD    -  RD    R  -  -  D    -  RD
+Credential/device          -  -  -   -    -   RD    -  RD    -  -  R  -    -  RD
+UserGroup                  -  -  -   -    R   R     R  CRUDB -  -  -  R    -  CRUDB
 # "R own" of PU and SU: the roles of the places that one has a part in. SV: those of the service itself. No restoring.
 # Nobody makes or changes the gateway's own roles.
-Role/core                  -  -  -   -    R   R     -  R     -  -  -  -    R
-Role/project               -  -  -   -    R   R     -  R     -  -  -  CRUD CRUD
-Role/site                  -  -  -   -    R   R     R  R     -  -  -  CRUD CRUD
+Role/core                  -  -  -   -    R   R     -  R     -  -  -  -    -  R
+Role/project               -  -  -   -    R   R     -  R     -  -  -  CRUD -  CRUD
+Role/site                  -  -  -   -    R   R     R  R     -  -  -  CRUD -  CRUD
 # G of the matrix is C and D here. PU holds the first; nobody here holds the second, of a role of the service.
-RoleGrant                  -  -  -   -    R   CRD   -  CRD   -  -  -  -    CRD
-RoleGrant/service          -  -  -   -    -   CRD   -  CRD   -  -  -  CRD  CRD
-Site                       -  -  -   -    R   R     R  RU    -  -  -  R    CRUDB
+RoleGrant                  -  -  -   -    R   CRD   -  CRD   -  -  -  -    -  CRD
+RoleGrant/service          -  -  -   -    -   CRD   -  CRD   -  -  -  CRD  -  CRD
+Site                       -  -  -   -    R   R     R  RU    -  -  -  R    -  CRUDB
 # The link by which a project or device was theirs goes with it, so SV and SA can't bring it back (3.3 restores no links).
-Project                    -  -  -   -    R   RU    R  CRUDB R  -  -  CRUD CRUDB
-ParticipantGroup           -  -  -   -    R   CRUDB -  CRUDB -  -  -  CRUDB CRUDB
-Participant                -  -  -   -    CRU CRUDB -  CRUDB R  R  R  CRU  CRUDB
-Device                     -  -  -   -    R   RU    R  CRUD  R  -  RU RU   CRUDB
-DeviceType                 -  -  -   -    R   R     R  R     -  -  -  -    CRUD
-DeviceSubtype              -  -  -   -    R   R     R  R     -  -  -  -    CRUD
-Service                    -  -  -   -    R   R     R  R     -  -  -  R    CRUDB
+Project                    -  -  -   -    R   RU    R  CRUDB R  -  -  CRUD -  CRUDB
+ParticipantGroup           -  -  -   -    R   CRUDB -  CRUDB -  -  -  CRUDB -  CRUDB
+Participant                -  -  -   -    CRU CRUDB -  CRUDB R  R  R  CRU  -  CRUDB
+Device                     -  -  -   -    R   RU    R  CRUD  R  -  RU RU   -  CRUDB
+DeviceType                 -  -  -   -    R   R     R  R     -  -  -  -    -  CRUD
+DeviceSubtype              -  -  -   -    R   R     R  R     -  -  -  -    -  CRUD
+Service                    -  -  -   -    R   R     R  R     -  -  -  R    -  CRUDB
 # "RU own" is CRUD own in OpenTera (3.5), which is followed; "in project": of its participants and devices.
-ServiceConfig/user         -  -  -   CRUDB -  -     -  -     -  -  -  R    CRUDB
-ServiceConfig/participant  -  -  -   -    -   CRUDB -  CRUDB -  -  -  R    CRUDB
+ServiceConfig/user         -  -  -   CRUDB -  -     -  -     -  -  -  R    -  CRUDB
+ServiceConfig/participant  -  -  -   -    -   CRUDB -  CRUDB -  -  -  R    -  CRUDB
 # Everyone sets their own: C of those with an account, without seeing the one here.
-Preference                 -  C  C   CR   C   C     C  C     -  -  -  -    CR
+Preference                 -  C  C   CR   C   C     C  C     -  -  -  -    -  CR
 # "R accessible" of PT and DV and the letters of SV come with the links of session types.
-SessionType                -  -  -   -    R   R     R  R     -  -  -  -    R
+SessionType                -  -  -   -    R   R     R  R     -  -  -  -    -  R
 # SV sees those of its projects; "own types" comes with the types' services. Made by services, so nobody has C or U yet.
-Session                    -  -  -   R    R   RD    -  RD    R  -  -  R    RDB
-Session/invited            -  -  -   R    -   -     R  -     -  -  -  -    RDB
-SessionEvent               -  -  -   R    R   R     -  R     R  -  -  R    R
-SessionMember              -  -  -   R    R   R     -  R     R  -  -  R    R
-Challenge                  R  R  R   R    R   R     R  R     R  R  R  R    R
-Leaderboard                R  R  R   R    R   R     R  R     R  R  R  R    R
-LeaderboardEntry           R  R  R   R    R   R     R  R     R  R  R  R    R
-Spec                       -  -  -   R    -   -     -  -     -  -  -  -    R
-SpecVersion                -  -  -   R    -   -     -  -     -  -  -  -    R
-# C of US: submitSimulation. U of the title, by whom it belongs to, is not in the matrix.
-Simulation                 -  C  C   CRU  CR  CR    C  CR    -  -  -  -    CRU
-SimulationInput            -  -  -   R    R   R     -  R     -  -  -  -    R
-Estimator                  -  -  -   R    R   R     -  R     -  -  -  -    R
-Page                       -  -  -   R    R   R     -  R     -  -  -  -    R
-Job                        -  -  -   R    R   R     -  R     -  -  -  -    R
-Task                       -  -  -   R    R   R     -  R     -  -  -  -    R
-LogEntry                   -  -  -   R    -   R     -  R     -  -  -  -    R
-AuditEvent                 -  -  -   R    -   R     -  R     -  -  -  -    R
-NotificationTemplate/project - -  -  -    -   CRUD  -  CRUD  -  -  -  -    CRUD
-NotificationTemplate/site  -  -  -   -    -   -     -  CRUD  -  -  -  -    CRUD
-Notification               -  -  -   R    -   -     -  -     -  -  -  -    R
+Session                    -  -  -   R    R   RD    -  RD    R  -  -  R    -  RDB
+Session/invited            -  -  -   R    -   -     R  -     -  -  -  -    -  RDB
+SessionEvent               -  -  -   R    R   R     -  R     R  -  -  R    -  R
+SessionMember              -  -  -   R    R   R     -  R     R  -  -  R    -  R
+Challenge                  R  R  R   R    R   R     R  R     R  R  R  R    R  R
+Leaderboard                R  R  R   R    R   R     R  R     R  R  R  R    R  R
+LeaderboardEntry           R  R  R   R    R   R     R  R     R  R  R  R    R  R
+Spec                       -  -  -   R    -   -     -  -     -  -  -  -    -  R
+SpecVersion                -  -  -   R    -   -     -  -     -  -  -  -    -  R
+# C of US: submitSimulation. U of the title and D, by whom it belongs to, are not in the matrix.
+Simulation                 -  C  C   CRUD CR  CR    C  CR    -  -  -  -    R  CRUD
+SimulationInput            -  -  -   R    R   R     -  R     -  -  -  -    R  R
+Estimator                  -  -  -   R    R   R     -  R     -  -  -  -    R  R
+Page                       -  -  -   R    R   R     -  R     -  -  -  -    R  R
+Job                        -  -  -   RD   R   R     -  R     -  -  -  -    R  RD
+Task                       -  -  -   R    R   R     -  R     -  -  -  -    R  R
+LogEntry                   -  -  -   R    -   R     -  R     -  -  -  -    -  R
+# LK has a link to the simulation here. Its secret is told once, to whom made it.
+SimulationLink             -  -  -   CRD  -   -     -  -     -  -  -  -    -  CRD
+# For every user, or where groups are named for their members: PU is one here.
+Cluster                    -  R  R   R    R   R     R  R     -  -  -  -    -  RU
+Cluster/closed             -  -  -   -    R   -     -  -     -  -  -  -    -  RU
+AuditEvent                 -  -  -   R    -   R     -  R     -  -  -  -    -  R
+NotificationTemplate/project - -  -  -    -   CRUD  -  CRUD  -  -  -  -    -  CRUD
+NotificationTemplate/site  -  -  -   -    -   -     -  CRUD  -  -  -  -    -  CRUD
+Notification               -  -  -   R    -   -     -  -     -  -  -  -    -  R
 """)
 """Per kind of row (a type, and which of its rows) and role: what may be done with the row here. B brings back what was
 deleted: whoever may delete may, but of sessions only superadmins."""
@@ -162,8 +167,9 @@ FIELDS: Mapping[str, str] = {
     "Service.configSchema": "PA SA SV XA",
     "Notification.error": "XA",
     **dict.fromkeys(("Challenge.autoEval", "Leaderboard.sortingKey", "Leaderboard.externalEntries"), "XA"),
-    "SimulationInput.files": "OW XA",
+    **dict.fromkeys(("SimulationInput.files", "SimulationInput.project"), "OW XA"),
     "Job.warnings": "OW XA",
+    "Job.external": "XA",
     "AuditEvent.client": "OW XA",
 }  # fmt: skip
 """Per guarded field: who sees the value of the row here, of those who see the row."""
@@ -211,6 +217,7 @@ NEW: Mapping[str, Mapping[str, Any]] = {
     "ServiceConfig/participant": {**_CONFIG, "participant": Ref("Participant")},
     "Preference": {"appTag": Name(), "value": {"wide": True}},
     "Simulation": {"title": "x", "simType": "SHIELDHIT", "inputFiles": FILES},
+    "SimulationLink": {"simulation": Ref("Simulation")},
     "NotificationTemplate/project": {**_WORDS, "project": Ref("Project")},
     "NotificationTemplate/site": {**_WORDS, "site": Ref("Site")},
 }
@@ -247,6 +254,8 @@ CHANGES: Mapping[str, Mapping[str, Any]] = {
     "ServiceConfig/user": {"config": {"volume": 2, "name": Name()}},
     "ServiceConfig/participant": {"config": {"volume": 2, "name": Name()}},
     "Simulation": {"title": Name(), "projectId": Ref("Project"), "sessionId": Ref("Session")},
+    "Cluster": {"description": Name(), "enabled": True, "maxTasks": 3},
+    "Cluster/closed": {"description": Name(), "enabled": True, "maxTasks": 3},
     "NotificationTemplate/project": {"subject": Name(), "text": Name(), "html": Name()},
     "NotificationTemplate/site": {"subject": Name(), "text": Name(), "html": Name()},
 }  # fmt: skip
@@ -265,8 +274,9 @@ ARGUMENTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "addToGroup": ("SV", {"group": Ref("UserGroup"), "users": [Ref("User/stranger")]}),
     "removeFromGroup": ("SV", {"group": Ref("UserGroup"), "users": [Ref("User/stranger")]}),
     "setLinks": ("SA", {"kind": "DEVICE_SITES", "owner": Ref("Device"), "ids": [Ref("Site")]}),
-    "submitSimulation": ("PU", {"input": {"simType": "SHIELDHIT", "inputFiles": FILES, "projectId": Ref("Project"), "sessionId": Ref("Session")}}),
+    "submitSimulation": ("PU", {"input": {"simType": "SHIELDHIT", "inputFiles": FILES, "projectId": Ref("Project"), "sessionId": Ref("Session"), "clusterId": Ref("Cluster")}}),
     "updateSimulation": ("OW", {"id": Ref("Simulation"), "expectedVersion": 1, "input": {"projectId": Ref("Project"), "sessionId": Ref("Session")}}),
+    "createDownload": ("PU", {"simulation": Ref("Simulation"), "what": "RESULTS"}),
     "cancelJob": ("OW", {"id": Ref("Job")}),
     "retryJob": ("OW", {"id": Ref("Job")}),
     "rotateApiKey": ("OW", {"id": Ref("Credential/user")}),
@@ -361,8 +371,11 @@ async def settle(session: AsyncSession, world: World) -> tuple[Rows, Rows, dict[
     }  # fmt: skip
     invited = await _hold(session, here["SessionType"], None, owen.id)
     session.add(m.SessionMember(session_id=invited, user_id=world.silo))
+    opened = m.Cluster(id=uuid7(), name="open to all", platform=m.Platform.SLURM)
+    session.add(opened)
     await session.flush()
-    return here | {"Session/invited": invited}, there, {"owen": owen.id, "uma": uma.id}
+    here |= {"Session/invited": invited, "Cluster": opened.id, "Cluster/closed": here["Cluster"]}
+    return here, there, {"owen": owen.id, "uma": uma.id}
 
 
 async def _complete(session: AsyncSession, world: World) -> None:
@@ -404,11 +417,15 @@ async def _place(
     made = await simulate(session, owner, place.project, "by its owner", tasks=1)
     job = await session.get_one(m.Job, made.job)
     (await session.get_one(m.Simulation, made.simulation)).session_id = held
+    given = await session.scalars(sa.select(m.SimulationInput).filter_by(simulation_id=made.simulation))
+    given.one().project = {"beam": {}}
     job.warnings, job.error = ["x"], {"code": "PROGRAM_FAILED", "message": "x"}
     spec, version = await specify(session, owner, f"spec-{place.project}")
     keys = {name: uuid7() for name in ("Credential/user", "Preference", "Notification", "AuditEvent", "SessionEvent",
                                        "SessionMember", "Role/project", "Role/site", "RoleGrant/service",
                                        "NotificationTemplate/project", "NotificationTemplate/site", "ServiceConfig/user")}  # fmt: skip
+    cluster, link = uuid7(), uuid7()
+    session.add(m.Cluster(id=cluster, name=f"of {place.project}", platform=m.Platform.SLURM))
     for name, where in (("Role/project", {"project_id": place.project}), ("Role/site", {"site_id": place.site})):
         scope = m.RoleScope[name.partition("/")[2].upper()]
         session.add(m.Role(id=keys[name], service_id=place.service, scope=scope, name="operator", **where))
@@ -421,6 +438,9 @@ async def _place(
         m.AuditEvent(id=keys["AuditEvent"], actor_kind="user", actor_id=owner, action="X", entity_type="User",
                      site_id=place.site, project_id=place.project, client={"ip": "127.0.0.1"}),
         m.SessionEvent(id=keys["SessionEvent"], session_id=held, type=m.SessionEventType["USER_EVENT"], occurred_at=START),
+        m.ClusterUserGroup(cluster_id=cluster, user_group_id=place.members),
+        m.SimulationLink(id=link, simulation_id=made.simulation, user_id=owner, secret_hash=digest_of(link_to(place)),
+                         expires_at=later(3600)),
         m.SessionMember(id=keys["SessionMember"], session_id=held, participant_id=place.participant),
         m.RoleGrant(id=keys["RoleGrant/service"], role_id=keys["Role/project"], participant_group_id=place.group),
         m.NotificationTemplate(id=keys["NotificationTemplate/project"], key="x", text="x", project_id=place.project),
@@ -429,6 +449,8 @@ async def _place(
                         config={"volume": 3}),
     ])  # fmt: skip
     await session.flush()
+    job.cluster_id, job.platform = cluster, m.Platform.SLURM
+    await session.flush()
     return {
         **keys,
         "Credential/participant": place.participant_key, "Credential/device": place.device_key,
@@ -436,11 +458,16 @@ async def _place(
         "ParticipantGroup": place.group, "Participant": place.participant, "Device": place.device,
         "Service": place.service, "ServiceConfig/participant": place.config, "Session": held, "Spec": spec,
         "SpecVersion": version, "Simulation": made.simulation, "Estimator": made.estimator, "Page": made.page,
-        "Job": made.job, "Task": made.task, "User/stranger": world.eve,
+        "Job": made.job, "Task": made.task, "User/stranger": world.eve, "Cluster": cluster, "SimulationLink": link,
         "SimulationInput": await _first(session, m.SimulationInput, simulation_id=made.simulation),
         "LogEntry": await _first(session, m.LogEntry, job_id=made.job),
         "Role/core": await _first(session, m.Role, project_id=place.project, service_id=m.CORE, name=m.USER),
     }  # fmt: skip
+
+
+def link_to(place: Place) -> str:
+    """The secret of the link to the simulation of a place."""
+    return f"sl_{place.project}"
 
 
 async def fresh(session: AsyncSession, kind: str, world: World, place: Place, people: Mapping[str, UUID]) -> UUID:
@@ -518,6 +545,20 @@ async def fresh(session: AsyncSession, kind: str, world: World, place: Place, pe
             session.add(m.NotificationTemplate(id=key, key=name, text="x", **in_project))
         case "NotificationTemplate/site":
             session.add(m.NotificationTemplate(id=key, key=name, text="x", site_id=place.site))
+        case "Simulation" | "Job":
+            made = await simulate(session, mine, place.project, name, tasks=1)
+            return made.simulation if kind == "Simulation" else made.job
+        case "SimulationLink":
+            made = await simulate(session, mine, place.project, name, tasks=1)
+            session.add(
+                m.SimulationLink(
+                    id=key,
+                    simulation_id=made.simulation,
+                    user_id=mine,
+                    secret_hash=digest_of(name),
+                    expires_at=later(60),
+                )
+            )
         case _:
             raise AssertionError(f"nothing makes a further {kind}: say here how")
     await session.flush()
@@ -568,7 +609,7 @@ class Stage:
 
     def both(self, role: str) -> Sequence[Platform]:
         """Both ways, for some roles: row by row gets the same clauses, and on PostgreSQL the same statements but pages."""
-        some = ("OW", "PU", "SA", "PT", "DV", "SV") if self.sqlite else ("PU", "SV")
+        some = ("OW", "PU", "SA", "PT", "DV", "SV", "LK") if self.sqlite else ("PU", "SV", "LK")
         return self.ways if role in some else self.ways[:1]
 
     def who(self, role: str, kind: str = "") -> Principal:
@@ -664,8 +705,11 @@ async def staged_on(prepared: Prepared, backend: str, schema: Schema, folder: Pa
     async with platform_on(url, world, schema, folder, Bounds()) as platform:
         async with platform.services.database.write() as session:
             here, there, added = await settle(session, world)
-        people = {name: await platform.principal(name) for name in PEOPLE.values() if name not in (None, *added)} | {
+        others = (None, "link", *added)
+        people = {name: await platform.principal(name) for name in PEOPLE.values() if name not in others} | {
             name: await principal_as(platform.services, key) for name, key in added.items()
         }
+        presented = Secret(Kind.LINK, digest_of(link_to(world.here)))
+        people["link"] = await principal_of(platform.services.database, presented)
         by_rows = replace(platform, execution=Execution(schema, Bounds(), timeout=15, rendering=False))
         yield Stage(platform, by_rows, here, there, added, people)  # type: ignore[arg-type]

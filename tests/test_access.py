@@ -197,10 +197,11 @@ OF_ONESELF = {
     "myParticipant",
     "myDevice",
     "myService",
+    "clusterLogin",
     "spec",
 }
-ELSEWHERE = {"nodes", "challenge", "accessFor", "stats", "preference", "readOnly"}
-"""Tried above or below, or in the matrix; challenges and the lock are public."""
+ELSEWHERE = {"nodes", "challenge", "accessFor", "stats", "preference", "readOnly", "jobTotals"}
+"""Tried above or below, in the matrix, or with what they count; challenges and the lock are public."""
 
 
 def test_every_field_of_the_root_is_tried() -> None:
@@ -270,7 +271,7 @@ def test_a_condition_on_a_guarded_column_has_its_guard() -> None:
                 column = place.path[-1]
                 tried += 1
                 assert hasattr(column.property, "mapper") or needs.get((column.class_, column.key), ()) == place.needs
-                assert hasattr(column.property, "mapper") or len(place.path) == 1
+                assert hasattr(column.property, "mapper") or len(place.path) == 1 or not place.needs
     assert tried > 40
 
 
@@ -345,6 +346,10 @@ TAKING = {
     name: [slot for argument, given in field.args.items() for slot in _slots(given.type, (argument,))]
     for name, field in MUTATION.fields.items()
 }
+
+
+CHANGING_NOTHING = {"createDownload"}
+"""Mutations that are run while the gateway is locked."""
 
 
 def _given(name: str) -> tuple[str, Mapping[str, Any]] | None:
@@ -428,7 +433,7 @@ async def test_check_18_while_the_gateway_is_locked_it_is_read_and_nothing_chang
     before = await stage.contents()
     tried = 0
     for name in MUTATION.fields:
-        if (found := _given(name)) is not None:
+        if (found := _given(name)) is not None and name not in CHANGING_NOTHING:
             done, _ = await stage.run(root, name, **stage.given(found[1]))
             assert done.get("code") == "LOCKED", name
             tried += 1
@@ -467,6 +472,7 @@ def test_every_table_that_has_no_type_is_known_to_be_internal() -> None:
         "participant_devices",
         "site_services",
         "project_services",
+        "cluster_user_groups",
     }
     assert set(Base.metadata.tables) - shown == internal | links
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import sqlalchemy as sa
@@ -37,6 +38,7 @@ SHOWN = {
     "DEVICE_PARTICIPANTS": "participants",
     "SERVICE_SITES": "sites",
     "SERVICE_PROJECTS": "projects",
+    "CLUSTER_USER_GROUPS": "userGroups",
 }
 """By what is linked with what: the list of the owner that shows it."""
 
@@ -60,6 +62,7 @@ async def _offered(platform: Platform, dune: Dune) -> dict[str, tuple[str, list[
         "placed": await made(platform, "Service", name="x", key=f"y-{dune.number}", hostname="x", port=1, endpoint="/", clientEndpoint="/"),
     }  # fmt: skip
     sites = [dune.site, other.site, await made(platform, "Site", name="Rock")]
+    groups = [await made(platform, "UserGroup", name="x") for _ in range(3)]
     await link(platform, "DEVICE_PROJECTS", owners["used"], [dune.project])
     await link(platform, "SERVICE_SITES", owners["placed"], [dune.site, other.site])
     return {
@@ -69,7 +72,16 @@ async def _offered(platform: Platform, dune: Dune) -> dict[str, tuple[str, list[
         "DEVICE_PARTICIPANTS": (owners["used"], people),
         "SERVICE_SITES": (owners["service"], sites),
         "SERVICE_PROJECTS": (owners["placed"], projects),
+        "CLUSTER_USER_GROUPS": (await _cluster(platform), groups),
     }
+
+
+async def _cluster(platform: Platform) -> str:
+    """One of the settings', which no mutation makes."""
+    async with platform.services.database.write() as session:
+        cluster = models.Cluster(name=uuid4().hex, platform=models.Platform.SLURM)
+        session.add(cluster)
+    return global_id("Cluster", cluster.id)
 
 
 async def test_setting_links_replaces_them_whatever_is_linked(sharing: Platform) -> None:

@@ -48,7 +48,7 @@ from tests.matrix import (
 )
 
 KINDS = known(list(MATRIX))
-SIGNED_OUT = ("AN", "PT", "PL")
+SIGNED_OUT = ("AN", "PT", "PL", "LK")
 """No mutation of rows is for them."""
 MUTATION: Any = CORE.mutation_type
 LISTS = [n for kind, n, _, d in declared_fields(CORE) if kind.name == "Query" and isinstance(d, Connected)]
@@ -169,7 +169,8 @@ def _refusal(kind: str, role: str, *needed: str) -> set[str]:
     hidden = any(other in MATRIX and not sees(role, kind, other) for other in needed)
     codes = {"NOT_FOUND" if hidden else "FORBIDDEN"}
     # what is a user's own is written by users only
-    return codes | {"UNAUTHENTICATED"} if role in ("DV", "SV") and kind in ("Simulation", "Preference") else codes
+    of_users = kind in ("Simulation", "SimulationLink", "Job", "Preference")
+    return codes | {"UNAUTHENTICATED"} if role in ("DV", "SV") and of_users else codes
 
 
 @pytest.mark.parametrize("kind", _kinds("C"))
@@ -333,7 +334,11 @@ async def test_check_1_anonymous_reads_challenges_and_leaderboards_and_nothing_e
             assert found.get("totalCount", 1) >= 1
         else:
             assert set(answer.codes) <= {"UNAUTHENTICATED", "NOT_FOUND"}
-            assert found in (None, [], [None, None], {"totalCount": 0}) or name in ("signedIn", "readOnly"), found
+            assert found in (None, [], [None, None], {"totalCount": 0}) or name in (
+                "signedIn",
+                "readOnly",
+                "jobTotals",
+            ), found
 
 
 @pytest.mark.parametrize("who", ["unverified", "inactive"])
@@ -475,7 +480,7 @@ async def test_check_9_a_participant_with_sessions_is_not_deleted(stage: Stage) 
     assert await stage.contents() == before
 
 
-UNTOLD = {kind for kind in KINDS if typename_of(kind) in ("Credential", "Simulation")} | {"Role/core"}
+UNTOLD = {kind for kind in KINDS if typename_of(kind) in ("Credential", "Simulation", "Job")} | {"Role/core"}
 """What is written by mutations of its own; and the gateway's roles, which are refused for what they are."""
 
 

@@ -1,0 +1,189 @@
+"""What of a simulation can be fetched as files, read piece by piece as its principal may see it.
+
+What is read comes through the loaders, one page of numbers at a time, so that memory does not grow with a result.
+"""
+
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import quote, urlencode
+from uuid import UUID
+
+from db import models
+from resolvers.access import INPUT
+from resolvers.context import Context
+from resolvers.failures import Forbidden, Invalid, NotFound
+from resolvers.loading import Loaders
+from resolvers.paging import MOST, Order, Slice
+from resolvers.rules import words
+from resolvers.selection import Selection
+from resolvers.statements import Relationship, Where
+from resolvers.writing import signed_in
+
+LASTS = timedelta(minutes=5)
+"""For how long a ticket holds."""
+NAMED = 20
+"""Estimators that a message names."""
+
+_SIMULATION = Selection(models.Simulation, ("title", "created_at"))
+_ESTIMATOR = Selection(models.Estimator, ("name", "file_name", "meta"))
+_NUMBER = Selection(models.Page, ("number", "value_count"))
+_PAGE = Selection(
+    models.Page,
+    (
+        "number", "name", "dimension", "unit", "meta", "data_values", "axis1_name", "axis1_unit", "axis1_values",
+        "axis2_name", "axis2_unit", "axis2_values",
+    ),
+)  # fmt: skip
+_JOB = Selection(models.Job, ())
+_TASK = Selection(models.Task, ("ordinal",))
+_LINE = Selection(models.LogEntry, ("text", "sequence"))
+_INPUT = Selection(models.SimulationInput, ("files",), (("files", INPUT),))
+_BY_NAME, _BY_NUMBER = Order(models.Estimator.name), Order(models.Page.number)
+_LATEST, _BY_ORDINAL = Order(models.Job.attempt, descending=True), Order(models.Task.ordinal)
+_BY_SEQUENCE = Order(models.LogEntry.sequence)
+LINES = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """An estimator, and the keys of the pages that are wanted of it, by number; `values` counts their numbers."""
+
+    row: Any
+    pages: Mapping[int, UUID]
+    values: int
+
+
+async def simulation(ctx: Context, key: UUID) -> Any:
+    """The simulation's row; NOT_FOUND where there is none that the principal may see."""
+    return _there(await _loaders(ctx).one(_SIMULATION, key), "Simulation")
+
+
+async def estimators(
+    ctx: Context, simulation: Any, names: Collection[str] = (), numbers: Collection[int] | None = None
+) -> list[Chosen]:
+    """The estimators of a simulation by name, or those that are named by their name or file, with those of their pages
+    that have one of the numbers; INVALID for a name that none has."""
+    every = [row async for row in _all(ctx, models.Simulation.estimators, simulation, _BY_NAME, _ESTIMATOR)]
+    known = {text for row in every for text in (row.name, row.file_name)}
+    if unknown := sorted(set(names) - known):
+        there = ", ".join(row.name for row in every[:NAMED])
+        raise Invalid(
+            f"no estimator is called {unknown[0][:80]}; there are: {there or 'none'}",
+            field="estimators",
+            allowed=[row.name for row in every[:NAMED]],
+        )
+    found = []
+    for row in every:
+        if names and not {row.name, row.file_name}.intersection(names):
+            continue
+        pages = [page async for page in _all(ctx, models.Estimator.pages, row, _BY_NUMBER, _NUMBER)]
+        wanted = [page for page in pages if numbers is None or page.number in numbers]
+        found.append(Chosen(row, {p.number: p.id for p in wanted}, sum(p.value_count for p in wanted)))
+    return found
+
+
+async def estimator(ctx: Context, simulation: Any, *, key: UUID | None = None, file: str = "") -> Any:
+    """The row of an estimator of the simulation, by its key or its file."""
+    where = Where.equal(models.Estimator.id, key) if key else Where.equal(models.Estimator.file_name, file)
+    slice = Slice(_BY_NAME, 1)
+    page = await _loaders(ctx).page(models.Simulation.estimators, simulation, slice, _ESTIMATOR, where)
+    return _there(page.nodes[0] if page.nodes else None, "Estimator")
+
+
+async def page_numbered(ctx: Context, estimator: Any, number: int) -> UUID:
+    """The key of a page."""
+    slice, where = Slice(_BY_NUMBER, 1), Where.equal(models.Page.number, number)
+    page = await _loaders(ctx).page(models.Estimator.pages, estimator, slice, _NUMBER, where)
+    found: UUID = _there(page.nodes[0] if page.nodes else None, "Page").id
+    return found
+
+
+async def page(ctx: Context, key: UUID) -> Any:
+    """A page with its numbers, which nothing keeps."""
+    rows = await _loaders(ctx).among(_PAGE, [key], None)
+    return _there(rows[0] if rows else None, "Page")
+
+
+async def inputs(ctx: Context, simulation: Any) -> Mapping[str, str]:
+    """The input files, text by name; FORBIDDEN for those who see the simulation only."""
+    row = _there(await _loaders(ctx).related(models.Simulation.input, simulation, _INPUT), "SimulationInput")
+    if not row.may_files:
+        raise Forbidden(f"readable by {words(INPUT)}")
+    files: Mapping[str, str] = row.files
+    return files
+
+
+async def log(ctx: Context, simulation: Any) -> AsyncIterator[tuple[int | None, str]]:
+    """The lines of the latest job, each with the number of the task that said it. NOT_FOUND where the principal sees
+    none, which is told before anything is read from it."""
+    loaders = _loaders(ctx)
+    jobs = await loaders.page(models.Simulation.jobs, simulation, Slice(_LATEST, 1), _JOB)
+    job = _there(jobs.nodes[0] if jobs.nodes else None, "Job")
+    first = await loaders.page(models.Job.log, job, Slice(_BY_SEQUENCE, 1), _LINE)
+    _there(first.nodes[0] if first.nodes else None, "LogEntry")
+    return _lines(ctx, job)
+
+
+async def _lines(ctx: Context, job: Any) -> AsyncIterator[tuple[int | None, str]]:
+    ordinals = {task.id: task.ordinal async for task in _all(ctx, models.Job.tasks, job, _BY_ORDINAL, _TASK, LINES)}
+    async for line in _all(ctx, models.Job.log, job, _BY_SEQUENCE, _LINE, LINES):
+        yield ordinals.get(line.task_id), line.text
+
+
+def _loaders(ctx: Context) -> Loaders:
+    """Loaders that keep nothing beyond one read."""
+    return ctx.fork().loaders
+
+
+async def _all(
+    ctx: Context, relationship: Relationship, row: Any, order: Order, selection: Selection, together: int = MOST
+) -> AsyncIterator[Any]:
+    """The rows that a relationship leads to, in an order."""
+    after: tuple[Any, ...] | None = None
+    while True:
+        page = await _loaders(ctx).page(relationship, row, Slice(order, together, after), selection)
+        for one in page.nodes:
+            yield one
+        if not page.more:
+            return
+        after = tuple(getattr(page.nodes[-1], name) for name in order.names)
+
+
+def _there(row: Any, typename: str) -> Any:
+    if row is None:
+        raise NotFound(f"no {typename} of this kind that you may see")
+    return row
+
+
+# Tickets ------------------------------------------------------------------------------------------------------------
+
+TICKET = "ticket"
+"""The parameter of the query that holds it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """An address that a browser may fetch as it is, and until when."""
+
+    url: str
+    expires_at: datetime
+
+
+async def ticket(ctx: Context, key: UUID, path: Sequence[str], query: Mapping[str, str]) -> Ticket:
+    """A ticket by which a browser fetches one path of this gateway as the user who asks. What that user may see is
+    asked again when it is used; here it is the simulation. The parts of a path may hold slashes."""
+    owner, principal = signed_in(ctx), ctx.principal
+    await simulation(ctx, key)
+    expires_at = datetime.now(UTC) + LASTS
+    made_with = principal.session or principal.credential
+    address = address_of(f"/{'/'.join(path)}", query.items())
+    token = ctx.services.keys.fetch_ticket(owner, made_with, address, LASTS)
+    spelled, given = "/".join(quote(part, safe="") for part in path), urlencode({**query, TICKET: token})
+    return Ticket(f"{ctx.services.entrance.address}/{spelled}?{given}", expires_at)
+
+
+def address_of(path: str, query: Iterable[tuple[str, str]]) -> str:
+    """What a ticket is bound to, however it is spelled on the way."""
+    return f"{path}?{urlencode(sorted(pair for pair in query if pair[0] != TICKET))}"

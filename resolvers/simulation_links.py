@@ -1,0 +1,76 @@
+"""Links by which one simulation is shared: made, and shown once. Deleting one is among the common writes."""
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from db.engine import moment_of
+from db.models import Simulation, SimulationLink
+from db.types import instant_text
+from resolvers.access import WRITES
+from resolvers.audit import record
+from resolvers.context import Context
+from resolvers.credentials import Issued, new_secret
+from resolvers.editing import must, writing
+from resolvers.failures import Invalid, LimitExceeded
+from resolvers.keyring import digest_of
+from resolvers.writing import locked, signed_in
+
+USUAL, LONGEST = timedelta(days=7), timedelta(days=90)
+"""For how long a link holds when nothing is said, and at most."""
+MOST = 50
+"""Links of one simulation that hold at once."""
+LABEL = 100
+
+
+async def create(ctx: Context, simulation: UUID, label: str = "", expires_at: datetime | None = None) -> Issued:
+    """A link to a simulation that the principal owns; `credential` is its key.
+
+    INVALID for an end that is past or too far away, LIMIT_EXCEEDED when too many links hold.
+    """
+    async with writing(ctx, "CREATE", SimulationLink) as session:
+        await locked(session, ctx, Simulation, simulation, field="simulation")
+        moment, secret = await moment_of(session), new_secret("sl")
+        link = SimulationLink(
+            simulation_id=simulation,
+            user_id=signed_in(ctx),
+            label=_label(label),
+            secret_hash=digest_of(secret),
+            expires_at=_end(moment, expires_at),
+        )
+        session.add(link)
+        await session.flush()
+        await must(session, ctx, link, WRITES[SimulationLink].create, "make")
+        held = sa.select(sa.func.count()).where(
+            SimulationLink.simulation_id == simulation, SimulationLink.expires_at > moment
+        )
+        if (count := await session.scalar(held) or 0) > MOST:
+            raise LimitExceeded(
+                f"at most {MOST} links to a simulation hold at once; delete one first",
+                limit="links",
+                allowed=MOST,
+                value=count,
+            )
+        record(session, ctx, "CREATE", "SimulationLink", link.id, simulation=str(simulation), label=link.label)
+        return Issued(link.id, secret)
+
+
+def _end(moment: datetime, asked: datetime | None) -> datetime:
+    last = moment + LONGEST
+    if asked is None:
+        return moment + USUAL
+    if not moment < asked <= last:
+        raise Invalid(
+            f"a link ends in the future, at most {LONGEST.days} days from now",
+            field="expiresAt",
+            allowed=instant_text(last),
+        )
+    return asked
+
+
+def _label(label: str) -> str:
+    label = label.strip()
+    if len(label) > LABEL or not label.isprintable():
+        raise Invalid(f"a label has at most {LABEL} characters that can be seen", field="label")
+    return label

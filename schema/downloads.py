@@ -1,0 +1,105 @@
+"""Files of a simulation for plain links in a browser, which can send no header."""
+
+from datetime import datetime
+from enum import Enum
+from typing import Annotated, Any
+
+import strawberry
+
+from resolvers import downloads
+from resolvers.failures import Invalid
+from resolvers.ranges import numbers_in
+from schema.fields import Info
+from schema.mutations import SIGNED_IN, mutation
+from schema.problems import Problem
+from schema.scalars import enum, key_of
+
+FOLDER = ("downloads", "simulations")
+"""Below it, by its global id, what there is of a simulation."""
+
+
+class _What(Enum):
+    RESULTS = "results.json"
+    PAGE = "pages"
+    LOG = "log.txt"
+    INPUTS = "inputs.zip"
+    INPUT = "inputs"
+    ALL = "all.zip"
+
+
+DownloadKind = enum(
+    _What,
+    "A file of a simulation.",
+    name="DownloadKind",
+    RESULTS="`results.json`: all estimators with their pages, or those that are named.",
+    PAGE="One page as CSV: `estimator` and `page` name it.",
+    LOG="`log.txt`: what its latest job said.",
+    INPUTS="`inputs.zip`: all that it was given.",
+    INPUT="One input file: `file` names it.",
+    ALL="`all.zip`: all of this that you may read.",
+)
+
+
+@strawberry.type(description="An address that a browser may open as it is.")
+class Download:
+    url: str = strawberry.field(description="The address, for this file alone; who has it gets what you may see.")
+    expires_at: datetime = strawberry.field(description="Until then a download can be begun.")
+
+
+DownloadResult = Annotated[
+    Download | Problem, strawberry.union("DownloadResult", description="The address, or why not.")
+]
+
+
+@strawberry.type
+class DownloadsMutation:
+    @mutation(needs=SIGNED_IN, always=True)
+    async def create_download(
+        self,
+        info: Info,
+        simulation: Annotated[strawberry.ID, strawberry.argument(description="Of which simulation.")],
+        what: Annotated[DownloadKind, strawberry.argument(description="Which file.")],  # type: ignore[valid-type]
+        estimator: Annotated[
+            str | None, strawberry.argument(description="For PAGE: the estimator, by its file or its id.")
+        ] = None,
+        page: Annotated[int | None, strawberry.argument(description="For PAGE: its number.")] = None,
+        file: Annotated[str | None, strawberry.argument(description="For INPUT: its name.")] = None,
+        estimators: Annotated[
+            list[str] | None,
+            strawberry.argument(description="For RESULTS: only these estimators, by name or file."),
+        ] = None,
+        pages: Annotated[
+            str | None, strawberry.argument(description="For RESULTS: only pages of these numbers, such as `1-3,5`.")
+        ] = None,
+    ) -> DownloadResult:
+        """Make an address from which a browser fetches a file without any header, for a few minutes. It changes
+        nothing, so it goes on while the gateway is locked. Programs send their `Authorization` header instead."""
+        key = key_of("Simulation", simulation, "simulation")
+        given = {"estimator": estimator, "page": page, "file": file, "estimators": estimators, "pages": pages}
+        _only(what, {name for name, value in given.items() if value is not None})
+        end: tuple[Any, ...] = (what.value,)  # type: ignore[attr-defined]
+        query = {}
+        if what is _What.PAGE:
+            end = ("estimators", estimator or "", "pages", f"{page}.csv")
+        elif what is _What.INPUT:
+            end = ("inputs", file or "")
+        if estimators:
+            query["estimators"] = ",".join(estimators)
+        if pages is not None:
+            numbers_in(pages, "pages")
+            query["pages"] = pages
+        made = await downloads.ticket(info.context, key, (*FOLDER, simulation, *end), query)
+        return Download(url=made.url, expires_at=made.expires_at)
+
+
+_NEEDED = {_What.PAGE: {"estimator", "page"}, _What.INPUT: {"file"}}
+_TAKEN = {**_NEEDED, _What.RESULTS: {"estimators", "pages"}}
+
+
+def _only(what: _What, given: set[str]) -> None:
+    """Refuse arguments that say nothing about a file of this kind, and the lack of those that name it."""
+    taken = _TAKEN.get(what, set())
+    if (missing := sorted(_NEEDED.get(what, set()) - given)) or (further := sorted(given - taken)):
+        wrong = missing[0] if missing else further[0]
+        words = f"takes {' and '.join(sorted(taken))}" if taken else "takes no further arguments"
+        raise Invalid(f"a download of kind {what.name} {words}", field=wrong)

@@ -1,0 +1,78 @@
+"""Simulations shared by a link, which whoever has it may read until it expires or is deleted."""
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+import strawberry
+
+from db import models
+from resolvers import simulation_links
+from schema.accounts import User
+from schema.editing import deleting
+from schema.fields import Info, column, node, related
+from schema.mutations import SIGNED_IN, mutation, written
+from schema.nodes import Node
+from schema.problems import Problem
+from schema.scalars import key_of
+from schema.simulations import Simulation
+
+
+@node(models.SimulationLink)
+class SimulationLink(Node):
+    """Lets whoever has its secret read one simulation, without its secret: that is shown once, when it is made."""
+
+    label: str = column("What it is for; may be empty.")
+    expires_at: datetime = column("When it ends.")
+    last_used_at: datetime | None = column("When it was last used, to the minute.")
+    simulation: Simulation | None = related(models.SimulationLink.simulation, "What it shares.")
+    owner: User | None = related(models.SimulationLink.owner, "Who made it; with their account it ends, too.")
+
+
+@strawberry.type(description="A new link, and what nobody can tell again.")
+class IssuedSimulationLink:
+    secret: str = strawberry.field(
+        description="Whoever sends it in the header `Authorization: Bearer ...` reads the simulation, its results and "
+        "how its jobs come on; what it was given and what its jobs said stays hidden. Keep it now: it is shown this "
+        "once."
+    )
+    key: strawberry.Private[UUID]
+
+    @strawberry.field(description="It, as you may see it.")
+    async def link(self, info: Info) -> SimulationLink | None:
+        return await written(info, "SimulationLink", models.SimulationLink, self.key)  # type: ignore[no-any-return]
+
+
+IssuedSimulationLinkResult = Annotated[
+    IssuedSimulationLink | Problem,
+    strawberry.union("IssuedSimulationLinkResult", description="What was made, or why not."),
+]
+
+
+@strawberry.type
+class SimulationLinksMutation:
+    @mutation(needs=SIGNED_IN)
+    async def create_simulation_link(
+        self,
+        info: Info,
+        simulation: Annotated[strawberry.ID, strawberry.argument(description="What to share.")],
+        label: Annotated[
+            str,
+            strawberry.argument(description=f"What it is for; at most {simulation_links.LABEL} characters."),
+        ] = "",
+        expires_at: Annotated[
+            datetime | None,
+            strawberry.argument(
+                description=f"When it ends, at most {simulation_links.LONGEST.days} days from now; left out or null: "
+                f"in {simulation_links.USUAL.days} days."
+            ),
+        ] = None,
+    ) -> IssuedSimulationLinkResult:
+        """Share a simulation by a link. Allowed to the owner of the simulation, superadmins."""
+        key = key_of("Simulation", simulation, "simulation")
+        made = await simulation_links.create(info.context, key, label, expires_at)
+        return IssuedSimulationLink(secret=made.secret, key=made.credential)
+
+    delete_simulation_link = deleting(
+        models.SimulationLink, "SimulationLink", "Delete a link: nothing works with it from now on."
+    )
