@@ -32,7 +32,18 @@ async def merge_ready(services: Services) -> None:
             claimed = await claim_merging(session, LEASE)
         if claimed is None:
             return
-        await _merge(services, *claimed)
+        try:
+            await _merge(services, *claimed)
+        except Exception:
+            await _give_up(services, *claimed)
+            raise
+
+
+async def _give_up(services: Services, key: UUID, lease: datetime) -> None:
+    """Let the merging be tried again now, not when its lease has ended."""
+    held = (Job.id == key, Job.lease_until == lease)
+    async with services.database.write() as session:
+        await session.execute(sa.update(Job).where(*held).values(lease_until=None, parts=Job.state == JobState.RUNNING))
 
 
 async def _merge(services: Services, key: UUID, lease: datetime) -> None:
