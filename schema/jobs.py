@@ -86,6 +86,9 @@ class Job(Node):
     progress: float = column("The share of the work that is done, 0 to 1.")
     estimated_seconds: int | None = column("How many seconds it may still take; null when not known.")
     submitted_at: datetime = column("When it was submitted.")
+    queue_position: int | None = column(
+        "Its place, from 1, among the jobs that wait for the same cluster; null when it does not wait."
+    )
     estimated_start_at: datetime | None = column("When its cluster means to start it; null when it does not say.")
     started_at: datetime | None = column("When its first task started.")
     ended_at: datetime | None = column("When it reached its final state.")

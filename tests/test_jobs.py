@@ -661,3 +661,16 @@ async def test_an_editors_project_runs_as_the_files_made_of_it(platform: Platfor
     assert found["input"]["project"] == PROJECT
     assert set(found["input"]["files"]) >= {"beam.dat", "mat.dat", "geo.dat", "detect.dat"}
     assert (await platform.ask(query, "root", id=submitted["id"]))["simulation"]["input"]["project"] == PROJECT
+
+
+async def test_a_waiting_job_knows_its_place_in_the_queue(platform: Platform) -> None:
+    submitted = [await submit(platform, 1) for _ in range(3)]
+    query = "query($id:ID!){job(id:$id){queuePosition}}"
+
+    async def places() -> list[int | None]:
+        return [(await platform.ask(query, "tom", id=one["job"]["id"]))["job"]["queuePosition"] for one in submitted]
+
+    first, second, third = await places()
+    assert (second, third) == (first + 1, first + 2)
+    await platform.ask("mutation($id:ID!){cancelJob(id:$id){__typename}}", "tom", id=submitted[1]["job"]["id"])
+    assert await places() == [first, None, second]

@@ -433,7 +433,7 @@ def test_every_list_of_the_organisation_is_tried() -> None:
         for name, field in CORE.query_type.fields.items()  # type: ignore[union-attr]
         if isinstance(field.extensions.get(DEFINITION), Connected) and "filter" in field.args
     }
-    families = {"sessions", "simulations", "jobs", "challenges", "leaderboards", "specs"}
+    families = {"sessions", "simulations", "jobs", "clusters", "challenges", "leaderboards", "specs"}
     others = {"preferences", "notifications", "notificationTemplates", "credentials", "auditEvents", "loginSessions"}
     assert lists - families - others == {
         "sites", "projects", "participantGroups", "participants", "userGroups", "roles", "roleGrants", "devices",

@@ -123,7 +123,9 @@ async def test_changed_jobs_are_sent_to_who_sees_them_and_asked_for_them(platfor
 
 async def test_results_are_sent_as_they_come_in_until_the_job_has_ended(platform: Platform) -> None:
     submitted = await submit(platform, 1)
-    query = "subscription($id:ID!){partialResults(id:$id){estimators(first:1){nodes{pages(first:1){nodes{data{values}}}}}}}"
+    query = (
+        "subscription($id:ID!){partialResults(id:$id){estimators(first:1){nodes{pages(first:1){nodes{data{values}}}}}}}"
+    )
     async with platform.watch(query, "tom", id=submitted["id"]) as answers:
         assert (await anext(answers)).body["data"]["partialResults"]["estimators"]["nodes"] == []
         (worker,) = await claim(platform)
@@ -139,5 +141,7 @@ async def test_results_are_sent_as_they_come_in_until_the_job_has_ended(platform
 
 async def test_hidden_results_are_watched_by_nobody(platform: Platform) -> None:
     submitted = await submit(platform, 1)
-    async with platform.watch("subscription($id:ID!){partialResults(id:$id){id}}", "eve", id=submitted["id"]) as answers:
+    async with platform.watch(
+        "subscription($id:ID!){partialResults(id:$id){id}}", "eve", id=submitted["id"]
+    ) as answers:
         assert (await anext(answers)).codes == ["NOT_FOUND"]

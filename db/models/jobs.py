@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, column_property, mapped_column
 
 from db.models.base import Entity, refers, relates
 from db.types import choice, now
@@ -99,6 +99,9 @@ class Job(Entity):
     merge_after: Mapped[datetime | None]
     simulation_id: Mapped[UUID | None] = refers("simulations.id", ondelete="RESTRICT")
 
+    if TYPE_CHECKING:
+        queue_position: Mapped[int | None]
+
     owner: Mapped["User"] = relates()
     cluster: Mapped["Cluster | None"] = relates()
     simulation: Mapped["Simulation | None"] = relates(back_populates="jobs")
@@ -179,3 +182,16 @@ class LogEntry(Entity):
 
     job: Mapped[Job] = relates(back_populates="log")
     task: Mapped[Task | None] = relates()
+
+
+def _position() -> sa.ColumnElement[int | None]:
+    """The place of a waiting job among those that wait for the same cluster; null for others."""
+    before = Job.__table__.alias().c
+    same = sa.or_(before.cluster_id == Job.cluster_id, sa.and_(before.cluster_id.is_(None), Job.cluster_id.is_(None)))
+    earlier = sa.tuple_(before.submitted_at, before.id) < sa.tuple_(Job.submitted_at, Job.id)
+    waiting = before.state == JobState.PENDING
+    counted = sa.select(sa.func.count() + 1).where(waiting, same, earlier).correlate(Job)
+    return sa.case((Job.state == JobState.PENDING, counted.scalar_subquery()))
+
+
+Job.queue_position = column_property(_position(), deferred=True)
