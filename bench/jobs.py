@@ -20,6 +20,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -139,12 +140,10 @@ async def _followed(services: Services, gateways: Sequence[Running], errands: Se
 
     def hears(n: int) -> Any:
         def heard(text: bytes) -> None:
-            payload = orjson.loads(text).get("payload")
-            if payload is None:
+            if (told := _told(text)) is None:
                 return
-            told = payload["data"]["jobUpdated"]
-            states[n].add(told["state"])
-            done = int(told["tasks"]["nodes"][0]["done"])
+            state, done = told
+            states[n].add(state)
             if latest[n] < wanted[0] <= done:
                 behind[0] -= 1
                 if not behind[0]:
@@ -194,6 +193,15 @@ async def _followed(services: Services, gateways: Sequence[Running], errands: Se
         flush=True,
     )
     return middle
+
+
+@lru_cache(maxsize=16)
+def _told(text: bytes) -> tuple[str, int] | None:
+    """The state, and what the first task has done; read once for all who hear the same."""
+    if (payload := orjson.loads(text).get("payload")) is None:
+        return None
+    job = payload["data"]["jobUpdated"]
+    return job["state"], int(job["tasks"]["nodes"][0]["done"])
 
 
 async def _person(services: Services, number: int) -> str:

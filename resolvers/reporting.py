@@ -25,7 +25,7 @@ from resolvers.principal import Errand
 
 LINE = 4_000
 """Characters kept of a log line."""
-TOGETHER = 0.02
+TOGETHER = 0.01
 """Seconds for which a report waits for others."""
 FORGOTTEN = 600.0
 """Seconds after which a worker that said nothing more is forgotten."""

@@ -24,9 +24,13 @@ LOG_OUT = "mutation{r:logOut{__typename ...on Problem{code}}}"
 TOM = {"u": "tom", "p": PASSWORD}
 
 
+MAILED = {"smtp_url": "smtp://127.0.0.1:1", "mail_from": "torana@torana.example"}
+"""A server that is away, so that mails wait in the outbox with their words."""
+
+
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 async def gateway(request: pytest.FixtureRequest, serve_module: Serve) -> Served:
-    return await serve_module(request.param, public_url="http://torana.example", sign_up=True)
+    return await serve_module(request.param, **MAILED, public_url="http://torana.example", sign_up=True)
 
 
 async def _post(
