@@ -1,6 +1,5 @@
 """The engines of this process: its own machine, and the clusters that the settings name."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from importlib import import_module, util
@@ -12,7 +11,7 @@ import sqlalchemy as sa
 
 from db.models import Cluster, Platform
 from jobs.embedded import EmbeddedEngine
-from jobs.engine import Engine
+from jobs.engine import WORD, Engine
 from jobs.slurm import SlurmConfig, SlurmEngine
 from resolvers.clusters import register
 from resolvers.context import Services
@@ -23,7 +22,6 @@ HEARTBEAT, START = 10.0, 60.0
 """Seconds between two looks at the workers of this machine, and until one must have claimed its task."""
 LOOK, PATIENCE = 5.0, 120.0
 """The same for clusters: what Slurm still queues has as long again at each look; a broker is given it anew."""
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
 @dataclass(frozen=True)
@@ -43,7 +41,7 @@ class ClusterSettings:
         """From a table of the settings; raises ValueError that begins with the field."""
         given = dict(table)
         name, platform = str(given.pop("name", "")), str(given.pop("platform", "")).upper()
-        if not NAME.fullmatch(name):
+        if not WORD.fullmatch(name):
             raise ValueError("name: up to 64 letters, digits, dots, dashes and underscores are needed")
         times: dict[str, Any] = {key: float(given.pop(key)) for key in ("look", "patience") if key in given}
         if any(value <= 0 for value in times.values()):

@@ -1,10 +1,14 @@
 """What every engine does. The database's rows are the truth: an engine only starts workers, and tells what it sees."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 from typing import Any, Protocol
+
+WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+"""A cluster, a partition or an account: nothing that a shell or a command would take for something else."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from jobs.bundle import bundle
-from jobs.engine import Away, Batch, Held, Login, Refused, Seen, State
+from jobs.engine import WORD, Away, Batch, Held, Login, Refused, Seen, State
 from jobs.shell import LocalShell, LoginRefused, Result, Shell, Ssh, put
 
 COLLECTING = 10
@@ -42,7 +42,6 @@ ENDED = frozenset(
 """States of Slurm; in any other, such as RUNNING and COMPLETING, something of the task runs."""
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,99}")
-_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _FOLDER = re.compile(r"/[A-Za-z0-9_./+@=-]*")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PATH = re.compile(r"(?<![^\s\"'(=:])/[^\s\"'),;:]+")
@@ -133,7 +132,7 @@ class SlurmConfig:
 
     def __post_init__(self) -> None:
         for field_, value in (("partition", self.partition), ("account", self.account)):
-            if value and not _WORD.fullmatch(value):
+            if value and not WORD.fullmatch(value):
                 raise ValueError(f"{field_}: up to 64 letters, digits, dots, dashes and underscores are needed")
         for name in self.environment:
             if not _VARIABLE.fullmatch(name):
@@ -422,7 +421,7 @@ def _sbatch_options(config: SlurmConfig, given: Mapping[str, Any]) -> list[str]:
                 raise Refused(f"{name} must be a whole number from 1 to {_MOST[name]}")
         elif name not in ("partition", "account"):
             raise Refused("options are partition, minutes, megabytes, cores and account")
-        elif value and not (isinstance(value, str) and _WORD.fullmatch(value)):
+        elif value and not (isinstance(value, str) and WORD.fullmatch(value)):
             raise Refused(f"{name} has up to 64 letters, digits, dots, dashes and underscores, not first a dash")
         match name:
             case "minutes":

@@ -15,7 +15,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db.engine import changed, moment_of
+from db.engine import Database, changed, moment_of
 from db.models import TERMINAL, Cluster, Job, JobState, Task, TaskResult
 from db.types import now
 from resolvers.failures import NotFound, WrongState
@@ -52,6 +52,11 @@ class Live:
     state: JobState
     attempt: int
     owner: UUID
+
+    @property
+    def errand(self) -> Errand:
+        """What its worker is to do."""
+        return Errand(self.job_id, self.ordinal, self.attempt, SCOPES, self.name)
 
 
 def _of(cluster: UUID | None) -> sa.ColumnElement[bool]:
@@ -203,7 +208,7 @@ async def room_on(session: AsyncSession, cluster: UUID | None) -> int:
     return found.max_tasks - (await session.scalar(out.where(Task.holder.is_not(None), _of(cluster))) or 0)
 
 
-async def live_tasks(session: AsyncSession, cluster: UUID | None, *states: JobState) -> list[Live]:
+async def live_tasks(database: Database, cluster: UUID | None, *states: JobState) -> list[Live]:
     """The tasks in one of these states that were handed over."""
     wanted = (
         sa.select(Task.holder, Task.job_id, Task.ordinal, Task.state, Task.attempt, Job.owner_user_id)
@@ -212,7 +217,7 @@ async def live_tasks(session: AsyncSession, cluster: UUID | None, *states: JobSt
     )
     return [
         Live(row.holder or "", row.job_id, row.ordinal, row.state, row.attempt, row.owner_user_id)
-        for row in await session.execute(wanted)
+        for row in await database.rows(wanted)
     ]
 
 
@@ -274,11 +279,8 @@ async def claim_merging(session: AsyncSession, lease: float) -> tuple[UUID, date
     return job.id, until
 
 
-async def parts_due(session: AsyncSession, most: float) -> float:
+async def parts_due(database: Database, most: float) -> float:
     """Seconds until parts of a running job are to be merged; `most` when none are."""
-    after = await session.scalar(
-        sa.select(sa.func.min(Job.merge_after)).where(Job.parts, Job.state == JobState.RUNNING)
-    )
-    if after is None:
-        return most
-    return min(most, max(0.0, (after - await moment_of(session)).total_seconds()))
+    waiting = (Job.parts, Job.state == JobState.RUNNING)
+    ((moment, after),) = await database.rows(sa.select(now(), sa.func.min(Job.merge_after)).where(*waiting))
+    return most if after is None else min(most, max(0.0, (after - moment).total_seconds()))

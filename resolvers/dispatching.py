@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -16,10 +16,10 @@ from uuid import UUID
 import structlog
 
 from db.models import JobState
-from jobs.engine import Away, Batch, Engine, Held, Refused, State
+from jobs.engine import Away, Batch, Engine, Held, Login, Refused, State
 from resolvers import claims
 from resolvers.certificates import login_of
-from resolvers.claims import Handed, Live
+from resolvers.claims import Handed
 from resolvers.context import Services
 from resolvers.feed import WORK
 from resolvers.merging import merge_ready
@@ -54,6 +54,7 @@ class Dispatcher:
         self._services = services
         self._posts = [_Posted(services, post, reports_to) for post in posts]
         self._alone = alone
+        self._merge_at = 0.0
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -76,23 +77,28 @@ class Dispatcher:
             interval = services.limits.lease / 3
             due = time.monotonic()
             while True:
-                await guarded(lambda: merge_ready(services))
+                await guarded(self._merge)
                 if time.monotonic() >= due:
                     await guarded(self._reap)
                     due = time.monotonic() + interval
-                wait = due - time.monotonic()
-                async with services.database.write() as session:
-                    wait = await claims.parts_due(session, wait)
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(max(0.0, wait)):
+                    async with asyncio.timeout(max(0.0, min(due, self._merge_at) - time.monotonic())):
                         await changes.next()
+
+    async def _merge(self) -> None:
+        """Merge what waits for it, and find out when parts of running jobs will."""
+        most = self._services.limits.lease
+        self._merge_at = time.monotonic() + most
+        await merge_ready(self._services)
+        self._merge_at = time.monotonic() + await claims.parts_due(self._services.database, most)
 
     async def _take_back_all(self) -> None:
         """At the start of the one process: nothing runs on this machine."""
+        live = await claims.live_tasks(self._services.database, None, JobState.PENDING, JobState.RUNNING)
         async with self._services.database.write() as session:
-            for live in await claims.live_tasks(session, None, JobState.PENDING, JobState.RUNNING):
+            for one in live:
                 await claims.release_task(
-                    session, _errand(live), "the gateway that ran it ended", self._services.limits.task_attempts
+                    session, one.errand, "the gateway that ran it ended", self._services.limits.task_attempts
                 )
 
     async def _reap(self) -> None:
@@ -111,10 +117,6 @@ async def guarded(step: Callable[[], Awaitable[None]]) -> None:
     except Exception as error:
         log.error("jobs.step_failed", step=getattr(step, "__name__", "step"), error=repr(error))
         await asyncio.sleep(0.5)
-
-
-def _errand(live: Live) -> Errand:
-    return Errand(live.job_id, live.ordinal, live.attempt, claims.SCOPES, live.name)
 
 
 class _Posted:
@@ -139,17 +141,16 @@ class _Posted:
     async def close(self) -> None:
         """Tasks whose workers end with this process wait again, and it does not count."""
         engine = self._post.engine
-        if self._post.cluster is None:
-            async with self._services.database.write() as session:
-                live = await claims.live_tasks(session, None, JobState.PENDING, JobState.RUNNING)
-            mine = await engine.poll([Held(one.name) for one in live])
+        if self._post.cluster is not None:
             await engine.close()
-            async with self._services.database.write() as session:
-                for one in live:
-                    if one.ordinal in mine.get(one.name, {}):
-                        await claims.release_task(session, _errand(one), "the gateway stopped", None)
-        else:
-            await engine.close()
+            return
+        live = await claims.live_tasks(self._services.database, None, JobState.PENDING, JobState.RUNNING)
+        mine = await engine.poll([Held(one.name) for one in live])
+        await engine.close()
+        async with self._services.database.write() as session:
+            for one in live:
+                if one.ordinal in mine.get(one.name, {}):
+                    await claims.release_task(session, one.errand, "the gateway stopped", None)
 
     async def _step(self) -> None:
         try:
@@ -165,68 +166,72 @@ class _Posted:
             self._away = True
             await asyncio.sleep(min(AWAY, self._post.interval))
 
-    async def _held(self, name: str, owner: UUID) -> Held:
-        login = await login_of(self._services, owner) if self._post.engine.personal else None
-        return Held(name, login)
+    async def _held(self, owners: Mapping[str, UUID]) -> dict[str, Held]:
+        """Batches, by name, with the logins of their owners where the engine wants them: each is read once."""
+        logins: dict[UUID, Login | None] = {}
+        if self._post.engine.personal:
+            logins = {owner: await login_of(self._services, owner) for owner in set(owners.values())}
+        return {name: Held(name, logins.get(owner)) for name, owner in owners.items()}
 
     async def _cancel(self) -> None:
         """Tell the engine, once, what was cancelled."""
-        async with self._services.database.write() as session:
-            live = await claims.live_tasks(session, self._post.cluster, JobState.CANCELED)
-        wanted: defaultdict[tuple[str, UUID], list[int]] = defaultdict(list)
-        for one in live:
-            if (one.name, one.ordinal) not in self._cancelled:
-                wanted[one.name, one.owner].append(one.ordinal)
-        for (name, owner), ordinals in wanted.items():
-            await self._post.engine.cancel(await self._held(name, owner), ordinals)
+        live = await claims.live_tasks(self._services.database, self._post.cluster, JobState.CANCELED)
+        told = [one for one in live if (one.name, one.ordinal) not in self._cancelled]
+        wanted: defaultdict[str, list[int]] = defaultdict(list)
+        for one in told:
+            wanted[one.name].append(one.ordinal)
+        held = await self._held({one.name: one.owner for one in told})
+        for name, ordinals in wanted.items():
+            await self._post.engine.cancel(held[name], ordinals)
             self._cancelled |= {(name, ordinal) for ordinal in ordinals}
         self._cancelled &= {(one.name, one.ordinal) for one in live}
 
     async def _agree(self) -> None:
         """Take back what the engine says has ended, and hand over again what it does not have."""
-        async with self._services.database.write() as session:
-            live = await claims.live_tasks(session, self._post.cluster, JobState.PENDING, JobState.RUNNING)
-        owners = {one.name: one.owner for one in live}
-        held = [await self._held(name, owner) for name, owner in owners.items()]
+        database, cluster = self._services.database, self._post.cluster
+        live = await claims.live_tasks(database, cluster, JobState.PENDING, JobState.RUNNING)
+        held = list((await self._held({one.name: one.owner for one in live})).values())
         seen = await self._post.engine.poll(held)
         # Of those whose owners' logins have ended nothing can be seen: they may wait there still.
         queued: dict[str, datetime | None] = {
             one.name: None for one in held if self._post.engine.personal and one.login is None
         }
-        async with self._services.database.write() as session:
+        async with database.write() as session:
             for one in live:
                 found = seen.get(one.name, {}).get(one.ordinal)
                 if found is not None and found.state is State.ENDED:
-                    await claims.release_task(session, _errand(one), found.reason, self._services.limits.task_attempts)
+                    await claims.release_task(session, one.errand, found.reason, self._services.limits.task_attempts)
                 elif found is not None and one.state is JobState.PENDING:
                     queued[one.name] = found.starts_at
             if queued:
                 await claims.prolong(session, queued, self._post.patience)
-            await claims.let_go(session, self._post.cluster)
+            await claims.let_go(session, cluster)
 
     async def _fill(self) -> None:
         """Hand over what waits, as much as the engine and the cluster take."""
-        post, done = self._post, 0
+        post = self._post
+        if (room := min(STEP, post.engine.room())) <= 0:
+            return
         async with self._services.database.write() as session:
-            room = min(STEP, post.engine.room(), await claims.room_on(session, post.cluster))
+            room = min(room, await claims.room_on(session, post.cluster))
             handed = await claims.hand_over(session, post.cluster, room, post.patience) if room > 0 else []
-        while handed:
+        for index, one in enumerate(handed):
             try:
-                await self._submit(handed[0])
-            except Away:  # none of them was taken
+                await self._submit(one)
+            except Away:
                 async with self._services.database.write() as session:
-                    for one in handed:
-                        await claims.withdraw(session, one)
+                    for untaken in handed[index:]:
+                        await claims.withdraw(session, untaken)
                 raise
-            done += len(handed.pop(0).ordinals)
-        if done >= STEP:
+        if sum(len(one.ordinals) for one in handed) >= STEP:  # there may be more
             self._services.feed.publish([WORK])
 
     async def _submit(self, handed: Handed) -> None:
         """Give a batch to the engine. What it won't take failed."""
         database = self._services.database
+        held = (await self._held({handed.name: handed.owner}))[handed.name]
         try:
-            external = await self._post.engine.submit(self._batch(handed, await self._held(handed.name, handed.owner)))
+            external = await self._post.engine.submit(self._batch(handed, held))
         except Refused as refusal:
             async with database.write() as session:
                 await claims.refuse_batch(session, handed, str(refusal))

@@ -1,6 +1,5 @@
 """What users command of their jobs."""
 
-from datetime import datetime
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -9,14 +8,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from db.engine import changed, moment_of
-from db.models import TERMINAL, Job, JobState, Simulation, Task
+from db.models import TERMINAL, Job, JobState, Task
 from db.types import later, now
 from resolvers.audit import record
 from resolvers.context import Context
-from resolvers.deleting import erase
 from resolvers.failures import Forbidden, WrongState
-from resolvers.feed import WORK, job_topic, principal_topic, results_topic
-from resolvers.lifecycle import Place, move, new_job
+from resolvers.feed import WORK, job_topic
+from resolvers.lifecycle import Place, expect_ended, move, new_job
 from resolvers.statements import Where, reached
 from resolvers.writing import locked
 
@@ -75,25 +73,10 @@ async def delete_job(ctx: Context, key: UUID) -> None:
     """Remove a job that has ended, with its tasks and its log; the results of its simulation stay."""
     async with ctx.database.write() as session:
         job = await _commanded(session, ctx, key)
-        _ended(job)
+        expect_ended(job)
         record(session, ctx, "DELETE_JOB", "Job", job.id, key=job.key)
         await session.execute(sa.delete(Job).where(Job.id == job.id))
         changed(session, job_topic(job.id))
-
-
-async def delete_simulation(ctx: Context, key: UUID) -> datetime:
-    """Delete a simulation of one's own whose jobs have ended: nobody sees it or its results any more. Returns the
-    moment; its rows go when deleted simulations are cleared away."""
-    async with ctx.database.write() as session:
-        row = await locked(session, ctx, Simulation, key)
-        if row.user_id != ctx.principal.id and not ctx.principal.superadmin:
-            raise Forbidden("only the owner of a simulation, or a superadmin, deletes it")
-        for job in await session.scalars(sa.select(Job).where(Job.simulation_id == key).with_for_update()):
-            _ended(job)
-        moment = await erase(session, row)
-        record(session, ctx, "DELETE", "Simulation", key, project_id=row.project_id)
-        changed(session, results_topic(key), principal_topic(key))
-    return moment
 
 
 async def totals(ctx: Context, where: Where | None) -> dict[JobState, int]:
@@ -104,11 +87,6 @@ async def totals(ctx: Context, where: Where | None) -> dict[JobState, int]:
     rows = await ctx.database.rows(counted.group_by(entity.state), values)
     found = {row.state: int(row.number) for row in rows}
     return {state: found.get(state, 0) for state in JobState}
-
-
-def _ended(job: Job) -> None:
-    if job.state not in TERMINAL:
-        raise WrongState(f"the job {job.key} is {job.state.name}; cancel it first", state=job.state.name)
 
 
 async def _commanded(session: AsyncSession, ctx: Context, key: UUID) -> Job:

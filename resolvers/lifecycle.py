@@ -52,6 +52,12 @@ async def move(session: AsyncSession, job: Job, state: JobState, **columns: Any)
     changed(session, job_topic(job.id), log_topic(job.id), WORK)
 
 
+def expect_ended(job: Job) -> None:
+    """Refuse to remove what is under way."""
+    if job.state not in TERMINAL:
+        raise WrongState(f"the job {job.key} is {job.state.name}; cancel it first", state=job.state.name)
+
+
 async def locked_task(session: AsyncSession, errand: Errand) -> tuple[Job, Task] | None:
     """The job and the task of an errand, locked in this order everywhere, so that no two wait for each other."""
     job = await session.get(Job, errand.job_id, with_for_update=True)

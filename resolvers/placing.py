@@ -1,6 +1,5 @@
 """Where a job may run, and what its cluster may be asked for."""
 
-import re
 from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
@@ -8,13 +7,12 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.models import Cluster
+from jobs.engine import WORD
 from resolvers.context import Context
 from resolvers.failures import Forbidden, Invalid
 from resolvers.lifecycle import Place
 from resolvers.writing import locked
 
-WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-"""A partition or an account: nothing that a shell or a command would take for something else."""
 MOST = {"minutes": 60 * 24 * 30, "megabytes": 4_000_000, "cores": 1_024}
 """What one task may be given, at most."""
 

@@ -7,7 +7,7 @@ from memory, and the last of it written when its time has come. Lines of a log a
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -134,29 +134,26 @@ class Reports:
             del self._waiting[errand]
         if not ripe:
             return
+        outcomes: Mapping[Errand, Outcome | Exception]
         try:
             async with self._database.write() as session:
                 outcomes = await store(session, self._limits, {e: w.report for e, w in ripe.items()})
         except Exception as error:
-            for waiting in ripe.values():
-                for answer in waiting.asked:
-                    if not answer.done():
-                        answer.set_exception(error)
-            return
+            outcomes = dict.fromkeys(ripe, error)
         for errand, waiting in ripe.items():
             self._answer(errand, waiting, outcomes[errand])
         for errand in [e for e, (at, _) in self._written.items() if now - at > FORGOTTEN]:
             del self._written[errand]
 
-    def _answer(self, errand: Errand, waiting: _Waiting, outcome: Outcome) -> None:
-        if isinstance(outcome, Failure):
+    def _answer(self, errand: Errand, waiting: _Waiting, outcome: Outcome | Exception) -> None:
+        if isinstance(outcome, Exception):
             self._written.pop(errand, None)
         else:
             self._written[errand] = (time.monotonic(), outcome)
         for answer in waiting.asked:
             if answer.done():
                 continue
-            if isinstance(outcome, Failure):
+            if isinstance(outcome, Exception):
                 answer.set_exception(outcome)
             else:
                 answer.set_result(outcome)

@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -11,17 +12,19 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.engine import changed
-from db.models import Estimator, InputType, Page, Project, Session, Simulation, SimulationInput, SimulationType
+from db.models import Estimator, InputType, Job, Page, Project, Session, Simulation, SimulationInput, SimulationType
 from db.types import uuid7
 from jobs import programs
 from jobs.programs.program import Program
 from jobs.results import Axis
 from jobs.results import Estimator as Delivered
 from jobs.results import Page as DeliveredPage
+from resolvers.audit import record
 from resolvers.context import Context
+from resolvers.deleting import erase
 from resolvers.failures import Forbidden, Invalid
-from resolvers.feed import WORK, job_topic
-from resolvers.lifecycle import new_job
+from resolvers.feed import WORK, job_topic, principal_topic, results_topic
+from resolvers.lifecycle import expect_ended, new_job
 from resolvers.placing import checked_options, chosen_place
 from resolvers.writing import expect, locked, signed_in
 
@@ -87,13 +90,11 @@ async def submit_simulation(
 
 async def update_simulation(ctx: Context, key: UUID, expected_version: int, changes: Mapping[str, Any]) -> UUID:
     """Change the title, the project or the session of a simulation of one's own."""
-    owner = signed_in(ctx)
+    signed_in(ctx)
     if len(changes.get("title") or "") > TITLE:
         raise Invalid(f"a title has at most {TITLE} characters", field="input.title")
     async with ctx.database.write() as session:
-        row = await locked(session, ctx, Simulation, key)
-        if row.user_id != owner and not ctx.principal.superadmin:
-            raise Forbidden("only the owner of a simulation, or a superadmin, changes it")
+        row = await _own(session, ctx, key, "changes")
         expect(row, expected_version)
         if (project := changes.get("project_id")) is not None:
             await locked(session, ctx, Project, project, field="input.projectId")
@@ -103,6 +104,27 @@ async def update_simulation(ctx: Context, key: UUID, expected_version: int, chan
             if name in changes:
                 setattr(row, name, changes[name])
     return key
+
+
+async def delete_simulation(ctx: Context, key: UUID) -> datetime:
+    """Delete a simulation of one's own whose jobs have ended: nobody sees it or its results any more. Returns the
+    moment; its rows go when deleted simulations are cleared away."""
+    async with ctx.database.write() as session:
+        row = await _own(session, ctx, key, "deletes")
+        for job in await session.scalars(sa.select(Job).where(Job.simulation_id == key).with_for_update()):
+            expect_ended(job)
+        moment = await erase(session, row)
+        record(session, ctx, "DELETE", "Simulation", key, project_id=row.project_id)
+        changed(session, results_topic(key), principal_topic(key))
+    return moment
+
+
+async def _own(session: AsyncSession, ctx: Context, key: UUID, what: str) -> Simulation:
+    """The simulation, held, if it is the principal's to change or delete."""
+    row = await locked(session, ctx, Simulation, key)
+    if row.user_id != ctx.principal.id and not ctx.principal.superadmin:
+        raise Forbidden(f"only the owner of a simulation, or a superadmin, {what} it")
+    return row
 
 
 def shares(primaries: int, tasks: int) -> list[int]:

@@ -269,13 +269,6 @@ class JobsMutation:
         await jobs.delete_job(info.context, key_of("Job", id))
         return Deleted(id=id, at=datetime.now(UTC))
 
-    @mutation(needs=SIGNED_IN)
-    async def delete_simulation(
-        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The simulation.")]
-    ) -> DeletedResult:
-        """Delete a simulation of one's own whose jobs have ended, with its results."""
-        return Deleted(id=id, at=await jobs.delete_simulation(info.context, key_of("Simulation", id)))
-
     @mutation(needs=WORKER, always=True)
     async def worker_report(
         self,

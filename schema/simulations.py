@@ -12,6 +12,7 @@ from resolvers.paging import Order
 from resolvers.statements import Where
 from schema.accounts import ExpectedVersion
 from schema.declarations import Orders
+from schema.editing import Deleted, DeletedResult
 from schema.fields import Info, column, found, node, numbers, part, related
 from schema.lists import chosen, connection, contains, ranged, refers
 from schema.mutations import SIGNED_IN, mutation, written
@@ -292,3 +293,10 @@ class SimulationsMutation:
             raise Invalid("a title may be empty, not null", field="input.title")
         key = await simulations.update_simulation(info.context, key_of("Simulation", id), expected_version, changes)
         return await written(info, "Simulation", models.Simulation, key)  # type: ignore[no-any-return]
+
+    @mutation(needs=SIGNED_IN)
+    async def delete_simulation(
+        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The simulation.")]
+    ) -> DeletedResult:
+        """Delete a simulation of one's own whose jobs have ended, with its results."""
+        return Deleted(id=id, at=await simulations.delete_simulation(info.context, key_of("Simulation", id)))
