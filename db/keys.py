@@ -111,13 +111,19 @@ class found(FunctionElement[bool]):
 @compiles(found, "postgresql")
 def _found_postgresql(element: found, compiler: Any, **kw: Any) -> str:
     column, select = element.clauses
-    return f"{compiler.process(column, **kw)} = ANY (ARRAY{compiler.process(select, **kw)})"
+    return f"{compiler.process(column, **kw)} = ANY (ARRAY{_alone(select, compiler, **kw)})"
 
 
 @compiles(found, "sqlite")
 def _found_sqlite(element: found, compiler: Any, **kw: Any) -> str:
     column, select = element.clauses
-    return f"{compiler.process(column, **kw)} IN {compiler.process(select, **kw)}"
+    return f"{compiler.process(column, **kw)} IN {_alone(select, compiler, **kw)}"
+
+
+def _alone(select: Any, compiler: Any, lateral_from_linter: Any = None, **kw: Any) -> str:
+    """SQLAlchemy's search for tables that nothing joins would count what is joined here to an outer LATERAL."""
+    text: str = compiler.process(select, **kw)
+    return text
 
 
 def spread(name: str, dialect: str) -> TableValuedAlias:

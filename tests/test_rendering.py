@@ -11,11 +11,15 @@ from typing import Any
 import hypothesis.strategies as st
 import orjson
 import pytest
+from graphql import get_named_type
 
 from db import models
 from resolvers.paging import Order
-from schema import Schema
+from schema import Schema, build
+from schema.checks import declared_fields
+from schema.declarations import Connected
 from schema.scalars import global_id
+from schema.selecting import DEFINITION
 from tests.conftest import BACKENDS, Prepared
 from tests.fuzz import EVERYONE, INSTANTS, JSON, NUMBERS, PROGRESS, TEXTS, Both, asking, both_on, report, settings
 from tests.generated import ODD_TEXTS, Generated
@@ -333,6 +337,27 @@ async def test_filters_below_many_parents(both: Both, given: dict[str, Any]) -> 
     nodes = (await both.data(query, "root", f=given))["simulations"]["nodes"]
     pages = [p for s in nodes for e in s["estimators"]["nodes"] for p in e["pages"]["nodes"]]
     assert (pages == []) == (given.get("numbers") == [])
+
+
+REFERRING = [
+    (kind.name, field, name, condition.extensions[DEFINITION].names)
+    for kind, field, defined, declared in declared_fields(build().core)
+    if isinstance(declared, Connected) and kind.name != "Query" and "filter" in defined.args
+    for name, condition in get_named_type(defined.args["filter"].type).fields.items()
+    if condition.extensions[DEFINITION].names is not None
+]
+"""Of each list of a node's type: each condition that names a row, and of which type."""
+
+
+@pytest.mark.parametrize(("typename", "field", "condition", "named"), REFERRING)
+async def test_filters_by_a_row_below_many_parents(
+    both: Both, typename: str, field: str, condition: str, named: str
+) -> None:
+    query = f"query($p:[ID!]!,$i:ID){{nodes(ids:$p){{...on {typename}{{{field}(first:2,filter:{{{condition}:$i}}){{totalCount nodes{{id}}}}}}}}}}"
+    parents = both.known.ids(typename)[-20:]
+    for id in both.known.ids(named)[:3]:
+        for as_ in ("tom", "root"):
+            await both.data(query, as_, p=parents, i=id)
 
 
 # Pages ----------------------------------------------------------------------------------------------------------------
