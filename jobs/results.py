@@ -76,8 +76,14 @@ def _check(page: Page, where: str) -> None:
         raise ResultError(f"{where}: metadata.page_number must be a number")
 
 
+KEPT, SUMMED = "0", "1"
+"""What `page_normalized` of SHIELD-HIT12A's pages says of values that are the same in each run, such as a map of the
+zones, and of those that are counts; all others are per primary (its SH_POSTPROC flags, pymchelper's AggregationType).
+"""
+
+
 class Merging:
-    """One result from those of several tasks: each value is the mean weighted by the primaries done.
+    """One result from those of several tasks: each value is the mean weighted by the primaries done, counts are summed.
 
     Estimators are matched by file name and pages by number. What only some tasks delivered, a page or a value that is
     not null, is the mean over those. Parts are added one by one, so that only one is held at a time.
@@ -86,7 +92,7 @@ class Merging:
     def __init__(self) -> None:
         self._primaries = 0
         self._estimators: dict[str, Estimator] = {}
-        self._pages: dict[tuple[str, int], _Mean] = {}
+        self._pages: dict[tuple[str, int], _Values] = {}
 
     def add(self, primaries: int, estimators: list[Estimator]) -> None:
         """Add what a task delivered; raises ResultError when a page differs in shape from the same one before."""
@@ -96,7 +102,7 @@ class Merging:
             for page in estimator.pages:
                 key = (estimator.file_name, page.number)
                 if key not in self._pages:
-                    self._pages[key] = _Mean(page)
+                    self._pages[key] = _Values(page)
                 self._pages[key].add(primaries, page)
 
     def result(self) -> list[Estimator]:
@@ -106,35 +112,42 @@ class Merging:
             msgspec.structs.replace(
                 estimator,
                 metadata={**estimator.metadata, **metadata},
-                pages=[mean.page() for (file, _), mean in sorted(self._pages.items(), key=_place) if file == name],
+                pages=[values.page() for (file, _), values in sorted(self._pages.items(), key=_place) if file == name],
             )
             for name, estimator in self._estimators.items()
         ]
 
 
-class _Mean:
-    """The weighted mean of a page's values."""
+class _Values:
+    """The values of a page, put together as its metadata say."""
 
     def __init__(self, page: Page) -> None:
         self._first = msgspec.structs.replace(page, data=msgspec.structs.replace(page.data, values=[]))
+        self._way = page.metadata.get("page_normalized")
         self._sums = np.zeros(len(page.data.values))
         self._weights = np.zeros(len(page.data.values))
 
-    def add(self, weight: int, page: Page) -> None:
+    def add(self, primaries: int, page: Page) -> None:
         if len(page.data.values) != len(self._sums):
             raise ResultError(f"page {page.number} of {page.data.name} differs in shape between tasks")
         values = np.array([np.nan if v is None else v for v in page.data.values], dtype=np.float64)
-        finite = np.isfinite(values)
-        self._sums[finite] += weight * values[finite]
-        self._weights[finite] += weight
+        taken = np.isfinite(values)
+        if self._way == KEPT:
+            taken &= self._weights == 0
+        weight = 1 if self._way in (KEPT, SUMMED) else primaries
+        self._sums[taken] += weight * values[taken]
+        self._weights[taken] += weight
 
     def page(self) -> Page:
         known = self._weights > 0
-        mean = np.divide(self._sums, self._weights, out=np.zeros_like(self._sums), where=known)
-        known &= np.isfinite(mean)
-        values: Numbers = [value if there else None for value, there in zip(mean.tolist(), known.tolist(), strict=True)]
+        divisor = np.ones_like(self._weights) if self._way == SUMMED else self._weights
+        merged = np.divide(self._sums, divisor, out=np.zeros_like(self._sums), where=known)
+        known &= np.isfinite(merged)
+        values: Numbers = [
+            value if there else None for value, there in zip(merged.tolist(), known.tolist(), strict=True)
+        ]
         return msgspec.structs.replace(self._first, data=msgspec.structs.replace(self._first.data, values=values))
 
 
-def _place(item: tuple[tuple[str, int], _Mean]) -> tuple[str, int]:
+def _place(item: tuple[tuple[str, int], _Values]) -> tuple[str, int]:
     return item[0]

@@ -29,6 +29,17 @@ def test_a_value_that_one_task_lacks_is_the_mean_over_the_others() -> None:
     assert merged.pages[0].data.values == [None, None, None]
 
 
+def test_counts_are_summed_and_what_is_the_same_in_each_run_is_kept() -> None:
+    def told(value: float | None, way: str) -> list[Estimator]:
+        given = estimators(value)
+        given[0]["pages"][0]["metadata"]["page_normalized"] = way
+        return read(given)
+
+    for way, expected in (("1", 6.0), ("0", 1.0), ("2", 4.0), ("3", 4.0)):
+        (merged,) = merge([(1, told(1.0, way)), (3, told(5.0, way)), (9, told(None, way))])
+        assert merged.pages[0].data.values == [expected] * 3, way
+
+
 def test_estimators_are_matched_by_file_name() -> None:
     parts = [
         (1, read(estimators(1.0, name="b.bdo") + estimators(2.0, name="a.bdo"))),
