@@ -1,5 +1,7 @@
 """What users command of their jobs."""
 
+from collections.abc import Mapping
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -14,7 +16,8 @@ from resolvers.audit import record
 from resolvers.context import Context
 from resolvers.failures import Forbidden, WrongState
 from resolvers.feed import WORK, job_topic
-from resolvers.lifecycle import Place, expect_ended, move, new_job
+from resolvers.lifecycle import expect_ended, move, new_job
+from resolvers.placing import checked_options, chosen_place
 from resolvers.statements import Where, reached
 from resolvers.writing import locked
 
@@ -36,8 +39,11 @@ async def cancel_job(ctx: Context, key: UUID) -> UUID:
     return key
 
 
-async def retry_job(ctx: Context, key: UUID) -> UUID:
-    """Try again what failed or was cancelled: a new job of the same simulation, one attempt higher."""
+async def retry_job(ctx: Context, key: UUID, elsewhere: tuple[UUID | None, Mapping[str, Any]] | None = None) -> UUID:
+    """Try again what failed or was cancelled: a new job of the same simulation, one attempt higher, in the same place
+    or `elsewhere`: on a cluster, with what it is asked for, or with None on the gateway's own machine."""
+    if elsewhere is not None:
+        elsewhere = elsewhere[0], checked_options(elsewhere[1], elsewhere[0], "")
     try:
         async with ctx.database.write() as session:
             job = await _commanded(session, ctx, key)
@@ -51,14 +57,8 @@ async def retry_job(ctx: Context, key: UUID) -> UUID:
                 sa.select(Task.requested).where(Task.job_id == job.id).order_by(Task.ordinal)
             )
             assert job.simulation_id is not None
-            again, tasks = new_job(
-                job.owner_user_id,
-                job.simulation_id,
-                job.title,
-                shares.all(),
-                Place(job.platform, job.cluster_id, job.options),
-                attempt,
-            )
+            place = await chosen_place(session, ctx, *(elsewhere or (job.cluster_id, job.options)), "")
+            again, tasks = new_job(job.owner_user_id, job.simulation_id, job.title, shares.all(), place, attempt)
             session.add(again)
             await session.flush()
             session.add_all(tasks)

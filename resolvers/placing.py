@@ -17,13 +17,13 @@ MOST = {"minutes": 60 * 24 * 30, "megabytes": 4_000_000, "cores": 1_024}
 """What one task may be given, at most."""
 
 
-def checked_options(given: Mapping[str, Any], cluster: UUID | None) -> dict[str, Any]:
-    """The options that were set, or INVALID with what is allowed."""
+def checked_options(given: Mapping[str, Any], cluster: UUID | None, within: str = "input.") -> dict[str, Any]:
+    """The options that were set, or INVALID with what is allowed; `within` is where the argument stands."""
     options = {name: value for name, value in given.items() if value is not None}
     if options and cluster is None:
-        raise Invalid("options are for a cluster; name one", field="input.options")
+        raise Invalid("options are for a cluster; name one", field=f"{within}options")
     for name, value in options.items():
-        field = f"input.options.{name}"
+        field = f"{within}options.{name}"
         if name in MOST:
             if not 1 <= value <= MOST[name]:
                 raise Invalid(
@@ -39,12 +39,14 @@ def checked_options(given: Mapping[str, Any], cluster: UUID | None) -> dict[str,
     return options
 
 
-async def chosen_place(session: AsyncSession, ctx: Context, cluster: UUID | None, options: Mapping[str, Any]) -> Place:
+async def chosen_place(
+    session: AsyncSession, ctx: Context, cluster: UUID | None, options: Mapping[str, Any], within: str = "input."
+) -> Place:
     """Where the job will run: a cluster that the principal sees, that is switched on and that this gateway knows how to
     reach, or the gateway's own machine."""
     if cluster is None:
         return Place()
-    row = await locked(session, ctx, Cluster, cluster, field="input.clusterId")
+    row = await locked(session, ctx, Cluster, cluster, field=f"{within}clusterId")
     if not row.enabled:
-        raise Forbidden(f"the cluster {row.name} takes no jobs now", field="input.clusterId")
+        raise Forbidden(f"the cluster {row.name} takes no jobs now", field=f"{within}clusterId")
     return Place(row.platform, row.id, options)

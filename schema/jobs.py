@@ -22,9 +22,9 @@ from schema.lists import among, chosen, conditions, connection, contains, refers
 from schema.mutations import SIGNED_IN, WORKER, mutation, written
 from schema.nodes import Connection, Node
 from schema.problems import Problem
-from schema.scalars import JSON, BigInt, enum, key_of
+from schema.scalars import JSON, BigInt, enum, key_of, optional_key
 from schema.selecting import select
-from schema.simulations import SimulationType
+from schema.simulations import ClusterOptions, SimulationType
 
 if TYPE_CHECKING:
     from schema.accounts import User
@@ -255,10 +255,27 @@ class JobsMutation:
 
     @mutation(needs=SIGNED_IN)
     async def retry_job(
-        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The job.")]
+        self,
+        info: Info,
+        id: Annotated[strawberry.ID, strawberry.argument(description="The job.")],
+        cluster_id: Annotated[
+            strawberry.ID | None,
+            strawberry.argument(
+                description="Where to run it now; left out: where it ran; null: on the gateway's own machine."
+            ),
+        ] = strawberry.UNSET,
+        options: Annotated[
+            ClusterOptions | None,
+            strawberry.argument(description="What that cluster is asked for; of use with `clusterId` alone."),
+        ] = None,
     ) -> JobResult:
         """Run again what FAILED or was CANCELED: a new job, one attempt higher."""
-        key = await jobs.retry_job(info.context, key_of("Job", id))
+        elsewhere = None
+        if cluster_id is not strawberry.UNSET:
+            elsewhere = optional_key("Cluster", cluster_id, "clusterId"), vars(options) if options else {}
+        elif options is not None:
+            raise Invalid("options go with the cluster that they are for", field="options")
+        key = await jobs.retry_job(info.context, key_of("Job", id), elsewhere)
         return await written(info, "Job", models.Job, key)  # type: ignore[no-any-return]
 
     @mutation(needs=SIGNED_IN)

@@ -92,6 +92,16 @@ class Placed:
         await until(self.gateway, self.tom, submitted["job"]["id"], ended)
         return (await self.gateway.ask(JOB, self.tom, i=submitted["job"]["id"]))["job"]
 
+    @contextlib.asynccontextmanager
+    async def switched_off(self) -> AsyncIterator[None]:
+        """The cluster takes no jobs."""
+        root = await self.gateway.log_in("root")
+        found = await self.gateway.ask("query($i:ID!){node(id:$i){version}}", root, i=self.cluster)
+        given = {"i": self.cluster, "v": found["node"]["version"]}
+        changed = (await self.gateway.ask(SWITCH, root, **given, e=False))["updateCluster"]
+        yield
+        await self.gateway.ask(SWITCH, root, i=self.cluster, v=changed["version"], e=True)
+
 
 async def placed(serve: Serve, table: dict[str, Any], **settings: Any) -> Placed:
     gateway: Served = await serve(task_slots=0, dispatch=True, clusters=[{"look": 0.3, **table}], **settings)
@@ -175,12 +185,39 @@ async def nowhere(serve_module: Serve) -> Placed:
 
 
 async def test_a_cluster_that_is_switched_off_takes_no_job(nowhere: Placed) -> None:
-    root = await nowhere.gateway.log_in("root")
-    query = "mutation($i:ID!,$v:Int!,$e:Boolean!){updateCluster(id:$i,expectedVersion:$v,input:{enabled:$e}){... on Cluster{version}}}"
-    version = (await nowhere.gateway.ask(query, root, i=nowhere.cluster, v=1, e=False))["updateCluster"]["version"]
-    problem = await nowhere.submit(beam_files(800))
+    async with nowhere.switched_off():
+        problem = await nowhere.submit(beam_files(800))
     assert (problem["code"], problem["field"]) == ("FORBIDDEN", "input.clusterId")
-    await nowhere.gateway.ask(query, root, i=nowhere.cluster, v=version, e=True)
+
+
+RETRY = """mutation($i:ID!,$c:ID,$o:ClusterOptions){retryJob(id:$i,clusterId:$c,options:$o){
+  ... on Job{id platform attempt options cluster{name}} ... on Problem{code field}}}"""
+SWITCH = """mutation($i:ID!,$v:Int!,$e:Boolean!){updateCluster(id:$i,expectedVersion:$v,input:{enabled:$e}){
+  ... on Cluster{version}}}"""
+
+
+async def test_a_job_is_retried_where_it_ran_or_elsewhere(nowhere: Placed) -> None:
+    async def retry(job: str, **given: Any) -> Any:
+        await nowhere.gateway.ask("mutation($i:ID!){cancelJob(id:$i){__typename}}", nowhere.tom, i=job)
+        return (await nowhere.gateway.ask(RETRY, nowhere.tom, i=job, **given))["retryJob"]
+
+    submitted = await nowhere.submit(beam_files(800), options={"cores": 2})
+    same = await retry(submitted["job"]["id"])
+    assert (same["platform"], same["attempt"], same["options"]) == ("CELERY", 2, {"cores": 2})
+    here = await retry(same["id"], c=None)
+    assert (here["platform"], here["attempt"], here["options"], here["cluster"]) == ("IN_PROCESS", 3, {}, None)
+    there = await retry(here["id"], c=nowhere.cluster, o={"minutes": 9})
+    assert (there["cluster"]["name"], there["attempt"], there["options"]) == ("boxes", 4, {"minutes": 9})
+    for given in ({"c": None}, {}):
+        assert await retry(there["id"], o={"minutes": 9}, **given) == {"code": "INVALID", "field": "options"}
+
+
+async def test_a_job_is_not_retried_on_a_cluster_that_is_switched_off(nowhere: Placed) -> None:
+    submitted = await nowhere.submit(beam_files(800))
+    await nowhere.gateway.ask("mutation($i:ID!){cancelJob(id:$i){__typename}}", nowhere.tom, i=submitted["job"]["id"])
+    async with nowhere.switched_off():
+        problem = (await nowhere.gateway.ask(RETRY, nowhere.tom, i=submitted["job"]["id"]))["retryJob"]
+    assert problem == {"code": "FORBIDDEN", "field": "clusterId"}
 
 
 async def test_a_job_waits_for_a_broker_that_is_away(serve: Serve, tmp_path: Path) -> None:
@@ -277,6 +314,23 @@ async def test_a_controller_killed_after_the_submission_loses_no_job(
     slurm.kill_controller()
     slurm.start_controller()
     check_beam(await place.end_of(submitted), 2)
+
+
+async def test_a_controller_killed_during_the_run_loses_no_job(serve: Serve, slurm: Slurm, tmp_path: Path) -> None:
+    place = await placed(serve, on_slurm(slurm, tmp_path), task_lease=5.0)
+    submitted = await place.submit(files(6_000), 2)
+    await until(place.gateway, place.tom, submitted["job"]["id"], running)
+    batch = await _batch(place.gateway)
+    slurm.kill_controller()
+    await until(place.gateway, place.tom, submitted["job"]["id"], lambda step: step["progress"] > 0.1)
+    slurm.start_controller()
+    job = await place.end_of(submitted)
+    assert (job["state"], job["error"]) == ("COMPLETED", None)
+    depth = next(e for e in job["simulation"]["estimators"]["nodes"] if e["name"] == "depth_")
+    assert depth["metadata"]["number_of_primaries"] == "6000"
+    async with asyncio.timeout(20):
+        while slurm.processes(batch):
+            await asyncio.sleep(0.05)
 
 
 async def test_a_step_that_nobody_looks_after_ends_in_the_state_that_is_true(

