@@ -234,6 +234,7 @@ def test_the_command_line_runs_a_converted_project(tmp_path: Path) -> None:
     assert main(["--input", str(tmp_path), "--output", str(output), "--primaries", "20", "--task", "1"]) == 0
     estimators = json.loads(output.read_text())["estimators"]
     assert [estimator["name"] for estimator in estimators] == ["z profile", "a.plane"]
+    assert [page["metadata"]["title"] for page in estimators[0]["pages"]] == ["a", "b"]
     assert sum(estimators[0]["pages"][0]["data"]["values"]) > 0
 
 
@@ -247,6 +248,9 @@ def test_the_command_line_runs_a_converted_project(tmp_path: Path) -> None:
         ('{"depth.bdo": 1}', "must be one line"),
         ('{"depth.bdo": ""}', "must be one line"),
         ('{"depth.bdo": "a\\nb"}', "must be one line"),
+        ('{"depth.bdo": {"name": "a"}}', "must be one line"),
+        ('{"depth.bdo": {"name": "a", "quantities": [1]}}', "must be one line"),
+        ('{"depth.bdo": {"name": "a", "quantities": [""]}}', "must be one line"),
         ("\x00", "control character"),
     ],
 )

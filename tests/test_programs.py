@@ -498,6 +498,10 @@ def test_estimators_of_shieldhit_have_the_names_that_users_gave(start: Starter) 
     (run.output / "names.json").write_text('{"yz.bdo": "Seen from the side", "none.bdo": "x", "slab.bdo": 3}')
     names = [(each["name"], each["file_name"]) for each in run.program.results_in(run.output)]
     assert names == [("slab", "slab.bdo"), ("Seen from the side", "yz.bdo")]
+    (run.output / "names.json").write_text('{"slab.bdo": {"name": "Slab", "quantities": ["all of it"]}}')
+    slab, side = run.program.results_in(run.output)
+    assert (slab["name"], slab["pages"][0]["metadata"]["title"], side["name"]) == ("Slab", "all of it", "yz")
+    assert "title" not in side["pages"][0]["metadata"]
     (run.output / "names.json").write_text("[")
     assert [each["name"] for each in run.program.results_in(run.output)] == ["slab", "yz"]
 

@@ -5,6 +5,7 @@ from typing import get_args
 
 from jobs.programs.editor_geo import MAX_LENGTH, MIN_LENGTH, unrotated
 from jobs.programs.editor_value import NativeFile, Value, by_uuid, place, plain, word
+from jobs.programs.names import Named
 from jobs.programs.plan import QuantityName
 from jobs.programs.shieldhit_detect import MAX_BINS, MAX_CONDITIONS, MAX_QUANTITIES, MAX_SECTIONS, OPERATORS
 
@@ -17,8 +18,8 @@ _Known = tuple[dict[str, int], list[str]]
 _SETTINGS = ("medium", "offset", "primaries", "materialUuid", "customMaterial", "rescale")
 
 
-def scoring(project: Value) -> tuple[NativeFile, dict[str, str]]:
-    """detect.dat of a project and the users' names of its outputs by file name.
+def scoring(project: Value) -> tuple[NativeFile, dict[str, Named]]:
+    """detect.dat of a project and the users' names of its outputs and their quantities by file name.
 
     Differential spectra are written, for SHIELD-HIT12A, though the program leaves them out. Raises InputError with the
     path of what is wrong.
@@ -31,7 +32,7 @@ def scoring(project: Value) -> tuple[NativeFile, dict[str, str]]:
     filters = manager.member("filters").elements(MAX_SECTIONS)
     for selection in filters:
         _filter(selection, detect)
-    names: dict[str, str] = {}
+    names: dict[str, Named] = {}
     outputs = manager.member("outputs").elements(MAX_SECTIONS)
     known = (by_uuid(detectors), _names(detectors)), (by_uuid(filters), _names(filters))
     for output in outputs:
@@ -39,8 +40,8 @@ def scoring(project: Value) -> tuple[NativeFile, dict[str, str]]:
         file_name = f"{word(name.name())}.bdo"
         if file_name in names:
             raise name.error(f"found {name.found()}; another output has the file {file_name} already")
-        names[file_name] = name.name()
-        _output(output, file_name, known, detect)
+        quantities = _output(output, file_name, known, detect)
+        names[file_name] = Named(name.name(), tuple(quantities))
     return detect, names
 
 
@@ -111,7 +112,8 @@ def _filter(selection: Value, detect: NativeFile) -> None:
         detect.add(rule.path, f"    {variable} {operator} {rule.member('value').integer(-1000, 1000)}")
 
 
-def _output(output: Value, file_name: str, known: tuple[_Known, _Known], detect: NativeFile) -> None:
+def _output(output: Value, file_name: str, known: tuple[_Known, _Known], detect: NativeFile) -> list[str]:
+    """Write an output; what its quantities are called."""
     (detectors, detector_names), filters = known
     if (trace := output.option("trace")) and trace.flag():
         raise trace.error("found true; allowed is false, an output of quantities")
@@ -122,13 +124,15 @@ def _output(output: Value, file_name: str, known: tuple[_Known, _Known], detect:
     quantities = output.member("quantities")
     if not quantities.elements(MAX_QUANTITIES):
         raise quantities.error("found no quantity; allowed are one or more")
-    for quantity in quantities.elements(MAX_QUANTITIES):
-        _quantity(quantity, filters, detect)
+    called = [_quantity(quantity, filters, detect) for quantity in quantities.elements(MAX_QUANTITIES)]
     detect.add(output.path, "")
+    return called
 
 
-def _quantity(quantity: Value, filters: _Known, detect: NativeFile) -> None:
-    line = f"    Quantity {quantity.member('keyword').one_of(get_args(QuantityName))}"
+def _quantity(quantity: Value, filters: _Known, detect: NativeFile) -> str:
+    """Write a quantity; what it is called: its keyword, where it has no name."""
+    keyword = quantity.member("keyword").one_of(get_args(QuantityName))
+    line = f"    Quantity {keyword}"
     for key in _SETTINGS:
         if setting := quantity.option(key):
             raise setting.error(f"found {setting.found()}; allowed are quantities without settings")
@@ -148,3 +152,4 @@ def _quantity(quantity: Value, filters: _Known, detect: NativeFile) -> None:
         by = modifier.member("diffType").one_of(_DIFFERENTIALS)
         detect.add(modifier.path, f"    Diff{number} {plain(low)} {plain(high)} {bins}{scale}")
         detect.add(modifier.path, f"    Diff{number}Type {by}")
+    return name.name() if (name := quantity.option("name")) else keyword

@@ -1,8 +1,9 @@
-"""names.json: what users call the outputs, by file name, beside the native files, which have no place for it."""
+"""names.json: what users call outputs and their quantities, beside the native files, which have no place for it."""
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 from jobs.programs.cards import checked, quoted
 from jobs.programs.plan import InputError, Output
@@ -11,9 +12,34 @@ FILE = "names.json"
 MAX_NAME = 100
 
 
-def write(names: Mapping[str, str]) -> str:
+@dataclass(frozen=True)
+class Named:
+    """What a user calls an output, and its quantities in the order of their pages."""
+
+    name: str
+    quantities: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, given: Any) -> "Named | None":
+        """The name alone, or an object of `name` and `quantities`; None for anything else."""
+        if isinstance(given, str):
+            return cls(given)
+        if not isinstance(given, dict) or given.keys() != {"name", "quantities"}:
+            return None
+        name, quantities = given["name"], given["quantities"]
+        if not isinstance(name, str) or not isinstance(quantities, list):
+            return None
+        return cls(name, tuple(quantities)) if all(isinstance(one, str) for one in quantities) else None
+
+    def title(self, number: int) -> str | None:
+        """What the quantity of a page is called, if anything."""
+        return self.quantities[number] if number < len(self.quantities) else None
+
+
+def write(names: Mapping[str, Named]) -> str:
     """Text of names.json for names by file name."""
-    return json.dumps(names, indent=2) + "\n"
+    given = {file: {"name": one.name, "quantities": one.quantities} for file, one in names.items()}
+    return json.dumps(given, indent=2) + "\n"
 
 
 def renamed(outputs: tuple[Output, ...], text: str | None) -> tuple[Output, ...]:
@@ -28,10 +54,24 @@ def renamed(outputs: tuple[Output, ...], text: str | None) -> tuple[Output, ...]
     if not isinstance(names, dict):
         raise InputError(FILE, None, "allowed is an object of file name to name")
     known = {output.filename for output in outputs}
-    for file_name, name in names.items():
+    called: dict[str, Named] = {}
+    for file_name, given in names.items():
         if file_name not in known:
             raise InputError(FILE, None, f"{quoted(file_name)} is not a Filename of detect.dat")
-        if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME or not name.isprintable():
+        named = Named.of(given)
+        if named is None or not all(map(_is_name, (named.name, *named.quantities))):
             message = f"the name of {file_name} must be one line of 1 to {MAX_NAME} printable characters"
-            raise InputError(FILE, None, message)
-    return tuple(replace(output, name=names.get(output.filename, output.name)) for output in outputs)
+            raise InputError(FILE, None, f"{message}, or an object of such a name and a list of them as quantities")
+        called[file_name] = named
+    return tuple(_named(output, called.get(output.filename)) for output in outputs)
+
+
+def _is_name(text: str) -> bool:
+    return 0 < len(text) <= MAX_NAME and text.isprintable()
+
+
+def _named(output: Output, named: Named | None) -> Output:
+    if named is None:
+        return output
+    pages = tuple(replace(page, title=named.title(page.number)) for page in output.pages)
+    return replace(output, name=named.name, pages=pages)

@@ -118,11 +118,13 @@ class Filter:
 
 @dataclass(frozen=True)
 class PageRequest:
-    """One quantity of an output; `number` is its 0-based place among the Quantity lines."""
+    """One quantity of an output; `number` is its 0-based place among the Quantity lines, `title` what its user calls
+    it."""
 
     number: int
     quantity: QuantityName
     filter: Filter | None
+    title: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)

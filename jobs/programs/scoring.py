@@ -231,6 +231,8 @@ def _page(page: Page, axes: Sequence[Axis], volumes: Array, primaries: int) -> d
     }
     if page.request.filter:
         metadata["page_filter_name"] = page.request.filter.name
+    if page.request.title:
+        metadata["title"] = page.request.title
     result: dict[str, object] = {
         "dimensions": len(shown),
         "data": {"name": labels.name, "unit": labels.unit, "values": page.values(volumes, primaries)},

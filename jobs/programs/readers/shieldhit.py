@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from jobs.programs import names
+from jobs.programs.names import Named
 from jobs.programs.readers import OutputError, converted, library
 from jobs.programs.readers.pages import Axis, estimator, page
 
@@ -33,31 +34,31 @@ def read(folder: Path, primaries: int | None = None) -> list[dict[str, Any]]:
         name = _RUN.sub("", path.stem) or path.stem
         if name in found:
             raise OutputError(path.name, f"there are two files of the estimator {name}")
-        found[name] = _estimator(path, name, called.get(name, name))
+        found[name] = _estimator(path, name, called.get(name, Named(name)))
     if not found:
         raise OutputError(PATTERN, "no such file was written")
     return list(found.values())
 
 
-def _names(folder: Path) -> dict[str, str]:
-    """What names.json says, by file name without ending; a file of another shape says nothing."""
+def _names(folder: Path) -> dict[str, Named]:
+    """What names.json says, by file name without ending; what has another shape says nothing."""
     try:
         given = json.loads((folder / names.FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return {}
     pairs = given.items() if isinstance(given, dict) else ()
-    return {Path(file).stem.rstrip("_"): name for file, name in pairs if isinstance(name, str)}
+    return {Path(file).stem.rstrip("_"): named for file, one in pairs if (named := Named.of(one)) is not None}
 
 
-def _estimator(path: Path, name: str, called: str) -> dict[str, Any]:
+def _estimator(path: Path, name: str, called: Named) -> dict[str, Any]:
     _check(path)
     loaded = converted.load([str(path)], path.name)
-    pages = [_page(path.name, index, each) for index, each in enumerate(loaded.pages)]
+    pages = [_page(path.name, index, each, called) for index, each in enumerate(loaded.pages)]
     metadata = converted.metadata(loaded) | {"file_corename": name, "error_type": "none"}
-    return estimator(called, f"{name}.bdo", metadata, pages)
+    return estimator(called.name, f"{name}.bdo", metadata, pages)
 
 
-def _page(file: str, index: int, loaded: Any) -> dict[str, Any]:
+def _page(file: str, index: int, loaded: Any, called: Named) -> dict[str, Any]:
     units = _units(loaded)
     kinds = _differential(loaded)
     axes = [converted.axis(loaded.axis(number), file) for number in range(3)]
@@ -65,6 +66,8 @@ def _page(file: str, index: int, loaded: Any) -> dict[str, Any]:
     unit = str(loaded.unit).replace(str(loaded.detector_unit), units[0], 1)
     number = int(getattr(loaded, "page_number", index))
     metadata = converted.metadata(loaded)
+    if title := called.title(number):
+        metadata["title"] = title
     return page(file, number, str(loaded.name), unit, axes, converted.values(loaded), metadata)
 
 
