@@ -68,6 +68,7 @@ def make_services(settings: Settings) -> Services:
         tasks=settings.max_tasks,
         task_attempts=settings.task_attempts,
         lease=settings.task_lease,
+        cluster_lease=settings.cluster_lease,
         silence=settings.task_silence,
         register_device_types=settings.register_device_types,
     )

@@ -90,7 +90,10 @@ class Settings(BaseSettings):
         [], description="Clusters that run jobs, as JSON or [[clusters]] tables: name, platform, and more in jobs.md."
     )
     task_attempts: int = Field(3, gt=0, description="Runs of a task that is killed before it counts as failed.")
-    task_lease: float = Field(30.0, gt=0, description="Seconds after which a silent task is given up.")
+    task_lease: float = Field(30.0, gt=0, description="Seconds after which a silent task of this machine is given up.")
+    cluster_lease: float = Field(
+        120.0, gt=0, description="The same of a cluster, whose workers may find no gateway for a while."
+    )
     task_silence: float = Field(
         3_600.0, gt=0, description="Seconds after which a program that says nothing is ended, and its task has failed."
     )

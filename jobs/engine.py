@@ -54,6 +54,15 @@ class State(Enum):
     ENDED = "ENDED"
 
 
+class Ending(Enum):
+    """What an end that the worker did not tell of means: a run that was lost may end otherwise when it is run again;
+    one over its bounds FAILED, and one that somebody ended there was CANCELED."""
+
+    LOST = "LOST"
+    FAILED = "FAILED"
+    CANCELED = "CANCELED"
+
+
 @dataclass(frozen=True, slots=True)
 class Seen:
     """`reason` says how it ended, in words; `starts_at` is when the engine means to start it."""
@@ -61,6 +70,7 @@ class Seen:
     state: State
     reason: str = ""
     starts_at: datetime | None = None
+    ending: Ending = Ending.LOST
 
 
 class Away(Exception):

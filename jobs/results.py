@@ -10,6 +10,8 @@ Numbers = list[float | None]
 
 LARGEST = 2_000_000
 """Values of one page."""
+NAME, UNIT, NUMBER = 255, 64, 2**31 - 1
+"""Characters of a name and of a unit, and the largest number of a page."""
 
 
 class Axis(msgspec.Struct, frozen=True):
@@ -52,7 +54,9 @@ def read(data: Any) -> list[Estimator]:
     names = [estimator.file_name for estimator in estimators]
     if len(set(names)) != len(names):
         raise ResultError("two estimators have the same file_name")
-    for estimator in estimators:
+    for place, estimator in enumerate(estimators):
+        _check_text(estimator.name, NAME, f"$[{place}].name")
+        _check_text(estimator.file_name, NAME, f"$[{place}].file_name")
         for index, page in enumerate(estimator.pages):
             _check(page, f"$[{estimator.file_name}].pages[{index}]")
         numbers = [page.number for page in estimator.pages]
@@ -72,8 +76,19 @@ def _check(page: Page, where: str) -> None:
         raise ResultError(f"{where}: {len(page.data.values)} values, but the axes span {expected}")
     if expected > LARGEST:
         raise ResultError(f"{where}: {expected} values; at most {LARGEST} are allowed")
-    if not page.metadata.get("page_number", "").isdecimal():
-        raise ResultError(f"{where}: metadata.page_number must be a number")
+    number = page.metadata.get("page_number", "")
+    if not (number.isascii() and number.isdecimal() and len(number) <= 10 and int(number) <= NUMBER):
+        raise ResultError(f"{where}: metadata.page_number must be a number from 0 to {NUMBER}")
+    _check_text(page.metadata.get("page_filter_name", ""), NAME, f"{where}: metadata.page_filter_name")
+    for name, named in (("data", page.data), ("axis_dim1", page.axis_dim1), ("axis_dim2", page.axis_dim2)):
+        if named is not None:
+            _check_text(named.name, NAME, f"{where}.{name}.name")
+            _check_text(named.unit, UNIT, f"{where}.{name}.unit")
+
+
+def _check_text(text: str, most: int, where: str) -> None:
+    if len(text) > most or "\0" in text:
+        raise ResultError(f"{where} has at most {most} characters, none of them NUL")
 
 
 KEPT, SUMMED = "0", "1"
@@ -128,8 +143,8 @@ class _Values:
         self._weights = np.zeros(len(page.data.values))
 
     def add(self, primaries: int, page: Page) -> None:
-        if len(page.data.values) != len(self._sums):
-            raise ResultError(f"page {page.number} of {page.data.name} differs in shape between tasks")
+        if _shape(page) != _shape(self._first) or len(page.data.values) != len(self._sums):
+            raise ResultError(f"page {page.number} of {page.data.name} differs in shape or unit between tasks")
         values = np.array([np.nan if v is None else v for v in page.data.values], dtype=np.float64)
         taken = np.isfinite(values)
         if self._way == KEPT:
@@ -147,6 +162,12 @@ class _Values:
             value if there else None for value, there in zip(merged.tolist(), known.tolist(), strict=True)
         ]
         return msgspec.structs.replace(self._first, data=msgspec.structs.replace(self._first.data, values=values))
+
+
+def _shape(page: Page) -> tuple[object, ...]:
+    """What must be the same in pages whose values are put together."""
+    axes = [axis and (axis.unit, len(axis.values)) for axis in (page.axis_dim1, page.axis_dim2)]
+    return page.data.unit, page.metadata.get("page_normalized"), *axes
 
 
 def _place(item: tuple[tuple[str, int], _Values]) -> tuple[str, int]:

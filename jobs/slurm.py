@@ -21,7 +21,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from jobs.bundle import bundle
-from jobs.engine import WORD, Away, Batch, Held, Login, Refused, Seen, State
+from jobs.engine import WORD, Away, Batch, Ending, Held, Login, Refused, Seen, State
 from jobs.shell import LocalShell, LoginRefused, Result, Shell, Ssh, put
 
 COLLECTING = 10
@@ -40,6 +40,11 @@ ENDED = frozenset(
     ("COMPLETED", "FAILED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY", "BOOT_FAIL", "DEADLINE", "PREEMPTED", "CANCELLED")
 )
 """States of Slurm; in any other, such as RUNNING and COMPLETING, something of the task runs."""
+ENDINGS = {
+    **dict.fromkeys(("TIMEOUT", "OUT_OF_MEMORY", "DEADLINE"), Ending.FAILED),
+    "CANCELLED": Ending.CANCELED,
+}
+"""What it means that a task ended so; after any other end it may be run again."""
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,99}")
 _FOLDER = re.compile(r"/[A-Za-z0-9_./+@=-]*")
@@ -468,7 +473,8 @@ def _see(rows: Iterable[_Row], found: dict[str, dict[int, Seen]]) -> None:
 def _seen(row: _Row) -> Seen:
     if row.state in ENDED:
         how = _exit(row.status)
-        return Seen(State.ENDED, f"Slurm ended it: {row.state}" + (f", {how}" if how else ""))
+        reason = f"Slurm ended it: {row.state}" + (f", {how}" if how else "")
+        return Seen(State.ENDED, reason, ending=ENDINGS.get(row.state, Ending.LOST))
     if row.state in QUEUED:
         starts_at = datetime.fromtimestamp(int(row.start), UTC) if row.start.isdecimal() else None
         return Seen(State.QUEUED, "" if row.reason in _PLAIN else row.reason, starts_at)

@@ -22,16 +22,22 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 from uuid import uuid4
 
 from jobs.programs.program import MAX_SEED, Log, Program
+from jobs.programs.readers import OutputError
+from jobs.programs.readers.yaptide_json import decoded
 
 PATIENCE = 120.0
 """Seconds for which a gateway that does not answer is asked again."""
 TRY_AGAIN = 75
+LINE, BACKLOG = 4_000, 10_000
+"""Characters that are kept of a line, and lines that wait to be sent while the program waits."""
+LAST_WORDS = 2.0
+"""Seconds in which what a program said before its end is read, when something that it started still could speak."""
 PASSING = frozenset({"TIMEOUT", "INTERNAL_SERVER_ERROR", "LOCKED"})
 """Codes of what may be over when it is tried again; reports and results may be sent twice."""
 LINES = 2_000
@@ -58,7 +64,11 @@ COLLECT = "mutation Collect($reason: String!) { workerCollect(reason: $reason) {
 
 
 class Refused(Exception):
-    """The gateway does not want this worker to go on."""
+    """The gateway does not want this worker to go on; or, with the code INVALID, does not take what it sent."""
+
+    def __init__(self, message: str, code: str = "") -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class Unreachable(Exception):
@@ -91,8 +101,9 @@ class Gateway:
                 if not errors:
                     return answer["data"]
                 failure = str(errors[0]["message"])
-                if any(error.get("extensions", {}).get("code") not in PASSING for error in errors):
-                    raise Refused(failure)
+                for error in errors:
+                    if (code := error.get("extensions", {}).get("code")) not in PASSING:
+                        raise Refused(str(error["message"]), str(code))
             except (OSError, ValueError, http.client.HTTPException) as error:
                 failure = str(error)
             if time.monotonic() > deadline:
@@ -126,13 +137,31 @@ class Reporter:
         self.heard = time.monotonic()
         if (progress := self._program.progress_of(line)) is None:
             self._lines += 1
-            self._waiting.append({"number": self._lines, "text": line})
+            self._waiting.append({"number": self._lines, "text": line[:LINE]})
             return
         done, total = progress
         self._done = max(done, self._done or 0)
         if self._done:
             left = max((total or self._requested) - self._done, 0)
             self._seconds = round((self.heard - self._began) / self._done * left)
+
+    @contextlib.contextmanager
+    def beating(self, seconds: float) -> Iterator[None]:
+        """Report every so often that the worker is there, while it does something else."""
+        done = threading.Event()
+
+        def beat() -> None:
+            with contextlib.suppress(Refused, Unreachable):  # what it does meets the same
+                while not done.wait(seconds):
+                    self.send()
+
+        beating = threading.Thread(target=beat, daemon=True)
+        beating.start()
+        try:
+            yield
+        finally:
+            done.set()
+            beating.join()
 
     def send(self, error: str | None = None) -> None:
         while True:
@@ -153,22 +182,34 @@ class Reporter:
 
 
 class Parts:
-    """The results that a program has so far, sent when they are new."""
+    """The results that a program has so far, sent when they are new. Where they are not taken, the log says why and no
+    more are sent: the program itself goes on."""
 
-    def __init__(self, gateway: Gateway, folder: Path) -> None:
+    def __init__(self, gateway: Gateway, reporter: Reporter, folder: Path) -> None:
         self._gateway = gateway
-        self._path = folder / PARTIAL
+        self._reporter = reporter
+        self._folder = folder
         self._sent = 0
+        self._taken = True
 
     def send(self) -> None:
-        try:
-            part = json.loads(self._path.read_text())
-            primaries, estimators = int(part["primaries"]), part["estimators"]
-        except (OSError, ValueError, KeyError, TypeError):
+        if not self._taken:
             return
-        if primaries > self._sent:
-            self._gateway.ask(RESULTS, estimators=estimators, done=str(primaries))
-            self._sent = primaries
+        try:
+            part = decoded(self._folder, PARTIAL)
+        except (OSError, OutputError):  # not yet there, or just being written
+            return
+        primaries = part.get("primaries")
+        if not isinstance(primaries, int) or primaries <= self._sent:
+            return
+        try:
+            self._gateway.ask(RESULTS, estimators=part.get("estimators"), done=str(primaries))
+        except Refused as refusal:
+            if refusal.code != "INVALID":
+                raise
+            self._taken = False
+            self._reporter.take(f"the results in {PARTIAL} are not taken: {refusal}")
+        self._sent = primaries
 
 
 def run(gateway: Gateway) -> int:
@@ -188,7 +229,8 @@ def run(gateway: Gateway) -> int:
         reporter.send(error=f"the program could not be started: {told(error)}")
         return 0
     try:
-        status = follow(process, reporter, task, Parts(gateway, output) if program.partial else None, program, output)
+        parts = Parts(gateway, reporter, output) if program.partial else None
+        status = follow(process, reporter, task, parts, program, output)
         if status is None:
             reporter.send(error=f"the program said nothing for {task['silenceSeconds']} s and was ended")
         elif status < 0:
@@ -199,7 +241,7 @@ def run(gateway: Gateway) -> int:
             reporter.send(error=f"the program ended with exit status {status}")
         else:
             reporter.send()
-            deliver(gateway, reporter, program, output, requested)
+            deliver(gateway, reporter, program, output, task)
         return 0
     finally:
         process.kill()
@@ -247,13 +289,16 @@ def follow(
     output: Path,
 ) -> int | None:
     """Report what the program says until it ends; returns its exit status, or None when it said nothing for long."""
-    said: queue.Queue[str | None] = queue.Queue()
+    said: queue.Queue[str | None] = queue.Queue(BACKLOG)
     log = Log(output, program.log) if program.log else None
 
     def listen() -> None:
         assert process.stdout is not None
-        for line in process.stdout:
-            said.put(line.decode(errors="replace").rstrip("\r\n"))
+        begun = True  # a line; of a long one only the beginning is kept
+        for piece in iter(lambda: process.stdout.readline(4 * LINE) if process.stdout else b"", b""):
+            if begun:
+                said.put(piece.decode(errors="replace").rstrip("\r\n"))
+            begun = piece.endswith(b"\n")
         said.put(None)
 
     def read_log() -> None:
@@ -263,14 +308,22 @@ def follow(
     threading.Thread(target=listen, daemon=True).start()
     interval, silence = float(task["reportSeconds"]), float(task["silenceSeconds"])
     due, part_due = time.monotonic() + min(0.5, interval), time.monotonic() + PART
+    ended: float | None = None
     while True:
         with contextlib.suppress(queue.Empty):
-            line = said.get(timeout=max(0.0, due - time.monotonic()))
+            line = said.get(timeout=max(0.0, min(due - time.monotonic(), LAST_WORDS)))
             if line is None:
                 read_log()
                 return process.wait()
             reporter.take(line)
-        if (now := time.monotonic()) < due:
+        now = time.monotonic()
+        if process.poll() is not None and said.empty():
+            # Something that it started and left behind may hold its output open for ever.
+            ended = ended or now
+            if now - ended > LAST_WORDS:
+                read_log()
+                return process.wait()
+        if now < due:
             continue
         read_log()
         if now - reporter.heard > silence:
@@ -282,15 +335,19 @@ def follow(
         due = time.monotonic() + interval
 
 
-def deliver(gateway: Gateway, reporter: Reporter, program: Program, output: Path, requested: int) -> None:
+def deliver(gateway: Gateway, reporter: Reporter, program: Program, output: Path, task: Any) -> None:
     """Read what the program wrote and send it; what can't be read or isn't taken is the task's failure."""
-    try:
-        gateway.ask(RESULTS, estimators=program.results_in(output, requested), done=None)
-    except (OSError, ValueError) as error:
-        reporter.send(error=f"the results can't be read: {told(error)}")
-    except Refused as refusal:
+    failure = ""
+    with reporter.beating(float(task["reportSeconds"])):
+        try:
+            gateway.ask(RESULTS, estimators=program.results_in(output, int(task["requested"])), done=None)
+        except (OSError, ValueError) as error:
+            failure = f"the results can't be read: {told(error)}"
+        except Refused as refusal:
+            failure = f"the results are not taken: {refusal}"
+    if failure:
         with contextlib.suppress(Refused):  # the task may be another's by now
-            reporter.send(error=f"the results are not taken: {refusal}")
+            reporter.send(error=failure)
 
 
 def told(error: Exception) -> str:

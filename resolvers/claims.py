@@ -5,7 +5,7 @@ from then on that worker alone may write, until its lease ends. Whatever engines
 """
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -18,14 +18,17 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from db.engine import Database, changed, moment_of
 from db.models import TERMINAL, Cluster, Job, JobState, Task, TaskResult
 from db.types import now
+from jobs.engine import Ending
 from resolvers.failures import NotFound, WrongState
-from resolvers.feed import WORK, job_topic
+from resolvers.feed import ENDED, WORK, job_topic
 from resolvers.lifecycle import locked_task, move, settle
 from resolvers.principal import Errand
 
 CLAIM, COLLECT = frozenset({"claim"}), frozenset({"collect"})
 SCOPES = frozenset({"progress", "log", "results"})
 """What the tokens of a batch, of whoever runs after it, and of a worker that claimed a task cover."""
+LeaseOn = Callable[[UUID | None], float]
+"""The seconds for which a worker has its task, by the cluster that it runs on."""
 LONGEST = 6
 """Doublings of the time after which a batch that nobody claimed is handed over again."""
 
@@ -102,7 +105,7 @@ async def hand_over(session: AsyncSession, cluster: UUID | None, number: int, le
     return handed
 
 
-async def claim_task(session: AsyncSession, errand: Errand, claim: str, lease: float) -> Errand:
+async def claim_task(session: AsyncSession, errand: Errand, claim: str, lease_on: LeaseOn) -> Errand:
     """Let the worker that chose the number `claim` have a task of its batch; the errand that it then runs.
 
     Asking again with the same number changes nothing. Raises STATE while another worker has the task, and when it is
@@ -124,9 +127,9 @@ async def claim_task(session: AsyncSession, errand: Errand, claim: str, lease: f
         task.losses += 1
     task.attempt += 1
     task.state, task.holder, task.claim, task.error, task.reported = JobState.RUNNING, errand.batch, claim, None, 0
-    task.done, task.last_update_at, task.ended_at = 0, moment, None
+    task.done, task.last_update_at, task.ended_at, task.estimated_seconds = 0, moment, None, None
     task.started_at = task.started_at or moment
-    task.lease_until = moment + timedelta(seconds=lease)
+    task.lease_until = moment + timedelta(seconds=lease_on(job.cluster_id))
     # What an earlier run delivered in part, this one delivers anew.
     await session.execute(sa.delete(TaskResult).where(TaskResult.task_id == task.id))
     if job.state is JobState.PENDING:
@@ -141,15 +144,25 @@ async def claim_waiting(session: AsyncSession, number: int, lease: float) -> lis
     for handed in await hand_over(session, None, number, lease):
         for ordinal in handed.ordinals:
             errand = Errand(handed.job_id, ordinal, 0, CLAIM, handed.name)
-            errands.append(await claim_task(session, errand, f"{handed.name}-{ordinal}", lease))
+            errands.append(await claim_task(session, errand, f"{handed.name}-{ordinal}", lambda _: lease))
     return errands
 
 
-async def release_task(session: AsyncSession, errand: Errand, reason: str, attempts: int | None) -> None:
+async def release_task(
+    session: AsyncSession,
+    errand: Errand,
+    reason: str,
+    attempts: int | None,
+    *,
+    ending: Ending = Ending.LOST,
+    lapsed: bool = False,
+) -> None:
     """A run ended without a result, or before a worker claimed it: the task waits again, or failed when it was lost
-    `attempts` times. With None for `attempts` it is not counted as lost.
+    `attempts` times or when its `ending` says that running it again is of no use. With None for `attempts` it is not
+    counted as lost.
 
-    Changes nothing when the errand is over: another batch or another attempt has the task, or it ended.
+    Changes nothing when the errand is over: another batch or another attempt has the task, or it ended; or, where it
+    is given up because its lease has `lapsed`, when the worker was heard of after all.
     """
     held = await locked_task(session, errand)
     if held is None:
@@ -158,7 +171,15 @@ async def release_task(session: AsyncSession, errand: Errand, reason: str, attem
     if task.holder != errand.batch or task.attempt != errand.attempt or task.state in TERMINAL:
         return
     moment = await moment_of(session)
+    if lapsed and task.lease_until is not None and task.lease_until > moment:
+        return
     task.holder, task.claim, task.lease_until, task.last_update_at = None, None, None, moment
+    task.estimated_seconds = None
+    if ending is not Ending.LOST:
+        task.state, task.ended_at = JobState[ending.name], moment
+        task.error = {"code": "CLUSTER_ENDED", "message": reason}
+        await settle(session, job)
+        return
     task.losses += attempts is not None
     if attempts is None or task.losses < attempts:
         task.state = JobState.PENDING
@@ -199,7 +220,7 @@ async def room_on(session: AsyncSession, cluster: UUID | None) -> int:
     """How many more tasks may be handed to a cluster; none while it is switched off."""
     if cluster is None:
         return sys.maxsize
-    found = await session.get(Cluster, cluster)
+    found = await session.get(Cluster, cluster, with_for_update=True)  # others that hand over wait
     if found is None or not found.enabled or found.deleted_at is not None:
         return 0
     if found.max_tasks is None:
@@ -250,16 +271,27 @@ async def lost_errands(session: AsyncSession) -> list[Errand]:
     return [Errand(row.job_id, row.ordinal, row.attempt, SCOPES, row.holder or "") for row in rows]
 
 
-async def batch_errands(session: AsyncSession, collector: Errand) -> list[Errand]:
-    """The tasks of the collector's batch that it still has, waiting or running."""
+async def expect_end(session: AsyncSession, collector: Errand, within: float) -> None:
+    """All of the collector's batch have ended: what its engine does not say of them in so many seconds, it won't."""
+    soon = await moment_of(session) + timedelta(seconds=within)
     of_batch = (Task.job_id == collector.job_id, Task.holder == collector.batch, Task.state.not_in(TERMINAL))
-    rows = await session.execute(sa.select(Task.ordinal, Task.attempt).where(*of_batch).order_by(Task.ordinal))
-    return [replace(collector, ordinal=row.ordinal, attempt=row.attempt, scopes=SCOPES) for row in rows]
+    await session.execute(sa.update(Task).where(*of_batch, Task.lease_until > soon).values(lease_until=soon))
+    changed(session, ENDED)
 
 
-async def claim_merging(session: AsyncSession, lease: float) -> tuple[UUID, datetime] | None:
-    """The oldest job whose delivered results wait to be merged, and the end of its new lease: one whose tasks ended, or
-    that was cancelled, else one of which parts came since the last time."""
+@dataclass(slots=True)
+class Merge:
+    """The results of a job that one process is to merge, until its lease ends. `state` is that of the job when what
+    was delivered began to be read."""
+
+    job: UUID
+    state: JobState
+    until: datetime
+
+
+async def claim_merging(session: AsyncSession, lease: float) -> Merge | None:
+    """The oldest job whose delivered results wait to be merged: one whose tasks ended, or that was cancelled, else one
+    of which parts came since the last time."""
     free = sa.or_(Job.lease_until.is_(None), Job.lease_until < now())
     ended = sa.select(Job).where(Job.state.in_((JobState.MERGING_QUEUED, JobState.MERGING_RUNNING)), free)
     delivered = sa.select(Task.job_id).join(TaskResult, TaskResult.task_id == Task.id)
@@ -276,7 +308,30 @@ async def claim_merging(session: AsyncSession, lease: float) -> tuple[UUID, date
         await move(session, job, JobState.MERGING_RUNNING)
     until = await moment_of(session) + timedelta(seconds=lease)
     job.lease_until, job.parts = until, False
-    return job.id, until
+    return Merge(job.id, job.state, until)
+
+
+async def prolong_merging(session: AsyncSession, merge: Merge, lease: float) -> None:
+    """Go on merging for so many seconds more, if it is still this process's to do."""
+    until = await moment_of(session) + timedelta(seconds=lease)
+    held = sa.update(Job).where(Job.id == merge.job, Job.lease_until == merge.until).values(lease_until=until)
+    if (await session.execute(held)).rowcount:  # type: ignore[attr-defined]
+        merge.until = until
+
+
+async def leave_merging(session: AsyncSession, merge: Merge, *, rest: float | None = None) -> Job | None:
+    """Let go of a merging, for others to claim, after `rest` seconds at the earliest. The job, held, if it was this
+    process's until now."""
+    job = await session.get(Job, merge.job, with_for_update=True)
+    if job is None or job.lease_until != merge.until:
+        return None
+    job.lease_until = None if rest is None else await moment_of(session) + timedelta(seconds=rest)
+    return job
+
+
+async def free_merging(session: AsyncSession) -> None:
+    """Nobody merges: the one process that could has just started."""
+    await session.execute(sa.update(Job).where(Job.lease_until.is_not(None)).values(lease_until=None))
 
 
 async def parts_due(database: Database, most: float) -> float:

@@ -6,6 +6,7 @@ The rows are the truth. Whatever this process forgets by dying, another, or itse
 
 import asyncio
 import contextlib
+import math
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -21,7 +22,7 @@ from resolvers import claims
 from resolvers.certificates import login_of
 from resolvers.claims import Handed
 from resolvers.context import Services
-from resolvers.feed import WORK
+from resolvers.feed import ENDED, WORK
 from resolvers.merging import merge_ready
 from resolvers.principal import Errand
 
@@ -75,7 +76,8 @@ class Dispatcher:
             await guarded(self._take_back_all)
         with services.feed.subscription(WORK) as changes:
             interval = services.limits.lease / 3
-            due = time.monotonic()
+            # Who seems silent at first may only have found no gateway.
+            due = time.monotonic() + services.limits.lease
             while True:
                 await guarded(self._merge)
                 if time.monotonic() >= due:
@@ -93,9 +95,10 @@ class Dispatcher:
         self._merge_at = time.monotonic() + await claims.parts_due(self._services.database, most)
 
     async def _take_back_all(self) -> None:
-        """At the start of the one process: nothing runs on this machine."""
+        """At the start of the one process: nothing runs on this machine, and nothing is being merged."""
         live = await claims.live_tasks(self._services.database, None, JobState.PENDING, JobState.RUNNING)
         async with self._services.database.write() as session:
+            await claims.free_merging(session)
             for one in live:
                 await claims.release_task(
                     session, one.errand, "the gateway that ran it ended", self._services.limits.task_attempts
@@ -105,9 +108,8 @@ class Dispatcher:
         """Give up what is no longer run by anybody."""
         async with self._services.database.write() as session:
             for errand in await claims.lost_errands(session):
-                await claims.release_task(
-                    session, errand, "no sign of life within the lease", self._services.limits.task_attempts
-                )
+                most = self._services.limits.task_attempts
+                await claims.release_task(session, errand, "no sign of life within the lease", most, lapsed=True)
 
 
 async def guarded(step: Callable[[], Awaitable[None]]) -> None:
@@ -131,12 +133,13 @@ class _Posted:
         self._away = False
 
     async def work(self) -> None:
-        with self._services.feed.subscription(WORK) as changes:
+        with self._services.feed.subscription(WORK, ENDED) as changes:
             while True:
                 await guarded(self._step)
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(self._post.interval):
-                        await changes.next()
+                        if ENDED in await changes.next():
+                            self._looked = -math.inf
 
     async def close(self) -> None:
         """Tasks whose workers end with this process wait again, and it does not count."""
@@ -200,7 +203,8 @@ class _Posted:
             for one in live:
                 found = seen.get(one.name, {}).get(one.ordinal)
                 if found is not None and found.state is State.ENDED:
-                    await claims.release_task(session, one.errand, found.reason, self._services.limits.task_attempts)
+                    most = self._services.limits.task_attempts
+                    await claims.release_task(session, one.errand, found.reason, most, ending=found.ending)
                 elif found is not None and one.state is JobState.PENDING:
                     queued[one.name] = found.starts_at
             if queued:

@@ -106,3 +106,6 @@ RIGHTS = "rights"
 
 WORK = "work"
 """Some job waits for an engine, ended, or is to be cancelled."""
+
+ENDED = "ended"
+"""All of a batch have ended on their cluster, which is to be asked how."""

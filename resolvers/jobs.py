@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from db.engine import changed, moment_of
-from db.models import TERMINAL, Job, JobState, Task
+from db.models import TERMINAL, Job, JobState, Task, TaskResult
 from db.types import later, now
 from resolvers.audit import record
 from resolvers.context import Context
@@ -33,7 +33,13 @@ async def cancel_job(ctx: Context, key: UUID) -> UUID:
         await session.execute(
             sa.update(Task)
             .where(Task.job_id == job.id, Task.state.not_in(TERMINAL))
-            .values(state=JobState.CANCELED, ended_at=now(), lease_until=later(LETTING_GO), version=Task.version + 1)
+            .values(
+                state=JobState.CANCELED,
+                ended_at=now(),
+                lease_until=later(LETTING_GO),
+                estimated_seconds=None,
+                version=Task.version + 1,
+            )
         )
         record(session, ctx, "CANCEL_JOB", "Job", job.id)
     return key
@@ -47,6 +53,7 @@ async def retry_job(ctx: Context, key: UUID, elsewhere: tuple[UUID | None, Mappi
     try:
         async with ctx.database.write() as session:
             job = await _commanded(session, ctx, key)
+            place = await chosen_place(session, ctx, *(elsewhere or (job.cluster_id, job.options)), "")
             if job.state not in (JobState.FAILED, JobState.CANCELED):
                 raise WrongState(
                     f"only a FAILED or CANCELED job can be retried, this one is {job.state.name}", state=job.state.name
@@ -57,12 +64,11 @@ async def retry_job(ctx: Context, key: UUID, elsewhere: tuple[UUID | None, Mappi
                 sa.select(Task.requested).where(Task.job_id == job.id).order_by(Task.ordinal)
             )
             assert job.simulation_id is not None
-            place = await chosen_place(session, ctx, *(elsewhere or (job.cluster_id, job.options)), "")
             again, tasks = new_job(job.owner_user_id, job.simulation_id, job.title, shares.all(), place, attempt)
             session.add(again)
             await session.flush()
             session.add_all(tasks)
-            changed(session, WORK)
+            changed(session, WORK, job_topic(again.id))
             record(session, ctx, "RETRY_JOB", "Job", again.id)
             return again.id
     except IntegrityError:
@@ -74,6 +80,11 @@ async def delete_job(ctx: Context, key: UUID) -> None:
     async with ctx.database.write() as session:
         job = await _commanded(session, ctx, key)
         expect_ended(job)
+        tasks = sa.select(Task.id).where(Task.job_id == key)
+        held = tasks.where(Task.holder.is_not(None), Task.lease_until > now()).exists()
+        delivered = sa.exists().where(TaskResult.task_id.in_(tasks))
+        if await session.scalar(sa.select(sa.or_(held, delivered))):
+            raise WrongState("what its tasks delivered is still being put away; try again in some seconds")
         record(session, ctx, "DELETE_JOB", "Job", job.id, key=job.key)
         await session.execute(sa.delete(Job).where(Job.id == job.id))
         changed(session, job_topic(job.id))

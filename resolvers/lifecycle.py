@@ -76,13 +76,19 @@ async def settle(session: AsyncSession, job: Job) -> None:
     job.parts = False
     delivered = [task for task in tasks if task.state is JobState.COMPLETED]
     failed = [task for task in tasks if task.state is JobState.FAILED]
+    canceled = [task for task in tasks if task.state is JobState.CANCELED]
+    if not delivered and canceled and not failed:  # on their cluster; what they delivered in part is kept
+        await move(session, job, JobState.CANCELED, error=canceled[0].error)
+        return
     if not delivered:
         error = next((task.error for task in failed if task.error), None)
         await session.execute(sa.delete(TaskResult).where(TaskResult.task_id.in_([task.id for task in tasks])))
         await move(session, job, JobState.FAILED, error=error or {"code": "NO_RESULT", "message": "no task delivered"})
         return
     warnings = [
-        f"task {task.ordinal} failed: {(task.error or {}).get('message', 'no reason given')}" for task in failed
+        f"task {task.ordinal} {how}: {(task.error or {}).get('message', 'no reason given')}"
+        for how, which in (("failed", failed), ("was cancelled", canceled))
+        for task in which
     ]
     merging = JobState.MERGING_QUEUED if len(tasks) > 1 else JobState.MERGING_RUNNING
     await move(session, job, merging, warnings=warnings)

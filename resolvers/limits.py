@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from uuid import UUID
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +30,16 @@ class Limits:
     task_attempts: int = 3
     """Runs of one task before it counts as failed."""
     lease: float = 30.0
-    """Seconds after which a silent task is taken to be dead."""
+    """Seconds after which a silent task on the gateway's own machine is taken to be dead."""
+    cluster_lease: float = 120.0
+    """The same on a cluster: no shorter than workers wait for a gateway that they can't reach."""
     progress_interval: float = 2.0
     """Seconds between two stored progress reports of one task."""
     silence: float = 3_600.0
     """Seconds after which a program that says nothing is ended."""
     log_lines: int = 100_000
     """Lines kept of one job's log."""
+
+    def lease_on(self, cluster: UUID | None) -> float:
+        """The lease of a task of this cluster, or of the gateway's own machine."""
+        return self.lease if cluster is None else self.cluster_lease

@@ -3,58 +3,84 @@
 import asyncio
 import time
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 import sqlalchemy as sa
+import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.engine import changed, moment_of
 from db.models import Job, JobState, Task, TaskResult
 from jobs.results import Estimator, Merging, ResultError, read
-from resolvers.claims import claim_merging
+from resolvers import claims
+from resolvers.claims import Merge
 from resolvers.context import Services
-from resolvers.feed import job_topic, results_topic
+from resolvers.feed import WORK, job_topic, results_topic
 from resolvers.lifecycle import move
 from resolvers.simulations import read_delivered, store_estimators
 
-LEASE = 900.0
-"""Seconds that merging the results of one job may take before another process takes it over."""
+LEASE = 60.0
+"""Seconds after which another process takes over from one that died while it merged; one that lives prolongs it."""
 REST = 10.0
 """Parts of a running job are merged again after so many times as long as it took, and not before `PAUSE` seconds."""
 PAUSE = 3.0
+AGAIN = 10.0
+"""Seconds after which merging that could not be done is tried again, while those of other jobs go on."""
+ENOUGH = 3_600.0
+"""Seconds after which merging that still can't be done is given up: the job failed."""
+
+log = structlog.get_logger("torana.jobs")
 
 
 async def merge_ready(services: Services) -> None:
     """Merge the delivered results of every job that waits for it."""
     while True:
         async with services.database.write() as session:
-            claimed = await claim_merging(session, LEASE)
+            claimed = await claims.claim_merging(session, LEASE)
         if claimed is None:
             return
         try:
-            await _merge(services, *claimed)
-        except Exception:
-            await _give_up(services, *claimed)
+            await merge(services, claimed)
+        except Exception as error:  # of one job, which must not keep the others waiting
+            log.error("jobs.merge_failed", job=str(claimed.job), error=repr(error))
+            await _put_off(services, claimed, hopeless=isinstance(error, sa.exc.DataError))
+        except BaseException:  # this process stops; another goes on
+            await asyncio.shield(_put_off(services, claimed, rest=None))
             raise
 
 
-async def _give_up(services: Services, key: UUID, lease: datetime) -> None:
-    """Let the merging be tried again now, not when its lease has ended."""
-    held = (Job.id == key, Job.lease_until == lease)
+async def _put_off(services: Services, claimed: Merge, *, rest: float | None = AGAIN, hopeless: bool = False) -> None:
+    """Let the merging be tried again, unless that is `hopeless` or was done for long enough."""
     async with services.database.write() as session:
-        await session.execute(sa.update(Job).where(*held).values(lease_until=None, parts=Job.state == JobState.RUNNING))
+        if (job := await claims.leave_merging(session, claimed, rest=rest)) is None:
+            return
+        job.parts = job.state is JobState.RUNNING and not hopeless
+        tried = (await moment_of(session) - job.last_update_at).total_seconds()
+        if job.state is JobState.MERGING_RUNNING and (hopeless or tried > ENOUGH):
+            error = {"code": "MERGE_FAILED", "message": "the results could not be stored"}
+            await move(session, job, JobState.FAILED, error=error)
 
 
-async def _merge(services: Services, key: UUID, lease: datetime) -> None:
+async def merge(services: Services, claimed: Merge) -> None:
     """Merge outside any transaction, then store the result and end the job in one, if it is still ours to do."""
     began = time.monotonic()
-    delivered, merged, error = await _merged(services, key)
+    alone = asyncio.Lock()
+    prolonging = asyncio.create_task(_prolong(services, claimed, alone))
+    try:
+        delivered, merged, error = await _merged(services, claimed.job)
+        async with alone:  # so that nothing is being prolonged that is cancelled
+            prolonging.cancel()
+    finally:
+        prolonging.cancel()
+        await asyncio.gather(prolonging, return_exceptions=True)
     async with services.database.write() as session:
-        job = await session.get(Job, key, with_for_update=True)
-        if job is None or job.simulation_id is None or job.lease_until != lease:
+        job = await claims.leave_merging(session, claimed)
+        if job is None or job.simulation_id is None:
             return
-        job.lease_until = None
+        if claimed.state is JobState.RUNNING and job.state is not JobState.RUNNING:
+            changed(session, WORK)  # more was delivered than we read: it waits to be merged
+            return
         if error is not None:
             if job.state is JobState.MERGING_RUNNING:
                 await move(session, job, JobState.FAILED, error={"code": "MERGE_FAILED", "message": error})
@@ -67,6 +93,14 @@ async def _merge(services: Services, key: UUID, lease: datetime) -> None:
         if job.state is JobState.MERGING_RUNNING:
             await move(session, job, JobState.COMPLETED)
         await session.execute(sa.delete(TaskResult).where(TaskResult.id.in_(delivered)))
+        changed(session, results_topic(job.simulation_id))
+
+
+async def _prolong(services: Services, claimed: Merge, alone: asyncio.Lock) -> None:
+    while True:
+        await asyncio.sleep(LEASE / 3)
+        async with alone, services.database.write() as session:
+            await claims.prolong_merging(session, claimed, LEASE)
 
 
 async def _merged(services: Services, key: UUID) -> tuple[Sequence[UUID], list[Estimator], str | None]:

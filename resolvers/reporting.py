@@ -184,12 +184,13 @@ async def store(session: AsyncSession, limits: Limits, reports: dict[Errand, Rep
                 continue
             report = reports[errand]
             await _append(session, job, task, report.lines, limits.log_lines)
-            task.lease_until = moment + timedelta(seconds=limits.lease)
+            task.lease_until = moment + timedelta(seconds=limits.lease_on(job.cluster_id))
             moved |= _progress(task, report, moment)
             if report.error is not None:
                 failed = True
                 task.state, task.ended_at, task.lease_until, task.holder = JobState.FAILED, moment, None, None
                 task.error = {"code": "PROGRAM_FAILED", "message": report.error[:LINE]}
+                task.estimated_seconds = None
         if job is None:
             continue
         if moved:
@@ -249,7 +250,8 @@ async def _append(session: AsyncSession, job: Job, task: Task, lines: Sequence[L
 async def sum_up(session: AsyncSession, job: Job) -> None:
     """Bring the progress of a job to that of its tasks."""
     await session.flush()
-    sums = sa.select(sa.func.sum(Task.done), sa.func.sum(Task.requested), sa.func.max(Task.estimated_seconds))
+    running = sa.case((Task.state == JobState.RUNNING, Task.estimated_seconds))
+    sums = sa.select(sa.func.sum(Task.done), sa.func.sum(Task.requested), sa.func.max(running))
     done, requested, estimated = (await session.execute(sums.where(Task.job_id == job.id))).one()
     job.progress = float(done) / float(requested)
     job.estimated_seconds = estimated

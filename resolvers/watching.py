@@ -6,6 +6,8 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
+import sqlalchemy as sa
+
 from db import models
 from db.models import TERMINAL, JobState
 from resolvers.context import Context
@@ -86,10 +88,16 @@ async def results(ctx: Context, key: UUID, selection: Selection) -> AsyncGenerat
             now = (present.id, present.merges)
             if now != seen:
                 yield row
-            if present.state in TERMINAL:
+            if present.state in TERMINAL and not (present.state is JobState.CANCELED and await _unmerged(ctx, present)):
                 return
             seen = now
             await changes.next()
+
+
+async def _unmerged(ctx: Context, job: Any) -> bool:
+    """Whether something that the job's tasks delivered is still to be merged."""
+    left = sa.select(models.TaskResult.id).join(models.Task, models.Task.id == models.TaskResult.task_id)
+    return bool(await ctx.database.rows(left.where(models.Task.job_id == job.id).limit(1)))
 
 
 async def job_log(

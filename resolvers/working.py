@@ -14,13 +14,14 @@ from typing import Any
 
 import orjson
 import sqlalchemy as sa
+import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.engine import changed, moment_of
 from db.models import TERMINAL, Job, JobState, Simulation, SimulationInput, Task, TaskResult
 from jobs.results import ResultError, read
 from resolvers.audit import record
-from resolvers.claims import batch_errands, claim_task, release_task
+from resolvers.claims import claim_task, expect_end
 from resolvers.context import Context
 from resolvers.failures import Failure, Forbidden, Invalid, NotFound, Unauthenticated
 from resolvers.feed import WORK
@@ -28,6 +29,10 @@ from resolvers.lifecycle import locked_task, settle
 from resolvers.principal import Errand
 from resolvers.reporting import LINE, Report, lost, sum_up
 
+log = structlog.get_logger("torana.jobs")
+
+VERDICT = 30.0
+"""Seconds in which a cluster is asked how a batch ended."""
 LINES = 5_000
 """Log lines of one report."""
 
@@ -66,9 +71,9 @@ async def claim(ctx: Context, number: str) -> Assignment:
         raise Invalid("the number of a claim has 8 to 64 characters", field="number")
     limits = ctx.services.limits
     async with ctx.database.write() as session:
-        running = await claim_task(session, errand, number, limits.lease)
+        running = await claim_task(session, errand, number, limits.lease_on)
     wanted = (
-        sa.select(Simulation.sim_type, SimulationInput.files, Task.requested)
+        sa.select(Simulation.sim_type, SimulationInput.files, Task.requested, Job.cluster_id)
         .select_from(Task)
         .join(Job, Job.id == Task.job_id)
         .join(Simulation, Simulation.id == Job.simulation_id)
@@ -84,21 +89,22 @@ async def claim(ctx: Context, number: str) -> Assignment:
         ordinal=running.ordinal,
         attempt=running.attempt,
         requested=row.requested,
-        lease=limits.lease,
+        lease=limits.lease_on(row.cluster_id),
         interval=limits.progress_interval,
         silence=limits.silence,
     )
 
 
 async def collect(ctx: Context, reason: str) -> JobState:
-    """All of a batch have ended: its tasks that did not say so wait again, or failed. Returns the state of the job."""
+    """All of a batch have ended: whoever hands it over asks the cluster how, and what nobody knows of is run again.
+    Returns the state of the job."""
     errand = errand_of(ctx, "collect")
     async with ctx.database.write() as session:
-        for left in await batch_errands(session, errand):
-            await release_task(session, left, reason[:LINE], ctx.services.limits.task_attempts)
+        await expect_end(session, errand, VERDICT)
         job = await session.get(Job, errand.job_id)
         if job is None:
             raise NotFound("no such job")
+        log.info("jobs.collected", job=job.key, batch=errand.batch, reason=reason[:LINE])
         return job.state
 
 
@@ -134,7 +140,7 @@ async def put_results(ctx: Context, estimators: Any, *, done: int | None = None)
             moment = await moment_of(session)
             await _deliver(session, task, data, done)
             if done is not None:
-                task.lease_until = moment + timedelta(seconds=ctx.services.limits.lease)
+                task.lease_until = moment + timedelta(seconds=ctx.services.limits.lease_on(job.cluster_id))
                 job.parts = True
                 changed(session, WORK)
                 return job.state

@@ -278,7 +278,7 @@ ARGUMENTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "updateSimulation": ("OW", {"id": Ref("Simulation"), "expectedVersion": 1, "input": {"projectId": Ref("Project"), "sessionId": Ref("Session")}}),
     "createDownload": ("PU", {"simulation": Ref("Simulation"), "what": "RESULTS"}),
     "cancelJob": ("OW", {"id": Ref("Job")}),
-    "retryJob": ("OW", {"id": Ref("Job")}),
+    "retryJob": ("OW", {"id": Ref("Job"), "clusterId": Ref("Cluster")}),
     "rotateApiKey": ("OW", {"id": Ref("Credential/user")}),
     "revokeCredential": ("SA", {"id": Ref("Credential/participant")}),
     "createParticipantToken": ("SA", {"participant": Ref("Participant")}),

@@ -32,6 +32,14 @@ def slurm() -> Iterator[Slurm]:
         yield made
 
 
+@pytest.fixture
+def own_slurm() -> Iterator[Slurm]:
+    """One whose controller may be killed: what it forgets then, such as that a task of another test has ended, would
+    keep its node from others."""
+    with running_slurm() as made:
+        yield made
+
+
 @pytest.fixture(scope="module")
 def redis() -> Iterator[Redis]:
     with running_redis() as made:
@@ -272,7 +280,7 @@ async def test_cancelling_ends_what_runs_on_celery(serve: Serve, redis: Redis, c
 async def test_a_celery_worker_killed_with_its_children_loses_no_job(
     serve: Serve, redis: Redis, celery: Workers
 ) -> None:
-    place = await placed(serve, {**on_celery(redis), "patience": 4.0}, task_lease=3.0)
+    place = await placed(serve, {**on_celery(redis), "patience": 4.0}, cluster_lease=3.0)
     submitted = await place.submit(files(8_000), 2)
     await until(place.gateway, place.tom, submitted["job"]["id"], running)
     await program(celery.folder)
@@ -303,45 +311,60 @@ async def test_what_an_emptied_redis_forgot_is_handed_over_again(serve: Serve, t
 
 
 async def test_a_controller_killed_after_the_submission_loses_no_job(
-    serve: Serve, slurm: Slurm, tmp_path: Path
+    serve: Serve, own_slurm: Slurm, tmp_path: Path
 ) -> None:
     """Slurm forgets a job when its controller is killed before the state is saved, but the job runs to its end."""
-    place = await placed(serve, {**on_slurm(slurm, tmp_path), "patience": 3.0}, task_lease=5.0)
+    place = await placed(serve, {**on_slurm(own_slurm, tmp_path), "patience": 3.0}, cluster_lease=5.0)
     submitted = await place.submit(beam_files(400), 2)
     async with asyncio.timeout(20):
-        while await _handed(place.gateway) < 1:
+        while not (batches := await _external(place.gateway)):
             await asyncio.sleep(0.02)
-    slurm.kill_controller()
-    slurm.start_controller()
+    assert len(own_slurm.run("squeue", "-h", "-r").splitlines()) == 3, "two tasks, and what tells of their end"
+    own_slurm.kill_controller()
+    own_slurm.start_controller()
     check_beam(await place.end_of(submitted), 2)
+    await _left(own_slurm, batches)
 
 
-async def test_a_controller_killed_during_the_run_loses_no_job(serve: Serve, slurm: Slurm, tmp_path: Path) -> None:
-    place = await placed(serve, on_slurm(slurm, tmp_path), task_lease=5.0)
+async def test_a_controller_killed_during_the_run_loses_no_job(serve: Serve, own_slurm: Slurm, tmp_path: Path) -> None:
+    place = await placed(serve, on_slurm(own_slurm, tmp_path), cluster_lease=5.0)
     submitted = await place.submit(files(6_000), 2)
     await until(place.gateway, place.tom, submitted["job"]["id"], running)
     batch = await _batch(place.gateway)
-    slurm.kill_controller()
+    own_slurm.kill_controller()
     await until(place.gateway, place.tom, submitted["job"]["id"], lambda step: step["progress"] > 0.1)
-    slurm.start_controller()
+    own_slurm.start_controller()
     job = await place.end_of(submitted)
     assert (job["state"], job["error"]) == ("COMPLETED", None)
     depth = next(e for e in job["simulation"]["estimators"]["nodes"] if e["name"] == "depth_")
     assert depth["metadata"]["number_of_primaries"] == "6000"
-    async with asyncio.timeout(20):
-        while slurm.processes(batch):
-            await asyncio.sleep(0.05)
+    await _left(own_slurm, [batch])
 
 
 async def test_a_step_that_nobody_looks_after_ends_in_the_state_that_is_true(
     serve: Serve, slurm: Slurm, tmp_path: Path
 ) -> None:
-    place = await placed(serve, on_slurm(slurm, tmp_path), task_lease=4.0)
+    place = await placed(serve, on_slurm(slurm, tmp_path), cluster_lease=4.0)
     submitted = await place.submit(files(6_000))
     await until(place.gateway, place.tom, submitted["job"]["id"], running)
     slurm.kill_step(await _batch(place.gateway), 1)
     job = await place.end_of(submitted)
     assert job["state"] == "COMPLETED", job["error"]
+    depth = next(e for e in job["simulation"]["estimators"]["nodes"] if e["name"] == "depth_")
+    assert depth["metadata"]["number_of_primaries"] == "6000"
+
+
+async def _external(gateway: Served) -> list[str]:
+    """The names of the batches that an engine has taken."""
+    rows = await gateway.services.database.rows(sa.select(Job.external))
+    return [name for row in rows for name in row.external]
+
+
+async def _left(slurm: Slurm, batches: list[str]) -> None:
+    """Wait until no process of these batches is left."""
+    async with asyncio.timeout(20):
+        while any(slurm.processes(batch) for batch in batches):
+            await asyncio.sleep(0.05)
 
 
 class Cut:

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import itertools
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -15,10 +16,12 @@ from db.engine import moment_of
 from db.models import TERMINAL, Job, JobState, Task
 from db.types import later
 from gateway.auth import authenticate
+from jobs.engine import Ending
 from jobs.programs.program import Program
-from resolvers import claims
+from resolvers import claims, working
 from resolvers.claims import SCOPES
 from resolvers.failures import WrongState
+from resolvers.feed import ENDED
 from resolvers.lifecycle import MOVES, move
 from resolvers.merging import merge_ready
 from resolvers.principal import Errand
@@ -381,6 +384,18 @@ async def test_a_log_that_is_too_long_says_so_once(platform: Platform) -> None:
     ]
 
 
+def _numbered(number: str) -> list[dict[str, Any]]:
+    given = estimators(1.0)
+    given[0]["pages"][0]["metadata"]["page_number"] = number
+    return given
+
+
+def _called(what: str, text: str) -> list[dict[str, Any]]:
+    given = estimators(1.0)
+    given[0]["pages"][0]["data"][what] = text
+    return given
+
+
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
@@ -390,6 +405,11 @@ async def test_a_log_that_is_too_long_says_so_once(platform: Platform) -> None:
         ([{**estimators(1.0)[0], "pages": [{**estimators(1.0)[0]["pages"][0], "dimensions": 2}]}], "dimensions is 2"),
         ([{**estimators(1.0)[0], "pages": [{**estimators(1.0)[0]["pages"][0], "metadata": {}}]}], "page_number"),
         ([{**estimators(1.0)[0], "pages": estimators(1.0)[0]["pages"] * 2}], "the same page_number"),
+        *((_numbered(number), "page_number must be a number") for number in (str(2**31), "9" * 5_000, "٣", "-1")),
+        (estimators(1.0, name="x" * 256), "$[0].file_name has at most 255"),
+        (estimators(1.0, name="a\0"), "$[0].file_name"),
+        (_called("unit", "x" * 65), "data.unit has at most 64"),
+        (_called("name", "x" * 256), "data.name has at most 255"),
     ],
 )
 async def test_wrong_results_are_told_and_leave_the_task_running(platform: Platform, wrong: Any, says: str) -> None:
@@ -604,7 +624,7 @@ async def test_a_batch_that_nobody_claims_is_handed_over_again_ever_later(platfo
     assert waits == [30, 60, 120]
 
 
-async def test_the_end_of_a_batch_releases_what_it_left(platform: Platform) -> None:
+async def test_after_the_end_of_a_batch_its_cluster_has_a_while_to_say_how(platform: Platform) -> None:
     submitted = await submit(platform, 3)
     first, second, _ = await hand(platform)
     await platform.ask(CLAIM, first, n="worker-one")
@@ -614,9 +634,85 @@ async def test_the_end_of_a_batch_releases_what_it_left(platform: Platform) -> N
     collector = replace(first, errand=replace(first.errand, ordinal=0, scopes=claims.COLLECT))
     collect = 'mutation{workerCollect(reason:"the nodes went away"){state}}'
     assert await platform.refused(collect, first) == ["FORBIDDEN"]
-    assert await platform.ask(collect, collector) == {"workerCollect": {"state": "RUNNING"}}
+    with platform.services.feed.subscription(ENDED) as changes:
+        assert await platform.ask(collect, collector) == {"workerCollect": {"state": "RUNNING"}}
+        assert await changes.next() == {ENDED}
+    async with platform.services.database.write() as session:
+        moment = await moment_of(session)
+        left = await session.scalars(sa.select(Task).where(Task.state != JobState.COMPLETED, Task.holder.is_not(None)))
+        assert all(task.lease_until <= moment + timedelta(seconds=working.VERDICT) for task in left)
     tasks = (await job_of(platform, submitted))["tasks"]["nodes"]
-    assert [task["state"] for task in tasks] == ["PENDING", "COMPLETED", "PENDING"]
+    assert [task["state"] for task in tasks] == ["RUNNING", "COMPLETED", "PENDING"]
+
+
+@pytest.mark.parametrize(
+    ("endings", "state", "code"),
+    [
+        ((Ending.FAILED, Ending.FAILED), "FAILED", "CLUSTER_ENDED"),
+        ((Ending.CANCELED, Ending.CANCELED), "CANCELED", "CLUSTER_ENDED"),
+        ((Ending.CANCELED, Ending.FAILED), "FAILED", "CLUSTER_ENDED"),
+        ((Ending.CANCELED, None), "COMPLETED", None),
+        ((Ending.LOST, None), "RUNNING", None),
+    ],
+)
+async def test_what_a_cluster_ended_is_not_run_again(
+    platform: Platform, endings: tuple[Ending | None, ...], state: str, code: str | None
+) -> None:
+    submitted = await submit(platform, 2)
+    for worker, ending in zip(await claim(platform), endings, strict=True):
+        if ending is None:
+            await platform.ask(RESULTS, worker, e=estimators(1.0))
+            continue
+        assert worker.errand is not None
+        async with platform.services.database.write() as session:
+            await claims.release_task(session, worker.errand, "Slurm ended it: it did", 3, ending=ending)
+    await merge_ready(platform.services)
+    job = await job_of(platform, submitted)
+    assert (job["state"], job["error"] and job["error"]["code"]) == (state, code)
+    if state == "COMPLETED":
+        assert job["warnings"] == ["task 1 was cancelled: Slurm ended it: it did"]
+
+
+async def test_a_worker_that_was_heard_of_after_all_keeps_its_task(platform: Platform) -> None:
+    await submit(platform, 1)
+    (worker,) = await claim(platform)
+    await _expire_leases(platform)
+    async with platform.services.database.write() as session:
+        (lost,) = await claims.lost_errands(session)
+    await platform.ask(REPORT, worker, l=[{"number": 1, "text": "here"}])
+    async with platform.services.database.write() as session:
+        await claims.release_task(session, lost, "silent", 3, lapsed=True)
+    await platform.ask(RESULTS, worker, e=estimators(1.0))
+
+
+async def test_the_estimate_of_a_job_is_that_of_what_runs(platform: Platform) -> None:
+    submitted = await submit(platform, 2)
+    one, two = await claim(platform)
+    report = "mutation($s:Int,$d:BigInt,$e:String){workerReport(estimatedSeconds:$s,done:$d,error:$e){state}}"
+    query = "query($i:ID!){job(id:$i){estimatedSeconds}}"
+    await platform.ask(report, one, s=99_999, d="1")
+    await platform.ask(report, two, s=5, d="1")
+    await platform.ask(report, one, e="it broke")
+    await platform.services.reports.settled()
+    await platform.ask(report, two, s=4, d="2", e=None)
+    await platform.services.reports.settled()
+    assert (await platform.ask(query, "tom", i=submitted["job"]["id"]))["job"] == {"estimatedSeconds": 4}
+
+
+async def test_a_job_is_deleted_once_what_it_delivered_is_put_away(platform: Platform) -> None:
+    submitted = await submit(platform, 1)
+    (worker,) = await claim(platform)
+    await platform.ask(RESULTS, worker, e=estimators(1.0), d="10")
+    id = submitted["job"]["id"]
+    await platform.ask("mutation($id:ID!){cancelJob(id:$id){__typename}}", "tom", id=id)
+    assert (await platform.ask(DELETE % "deleteJob", "tom", id=id))["done"]["code"] == "STATE"
+    await merge_ready(platform.services)
+    assert (await platform.ask(DELETE % "deleteJob", "tom", id=id))["done"]["code"] == "STATE", (
+        "a worker may run it yet"
+    )
+    await _expire_leases(platform)
+    assert (await platform.ask(DELETE % "deleteJob", "tom", id=id))["done"]["__typename"] == "Deleted"
+    assert await values_of(platform, submitted) == [1.0, 1.0, 1.0]
 
 
 async def test_parts_are_merged_while_the_job_runs_and_kept_when_it_is_cancelled(platform: Platform) -> None:

@@ -139,6 +139,31 @@ async def test_results_are_sent_as_they_come_in_until_the_job_has_ended(platform
         assert [answer async for answer in answers] == []
 
 
+async def test_what_a_cancelled_job_delivered_is_sent_before_the_end(platform: Platform) -> None:
+    submitted = await submit(platform, 1)
+    query = "subscription($id:ID!){partialResults(id:$id){job{state} estimators(first:1){totalCount}}}"
+    (worker,) = await claim(platform)
+    async with platform.watch(query, "tom", id=submitted["id"]) as answers:
+        await anext(answers)
+        await platform.ask(RESULTS, worker, e=estimators(1.0), d="10")
+        await platform.ask("mutation($id:ID!){cancelJob(id:$id){__typename}}", "tom", id=submitted["job"]["id"])
+        waiting = asyncio.ensure_future(anext(answers))
+        await merge_ready(platform.services)
+        last = (await waiting).body["data"]["partialResults"]
+        assert last == {"job": {"state": "CANCELED"}, "estimators": {"totalCount": 1}}
+        assert [answer async for answer in answers] == []
+
+
+async def test_a_retried_job_is_told_to_who_watches_jobs(platform: Platform) -> None:
+    submitted = await submit(platform, 1)
+    await platform.ask("mutation($id:ID!){cancelJob(id:$id){__typename}}", "tom", id=submitted["job"]["id"])
+    async with platform.watch("subscription{jobsChanged{attempt state}}", "tom") as answers:
+        waiting = asyncio.ensure_future(anext(answers))
+        await asyncio.sleep(0)
+        await platform.ask("mutation($id:ID!){retryJob(id:$id){__typename}}", "tom", id=submitted["job"]["id"])
+        assert (await waiting).body["data"]["jobsChanged"] == {"attempt": 2, "state": "PENDING"}
+
+
 async def test_hidden_results_are_watched_by_nobody(platform: Platform) -> None:
     submitted = await submit(platform, 1)
     async with platform.watch(
