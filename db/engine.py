@@ -33,6 +33,8 @@ log = structlog.get_logger("torana")
 CHANNEL = "torana"
 CHARACTERS = 20_000_000
 """Of the statements that are kept prepared."""
+LISTENING = 10.0
+"""Seconds after which the connection that listens is asked whether it still lives, and in which it must say so."""
 _PAYLOAD = 7_900
 """Bytes of one NOTIFY; PostgreSQL refuses 8,000."""
 
@@ -237,7 +239,15 @@ class Database:
             if ready.is_set():
                 self.missed()
             ready.set()
-            await closed.wait()
+            while not closed.is_set():
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(LISTENING):
+                        await closed.wait()
+                if not closed.is_set():
+                    try:
+                        await connection.execute("SELECT 1", timeout=LISTENING)
+                    except TimeoutError:
+                        raise ConnectionError("the server no longer answers") from None
         finally:
             with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
                 await connection.close(timeout=2)

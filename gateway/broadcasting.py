@@ -1,7 +1,7 @@
 """Runs a subscription once for all who ask the same: what is sent costs per change, not per subscriber.
 
 The same is: the same document, operation and variables, by principals who see the same because they are the same,
-with the same rights. Only subscriptions that tell what is now are run so; a newcomer is first sent what was sent last.
+with the same rights. What a newcomer is sent first is read for it alone.
 """
 
 import asyncio
@@ -15,13 +15,15 @@ from graphql import FieldNode
 
 from gateway.answers import Answer
 from gateway.documents import Operation
+from gateway.errors import refused
 from gateway.execution import Execution
 from resolvers.context import Context
+from resolvers.failures import LimitExceeded
 from resolvers.principal import Principal
-from schema.jobs import SHARED
+from schema.jobs import SHARED, Joining
 
-BACKLOG = 200
-"""Answers that wait for one slow subscriber; more push the oldest out."""
+BACKLOG = 1_000
+"""Answers that wait for one slow subscriber; who falls further behind is ended, and may ask anew."""
 
 
 class Broadcasts:
@@ -41,32 +43,63 @@ class Broadcasts:
                 async for one in answers:
                     yield one
             return
+        self._execution.check(operation, variables)
+        joining, *question = asked
+        sent = 0
         ended = False
         while not ended:
             principal = ctx.principal
-            key = (*asked, _identity(principal))
+            key = (*question, _identity(principal))
             shared = self._open.get(key)
             if shared is None or shared.over:
                 shared = self._open[key] = _Shared(self._execution, operation, variables, ctx)
-            listener = shared.join()
+            place, listener = shared.count, shared.join()
             try:
-                while ctx.principal is principal or _identity(ctx.principal) == key[-1]:
-                    if (answer := await listener.next()) is None:
+                if place and joining is not Joining.NEXT:
+                    async with aclosing(self._execution.stream(operation, variables, ctx.fork())) as own:
+                        async for number, answer in _first(own, joining, listener, place):
+                            if joining is Joining.NOW or number > sent:
+                                sent += 1
+                                yield answer
+                while _identity(ctx.principal) == key[-1]:
+                    if (heard := await listener.next()) is None:
                         ended = True
                         break
-                    if ctx.principal is principal or _identity(ctx.principal) == key[-1]:
-                        yield answer
+                    place += 1
+                    if _identity(ctx.principal) == key[-1] and (joining is not Joining.ALL or place > sent):
+                        sent += 1
+                        yield heard
             finally:
                 if shared.leave(listener) and self._open.get(key) is shared:
                     del self._open[key]
 
 
-def _question(operation: Operation, variables: Mapping[str, Any] | None) -> tuple[Hashable, ...] | None:
-    """What tells the subscriptions apart that may be shared; None for the others."""
+async def _first(
+    own: AsyncGenerator[Answer, None], joining: Joining, listener: "_Listener", place: int
+) -> AsyncGenerator[tuple[int, Answer], None]:
+    """What a newcomer is sent, numbered, before it follows the others: from a run of its own, up to their place."""
+    number = 0
+    async for answer in own:
+        number += 1
+        if joining is Joining.NOW and listener.waits:  # what came meanwhile is newer
+            return
+        yield number, answer
+        if number == (1 if joining is Joining.NOW else place):
+            return
+
+
+def _question(
+    operation: Operation, variables: Mapping[str, Any] | None
+) -> tuple[Joining, Hashable, Hashable, Hashable] | None:
+    """How one joins others who ask the same, and what tells those apart; None for what is not shared."""
     (field, *others) = operation.node.selection_set.selections
-    if others or not isinstance(field, FieldNode) or field.name.value not in SHARED:
+    if others or not isinstance(field, FieldNode) or (joining := SHARED.get(field.name.value)) is None:
         return None
-    return id(operation.document), operation.name, orjson.dumps(variables, option=orjson.OPT_SORT_KEYS)
+    try:
+        given = orjson.dumps(variables, option=orjson.OPT_SORT_KEYS)
+    except TypeError:  # such as a number that is too large, which is refused as soon as it is looked at
+        return None
+    return joining, id(operation.document), operation.name, given
 
 
 def _identity(principal: Principal) -> Hashable:
@@ -81,10 +114,22 @@ class _Listener:
     def __init__(self) -> None:
         self._waiting: deque[Answer | None] = deque()
         self._event = asyncio.Event()
+        self._over = False
+
+    @property
+    def waits(self) -> bool:
+        """Whether there is an answer."""
+        return bool(self._waiting) and self._waiting[0] is not None
 
     def put(self, answer: Answer | None) -> None:
+        if self._over:
+            return
         if len(self._waiting) >= BACKLOG:
-            self._waiting.popleft()
+            self._waiting.clear()
+            failure = LimitExceeded(f"this subscriber fell {BACKLOG} answers behind; subscribe again")
+            self._waiting.append(Answer.refusal(503, refused(failure)))
+            answer = None
+        self._over = answer is None
         self._waiting.append(answer)
         self._event.set()
 
@@ -104,7 +149,8 @@ class _Shared:
     ) -> None:
         self.over = False
         self._operation = operation  # kept, so that its document's identity stays its own
-        self._last: Answer | None = None
+        self.count = 0
+        """Of the answers so far."""
         self._listeners: set[_Listener] = set()
         own = ctx.fork()
         self._task = asyncio.create_task(self._run(execution, operation, variables, own))
@@ -115,7 +161,7 @@ class _Shared:
         try:
             async with aclosing(execution.stream(operation, variables, ctx)) as answers:
                 async for answer in answers:
-                    self._last = answer
+                    self.count += 1
                     for listener in self._listeners:
                         listener.put(answer)
         finally:
@@ -125,8 +171,6 @@ class _Shared:
 
     def join(self) -> _Listener:
         listener = _Listener()
-        if self._last is not None:
-            listener.put(self._last)
         self._listeners.add(listener)
         return listener
 

@@ -88,6 +88,10 @@ class Execution:
         finally:
             ctx.loaders.end()
 
+    def check(self, operation: Operation, variables: Mapping[str, Any] | None) -> None:
+        """Raise Refused for what would be refused before it is run."""
+        self._values(operation, variables)
+
     async def stream(
         self, operation: Operation, variables: Mapping[str, Any] | None, ctx: Context
     ) -> AsyncGenerator[Answer, None]:

@@ -103,6 +103,8 @@ async def update_simulation(ctx: Context, key: UUID, expected_version: int, chan
         for name in ("title", "project_id", "session_id"):
             if name in changes:
                 setattr(row, name, changes[name])
+        jobs = await session.scalars(sa.select(Job.id).where(Job.simulation_id == key))
+        changed(session, results_topic(key), *map(job_topic, jobs))
     return key
 
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -22,6 +23,8 @@ _NEWEST = Order(models.Job.attempt, descending=True)
 _MERGED = Selection(models.Job, ("merges", "state", "version"))
 BATCH = 500
 """Log lines read at once."""
+UNHEARD = timedelta(minutes=1)
+"""Before a break in what is heard of other processes, for which jobs are looked at again."""
 PAUSE, TOGETHER = 0.05, 0.25
 """Seconds between two looks at a job that goes on changing, and at what changed among many."""
 
@@ -63,9 +66,14 @@ async def job(ctx: Context, key: UUID, selection: Selection) -> AsyncGenerator[A
 async def jobs(ctx: Context, selection: Selection, where: Where | None) -> AsyncGenerator[Any, None]:
     """Each job that changes, of those that meet the conditions."""
     with ctx.services.feed.subscription(ANY_JOB) as changes:
+        looked = datetime.now(UTC)
         while True:
             topics = await changes.next()
             keys = [key for topic in topics if (key := key_of_topic(topic)) is not None]
+            if ANY_JOB in topics:  # which ones changed was not heard
+                since = sa.select(models.Job.id).where(models.Job.last_update_at >= looked - UNHEARD)
+                keys += {row.id for row in await ctx.database.rows(since)} - {*keys}
+            looked = datetime.now(UTC)
             for start in range(0, len(keys), BATCH):
                 for row in await ctx.fork().loaders.among(selection, keys[start : start + BATCH], where):
                     yield row
@@ -75,17 +83,18 @@ async def jobs(ctx: Context, selection: Selection, where: Where | None) -> Async
 async def results(ctx: Context, key: UUID, selection: Selection) -> AsyncGenerator[Any, None]:
     """The simulation whenever its results were stored, until its present job has ended."""
     with ctx.services.feed.subscription(results_topic(key)) as changes:
-        seen: tuple[Any, int] | None = None
+        wanted = replace(selection, columns=tuple(sorted({*selection.columns, "version"})))
+        seen: tuple[Any, ...] | None = None
         while True:
             found = ctx.fork().loaders
-            row = await found.one(selection, key)
+            row = await found.one(wanted, key)
             if row is None:
                 raise NotFound("no Simulation with this id", field="id")
             jobs = await found.page(models.Simulation.jobs, row, Slice(_NEWEST, 1), _MERGED)
             if not jobs.nodes:
                 raise NotFound("no job of this Simulation", field="id")
             (present,) = jobs.nodes
-            now = (present.id, present.merges)
+            now = (present.id, present.merges, row.version)
             if now != seen:
                 yield row
             if present.state in TERMINAL and not (present.state is JobState.CANCELED and await _unmerged(ctx, present)):

@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from datetime import UTC, datetime
+from enum import Enum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import strawberry
@@ -354,8 +355,21 @@ class JobsMutation:
         return WorkerReceipt(state=await working.collect(info.context, reason))
 
 
-SHARED = frozenset({"jobUpdated", "partialResults"})
-"""The subscriptions that tell what is now: all who ask the same may be sent the same."""
+class Joining(Enum):
+    """What is sent first to somebody who joins others that ask the same."""
+
+    NOW = "what is now"
+    NEXT = "nothing"
+    ALL = "what the others were sent"
+
+
+SHARED = {
+    "jobUpdated": Joining.NOW,
+    "partialResults": Joining.NOW,
+    "jobsChanged": Joining.NEXT,
+    "jobLog": Joining.ALL,
+}
+"""The subscriptions that are run once for all who ask the same."""
 
 
 @strawberry.type

@@ -14,7 +14,8 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from db import models
 from db.engine import changed
-from gateway import auth, sockets
+from gateway import auth, broadcasting, sockets
+from gateway.answers import Answer
 from resolvers import claims
 from resolvers.feed import principal_topic
 from schema.scalars import parse_id
@@ -373,7 +374,89 @@ async def test_who_loses_the_right_is_sent_nothing_more_though_others_are(gatewa
             await _hear(socket)
         move = "mutation($i:ID!,$v:Int!){updateSimulation(id:$i,expectedVersion:$v,input:{projectId:null}){__typename}}"
         await gateway.ask(move, tom, i=simulation["id"], v=simulation["version"])
-        await gateway.ask("mutation($i:ID!){cancelJob(id:$i){__typename}}", tom, i=simulation["job"]["id"])
-        assert (await _hear(his))["payload"]["data"]["jobUpdated"] == {"state": "CANCELED"}
         answer = await _hear(hers)
         assert (answer["type"], answer["payload"][0]["extensions"]["code"]) == ("error", "NOT_FOUND")
+        await gateway.ask("mutation($i:ID!){cancelJob(id:$i){__typename}}", tom, i=simulation["job"]["id"])
+        while (state := (await _hear(his))["payload"]["data"]["jobUpdated"]["state"]) == "PENDING":
+            pass
+        assert state == "CANCELED"
+
+
+async def test_a_newcomer_is_sent_what_is_there_and_not_what_others_were_sent(gateway: Served) -> None:
+    tom = await gateway.log_in("tom")
+    job = await _submitted(gateway, tom)
+    payload = {"query": "subscription($i:ID!){jobUpdated(id:$i){title}}", "variables": {"i": job}}
+    async with _open(gateway, {"Authorization": tom}) as one, _open(gateway, {"Authorization": tom}) as late:
+        await _say(one, id="1", type="subscribe", payload=payload)
+        assert (await _hear(one))["payload"]["data"]["jobUpdated"] == {"title": ""}
+        async with gateway.services.database.write() as session:  # nobody hears of it
+            renamed = sa.update(models.Job).where(models.Job.id == parse_id(job)[1])
+            await session.execute(renamed.values(title="new"))
+        await _say(late, id="1", type="subscribe", payload=payload)
+        assert (await _hear(late))["payload"]["data"]["jobUpdated"] == {"title": "new"}
+
+
+@pytest.mark.parametrize("variables", [{}, {"i": None}, {"i": 2**70}, {"i": "nonsense"}])
+async def test_what_is_refused_of_a_shared_subscription_is_told(gateway: Served, variables: Any) -> None:
+    tom = await gateway.log_in("tom")
+    async with _open(gateway, {"Authorization": tom}) as socket:
+        await _say(socket, id="1", type="subscribe", payload={"query": WATCH, "variables": variables})
+        answer = await _hear(socket)
+        assert answer["type"] == "error"
+        assert answer["payload"][0]["extensions"]["code"] in ("BAD_USER_INPUT", "INVALID")
+
+
+async def test_changed_jobs_are_read_once_for_all_who_ask_the_same(gateway: Served) -> None:
+    tom = await gateway.log_in("tom")
+    async with _open(gateway, {"Authorization": tom}) as one, _open(gateway, {"Authorization": tom}) as two:
+        for socket in (one, two):
+            await _say(socket, id="1", type="subscribe", payload={"query": "subscription{jobsChanged{id state}}"})
+        async with asyncio.timeout(5):
+            while not gateway.services.feed.following("job:*"):
+                await asyncio.sleep(0)
+        await _say(two, type="ping")
+        assert await _hear(two) == {"type": "pong"}
+        assert len(gateway.services.feed.following("job:*")) == 1
+        job = await _submitted(gateway, tom)
+        for socket in (one, two):
+            assert (await _hear(socket))["payload"]["data"]["jobsChanged"] == {"id": job, "state": "PENDING"}
+
+
+async def test_a_log_is_followed_by_many_from_its_first_line_each(gateway: Served) -> None:
+    tom = await gateway.log_in("tom")
+    job = await _submitted(gateway, tom)
+    key = parse_id(job)[1]
+
+    async def write(*texts: str) -> None:
+        async with gateway.services.database.write() as session:
+            held = await session.get_one(models.Job, key)
+            for text in texts:
+                held.log_length += 1
+                session.add(models.LogEntry(job_id=key, sequence=held.log_length, line=held.log_length, text=text))
+            changed(session, f"log:{key}")
+
+    async def lines(socket: ClientConnection, number: int) -> list[str]:
+        return [(await _hear(socket))["payload"]["data"]["jobLog"]["text"] for _ in range(number)]
+
+    payload = {"query": "subscription($i:ID!){jobLog(id:$i){text}}", "variables": {"i": job}}
+    await write("a", "b")
+    async with _open(gateway, {"Authorization": tom}) as one, _open(gateway, {"Authorization": tom}) as late:
+        await _say(one, id="1", type="subscribe", payload=payload)
+        assert await lines(one, 2) == ["a", "b"]
+        await write("c")
+        assert await lines(one, 1) == ["c"]
+        await _say(late, id="1", type="subscribe", payload=payload)
+        assert await lines(late, 3) == ["a", "b", "c"]
+        assert len(gateway.services.feed.following(f"log:{key}")) == 1
+        await write("d", "e")
+        assert await lines(one, 2) == await lines(late, 2) == ["d", "e"]
+
+
+async def test_who_falls_far_behind_is_told_and_ended() -> None:
+    listener = broadcasting._Listener()
+    for number in range(broadcasting.BACKLOG + 5):
+        listener.put(Answer(200, {"data": number}))
+    answer = await listener.next()
+    assert answer is not None
+    assert answer.body["errors"][0]["extensions"]["code"] == "LIMIT_EXCEEDED"
+    assert await listener.next() is None

@@ -164,6 +164,26 @@ async def test_a_retried_job_is_told_to_who_watches_jobs(platform: Platform) -> 
         assert (await waiting).body["data"]["jobsChanged"] == {"attempt": 2, "state": "PENDING"}
 
 
+async def test_jobs_that_changed_while_nothing_was_heard_are_sent_after_the_break(platform: Platform) -> None:
+    submitted = await submit(platform, 1)
+    async with platform.watch("subscription{jobsChanged(filter:{state:[PENDING]}){id}}", "tom") as answers:
+        waiting = asyncio.ensure_future(anext(answers))
+        await asyncio.sleep(0)
+        platform.services.feed.missed()
+        assert (await waiting).body["data"]["jobsChanged"] == {"id": submitted["job"]["id"]}
+
+
+async def test_another_title_is_sent_to_who_watches_the_results(platform: Platform) -> None:
+    submitted = await submit(platform, 1)
+    rename = 'mutation($i:ID!){updateSimulation(id:$i,expectedVersion:1,input:{title:"new"}){__typename}}'
+    async with platform.watch(
+        "subscription($i:ID!){partialResults(id:$i){title}}", "tom", i=submitted["id"]
+    ) as answers:
+        await anext(answers)
+        await platform.ask(rename, "tom", i=submitted["id"])
+        assert (await anext(answers)).body["data"]["partialResults"] == {"title": "new"}
+
+
 async def test_hidden_results_are_watched_by_nobody(platform: Platform) -> None:
     submitted = await submit(platform, 1)
     async with platform.watch(
