@@ -41,7 +41,7 @@ from resolvers.issuers import Issuers
 from resolvers.keyring import KeyRing
 from resolvers.limits import Limits
 from resolvers.locking import Locking
-from resolvers.passwords import Passwords
+from resolvers.passwords import Leaked, Passwords
 from resolvers.presence import Presence
 from resolvers.principals import Principals
 from resolvers.reporting import Reports
@@ -72,7 +72,8 @@ def make_services(settings: Settings) -> Services:
         silence=settings.task_silence,
         register_device_types=settings.register_device_types,
     )
-    keys, passwords = KeyRing(settings.keys), Passwords(threads=settings.password_threads)
+    leaked = None if settings.leaked_passwords is None else Leaked(settings.leaked_passwords)
+    keys, passwords = KeyRing(settings.keys), Passwords(threads=settings.password_threads, leaked=leaked)
     issuers = Issuers(settings.oidc)
     programs = Registry(map(configured, settings.programs))
     return Services(

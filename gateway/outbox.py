@@ -138,6 +138,10 @@ async def claim(session: AsyncSession, number: int, retries: int) -> list[Notifi
         if message.attempts > retries:  # the last attempt took its gateway with it, or lost the database
             _end(message, NotificationState.FAILED, "the last attempt did not end")
             continue
+        if message.expires_at is not None and message.expires_at <= moment:
+            said = f" ({message.error})" if message.error else ""
+            _end(message, NotificationState.FAILED, f"what it holds is no longer good{said}")
+            continue
         message.attempts += 1
         message.lease_until = moment + timedelta(seconds=LEASE)
         claimed.append(message)

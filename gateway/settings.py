@@ -19,6 +19,7 @@ from gateway.engines import read_clusters
 from jobs.programs import Registry, configured
 from resolvers.issuers import Provider
 from resolvers.keyring import MINIMUM
+from resolvers.passwords import Leaked
 
 FILE = "TORANA_SETTINGS"
 """Names a TOML file with settings by their names in lower case, without the prefix. Variables win over it."""
@@ -101,6 +102,10 @@ class Settings(BaseSettings):
     access_minutes: float = Field(10.0, gt=0, description="Minutes for which an access token holds.")
     refresh_days: float = Field(30.0, gt=0, description="Days for which a refresh token holds.")
     password_threads: int = Field(2, gt=0, description="Passwords hashed at once; each takes 46 MiB and a core.")
+    leaked_passwords: Path | None = Field(
+        None,
+        description="A file of passwords that are not taken, as haveibeenpwned.com gives them: sorted SHA-1 hashes.",
+    )
     oidc: list[Provider] = Field(
         [],
         description="OpenID Connect providers, as JSON or [[oidc]] tables: name, issuer, client_id, and more in operating.md.",
@@ -164,6 +169,16 @@ class Settings(BaseSettings):
             read_sender(value)
         elif (server := info.data.get("smtp_url")) and server.get_secret_value():
             raise ValueError("a mail server is set, so a sender is needed")
+        return value
+
+    @field_validator("leaked_passwords")
+    @classmethod
+    def _sorted(cls, value: Path | None) -> Path | None:
+        if value is not None:
+            try:
+                Leaked(value)
+            except OSError as error:
+                raise ValueError(f"it can't be read: {error.strerror}") from None
         return value
 
     @field_validator("oidc")

@@ -19,14 +19,14 @@ from db.models import (
     User,
 )
 from db.types import now
-from resolvers import codes, logins
+from resolvers import attempts, codes, logins
 from resolvers.audit import record
 from resolvers.context import Context
 from resolvers.failures import Invalid, Unauthenticated
 from resolvers.keyring import digest_of
 from resolvers.logins import Tokens
 from resolvers.principal import Kind
-from resolvers.registration import throttle
+from resolvers.registration import check_columns, throttle
 from resolvers.writing import expect, locked
 
 WRONG = "wrong username or password"
@@ -126,6 +126,7 @@ async def _enter(session: AsyncSession, ctx: Context, user: User, **detail: Any)
     """Begin a login session, and no longer count the passwords that were tried before it."""
     tried = [_key(name) for name in (user.username, user.email) if name]
     await session.execute(sa.delete(Attempts).where(Attempts.key.in_(tried)))
+    await attempts.forgive(session, attempts.source_key(ctx))
     return await logins.begin(session, ctx, Kind.USER, user.id, **detail)
 
 
@@ -180,6 +181,7 @@ async def log_in_participant(ctx: Context, username: str, password: str) -> Toke
         ):
             raise Unauthenticated(WRONG)
         await session.execute(sa.delete(Attempts).where(Attempts.key == key))
+        await attempts.forgive(session, attempts.source_key(ctx))
         tokens = await logins.begin(session, ctx, Kind.PARTICIPANT, stored.id)
     return logins.settle(ctx, tokens)
 
@@ -219,6 +221,7 @@ async def _unchanged(session: AsyncSession, stored: Any, renewed: str) -> bool:
 async def update_profile(ctx: Context, expected_version: int, changes: Mapping[str, Any]) -> UUID:
     """Change one's own names, affiliation or profile: only the given attributes, nothing else of the row."""
     user = logins.person(ctx)
+    check_columns(changes)
     async with ctx.database.write() as session:
         row = await locked(session, ctx, User, user)
         expect(row, expected_version)
@@ -226,16 +229,8 @@ async def update_profile(ctx: Context, expected_version: int, changes: Mapping[s
             if name in changes:
                 if changes[name] is None and name in ("language", "notified"):
                     raise Invalid(f"{name} can't be null", field=f"input.{name}")
-                _check_length(name, changes[name])
                 setattr(row, name, changes[name])
     return user
-
-
-def _check_length(name: str, value: Any) -> None:
-    most = getattr(User.__table__.c[name].type, "length", None)
-    if most is not None and value is not None and len(value) > most:
-        first, *others = name.split("_")
-        raise Invalid(f"at most {most} characters are kept", field=f"input.{first}{''.join(map(str.title, others))}")
 
 
 async def create_user(

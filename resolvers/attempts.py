@@ -5,6 +5,7 @@ from ipaddress import AddressValueError, IPv6Address
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.models import Attempts
 from db.types import later, now
@@ -39,6 +40,18 @@ def address_of(ctx: Context) -> str:
     """Where a client comes from: its address, of IPv6 the network of 64 bits that one client has."""
     address = str(ctx.client.get("ip", "unknown"))
     try:
-        return f"{IPv6Address(int(IPv6Address(address)) >> 64 << 64)}/64"
+        known = IPv6Address(address)
     except AddressValueError:
         return address
+    return str(known.ipv4_mapped or f"{IPv6Address(int(known) >> 64 << 64)}/64")
+
+
+async def forgive(session: AsyncSession, key: str) -> None:
+    """No longer count one try: it was right."""
+    less = sa.update(Attempts).where(Attempts.key == key, Attempts.count > 0).values(count=Attempts.count - 1)
+    await session.execute(less.execution_options(synchronize_session=False))
+
+
+def source_key(ctx: Context) -> str:
+    """Under which all tries from one place are counted."""
+    return f"address:{address_of(ctx)}"

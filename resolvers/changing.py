@@ -9,7 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.engine import changed, moment_of
 from db.models import Attempts, AuthProvider, Credential, CredentialKind, Participant, User
-from resolvers import links, logins
+from db.types import now
+from resolvers import links, login_sessions, logins
 from resolvers.access import ACCOUNT, WRITES
 from resolvers.audit import record
 from resolvers.context import Context
@@ -59,6 +60,12 @@ async def request_reset(ctx: Context, email: str) -> str:
     return await mail(ctx, email, "REQUEST_PASSWORD_RESET", "password_reset", kind, lifetime)
 
 
+async def invite(ctx: Context, email: str) -> str:
+    """Mail a link by which a user that was just made chooses the first password; returns the address."""
+    kind, lifetime = CredentialKind.PASSWORD_RESET, ctx.services.limits.invitation_lifetime
+    return await mail(ctx, email, "INVITE", "invitation", kind, lifetime)
+
+
 async def reset(ctx: Context, token: str, new: str) -> datetime:
     """Set the password by a link, which also shows that the address is right; all login sessions end. Returns when."""
     await throttle(ctx)
@@ -72,6 +79,7 @@ async def reset(ctx: Context, token: str, new: str) -> datetime:
         await _put(session, hashed, user_id=user)
         row.force_password_change = False
         await _follow(session, row)
+        await _end_keys(session, user)
         record(session, ctx, "RESET_PASSWORD", "User", user, actor_id=user)
         return await moment_of(session)
 
@@ -92,6 +100,7 @@ async def set_for_user(ctx: Context, user: UUID, new: str) -> UUID:
         await _put(session, hashed, user_id=user)
         row.force_password_change = True
         await _follow(session, row)
+        await _end_keys(session, user)
         record(session, ctx, "SET_PASSWORD", "User", user)
     return user
 
@@ -108,7 +117,7 @@ async def set_for_participant(ctx: Context, participant: UUID, new: str) -> UUID
         if row.username is None:
             raise WrongState("give the participant a username first", field="participant")
         await _put(session, hashed, participant_id=participant)
-        await logins.end(session, Kind.PARTICIPANT, participant)
+        await login_sessions.end(session, Kind.PARTICIPANT, participant)
         record(session, ctx, "SET_PASSWORD", "Participant", participant, **await place_of(session, row))
     return participant
 
@@ -132,9 +141,16 @@ async def _put(session: AsyncSession, hashed: str, **owner: UUID) -> None:
         session.add(Credential(kind=CredentialKind.PASSWORD, secret_hash=hashed, algorithm="argon2id", **owner))
 
 
+async def _end_keys(session: AsyncSession, user: UUID) -> None:
+    """Whoever sets a password without the old one may be getting an account back: no key that a thief made holds."""
+    keys = (Credential.user_id == user, Credential.kind == CredentialKind.API_KEY, Credential.revoked_at.is_(None))
+    ended = sa.update(Credential).where(*keys).values(revoked_at=now())
+    await session.execute(ended.execution_options(synchronize_session=False))
+
+
 async def _follow(session: AsyncSession, user: User, *which: Any) -> None:
     """What goes with a new password: login sessions (only `which`) end, and so do links; the owner hears of it."""
-    await logins.end(session, Kind.USER, user.id, *which)
+    await login_sessions.end(session, Kind.USER, user.id, *which)
     gone = sa.delete(Credential).where(Credential.user_id == user.id, Credential.kind.in_(_ENDED))
     await session.execute(gone.execution_options(synchronize_session=False))
     await session.execute(sa.delete(Attempts).where(Attempts.key == f"password:{user.id}"))

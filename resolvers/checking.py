@@ -16,10 +16,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from db import models as m
 from db.engine import changed
 from db.models import Entity, PlatformRole
-from resolvers import wording
+from resolvers import login_sessions, wording
 from resolvers.context import Context
 from resolvers.failures import Forbidden, Invalid, WrongState
 from resolvers.feed import RIGHTS
+from resolvers.notices import address
+from resolvers.principal import Kind
 
 Before = Mapping[str, Any] | None
 Check = Callable[[AsyncSession, Context, Any, Before], Awaitable[None]]
@@ -41,6 +43,8 @@ async def _user(session: AsyncSession, ctx: Context, user: m.User, before: Befor
         user.email_verified = False
         links = sa.delete(m.Credential).where(m.Credential.user_id == user.id, m.Credential.kind.in_(_LINKS))
         await session.execute(links.execution_options(synchronize_session=False))
+    if before.get("active") and not user.active:
+        await login_sessions.end(session, Kind.USER, user.id)
     if ctx.principal.superadmin:
         return
     if "platform_role" in before and PlatformRole.MANAGER in (before["platform_role"], user.platform_role):
@@ -100,11 +104,13 @@ async def _participant(session: AsyncSession, ctx: Context, participant: m.Parti
     if before.get("project_id", participant.project_id) != participant.project_id:
         await _leave_devices(session, m.Participant.id == participant.id, participant.project_id)
     _check_email(participant.email)
+    if any(before.get(name) and not getattr(participant, name) for name in ("enabled", "login_enabled")):
+        await login_sessions.end(session, Kind.PARTICIPANT, participant.id)
 
 
 def _check_email(email: str | None) -> None:
-    if email is not None and (email.count("@") != 1 or email.startswith("@") or email.endswith("@") or " " in email):
-        raise Invalid("an e-mail address looks like name@host", field="input.email")
+    if email is not None:
+        address(email, "input.email")
 
 
 async def _device(session: AsyncSession, ctx: Context, device: m.Device, before: Before) -> None:

@@ -69,7 +69,7 @@ def address_of(seed: str, username: str) -> str:
 async def send(session: AsyncSession, ctx: Context, user: User, use: Use) -> None:
     """Mail a code of six digits to the user, in place of any that waits."""
     code = f"{secrets.randbelow(1_000_000):06}"
-    lifetime = ctx.services.limits.ticket_lifetime.total_seconds()
+    lifetime = ctx.services.limits.ticket_lifetime
     kinds = [CredentialKind.EMAIL_CODE, CredentialKind.TOTP] if use is Use.SET_UP else [CredentialKind.EMAIL_CODE]
     await forget(session, user.id, *kinds, use=use)
     session.add(
@@ -80,10 +80,10 @@ async def send(session: AsyncSession, ctx: Context, user: User, use: Use) -> Non
             # So short a code would be found from its hash.
             sealed=ctx.services.keys.seal(code),
             algorithm="code",
-            expires_at=later(lifetime),
+            expires_at=later(lifetime.total_seconds()),
         )
     )
-    await post(session, "two_factor_code", user, security=True, code=code, minutes=lifetime / 60)
+    await post(session, "two_factor_code", user, security=True, lasting=lifetime, code=code)
 
 
 async def accept(session: AsyncSession, ctx: Context, user: User, code: str) -> str | None:

@@ -26,6 +26,7 @@ from resolvers.editing import check, must, place_of, writing
 from resolvers.failures import Forbidden, Invalid, LimitExceeded, NotFound, WrongState
 from resolvers.feed import principal_topic
 from resolvers.keyring import digest_of
+from resolvers.notices import Change, tell
 from resolvers.rules import LINKED_SERVICE, OWNER, PROJECT_ADMIN, SITE_ADMIN, SUPERADMIN, Rule
 from resolvers.writing import locked, signed_in
 
@@ -85,6 +86,7 @@ async def create_key(ctx: Context, label: str, scopes: frozenset[str], expires_a
     async with ctx.database.write() as session:
         await _hold(session, user)
         issued = await _pair(session, user, label, scopes, expires_at)
+        await tell(session, await session.get_one(User, user), Change.API_KEY, label=label)
         record(session, ctx, "CREATE_KEY", "Credential", issued.credential, label=label, scopes=sorted(scopes | {READ}))
         return issued
 

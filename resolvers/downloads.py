@@ -16,6 +16,7 @@ from resolvers.context import Context
 from resolvers.failures import Forbidden, Invalid, NotFound
 from resolvers.loading import Loaders
 from resolvers.paging import MOST, Order, Slice
+from resolvers.principal import Kind
 from resolvers.rules import words
 from resolvers.selection import Selection
 from resolvers.statements import Relationship, Where
@@ -81,6 +82,8 @@ async def estimators(
         pages = [page async for page in _all(ctx, models.Estimator.pages, row, _BY_NUMBER, _NUMBER)]
         wanted = [page for page in pages if numbers is None or page.number in numbers]
         found.append(Chosen(row, {p.number: p.id for p in wanted}, sum(p.value_count for p in wanted)))
+    if numbers is not None and found and not any(chosen.pages for chosen in found):
+        raise NotFound("no page has one of these numbers", field="pages")
     return found
 
 
@@ -172,14 +175,14 @@ class Ticket:
 
 
 async def ticket(ctx: Context, key: UUID, path: Sequence[str], query: Mapping[str, str]) -> Ticket:
-    """A ticket by which a browser fetches one path of this gateway as the user who asks. What that user may see is
-    asked again when it is used; here it is the simulation. The parts of a path may hold slashes."""
+    """A ticket by which a browser fetches one path of this gateway as whoever asks. What they may see is asked again
+    when it is used; here it is the simulation. The parts of a path may hold slashes."""
     owner, principal = signed_in(ctx), ctx.principal
     await simulation(ctx, key)
     expires_at = datetime.now(UTC) + LASTS
-    made_with = principal.session or principal.credential
+    made_with = None if principal.kind is Kind.LINK else principal.session or principal.credential
     address = address_of(f"/{'/'.join(path)}", query.items())
-    token = ctx.services.keys.fetch_ticket(owner, made_with, address, LASTS)
+    token = ctx.services.keys.fetch_ticket(principal.kind, owner, made_with, address, LASTS)
     spelled, given = "/".join(quote(part, safe="") for part in path), urlencode({**query, TICKET: token})
     return Ticket(f"{ctx.services.entrance.address}/{spelled}?{given}", expires_at)
 

@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from db import models
 from db.engine import changed
 from db.models import Entity, Erasable
-from resolvers import roles
+from resolvers import attempts, roles
 from resolvers.access import WRITES, visible
 from resolvers.audit import record
 from resolvers.checking import CHECKS, CONTRADICTIONS
@@ -35,6 +35,10 @@ _RIGHTS = (
     models.ParticipantGroup, models.SiteService, models.ProjectService,
 )  # fmt: skip
 _PRINCIPALS = (models.User, models.Participant, models.Device, models.Service, models.SimulationLink)
+
+
+TAKEN, WITHIN = 20, 86_400
+"""How often in so many seconds who makes users may be told that a name or an address is taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +158,13 @@ async def writing(
     except Forbidden as refusal:
         async with ctx.database.write() as session:
             record(session, ctx, "REFUSED", model.__name__, key, tried=action, why=refusal.message)
+        raise
+    except Conflict as refusal:
+        if model is models.User and not ctx.principal.superadmin and refusal.field != "expectedVersion":
+            # Each tells that somebody has a name or an address.
+            async with ctx.database.write() as session:
+                record(session, ctx, "REFUSED", "User", key, tried=action, why=refusal.message)
+            await attempts.count(ctx, {f"taken:{ctx.principal.id}": TAKEN}, WITHIN)
         raise
 
 

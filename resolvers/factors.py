@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.engine import changed, moment_of
 from db.models import AuthProvider, Credential, CredentialKind, TwoFactor, User
-from resolvers import attempts, codes, logins
+from resolvers import attempts, codes, login_sessions, logins
 from resolvers.access import ACCOUNT
 from resolvers.audit import record
 from resolvers.codes import Use
@@ -18,6 +18,7 @@ from resolvers.context import Context
 from resolvers.editing import must, writing
 from resolvers.failures import Forbidden, Invalid, Unauthenticated, WrongState
 from resolvers.feed import principal_topic
+from resolvers.notices import Change, tell
 from resolvers.principal import Kind
 from resolvers.principals import two_factor_required
 from resolvers.proving import prove
@@ -34,17 +35,16 @@ class SetUp:
 
 
 async def set_up(ctx: Context, method: TwoFactor, password: str | None) -> SetUp:
-    """Begin with a second factor; nothing changes before its first code. To replace one takes the password."""
+    """Begin with a second factor, which takes the password; nothing changes before its first code."""
     user = logins.person(ctx)
     if method is TwoFactor.NONE:
         raise Invalid("choose TOTP or EMAIL; disableTwoFactor ends it", field="method")
     limits = ctx.services.limits
     await attempts.count(ctx, {f"factor:{user}": limits.sign_ins_per_account}, limits.sign_in_window)
     present = (await ctx.database.rows(sa.select(User.two_factor).where(User.id == user)))[0].two_factor
-    if present is not TwoFactor.NONE:
-        if password is None:
-            raise Invalid("to replace the second factor in use, give your password", field="password")
-        await prove(ctx, user, password, "password")
+    if password is None:
+        raise Invalid("to set up a second factor, give your password", field="password")
+    await prove(ctx, user, password, "password")
     async with ctx.database.write() as session:
         row = await _held(session, user)
         if row.two_factor is not present:
@@ -79,6 +79,7 @@ async def confirm(ctx: Context, code: str) -> Sequence[str]:
                 await codes.clear_count(session, user)
                 changed(session, principal_topic(user))
                 record(session, ctx, "TWO_FACTOR_SET_UP", "User", user, method=method.name)
+                await tell(session, row, Change.TWO_FACTOR_SET_UP)
                 principal = await logins.renewed(session, ctx)
                 break
         else:
@@ -113,7 +114,7 @@ async def remove(ctx: Context, user: UUID) -> UUID:
         if row.two_factor is TwoFactor.NONE:
             raise WrongState("this user has no second factor", field="user")
         await _off(session, row)
-        await logins.end(session, Kind.USER, user)
+        await login_sessions.end(session, Kind.USER, user)
         record(session, ctx, "TWO_FACTOR_REMOVED", "User", user)
     return user
 
@@ -121,6 +122,7 @@ async def remove(ctx: Context, user: UUID) -> UUID:
 async def _off(session: AsyncSession, user: User) -> None:
     user.two_factor = TwoFactor.NONE
     await codes.forget(session, user.id, CredentialKind.TOTP, CredentialKind.EMAIL_CODE, CredentialKind.RECOVERY_CODE)
+    await tell(session, user, Change.TWO_FACTOR_GONE)
     changed(session, principal_topic(user.id))
 
 
@@ -135,6 +137,7 @@ async def renew_codes(ctx: Context, password: str) -> Sequence[str]:
         found = await codes.new_recovery_codes(session, user)
         changed(session, principal_topic(user))
         record(session, ctx, "NEW_RECOVERY_CODES", "User", user)
+        await tell(session, row, Change.RECOVERY_CODES)
         return found
 
 

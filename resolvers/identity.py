@@ -1,7 +1,7 @@
 """Users whose identity comes from a provider elsewhere: found by their subject there, or made, as its token says."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -13,12 +13,12 @@ from db.engine import changed
 from db.models import AuthProvider, User, UserGroup, UserGroupMember
 from resolvers import logins
 from resolvers.audit import record
-from resolvers.context import Context
+from resolvers.context import Context, Services
 from resolvers.editing import stored
-from resolvers.failures import Conflict, Invalid, Unauthenticated
+from resolvers.failures import Conflict, Failure, Unauthenticated
 from resolvers.feed import principal_topic
 from resolvers.issuers import Provider
-from resolvers.principal import Kind
+from resolvers.principal import ANONYMOUS, Kind
 
 log = structlog.get_logger("torana.oidc")
 
@@ -57,22 +57,56 @@ def read(provider: Provider, claims: Mapping[str, Any]) -> Identity:
 
 async def sign_in(ctx: Context, provider: Provider, claims: Mapping[str, Any]) -> logins.Tokens:
     """A login session of the user with this identity; a new user only where the settings say so."""
-    identity = read(provider, claims)
-    async with ctx.database.write() as session:
-        user = await _found(session, identity)
-        if user is None:
-            if not provider.sign_up:
+    try:
+        identity = read(provider, claims)
+        async with ctx.database.write() as session:
+            user = await _present(session, ctx, provider, identity)
+            if user is None:
                 raise Unauthenticated("no user of this gateway has this identity")
-            user = await _made(session, identity)
-            record(session, ctx, "SIGN_UP", "User", user.id, actor_id=user.id, provider=provider.name)
-        if not user.active or user.deleted_at is not None:
-            raise Unauthenticated("this account is disabled")
+            if not user.active or user.deleted_at is not None:
+                raise Unauthenticated("this account is disabled")
+            tokens = await logins.begin(session, ctx, Kind.USER, user.id, provider=provider.name)
+    except Failure as failure:
+        async with ctx.database.write() as session:
+            record(
+                session,
+                ctx,
+                "LOG_IN_FAILED",
+                "User",
+                provider=provider.name,
+                subject=claims["sub"],
+                why=failure.message,
+            )
+        raise
+    ctx.become(tokens.principal)
+    return tokens
+
+
+async def learn(services: Services, provider: Provider, claims: Mapping[str, Any]) -> None:
+    """Take over what a verified access token tells, as a sign-in does. What it leaves out stays as it is."""
+    identity = read(provider, claims)
+    if not provider.tells_groups(claims):
+        identity = replace(identity, groups={})
+    if "email_verified" not in claims:
+        told = {name: value for name, value in identity.columns.items() if not name.startswith("email")}
+        identity = replace(identity, columns=told)
+    async with services.database.write() as session:
+        await _present(session, Context(services, ANONYMOUS), provider, identity)
+
+
+async def _present(session: AsyncSession, ctx: Context, provider: Provider, identity: Identity) -> User | None:
+    """The user with this identity as its provider now describes it, made where the settings say so."""
+    user = await _found(session, identity)
+    if user is None:
+        if not provider.sign_up or identity.username is None:
+            return None
+        user = await _made(session, identity)
+        record(session, ctx, "SIGN_UP", "User", user.id, actor_id=user.id, provider=provider.name)
+    if user.active and user.deleted_at is None:
         await _renew(session, user, identity)
         await _join(session, user.id, identity.groups)
         changed(session, principal_topic(user.id))
-        tokens = await logins.begin(session, ctx, Kind.USER, user.id, provider=provider.name)
-    ctx.become(tokens.principal)
-    return tokens
+    return user
 
 
 async def _found(session: AsyncSession, identity: Identity) -> User | None:
@@ -81,8 +115,6 @@ async def _found(session: AsyncSession, identity: Identity) -> User | None:
 
 
 async def _made(session: AsyncSession, identity: Identity) -> User:
-    if identity.username is None:
-        raise Invalid("the identity has no username")
     if await _taken(session, identity):
         raise Conflict("another user has this username")
     user = User(

@@ -9,7 +9,7 @@ import base64
 import binascii
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -87,13 +87,21 @@ class Provider(BaseModel):
 
     def claimed(self, claims: Mapping[str, Any]) -> frozenset[str]:
         """The values of the groups claim."""
+        found = self._groups(claims)
+        values = [found] if isinstance(found, str) else found if isinstance(found, list) else []
+        return frozenset(value for value in values if isinstance(value, str))
+
+    def tells_groups(self, claims: Mapping[str, Any]) -> bool:
+        """Whether there is a groups claim at all; access tokens may have none."""
+        return self._groups(claims) is not None
+
+    def _groups(self, claims: Mapping[str, Any]) -> Any:
         found: Any = claims.get(self.groups_claim)
         if found is None:
             found = claims
             for step in self.groups_claim.split("."):
                 found = found.get(step) if isinstance(found, Mapping) else None
-        values = [found] if isinstance(found, str) else found if isinstance(found, list) else []
-        return frozenset(value for value in values if isinstance(value, str))
+        return found
 
     def admit(self, claims: Mapping[str, Any]) -> None:
         """Raise UNAUTHENTICATED for an identity without any of the required groups."""
@@ -192,8 +200,8 @@ class Issuer:
             raise Unauthenticated("the identity was made for another sign-in")
         return claims
 
-    async def access(self, token: str) -> External:
-        """What an access token for this gateway says; raises UNAUTHENTICATED, Unreachable."""
+    async def access(self, token: str) -> tuple[External, Mapping[str, Any]]:
+        """What an access token for this gateway says, and all its claims; raises UNAUTHENTICATED, Unreachable."""
         claims, kind = await self._verified(token)
         wanted = self.provider.audience or self.provider.client_id
         audiences = _listed(claims.get("aud"))
@@ -207,9 +215,8 @@ class Issuer:
         ):
             raise Unauthenticated("the token is no access token")
         self.provider.admit(claims)
-        return External(
-            AuthProvider[self.provider.provider], claims["sub"], datetime.fromtimestamp(claims["exp"] + LEEWAY, UTC)
-        )
+        until = datetime.fromtimestamp(claims["exp"] + LEEWAY, UTC)
+        return External(AuthProvider[self.provider.provider], claims["sub"], until), claims
 
     async def _verified(self, token: str) -> tuple[Mapping[str, Any], str]:
         """The claims of a token that this issuer signed and that holds, and its type."""
@@ -307,6 +314,9 @@ class Issuer:
         return response.status_code, told
 
 
+Learn = Callable[[Provider, Mapping[str, Any]], Awaitable[None]]
+
+
 class Issuers:
     """All providers of the settings."""
 
@@ -327,8 +337,9 @@ class Issuers:
         if self._client is not None:
             await self._client.aclose()
 
-    async def verify(self, token: str) -> External | None:
-        """What an access token of a provider says; None for anything that names none of them.
+    async def verify(self, token: str, learn: Learn) -> External | None:
+        """What an access token of a provider says; None for anything that names none of them. `learn` is given the
+        claims of one that was not looked at lately.
 
         Raises UNAUTHENTICATED for one that is no good.
         """
@@ -340,17 +351,18 @@ class Issuers:
                 raise Unauthenticated("the token has expired")
             return said
         try:
-            _, claims = parts_of(token)
+            _, unchecked = parts_of(token)
         except ValueError:
             return None
-        issuer = self._issuing.get(named) if isinstance(named := claims.get("iss"), str) else None
+        issuer = self._issuing.get(named) if isinstance(named := unchecked.get("iss"), str) else None
         if issuer is None:
             return None
         try:
-            said = await issuer.access(token)
+            said, claims = await issuer.access(token)
         except Unreachable as error:
             log.warning("oidc.unreachable", provider=issuer.provider.name, why=str(error))
             raise Unauthenticated("the token can't be checked: its provider does not answer") from None
+        await learn(issuer.provider, claims)
         if len(self._known) >= MOST:
             self._known.clear()
         self._known[token] = (said, time.monotonic() + CHECKED)

@@ -66,16 +66,13 @@ class Ticket:
 @dataclass(frozen=True, slots=True)
 class Fetch:
     """Who may fetch one address without any header for a while, and what that was asked for with: the family of a login
-    session or the key of an API key, None for an identity of elsewhere."""
+    session or the key of an API key, None for an identity of elsewhere and for a link."""
 
+    kind: Kind
     owner: UUID
     credential: UUID | None
     address: str
     expires_at: datetime
-
-    @property
-    def kind(self) -> Kind:
-        return Kind.USER
 
 
 PREFIXES = {"sk": Kind.USER, "pt": Kind.PARTICIPANT, "dt": Kind.DEVICE, "st": Kind.SERVICE, "sl": Kind.LINK}
@@ -132,10 +129,10 @@ class KeyRing:
             raise Unauthenticated("the ticket is not valid, or no longer; sign in again")
         return Ticket(UUID(claims["sub"]), UUID(claims["pwd"]), int(claims["ver"]), UUID(claims["jti"]))
 
-    def fetch_ticket(self, owner: UUID, credential: UUID | None, address: str, lifetime: timedelta) -> str:
+    def fetch_ticket(self, kind: Kind, owner: UUID, credential: UUID | None, address: str, lifetime: timedelta) -> str:
         """Lets who has it fetch one address as its owner."""
         made_with = None if credential is None else str(credential)
-        return self._sign("get+jwt", lifetime, sub=str(owner), cred=made_with, addr=address)
+        return self._sign("get+jwt", lifetime, who=kind.value, sub=str(owner), cred=made_with, addr=address)
 
     def read_fetch(self, token: str, address: str) -> Fetch:
         """What a ticket of ours for this address says; UNAUTHENTICATED for anything else."""
@@ -143,7 +140,8 @@ class KeyRing:
         if kind != "get+jwt" or expires_at <= datetime.now(UTC) or claims["addr"] != address:
             raise Unauthenticated("the ticket is for another address, or no longer valid; ask for another")
         made_with = claims["cred"]
-        return Fetch(UUID(claims["sub"]), None if made_with is None else UUID(made_with), address, expires_at)
+        credential = None if made_with is None else UUID(made_with)
+        return Fetch(Kind(claims["who"]), UUID(claims["sub"]), credential, address, expires_at)
 
     def flow_token(self, lifetime: timedelta, **claims: Any) -> str:
         """What a browser keeps for us while it signs in elsewhere."""

@@ -21,6 +21,10 @@ class Limits:
     """For which a second factor may follow the password; as long as a code by e-mail holds."""
     verify_lifetime: timedelta = timedelta(hours=24)
     reset_lifetime: timedelta = timedelta(minutes=45)
+    invitation_lifetime: timedelta = timedelta(days=7)
+    mail_window: int = 3_600
+    """Seconds in which links and codes that are mailed to one address are counted."""
+    mails_per_address: int = 5
     registrations_per_address: int = 30
     """Devices that register themselves, or try to, in the same seconds."""
     register_device_types: bool = False

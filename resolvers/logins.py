@@ -10,16 +10,15 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db.engine import changed, moment_of
-from db.models import Attempts, Credential, CredentialKind, Participant, Project, User
+from db.engine import moment_of
+from db.models import Credential, CredentialKind, Participant, Project, User
 from db.types import later, now, uuid7
-from resolvers import attempts
+from resolvers import attempts, login_sessions
 from resolvers.access import WRITES
 from resolvers.audit import record
 from resolvers.context import Context
 from resolvers.editing import must, writing
 from resolvers.failures import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
-from resolvers.feed import principal_topic
 from resolvers.keyring import Session, digest_of
 from resolvers.principal import Kind, Principal
 from resolvers.principals import principal_of
@@ -106,16 +105,16 @@ async def refresh(ctx: Context, token: str | None) -> Tokens:
             elif spent.last_used_at is not None:
                 crossed = own and moment - spent.last_used_at < CROSSED
                 if not crossed:
-                    await end(session, kind, owner, Credential.family == spent.family)
+                    await login_sessions.end(session, kind, owner, Credential.family == spent.family)
                     record(session, ctx, "REFRESH_TOKEN_REUSED", _NAMES[kind], owner, actor_id=owner)
             elif active and spent.revoked_at is None and spent.expires_at > moment:
                 spent.last_used_at = spent.revoked_at = moment
-                old = sa.delete(Credential).where(*_logins(kind, owner), Credential.expires_at < moment)
+                old = sa.delete(Credential).where(*login_sessions.of(kind, owner), Credential.expires_at < moment)
                 await session.execute(old.execution_options(synchronize_session=False))
                 await _seen(session, kind, owner)
                 tokens = await _issue(session, ctx, kind, owner, spent.family)
                 # Who has a right token guesses nothing, however many sit behind one address.
-                await _forgive(session, source)
+                await attempts.forgive(session, source)
     if tokens is not None:
         return settle(ctx, tokens)
     if crossed:
@@ -166,7 +165,7 @@ async def of_user(ctx: Context, user: UUID) -> Sequence[LoginSession]:
 async def _held(ctx: Context, kind: Kind, owner: UUID) -> Sequence[LoginSession]:
     live = (
         sa.select(Credential.family, Credential.client, Credential.created_at)
-        .where(*_logins(kind, owner), Credential.revoked_at.is_(None), Credential.expires_at > now())
+        .where(*login_sessions.of(kind, owner), Credential.revoked_at.is_(None), Credential.expires_at > now())
         .order_by(Credential.created_at.desc(), Credential.id.desc())
         .limit(MOST)
     )
@@ -185,7 +184,7 @@ async def log_out(ctx: Context) -> datetime:
     owner = signed_in(ctx)
     async with ctx.database.write() as session:
         await hold(session, ctx.principal.kind, owner)
-        await end(session, ctx.principal.kind, owner, Credential.family == ctx.principal.session)
+        await login_sessions.end(session, ctx.principal.kind, owner, Credential.family == ctx.principal.session)
         record(session, ctx, "LOG_OUT", _NAMES[ctx.principal.kind], owner)
         moment = await moment_of(session)
     _clear(ctx)
@@ -210,7 +209,7 @@ async def _close(ctx: Context, which: Any) -> int:
     kind = ctx.principal.kind
     async with ctx.database.write() as session:
         await hold(session, kind, owner)
-        count = await end(session, kind, owner, which)
+        count = await login_sessions.end(session, kind, owner, which)
         if count:
             record(session, ctx, "CLOSE_SESSION", _NAMES[kind], owner, count=count)
         return count
@@ -221,7 +220,7 @@ async def close_all(ctx: Context, user: UUID) -> int:
     async with writing(ctx, "CLOSE_SESSION", User, user) as session:
         row = await locked(session, ctx, User, user, field="user")
         await must(session, ctx, row, WRITES[User].update, "close sessions of")
-        count = await end(session, Kind.USER, user)
+        count = await login_sessions.end(session, Kind.USER, user)
         record(session, ctx, "CLOSE_SESSION", "User", user, count=count)
         return count
 
@@ -263,14 +262,6 @@ async def held(session: AsyncSession, user: UUID) -> User | None:
     return row if row is not None and row.active and row.deleted_at is None else None
 
 
-async def end(session: AsyncSession, kind: Kind, owner: UUID, *which: Any) -> int:
-    """End login sessions of an owner; their sockets and streams hear of it. Returns how many."""
-    ended = sa.update(Credential).where(*_logins(kind, owner), Credential.revoked_at.is_(None), *which)
-    done: Any = await session.execute(ended.values(revoked_at=now()).execution_options(synchronize_session=False))
-    changed(session, principal_topic(owner))
-    return int(done.rowcount)
-
-
 async def renewed(session: AsyncSession, ctx: Context) -> Principal:
     """Who is asking, after what the transaction did; to go on as, once it is committed."""
     principal = ctx.principal
@@ -280,18 +271,8 @@ async def renewed(session: AsyncSession, ctx: Context) -> Principal:
     return replace(await principal_of(session, said), expires_at=principal.expires_at)
 
 
-def _logins(kind: Kind, owner: UUID) -> tuple[Any, ...]:
-    column: Any = getattr(Credential, f"{kind.value}_id")
-    return column == owner, Credential.kind == CredentialKind.LOGIN_SESSION
-
-
 async def _seen(session: AsyncSession, kind: Kind, owner: UUID) -> None:
     """Note the sign-in, and leave `updated_at`, which more people may read."""
     model: Any = User if kind is Kind.USER else Participant
     noted = sa.update(model).where(model.id == owner).values(last_online_at=now(), updated_at=model.updated_at)
     await session.execute(noted.execution_options(synchronize_session=False))
-
-
-async def _forgive(session: AsyncSession, key: str) -> None:
-    less = sa.update(Attempts).where(Attempts.key == key, Attempts.count > 0).values(count=Attempts.count - 1)
-    await session.execute(less.execution_options(synchronize_session=False))

@@ -3,7 +3,9 @@
 import re
 import string
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from enum import Enum
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from db import models
 from db.engine import changed
 from db.models import Channel, Notification, NotificationTemplate
+from db.types import later
 from resolvers import wording
 from resolvers.failures import Invalid
 from resolvers.wording import Message, Wording
@@ -29,6 +32,17 @@ _ADDRESS = re.compile(r'[^\s@<>()\[\]\\,;:"]+@[^\s@<>()\[\]\\,;:"]+')
 """One address and nothing else: no name, no list, no comment."""
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Whose templates word a message, besides those that hold everywhere."""
+
+    site: UUID | None = None
+    project: UUID | None = None
+
+
+EVERYWHERE = Place()
+
+
 async def post(
     session: AsyncSession,
     template: str,
@@ -37,23 +51,63 @@ async def post(
     to: str | None = None,
     language: str | None = None,
     security: bool = False,
-    site: UUID | None = None,
-    project: UUID | None = None,
+    lasting: timedelta | None = None,
+    place: Place | None = None,
     **variables: Any,
 ) -> None:
     """Put a message made from a template into the outbox, in the transaction of `session`.
 
     A user who opted out (`User.notified` false) gets only what is about security; no address: nothing is put in
     (logged). Without `language` it is the user's. The look-up goes by language first, English last, and for each from
-    the project to the site, to what holds everywhere, to the built-in text. `username` is known when there is a user.
+    the project to the site, to what holds everywhere, to the built-in text; without a `place` it is the one site or
+    project that the user has a part in, if it is one. `username` is known when there is a user, and `minutes` when what
+    the message holds is good for so long (`lasting`), after which it is no longer sent.
     """
     if (recipient := _recipient(user, to, security, template)) is None:
         return
+    if place is None:
+        place = EVERYWHERE if user is None else await _home(session, user.id)
+    expires_at = None
+    if lasting is not None:
+        variables["minutes"] = lasting.total_seconds() / 60
+        expires_at = later(lasting.total_seconds())
     if user is not None:
         variables.setdefault("username", user.username)
         language = language or user.language
-    message = await _compose(session, template, Channel.EMAIL, language or ENGLISH, site, project, variables)
-    _put(session, Channel.EMAIL, recipient, message, template=template, user=user)
+    message = await _compose(session, template, Channel.EMAIL, language or ENGLISH, place, variables)
+    _put(session, Channel.EMAIL, recipient, message, template=template, user=user, expires_at=expires_at)
+
+
+async def _home(session: AsyncSession, user: UUID) -> Place:
+    """Where a user is at home: the one site, and the one project, that roles of its groups are in."""
+    held = (
+        sa.select(sa.func.coalesce(models.Role.site_id, models.Project.site_id), models.Role.project_id)
+        .select_from(models.UserGroupMember)
+        .join(models.RoleGrant, models.RoleGrant.user_group_id == models.UserGroupMember.user_group_id)
+        .join(models.Role, models.Role.id == models.RoleGrant.role_id)
+        .outerjoin(models.Project, models.Project.id == models.Role.project_id)
+        .where(models.UserGroupMember.user_id == user, models.RoleGrant.deleted_at.is_(None))
+        .distinct()
+    )
+    rows = (await session.execute(held)).all()
+    sites, projects = ({row[n] for row in rows} - {None} for n in (0, 1))
+    return Place(
+        sites.pop() if len(sites) == 1 else None, projects.pop() if len(projects) == 1 and len(sites) <= 1 else None
+    )
+
+
+class Change(Enum):
+    """What a user is told of that lets somebody into the account, or locks somebody out."""
+
+    TWO_FACTOR_SET_UP = "TWO_FACTOR_SET_UP"
+    TWO_FACTOR_GONE = "TWO_FACTOR_GONE"
+    RECOVERY_CODES = "RECOVERY_CODES"
+    API_KEY = "API_KEY"
+
+
+async def tell(session: AsyncSession, user: models.User, change: Change, **variables: Any) -> None:
+    """Mail a user that something about the ways into the account has changed."""
+    await post(session, "account_changed", user, security=True, change=change.value, **variables)
 
 
 async def post_text(
@@ -78,7 +132,7 @@ async def post_text(
 
 async def post_chat(session: AsyncSession, template: str, chat: str = "default", **variables: Any) -> None:
     """Put a message for the chat of this name into the outbox, in the transaction of `session`."""
-    message = await _compose(session, template, Channel.CHAT, ENGLISH, None, None, variables)
+    message = await _compose(session, template, Channel.CHAT, ENGLISH, EVERYWHERE, variables)
     _put(session, Channel.CHAT, chat, message, template=template)
 
 
@@ -108,6 +162,7 @@ def _put(
     template: str | None = None,
     user: models.User | None = None,
     headers: dict[str, Any] | None = None,
+    expires_at: Any = None,
 ) -> None:
     session.add(
         Notification(
@@ -119,6 +174,7 @@ def _put(
             text=message.text,
             html=message.html,
             headers=headers,
+            expires_at=expires_at,
         )
     )
     changed(session, OUTBOX)
@@ -129,14 +185,13 @@ async def _compose(
     key: str,
     channel: Channel,
     language: str,
-    site: UUID | None,
-    project: UUID | None,
+    place: Place,
     variables: Mapping[str, Any],
 ) -> Message:
     """The message by the first wording that can be rendered; a stored one that can't must not keep people out."""
     message: Message | None = None
     languages = _languages(language)
-    found = await _stored(session, key, channel, languages, site, project)
+    found = await _stored(session, key, channel, languages, place)
     for words in _wordings(key, channel, languages, found):
         try:
             made = words.render(variables)
@@ -169,15 +224,15 @@ def _wordings(
 
 
 async def _stored(
-    session: AsyncSession, key: str, channel: Channel, languages: Sequence[str], site: UUID | None, project: UUID | None
+    session: AsyncSession, key: str, channel: Channel, languages: Sequence[str], place: Place
 ) -> Sequence[NotificationTemplate]:
     """The templates that replace a built-in one here, the closest first."""
     row = NotificationTemplate
     scopes = [sa.and_(row.site_id.is_(None), row.project_id.is_(None))]
-    if project is not None:
-        of_project = sa.select(models.Project.site_id).where(models.Project.id == project).scalar_subquery()
-        scopes += [row.project_id == project, row.site_id == of_project]
-    if site is not None:
-        scopes.append(row.site_id == site)
+    if place.project is not None:
+        of_project = sa.select(models.Project.site_id).where(models.Project.id == place.project).scalar_subquery()
+        scopes += [row.project_id == place.project, row.site_id == of_project]
+    if place.site is not None:
+        scopes.append(row.site_id == place.site)
     wanted = sa.select(row).where(row.key == key, row.channel == channel, row.language.in_(languages), sa.or_(*scopes))
     return sorted(await session.scalars(wanted), key=lambda t: (t.project_id is None, t.site_id is None))

@@ -35,7 +35,7 @@ from db.models import (
 )
 from db.texts import joined, listed
 from db.types import now
-from resolvers.failures import NotFound, Unauthenticated
+from resolvers.failures import Conflict, NotFound, Unauthenticated
 from resolvers.feed import RIGHTS
 from resolvers.issuers import External
 from resolvers.keyring import Fetch, Secret, Session
@@ -190,13 +190,13 @@ _LINK: Any = (
     .join(Simulation, Simulation.id == SimulationLink.simulation_id)
     .join(User, User.id == SimulationLink.user_id)
     .where(
-        SimulationLink.secret_hash == sa.bindparam("digest"),
         SimulationLink.expires_at > now(),
         Simulation.deleted_at.is_(None),
         User.active,
         User.deleted_at.is_(None),
     )
 )
+_OWNER: Any = sa.bindparam("owner", type_=User.id.type)
 _MADE_WITH: Any = sa.bindparam("credential", type_=User.id.type)
 """What a ticket was made with; null for an identity of elsewhere."""
 
@@ -217,10 +217,11 @@ _STATEMENTS: Mapping[tuple[Kind, type], Any] = {
     ),
     (Kind.DEVICE, Secret): _owned(_DEVICE, Credential.device_id == Device.id, Secret),
     (Kind.SERVICE, Secret): _services(_owned(_SERVICE, Credential.service_id == Service.id, Secret)),
-    (Kind.LINK, Secret): _LINK,
+    (Kind.LINK, Secret): _LINK.where(SimulationLink.secret_hash == sa.bindparam("digest")),
+    (Kind.LINK, Fetch): _LINK.where(SimulationLink.id == _OWNER),
     (Kind.USER, Fetch): _users(
         _USER.where(
-            User.id == sa.bindparam("owner", type_=User.id.type),
+            User.id == _OWNER,
             sa.or_(
                 _MADE_WITH.is_(None),
                 sa.exists().where(
@@ -236,8 +237,14 @@ _STATEMENTS: Mapping[tuple[Kind, type], Any] = {
 
 
 async def principal_named(database: Database, username: str) -> Principal:
-    """The user of this name, with roles, as if signed in; NOT_FOUND for none."""
-    rows = await database.rows(_users(_USER.where(User.username == username.lower())))
+    """The user of this name, with roles, as if signed in; NOT_FOUND for none. Of several whom different providers call
+    so, the local one."""
+    named = sa.select(User.id).where(User.username == username.lower(), User.deleted_at.is_(None))
+    local = named.where(User.auth_provider == AuthProvider.LOCAL)
+    known = await database.rows(local) or await database.rows(named)
+    if len(known) > 1:
+        raise Conflict(f"several users are called {username}, each by another provider")
+    rows = await database.rows(_users(_USER.where(User.id == known[0].id))) if known else []
     if not rows:
         raise NotFound(f"no user is called {username}")
     return _user(rows)
@@ -291,9 +298,14 @@ async def principal_of(source: Database | AsyncSession, said: Said) -> Principal
         rows = (await source.execute(statement, _given(said))).all()
     if not rows or (isinstance(said, Secret) and said.public_key not in (None, rows[0].public_key)):
         raise Unauthenticated(_WHY_NOT[type(said)])
+    row = rows[0]
+    if said.kind is Kind.LINK:
+        return Principal(
+            kind=Kind.LINK, id=row.id, behind=(row.simulation_id, row.user_id), credential=row.credential,
+            expires_at=row.expires_at,
+        )  # fmt: skip
     if isinstance(said, External | Fetch):
         return _user(rows, expires_at=said.expires_at)
-    row = rows[0]
     more: dict[str, Any] = {"credential": row.credential}
     if isinstance(said, Session):
         more |= {"session": said.family, "expires_at": said.expires_at}
@@ -303,8 +315,6 @@ async def principal_of(source: Database | AsyncSession, said: Said) -> Principal
         return _user(rows, **more)
     if said.kind is Kind.SERVICE:
         return _service(rows, **more)
-    if said.kind is Kind.LINK:
-        return Principal(kind=Kind.LINK, id=row.id, behind=(row.simulation_id, row.user_id), **more)
     return Principal(kind=said.kind, id=row.id, full=said.kind is Kind.DEVICE or isinstance(said, Session), **more)
 
 

@@ -1,6 +1,7 @@
 """Making an account for oneself, and confirming its address. Nobody learns here who has one."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,7 +19,7 @@ from resolvers.context import Context
 from resolvers.failures import Forbidden, Invalid
 from resolvers.feed import principal_topic
 from resolvers.keyring import digest_of
-from resolvers.notices import address, post
+from resolvers.notices import EVERYWHERE, address, post
 
 _USERNAME = re.compile(r"[a-z0-9._-]{2,150}")
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8}){0,2}")
@@ -46,8 +47,9 @@ async def sign_up(ctx: Context, given: NewAccount) -> str:
         raise Invalid(
             "a username has 2 to 150 of: letters without accents, digits, `.`, `_` and `-`", field="input.username"
         )
-    _check(given.columns)
-    await throttle(ctx, f"signup:{digest_of(email)}")
+    check_columns(given.columns)
+    await throttle(ctx)
+    await _bound_mails(ctx, f"signup:{digest_of(email)}")
     names = (given.columns.get("first_name"), given.columns.get("last_name"))
     await ctx.services.passwords.check(given.password, "input.password", username, email, *names)
     hashed = await ctx.services.passwords.hash(given.password)
@@ -65,8 +67,8 @@ async def sign_up(ctx: Context, given: NewAccount) -> str:
         except IntegrityError:  # someone else took it meanwhile
             taken = await ctx.database.rows(known)
         if made is not None and not taken:
-            minutes = ctx.services.limits.verify_lifetime.total_seconds() / 60
-            await post(session, "email_verification", made, security=True, url=url, minutes=minutes)
+            lasting = ctx.services.limits.verify_lifetime
+            await post(session, "email_verification", made, security=True, lasting=lasting, place=EVERYWHERE, url=url)
             record(session, ctx, "SIGN_UP", "User", made.id, actor_id=made.id)
         else:
             has = any(row.email == email and row.deleted_at is None for row in taken)
@@ -116,7 +118,8 @@ async def mail(
     """Mail a link to the local user of this address who meets `which`; returns the address. The same answer after the
     same work where there is none."""
     email = plain(email, "email")
-    await throttle(ctx, f"{kind.value.lower()}:{digest_of(email)}")
+    await throttle(ctx)
+    await _bound_mails(ctx, f"{kind.value.lower()}:{digest_of(email)}")
     wanted = sa.select(User).where(
         User.email == email,
         User.auth_provider == AuthProvider.LOCAL,
@@ -132,8 +135,7 @@ async def mail(
         if user is not None:
             async with links.kept_if(session, bool(known)):
                 url = await links.make(session, ctx, kind, user, lifetime)
-                minutes = lifetime.total_seconds() / 60
-                await post(session, template, user, to=email, security=True, url=url, minutes=minutes)
+                await post(session, template, user, to=email, security=True, lasting=lifetime, url=url)
         record(session, ctx, action, "User", user.id if known and user is not None else None)
     return email
 
@@ -142,8 +144,13 @@ async def throttle(ctx: Context, *keys: str) -> None:
     """Count an attempt of what anyone may try: by its address, and for each of `keys`."""
     limits = ctx.services.limits
     bounds = dict.fromkeys(keys, limits.sign_ins_per_account)
-    bounds[f"address:{attempts.address_of(ctx)}"] = limits.sign_ins_per_address
+    bounds[attempts.source_key(ctx)] = limits.sign_ins_per_address
     await attempts.count(ctx, bounds, limits.sign_in_window)
+
+
+async def _bound_mails(ctx: Context, key: str) -> None:
+    """Count what is mailed to an address, whoever asks for it: nobody may be flooded, nor kept from using a link."""
+    await attempts.count(ctx, {key: ctx.services.limits.mails_per_address}, ctx.services.limits.mail_window)
 
 
 def plain(email: str, where: str) -> str:
@@ -156,10 +163,13 @@ def _nobody() -> User:
     return User(username=f"~{uuid7().hex}", email=f"{uuid7().hex}@nobody.invalid")
 
 
-def _check(columns: dict[str, str | None]) -> None:
+def check_columns(columns: Mapping[str, Any]) -> None:
+    """Refuse names of a user, an affiliation or a language that no message could hold."""
     for name, value in columns.items():
+        if not isinstance(value, str):
+            continue
         most = getattr(User.__table__.c[name].type, "length", None)
-        if value is not None and ((most is not None and len(value) > most) or not value.isprintable()):
+        if (most is not None and len(value) > most) or not value.isprintable():
             first, *others = name.split("_")
             where = f"input.{first}{''.join(map(str.title, others))}"
             raise Invalid(f"at most {most} characters that can be seen are kept", field=where)

@@ -10,7 +10,7 @@ from resolvers import downloads
 from resolvers.failures import Invalid
 from resolvers.ranges import numbers_in
 from schema.fields import Info
-from schema.mutations import SIGNED_IN, mutation
+from schema.mutations import FETCHER, mutation
 from schema.problems import Problem
 from schema.scalars import enum, key_of
 
@@ -53,7 +53,7 @@ DownloadResult = Annotated[
 
 @strawberry.type
 class DownloadsMutation:
-    @mutation(needs=SIGNED_IN, always=True)
+    @mutation(needs=FETCHER, always=True)
     async def create_download(
         self,
         info: Info,

@@ -58,6 +58,8 @@ JOB_ORDERS = Orders(
     "Orders of jobs.",
     NEWEST=(Order(models.Job.submitted_at, descending=True), "The latest first."),
     OLDEST=(Order(models.Job.submitted_at), "By time."),
+    LAST_CHANGED=(Order(models.Job.last_update_at, descending=True), "The last to come on, or to end, first."),
+    FIRST_CHANGED=(Order(models.Job.last_update_at), "The other way around."),
 )
 
 

@@ -39,6 +39,11 @@ WRITER = Need(
     Unauthenticated("sign in first"),
     lambda p: p.kind in (Kind.USER, Kind.DEVICE, Kind.SERVICE),
 )
+FETCHER = Need(
+    "a signed-in user, or who has a link to the simulation",
+    Unauthenticated("sign in first"),
+    lambda p: p.kind in (Kind.USER, Kind.LINK),
+)
 WORKER = Need(
     "a worker, with the token of its task",
     Unauthenticated("this is for workers, with the token of their task"),
@@ -55,7 +60,7 @@ class _Guard(FieldExtension):
 
     async def resolve_async(self, next_: AsyncExtensionResolver, source: Any, info: Info, **kwargs: Any) -> Any:
         principal = info.context.principal
-        if principal.kind is Kind.LINK:
+        if principal.kind is Kind.LINK and self.need is not FETCHER:
             raise Unauthenticated("a link to a simulation only reads; sign in first")
         if principal.scopes is not None and WRITE not in principal.scopes:
             raise Forbidden("this key may only read")

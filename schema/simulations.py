@@ -45,6 +45,12 @@ InputType = enum(
 NEWEST_JOB = Order(models.Job.attempt, descending=True)
 
 
+@strawberry.input(description="Which estimators.")
+class EstimatorFilter:
+    names: list[str] | None = chosen(models.Estimator.name, "Of one of these names.")
+    file_names: list[str] | None = chosen(models.Estimator.file_name, "With one of these output files.")
+
+
 @node(models.Simulation)
 class Simulation(Node):
     """One Monte-Carlo run of a radiation field: what was asked, the job that computes it, and what came out."""
@@ -76,6 +82,7 @@ class Simulation(Node):
         models.Simulation.estimators,
         "What was scored; empty until tasks delivered.",
         orders=Orders("EstimatorOrder", "Orders of estimators.", NAME=(Order(models.Estimator.name), "By name.")),
+        filter=EstimatorFilter,
     )
     links: Connection[Annotated["SimulationLink", strawberry.lazy("schema.simulation_links")]] = connection(
         models.Simulation.links,

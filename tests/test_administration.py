@@ -409,6 +409,8 @@ def test_an_invitation_goes_by_mail_to_a_user_without_a_password(torana: Operato
     )
     (mail,) = torana.rows(sa.select(models.Notification).where(models.Notification.recipient == "ina@example.org"))
     assert "https://torana.example/reset-password#token=" in mail.text
+    assert "an account was made for you" in mail.text
+    assert "holds for 7 days" in mail.text
     kinds = torana.rows(sa.select(models.Credential.kind).join(models.User).where(models.User.username == "ina"))
     assert [kind for (kind,) in kinds] == [models.CredentialKind.PASSWORD_RESET]
 

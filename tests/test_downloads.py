@@ -131,10 +131,11 @@ async def test_some_estimators_and_pages_are_chosen(shelf: Shelf) -> None:
         ("?estimators=fluence_&pages=0,2", {"fluence_": [0, 2]}),
         ("?estimators=fluence.bdo", {"fluence_": [0, 1, 2]}),
         ("?estimators=fluence_,a/b&pages=0-1", {"a/b": [0], "fluence_": [0, 1]}),
-        ("?pages=9", {"a/b": [], "fluence_": []}),
     ):
         found = read((await shelf.get(f"/results.json{query}")).json())
         assert {one.name: [page.number for page in one.pages] for one in found} == numbers, query
+    answer = await shelf.get("/results.json?pages=9")
+    assert (answer.status_code, answer.json()["errors"][0]["extensions"]["field"]) == (404, "pages")
 
 
 @pytest.mark.parametrize(
@@ -514,3 +515,17 @@ async def test_pages_are_chosen_by_a_range(shelf: Shelf) -> None:
     assert [one["totalCount"] for one in pages] == [0, 2]
     assert await shelf.platform.refused(query, "tom", id=id, r="3-1") == ["INVALID"]
     assert await shelf.platform.refused(query, "tom", id=id, r="0-1000") == ["LIMIT_EXCEEDED"]
+
+
+async def test_estimators_are_chosen_by_name_or_file(shelf: Shelf) -> None:
+    query = (
+        "query($id:ID!,$f:EstimatorFilter){simulation(id:$id){estimators(first:9,filter:$f){totalCount nodes{name}}}}"
+    )
+    id = shelf.platform.world.id("Simulation", "simulation")
+    for given, names in (
+        ({"names": ["fluence_", "x"]}, ["fluence_"]),
+        ({"fileNames": ["fluence.bdo"]}, ["fluence_"]),
+        ({}, ["a/b", "fluence_"]),
+    ):
+        found = (await shelf.platform.ask(query, "tom", id=id, f=given))["simulation"]["estimators"]
+        assert ([node["name"] for node in found["nodes"]], found["totalCount"]) == (names, len(names))

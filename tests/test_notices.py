@@ -33,7 +33,7 @@ from gateway.outbox import Undelivered as Failed
 from gateway.settings import SettingsError, load
 from resolvers import wording
 from resolvers.failures import Invalid
-from resolvers.notices import OUTBOX, address, post, post_chat, post_text
+from resolvers.notices import OUTBOX, Place, address, post, post_chat, post_text
 from tests.conftest import Platform, Serve
 from tests.postgres import free_port
 
@@ -271,8 +271,9 @@ async def test_own_words_have_their_variables_in_place(platform: Platform) -> No
 
 GIVEN = {
     "username": "tom", "url": LINK, "code": "123456", "minutes": 90.0, "challenge_name": "units", "pipeline_name": "p",
+    "change": "API_KEY",
 }  # fmt: skip
-MAILS = ("email_verification", "password_reset", "password_changed", "two_factor_code", "invitation")
+MAILS = ("email_verification", "password_reset", "password_changed", "two_factor_code", "invitation", "account_changed")
 
 
 def test_every_built_in_template_can_be_rendered() -> None:
@@ -330,6 +331,33 @@ async def test_a_message_is_in_the_readers_language_or_else_in_english(
     assert f"{hello} tom," in row.text
 
 
+async def test_who_is_at_home_in_one_place_is_written_to_in_its_words(platform: Platform) -> None:
+    """Tom has a part in one site and one project; Maria in one site and several projects."""
+    world = platform.world
+    await add(platform, NotificationTemplate(key="password_reset", text="words of the site", site_id=world.site))
+    for username in ("tom", "eve"):
+        query = "mutation($e:String!){requestPasswordReset(email:$e){__typename}}"
+        await platform.ask(query, None, e=f"{username}@torana.example")
+    texts = {row.recipient.partition("@")[0]: row.text for row in await outbox(platform)}
+    assert texts["tom"].strip() == "words of the site"
+    assert texts["eve"].startswith("Hello eve")
+
+
+async def test_a_message_whose_link_no_longer_holds_is_not_sent(platform: Platform) -> None:
+    await put(
+        platform, "password_reset", security=True, lasting=timedelta(minutes=45), url="https://x.example/#token=1"
+    )
+    (row,) = await outbox(platform)
+    assert "45 minutes" in row.text
+    assert row.expires_at - row.created_at == pytest.approx(timedelta(minutes=45), abs=timedelta(seconds=5))
+    await change(platform, Notification, expires_at=row.created_at)
+    async with platform.services.database.write() as session:
+        assert await claim(session, 9, 5) == []
+    (row,) = await outbox(platform)
+    assert (row.state, row.text) == (NotificationState.FAILED, "")
+    assert "no longer good" in row.error
+
+
 async def test_the_closest_template_is_taken(platform: Platform) -> None:
     world = platform.world
     places: list[dict[str, Any]] = [
@@ -340,8 +368,8 @@ async def test_the_closest_template_is_taken(platform: Platform) -> None:
     ]
     for number, place in enumerate(places):
         await add(platform, NotificationTemplate(key="password_reset", text=f"text {number}", **place))
-        await put(platform, "password_reset", site=world.site, **RESET)
-        await put(platform, "password_reset", project=world.shared, **RESET)
+        await put(platform, "password_reset", place=Place(site=world.site), **RESET)
+        await put(platform, "password_reset", place=Place(project=world.shared), **RESET)
     first, second, *found = [row.text.strip() for row in await outbox(platform)]
     assert first == second
     assert first.startswith("Hello")

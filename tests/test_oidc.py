@@ -498,8 +498,42 @@ async def test_an_access_token_of_a_provider_is_that_of_the_user_with_its_identi
         assert await _bearing(gateway, token) == {"viewer": {"username": "zoe"}}
         written = await _bearing(gateway, token, 'mutation{updateProfile(expectedVersion:1,input:{firstName:"Z"}){__typename}}')  # fmt: skip
         assert written == {"updateProfile": {"__typename": "User"}}
-        other = await _bearing(gateway, forge.sign(**ACCESS, sub="z2"))
-        assert other == "no active user of this gateway is linked with this identity; sign in through the browser first"
+
+
+async def test_an_access_token_makes_its_user_where_anyone_may_sign_up(serve: Serve, forge: Forge) -> None:
+    """As YAPTIDE's users come: with a token of their own, never through our page."""
+    gateway = await serve(oidc=_lab(forge.issuer, sign_up=True, audience="api"))
+    token = forge.sign(**ACCESS, sub="n1", preferred_username="new", given_name="Nora")
+    assert await _bearing(gateway, token, "{viewer{username firstName}}") == {
+        "viewer": {"username": "new", "firstName": "Nora"}
+    }
+    gateway = await serve(oidc=_lab(forge.issuer, audience="api"))
+    unknown = await _bearing(gateway, forge.sign(**ACCESS, sub="n1", preferred_username="new"))
+    assert unknown == "no active user of this gateway is linked with this identity; sign in through the browser first"
+
+
+async def test_an_access_token_brings_what_changed_at_the_provider(serve: Serve, forge: Forge) -> None:
+    groups = {"beam": "Beam"}
+    async with _linked(serve, forge, groups=groups) as gateway:
+        async with gateway.services.database.write() as session:
+            session.add(models.UserGroup(name="Beam"))
+        query = "{viewer{username firstName groups(first:9){nodes{name}}}}"
+
+        async def seen(**claims: Any) -> Any:
+            viewer = (await _bearing(gateway, forge.sign(**ACCESS, **claims), query))["viewer"]
+            return viewer["firstName"], [group["name"] for group in viewer["groups"]["nodes"]]
+
+        assert await seen(given_name="Zed", groups=["beam"], jti="1") == ("Zed", ["Beam"])
+        assert await seen(jti="2", groups=None) == ("Zed", ["Beam"]), "what it leaves out stays"
+        assert await seen(jti="3", groups=["desk"]) == ("Zed", [])
+
+
+async def test_a_refused_identity_is_on_record(serve: Serve, forge: Forge) -> None:
+    gateway = await serve(oidc=_lab(forge.issuer))
+    await _forged(gateway, forge)
+    wanted = sa.select(models.AuditEvent.action, models.AuditEvent.detail)
+    events = await gateway.services.database.rows(wanted.where(models.AuditEvent.action == "LOG_IN_FAILED"))
+    assert [event.detail.get("subject") for event in events] == ["z1"]
 
 
 @pytest.mark.both

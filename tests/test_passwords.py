@@ -1,8 +1,11 @@
 """Accounts that people make for themselves, links in mails, and new passwords."""
 
 import asyncio
+import hashlib
+import time
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,11 +14,14 @@ import sqlalchemy as sa
 from db import models
 from db.models import Credential, CredentialKind
 from gateway.auth import authenticate
+from gateway.settings import SettingsError, load
+from resolvers import attempts, editing
+from resolvers.context import Context
 from resolvers.failures import Invalid, Unauthenticated
-from resolvers.passwords import check_new
-from resolvers.principal import Duty
+from resolvers.passwords import Leaked, check_new
+from resolvers.principal import ANONYMOUS, Duty
 from schema.scalars import global_id
-from tests.conftest import Platform
+from tests.conftest import KEY, Platform
 from tests.signing import (
     REFRESH,
     ask,
@@ -279,8 +285,22 @@ async def test_a_refused_password_leaves_the_link(platform: Platform) -> None:
     assert (await do(platform, "resetPassword", token=token, newPassword=NEW))["__typename"] == "Done"
 
 
+async def test_who_gets_an_account_back_ends_the_keys_that_were_made_in_it(platform: Platform) -> None:
+    made = 'mutation{r:createApiKey(label:"x",scopes:[WRITE]){...on IssuedCredential{secret}}}'
+    for again in ("link", "administrator"):
+        key = (await platform.ask(made, "tom"))["r"]["secret"]
+        assert (await authenticate(platform.services, f"Bearer {key}")).id == platform.world.tom
+        if again == "link":
+            await do(platform, "resetPassword", token=await _link(platform), newPassword=NEW)
+        else:
+            tom = platform.world.id("User", "tom")
+            await do(platform, "setPassword", "root", user=tom, newPassword=f"{NEW} again")
+        with pytest.raises(Unauthenticated):
+            await authenticate(platform.services, f"Bearer {key}")
+
+
 async def test_a_reset_does_not_replace_the_second_factor(platform: Platform) -> None:
-    begun = await do(platform, "setUpTwoFactor", "tom", method="EMAIL")
+    begun = await do(platform, "setUpTwoFactor", "tom", method="EMAIL", password=PASSWORD)
     assert begun["__typename"] == "TwoFactorSetup"
     await change_user(platform, platform.world.tom, two_factor=models.TwoFactor.EMAIL)
     await do(platform, "resetPassword", token=await _link(platform), newPassword=NEW)
@@ -503,3 +523,90 @@ def test_a_good_password_is_taken(password: str) -> None:
 async def test_a_password_is_the_same_from_every_keyboard(platform: Platform) -> None:
     await do(platform, "changePassword", "tom", oldPassword=PASSWORD, newPassword="pöbel über äcker")
     assert (await log_in(platform, "tom", "pöbel über äcker"))["__typename"] == "Tokens"
+
+
+# Lost ones, and very long ones ----------------------------------------------------------------------------------------
+
+
+def test_a_leaked_password_is_refused_wherever_it_stands_in_the_list(tmp_path: Path) -> None:
+    lost = [f"Correct horse no {n}" for n in range(200)]
+    hashes = sorted(hashlib.sha1(one.encode()).hexdigest().upper() for one in lost)
+    for ending, count in (("\n", ":3"), ("\r\n", ":12345"), ("\n", "")):
+        for given in (hashes, hashes[:1]):
+            (tmp_path / "lost").write_bytes("".join(f"{one}{count}{ending}" for one in given).encode())
+            leaked = Leaked(tmp_path / "lost")
+            found = [one for one in lost if one in leaked]
+            assert found == [one for one in lost if hashlib.sha1(one.encode()).hexdigest().upper() in given]
+            assert "Correct horse no 200" not in leaked
+    (tmp_path / "lost").write_text("\n".join(hashes))
+    with pytest.raises(Invalid, match="was leaked"):
+        check_new(lost[7], "password", leaked=Leaked(tmp_path / "lost"))
+    check_new("Correct horse no 200", "password", leaked=Leaked(tmp_path / "lost"))
+
+
+def test_a_list_of_leaked_passwords_is_looked_at_when_the_gateway_starts(tmp_path: Path) -> None:
+    (tmp_path / "words").write_text("password\n")
+    for name, why in (("words", "SHA-1"), ("nowhere", "can't be read")):
+        with pytest.raises(SettingsError, match=why):
+            load(secret_keys=KEY, leaked_passwords=str(tmp_path / name))
+
+
+async def test_a_password_of_any_length_costs_the_gateway_no_time(platform: Platform) -> None:
+    """Unicode's order of marks would take seconds for this one, and the whole process with it."""
+    given = "a" + "\u0301\u0316" * 100_000
+    began = time.process_time()
+    assert (await log_in(platform, "tom", given))["message"] == "wrong username or password"
+    assert time.process_time() - began < 1.0
+
+
+async def test_whoever_is_disabled_signs_in_anew_afterwards(platform: Platform) -> None:
+    tokens = await log_in(platform)
+    tom = platform.world.id("User", "tom")
+    for active in (False, True):
+        version = (await platform.ask("query($i:ID!){node(id:$i){version}}", "root", i=tom))["node"]["version"]
+        query = (
+            "mutation($i:ID!,$v:Int!,$a:Boolean!){r:updateUser(id:$i,expectedVersion:$v,input:{active:$a}){__typename}}"
+        )
+        assert (await platform.ask(query, "root", i=tom, v=version, a=active))["r"]["__typename"] == "User"
+    with pytest.raises(Unauthenticated):
+        await authenticate(platform.services, f"Bearer {tokens['accessToken']}")
+    refresh = "mutation($t:String!){r:refresh(refreshToken:$t){__typename ...on Problem{code}}}"
+    assert (await platform.ask(refresh, None, t=tokens["refreshToken"]))["r"]["code"] == "UNAUTHENTICATED"
+    assert (await log_in(platform))["__typename"] == "Tokens"
+
+
+async def test_addresses_are_looked_at_in_one_way(platform: Platform) -> None:
+    query = "mutation($i:NewUser!){r:createUser(input:$i){__typename ...on Problem{code field}}}"
+    for n, wrong in enumerate(("o,b@x", "x(y)@x", '"a"@x', "a\nb@x", "a@b@c")):
+        answer = (await platform.ask(query, "root", i={"username": f"u{n}x", "email": wrong}))["r"]
+        assert (answer["code"], answer["field"]) == ("INVALID", "input.email")
+
+
+async def test_a_name_that_would_break_a_mail_is_refused_in_a_profile(platform: Platform) -> None:
+    query = "mutation($n:String!){r:updateProfile(expectedVersion:1,input:{firstName:$n}){...on Problem{code field}}}"
+    answer = (await platform.ask(query, "tom", n="T\nBcc: x"))["r"]
+    assert answer == {"code": "INVALID", "field": "input.firstName"}
+
+
+async def test_who_makes_users_is_not_told_for_ever_which_addresses_are_taken(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(editing, "TAKEN", 2)
+    query = "mutation($i:NewUser!){r:createUser(input:$i){__typename ...on Problem{code}}}"
+    given = {"email": "eve@torana.example", "groups": [global_id("UserGroup", platform.world.here.members)]}
+    said = [(await platform.ask(query, "sita", i={**given, "username": f"u{n}"}))["r"].get("code") for n in range(3)]
+    assert said == ["CONFLICT", "CONFLICT", "RATE_LIMITED"]
+    assert (await audited(platform)).count("REFUSED") == 3
+
+
+async def test_right_passwords_keep_nobody_out_who_shares_the_address(platform: Platform) -> None:
+    for _ in range(60):
+        assert (await log_in(platform))["__typename"] == "Tokens"
+
+
+def test_an_address_of_ipv4_counts_by_itself_however_it_is_written() -> None:
+    def address(ip: str) -> str:
+        return attempts.address_of(Context(Any, ANONYMOUS, {"ip": ip}))  # type: ignore[arg-type]
+
+    assert address("::ffff:192.0.2.1") == address("192.0.2.1") != address("::ffff:192.0.2.2")
+    assert address("2001:db8::1") == address("2001:db8::2") != address("2001:db8:0:1::1")

@@ -44,7 +44,7 @@ def _code(seed: str, steps: int = 0) -> str:
 
 async def _authenticator(platform: Platform, as_: str | Principal = "tom") -> tuple[str, list[str]]:
     """Set up an authenticator; its seed and the recovery codes. The codes it showed are forgotten."""
-    begun = await do(platform, "setUpTwoFactor", as_, method="TOTP")
+    begun = await do(platform, "setUpTwoFactor", as_, method="TOTP", password=PASSWORD)
     confirmed = await do(platform, "confirmTwoFactor", as_, code=_code(begun["key"]))
     assert confirmed["__typename"] == "RecoveryCodes", confirmed
     await change(platform, Credential, Credential.kind == CredentialKind.TOTP, last_used_at=None)
@@ -59,7 +59,7 @@ async def _complete(platform: Platform, ticket: str, code: str) -> Any:
 
 
 async def test_a_second_factor_counts_once_its_first_code_was_given(platform: Platform) -> None:
-    begun = await do(platform, "setUpTwoFactor", "tom", method="TOTP")
+    begun = await do(platform, "setUpTwoFactor", "tom", method="TOTP", password=PASSWORD)
     assert begun["uri"].startswith("otpauth://totp/Torana:tom?")
     assert f"secret={begun['key']}" in begun["uri"]
     assert (await log_in(platform))["__typename"] == "Tokens"
@@ -118,7 +118,7 @@ async def test_of_one_code_used_twice_at_once_one_is_right(platform: Platform) -
 
 
 async def test_the_code_that_confirmed_does_not_sign_in(platform: Platform) -> None:
-    begun = await do(platform, "setUpTwoFactor", "tom", method="TOTP")
+    begun = await do(platform, "setUpTwoFactor", "tom", method="TOTP", password=PASSWORD)
     code = _code(begun["key"])
     await do(platform, "confirmTwoFactor", "tom", code=code)
     assert (await log_in(platform, code=code))["message"] == "wrong code"
@@ -208,7 +208,7 @@ async def _mailed(platform: Platform) -> str:
 
 
 async def _by_mail(platform: Platform) -> list[str]:
-    begun = await do(platform, "setUpTwoFactor", "tom", method="EMAIL")
+    begun = await do(platform, "setUpTwoFactor", "tom", method="EMAIL", password=PASSWORD)
     assert begun == {"__typename": "TwoFactorSetup", "method": "EMAIL", "uri": None, "key": None}
     codes: list[str] = (await do(platform, "confirmTwoFactor", "tom", code=await _mailed(platform)))["codes"]
     return codes
@@ -219,7 +219,7 @@ async def test_a_code_by_mail_signs_in_once(platform: Platform) -> None:
     needed = await log_in(platform)
     assert needed["method"] == "EMAIL"
     code = await _mailed(platform)
-    assert (await mails(platform))[-1].recipient == "tom@torana.example"
+    assert (await mails(platform, "two_factor_code"))[-1].recipient == "tom@torana.example"
     assert (await _complete(platform, needed["ticket"], code))["__typename"] == "Tokens"
     assert (await log_in(platform, code=code))["message"] == "wrong code"
 
@@ -257,7 +257,7 @@ async def test_a_code_by_mail_is_stored_sealed(platform: Platform) -> None:
 
 async def test_codes_by_mail_need_a_confirmed_address(platform: Platform) -> None:
     await change_user(platform, platform.world.tom, email=None)
-    assert (await do(platform, "setUpTwoFactor", "tom", method="EMAIL"))["code"] == "STATE"
+    assert (await do(platform, "setUpTwoFactor", "tom", method="EMAIL", password=PASSWORD))["code"] == "STATE"
 
 
 async def test_a_recovery_code_replaces_the_second_factor_once(platform: Platform) -> None:
@@ -330,7 +330,7 @@ async def test_the_password_alone_does_not_forget_wrong_passwords(platform: Plat
     assert (await log_in(platform))["code"] == "RATE_LIMITED"
 
 
-async def test_a_second_factor_is_replaced_by_who_knows_the_password(platform: Platform) -> None:
+async def test_a_second_factor_is_set_up_by_who_knows_the_password(platform: Platform) -> None:
     old, _ = await _authenticator(platform)
     without = await do(platform, "setUpTwoFactor", "tom", method="TOTP")
     assert (without["code"], without["field"]) == ("INVALID", "password")
@@ -341,6 +341,21 @@ async def test_a_second_factor_is_replaced_by_who_knows_the_password(platform: P
     await change(platform, Credential, Credential.kind == CredentialKind.TOTP, last_used_at=None)
     assert (await log_in(platform, code=_code(old)))["message"] == "wrong code"
     assert (await log_in(platform, code=_code(begun["key"])))["__typename"] == "Tokens"
+
+
+async def test_who_has_an_account_hears_of_what_changes_the_ways_in(platform: Platform) -> None:
+    await _authenticator(platform)
+    await do(platform, "newRecoveryCodes", "tom", password=PASSWORD)
+    await do(platform, "disableTwoFactor", "tom", password=PASSWORD)
+    query = 'mutation{r:createApiKey(label:"beam line",scopes:[]){__typename}}'
+    assert (await ask(platform, query, "tom"))["__typename"] == "IssuedCredential"
+    told = [mail.text for mail in await mails(platform, "account_changed")]
+    for text, part in zip(
+        told,
+        ("was set up", "new recovery codes", "was taken away", "API key was made for your account: beam line"),
+        strict=True,
+    ):
+        assert part in text
 
 
 async def test_a_second_factor_is_given_up_by_who_knows_the_password(platform: Platform) -> None:
@@ -373,12 +388,18 @@ async def test_no_method_is_no_second_factor(platform: Platform) -> None:
 
 
 async def test_participants_have_no_second_factor(platform: Platform) -> None:
-    assert (await do(platform, "setUpTwoFactor", "participant", method="TOTP"))["code"] == "FORBIDDEN"
+    assert (await do(platform, "setUpTwoFactor", "participant", method="TOTP", password=PASSWORD))[
+        "code"
+    ] == "FORBIDDEN"
 
 
 async def test_what_needs_a_person_is_refused_to_keys(platform: Platform) -> None:
     key = Principal(kind=Kind.USER, id=platform.world.tom)
-    for mutation, variables in (("setUpTwoFactor", {"method": "TOTP"}), ("closeOtherSessions", {}), ("logOut", {})):
+    for mutation, variables in (
+        ("setUpTwoFactor", {"method": "TOTP", "password": PASSWORD}),
+        ("closeOtherSessions", {}),
+        ("logOut", {}),
+    ):
         assert (await do(platform, mutation, key, **variables))["code"] == "UNAUTHENTICATED"
 
 

@@ -159,7 +159,6 @@ async def test_a_link_changes_nothing(platform: Platform) -> None:
     for name, given in (
         ("updateSimulation", {"id": simulation, "expectedVersion": 1, "input": {"title": "x"}}),
         ("createSimulationLink", {"simulation": simulation}),
-        ("createDownload", {"simulation": simulation, "what": "ALL"}),
         ("logIn", {"username": "tom", "password": "x"}),
     ):
         done, errors = await mutate(platform, holder, name, **given)
@@ -295,6 +294,23 @@ async def test_over_http_a_link_is_refused_once_it_is_gone(gateway: Served) -> N
     answer = await gateway.client.post("/graphql", json=query, headers=headers)
     assert answer.status_code == 401
     assert answer.json()["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
+
+
+async def test_who_has_a_link_opens_the_files_in_a_browser_while_it_holds(gateway: Served) -> None:
+    secret = await _share(gateway)
+    query = "mutation($s:ID!,$w:DownloadKind!){d:createDownload(simulation:$s,what:$w){...on Download{url} ...on Problem{code}}}"
+    simulation = gateway.world.id("Simulation", "simulation")
+    urls = {}
+    for what in ("RESULTS", "LOG"):
+        made = await gateway.ask(query, f"Bearer {secret}", s=simulation, w=what)
+        urls[what] = made["d"]["url"].partition("//")[2].partition("/")[2]
+    answer = await gateway.client.get(f"/{urls['RESULTS']}")
+    assert (answer.status_code, [one["name"] for one in answer.json()]) == (200, ["e0_"])
+    assert (await gateway.client.get(f"/{urls['LOG']}")).status_code == 404, "the log is not shared"
+    other = gateway.world.id("Simulation", "private")
+    assert (await gateway.ask(query, f"Bearer {secret}", s=other, w="RESULTS"))["d"] == {"code": "NOT_FOUND"}
+    await _delete_all(gateway)
+    assert (await gateway.client.get(f"/{urls['RESULTS']}")).status_code == 401
 
 
 async def test_a_link_is_no_password_of_a_key(gateway: Served) -> None:

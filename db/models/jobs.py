@@ -62,6 +62,7 @@ class Job(Entity):
         ),
         sa.UniqueConstraint("simulation_id", "attempt"),
         sa.Index("ix_jobs_submitted_at_id", "submitted_at", "id"),
+        sa.Index("ix_jobs_last_update_at_id", "last_update_at", "id"),
         sa.Index("ix_jobs_owner_user_id_submitted_at_id", "owner_user_id", "submitted_at", "id"),
         sa.Index("ix_jobs_simulation_id_attempt_id", "simulation_id", "attempt", "id"),
         sa.Index("ix_jobs_state_submitted_at_id", "state", "submitted_at", "id"),

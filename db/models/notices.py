@@ -66,7 +66,8 @@ class NotificationTemplate(Entity):
 
 
 class Notification(Entity):
-    """A message on its way. Its texts are made when it is put in; `due_at` is when the next attempt may be made.
+    """A message on its way. Its texts are made when it is put in; `due_at` is when the next attempt may be made, and
+    after `expires_at` none is, as the link or code in it no longer holds.
 
     `recipient` is an address, or the name of a chat; `lease_until` keeps two senders from sending it at once.
     """
@@ -94,6 +95,7 @@ class Notification(Entity):
     state: Mapped[NotificationState] = mapped_column(choice(NotificationState), default=NotificationState.PENDING)
     attempts: Mapped[int] = mapped_column(default=0)
     due_at: Mapped[datetime] = mapped_column(default=now())
+    expires_at: Mapped[datetime | None]
     lease_until: Mapped[datetime | None]
     sent_at: Mapped[datetime | None]
     error: Mapped[str | None] = mapped_column(sa.Text)

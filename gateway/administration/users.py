@@ -150,7 +150,7 @@ async def create(
     said = f"made {username.lower()}{', a superadmin' if superadmin else ''}"
     if password is None:
         assert email is not None
-        await changing.request_reset(ask.context, email)
+        await changing.invite(ask.context, email)
         return Shown(made, f"{said}; a link goes to {email}")
     try:
         await _set_password(

@@ -1,0 +1,26 @@
+"""The login sessions of a user or a participant, and their end."""
+
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from db.engine import changed
+from db.models import Credential, CredentialKind
+from db.types import now
+from resolvers.feed import principal_topic
+from resolvers.principal import Kind
+
+
+async def end(session: AsyncSession, kind: Kind, owner: UUID, *which: Any) -> int:
+    """End login sessions of an owner; their sockets and streams hear of it. Returns how many."""
+    ended = sa.update(Credential).where(*of(kind, owner), Credential.revoked_at.is_(None), *which)
+    done: Any = await session.execute(ended.values(revoked_at=now()).execution_options(synchronize_session=False))
+    changed(session, principal_topic(owner))
+    return int(done.rowcount)
+
+
+def of(kind: Kind, owner: UUID) -> tuple[Any, ...]:
+    column: Any = getattr(Credential, f"{kind.value}_id")
+    return column == owner, Credential.kind == CredentialKind.LOGIN_SESSION
