@@ -18,6 +18,8 @@ from resolvers.principal import ANONYMOUS, Errand, Kind, Principal
 
 RECHECK = 120.0
 """Seconds after which the principal of a stream or socket is looked up again, even if nothing is heard of it."""
+UNHEARD = 2.0
+"""The same where nothing is heard of other processes, such as the command line: on SQLite."""
 
 
 async def authenticate(services: Services, authorization: str | None) -> Principal:
@@ -71,14 +73,15 @@ async def keep(
 
     Raises UNAUTHENTICATED when it is of nobody any more; never ends for anonymous.
     """
+    recheck = min(RECHECK, UNHEARD) if services.database.dialect == "sqlite" else RECHECK
     with services.presence.there(principal), services.feed.subscription(*principal.topics, RIGHTS) as changes:
         while True:
-            pause: float | None = None if principal.kind is Kind.ANONYMOUS else RECHECK
+            pause: float | None = None if principal.kind is Kind.ANONYMOUS else recheck
             if principal.expires_at is not None:
                 left = (principal.expires_at - datetime.now(UTC)).total_seconds()
                 if left <= 0:
                     raise Unauthenticated("the token has expired")
-                pause = min(RECHECK, left + 0.01)
+                pause = min(recheck, left + 0.01)
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await changes.next()

@@ -20,9 +20,13 @@ from resolvers.rules import (
     ACTOR,
     ANY_USER,
     CLUSTER_USER,
+    CONCERNED,
     CREATOR,
+    DEVICE_ADMIN,
+    DEVICE_LINKER,
     DEVICE_OF_PARTICIPANT,
     DEVICE_SELF,
+    ENROLLER,
     EVERYONE,
     GRANTED_TO_ME,
     GRANTING_SERVICE,
@@ -31,6 +35,7 @@ from resolvers.rules import (
     HOME,
     INVITED,
     INVITED_PARTICIPANT,
+    JOB_ADMIN,
     LINKED_SERVICE,
     LOG_ADMIN,
     MANAGER,
@@ -40,6 +45,7 @@ from resolvers.rules import (
     OWN_PARTICIPANT,
     OWN_SERVICE,
     OWNER,
+    OWNER_OF_JOB,
     OWNER_OF_SIMULATION,
     OWNER_OF_TASK,
     PARTICIPANT_NAMED,
@@ -71,7 +77,7 @@ ROWS: Mapping[type[models.Entity], Rules] = {
     models.User: (ANY_USER, SELF, LINKED_SERVICE),
     models.Credential: (OWNER, OWN_PARTICIPANT, OWN_DEVICE, OWN_SERVICE, PROJECT_ADMIN, SITE_ADMIN),
     models.Preference: (OWNER,),
-    models.AuditEvent: (ACTOR, PROJECT_ADMIN, SITE_ADMIN),
+    models.AuditEvent: (ACTOR, CONCERNED, PROJECT_ADMIN, SITE_ADMIN),
     models.Notification: (OWNER,),
     models.NotificationTemplate: (PROJECT_ADMIN, SITE_ADMIN),
     models.UserGroup: (GROUP_MEMBER, PROJECT_USER, SITE_USER, LINKED_SERVICE, SITE_SERVICE),
@@ -204,6 +210,7 @@ class Writes:
     fields: Mapping[str, Rules] = field(default_factory=dict)
     undelete: Rules | None = None
     given: Mapping[str, Rules] | None = None
+    founding: Rules | None = None
 
     @property
     def giving(self) -> Mapping[str, Rules]:
@@ -223,8 +230,9 @@ _PARTICIPANT_ACCOUNT: Rules = (PROJECT_ADMIN, LINKED_SERVICE, SUPERADMIN)
 _DEVICE_CARE: Rules = (SITE_ADMIN, PROJECT_ADMIN, LINKED_SERVICE, SUPERADMIN)
 
 
-def _links(*rules: Rule) -> Writes:
-    return Writes(create=rules, update=(), delete=rules)
+def _links(*rules: Rule, making: Rules | None = None) -> Writes:
+    """`making`: who makes one with a row that is there already, when not all of those may."""
+    return Writes(create=making or rules, update=(), delete=rules, founding=rules)
 
 
 WRITES: Mapping[type[models.Entity], Writes] = {
@@ -238,7 +246,7 @@ WRITES: Mapping[type[models.Entity], Writes] = {
     models.Preference: Writes(create=(OWNER,), update=(OWNER,), delete=(OWNER,)),
     models.NotificationTemplate: Writes(*((PROJECT_ADMIN, SITE_ADMIN, SUPERADMIN),) * 3),
     models.UserGroup: Writes(*((GROUP_ADMIN, SUPERADMIN),) * 3),
-    models.UserGroupMember: _links(MEMBERS_ADMIN, SUPERADMIN),
+    models.UserGroupMember: _links(MEMBERS_ADMIN, SUPERADMIN, making=(ENROLLER, SUPERADMIN)),
     models.Role: Writes(*((OWN_SERVICE, SUPERADMIN),) * 3),
     models.RoleGrant: _links(PROJECT_ADMIN, SITE_ADMIN, GRANTING_SERVICE, SUPERADMIN),
     models.Site: Writes(create=(SUPERADMIN,), update=(SITE_ADMIN, SUPERADMIN), delete=(SUPERADMIN,)),
@@ -246,6 +254,7 @@ WRITES: Mapping[type[models.Entity], Writes] = {
         create=(SITE_ADMIN, SITE_SERVICE, SUPERADMIN),
         update=(PROJECT_ADMIN, LINKED_SERVICE, SUPERADMIN),
         delete=(SITE_ADMIN, LINKED_SERVICE, SUPERADMIN),
+        undelete=(SITE_ADMIN, SUPERADMIN),
     ),
     models.ParticipantGroup: Writes(*((PROJECT_ADMIN, LINKED_SERVICE, SUPERADMIN),) * 3),
     models.Participant: Writes(
@@ -259,12 +268,13 @@ WRITES: Mapping[type[models.Entity], Writes] = {
     models.Device: Writes(
         create=(SITE_ADMIN, SUPERADMIN),
         update=(SITE_ADMIN, SUPERADMIN),
-        delete=(SITE_ADMIN, SUPERADMIN),
+        delete=(DEVICE_ADMIN, SUPERADMIN),
+        undelete=(SUPERADMIN,),
         fields={"config": (DEVICE_SELF, *_DEVICE_CARE), "notes": _DEVICE_CARE, "status": (DEVICE_SELF,)},
     ),
     models.Service: _ONLY_SUPERADMIN,
     models.ServiceConfig: Writes(*((OWNER, PROJECT_ADMIN, SITE_ADMIN, SUPERADMIN),) * 3),
-    models.SiteDevice: _links(SITE_ADMIN, SUPERADMIN),
+    models.SiteDevice: _links(SITE_ADMIN, SUPERADMIN, making=(DEVICE_LINKER, SUPERADMIN)),
     models.ProjectDevice: _links(SITE_ADMIN, SUPERADMIN),
     models.ParticipantDevice: _links(PROJECT_ADMIN, SUPERADMIN),
     models.SiteService: _links(SUPERADMIN),
@@ -273,5 +283,11 @@ WRITES: Mapping[type[models.Entity], Writes] = {
     models.ClusterUserGroup: _links(SUPERADMIN),
     models.SimulationLink: _links(OWNER_OF_SIMULATION, SUPERADMIN),
     models.Session: Writes(create=(), update=(), delete=(PROJECT_ADMIN, SUPERADMIN), undelete=(SUPERADMIN,)),
+    models.Simulation: Writes(create=(ANY_USER,), update=(OWNER, SUPERADMIN), delete=(OWNER, SUPERADMIN)),
+    models.Job: Writes(create=(), update=(), delete=(OWNER_OF_JOB, SUPERADMIN)),
 }
-"""Per model that is written by the common mutations: who may."""
+"""Per model that is written: who may."""
+
+CANCEL: Rules = (OWNER_OF_JOB, JOB_ADMIN, SUPERADMIN)
+"""Of a job: who may end it before it has ended."""
+RETRY: Rules = (OWNER_OF_JOB, SUPERADMIN)

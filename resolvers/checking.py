@@ -3,7 +3,7 @@
 A check gets the row as it is now, and what it had before: what was given for a new one, None for one that is to go.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from re import fullmatch
 from typing import Any
 from uuid import UUID
@@ -11,6 +11,9 @@ from uuid import UUID
 import sqlalchemy as sa
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError
+from referencing import Registry
+from referencing.exceptions import Unresolvable
+from referencing.jsonschema import DRAFT202012
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db import models as m
@@ -18,7 +21,7 @@ from db.engine import changed
 from db.models import Entity, PlatformRole
 from resolvers import login_sessions, wording
 from resolvers.context import Context
-from resolvers.failures import Forbidden, Invalid, WrongState
+from resolvers.failures import Dependency, Forbidden, Invalid, WrongState
 from resolvers.feed import RIGHTS
 from resolvers.notices import address
 from resolvers.principal import Kind
@@ -127,8 +130,32 @@ async def _service(session: AsyncSession, ctx: Context, service: m.Service, befo
         raise Invalid("a port is 1 to 65535", field="input.port")
     try:
         Draft202012Validator.check_schema(service.config_schema)
+        for reference in _references(service.config_schema):
+            _resolver(service.config_schema).lookup(reference)
     except SchemaError as error:
         raise Invalid(f"this is no JSON schema: {error.message}", field="input.configSchema") from None
+    except (Unresolvable, ValueError) as error:
+        told = str(error)[:200]
+        raise Invalid(
+            f"a $ref leads to a place in the schema itself, not elsewhere: {told}", field="input.configSchema"
+        ) from None
+
+
+def _references(schema: Any) -> Iterator[str]:
+    """Where a schema refers to."""
+    if isinstance(schema, Mapping):
+        for key, value in schema.items():
+            if key in ("$ref", "$dynamicRef") and isinstance(value, str):
+                yield value
+            yield from _references(value)
+    elif isinstance(schema, list):
+        for value in schema:
+            yield from _references(value)
+
+
+def _resolver(schema: Any) -> Any:
+    """Looks into the schema alone: nothing is fetched."""
+    return Registry[Any]().resolver_with_root(DRAFT202012.create_resource(schema))
 
 
 async def _service_config(session: AsyncSession, ctx: Context, config: m.ServiceConfig, before: Before) -> None:
@@ -137,7 +164,13 @@ async def _service_config(session: AsyncSession, ctx: Context, config: m.Service
     service = await session.get_one(m.Service, config.service_id)
     if not service.editable_config:
         raise WrongState("this service can't be configured", field="input.service")
-    errors = sorted(Draft202012Validator(service.config_schema).iter_errors(config.config), key=lambda e: list(e.path))
+    validator = Draft202012Validator(service.config_schema, registry=Registry())
+    try:
+        errors = sorted(validator.iter_errors(config.config), key=lambda error: list(map(str, error.path)))
+    except (Unresolvable, RecursionError):
+        raise WrongState(
+            "the service's schema can't be followed; a superadmin must mend it", field="input.service"
+        ) from None
     if errors:
         path = ".".join(map(str, ["input", "config", *errors[0].path]))
         raise Invalid(f"the config is against the service's schema: {errors[0].message[:500]}", field=path)
@@ -160,10 +193,14 @@ async def _project_device(session: AsyncSession, ctx: Context, link: m.ProjectDe
         raise Invalid("the device is not in the project's site; link it there first", field="ids")
     if before is None:
         participants = sa.select(m.Participant.id).where(m.Participant.project_id == link.project_id)
-        gone = sa.delete(m.ParticipantDevice).where(
+        holding = sa.select(sa.func.count()).where(
             m.ParticipantDevice.device_id == link.device_id, m.ParticipantDevice.participant_id.in_(participants)
         )
-        await session.execute(gone.execution_options(synchronize_session=False))
+        if number := await session.scalar(holding):
+            raise Dependency(
+                f"{number} participants of the project have the device; take it from them first",
+                blockedBy=[{"type": "Participant", "count": number}],
+            )
 
 
 async def _participant_device(session: AsyncSession, ctx: Context, link: m.ParticipantDevice, before: Before) -> None:

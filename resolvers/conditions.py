@@ -16,6 +16,11 @@ def equal(column: Any, parameter: str) -> Any:
     return column == sa.bindparam(parameter, type_=column.type)
 
 
+def filled(column: Any, parameter: str) -> Any:
+    """Whether there is a value."""
+    return column.is_not(None) == sa.bindparam(parameter, type_=sa.Boolean())
+
+
 def chosen(column: Any, parameter: str) -> Any:
     """One of several values."""
     return among(column, parameter)

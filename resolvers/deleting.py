@@ -3,7 +3,7 @@
 All that goes at once carries the same moment, which is how bringing it back finds exactly that.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -82,13 +82,23 @@ PARENTS: Mapping[Model, Sequence[Any]] = {
 }
 """Per model: what must be there for a row to come back."""
 
+ASKED: Sequence[Model] = (m.Project, m.ParticipantGroup, m.Participant)
+"""What goes with another row, but only where who deletes that may delete this, too."""
+
 Found = dict[Model, set[UUID]]
+MayNot = Callable[[Model, Collection[UUID]], Awaitable[int]]
+"""How many of some rows may not be deleted."""
 
 
-async def erase(session: AsyncSession, row: Entity) -> datetime:
-    """Delete a row and what goes with it; raises DEPENDENCY with what stands in the way. Returns the moment."""
+async def erase(session: AsyncSession, row: Entity, may_not: MayNot | None = None) -> datetime:
+    """Delete a row and what goes with it; raises DEPENDENCY with what stands in the way, such as rows that `may_not` be
+    deleted. Returns the moment."""
     going = await _going(session, type(row), row.id)
     blocking = await _blocking(session, going)
+    if may_not is not None:
+        for model in ASKED:
+            if model is not type(row) and model in going and (number := await may_not(model, going[model])):
+                blocking[model.__name__] = number
     if blocking:
         listed = ", ".join(f"{count} {name}" for name, count in sorted(blocking.items()))
         kept = "" if isinstance(row, Erasable) else ", deleted ones included"

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequen
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from db import models
 from db.engine import changed
+from db.keys import among
 from db.models import Entity, Erasable
 from resolvers import attempts, roles
 from resolvers.access import WRITES, visible
@@ -73,7 +75,9 @@ async def create(ctx: Context, model: type[Entity], values: Mapping[str, Any], l
                 session.add(joined)
                 await stored(session, link.model)
                 await check(session, ctx, joined, {})
-                await must(session, ctx, joined, WRITES[link.model].create, "make")
+                founding = WRITES[link.model].founding
+                await must(session, ctx, joined, WRITES[link.model].create if founding is None else founding, "make")
+                await note_link(session, ctx, joined)
         await must(session, ctx, row, WRITES[model].create, "make")
         for name, rules in WRITES[model].giving.items():
             if name in values and values[name] not in (None, default(model, name)):
@@ -81,7 +85,8 @@ async def create(ctx: Context, model: type[Entity], values: Mapping[str, Any], l
         await check(session, ctx, row, values)
         told(session, row)
         if isinstance(row, models.User):
-            record(session, ctx, "CREATE", "User", row.id, role=row.platform_role.name, superadmin=row.superadmin)
+            rank = {"role": row.platform_role.name, "superadmin": row.superadmin}
+            record(session, ctx, "CREATE", "User", row.id, **rank, **await place_of(session, row))
         return row.id
 
 
@@ -106,7 +111,8 @@ async def update(
         await check(session, ctx, row, before)
         told(session, row)
         if isinstance(row, models.User) and {"platform_role", "superadmin", "active"} & values.keys():
-            record(session, ctx, "CHANGE_ROLE", "User", row.id, **{n: str(v) for n, v in values.items()})
+            told_of = {n: str(values[n]) for n in ("platform_role", "superadmin", "active") if n in values}
+            record(session, ctx, "CHANGE_ROLE", "User", row.id, **told_of, **await place_of(session, row))
 
 
 async def delete(ctx: Context, model: type[Entity], key: UUID, expected_version: int | None = None) -> datetime:
@@ -119,7 +125,14 @@ async def delete(ctx: Context, model: type[Entity], key: UUID, expected_version:
         await check(session, ctx, row, None)
         told(session, row)
         record(session, ctx, "DELETE", model.__name__, key, **await place_of(session, row))
-        return await erase(session, row)
+        return await erase(session, row, partial(_may_go, session, ctx))
+
+
+async def _may_go(session: AsyncSession, ctx: Context, model: type[Entity], keys: Collection[UUID]) -> int:
+    """How many of the rows that go with another the principal may not delete themself."""
+    clause = allowed(WRITES[model].delete, model, ctx.principal.standing)
+    kept = sa.select(sa.func.count()).where(among(model.id, "keys", list(keys)), sa.not_(clause))
+    return await session.scalar(kept.select_from(model), dict(ctx.principal.parameters)) or 0
 
 
 async def restore(ctx: Context, model: type[Entity], key: UUID) -> None:
@@ -275,10 +288,32 @@ def told(session: AsyncSession, row: Entity) -> None:
         changed(session, principal_topic(row.id))
 
 
+async def note_link(session: AsyncSession, ctx: Context, link: Any, action: str = "LINK") -> None:
+    """Put on record what gives or takes rights: who is in a group, and what roles it has."""
+    if isinstance(link, models.UserGroupMember):
+        place = await place_of(session, link)
+        record(session, ctx, action, "UserGroup", link.user_group_id, user=str(link.user_id), **place)
+    elif isinstance(link, models.RoleGrant):
+        granted = await session.get_one(models.Role, link.role_id)
+        record(session, ctx, "GRANT_ROLE", "RoleGrant", link.id, role=granted.name, **await place_of(session, granted))
+
+
 async def place_of(session: AsyncSession, row: Any) -> dict[str, UUID | None]:
-    """The project and site that a row belongs to, for the record."""
+    """The project and site that a row belongs to, for the record; a site, where it is one only, of what may have
+    several."""
     if isinstance(row, models.Site):
         return {"site_id": row.id}
+    if isinstance(row, models.RoleGrant):
+        row = await session.get_one(models.Role, row.role_id)
+    if isinstance(row, models.User):
+        return {"site_id": await roles.only_site(session, models.UserGroupMember.user_id == row.id)}
+    if isinstance(row, models.UserGroup | models.UserGroupMember):
+        group = row.id if isinstance(row, models.UserGroup) else row.user_group_id
+        return {"site_id": await roles.only_site(session, models.RoleGrant.user_group_id == group)}
+    if isinstance(row, models.Device):
+        linked = sa.select(models.SiteDevice.site_id).where(models.SiteDevice.device_id == row.id).limit(2)
+        sites = (await session.scalars(linked)).all()
+        return {"site_id": sites[0] if len(sites) == 1 else None}
     project = row.id if isinstance(row, models.Project) else getattr(row, "project_id", None)
     site = getattr(row, "site_id", None)
     if project is not None and site is None:

@@ -12,9 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from db import models
 from db.models import Entity
 from resolvers.access import WRITES, visible
-from resolvers.audit import record
 from resolvers.context import Context
-from resolvers.editing import check, must, place_of, stored, target, told, writing
+from resolvers.editing import check, must, note_link, stored, target, told, writing
 from resolvers.failures import Invalid, LimitExceeded
 from resolvers.writing import locked
 
@@ -79,8 +78,7 @@ async def grant(ctx: Context, role: UUID, kind: str, grantee: UUID) -> UUID:
             await stored(session, models.RoleGrant)
         await must(session, ctx, row, WRITES[models.RoleGrant].create, "grant")
         told(session, row)
-        granted = await session.get_one(models.Role, role)
-        record(session, ctx, "GRANT_ROLE", "RoleGrant", row.id, role=granted.name, **await place_of(session, granted))
+        await note_link(session, ctx, row)
         return row.id
 
 
@@ -101,7 +99,8 @@ async def set_links(
             await stored(session, between.model)
             await must(session, ctx, link, WRITES[between.model].create, "make")
             await check(session, ctx, link, {})
-            await _told(session, ctx, "LINK", between, link)
+            told(session, link)
+            await note_link(session, ctx, link)
         for link in gone:
             await _undo(session, ctx, between, link)
         return len(new), len(gone)
@@ -121,15 +120,10 @@ async def unlink(ctx: Context, kind: LinkKind, owner: str, ids: Sequence[str], p
 async def _undo(session: AsyncSession, ctx: Context, between: _Between, link: Any) -> None:
     await must(session, ctx, link, WRITES[between.model].delete, "undo")
     await check(session, ctx, link, None)
-    await _told(session, ctx, "UNLINK", between, link)
+    told(session, link)
+    await note_link(session, ctx, link, "UNLINK")
     await session.delete(link)
     await session.flush()
-
-
-async def _told(session: AsyncSession, ctx: Context, action: str, between: _Between, link: Any) -> None:
-    told(session, link)
-    if between.model is models.UserGroupMember:
-        record(session, ctx, action, "UserGroup", link.user_group_id, user=str(link.user_id))
 
 
 async def _parsed(

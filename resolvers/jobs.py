@@ -1,6 +1,6 @@
 """What users command of their jobs."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -12,12 +12,15 @@ from sqlalchemy.orm import aliased
 from db.engine import changed, moment_of
 from db.models import TERMINAL, Job, JobState, Task, TaskResult
 from db.types import later, now
+from resolvers.access import CANCEL, RETRY, WRITES
 from resolvers.audit import record
 from resolvers.context import Context
-from resolvers.failures import Forbidden, WrongState
+from resolvers.editing import must, writing
+from resolvers.failures import WrongState
 from resolvers.feed import WORK, job_topic
 from resolvers.lifecycle import expect_ended, move, new_job
 from resolvers.placing import checked_options, chosen_place
+from resolvers.rules import Rule
 from resolvers.statements import Where, reached
 from resolvers.writing import locked
 
@@ -26,9 +29,9 @@ LETTING_GO = 10.0
 
 
 async def cancel_job(ctx: Context, key: UUID) -> UUID:
-    """End a job of one's own; what its tasks delivered so far is kept."""
-    async with ctx.database.write() as session:
-        job = await _commanded(session, ctx, key)
+    """End a job; what its tasks delivered so far is kept."""
+    async with writing(ctx, "CANCEL_JOB", Job, key) as session:
+        job = await _commanded(session, ctx, key, CANCEL, "cancel")
         await move(session, job, JobState.CANCELED, cancel_requested_at=await moment_of(session))
         await session.execute(
             sa.update(Task)
@@ -51,8 +54,8 @@ async def retry_job(ctx: Context, key: UUID, elsewhere: tuple[UUID | None, Mappi
     if elsewhere is not None:
         elsewhere = elsewhere[0], checked_options(elsewhere[1], elsewhere[0], "")
     try:
-        async with ctx.database.write() as session:
-            job = await _commanded(session, ctx, key)
+        async with writing(ctx, "RETRY_JOB", Job, key) as session:
+            job = await _commanded(session, ctx, key, RETRY, "retry")
             place = await chosen_place(session, ctx, *(elsewhere or (job.cluster_id, job.options)), "")
             if job.state not in (JobState.FAILED, JobState.CANCELED):
                 raise WrongState(
@@ -77,8 +80,8 @@ async def retry_job(ctx: Context, key: UUID, elsewhere: tuple[UUID | None, Mappi
 
 async def delete_job(ctx: Context, key: UUID) -> None:
     """Remove a job that has ended, with its tasks and its log; the results of its simulation stay."""
-    async with ctx.database.write() as session:
-        job = await _commanded(session, ctx, key)
+    async with writing(ctx, "DELETE_JOB", Job, key) as session:
+        job = await _commanded(session, ctx, key, WRITES[Job].delete, "delete")
         expect_ended(job)
         tasks = sa.select(Task.id).where(Task.job_id == key)
         held = tasks.where(Task.holder.is_not(None), Task.lease_until > now()).exists()
@@ -100,8 +103,7 @@ async def totals(ctx: Context, where: Where | None) -> dict[JobState, int]:
     return {state: found.get(state, 0) for state in JobState}
 
 
-async def _commanded(session: AsyncSession, ctx: Context, key: UUID) -> Job:
+async def _commanded(session: AsyncSession, ctx: Context, key: UUID, rules: Sequence[Rule], verb: str) -> Job:
     job = await locked(session, ctx, Job, key)
-    if not ctx.principal.superadmin and job.owner_user_id != ctx.principal.id:
-        raise Forbidden("only the owner of a job, or a superadmin, may do this")
+    await must(session, ctx, job, rules, verb)
     return job

@@ -43,6 +43,8 @@ from resolvers.principal import Duty, Kind, Principal
 
 KEPT = 5.0
 """Seconds, for changes that are made past the gateway."""
+UNHEARD = 2.5
+"""The same on SQLite, where nothing is heard of what the command line does."""
 MOST = 10_000
 
 Said = Session | Secret | External | Fetch
@@ -349,6 +351,7 @@ class Principals:
         self._database = database
         self._known: dict[Said, tuple[Principal, float]] = {}
         self._changes = 0
+        self._kept = UNHEARD if database.dialect == "sqlite" else KEPT
         database.listen(self._changed, self._missed)
 
     async def of(self, said: Said) -> Principal:
@@ -361,7 +364,7 @@ class Principals:
         if changes == self._changes:  # else it may be older than what we were told to forget
             if len(self._known) >= MOST:
                 self._known.clear()
-            self._known[said] = (principal, time.monotonic() + KEPT)
+            self._known[said] = (principal, time.monotonic() + self._kept)
         return principal
 
     def _changed(self, topics: Iterable[str]) -> None:

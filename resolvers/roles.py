@@ -1,5 +1,6 @@
 """The roles that every site and every project has, and the groups of users that hold them."""
 
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -51,3 +52,19 @@ async def enrol(session: AsyncSession, place: Site | Project, *users: UUID, admi
     await session.flush()
     changed(session, RIGHTS)
     return group
+
+
+async def only_site(session: AsyncSession, which: Any) -> UUID | None:
+    """The one site in which groups have roles, in itself or in its projects; None where they are several or none."""
+    held = (
+        sa.select(sa.func.coalesce(Role.site_id, Project.site_id))
+        .select_from(RoleGrant)
+        .join(Role, Role.id == RoleGrant.role_id)
+        .outerjoin(Project, Project.id == Role.project_id)
+        .outerjoin(UserGroupMember, UserGroupMember.user_group_id == RoleGrant.user_group_id)
+        .where(which, RoleGrant.deleted_at.is_(None))
+        .distinct()
+        .limit(3)
+    )
+    sites = {site for site in await session.scalars(held) if site is not None}
+    return sites.pop() if len(sites) == 1 else None

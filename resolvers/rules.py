@@ -280,6 +280,31 @@ def _administers_group(key: str) -> Callable[[Any, Standing], Clause]:
     return clause
 
 
+def _enrols(entity: Any, standing: Standing) -> Clause:
+    """Who puts somebody into a group may do with the account what that group allows: so it is for users who have a
+    part in a site of theirs already, by another group."""
+    within = _administers_group("user_group_id")(entity, standing)
+    if within is FALSE:
+        return FALSE
+    other = aliased(models.UserGroupMember)
+    known = in_administered_sites(other, standing)
+    return sa.and_(within, sa.exists().where(other.user_id == entity.user_id, other.id != entity.id, known))
+
+
+def _in_no_other_site(key: str) -> Callable[[Any, Standing], Clause]:
+    """The device is in no site that the principal does not administer."""
+
+    def clause(entity: Any, standing: Standing) -> Clause:
+        within = in_administered_sites(entity, standing)
+        if within is FALSE:
+            return FALSE
+        link = aliased(models.SiteDevice)
+        elsewhere = sa.not_(among(link.site_id, "administered_sites"))
+        return sa.and_(within, sa.not_(sa.exists().where(link.device_id == getattr(entity, key), elsewhere)))
+
+    return clause
+
+
 def _administers_account(entity: Any, standing: Standing) -> Clause:
     """Who may take over an account must be able to do all that it can do."""
     within = _administers_user(entity, standing)
@@ -321,6 +346,13 @@ GROUP_ADMIN = Rule("administrators of every place that the group has a role in",
 MEMBERS_ADMIN = Rule(
     "administrators of every place that the group has a role in", ("SA",), _administers_group("user_group_id")
 )
+ENROLLER = Rule(
+    "administrators of every place that the group has a role in, for users who have a part in a site of theirs",
+    ("SA",),
+    _enrols,
+)
+DEVICE_ADMIN = Rule("administrators of every site that the device is in", ("SA",), _in_no_other_site("id"))
+DEVICE_LINKER = Rule("administrators of every site that the device is in", ("SA",), _in_no_other_site("device_id"))
 ACCOUNT_ADMIN = Rule(
     "administrators of every place that the user has a role in, unless the user is a superadmin or a manager",
     ("SA",),
@@ -359,6 +391,7 @@ def owner(words: str = "the owner", column: str = "user_id", kind: Kind = Kind.U
 OWNER = owner()
 CREATOR = owner("the creator", "creator_id")
 ACTOR = owner("who did it", "actor_id")
+CONCERNED = owner("the user whom it is about", "entity_id")
 OWNER_OF_JOB = owner("the owner", "owner_user_id")
 
 
@@ -455,16 +488,23 @@ def _of_simulation(entity: Any, standing: Standing) -> Clause:
 def _administered_log(entity: Any, standing: Standing) -> Clause:
     if not standing.administers:
         return FALSE
-    job, simulation = aliased(models.Job), aliased(models.Simulation)
+    job = aliased(models.Job)
+    return sa.exists().where(job.id == entity.job_id, _administered_job(job, standing))
+
+
+def _administered_job(entity: Any, standing: Standing) -> Clause:
+    if not standing.administers:
+        return FALSE
+    simulation = aliased(models.Simulation)
     administered = among(simulation.project_id, "administered")
-    simulated = join(job, simulation, simulation.id == job.simulation_id)
-    return _some(simulated, job.id == entity.job_id, administered)
+    return sa.exists().where(simulation.id == entity.simulation_id, administered)
 
 
 SIMULATION_LINK = Rule("whoever has a link to the simulation", ("LK",), _linked_simulation)
 CLUSTER_USER = Rule("any signed-in user, or where groups are named their members", ANY_USER.roles, _for_my_group)
 OWNER_OF_TASK = Rule("the owner of the job", ("OW",), _of_task)
 OWNER_OF_SIMULATION = Rule("the owner of the simulation", ("OW",), _of_simulation)
+JOB_ADMIN = Rule("administrators of its project", ("PA",), _administered_job)
 LOG_ADMIN = Rule("administrators of its project", ("PA",), _administered_log)
 
 

@@ -19,13 +19,16 @@ from jobs.programs.program import Program
 from jobs.results import Axis
 from jobs.results import Estimator as Delivered
 from jobs.results import Page as DeliveredPage
+from resolvers.access import WRITES
 from resolvers.audit import record
 from resolvers.context import Context
 from resolvers.deleting import erase
-from resolvers.failures import Forbidden, Invalid
+from resolvers.editing import must, writing
+from resolvers.failures import Invalid
 from resolvers.feed import WORK, job_topic, principal_topic, results_topic
 from resolvers.lifecycle import expect_ended, new_job
 from resolvers.placing import checked_options, chosen_place
+from resolvers.rules import Rule
 from resolvers.writing import expect, locked, signed_in
 
 TITLE = 255
@@ -93,8 +96,8 @@ async def update_simulation(ctx: Context, key: UUID, expected_version: int, chan
     signed_in(ctx)
     if len(changes.get("title") or "") > TITLE:
         raise Invalid(f"a title has at most {TITLE} characters", field="input.title")
-    async with ctx.database.write() as session:
-        row = await _own(session, ctx, key, "changes")
+    async with writing(ctx, "UPDATE", Simulation, key) as session:
+        row = await _own(session, ctx, key, WRITES[Simulation].update, "change")
         expect(row, expected_version)
         if (project := changes.get("project_id")) is not None:
             await locked(session, ctx, Project, project, field="input.projectId")
@@ -111,8 +114,8 @@ async def update_simulation(ctx: Context, key: UUID, expected_version: int, chan
 async def delete_simulation(ctx: Context, key: UUID) -> datetime:
     """Delete a simulation of one's own whose jobs have ended: nobody sees it or its results any more. Returns the
     moment; its rows go when deleted simulations are cleared away."""
-    async with ctx.database.write() as session:
-        row = await _own(session, ctx, key, "deletes")
+    async with writing(ctx, "DELETE", Simulation, key) as session:
+        row = await _own(session, ctx, key, WRITES[Simulation].delete, "delete")
         for job in await session.scalars(sa.select(Job).where(Job.simulation_id == key).with_for_update()):
             expect_ended(job)
         moment = await erase(session, row)
@@ -121,11 +124,10 @@ async def delete_simulation(ctx: Context, key: UUID) -> datetime:
     return moment
 
 
-async def _own(session: AsyncSession, ctx: Context, key: UUID, what: str) -> Simulation:
+async def _own(session: AsyncSession, ctx: Context, key: UUID, rules: Sequence[Rule], verb: str) -> Simulation:
     """The simulation, held, if it is the principal's to change or delete."""
     row = await locked(session, ctx, Simulation, key)
-    if row.user_id != ctx.principal.id and not ctx.principal.superadmin:
-        raise Forbidden(f"only the owner of a simulation, or a superadmin, {what} it")
+    await must(session, ctx, row, rules, verb)
     return row
 
 

@@ -2,7 +2,6 @@
 
 from typing import Annotated, Any
 
-import sqlalchemy as sa
 import strawberry
 
 from db import models
@@ -82,10 +81,10 @@ class AccessQuery:
         found = None if model is None else await allowances.allowance(info.context, model, key)
         if found is None or model is None:
             return None
-        references = {c.key for c in sa.inspect(model).mapper.columns if c.foreign_keys}
-        fields = [camel(name.removesuffix("_id") if name in references else name) for name in found.columns]
-        changes: Any = info._raw_info.schema.get_type(f"{typename}Changes")
-        fields = [field for field in fields if changes is not None and field in changes.fields]
+        known = info._raw_info.schema
+        changes: Any = known.get_type(f"{typename}Changes") or known.get_type(f"Update{typename}Input")
+        spelled = [spelling for name in found.columns for spelling in (camel(name), camel(name.removesuffix("_id")))]
+        fields = [field for field in dict.fromkeys(spelled) if changes is not None and field in changes.fields]
         return Access(actions=list(found.actions), fields=fields, creates=[made.__name__ for made in found.creates])
 
     @strawberry.field(

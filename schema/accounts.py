@@ -167,6 +167,9 @@ class UserFilter:
         last_name=(models.User.last_name, PEOPLE),
         email=(models.User.email, PRIVATE),
     )
+    active: bool | None = equal(
+        models.User.active, "Those who may sign in, or may not; found where you may see that.", STATUS
+    )
     group: strawberry.ID | None = refers("UserGroup", "In this group.", models.User.groups)
     project: strawberry.ID | None = refers(
         "Project",

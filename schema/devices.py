@@ -91,12 +91,19 @@ class DeviceFilter:
     participant: strawberry.ID | None = refers("Participant", "Of this participant.", models.Device.participants)
 
 
+@strawberry.input(description="Which types of devices.")
+class DeviceTypeFilter:
+    key: str | None = equal(models.DeviceType.key, "With this key.")
+
+
 @strawberry.type
 class DevicesQuery:
     devices: Connection[Device] = connection(
         models.Device, "The devices that you may see.", orders=DEVICE_ORDERS, filter=DeviceFilter
     )
-    device_types: Connection[DeviceType] = connection(models.DeviceType, "The types of devices.", orders=TYPE_ORDERS)
+    device_types: Connection[DeviceType] = connection(
+        models.DeviceType, "The types of devices.", orders=TYPE_ORDERS, filter=DeviceTypeFilter
+    )
 
 
 _TYPE = inputs(

@@ -40,6 +40,9 @@ class RoleGrantFilter:
     project: strawberry.ID | None = refers(
         "Project", "Of roles in this project.", models.RoleGrant.role, models.Role.project
     )
+    service: strawberry.ID | None = refers(
+        "Service", "Of roles of this service.", models.RoleGrant.role, models.Role.service
+    )
     user_group: strawberry.ID | None = refers("UserGroup", "To this group of users.", models.RoleGrant.user_group)
     user: strawberry.ID | None = refers(
         "User", "To a group with this user.", models.RoleGrant.user_group, models.UserGroup.users

@@ -76,8 +76,14 @@ def _condition(
     return field
 
 
-def equal(column: Any, description: str) -> Any:
-    return _condition(how_to.equal, [Compared((column,))], description)
+def equal(column: Any, description: str, needs: tuple[Rule, ...] = ()) -> Any:
+    """This value; rows for which none of the rules holds are not found."""
+    return _condition(how_to.equal, [Compared((column,), needs)], description)
+
+
+def filled(column: Any, description: str) -> Any:
+    """Whether there is a value."""
+    return _condition(how_to.filled, [Compared((column,))], description)
 
 
 def chosen(column: Any, description: str) -> Any:

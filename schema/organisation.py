@@ -11,7 +11,7 @@ from resolvers.rules import LINKED_SERVICE, PARTICIPANT_SELF, PROJECT_ADMIN, PRO
 from schema.declarations import Orders
 from schema.editing import Given, editing, inputs, result
 from schema.fields import column, node, present, related
-from schema.lists import connection, contains, equal, refers, search
+from schema.lists import connection, contains, equal, filled, refers, search
 from schema.nodes import Connection, Node
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from schema.sessions import Session
     from schema.simulations import Simulation
 
+_HOLDERS = (models.Role.grants, models.RoleGrant.user_group, models.UserGroup.users)
 SITE_ORDERS = Orders("SiteOrder", "Orders of sites.", NAME=(Order(models.Site.name), "By name."))
 PROJECT_ORDERS = Orders("ProjectOrder", "Orders of projects.", NAME=(Order(models.Project.name), "By name."))
 PARTICIPANT_GROUP_ORDERS = Orders(
@@ -57,6 +58,13 @@ class ParticipantFilter:
     )
     group: strawberry.ID | None = refers("ParticipantGroup", "Of this group.", models.Participant.group)
     device: strawberry.ID | None = refers("Device", "With this device.", models.Participant.devices)
+    session: strawberry.ID | None = refers(
+        "Session", "In this session.", models.Participant.memberships, models.SessionMember.session
+    )
+    enabled: bool | None = equal(
+        models.Participant.enabled, "Those who take part, or no more; found where you may see that.", _INSIDE
+    )
+    grouped: bool | None = filled(models.Participant.group_id, "Those in a group, or in none.")
 
 
 @node(models.Site)
@@ -145,6 +153,9 @@ class Participant(Node):
 class SiteFilter:
     name: str | None = contains(models.Site.name, "Part of the name, in any case.")
     device: strawberry.ID | None = refers("Device", "With this device.", models.Site.devices)
+    user: strawberry.ID | None = refers(
+        "User", "In which this user has a role, by a grant that you see.", models.Site.roles, *_HOLDERS
+    )
 
 
 @strawberry.input(description="Which projects.")
@@ -154,6 +165,9 @@ class ProjectFilter:
     site: strawberry.ID | None = refers("Site", "Of this site.", models.Project.site)
     service: strawberry.ID | None = refers("Service", "With this service.", models.Project.services)
     device: strawberry.ID | None = refers("Device", "With this device.", models.Project.devices)
+    user: strawberry.ID | None = refers(
+        "User", "In which this user has a role of its own, by a grant that you see.", models.Project.roles, *_HOLDERS
+    )
 
 
 @strawberry.input(description="Which groups of participants.")

@@ -14,7 +14,7 @@ from schema.declarations import Orders
 from schema.devices import Device
 from schema.editing import Given, Several, editing, inputs, result
 from schema.fields import Info, column, found, node, related
-from schema.lists import connection, equal
+from schema.lists import connection, equal, refers
 from schema.mutations import SIGNED_IN, mutation, written
 from schema.nodes import Connection, Node
 from schema.organisation import Participant
@@ -35,6 +35,7 @@ class Preference(Node):
 @strawberry.input(description="Which preferences.")
 class PreferenceFilter:
     app_tag: str | None = equal(models.Preference.app_tag, "Of this application.")
+    user: strawberry.ID | None = refers("User", "Of this user.", models.Preference.user)
 
 
 def _me() -> Where:

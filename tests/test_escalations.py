@@ -290,7 +290,7 @@ async def test_a_role_of_another_site_is_not_granted(platform: Platform) -> None
 async def test_nobody_joins_a_group_that_has_a_role_elsewhere(platform: Platform) -> None:
     world = platform.world
     group = global_id("UserGroup", world.here.members)
-    assert (await _join(platform, "sita", group, _user(platform, "eve"))).get("code") is None
+    assert (await _join(platform, "sita", group, _user(platform, "silo"))).get("code") is None
     async with platform.services.database.write() as session:
         role = await roles.role_in(session, await session.get_one(models.Site, world.there.site), "admin")
         session.add(models.RoleGrant(role_id=role.id, user_group_id=world.here.members))
@@ -300,6 +300,51 @@ async def test_nobody_joins_a_group_that_has_a_role_elsewhere(platform: Platform
         assert (await _delete(platform, "sita", typename, group))["code"] == "FORBIDDEN"
     made = await _create(platform, "sita", "User", username="new", groups=[group])
     assert made["code"] == "FORBIDDEN"
+
+
+@pytest.mark.parametrize("victim", ["eve", "mona"])
+async def test_nobody_is_drawn_into_a_group_to_be_taken_over(platform: Platform, victim: str) -> None:
+    """Who administers a site may set the passwords of its users: so nobody becomes one without somebody above."""
+    group, user = global_id("UserGroup", platform.world.here.members), _user(platform, victim)
+    assert (await _join(platform, "sita", group, user))["code"] == "FORBIDDEN"
+    assert (await _link(platform, "sita", "USER_GROUP_USERS", group, user, _user(platform, "tom")))[
+        "code"
+    ] == "FORBIDDEN"
+    assert (await _password(platform, "sita", user))["code"] == "FORBIDDEN"
+    made = await _create(platform, "sita", "User", username="new", groups=[group])
+    assert made["__typename"] == "User", "a new one is put into groups as it is made"
+
+
+async def test_a_device_of_another_site_is_not_taken(platform: Platform) -> None:
+    """Silo is a user of the site where the device is, and comes to administer another."""
+    world = platform.world
+    async with platform.services.database.write() as session:
+        await roles.enrol(session, await session.get_one(models.Site, world.there.site), world.silo, admin=True)
+    device, there = global_id("Device", world.here.device), global_id("Site", world.there.site)
+    query = "mutation($o:ID!,$i:[ID!]!){r:setLinks(kind:DEVICE_SITES,owner:$o,ids:$i){...on Problem{code}}}"
+    for ids in ([there], [there, platform.world.id("Site", "site")]):
+        assert (await platform.ask(query, "silo", o=device, i=ids))["r"]["code"] == "FORBIDDEN"
+    assert (await _update(platform, "silo", "Device", device, name="mine"))["code"] == "FORBIDDEN"
+
+
+async def test_a_device_of_two_sites_is_deleted_by_who_administers_both(platform: Platform) -> None:
+    world = platform.world
+    async with platform.services.database.write() as session:
+        session.add(models.SiteDevice(site_id=world.there.site, device_id=world.here.spare))
+    device = global_id("Device", world.here.spare)
+    assert (await _delete(platform, "sita", "Device", device))["code"] == "FORBIDDEN"
+    async with platform.services.database.write() as session:
+        await roles.enrol(session, await session.get_one(models.Site, world.there.site), world.sita, admin=True)
+    assert (await _delete(platform, "sita", "Device", device))["__typename"] == "Deleted"
+
+
+async def test_a_service_deletes_no_participants_by_a_detour(platform: Platform) -> None:
+    world, service = platform.world, await platform.principal("service")
+    for typename, key in (("ParticipantGroup", world.here.group), ("Project", world.here.project)):
+        done = await _done(platform, service, f"delete{typename}", id=global_id(typename, key))
+        assert done["code"] in ("DEPENDENCY", "FORBIDDEN"), typename
+    async with platform.services.database.write() as session:
+        assert (await session.get_one(models.Participant, world.here.participant)).deleted_at is None
 
 
 async def test_a_group_with_the_role_of_a_service_elsewhere_is_not_joined(platform: Platform) -> None:

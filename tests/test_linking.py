@@ -161,12 +161,13 @@ async def test_what_leaves_a_site_leaves_its_projects_and_participants_and_no_ot
     assert await _linked(sharing, "DEVICE_SITES", other.device) == {other.site}
 
 
-async def test_a_device_that_leaves_a_project_leaves_its_participants_and_stays_in_the_site(sharing: Platform) -> None:
+async def test_a_device_that_participants_have_stays_in_their_project(sharing: Platform) -> None:
     dune, other = await _everywhere(sharing)
-    await link(sharing, "DEVICE_PROJECTS", dune.device, [other.project], dune.site_admin)
-    assert await _linked(sharing, "DEVICE_PARTICIPANTS", dune.device) == {dune.inside, dune.alone, other.inside}, (
-        "who does not see a project can't name it, and nothing changed"
-    )
+    before = await _linked(sharing, "DEVICE_PARTICIPANTS", dune.device)
+    kept = await link(sharing, "DEVICE_PROJECTS", dune.device, [], dune.site_admin)
+    assert (kept["code"], kept["details"]) == ("DEPENDENCY", {"blockedBy": [{"type": "Participant", "count": 2}]})
+    assert await _linked(sharing, "DEVICE_PARTICIPANTS", dune.device) == before
+    await link(sharing, "DEVICE_PARTICIPANTS", dune.device, [], dune.project_admin)
     await link(sharing, "DEVICE_PROJECTS", dune.device, [], dune.site_admin)
     assert await _linked(sharing, "DEVICE_PARTICIPANTS", dune.device) == {other.inside}
     assert await _linked(sharing, "DEVICE_SITES", dune.device) == {dune.site, other.site}

@@ -47,6 +47,7 @@ from tests.organising import (
     type_of,
     update,
 )
+from tests.world import START
 
 CORE = build().core
 
@@ -325,14 +326,18 @@ async def _found(platform: Platform, dune: Dune) -> dict[str, dict[str, list[tup
         who: await _one(platform, "serviceConfigs", service=dune.service, **{who: id})
         for who, id in (("user", dune.user), ("participant", dune.inside), ("device", dune.device))
     }
+    met = await _met(platform, dune)
+    resting = await made(platform, "User", username=f"resting-{dune.number}", active=False, groups=[dune.crew])
     second_roles = set(await ids_of(platform, "roles", filter={"project": second}))
     n, both = dune.number, {dune.inside, dune.alone}
     of_project = {held[dune.leader], held[dune.worker], *grants.values()}
     hidden = {t: there(platform, t, f) for t, f in (("Site", "site"), ("Project", "project"), ("Device", "device"), ("Service", "service"), ("Participant", "participant"), ("ParticipantGroup", "group"), ("UserGroup", "members"))}  # fmt: skip
+    hidden["Session"] = global_id("Session", platform.world.sessions[1])
     return {
         "sites": {
             "name": [(f"DUNE {n}", {dune.site}), ("une", {dune.site}), ("island", set())],
             "device": [(dune.spare, {dune.site}), (hidden["Device"], set())],
+            "user": [(dune.user, {dune.site}), (platform.world.id("User", "tom"), set())],
         },
         "projects": {
             "name": [("sAnD", {dune.project}), ("", {dune.project, second}), ("%", set()), ("_", set())],
@@ -340,6 +345,7 @@ async def _found(platform: Platform, dune: Dune) -> dict[str, dict[str, list[tup
             "site": [(dune.site, {dune.project, second}), (hidden["Site"], set())],
             "service": [(dune.service, {dune.project}), (hidden["Service"], set())],
             "device": [(dune.device, {dune.project}), (dune.spare, set())],
+            "user": [(dune.worker, {dune.project}), (platform.world.id("User", "tom"), set())],
         },
         "participantGroups": {
             "name": [("DWELL", {dune.group}), ("x", set())],
@@ -351,6 +357,9 @@ async def _found(platform: Platform, dune: Dune) -> dict[str, dict[str, list[tup
             "site": [(dune.site, both), (hidden["Site"], set())],
             "group": [(dune.group, {dune.inside}), (hidden["ParticipantGroup"], set())],
             "device": [(dune.device, {dune.inside}), (dune.spare, set())],
+            "session": [(met, {dune.alone}), (hidden["Session"], set())],
+            "enabled": [(True, both), (False, set())],
+            "grouped": [(True, {dune.inside}), (False, {dune.alone})],
         },
         "userGroups": {
             "name": [("(ADMIN)", {groups[dune.user], groups[dune.leader]}), ("sand", {groups[dune.leader], groups[dune.worker]})],
@@ -371,6 +380,7 @@ async def _found(platform: Platform, dune: Dune) -> dict[str, dict[str, list[tup
             "userGroup": [(dune.crew, {held[dune.user]}), (hidden["UserGroup"], set())],
             "user": [(dune.leader, {held[dune.leader]}), (platform.world.id("User", "tom"), set())],
             "device": [(dune.device, {grants[dune.device]}), (dune.spare, set())],
+            "service": [(dune.service, set(grants.values())), (hidden["Service"], set())],
             "participantGroup": [(dune.group, {grants[dune.group]}), (hidden["ParticipantGroup"], set())],
         },
         "devices": {
@@ -382,6 +392,7 @@ async def _found(platform: Platform, dune: Dune) -> dict[str, dict[str, list[tup
             "project": [(dune.project, {dune.device}), (second, set())],
             "participant": [(dune.inside, {dune.device}), (dune.alone, set())],
         },
+        "deviceTypes": {"key": [(f"worm-{n}", {dune.kind}), ("worm", set())]},
         "services": {
             "name": [("calls", {dune.service}), ("x", set())],
             "key": [(f"dune-{n}", {dune.service}), ("dune", set())],
@@ -398,10 +409,26 @@ async def _found(platform: Platform, dune: Dune) -> dict[str, dict[str, list[tup
         },
         "users": {
             "text": [(f"PAUL-{n}", {dune.user}), (f"chani-{n}@x", {dune.leader}), ("tom", set())],
-            "group": [(dune.crew, {dune.user}), (hidden["UserGroup"], set())],
+            "group": [(dune.crew, {dune.user, resting}), (hidden["UserGroup"], set())],
             "project": [(dune.project, {dune.leader, dune.worker}), (second, set())],
+            "active": [(True, {dune.user, dune.leader, dune.worker}), (False, {resting})],
         },
     }  # fmt: skip
+
+
+async def _met(platform: Platform, dune: Dune) -> str:
+    """A session of the project with one of its participants."""
+    async with platform.services.database.write() as session:
+        kind = models.SessionType(name="x", online=False, color="#000000", category=models.SessionCategory.PROTOCOL)
+        session.add(kind)
+        await session.flush()
+        held = models.Session(
+            type_id=kind.id, project_id=key(dune.project), creator_id=key(dune.leader), name="x", starts_at=START
+        )
+        session.add(held)
+        await session.flush()
+        session.add(models.SessionMember(session_id=held.id, participant_id=key(dune.alone)))
+        return global_id("Session", held.id)
 
 
 async def _one(platform: Platform, field: str, **filter: Any) -> str:
@@ -437,7 +464,7 @@ def test_every_list_of_the_organisation_is_tried() -> None:
     others = {"preferences", "notifications", "notificationTemplates", "credentials", "auditEvents", "loginSessions"}
     assert lists - families - others == {
         "sites", "projects", "participantGroups", "participants", "userGroups", "roles", "roleGrants", "devices",
-        "services", "serviceConfigs", "users",
+        "services", "serviceConfigs", "users", "deviceTypes",
     }  # fmt: skip
 
 

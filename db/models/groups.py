@@ -75,8 +75,8 @@ class Role(Entity):
     name: Mapped[str] = mapped_column(sa.String(100))
 
     service: Mapped["Service"] = relates(back_populates="roles")
-    site: Mapped["Site | None"] = relates()
-    project: Mapped["Project | None"] = relates()
+    site: Mapped["Site | None"] = relates(back_populates="roles")
+    project: Mapped["Project | None"] = relates(back_populates="roles")
     grants: Mapped[list["RoleGrant"]] = relates(back_populates="role")
 
 

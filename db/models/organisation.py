@@ -11,6 +11,7 @@ from db.models.base import Entity, Erasable, lists, refers, relates, unique
 
 if TYPE_CHECKING:
     from db.models.devices import Device
+    from db.models.groups import Role
     from db.models.services import Service
     from db.models.sessions import Session, SessionMember
     from db.models.simulations import Simulation
@@ -24,6 +25,7 @@ class Site(Erasable, Entity):
     two_factor_required: Mapped[bool] = mapped_column(default=False)
 
     projects: Mapped[list["Project"]] = relates(back_populates="site")
+    roles: Mapped[list["Role"]] = relates(back_populates="site")
     devices: Mapped[list["Device"]] = relates(secondary="site_devices", back_populates="sites")
     services: Mapped[list["Service"]] = relates(secondary="site_services", back_populates="sites")
 
@@ -41,6 +43,7 @@ class Project(Erasable, Entity):
     description: Mapped[str | None] = mapped_column(sa.Text)
 
     site: Mapped[Site] = relates(back_populates="projects")
+    roles: Mapped[list["Role"]] = relates(back_populates="project")
     participants: Mapped[list["Participant"]] = relates(back_populates="project")
     participant_groups: Mapped[list["ParticipantGroup"]] = relates(back_populates="project")
     devices: Mapped[list["Device"]] = relates(secondary="project_devices", back_populates="projects")
