@@ -106,7 +106,7 @@ class Downloads:
         headers = {**HEADERS, "X-Request-Id": number, "Content-Disposition": disposition(file.name)}
         if request.method == "HEAD":
             return Response(headers={**headers, "Content-Type": file.media})
-        log.info("download", path=request.scope["path"][:300], principal=principal.name)
+        await downloads.note(ctx, row, file.name)
         return _Stream(formats.packed(file.content), headers=headers, media_type=file.media)
 
     async def _principal(self, request: Request) -> Principal:

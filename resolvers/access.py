@@ -117,10 +117,27 @@ THROUGH: Mapping[type[models.Entity], Any] = {
 }
 """Per model: the parent whose readers see its rows."""
 
+
+def _of_live(*relationships: Any) -> Callable[[Any], Clause]:
+    """Rows that can't be deleted by themselves are gone with what they belong to."""
+
+    def clause(entity: Any) -> Clause:
+        gone = []
+        for relationship in relationships:
+            ((local, _),) = relationship.property.local_remote_pairs
+            place = aliased(relationship.property.mapper.class_)
+            gone.append(sa.exists().where(place.id == getattr(entity, local.key), place.deleted_at.is_not(None)))
+        return sa.not_(sa.or_(*gone))
+
+    return clause
+
+
 SHOWN: Mapping[type[models.Entity], Callable[[Any], Clause]] = {
     models.Credential: lambda entity: sa.or_(
         entity.kind == models.CredentialKind.API_KEY, entity.kind == models.CredentialKind.STATIC_TOKEN
-    )
+    ),
+    models.Role: _of_live(models.Role.service, models.Role.site, models.Role.project),
+    models.NotificationTemplate: _of_live(models.NotificationTemplate.site, models.NotificationTemplate.project),
 }
 """Per model of which some rows are for nobody's eyes: those that are not."""
 

@@ -27,7 +27,7 @@ from resolvers.keyring import digest_of
 from resolvers.logins import Tokens
 from resolvers.principal import Kind
 from resolvers.registration import check_columns, throttle
-from resolvers.writing import expect, locked
+from resolvers.writing import check_object, expect, locked
 
 WRONG = "wrong username or password"
 
@@ -222,6 +222,7 @@ async def update_profile(ctx: Context, expected_version: int, changes: Mapping[s
     """Change one's own names, affiliation or profile: only the given attributes, nothing else of the row."""
     user = logins.person(ctx)
     check_columns(changes)
+    check_object("input.profile", changes.get("profile"))
     async with ctx.database.write() as session:
         row = await locked(session, ctx, User, user)
         expect(row, expected_version)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum
 from typing import Any
 from uuid import UUID
@@ -61,3 +62,28 @@ async def allowance(ctx: Context, model: type[Entity], key: UUID) -> Allowance |
 
 
 _KEPT = ("created_at", "updated_at", "version", "deleted_at")
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """A deleted row: what it was called, and since when it is gone."""
+
+    id: UUID
+    name: str
+    at: datetime
+
+
+async def restorable(ctx: Context, model: type[Entity], number: int) -> list[Gone]:
+    """The rows of a model, the last deleted first, that the principal may bring back, as far as that can be told of a
+    row alone. One statement."""
+    entity: Any = aliased(model)
+    called = next(getattr(entity, name) for name in ("name", "title", "username", "id") if hasattr(entity, name))
+    allowed_ = allowed(WRITES[model].restore, entity, ctx.principal.standing)
+    wanted = sa.select(entity.id, called.label("name"), entity.deleted_at)
+    rows = await ctx.database.rows(
+        wanted.where(entity.deleted_at.is_not(None), allowed_)
+        .order_by(entity.deleted_at.desc(), entity.id)
+        .limit(number),
+        dict(ctx.principal.parameters),
+    )
+    return [Gone(row.id, str(row.name), row.deleted_at) for row in rows]

@@ -12,10 +12,10 @@ from resolvers.context import Context
 from resolvers.editing import must, writing
 from resolvers.failures import Invalid, LimitExceeded, NotFound
 from resolvers.notices import post_text
-from resolvers.rules import PROJECT_ADMIN, SITE_ADMIN, SUPERADMIN
-from resolvers.writing import signed_in
+from resolvers.principal import Kind
+from resolvers.rules import LINKED_SERVICE, PROJECT_ADMIN, SITE_ADMIN, SUPERADMIN
 
-ADMINISTRATORS = (PROJECT_ADMIN, SITE_ADMIN, SUPERADMIN)
+ADMINISTRATORS = (PROJECT_ADMIN, SITE_ADMIN, LINKED_SERVICE, SUPERADMIN)
 """Of a user: who may write to him or her."""
 MOST, LONGEST = 100, 20_000
 """Users of one call; characters of a text."""
@@ -26,13 +26,12 @@ async def send(ctx: Context, users: Sequence[UUID], subject: str, text: str) -> 
 
     `$name` and `$username` in the words stand for the user's. All or nobody: INVALID for a user without an address.
     """
-    me = signed_in(ctx)
     if not 1 <= len(users) <= MOST:
         raise LimitExceeded(f"1 to {MOST} users", limit="users", allowed=MOST, value=len(users))
     if not subject.strip() or not text.strip() or len(text) > LONGEST:
         raise Invalid(f"a subject, and a text of at most {LONGEST} characters", field="text")
     async with writing(ctx, "SEND", User) as session:
-        sender = await session.get_one(User, me)
+        sender = await session.get(User, ctx.principal.id) if ctx.principal.kind is Kind.USER else None
         found = sa.select(User).where(User.id.in_(users), visible(User, ctx.principal.standing))
         known = {user.id: user for user in await session.scalars(found, dict(ctx.principal.parameters))}
         for n, key in enumerate(users):
@@ -43,6 +42,8 @@ async def send(ctx: Context, users: Sequence[UUID], subject: str, text: str) -> 
                 raise Invalid("this user has no e-mail address", field=f"users.{n}")
             name = " ".join(filter(None, (user.first_name, user.last_name))) or user.username
             words = {"name": name, "username": user.username}
-            await post_text(session, subject, text, user, reply_to=sender.email, variables=words)
+            await post_text(
+                session, subject, text, user, reply_to=None if sender is None else sender.email, variables=words
+            )
         record(session, ctx, "SEND_NOTIFICATION", "User", None, recipients=len(users))
         return sum(user.notified for user in known.values())

@@ -38,12 +38,7 @@ WITH: Mapping[Model, Sequence[Any]] = {
         m.ProjectDevice.device_id,
         m.Credential.device_id,
     ),
-    m.Service: (
-        m.ServiceConfig.service_id,
-        m.SiteService.service_id,
-        m.ProjectService.service_id,
-        m.Credential.service_id,
-    ),
+    m.Service: (m.ServiceConfig.service_id, m.Credential.service_id),
     m.Role: (m.RoleGrant.role_id,),
     m.Session: (m.SessionEvent.session_id, m.SessionMember.session_id),
 }

@@ -10,8 +10,11 @@ from typing import Any
 from urllib.parse import quote, urlencode
 from uuid import UUID
 
+import sqlalchemy as sa
+
 from db import models
 from resolvers.access import INPUT
+from resolvers.audit import record
 from resolvers.context import Context
 from resolvers.failures import Forbidden, Invalid, NotFound
 from resolvers.loading import Loaders
@@ -27,7 +30,7 @@ LASTS = timedelta(minutes=5)
 NAMED = 20
 """Estimators that a message names."""
 
-_SIMULATION = Selection(models.Simulation, ("title", "created_at"))
+_SIMULATION = Selection(models.Simulation, ("title", "created_at", "project_id"))
 _ESTIMATOR = Selection(models.Estimator, ("name", "file_name", "meta"))
 _NUMBER = Selection(models.Page, ("number", "value_count"))
 _PAGE = Selection(
@@ -59,6 +62,15 @@ class Chosen:
 async def simulation(ctx: Context, key: UUID) -> Any:
     """The simulation's row; NOT_FOUND where there is none that the principal may see."""
     return _there(await _loaders(ctx).one(_SIMULATION, key), "Simulation")
+
+
+async def note(ctx: Context, simulation: Any, name: str) -> None:
+    """Put on record that a file is taken out."""
+    async with ctx.database.write() as session:
+        project, site = simulation.project_id, None
+        if project is not None:
+            site = await session.scalar(sa.select(models.Project.site_id).where(models.Project.id == project))
+        record(session, ctx, "DOWNLOAD", "Simulation", simulation.id, file=name, project_id=project, site_id=site)
 
 
 async def estimators(

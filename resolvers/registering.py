@@ -4,7 +4,6 @@ import hmac
 from typing import Any
 from uuid import UUID
 
-import orjson
 import sqlalchemy as sa
 
 from db.engine import changed
@@ -15,15 +14,13 @@ from resolvers.audit import record
 from resolvers.context import Context
 from resolvers.credentials import new_secret, token_of
 from resolvers.editing import stored, writing
-from resolvers.failures import Forbidden, Invalid, LimitExceeded, Unauthenticated
+from resolvers.failures import Forbidden, Invalid, Unauthenticated
 from resolvers.feed import principal_topic
 from resolvers.keyring import digest_of
-from resolvers.writing import expect, locked, signed_in
+from resolvers.writing import check_object, expect, locked, signed_in
 
 SETTING = "DEVICE_REGISTER_KEY"
 """The server setting with the digest of the key."""
-BYTES = 65_536
-"""Of a status, a configuration, or what a device tells about itself."""
 
 
 async def new_register_key(ctx: Context) -> str:
@@ -58,7 +55,7 @@ async def register(
         raise Unauthenticated("the register key is not valid")
     _check_text("name", name, 255)
     _check_text("typeKey", type_key, 100)
-    _check_object("infos", infos)
+    check_object("infos", infos)
     async with ctx.database.write() as session:
         kind = await session.scalar(sa.select(DeviceType).where(DeviceType.key == type_key))
         if kind is None:
@@ -78,7 +75,7 @@ async def register(
 async def set_status(ctx: Context, status: dict[str, Any]) -> UUID:
     """What the device reports: often, so that it is no change of the row for those who read it to change it."""
     device = signed_in(ctx)
-    _check_object("status", status)
+    check_object("status", status)
     reported = sa.update(Device).where(Device.id == device)
     async with ctx.database.write() as session:
         await session.execute(
@@ -92,7 +89,7 @@ async def set_status(ctx: Context, status: dict[str, Any]) -> UUID:
 async def set_config(ctx: Context, config: dict[str, Any] | None, expected_version: int | None) -> UUID:
     """Change the device's own settings."""
     device = signed_in(ctx)
-    _check_object("config", config)
+    check_object("config", config)
     async with ctx.database.write() as session:
         row = await locked(session, ctx, Device, device)
         if expected_version is not None:
@@ -105,16 +102,3 @@ async def set_config(ctx: Context, config: dict[str, Any] | None, expected_versi
 def _check_text(field: str, text: str, most: int) -> None:
     if not text.strip() or len(text) > most or "\0" in text:
         raise Invalid(f"{field} has 1 to {most} characters", field=field)
-
-
-def _check_object(field: str, value: Any) -> None:
-    if value is None:
-        return
-    if not isinstance(value, dict):
-        raise Invalid(f"{field} is an object", field=field)
-    try:
-        size = len(orjson.dumps(value))
-    except TypeError as error:  # a number that is too large, for one
-        raise Invalid(f"{field} can't be stored: {error}", field=field) from None
-    if size > BYTES:
-        raise LimitExceeded(f"{field} takes at most {BYTES} bytes", limit=field, allowed=BYTES, value=size)

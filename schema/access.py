@@ -1,18 +1,21 @@
 """What one may do, who may do what where, and how much there is."""
 
+from datetime import datetime
+from enum import Enum
 from typing import Annotated, Any
 
 import strawberry
 
 from db import models
 from resolvers import allowances, lock, reach, stats
+from resolvers.paging import MOST, page_size
 from schema.editing import camel
 from schema.fields import Info
 from schema.groups import UserGroup
 from schema.mutations import SIGNED_IN, mutation
 from schema.organisation import Project, Site
 from schema.problems import Problem
-from schema.scalars import enum, parse_id
+from schema.scalars import enum, global_id, parse_id
 from schema.selecting import model_of, select
 
 AccessAction = enum(
@@ -70,6 +73,36 @@ class Stats:
     simulations: int = strawberry.field(description="Simulations.")
 
 
+class _Restorable(Enum):
+    """The models of which deleted rows can be brought back."""
+
+    USER = models.User
+    USER_GROUP = models.UserGroup
+    SITE = models.Site
+    PROJECT = models.Project
+    PARTICIPANT_GROUP = models.ParticipantGroup
+    PARTICIPANT = models.Participant
+    DEVICE = models.Device
+    SERVICE = models.Service
+    SERVICE_CONFIG = models.ServiceConfig
+    SESSION = models.Session
+
+
+RestorableType = enum(
+    _Restorable,
+    "A type of which deleted rows can be brought back.",
+    name="RestorableType",
+    **{one.name: f"{one.value.__name__}." for one in _Restorable},
+)
+
+
+@strawberry.type(description="Something that was deleted, and that you may bring back.")
+class Restorable:
+    id: strawberry.ID = strawberry.field(description="For the restoring mutation.")
+    name: str = strawberry.field(description="What it was called.")
+    deleted_at: datetime = strawberry.field(description="Since when it is gone.")
+
+
 @strawberry.type
 class AccessQuery:
     @strawberry.field(description="What you may do with a node; null when there is none that you may see.")
@@ -116,6 +149,20 @@ class AccessQuery:
     ) -> Stats:
         kind, key = (None, None) if scope is None else parse_id(scope, "scope")
         return Stats(**await stats.count(info.context, kind, key))
+
+    @strawberry.field(description="What was deleted and you may bring back, the last deleted first: at most 100.")
+    async def restorable(
+        self,
+        info: Info,
+        type: Annotated[RestorableType, strawberry.argument(description="Of which type.")],  # type: ignore[valid-type]
+        first: Annotated[int, strawberry.argument(description="How many, at most 100.")] = 50,
+    ) -> list[Restorable]:
+        model: Any = type.value  # type: ignore[attr-defined]
+        found = await allowances.restorable(info.context, model, page_size(first, None, MOST))
+        return [
+            Restorable(id=strawberry.ID(global_id(model.__name__, one.id)), name=one.name, deleted_at=one.at)
+            for one in found
+        ]
 
     @strawberry.field(description="Whether the gateway is locked: reading goes on, nothing may change.")
     async def read_only(self, info: Info) -> bool:

@@ -13,7 +13,7 @@ from schema.declarations import Orders
 from schema.editing import Given, editing, inputs, result
 from schema.fields import Info, column, node, related
 from schema.lists import connection, equal
-from schema.mutations import SIGNED_IN, mutation
+from schema.mutations import WRITER, mutation
 from schema.nodes import Connection, Node
 from schema.problems import Problem
 from schema.scalars import enum, key_of
@@ -130,7 +130,7 @@ class NoticesMutation:
         _TEMPLATE, result(NotificationTemplate)
     )[:3]
 
-    @mutation(needs=SIGNED_IN)
+    @mutation(needs=WRITER)
     async def send_notification(
         self,
         info: Info,
@@ -138,6 +138,7 @@ class NoticesMutation:
         subject: Annotated[str, strawberry.argument(description="The subject.")],
         text: Annotated[str, strawberry.argument(description="The words; $name and $username stand for the user's.")],
     ) -> SentResult:
-        """Write a mail to users of projects or sites that one administers. It answers to one's own address."""
+        """Write a mail to users of projects or sites that one administers, or as a service to those of its projects. It
+        answers to one's own address."""
         keys = [key_of("User", id, f"users.{n}") for n, id in enumerate(users)]
         return Sent(count=await announcing.send(info.context, keys, subject, text))

@@ -11,7 +11,7 @@ from schema.fields import Info
 from schema.mutations import ANYONE, IN_PERSON, SIGNED_IN, WRITER, mutation, written
 from schema.organisation import Participant
 from schema.problems import Problem
-from schema.scalars import key_of
+from schema.scalars import JSON, key_of
 from schema.signing import Done, DoneResult
 
 
@@ -38,6 +38,9 @@ class ProfileInput:
     first_name: str | None = strawberry.field(default=strawberry.UNSET, description="Given name.")
     last_name: str | None = strawberry.field(default=strawberry.UNSET, description="Family name.")
     affiliation: str | None = strawberry.field(default=strawberry.UNSET, description="Institution.")
+    profile: JSON | None = strawberry.field(
+        default=strawberry.UNSET, description="An object: whatever you keep about yourself."
+    )
     language: str | None = strawberry.field(
         default=strawberry.UNSET, description="The language of messages, such as en or fr."
     )
@@ -151,7 +154,7 @@ class PasswordsMutation:
         expected_version: ExpectedVersion,
         input: Annotated[ProfileInput, strawberry.argument(description="What changes.")],
     ) -> UserResult:
-        """Change one's own names or affiliation."""
+        """Change one's own names, affiliation or profile."""
         changes = {k: v for k, v in vars(input).items() if v is not strawberry.UNSET}
         key = await accounts.update_profile(info.context, expected_version, changes)
         return await written(info, "User", models.User, key)  # type: ignore[no-any-return]

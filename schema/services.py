@@ -6,7 +6,7 @@ import strawberry
 
 from db import models
 from resolvers.paging import Order
-from resolvers.rules import PROJECT_ADMIN, SERVICE_SELF, SITE_ADMIN, SUPERADMIN
+from resolvers.rules import PROJECT_USER, SERVICE_SELF, SITE_ADMIN, SITE_USER, SUPERADMIN
 from schema.declarations import Orders
 from schema.editing import Given, editing, inputs, result
 from schema.fields import column, node, related
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 SERVICE_ORDERS = Orders("ServiceOrder", "Orders of services.", NAME=(Order(models.Service.name), "By name."))
 
 _INSIDE = (SITE_ADMIN, SERVICE_SELF, SUPERADMIN)
-_CONFIGURES = (PROJECT_ADMIN, SITE_ADMIN, SERVICE_SELF, SUPERADMIN)
+_CONFIGURES = (PROJECT_USER, SITE_USER, SERVICE_SELF, SUPERADMIN)
+"""Each user configures a service for oneself."""
 
 
 @node(models.Service)

@@ -164,7 +164,8 @@ FIELDS: Mapping[str, str] = {
         ("Service.hostname", "Service.port", "Service.endpoint", "Service.endpointUser", "Service.endpointParticipant", "Service.endpointDevice"),
         _ENDPOINT,
     ),
-    "Service.configSchema": "PA SA SV XA",
+    # Each user configures a service for themself.
+    "Service.configSchema": "PU PA SU SA SV XA",
     "Notification.error": "XA",
     **dict.fromkeys(("Challenge.autoEval", "Leaderboard.sortingKey", "Leaderboard.externalEntries"), "XA"),
     **dict.fromkeys(("SimulationInput.files", "SimulationInput.project"), "OW XA"),
@@ -224,6 +225,50 @@ NEW: Mapping[str, Mapping[str, Any]] = {
 """The least that a new row of a kind needs."""
 NEW_BY = {("User", "MG"): {"username": Name()}}
 """Managers have no groups to put someone into."""
+
+OPEN: Mapping[str, str] = {
+    "AuditEvent": "action at actorKind entityType detail actor entity",
+    "Challenge": "label startDate endDate active url leaderboards",
+    "Cluster": "name description platform enabled maxTasks userGroups",
+    "Credential": "label publicKey expiresAt lastUsedAt revokedAt user participant device service kind scopes",
+    "Device": "name enabled type subtype sites projects participants",
+    "DeviceSubtype": "name type devices",
+    "DeviceType": "name key subtypes devices",
+    "Estimator": "name fileName metadata simulation pages",
+    "Job": (
+        "key kind state platform title attempt progress estimatedSeconds submittedAt queuePosition "
+        "estimatedStartAt startedAt endedAt lastUpdateAt history options merges owner cluster simulation "
+        "tasks log error"
+    ),
+    "Leaderboard": "label archived staticFiles builtAt challenge entries",
+    "LeaderboardEntry": "position data authorLabel external leaderboard",
+    "LogEntry": "sequence text at task cursor",
+    "Notification": "templateKey channel state subject attempts sentAt",
+    "NotificationTemplate": "key channel language subject text html site project",
+    "Page": ("number name dimension valueCount unit filterName hasNonFinite metadata axis1 axis2 data estimator"),
+    "Participant": "name project group devices",
+    "ParticipantGroup": "name project participants",
+    "Preference": "appTag value user",
+    "Project": ("name enabled description site participants participantGroups devices services sessions simulations"),
+    "Role": "name scope service site project grants",
+    "RoleGrant": "role userGroup device participantGroup",
+    "Service": "name key clientEndpoint enabled editableConfig hasAssets hasTests roles sites projects",
+    "ServiceConfig": "specificId config service user participant device",
+    "Session": "name startsAt durationSeconds status type project creator members events simulations",
+    "SessionEvent": "type occurredAt text context session",
+    "SessionMember": "session user participant device",
+    "SessionType": "name color category sessions",
+    "Simulation": "title simType inputType owner project session job jobs input estimators links",
+    "SimulationInput": "totalPrimaries simulation",
+    "SimulationLink": "label expiresAt lastUsedAt simulation owner",
+    "Site": "name twoFactorRequired projects devices services",
+    "Spec": "name canonicalName owner latestVersion versions",
+    "SpecVersion": "name title description modelCount language source spec",
+    "Task": "ordinal state requested done attempt estimatedSeconds startedAt endedAt lastUpdateAt job error",
+    "User": "groups simulations specs",
+    "UserGroup": "name users grants",
+}
+"""The other fields of each type: whoever reads the row reads them. A new field belongs here or above."""
 
 CHANGES: Mapping[str, Mapping[str, Any]] = {
     "User": {

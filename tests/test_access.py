@@ -201,7 +201,7 @@ OF_ONESELF = {
     "clusterLogin",
     "spec",
 }
-ELSEWHERE = {"nodes", "challenge", "accessFor", "stats", "preference", "readOnly", "jobTotals"}
+ELSEWHERE = {"nodes", "challenge", "accessFor", "stats", "preference", "readOnly", "jobTotals", "restorable"}
 """Tried above or below, in the matrix, or with what they count; challenges and the lock are public."""
 
 
@@ -239,13 +239,24 @@ async def test_others_specs_are_not_found_by_name(stage: Stage) -> None:
     assert found == {"spec": None}
 
 
-@pytest.mark.parametrize("field", ["jobUpdated", "jobLog"])
-async def test_a_hidden_job_is_watched_by_nobody(stage: Stage, field: str) -> None:
+WATCHED = {"jobUpdated": "Job", "jobLog": "Job", "partialResults": "Simulation"}
+"""Subscriptions to one row; the others tell of changes, which `test_watching` has."""
+
+
+def test_every_subscription_is_tried() -> None:
+    assert CORE.subscription_type is not None
+    assert set(CORE.subscription_type.fields) == {*WATCHED, "jobsChanged"}
+
+
+@pytest.mark.parametrize("field", WATCHED)
+async def test_a_hidden_row_is_watched_by_nobody(stage: Stage, field: str) -> None:
     query = f"subscription($id:ID!){{{field}(id:$id){{id}}}}"
-    async with stage.rendered.watch(query, stage.who("PU"), id=stage.id("Job", there=True)) as answers:
-        answer = await anext(answers)
-    assert answer.codes == ["NOT_FOUND"]
-    assert answer.body.get("data") is None
+    id = stage.id(WATCHED[field], there=True)
+    for role in ROLES:
+        async with stage.rendered.watch(query, stage.who(role), id=id) as answers:
+            answer = await anext(answers)
+        assert (answer.codes == ["NOT_FOUND"]) != (role == "XA"), role
+        assert (answer.body.get("data") is None) == (role != "XA")
 
 
 # Filters --------------------------------------------------------------------------------------------------------------

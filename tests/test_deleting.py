@@ -20,6 +20,7 @@ from tests.organising import (
     enrol,
     everything,
     gone,
+    grant,
     here,
     key,
     link,
@@ -182,7 +183,7 @@ GOES: dict[str, tuple[dict[str, int], dict[str, int]]] = {
     "inside": ({"participants": 1, "service_configs": 1}, {"participant_devices": 1}),
     "alone": ({"participants": 1}, {}),
     "spare": ({"devices": 1}, {"site_devices": 1}),
-    "service": ({"services": 1, "service_configs": 3}, {"site_services": 1, "project_services": 1}),
+    "service": ({"services": 1, "service_configs": 3}, {}),
     "user": ({"users": 1, "service_configs": 1}, {"user_group_members": 1, "preferences": 1}),
 }
 """By what is deleted: rows that go with it and come back, and links that go for good."""
@@ -447,3 +448,33 @@ async def test_tokens_of_what_is_deleted_work_no_more_and_do_not_come_back(shari
     for said in presented.values():
         with pytest.raises(Unauthenticated):
             await principal_of(sharing.services.database, said)
+
+
+async def test_what_was_deleted_is_found_by_who_may_bring_it_back(sharing: Platform) -> None:
+    dune = await settle(sharing)
+    query = "query($t:RestorableType!){restorable(type:$t,first:2){id name deletedAt}}"
+
+    async def found(kind: str, who: Any) -> list[str]:
+        return [one["id"] for one in (await sharing.ask(query, who, t=kind))["restorable"]]
+
+    for kind, id, who in (
+        ("PARTICIPANT", dune.alone, dune.project_admin),
+        ("PARTICIPANT_GROUP", dune.group, dune.project_admin),
+        ("PROJECT", dune.project, dune.site_admin),
+        ("SITE", dune.site, "root"),
+    ):
+        await gone(sharing, id)
+        assert (await found(kind, who))[0] == id
+        assert id not in await found(kind, "eve")
+        assert id not in await found(kind, None)
+    assert await found("PARTICIPANT", dune.project_user) == []
+    assert (await restore(sharing, (await found("SITE", "root"))[0]))["__typename"] == "Site"
+
+
+async def test_a_role_of_what_is_gone_is_neither_seen_nor_granted(sharing: Platform) -> None:
+    dune = await settle(sharing)
+    role = await made(sharing, "Role", service=dune.service, scope="SITE", site=dune.site, name="caller")
+    assert (await look(sharing, role))["id"] == role
+    await gone(sharing, dune.service)
+    assert await look(sharing, role) is None
+    assert (await grant(sharing, role, dune.crew))["code"] == "NOT_FOUND"
