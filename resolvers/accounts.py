@@ -197,7 +197,7 @@ async def _verified(ctx: Context, what: str, known: Any, name: str, password: st
     if right and stored is not None:
         return stored
     async with ctx.database.write() as session:
-        record(session, ctx, "LOG_IN_FAILED", what, name=name[:150])
+        record(session, ctx, "LOG_IN_FAILED", what, None if stored is None else stored.id, name=name[:150])
     raise Unauthenticated(WRONG)
 
 

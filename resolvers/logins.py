@@ -17,7 +17,7 @@ from resolvers import attempts, login_sessions
 from resolvers.access import WRITES
 from resolvers.audit import record
 from resolvers.context import Context
-from resolvers.editing import must, writing
+from resolvers.editing import must, place_of, writing
 from resolvers.failures import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
 from resolvers.keyring import Session, digest_of
 from resolvers.principal import Kind, Principal
@@ -29,7 +29,8 @@ CROSSED = timedelta(seconds=10)
 MOST = 100
 """Login sessions that are listed."""
 
-_NAMES = {Kind.USER: "User", Kind.PARTICIPANT: "Participant"}
+_MODELS: dict[Kind, Any] = {Kind.USER: User, Kind.PARTICIPANT: Participant}
+_NAMES = {kind: model.__name__ for kind, model in _MODELS.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,8 @@ class LoginSession:
 async def begin(session: AsyncSession, ctx: Context, kind: Kind, owner: UUID, **detail: Any) -> Tokens:
     """A login session of someone whose row is held, in the transaction of `session`; then `settle` it."""
     await _seen(session, kind, owner)
-    record(session, ctx, "LOG_IN", _NAMES[kind], owner, actor_id=owner, **detail)
+    place = await place_of(session, await session.get_one(_MODELS[kind], owner))
+    record(session, ctx, "LOG_IN", _NAMES[kind], owner, actor_id=owner, **detail, **place)
     return await _issue(session, ctx, kind, owner, uuid7())
 
 

@@ -13,6 +13,8 @@ import pytest
 from graphql.execution.values import get_variable_values
 
 import gateway
+from db import models
+from resolvers.clusters import register
 from schema import Schema
 from tests.conftest import Serve, Served
 from tests.world import PASSWORD
@@ -213,6 +215,21 @@ async def test_a_submitted_simulation_is_watched_live_until_it_has_ended(explore
     await explorer.run()
     await explorer.see(explorer.answer, f'"key": "{submitted["job"]["key"][:15]}')
     await explorer.see(explorer.answer, '"state": "COMPLETED", "progress": 1,')
+    await explorer.open("Watch results come in")
+    await explorer.run()
+    await explorer.see(explorer.answer, '"merges": 1')
+    await explorer.see(explorer.answer, '"name": "depth_dose_"')
+    await explorer.open("Follow a job's log")
+    await explorer.run()
+    await explorer.see(explorer.answer, "Results written")
+
+
+async def test_clusters_are_shown_to_who_may_use_them(explorer: Explorer) -> None:
+    await register(explorer.gateway.services.database, {"ares": models.Platform.SLURM})
+    await explorer.sign_in_as_tom()
+    await explorer.open("Clusters that jobs may run on")
+    data = await explorer.answered("Clusters")
+    assert [(node["name"], node["platform"]) for node in data["clusters"]["nodes"]] == [("ares", "SLURM")]
 
 
 async def test_the_docs_and_the_explorer_plugin_know_the_schema(explorer: Explorer) -> None:

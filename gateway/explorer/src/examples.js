@@ -1,6 +1,6 @@
-import { jobId } from './lastJob.js';
+import { lastId } from './lastIds.js';
 
-const LAST_JOB = '<id of the job>';
+const MARKS = { '<id of the job>': 'Job', '<id of the simulation>': 'Simulation' };
 
 const operations = import.meta.glob('./examples/*.graphql', { query: '?raw', import: 'default', eager: true });
 const variables = import.meta.glob('./examples/*.json', { query: '?raw', import: 'default', eager: true });
@@ -15,7 +15,10 @@ export const examples = Object.keys(operations)
     variables: variables[path.replace(/graphql$/, 'json')] ?? '',
   }));
 
-/** An example's variables, with the job last seen in place of the mark that asks for one. */
+/** An example's variables, with what was last seen in place of the marks that ask for it. */
 export function variablesOf(example) {
-  return example.variables.replace(LAST_JOB, jobId() ?? LAST_JOB);
+  return Object.entries(MARKS).reduce(
+    (text, [mark, type]) => text.replace(mark, lastId(type) ?? mark),
+    example.variables,
+  );
 }

@@ -1,7 +1,7 @@
 import { getOperationAST, parse } from 'graphql';
 import { createClient } from 'graphql-ws';
 import { post, socketUrl } from './endpoint.js';
-import { noteJob } from './lastJob.js';
+import { noteIds } from './lastIds.js';
 
 function selectedOperation(query, operationName) {
   try {
@@ -32,7 +32,7 @@ function subscribe(operation, headers) {
     subscribe(observer) {
       const unsubscribe = client.subscribe(operation, {
         next: (result) => {
-          noteJob(result);
+          noteIds(result);
           observer.next(result);
         },
         error: (cause) => observer.error(errorsOf(cause)),
@@ -50,7 +50,7 @@ export async function fetcher({ query, variables, operationName }, { headers } =
 
   try {
     const result = await post(operation, headers);
-    noteJob(result);
+    noteIds(result);
     return result;
   } catch ({ message }) {
     return { errors: [{ message }] };

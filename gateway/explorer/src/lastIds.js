@@ -1,0 +1,29 @@
+const last = { Job: null, Simulation: null };
+
+/** The type that a global id names. */
+function typeOf(id) {
+  try {
+    return atob(id).split(':', 1)[0];
+  } catch {
+    return null;
+  }
+}
+
+function note(value, found) {
+  if (value === null || typeof value !== 'object') return;
+  if (typeof value.id === 'string') {
+    const type = typeOf(value.id);
+    if (type in last && !(type in found)) found[type] = value.id;
+  }
+  for (const child of Object.values(value)) note(child, found);
+}
+
+/** Remembers the first job and the first simulation of a response. */
+export function noteIds(result) {
+  const found = {};
+  note(result?.data, found);
+  Object.assign(last, found);
+}
+
+/** The id of the job or simulation last seen, by its type; null for none yet. */
+export const lastId = (type) => last[type];
