@@ -42,8 +42,6 @@ PASSING = frozenset({"TIMEOUT", "INTERNAL_SERVER_ERROR", "LOCKED"})
 """Codes of what may be over when it is tried again; reports and results may be sent twice."""
 LINES = 2_000
 """Log lines of one report."""
-PART = 5.0
-"""Seconds between two looks for results of a program that is not done yet."""
 PARTIAL = "partial.json"
 """Where such a program writes {"primaries": ..., "estimators": [...]}, in its output folder."""
 
@@ -190,15 +188,18 @@ class Parts:
         self._reporter = reporter
         self._folder = folder
         self._sent = 0
+        self._written = 0
         self._taken = True
 
     def send(self) -> None:
-        if not self._taken:
-            return
         try:
+            written = (self._folder / PARTIAL).stat().st_mtime_ns
+            if not self._taken or written == self._written:
+                return
             part = decoded(self._folder, PARTIAL)
         except (OSError, OutputError):  # not yet there, or just being written
             return
+        self._written = written
         primaries = part.get("primaries")
         if not isinstance(primaries, int) or primaries <= self._sent:
             return
@@ -307,7 +308,7 @@ def follow(
 
     threading.Thread(target=listen, daemon=True).start()
     interval, silence = float(task["reportSeconds"]), float(task["silenceSeconds"])
-    due, part_due = time.monotonic() + min(0.5, interval), time.monotonic() + PART
+    due = time.monotonic() + min(0.5, interval)
     ended: float | None = None
     while True:
         with contextlib.suppress(queue.Empty):
@@ -329,9 +330,8 @@ def follow(
         if now - reporter.heard > silence:
             return None
         reporter.send()
-        if parts is not None and now >= part_due:
+        if parts is not None:
             parts.send()
-            part_due = time.monotonic() + PART
         due = time.monotonic() + interval
 
 

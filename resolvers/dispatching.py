@@ -75,9 +75,10 @@ class Dispatcher:
         if self._alone:
             await guarded(self._take_back_all)
         with services.feed.subscription(WORK) as changes:
-            interval = services.limits.lease / 3
+            shortest = min(services.limits.lease, services.limits.cluster_lease)
+            interval = shortest / 3
             # Who seems silent at first may only have found no gateway.
-            due = time.monotonic() + services.limits.lease
+            due = time.monotonic() + shortest
             while True:
                 await guarded(self._merge)
                 if time.monotonic() >= due:

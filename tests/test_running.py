@@ -17,6 +17,7 @@ from gateway.demo import beam_files
 from tests.conftest import BACKENDS, KEY, Prepared, Serve, Served
 from tests.inputs import files
 from tests.postgres import free_port
+from tests.test_programs import INPUTS, stand_in
 
 SUBMIT = "mutation($i:SubmitSimulationInput!){submitSimulation(input:$i){... on Simulation{id job{id}} ... on Problem{message}}}"
 JOB = """query($i: ID!) { job(id: $i) { state progress error { code message } tasks(first: 9) { nodes { ordinal state done requested attempt } }
@@ -175,6 +176,93 @@ async def test_cancelling_ends_the_processes(serve: Serve) -> None:
     job = (await gateway.ask(JOB, tom, i=submitted["job"]["id"]))["job"]
     assert job["state"] == "CANCELED"
     assert list(folder.iterdir()) == [], "their working folders are removed"
+
+
+@pytest.mark.parametrize("like", ["shieldhit12a", "fluka", "topas"])
+async def test_programs_of_the_settings_run_from_submission_to_results(serve: Serve, like: str) -> None:
+    """With stand-ins that write the formats of SHIELD-HIT12A, FLUKA and TOPAS."""
+    program = stand_in(like)
+    described = {"name": program.name, "like": like, "command": list(program.command)}
+    gateway: Served = await serve(task_slots=2, programs=[described])
+    tom = await gateway.log_in("tom")
+    given = {"simType": program.name, "inputFiles": INPUTS[program.name], "tasks": 2}
+    submitted = (await gateway.ask(SUBMIT, tom, i=given))["submitSimulation"]
+    await until(gateway, tom, submitted["job"]["id"], ended)
+    job = (await gateway.ask(JOB, tom, i=submitted["job"]["id"]))["job"]
+    assert (job["state"], job["progress"], job["error"]) == ("COMPLETED", 1.0, None)
+    primaries = sum(int(task["done"]) for task in job["tasks"]["nodes"])
+    estimators = job["simulation"]["estimators"]["nodes"]
+    assert {one["metadata"]["number_of_primaries"] for one in estimators} == {str(primaries)}
+    assert all(page["data"]["values"] for one in estimators for page in one["pages"]["nodes"])
+
+
+PARTIAL = """
+import json, pathlib, sys, time
+out, orders = pathlib.Path(sys.argv[1]), json.loads(sys.argv[2])
+for done, text in orders:
+    (out / "new").write_text(text)
+    (out / "new").rename(out / "partial.json")
+    print("done", done, flush=True)
+    time.sleep(float(sys.argv[3]))
+page = {"dimensions": 0, "data": {"name": "DOSE", "unit": "Gy", "values": [2.0]}, "metadata": {"page_number": "0"}}
+told = [{"name": "z_", "file_name": "z.bdo", "metadata": {}, "pages": [page]}]
+(out / "results.json").write_text(json.dumps({"estimators": told}))
+"""
+
+
+def _part(primaries: int, value: str) -> str:
+    return (
+        f'{{"primaries": {primaries}, "estimators": [{{"name": "z_", "file_name": "z.bdo", "metadata": {{}}, "pages": '
+        f'[{{"dimensions": 0, "data": {{"name": "DOSE", "unit": "Gy", "values": [{value}]}}, '
+        f'"metadata": {{"page_number": "0"}}}}]}}]}}'
+    )
+
+
+@pytest.mark.parametrize(
+    ("parts", "first", "said"),
+    [
+        ([_part(10, "1.0"), _part(20, "1.5")], 1.0, None),
+        ([_part(10, "NaN")], None, None),
+        ([_part(10, "1.0").replace("pages", "sheets")], ..., "are not taken"),
+        ([_part(10**6, "1.0")], ..., "are not taken"),
+        (['{"primaries": "x"}'], ..., None),
+    ],
+    ids=["two parts", "not a number", "of another shape", "of too many primaries", "no results at all"],
+)
+async def test_results_that_come_before_the_end_are_stored_or_left_out_and_the_program_goes_on(
+    serve: Serve, tmp_path: Path, parts: list[str], first: Any, said: str | None
+) -> None:
+    """`first` is the value that is stored before the end; `...`: none is."""
+    (tmp_path / "run.py").write_text(PARTIAL)
+    orders = [[10 * n, text] for n, text in enumerate(parts, 1)]
+    command = [
+        "{python}",
+        str(tmp_path / "run.py"),
+        "{output}",
+        json.dumps(orders).replace("{", "{{").replace("}", "}}"),
+    ]
+    described = {
+        "name": "DUMMY", "command": [*command, "1.5"], "files": ["run.cfg"], "partial": True,
+        "primaries": {"run.cfg": r"^histories\s*=\s*(\d+)"}, "progress": r"^done (?P<done>\d+)",
+        "results": "yaptide-json",
+    }  # fmt: skip
+    gateway: Served = await serve(task_slots=1, programs=[described])
+    tom = await gateway.log_in("tom")
+    given = {"simType": "DUMMY", "inputFiles": {"run.cfg": "histories = 100\n"}, "tasks": 1}
+    submitted = (await gateway.ask(SUBMIT, tom, i=given))["submitSimulation"]
+    query = "subscription($i:ID!){partialResults(id:$i){job{state} estimators(first:1){nodes{pages(first:1){nodes{data{values}}}}}}}"
+    seen = []
+    async with asyncio.timeout(60), watching(gateway, tom, submitted["id"], query) as steps:
+        async for step in steps:
+            if step["job"]["state"] == "RUNNING" and step["estimators"]["nodes"]:
+                seen.append(step["estimators"]["nodes"][0]["pages"]["nodes"][0]["data"]["values"][0])
+    job = (await gateway.ask(JOB, tom, i=submitted["job"]["id"]))["job"]
+    assert (job["state"], job["error"]) == ("COMPLETED", None)
+    assert job["simulation"]["estimators"]["nodes"][0]["pages"]["nodes"][0]["data"]["values"] == [2.0]
+    assert [task["attempt"] for task in job["tasks"]["nodes"]] == [1]
+    assert seen[:1] == ([] if first is ... else [first])
+    told = [line["text"] for line in job["log"]["nodes"] if "partial.json" in line["text"]]
+    assert (len(told), said is None or said in told[0]) == (0 if said is None else 1, True)
 
 
 async def test_a_killed_program_is_run_again_and_a_killed_worker_too(serve: Serve) -> None:
