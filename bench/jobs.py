@@ -269,15 +269,27 @@ class Instant:
 
     async def _work(self, gateway: str, token: str) -> None:
         url = f"{gateway}/graphql"
-        connection = self._connections.pop() if self._connections else await Connection.open(url)
         began = time.perf_counter()
-        answer = orjson.loads(await connection.ask(ask(url, token, CLAIM, n="bench-bench")))
+        answer = orjson.loads(await self._ask(url, ask(url, token, CLAIM, n="bench-bench")))
         self.spent.append(time.perf_counter() - began)
-        await connection.ask(ask(url, answer["data"]["workerClaim"]["token"], RESULTS, e=PLAIN))
+        await self._ask(url, ask(url, answer["data"]["workerClaim"]["token"], RESULTS, e=PLAIN))
         self.delivered.append(time.perf_counter())
-        self._connections.append(connection)
         self._free += 1
         self._ended()
+
+    async def _ask(self, url: str, request: bytes) -> bytes:
+        """On a connection that is kept; once more, as workers do, where the server had closed that one."""
+        while True:
+            kept = bool(self._connections)
+            connection = self._connections.pop() if kept else await Connection.open(url)
+            try:
+                answer = await connection.ask(request)
+            except (OSError, Unanswered):
+                if kept and connection.lost:
+                    continue
+                raise
+            self._connections.append(connection)
+            return answer
 
     async def cancel(self, held: Held, ordinals: Sequence[int]) -> None:
         pass

@@ -5,7 +5,6 @@ with the same rights. What a newcomer is sent first is read for it alone.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncGenerator, Hashable, Mapping
 from contextlib import aclosing
 from typing import Any
@@ -48,11 +47,11 @@ class Broadcasts:
         sent = 0
         ended = False
         while not ended:
-            principal = ctx.principal
-            key = (*question, _identity(principal))
+            key = (*question, _identity(ctx.principal))
             shared = self._open.get(key)
             if shared is None or shared.over:
-                shared = self._open[key] = _Shared(self._execution, operation, variables, ctx)
+                shared = self._open[key] = _Shared(key, self._execution, operation, variables, ctx)
+            key = shared.key  # one for all
             place, listener = shared.count, shared.join()
             try:
                 if place and joining is not Joining.NEXT:
@@ -61,6 +60,8 @@ class Broadcasts:
                             if joining is Joining.NOW or number > sent:
                                 sent += 1
                                 yield answer
+                            del answer  # not to be held until the next one comes
+                    del own
                 while _identity(ctx.principal) == key[-1]:
                     if (heard := await listener.next()) is None:
                         ended = True
@@ -96,7 +97,7 @@ def _question(
     if others or not isinstance(field, FieldNode) or (joining := SHARED.get(field.name.value)) is None:
         return None
     try:
-        given = orjson.dumps(variables, option=orjson.OPT_SORT_KEYS)
+        given = orjson.dumps(variables, option=orjson.OPT_SORT_KEYS).decode()  # the bytes have room for more
     except TypeError:  # such as a number that is too large, which is refused as soon as it is looked at
         return None
     return joining, id(operation.document), operation.name, given
@@ -109,11 +110,13 @@ def _identity(principal: Principal) -> Hashable:
 
 
 class _Listener:
-    """What one subscriber has not been sent yet."""
+    """What one subscriber has not been sent yet. There may be thousands who wait: each holds as little as can be."""
+
+    __slots__ = ("_over", "_waiter", "_waiting")
 
     def __init__(self) -> None:
-        self._waiting: deque[Answer | None] = deque()
-        self._event = asyncio.Event()
+        self._waiting: list[Answer | None] = []
+        self._waiter: asyncio.Future[None] | None = None
         self._over = False
 
     @property
@@ -125,28 +128,36 @@ class _Listener:
         if self._over:
             return
         if len(self._waiting) >= BACKLOG:
-            self._waiting.clear()
             failure = LimitExceeded(f"this subscriber fell {BACKLOG} answers behind; subscribe again")
-            self._waiting.append(Answer.refusal(503, refused(failure)))
+            self._waiting = [Answer.refusal(503, refused(failure))]
             answer = None
         self._over = answer is None
         self._waiting.append(answer)
-        self._event.set()
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
     async def next(self) -> Answer | None:
         """The next answer; None at the end."""
-        while not self._waiting:
-            self._event.clear()
-            await self._event.wait()
-        return self._waiting.popleft()
+        if not self._waiting:
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+            self._waiter = None
+        return self._waiting.pop(0)
 
 
 class _Shared:
     """One run of a subscription. The first who asked began it; it ends with the last who follows."""
 
     def __init__(
-        self, execution: Execution, operation: Operation, variables: Mapping[str, Any] | None, ctx: Context
+        self,
+        key: tuple[Hashable, ...],
+        execution: Execution,
+        operation: Operation,
+        variables: Mapping[str, Any] | None,
+        ctx: Context,
     ) -> None:
+        self.key = key
+        """What tells it apart."""
         self.over = False
         self._operation = operation  # kept, so that its document's identity stays its own
         self.count = 0

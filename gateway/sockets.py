@@ -79,7 +79,7 @@ class _Socket:
         self._cookie = cookies.HEADER in socket.headers
         self._principal: Principal | None = None
         self._authorization: str | None = None
-        self._known = asyncio.Event()
+        self._known: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._operations: dict[str, asyncio.Task[None]] = {}
         self._contexts: dict[str, Context] = {}
 
@@ -156,7 +156,7 @@ class _Socket:
             raise _Closed(4403, f"Forbidden: {failure.message}"[:120]) from None
         self._authorization = authorization
         await self._send({"type": "connection_ack"})
-        self._known.set()
+        self._known.set_result(None)
 
     async def _subscribe(self, number: Any, payload: Any) -> None:
         if self._principal is None:
@@ -194,6 +194,7 @@ class _Socket:
                             if "data" not in answer.body:
                                 raise Refused(answer)
                             await self._next(number, answer)
+                            del answer  # not to be held until the next one comes
                 finally:
                     note(operation, ctx, began, 0, [])
             await self._send({"id": number, "type": "complete"})
@@ -216,7 +217,7 @@ class _Socket:
 
     async def _expire(self) -> None:
         """Close the socket when its token ends, or when its principal is no longer one."""
-        await self._known.wait()
+        await self._known
         assert self._principal is not None
         try:
             await keep(self._endpoint.services, self._authorization, self._principal, self._renew)

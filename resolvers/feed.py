@@ -8,21 +8,30 @@ from uuid import UUID
 
 
 class Changes:
-    """What one subscriber has not looked at yet."""
+    """What one subscriber has not looked at yet. There may be thousands who wait: each holds as little as can be."""
+
+    __slots__ = ("_dirty", "_waiter")
 
     def __init__(self) -> None:
-        self._dirty: set[str] = set()
-        self._event = asyncio.Event()
+        self._dirty: set[str] | None = None
+        self._waiter: asyncio.Future[None] | None = None
 
     def mark(self, topic: str) -> None:
+        if self._dirty is None:
+            self._dirty = set()
         self._dirty.add(topic)
-        self._event.set()
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
     async def next(self) -> set[str]:
         """The topics that changed since the last call; waits for one."""
-        await self._event.wait()
-        self._event.clear()
-        dirty, self._dirty = self._dirty, set()
+        while self._dirty is None:
+            self._waiter = asyncio.get_running_loop().create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+        dirty, self._dirty = self._dirty, None
         return dirty
 
 
