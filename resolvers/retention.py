@@ -34,7 +34,7 @@ async def tidy(
     database: Database, *, audit_days: float, notice_days: float, simulation_days: float, deleted_days: float
 ) -> Mapping[str, int]:
     """Delete audit events and notifications that are older than so many days, what expired a day ago, simulations whose
-    last job ended `simulation_days` ago (0: never), and for good those that were deleted `deleted_days` ago; returns
+    last job, if there is one left, ended `simulation_days` ago (0: never), and for good those that were deleted `deleted_days` ago; returns
     how many rows of each table went."""
     sent = Notification.state != NotificationState.PENDING
     old: tuple[Any, ...] = (
@@ -56,11 +56,11 @@ async def tidy(
 
 
 async def _erase_finished(database: Database, days: float) -> int:
+    since = later(-days * DAY)
     recent = sa.exists().where(
-        Job.simulation_id == Simulation.id, sa.or_(Job.ended_at.is_(None), Job.ended_at >= later(-days * DAY))
+        Job.simulation_id == Simulation.id, sa.or_(Job.ended_at.is_(None), Job.ended_at >= since)
     )
-    ended = sa.exists().where(Job.simulation_id == Simulation.id)
-    old = (Simulation.deleted_at.is_(None), ended, ~recent)
+    old = (Simulation.deleted_at.is_(None), Simulation.created_at < since, ~recent)
     async with database.write() as session:
         done = await session.execute(
             sa.update(Simulation).where(*old).values(deleted_at=now(), version=Simulation.version + 1)

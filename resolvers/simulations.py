@@ -138,19 +138,31 @@ def shares(primaries: int, tasks: int) -> list[int]:
 
 
 async def store_estimators(session: AsyncSession, simulation: UUID, estimators: Sequence[Delivered]) -> None:
-    """Replace the estimators of a simulation, with their pages."""
-    await session.execute(sa.delete(Estimator).where(Estimator.simulation_id == simulation))
+    """Have these estimators of a simulation, with their pages, and no others. What was there before keeps its key, so
+    that who reads results while they come in goes on."""
+    wanted = sa.select(Estimator).where(Estimator.simulation_id == simulation)
+    held = {row.file_name: row for row in await session.scalars(wanted)}
     for delivered in estimators:
-        estimator = Estimator(
-            id=uuid7(),
-            simulation_id=simulation,
-            name=delivered.name,
-            file_name=delivered.file_name,
-            meta=delivered.metadata,
-        )
-        session.add(estimator)
+        row = held.pop(delivered.file_name, None)
+        pages: dict[int, UUID] = {}
+        if row is None:
+            row = Estimator(id=uuid7(), simulation_id=simulation, file_name=delivered.file_name)
+            session.add(row)
+        else:
+            numbered = sa.select(Page.number, Page.id).where(Page.estimator_id == row.id)
+            pages = {page.number: page.id for page in await session.execute(numbered)}
+        row.name, row.meta = delivered.name, delivered.metadata
         await session.flush()
-        session.add_all(_page(estimator.id, page) for page in delivered.pages)
+        for page in delivered.pages:
+            columns = _page(row.id, page)
+            if (key := pages.pop(page.number, None)) is None:
+                session.add(Page(**columns))
+            else:
+                changed_page = sa.update(Page).where(Page.id == key).values(**columns, version=Page.version + 1)
+                await session.execute(changed_page.execution_options(synchronize_session=False))
+        await session.execute(sa.delete(Page).where(Page.id.in_(pages.values())))
+    for gone in held.values():
+        await session.delete(gone)
     await session.flush()
 
 
@@ -159,28 +171,29 @@ def read_delivered(data: bytes) -> Any:
     return orjson.loads(gzip.decompress(data))
 
 
-def _page(estimator: UUID, page: DeliveredPage) -> Page:
+def _page(estimator: UUID, page: DeliveredPage) -> dict[str, Any]:
+    """The columns of a page."""
     axis1, axis2 = page.axis_dim1, page.axis_dim2
-    return Page(
-        estimator_id=estimator,
-        number=page.number,
-        name=page.data.name,
-        dimension=page.dimensions,
-        value_count=len(page.data.values),
-        unit=page.data.unit,
-        filter_name=page.metadata.get("page_filter_name"),
-        has_non_finite=None in page.data.values,
-        axis1_name=axis1 and axis1.name,
-        axis1_unit=axis1 and axis1.unit,
-        axis1_count=axis1 and len(axis1.values),
-        axis1_values=_numbers(axis1),
-        axis2_name=axis2 and axis2.name,
-        axis2_unit=axis2 and axis2.unit,
-        axis2_count=axis2 and len(axis2.values),
-        axis2_values=_numbers(axis2),
-        meta=page.metadata,
-        data_values=_numbers(page.data),
-    )
+    return {
+        "estimator_id": estimator,
+        "number": page.number,
+        "name": page.data.name,
+        "dimension": page.dimensions,
+        "value_count": len(page.data.values),
+        "unit": page.data.unit,
+        "filter_name": page.metadata.get("page_filter_name"),
+        "has_non_finite": None in page.data.values,
+        "axis1_name": axis1 and axis1.name,
+        "axis1_unit": axis1 and axis1.unit,
+        "axis1_count": axis1 and len(axis1.values),
+        "axis1_values": _numbers(axis1),
+        "axis2_name": axis2 and axis2.name,
+        "axis2_unit": axis2 and axis2.unit,
+        "axis2_count": axis2 and len(axis2.values),
+        "axis2_values": _numbers(axis2),
+        "meta": page.metadata,
+        "data_values": _numbers(page.data),
+    }
 
 
 def _numbers(axis: Axis | None) -> str | None:

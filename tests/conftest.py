@@ -33,7 +33,7 @@ from resolvers.principal import ANONYMOUS, Kind, Principal
 from resolvers.principals import principal_of
 from schema import Schema, build
 from schema.limits import Bounds
-from tests.postgres import free_port, running_postgres
+from tests.postgres import free_port, memory, running_postgres
 from tests.world import PASSWORD, World, populate
 
 structlog.configure(
@@ -79,6 +79,19 @@ class Prepared:
         await self._create(f'{name} TEMPLATE "{template.rpartition("/")[2]}" STRATEGY FILE_COPY')
         return f"{self._postgres}/{name}", world
 
+    @asynccontextmanager
+    async def lent(self, backend: str) -> AsyncIterator[tuple[str, World]]:
+        """A copy that is dropped afterwards."""
+        url, world = await self.copy(backend)
+        yield url, world
+        await self.drop(url)
+
+    async def drop(self, url: str) -> None:
+        if url.startswith("postgresql"):
+            connection = await asyncpg.connect(f"{self._postgres}/postgres")
+            await connection.execute(f"DROP DATABASE IF EXISTS {url.rpartition('/')[2]} WITH (FORCE)")
+            await connection.close()
+
     async def empty(self, backend: str, name: str) -> str:
         if backend == "sqlite":
             (self._folder / name).mkdir()
@@ -89,7 +102,7 @@ class Prepared:
     @property
     def _postgres(self) -> str:
         if self._server is None:
-            self._server = self._stack.enter_context(running_postgres())
+            self._server = self._stack.enter_context(running_postgres(memory()))
         return self._server
 
     async def _create(self, what: str) -> None:
@@ -223,7 +236,7 @@ async def platform_on(url: str, world: World, schema: Schema, folder: Path, boun
 @pytest.fixture
 async def platform(prepared: Prepared, backend: str, schema: Schema, tmp_path: Path) -> AsyncIterator[Platform]:
     """On each database, for a test of its own."""
-    async with platform_on(*await prepared.copy(backend), schema, tmp_path, Bounds()) as made:
+    async with prepared.lent(backend) as lent, platform_on(*lent, schema, tmp_path, Bounds()) as made:
         yield made
 
 
@@ -281,7 +294,10 @@ async def _serving(prepared: Prepared, factory: pytest.TempPathFactory) -> Async
     async with AsyncExitStack() as stack:
 
         async def start(backend: str = "sqlite", *, database: str | None = None, **given: Any) -> Served:
-            url, world = await prepared.copy(backend) if database is None else (database, None)
+            if database is None:
+                url, world = await stack.enter_async_context(prepared.lent(backend))
+            else:
+                url, world = database, None
             common = {"database_url": url, "data_dir": factory.mktemp("data"), "secret_keys": KEY, "task_slots": 0}
             common["dispatch"] = bool(given.get("task_slots"))
             settings = Settings(**{**common, "port": free_port(), **given})

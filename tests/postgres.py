@@ -12,6 +12,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+ROOM = 4 * 2**30
+"""Bytes."""
 SERVER = "TORANA_TEST_POSTGRESQL"
 """Names a server to use instead (`postgresql://user:password@host:port`); databases are made and dropped in it."""
 
@@ -32,14 +34,24 @@ def free_port() -> int:
         return port
 
 
+def memory() -> str | None:
+    """A folder in memory with room for databases that are made and dropped by the hundred, if there is one."""
+    shared = Path("/dev/shm")
+    with contextlib.suppress(OSError):
+        if os.access(shared, os.W_OK) and shutil.disk_usage(shared).free > ROOM:
+            return str(shared)
+    return None
+
+
 @contextlib.contextmanager
-def running_postgres() -> Iterator[str]:
-    """The URL of a running server without a database name; it ends with this process, whatever happens to it."""
+def running_postgres(folder: str | None = None) -> Iterator[str]:
+    """The URL of a running server without a database name, with its files below `folder` or where temporary files are;
+    it ends with this process, whatever happens to it."""
     if named := os.environ.get(SERVER):
         yield named.rstrip("/")
         return
     where, port = binaries(), free_port()
-    base = Path(tempfile.mkdtemp(prefix="torana-pg-"))
+    base = Path(tempfile.mkdtemp(prefix="torana-pg-", dir=folder))
     base.chmod(0o755)
     data = base / "data"
     data.mkdir(mode=0o700)

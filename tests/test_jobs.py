@@ -731,6 +731,26 @@ async def test_parts_are_merged_while_the_job_runs_and_kept_when_it_is_cancelled
     assert await values_of(platform, submitted) == [(7.0 * 50 + 4.0 * 20) / 70] * 3
 
 
+async def test_results_keep_their_ids_while_they_come_in(platform: Platform) -> None:
+    query = "query($i:ID!){simulation(id:$i){estimators(first:9){nodes{id name pages(first:9){nodes{id number data{values}}}}}}}"
+    submitted = await submit(platform, 1)
+    (worker,) = await claim(platform)
+    seen = []
+    for given, done in (
+        (estimators(1.0) + estimators(1.0, name="a.bdo"), "10"),
+        (estimators(2.0) + estimators(1.0, name="b.bdo"), None),
+    ):
+        await platform.ask(RESULTS, worker, e=given, d=done)
+        await merge_ready(platform.services)
+        found = await platform.answer(query, "tom", i=submitted["id"])
+        seen.append({n["id"]: n for n in found.body["data"]["simulation"]["estimators"]["nodes"]})
+    (kept,) = seen[0].keys() & seen[1].keys()
+    before, after = (one[kept]["pages"]["nodes"][0] for one in seen)
+    assert before["id"] == after["id"]
+    assert (before["data"]["values"], after["data"]["values"]) == ([1.0] * 3, [2.0] * 3)
+    assert len(seen[1]) == 2
+
+
 async def test_a_part_of_a_run_that_was_lost_does_not_count(platform: Platform) -> None:
     submitted = await submit(platform, 1)
     (lost,) = await claim(platform)
