@@ -33,9 +33,9 @@ _FLEETING = (
 async def tidy(
     database: Database, *, audit_days: float, notice_days: float, simulation_days: float, deleted_days: float
 ) -> Mapping[str, int]:
-    """Delete audit events and notifications that are older than so many days, what expired a day ago, simulations whose
-    last job, if there is one left, ended `simulation_days` ago (0: never), and for good those that were deleted `deleted_days` ago; returns
-    how many rows of each table went."""
+    """Delete audit events and notifications that are older than so many days, and what expired a day ago. Simulations
+    go when they are `simulation_days` old and the last of their jobs ended as long ago (0: never), and for good
+    `deleted_days` after they were deleted. Returns how many rows of each table went."""
     sent = Notification.state != NotificationState.PENDING
     old: tuple[Any, ...] = (
         sa.delete(AuditEvent).where(AuditEvent.at < later(-audit_days * DAY)),

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from db import models
 from db.engine import moment_of
-from db.models import TERMINAL, Job, JobState, Task
+from db.models import TERMINAL, Job, JobState, Simulation, Task
 from db.types import later
 from gateway.auth import authenticate
 from jobs.engine import Ending
@@ -573,6 +573,7 @@ async def test_old_simulations_are_deleted_and_deleted_ones_removed(platform: Pl
     gone = await tidy(platform.services.database, **days, simulation_days=0.0, deleted_days=1.0)
     assert (gone.get("finished simulations"), gone["simulations"]) == (None, 0)
     async with platform.services.database.write() as session:
+        await session.execute(sa.update(Simulation).values(created_at=later(-90_000)))
         await session.execute(sa.update(Job).where(Job.ended_at.is_not(None)).values(ended_at=later(-90_000)))
     gone = await tidy(platform.services.database, **days, simulation_days=1.0, deleted_days=1.0)
     assert gone["finished simulations"] >= 1
