@@ -67,6 +67,8 @@ class Connection(asyncio.BufferedProtocol):
     async def ask(self, request: bytes) -> bytes:
         """The body of the answer to a request made by `post`; raises Unanswered unless it is one without errors."""
         assert self._transport is not None
+        if self.lost:
+            raise Unanswered("the connection has ended")
         self._clear()
         self._answered = asyncio.get_running_loop().create_future()
         self._transport.write(request)

@@ -22,8 +22,10 @@ import orjson
 import sqlalchemy as sa
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.orm import Session
 from sqlalchemy.pool import AsyncAdaptedQueuePool, NullPool
 
+from db.models import Entity, Erasable
 from db.prepared import Holder, Kept, Prepared, Shelf, Statement
 from db.readers import Readers, driver
 from db.types import now
@@ -156,7 +158,8 @@ class Database:
     @contextlib.asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncSession]:
         """One transaction, committed at its exit; the topics of `changed` are then published, or dropped with it."""
-        async with AsyncSession(self._writer, expire_on_commit=False) as session, session.begin():
+        session = AsyncSession(self._writer, expire_on_commit=False, sync_session_class=_Writing)
+        async with session, session.begin():
             yield session
             topics: set[str] = session.info.get("topics", set())
             if topics and self.dialect == "postgresql" and self.announce is None:
@@ -278,6 +281,22 @@ async def moment_of(session: AsyncSession) -> datetime:
 def changed(session: AsyncSession, *topics: str) -> None:
     """Have `topics` published when the transaction of `session` commits."""
     session.info.setdefault("topics", set()).update(topics)
+
+
+def row_topic(model: type[Entity], key: object) -> str:
+    """A row of `model` changed. Who writes rows by a statement of its own says so; of mapped ones it is known."""
+    return f"{model.__name__}:{key}"
+
+
+class _Writing(Session):
+    """A session that notes which rows it writes, of those that people make and delete."""
+
+
+@sa.event.listens_for(_Writing, "after_flush")
+def _note(session: Session, _: Any) -> None:
+    for row in (*session.new, *session.dirty):
+        if isinstance(row, Entity) and isinstance(row, Erasable) and session.is_modified(row):
+            session.info.setdefault("topics", set()).add(row_topic(type(row), row.id))
 
 
 def _payloads(topics: list[str]) -> Iterable[str]:

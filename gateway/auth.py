@@ -12,7 +12,7 @@ from functools import partial
 from resolvers import identity
 from resolvers.context import Services
 from resolvers.failures import Unauthenticated
-from resolvers.feed import RIGHTS
+from resolvers.feed import RIGHTS, renewed_topic
 from resolvers.keyring import Secret
 from resolvers.principal import ANONYMOUS, Errand, Kind, Principal
 
@@ -87,3 +87,4 @@ async def keep(
                     await changes.next()
             principal = await authenticate(services, authorization)
             renewed(principal)
+            services.feed.publish([renewed_topic(principal.id)])

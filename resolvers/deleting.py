@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db import models as m
-from db.engine import moment_of
+from db.engine import changed, moment_of, row_topic
 from db.keys import among
 from db.models import TERMINAL, Entity, Erasable
 from resolvers.failures import Dependency, WrongState
@@ -80,6 +80,9 @@ PARENTS: Mapping[Model, Sequence[Any]] = {
 ASKED: Sequence[Model] = (m.Project, m.ParticipantGroup, m.Participant)
 """What goes with another row, but only where who deletes that may delete this, too."""
 
+MANY = 500
+"""Rows of one model of which each is told by itself."""
+
 Found = dict[Model, set[UUID]]
 MayNot = Callable[[Model, Collection[UUID]], Awaitable[int]]
 """How many of some rows may not be deleted."""
@@ -107,6 +110,7 @@ async def erase(session: AsyncSession, row: Entity, may_not: MayNot | None = Non
             marked = sa.update(model).where(_one_of(model.id, keys), model.deleted_at.is_(None))
             changes = {"deleted_at": moment, "version": model.version + 1, "updated_at": moment}
             await session.execute(marked.values(changes).execution_options(synchronize_session=False))
+            _tell(session, model, keys)
     for model, keys in reversed(list(going.items())):
         if not issubclass(model, Erasable):
             await session.execute(
@@ -130,7 +134,13 @@ async def revive(session: AsyncSession, row: Any) -> None:
             changes = {"deleted_at": None, "version": model.version + 1}
             marked = sa.update(model).where(_one_of(model.id, keys), model.deleted_at == moment).values(changes)
             await session.execute(marked.execution_options(synchronize_session=False))
+            _tell(session, model, keys)
     await session.refresh(row)
+
+
+def _tell(session: AsyncSession, model: Model, keys: Collection[UUID]) -> None:
+    """That some rows changed; of many at once not which."""
+    changed(session, *(row_topic(model, key) for key in (keys if len(keys) <= MANY else "*")))
 
 
 async def _going(session: AsyncSession, model: Model, key: UUID, moment: datetime | None = None) -> Found:

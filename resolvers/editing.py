@@ -17,7 +17,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db import models
-from db.engine import changed
+from db.engine import changed, row_topic
 from db.keys import among
 from db.models import Entity, Erasable
 from resolvers import attempts, roles
@@ -37,7 +37,10 @@ _RIGHTS = (
     models.ParticipantGroup, models.SiteService, models.ProjectService,
 )  # fmt: skip
 _PRINCIPALS = (models.User, models.Participant, models.Device, models.Service, models.SimulationLink)
-
+_LINKS = (
+    models.UserGroupMember, models.SiteDevice, models.ProjectDevice, models.ParticipantDevice, models.SiteService,
+    models.ProjectService,
+)  # fmt: skip
 
 TAKEN, WITHIN = 20, 86_400
 """How often in so many seconds who makes users may be told that a name or an address is taken."""
@@ -281,7 +284,11 @@ async def check(session: AsyncSession, ctx: Context, row: Entity, before: Mappin
 
 
 def told(session: AsyncSession, row: Entity) -> None:
-    """Let every process forget the principals whose rights this may change."""
+    """Let every process forget the principals whose rights this may change; of a link, that both its ends changed."""
+    if isinstance(row, _LINKS):
+        for column in type(row).__table__.columns:
+            if (end := target(type(row), column.key)) is not None:
+                changed(session, row_topic(end, getattr(row, column.key)))
     if isinstance(row, _RIGHTS):
         changed(session, RIGHTS)
     if isinstance(row, _PRINCIPALS):

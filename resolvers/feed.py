@@ -110,6 +110,11 @@ def principal_topic(key: object) -> str:
     return f"principal:{key}"
 
 
+def renewed_topic(key: object) -> str:
+    """Who a long connection of this principal is of was looked up anew, in this process."""
+    return f"renewed:{key}"
+
+
 RIGHTS = "rights"
 """Roles, groups, sites or projects changed, and with them the rights of many."""
 

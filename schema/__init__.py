@@ -18,6 +18,7 @@ from schema.credentials import CredentialsMutation, CredentialsQuery
 from schema.devices import DevicesMutation, DevicesQuery
 from schema.downloads import DownloadsMutation
 from schema.fields import Info, by_id
+from schema.following import FollowingSubscription
 from schema.groups import GroupsMutation, GroupsQuery
 from schema.jobs import JobsMutation, JobsQuery, JobsSubscription
 from schema.mutations import written
@@ -101,7 +102,7 @@ class Mutation(
 
 
 @strawberry.type(description="What changes, as it changes.")
-class Subscription(JobsSubscription):
+class Subscription(JobsSubscription, FollowingSubscription):
     pass
 
 

@@ -73,7 +73,7 @@ class Stats:
     simulations: int = strawberry.field(description="Simulations.")
 
 
-class _Restorable(Enum):
+class RestorableModel(Enum):
     """The models of which deleted rows can be brought back."""
 
     USER = models.User
@@ -89,10 +89,10 @@ class _Restorable(Enum):
 
 
 RestorableType = enum(
-    _Restorable,
+    RestorableModel,
     "A type of which deleted rows can be brought back.",
     name="RestorableType",
-    **{one.name: f"{one.value.__name__}." for one in _Restorable},
+    **{one.name: f"{one.value.__name__}." for one in RestorableModel},
 )
 
 

@@ -240,12 +240,12 @@ async def test_others_specs_are_not_found_by_name(stage: Stage) -> None:
 
 
 WATCHED = {"jobUpdated": "Job", "jobLog": "Job", "partialResults": "Simulation"}
-"""Subscriptions to one row; the others tell of changes, which `test_watching` has."""
+"""Subscriptions to one row; of the others, which tell of changes, `test_watching` has `jobsChanged`."""
 
 
 def test_every_subscription_is_tried() -> None:
     assert CORE.subscription_type is not None
-    assert set(CORE.subscription_type.fields) == {*WATCHED, "jobsChanged"}
+    assert set(CORE.subscription_type.fields) == {*WATCHED, "jobsChanged", "entityChanged"}
 
 
 @pytest.mark.parametrize("field", WATCHED)
@@ -257,6 +257,30 @@ async def test_a_hidden_row_is_watched_by_nobody(stage: Stage, field: str) -> No
             answer = await anext(answers)
         assert (answer.codes == ["NOT_FOUND"]) != (role == "XA"), role
         assert (answer.body.get("data") is None) == (role != "XA")
+
+
+@pytest.mark.parametrize("role", ROLES)
+async def test_changes_are_told_of_the_rows_that_one_sees(stage: Stage, role: str) -> None:
+    known: Any = CORE.type_map["EntityType"]
+    models_of = {name: value.value for name, value in known.values.items()}
+    typenames = {model.__name__ for model in models_of.values()}
+    ids = {
+        global_id(typename_of(kind), key)
+        for kind, key in (*stage.here.items(), *stage.there.items())
+        if typename_of(kind) in typenames
+    }
+    assert {parse_id(id)[0] for id in ids} == typenames
+    who = stage.who(role)
+    found = await stage.rendered.ask("query($i:[ID!]!){nodes(ids:$i){id}}", who, i=sorted(ids))
+    seen = {node["id"] for node in found["nodes"] if node is not None}
+    assert (seen == ids) == (role == "XA")
+    query = "subscription($t:[EntityType!]!){entityChanged(types:$t){id node{id}}}"
+    async with stage.rendered.watch(query, who, t=sorted(models_of)) as answers:
+        assert (await anext(answers)).body["data"] == {"entityChanged": []}
+        stage.rendered.services.feed.publish(":".join((name, str(key))) for name, key in map(parse_id, ids))
+        told = (await anext(answers)).body["data"]["entityChanged"] if seen else []
+    assert {one["id"] for one in told} == seen
+    assert all(one["node"] == {"id": one["id"]} for one in told)
 
 
 # Filters --------------------------------------------------------------------------------------------------------------

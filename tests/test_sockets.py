@@ -277,6 +277,26 @@ async def test_who_leaves_a_project_stops_seeing_its_jobs(serve: Serve, monkeypa
         assert (heard["type"], heard["payload"][0]["extensions"]["code"]) == ("error", "NOT_FOUND")
 
 
+async def test_who_leaves_a_group_is_told_which_places_went_from_sight(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(auth, "RECHECK", 0.05)
+    gateway = await serve()
+    project = gateway.world.id("Project", "shared")
+    query = "subscription{entityChanged(types:[PROJECT]){id node{id}}}"
+    async with _open(gateway, {"authorization": await gateway.log_in("tom")}) as socket:
+        await _say(socket, id="1", type="subscribe", payload={"query": query})
+        assert (await _hear(socket))["payload"]["data"] == {"entityChanged": []}
+        async with gateway.services.database.write() as session:
+            await session.execute(
+                sa.delete(models.UserGroupMember).where(models.UserGroupMember.user_id == gateway.world.tom)
+            )
+            changed(session, principal_topic(gateway.world.tom))
+        told = (await _hear(socket))["payload"]["data"]["entityChanged"]
+        assert {"id": project, "node": None} in told
+        assert all(one["node"] is None for one in told)
+
+
 async def test_a_change_in_one_process_reaches_the_watchers_of_another(serve: Serve) -> None:
     """Two gateways on one PostgreSQL database."""
     one = await serve("postgresql")

@@ -1,0 +1,147 @@
+"""Rows of some types as they change: made, changed, deleted, brought back, told to those who may know of each."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Collection, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from db import models
+from db.engine import row_topic
+from db.keys import among
+from db.models import Entity
+from resolvers.access import visible
+from resolvers.context import Context
+from resolvers.failures import Invalid, LimitExceeded, NotFound
+from resolvers.feed import any_of_kind, key_of_topic, renewed_topic
+from resolvers.principal import Principal
+from resolvers.rules import PROJECTS, SITES
+from resolvers.watching import TOGETHER, UNHEARD
+
+MOST = 20_000
+"""Rows that one subscription follows."""
+SOME = 100
+"""Changes that are told at once."""
+
+_PLACES: dict[str, tuple[Any, Any]] = {"Site": (models.Site, SITES), "Project": (models.Project, PROJECTS)}
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A row that changed or came, or that is `gone` from what the principal sees."""
+
+    model: type[Entity]
+    id: UUID
+    gone: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A Site or a Project."""
+
+    model: Any
+    belongs: Any
+    key: UUID
+
+
+def place_named(kind: str, key: UUID) -> Place:
+    """Raises INVALID for another kind."""
+    if kind not in _PLACES:
+        raise Invalid("changes are of a Site or a Project", field="scope")
+    return Place(*_PLACES[kind], key)
+
+
+async def changes(ctx: Context, watched: Collection[Any], place: Place | None) -> AsyncGenerator[list[Change], None]:
+    """The changes of the rows of these models that are seen, everywhere or in a place: at most `SOME` at once, a row
+    once however often it changed meanwhile. First none, as soon as nothing is missed.
+
+    Which rows are seen is known from the start on. So whatever goes from sight is told, whether it was deleted, moved
+    or unlinked, or the principal's rights changed, and nothing is told of what was hidden. INVALID for a model whose
+    rows belong to no such place, NOT_FOUND for a place that is not seen, LIMIT_EXCEEDED for more than `MOST` rows.
+    """
+    sights = {any_of_kind(row_topic(model, "")): _Sight(model, place) for model in watched}
+    with ctx.services.feed.subscription(*sights, renewed_topic(ctx.principal.id)) as heard:
+        if place is not None:
+            await _check(ctx, place, watched)
+        principal, looked = ctx.principal, datetime.now(UTC)
+        for sight in sights.values():
+            sight.known = await sight.rows(ctx)
+        _bound(sights.values())
+        yield []
+        while True:
+            dirty = await heard.next()
+            differs = _differ(principal, ctx.principal)
+            unheard, looked, principal = looked - UNHEARD, datetime.now(UTC), ctx.principal
+            found: list[Change] = []
+            for kind, sight in sights.items():
+                touched = {key for topic in dirty if any_of_kind(topic) == kind and (key := key_of_topic(topic))}
+                if kind in dirty or differs:
+                    found += await sight.look_anew(ctx, touched, unheard if kind in dirty else None)
+                elif touched:
+                    found += await sight.look(ctx, touched)
+            for start in range(0, len(found), SOME):
+                yield found[start : start + SOME]
+            _bound(sights.values())
+            await asyncio.sleep(TOGETHER)
+
+
+class _Sight:
+    """The rows of a model that a principal has in sight: their keys."""
+
+    def __init__(self, model: Any, place: Place | None) -> None:
+        self.known: set[UUID] = set()
+        self._model = model
+        self._place = place
+
+    async def look(self, ctx: Context, touched: set[UUID]) -> list[Change]:
+        """What there is to tell of rows that were touched."""
+        return self._told(touched, await self.rows(ctx, among(self._model.id, "keys", sorted(touched))))
+
+    async def look_anew(self, ctx: Context, touched: set[UUID], unheard: datetime | None) -> list[Change]:
+        """The same, and all that came or went; since `unheard` it was not heard which rows were touched."""
+        seen = await self.rows(ctx)
+        if unheard is not None:
+            touched = touched | await self.rows(ctx, self._model.updated_at >= unheard)
+        return self._told(touched | (seen ^ self.known), seen)
+
+    async def rows(self, ctx: Context, *which: sa.ColumnElement[bool]) -> set[UUID]:
+        """The keys of the rows that the principal sees in the place, only of some."""
+        model, place = self._model, self._place
+        wanted = sa.select(model.id).where(visible(model, ctx.principal.standing), *which).limit(MOST + 1)
+        values = dict(ctx.principal.parameters)
+        if place is not None:
+            within = sa.bindparam("place", type_=model.id.type)
+            wanted = wanted.where(place.belongs[model](model, lambda column: column == within))
+            values["place"] = place.key
+        return {row.id for row in await ctx.database.rows(wanted, values)}
+
+    def _told(self, touched: set[UUID], seen: set[UUID]) -> list[Change]:
+        told = [Change(self._model, key, key not in seen) for key in sorted(touched & (seen | self.known))]
+        self.known -= touched
+        self.known |= seen & touched
+        return told
+
+
+async def _check(ctx: Context, place: Place, watched: Collection[Any]) -> None:
+    for model in watched:
+        if model not in place.belongs:
+            raise Invalid(f"no {model.__name__} belongs to a {place.model.__name__}", field="types")
+    there = sa.select(place.model.id).where(place.model.id == place.key)
+    there = there.where(visible(place.model, ctx.principal.standing))
+    if not await ctx.database.rows(there, dict(ctx.principal.parameters)):
+        raise NotFound(f"no {place.model.__name__} with this id", field="scope")
+
+
+def _bound(sights: Iterable[_Sight]) -> None:
+    if (number := sum(len(sight.known) for sight in sights)) > MOST:
+        raise LimitExceeded(
+            f"these are more than {MOST} rows; watch fewer types, or a scope", limit="rows", allowed=MOST, value=number
+        )
+
+
+def _differ(before: Principal, after: Principal) -> bool:
+    """Whether one may see other rows than before."""
+    return (before.standing, before.projects, before.sites) != (after.standing, after.projects, after.sites)

@@ -1,0 +1,71 @@
+"""Watching whatever changes in a site, in a project, or in all that one sees."""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from enum import Enum
+from typing import Annotated, Any
+
+import strawberry
+
+from db import models
+from resolvers import following
+from resolvers.failures import LimitExceeded
+from schema.access import RestorableModel
+from schema.fields import Info
+from schema.nodes import Node
+from schema.scalars import enum, global_id, parse_id
+from schema.selecting import select
+
+_Watched = Enum(  # type: ignore[misc]
+    "_Watched", {**{one.name: one.value for one in RestorableModel}, "SIMULATION": models.Simulation}
+)
+EntityType = enum(
+    _Watched, "A type whose changes can be watched.", name="EntityType",
+    **{one.name: f"{one.value.__name__}." for one in _Watched},
+)  # fmt: skip
+
+
+@strawberry.type(description="That something changed.")
+class EntityChange:
+    type: EntityType = strawberry.field(description="What it is.")  # type: ignore[valid-type]
+    id: strawberry.ID = strawberry.field(description="Which one.")
+    change: strawberry.Private[Any]
+
+    @strawberry.field(description="As it is now; null when it is deleted, or no longer yours to see.")
+    async def node(self, info: Info) -> Node | None:
+        change: following.Change = self.change
+        if change.gone:
+            return None
+        selection = select(info, change.model, typename=change.model.__name__)
+        return await info.context.loaders.one(selection, change.id)
+
+
+@strawberry.type
+class FollowingSubscription:
+    @strawberry.subscription(
+        description="The changes to what you see of these types: made, changed, deleted or brought back. The first "
+        "answer is empty: read your lists after it, and nothing is missed. "
+        "What comes into your sight, or goes from it, with a role or a link is told, too. A row that changes often is "
+        f"told of four times a second, with at most {following.SOME} changes at once; at most {following.MOST} rows "
+        "are watched."
+    )
+    async def entity_changed(
+        self,
+        info: Info,
+        types: Annotated[list[EntityType], strawberry.argument(description="Of which types.")],  # type: ignore[valid-type]
+        scope: Annotated[strawberry.ID | None, strawberry.argument(description="Only in this Site or Project.")] = None,
+    ) -> AsyncGenerator[list[EntityChange], None]:
+        if not types:
+            raise LimitExceeded("name at least one type", limit="types", allowed=len(_Watched), value=0)
+        place = None if scope is None else following.place_named(*parse_id(scope, "scope"))
+        watched = {one.value for one in types}  # type: ignore[attr-defined]
+        async with aclosing(following.changes(info.context, watched, place)) as found:
+            async for some in found:
+                yield [
+                    EntityChange(
+                        type=_Watched(change.model),
+                        id=strawberry.ID(global_id(change.model.__name__, change.id)),
+                        change=change,
+                    )
+                    for change in some
+                ]
