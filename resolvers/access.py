@@ -50,6 +50,7 @@ from resolvers.rules import (
     OWNER_OF_TASK,
     PARTICIPANT_NAMED,
     PARTICIPANT_OF_DEVICE,
+    PARTICIPANT_SELF,
     PROJECT_ADMIN,
     PROJECT_USER,
     SELF,
@@ -146,6 +147,13 @@ NARROWED: Mapping[type[models.Entity], Rules] = {
     models.SimulationLink: (OWNER_OF_SIMULATION,),
 }
 """Per model: who of its parent's readers sees its rows, where that is not all of them."""
+
+THERE: Mapping[type[models.Entity], Rules] = {
+    models.User: (SELF, PROJECT_USER, SITE_USER, LINKED_SERVICE, SUPERADMIN),
+    models.Participant: (PROJECT_USER, PARTICIPANT_SELF, LINKED_SERVICE, SUPERADMIN),
+    models.Device: (PROJECT_USER, SITE_USER, DEVICE_SELF, LINKED_SERVICE, SUPERADMIN),
+}
+"""Per model of those who can be there: who is told whether they are."""
 
 INPUT: Rules = (OWNER_OF_SIMULATION, SUPERADMIN)
 """Who reads what a simulation was given, of those who see the simulation."""

@@ -115,6 +115,9 @@ def renewed_topic(key: object) -> str:
     return f"renewed:{key}"
 
 
+PRESENT = "present"
+"""It was written down who is there."""
+
 RIGHTS = "rights"
 """Roles, groups, sites or projects changed, and with them the rights of many."""
 

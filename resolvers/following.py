@@ -19,12 +19,10 @@ from resolvers.failures import Invalid, LimitExceeded, NotFound
 from resolvers.feed import any_of_kind, key_of_topic, renewed_topic
 from resolvers.principal import Principal
 from resolvers.rules import PROJECTS, SITES
-from resolvers.watching import TOGETHER, UNHEARD
+from resolvers.watching import SOME, TOGETHER, UNHEARD
 
 MOST = 20_000
 """Rows that one subscription follows."""
-SOME = 100
-"""Changes that are told at once."""
 
 _PLACES: dict[str, tuple[Any, Any]] = {"Site": (models.Site, SITES), "Project": (models.Project, PROJECTS)}
 

@@ -9,9 +9,10 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from db.engine import Database
+from db.engine import Database, changed
 from db.models import Device, Participant, User
 from db.types import now
+from resolvers.feed import PRESENT
 from resolvers.principal import Kind, Principal
 
 INTERVAL = 30.0
@@ -59,6 +60,7 @@ class Presence:
                 noted = sa.update(model).where(model.id.in_(keys))
                 values = {"last_online_at": now(), "updated_at": model.updated_at}
                 async with self._database.write() as session:
+                    changed(session, PRESENT)
                     await session.execute(noted.values(values).execution_options(synchronize_session=False))
 
 

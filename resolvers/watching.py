@@ -1,20 +1,26 @@
 """What subscriptions send. Subscribe, then read, then wait: nothing falls between, and a reconnect begins anew."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.orm import aliased
 
 from db import models
 from db.models import TERMINAL, JobState
+from db.types import later
+from resolvers.access import THERE, visible
 from resolvers.context import Context
 from resolvers.failures import NotFound
-from resolvers.feed import ANY_JOB, job_topic, key_of_topic, log_topic, results_topic
+from resolvers.feed import ANY_JOB, PRESENT, job_topic, key_of_topic, log_topic, renewed_topic, results_topic
 from resolvers.paging import Order, Slice
+from resolvers.presence import INTERVAL, ONLINE
+from resolvers.rules import PROJECTS, allowed
 from resolvers.selection import Selection
 from resolvers.statements import Where
 
@@ -25,6 +31,8 @@ BATCH = 500
 """Log lines read at once."""
 UNHEARD = timedelta(minutes=1)
 """Before a break in what is heard of other processes, for which jobs are looked at again."""
+SOME = 100
+"""Changes that are told at once."""
 PAUSE, TOGETHER = 0.05, 0.25
 """Seconds between two looks at a job that goes on changing, and at what changed among many."""
 
@@ -101,6 +109,55 @@ async def results(ctx: Context, key: UUID, selection: Selection) -> AsyncGenerat
                 return
             seen = now
             await changes.next()
+
+
+async def present(ctx: Context, project: UUID) -> AsyncGenerator[list["There"], None]:
+    """Who of a project's users, participants and devices is there, as far as one is told: first all of them, then who
+    comes and who goes, at most `SOME` at once. NOT_FOUND for a project that is not seen."""
+    there: set[tuple[Any, UUID]] | None = None
+    with ctx.services.feed.subscription(PRESENT, renewed_topic(ctx.principal.id)) as changes:
+        while True:
+            now = await _present(ctx, project)
+            moved = [There(model, key, (model, key) in now) for model, key in now ^ (there or set())]
+            if there is None and not moved:
+                yield []
+            for start in range(0, len(moved), SOME):
+                yield moved[start : start + SOME]
+            there = now
+            with contextlib.suppress(TimeoutError):  # who goes says nothing
+                async with asyncio.timeout(INTERVAL):
+                    await changes.next()
+
+
+@dataclass(frozen=True, slots=True)
+class There:
+    """Somebody who came or went."""
+
+    model: type[models.Entity]
+    id: UUID
+    online: bool
+
+
+async def _present(ctx: Context, project: UUID) -> set[tuple[Any, UUID]]:
+    standing = ctx.principal.standing
+    place = sa.bindparam("place", type_=models.Project.id.type)
+    seen = sa.select(models.Project.id).where(models.Project.id == place, visible(models.Project, standing))
+    wanted = [seen.add_columns(sa.literal("").label("name"))]
+    known = {model.__name__: model for model in THERE}
+    for name, model in known.items():
+        entity: Any = aliased(model)
+        rows = sa.select(entity.id, sa.literal(name).label("name")).where(
+            entity.last_online_at > later(-ONLINE.total_seconds()),
+            PROJECTS[model](entity, lambda column: column == place),
+            visible(entity, standing),
+            allowed(THERE[model], entity, standing),
+        )
+        wanted.append(rows)
+    every = sa.union_all(*wanted).subquery()
+    found = await ctx.database.rows(sa.select(every.c.id, every.c.name), {**ctx.principal.parameters, "place": project})
+    if not any(not row.name for row in found):
+        raise NotFound("no Project with this id", field="project")
+    return {(known[row.name], row.id) for row in found if row.name}
 
 
 async def _unmerged(ctx: Context, job: Any) -> bool:

@@ -7,16 +7,15 @@ import sqlalchemy as sa
 import strawberry
 
 from db import models
+from resolvers.access import THERE
 from resolvers.paging import Order
 from resolvers.rules import (
     ACTOR,
     LINKED_SERVICE,
     MANAGER,
     PROJECT_ADMIN,
-    PROJECT_USER,
     SELF,
     SITE_ADMIN,
-    SITE_USER,
     SUPERADMIN,
 )
 from resolvers.statements import Where
@@ -53,7 +52,7 @@ TwoFactor = enum(
     TOTP="A code of an authenticator.",
 )
 
-PEOPLE = (SELF, PROJECT_USER, SITE_USER, LINKED_SERVICE, SUPERADMIN)
+PEOPLE = THERE[models.User]
 PRIVATE = (SELF, PROJECT_ADMIN, SITE_ADMIN, LINKED_SERVICE, SUPERADMIN)
 STATUS = (SELF, SITE_ADMIN, SUPERADMIN)
 

@@ -5,14 +5,13 @@ from datetime import datetime
 import strawberry
 
 from db import models
+from resolvers.access import THERE
 from resolvers.paging import Order
 from resolvers.rules import (
     DEVICE_SELF,
     LINKED_SERVICE,
     PROJECT_ADMIN,
-    PROJECT_USER,
     SITE_ADMIN,
-    SITE_USER,
     SUPERADMIN,
 )
 from schema.declarations import Orders
@@ -30,7 +29,7 @@ SUBTYPE_ORDERS = Orders(
 DEVICE_ORDERS = Orders("DeviceOrder", "Orders of devices.", NAME=(Order(models.Device.name), "By name."))
 
 _CARE = (PROJECT_ADMIN, SITE_ADMIN, LINKED_SERVICE, SUPERADMIN)
-_USE = (PROJECT_USER, SITE_USER, DEVICE_SELF, LINKED_SERVICE, SUPERADMIN)
+_USE = THERE[models.Device]
 
 
 @node(models.DeviceType)

@@ -1,4 +1,4 @@
-"""Watching whatever changes in a site, in a project, or in all that one sees."""
+"""Watching whatever changes in a site, in a project, or in all that one sees; and who is there."""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -8,12 +8,12 @@ from typing import Annotated, Any
 import strawberry
 
 from db import models
-from resolvers import following
+from resolvers import following, watching
 from resolvers.failures import LimitExceeded
 from schema.access import RestorableModel
 from schema.fields import Info
 from schema.nodes import Node
-from schema.scalars import enum, global_id, parse_id
+from schema.scalars import enum, global_id, key_of, parse_id
 from schema.selecting import select
 
 _Watched = Enum(  # type: ignore[misc]
@@ -40,13 +40,46 @@ class EntityChange:
         return await info.context.loaders.one(selection, change.id)
 
 
+@strawberry.type(description="Somebody who came or went.")
+class PresenceChange:
+    id: strawberry.ID = strawberry.field(description="A User, a Participant or a Device.")
+    online: bool = strawberry.field(description="Whether there now.")
+    model: strawberry.Private[Any]
+    key: strawberry.Private[Any]
+
+    @strawberry.field(description="Who it is.")
+    async def node(self, info: Info) -> Node | None:
+        selection = select(info, self.model, typename=self.model.__name__)
+        return await info.context.loaders.one(selection, self.key)
+
+
 @strawberry.type
 class FollowingSubscription:
+    @strawberry.subscription(
+        description="Who is there of a project's users, participants and devices: first all, then those who come and "
+        "go. Who was not heard of for 90 s is gone."
+    )
+    async def presence(
+        self, info: Info, project: Annotated[strawberry.ID, strawberry.argument(description="The project.")]
+    ) -> AsyncGenerator[list[PresenceChange], None]:
+        key = key_of("Project", project, "project")
+        async with aclosing(watching.present(info.context, key)) as found:
+            async for some in found:
+                yield [
+                    PresenceChange(
+                        id=strawberry.ID(global_id(there.model.__name__, there.id)),
+                        online=there.online,
+                        model=there.model,
+                        key=there.id,
+                    )
+                    for there in some
+                ]
+
     @strawberry.subscription(
         description="The changes to what you see of these types: made, changed, deleted or brought back. The first "
         "answer is empty: read your lists after it, and nothing is missed. "
         "What comes into your sight, or goes from it, with a role or a link is told, too. A row that changes often is "
-        f"told of four times a second, with at most {following.SOME} changes at once; at most {following.MOST} rows "
+        f"told of four times a second, with at most {watching.SOME} changes at once; at most {following.MOST} rows "
         "are watched."
     )
     async def entity_changed(

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 import strawberry
 
 from db import models
+from resolvers.access import THERE
 from resolvers.paging import Order
-from resolvers.rules import LINKED_SERVICE, PARTICIPANT_SELF, PROJECT_ADMIN, PROJECT_USER, SUPERADMIN
+from resolvers.rules import LINKED_SERVICE, PARTICIPANT_SELF, PROJECT_ADMIN, SUPERADMIN
 from schema.declarations import Orders
 from schema.editing import Given, editing, inputs, result
 from schema.fields import column, node, present, related
@@ -41,7 +42,7 @@ SESSIONS_OF = Orders(
 )
 
 _ACCOUNT = (PROJECT_ADMIN, PARTICIPANT_SELF, LINKED_SERVICE, SUPERADMIN)
-_INSIDE = (PROJECT_USER, PARTICIPANT_SELF, LINKED_SERVICE, SUPERADMIN)
+_INSIDE = THERE[models.Participant]
 
 
 @strawberry.input(description="Which participants.")

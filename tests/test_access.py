@@ -240,12 +240,12 @@ async def test_others_specs_are_not_found_by_name(stage: Stage) -> None:
 
 
 WATCHED = {"jobUpdated": "Job", "jobLog": "Job", "partialResults": "Simulation"}
-"""Subscriptions to one row; of the others, which tell of changes, `test_watching` has `jobsChanged`."""
+"""Subscriptions to one row; of the others `test_watching` has `jobsChanged`, `test_presence` has `presence`."""
 
 
 def test_every_subscription_is_tried() -> None:
     assert CORE.subscription_type is not None
-    assert set(CORE.subscription_type.fields) == {*WATCHED, "jobsChanged", "entityChanged"}
+    assert set(CORE.subscription_type.fields) == {*WATCHED, "jobsChanged", "entityChanged", "presence"}
 
 
 @pytest.mark.parametrize("field", WATCHED)
