@@ -21,6 +21,7 @@ from resolvers.feed import principal_topic
 from schema.scalars import parse_id
 from tests.conftest import Serve, Served
 from tests.inputs import FILES
+from tests.world import PASSWORD
 
 WATCH = "subscription($i: ID!) { jobUpdated(id: $i) { state } }"
 
@@ -181,13 +182,33 @@ async def test_a_socket_ends_when_its_token_does(serve: Serve) -> None:
         assert await _closed(socket) == (4403, "Forbidden: the token has expired")
 
 
-async def test_a_socket_ends_when_its_session_does(serve: Serve) -> None:
+ENDS = {
+    "log-out": ("tom's", "logOut{__typename}"),
+    "another password": (
+        "tom", f'changePassword(oldPassword:"{PASSWORD}",newPassword:"lantern oars 5 copper"){{__typename}}'
+    ),
+    "a password by an administrator": ("root", 'setPassword(user:$u,newPassword:"lantern oars 5 copper"){__typename}'),
+    "closed login sessions": ("root", "closeSessions(user:$u){__typename}"),
+    "deactivation": ("root", "updateUser(id:$u,expectedVersion:$v,input:{active:false}){__typename}"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("why", ENDS)
+async def test_a_socket_ends_within_five_seconds_of(serve: Serve, why: str) -> None:
     gateway = await serve()
-    tom = await gateway.log_in("tom")
-    async with _open(gateway, {"authorization": tom}) as socket:
-        await gateway.ask("mutation{logOut{__typename}}", tom)
-        code, reason = await _closed(socket)
-        assert (code, reason) == (4403, "Forbidden: the login session has ended; sign in again")
+    who, mutation = ENDS[why]
+    first = await gateway.log_in("tom")
+    acting = first if who == "tom's" else await gateway.log_in(who)
+    user = gateway.world.id("User", "tom")
+    version = (await gateway.ask("query($u:ID!){node(id:$u){version}}", first, u=user))["node"]["version"]
+    given = {"u": user, "v": version}
+    given = {name: value for name, value in given.items() if f"${name}" in mutation}
+    declared = ",".join({"u": "$u:ID!", "v": "$v:Int!"}[name] for name in given)
+    async with _open(gateway, {"authorization": first}) as socket:
+        await gateway.ask(f"mutation{f'({declared})' if declared else ''}{{done:{mutation}}}", acting, **given)
+        async with asyncio.timeout(5):
+            code, reason = await _closed(socket)
+    assert (code, reason) == (4403, "Forbidden: the login session has ended; sign in again")
 
 
 async def test_pages_of_other_sites_open_no_socket(gateway: Served) -> None:
