@@ -161,6 +161,7 @@ class Database:
         session = AsyncSession(self._writer, expire_on_commit=False, sync_session_class=_Writing)
         async with session, session.begin():
             yield session
+            await session.flush()  # which notes the rows that it writes
             topics: set[str] = session.info.get("topics", set())
             if topics and self.dialect == "postgresql" and self.announce is None:
                 for payload in _payloads(sorted(topics)):

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import graphql
 import pytest
+import sqlalchemy as sa
 from graphql.execution.values import get_variable_values
 
 import gateway
@@ -222,6 +223,17 @@ async def test_a_submitted_simulation_is_watched_live_until_it_has_ended(explore
     await explorer.open("Follow a job's log")
     await explorer.run()
     await explorer.see(explorer.answer, "Results written")
+
+
+async def test_changes_appear_live(explorer: Explorer) -> None:
+    await explorer.sign_in_as_tom()
+    await explorer.open("Watch whatever changes")
+    await explorer.run()
+    await explorer.see(explorer.answer, '"entityChanged": []')
+    async with explorer.gateway.services.database.write() as session:
+        for simulation in await session.scalars(sa.select(models.Simulation)):
+            simulation.title = "renamed meanwhile"
+    await explorer.see(explorer.answer, '"title": "renamed meanwhile"')
 
 
 async def test_clusters_are_shown_to_who_may_use_them(explorer: Explorer) -> None:
