@@ -155,7 +155,7 @@ def _serve(settings: Settings) -> None:
     application = create_app(settings)
     gc.collect()
     gc.freeze()  # what is made at the start stays: it need not be looked through again and again
-    gc.set_threshold(50_000, 20, 50)
+    gc.set_threshold(50_000, 20, 5)
     uvloop.run(make_server(application, settings.host, settings.port).serve())
 
 
