@@ -285,7 +285,8 @@ def changed(session: AsyncSession, *topics: str) -> None:
 
 
 def row_topic(model: type[Entity], key: object) -> str:
-    """A row of `model` changed. Who writes rows by a statement of its own says so; of mapped ones it is known."""
+    """A row of `model` changed, or with `*` for a key, some did. Who writes rows by a statement of its own says so; of
+    mapped ones it is known."""
     return f"{model.__name__}:{key}"
 
 

@@ -17,7 +17,7 @@ from referencing.jsonschema import DRAFT202012
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db import models as m
-from db.engine import changed
+from db.engine import changed, row_topic
 from db.models import Entity, PlatformRole
 from resolvers import login_sessions, wording
 from resolvers.context import Context
@@ -65,7 +65,7 @@ async def _project(session: AsyncSession, ctx: Context, project: m.Project, befo
     unlinked = sa.delete(m.ParticipantDevice).where(m.ParticipantDevice.participant_id.in_(participants))
     for statement in (disabled.values(enabled=False, version=m.Participant.version + 1), unlinked):
         await session.execute(statement.execution_options(synchronize_session=False))
-    changed(session, RIGHTS)
+    changed(session, RIGHTS, row_topic(m.Participant, "*"))
 
 
 async def _participant_group(session: AsyncSession, ctx: Context, group: m.ParticipantGroup, before: Before) -> None:
@@ -78,6 +78,7 @@ async def _participant_group(session: AsyncSession, ctx: Context, group: m.Parti
     await session.execute(
         sa.update(m.Participant).where(within).values(changes).execution_options(synchronize_session=False)
     )
+    changed(session, row_topic(m.Participant, "*"))
     await _leave_devices(session, within, group.project_id)
 
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from db.engine import changed
+from db.engine import changed, row_topic
 from db.models import Device, DeviceType, ServerSetting
 from db.types import now
 from resolvers import attempts
@@ -78,6 +78,7 @@ async def set_status(ctx: Context, status: dict[str, Any]) -> UUID:
     check_object("status", status)
     reported = sa.update(Device).where(Device.id == device)
     async with ctx.database.write() as session:
+        changed(session, row_topic(Device, device))
         await session.execute(
             reported.values(status=status, last_online_at=now(), updated_at=Device.updated_at).execution_options(
                 synchronize_session=False

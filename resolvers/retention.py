@@ -5,7 +5,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from db.engine import Database
+from db.engine import Database, changed, row_topic
 from db.models import (
     Attempts,
     AuditEvent,
@@ -65,7 +65,10 @@ async def _erase_finished(database: Database, days: float) -> int:
         done = await session.execute(
             sa.update(Simulation).where(*old).values(deleted_at=now(), version=Simulation.version + 1)
         )
-        return int(done.rowcount)  # type: ignore[attr-defined]
+        number = int(done.rowcount)  # type: ignore[attr-defined]
+        if number:
+            changed(session, row_topic(Simulation, "*"))
+        return number
 
 
 async def _clear_deleted(database: Database, days: float) -> int:

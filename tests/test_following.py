@@ -133,6 +133,13 @@ async def test_all_that_goes_with_a_row_is_told_however_much_it_is(
         assert name is not None
 
 
+async def test_what_a_change_brings_about_is_told(platform: Platform, dune: Dune) -> None:
+    async with watching(platform, "root", "PARTICIPANT", scope=dune.project) as told:
+        await update(platform, dune.project, enabled=False)
+        changes = [await told.next() for _ in range(2)]
+        assert {id for _, id, _ in changes} == {dune.inside, dune.alone}
+
+
 async def test_after_a_break_is_told_what_may_have_changed(platform: Platform, dune: Dune) -> None:
     async with watching(platform, dune.project_user, "PROJECT") as told:
         platform.services.feed.missed()
