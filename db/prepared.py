@@ -55,7 +55,7 @@ class Kept:
     def get(self, holder: Holder, key: Hashable, make: Callable[[], Statement]) -> Prepared:
         """The statement of this key, made when it is not there."""
         place = (id(holder), key)
-        if (found := holder.prepared.get(key)) is not None:
+        if (found := holder.prepared.get(key)) is not None and place in self._order:
             self._order.move_to_end(place)
             return found
         found = holder.prepared[key] = Prepared(make(), self.dialect)

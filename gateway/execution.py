@@ -71,7 +71,7 @@ class Execution:
         self._schema = schema.core
         self._bounds = bounds
         self._timeout = timeout
-        self._rendering = rendering
+        self.renders = rendering
 
     async def run(self, operation: Operation, variables: Mapping[str, Any] | None, ctx: Context) -> Answer:
         """The answer to a query or mutation."""
@@ -118,7 +118,7 @@ class Execution:
         self, operation: Operation, values: VariableValues, ctx: Context, until: float
     ) -> Answer | None:
         """The answer to a query from statements that make its JSON; None where it must be read row by row."""
-        if not self._rendering or (entries := self._outline(operation, values, ctx)) is None:
+        if not self.renders or (entries := self._outline(operation, values, ctx)) is None:
             return None
         if len(entries) == 1 and isinstance(entries[0].made, Branch):  # the database bounds the time of a statement
             return await self._made(entries, values, ctx)
@@ -162,7 +162,7 @@ class Execution:
     def _begin(self, operation: Operation, variables: Mapping[str, Any] | None, ctx: Context) -> VariableValues:
         """The operation's variables, as `_values` reads them; the context then knows what is kept for them."""
         values = self._values(operation, variables)
-        ctx.memo, ctx.rendering = operation.document.memo(values.coerced), self._rendering
+        ctx.memo, ctx.rendering = operation.document.memo(values.coerced), self.renders
         return values
 
     def _values(self, operation: Operation, variables: Mapping[str, Any] | None) -> VariableValues:

@@ -164,7 +164,8 @@ def _place(entity: Any, key: str) -> Iterator[Piece]:
 
 
 def _nullable(entity: Any, key: str) -> bool:
-    return bool(sa.inspect(entity).mapper.columns[key].nullable)
+    column = sa.inspect(entity).mapper.columns[key]
+    return not isinstance(column, sa.Column) or bool(column.nullable)  # what is computed may be null
 
 
 def _number(value: int) -> Any:

@@ -147,6 +147,8 @@ class Platform:
     world: World
     settings: Settings
     counted: Tally = field(default_factory=Tally)
+    faulty: bool = False
+    """Whether rendering may fail here; elsewhere nothing is answered row by row for that."""
 
     async def principal(self, name: str | None) -> Principal:
         """The principal of a person of the world, without the detour of signing in; or of its `participant`, `limited`
@@ -169,6 +171,9 @@ class Platform:
         token = tally.set(self.counted)
         try:
             found = await self.execution.run(self.documents.operation(Envelope(query)), variables, ctx)
+            assert ctx.rendering or self.faulty or not self.execution.renders, (
+                "this could not be rendered; the log says why"
+            )
             return received(found)
         except Refused as refusal:
             return refusal.answer

@@ -46,6 +46,7 @@ def test_a_fault_is_logged_without_the_values_at_hand(logs: pytest.CaptureFixtur
 async def test_a_failed_statement_is_told_without_its_values(
     reading: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(reading, "faulty", True)
     told: list[str] = []
     monkeypatch.setattr(
         "gateway.errors.log.error", lambda *_, exc_info, **__: told.append(str(exc_info)), raising=False
@@ -53,7 +54,7 @@ async def test_a_failed_statement_is_told_without_its_values(
     monkeypatch.setattr("resolvers.statements.first", lambda *_: sa.text("SELECT :where_label FROM nowhere"))
     monkeypatch.setattr("resolvers.rendering.root", lambda *_: sa.text("SELECT :where_label_0 FROM nowhere"))
     for rendering in (True, False):
-        monkeypatch.setattr(reading.execution, "_rendering", rendering)
+        monkeypatch.setattr(reading.execution, "renders", rendering)
         await reading.answer('{challenge(label:"hunter2-secret"){id}}')
         assert len(told) == 1
         assert "nowhere" in told[0]

@@ -95,7 +95,7 @@ async def _until(holds: Callable[[], Any]) -> None:
 async def test_a_read_meets_no_error_when_all_idle_connections_were_ended(
     postgres: Platform, other: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch, rendered: bool
 ) -> None:
-    monkeypatch.setattr(postgres.execution, "_rendering", rendered)
+    monkeypatch.setattr(postgres.execution, "renders", rendered)
     async with _reading(postgres, 5) as platform:
         await _open(platform.services.database, 5)
         for ended in (5, 1):
@@ -108,7 +108,7 @@ async def test_a_read_meets_no_error_when_all_idle_connections_were_ended(
 async def test_many_reads_at_once_meet_no_error_when_all_connections_were_ended(
     postgres: Platform, other: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch, rendered: bool
 ) -> None:
-    monkeypatch.setattr(postgres.execution, "_rendering", rendered)
+    monkeypatch.setattr(postgres.execution, "renders", rendered)
     async with _reading(postgres, 5) as platform:
         for _ in range(3):
             await _open(platform.services.database, 5)
@@ -150,7 +150,7 @@ def _asleep(patch: pytest.MonkeyPatch) -> None:
 async def test_an_operation_that_its_client_left_leaves_no_busy_connection(
     postgres: Platform, other: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch, rendered: bool
 ) -> None:
-    monkeypatch.setattr(postgres.execution, "_rendering", rendered)
+    monkeypatch.setattr(postgres.execution, "renders", rendered)
     async with _reading(postgres, 2) as platform:
         operation = platform.documents.operation(Envelope(LABELS))
         with monkeypatch.context() as patch:
@@ -211,7 +211,7 @@ async def test_more_reads_than_connections_all_answer(postgres: Platform, other:
 async def test_a_wait_for_a_connection_ends(
     postgres: Platform, monkeypatch: pytest.MonkeyPatch, rendered: bool
 ) -> None:
-    monkeypatch.setattr(postgres.execution, "_rendering", rendered)
+    monkeypatch.setattr(postgres.execution, "renders", rendered)
     async with _reading(postgres, 1) as platform:
         database = platform.services.database
         monkeypatch.setattr(database._readers, "_wait", 0.01)
@@ -294,6 +294,7 @@ async def test_a_fault_in_rendering_is_logged_and_the_answer_comes_all_the_same(
     reading: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _Fetches(monkeypatch, RuntimeError("a fault"), 1)
+    monkeypatch.setattr(reading, "faulty", True)
     with structlog.testing.capture_logs() as lines:
         assert await reading.ask("query Faulty {challenges(first:1){nodes{label}}}") == LABELLED
     (told,) = _told(lines, "rendering.failed")
@@ -303,7 +304,7 @@ async def test_a_fault_in_rendering_is_logged_and_the_answer_comes_all_the_same(
 async def test_an_error_in_one_field_does_not_end_what_another_waits_for(
     reading: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reading.execution, "_rendering", False)
+    monkeypatch.setattr(reading.execution, "renders", False)
     answer = await reading.answer(
         """{ wrong:challenge(label:"units-2026"){leaderboards(first:1){nodes{challenge{label} entries(first:1,after:"x"){totalCount}}}}
         right:challenge(label:"units-2026"){leaderboards(first:1){nodes{challenge{label}}}} }"""
