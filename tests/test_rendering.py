@@ -42,12 +42,12 @@ async def both(
 
 @pytest.mark.timeout(900)
 async def test_deep_operations_are_answered_in_one_way(both: Both) -> None:
-    await _asked(both, both.operations, 300)
+    await _asked(both, both.operations, 150)
 
 
 @pytest.mark.timeout(900)
 async def test_operations_of_every_kind_are_answered_in_one_way(both: Both) -> None:
-    await _asked(both, both.borrowed, 400)
+    await _asked(both, both.borrowed, 200)
 
 
 async def _asked(both: Both, made: st.SearchStrategy[Generated], examples: int) -> None:
