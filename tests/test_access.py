@@ -240,7 +240,7 @@ async def test_others_specs_are_not_found_by_name(stage: Stage) -> None:
 
 
 WATCHED = {"jobUpdated": "Job", "jobLog": "Job", "partialResults": "Simulation"}
-"""Subscriptions to one row; of the others `test_watching` has `jobsChanged`, `test_presence` has `presence`."""
+"""Subscriptions to one row; of the others `test_watching` has `jobsChanged`, `test_following` has `presence`."""
 
 
 def test_every_subscription_is_tried() -> None:

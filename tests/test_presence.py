@@ -1,16 +1,12 @@
 """Who is there: online while heard of, last seen after; and what is not kept for ever."""
 
-import asyncio
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 from db import models
-from db.engine import changed
 from db.types import later, uuid7
-from resolvers.feed import PRESENT
 from resolvers.presence import ONLINE, online
 from resolvers.retention import tidy
 from tests.conftest import Platform
@@ -74,47 +70,3 @@ async def test_old_records_go_and_young_ones_stay(platform: Platform) -> None:
     async with platform.services.database.read() as connection:
         left = sa.select(sa.func.count()).where(models.AuditEvent.action == "OLD")
         assert (await connection.execute(left)).scalar() == 1
-
-
-WATCH = "subscription($p:ID!){presence(project:$p){id online node{__typename}}}"
-
-
-async def test_who_comes_and_goes_is_told_to_those_of_the_project(platform: Platform) -> None:
-    presence, here = platform.services.presence, platform.world.here
-    project = here.id("Project", "project")
-    everyone = {
-        platform.world.id("User", "tom"): "User",
-        here.id("Participant", "participant"): "Participant",
-        here.id("Device", "device"): "Device",
-    }
-    gone = {model: sa.update(model).values(last_online_at=later(-600)) for model in (models.User, models.Participant)}
-    async with platform.services.database.write() as session:
-        for statement in gone.values():
-            await session.execute(statement)
-        await session.execute(sa.update(models.Device).values(last_online_at=None))
-    async with platform.watch(WATCH, "maria", p=project) as answers:
-        assert (await anext(answers)).body["data"]["presence"] == []
-        for who in ("tom", "participant", "device"):
-            presence.heard(await platform.principal(who))
-        presence.heard(await platform.principal("eve"))
-        waiting = asyncio.ensure_future(anext(answers))
-        await presence.write()
-        come: dict[str, Any] = {}
-        while len(come) < len(everyone):
-            for one in (await waiting).body["data"]["presence"]:
-                assert one["online"]
-                come[one["id"]] = one["node"]["__typename"]
-            waiting = asyncio.ensure_future(anext(answers))
-        assert come == everyone
-        async with platform.services.database.write() as session:
-            await session.execute(gone[models.Participant])
-            changed(session, PRESENT)
-        (left,) = (await waiting).body["data"]["presence"]
-        participant = here.id("Participant", "participant")
-        assert left == {"id": participant, "online": False, "node": {"__typename": "Participant"}}
-        await platform.services.presence.write()
-
-
-async def test_who_is_in_a_hidden_project_is_not_told(platform: Platform) -> None:
-    async with platform.watch(WATCH, "eve", p=platform.world.here.id("Project", "project")) as answers:
-        assert (await anext(answers)).codes == ["NOT_FOUND"]
