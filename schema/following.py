@@ -12,9 +12,9 @@ from resolvers import following, watching
 from resolvers.failures import LimitExceeded
 from schema.access import RestorableModel
 from schema.fields import Info
+from schema.mutations import written
 from schema.nodes import Node
 from schema.scalars import enum, global_id, key_of, parse_id
-from schema.selecting import select
 
 _Watched = Enum(  # type: ignore[misc]
     "_Watched", {**{one.name: one.value for one in RestorableModel}, "SIMULATION": models.Simulation}
@@ -34,10 +34,7 @@ class EntityChange:
     @strawberry.field(description="As it is now; null when it is deleted, or no longer yours to see.")
     async def node(self, info: Info) -> Node | None:
         change: following.Change = self.change
-        if change.gone:
-            return None
-        selection = select(info, change.model, typename=change.model.__name__)
-        return await info.context.loaders.one(selection, change.id)
+        return None if change.gone else await written(info, change.model.__name__, change.model, change.id)
 
 
 @strawberry.type(description="Somebody who came or went.")
@@ -49,8 +46,7 @@ class PresenceChange:
 
     @strawberry.field(description="Who it is.")
     async def node(self, info: Info) -> Node | None:
-        selection = select(info, self.model, typename=self.model.__name__)
-        return await info.context.loaders.one(selection, self.key)
+        return await written(info, self.model.__name__, self.model, self.key)  # type: ignore[no-any-return]
 
 
 @strawberry.type

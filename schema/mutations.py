@@ -86,5 +86,5 @@ def mutation(*, needs: Need, always: bool = False) -> Callable[[Callable[..., An
 
 
 async def written(info: Info, typename: str, model: type[models.Entity], key: Any) -> Any:
-    """The row that a mutation wrote, read as its principal may see it."""
+    """The row that a mutation wrote, or that another way leads to by its key, read as its principal may see it."""
     return await info.context.loaders.one(select(info, model, typename=typename), key)
