@@ -11,9 +11,9 @@ from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.orm import aliased
 
 from db import models
+from db.aliases import Alias, model_of
 from resolvers.principal import Kind, Standing
 from resolvers.rules import (
     ACCOUNT_ADMIN,
@@ -126,7 +126,7 @@ def _of_live(*relationships: Any) -> Callable[[Any], Clause]:
         gone = []
         for relationship in relationships:
             ((local, _),) = relationship.property.local_remote_pairs
-            place = aliased(relationship.property.mapper.class_)
+            place = Alias(relationship.property.mapper.class_)
             gone.append(sa.exists().where(place.id == getattr(entity, local.key), place.deleted_at.is_not(None)))
         return sa.not_(sa.or_(*gone))
 
@@ -188,7 +188,7 @@ def visible(entity: Any, standing: Standing, *, via: Any = None) -> Clause:
     `via` is the relationship by which they are reached, if any: children of a parent that was read as visible need
     not ask for the parent again.
     """
-    model: type[models.Entity] = sa.inspect(entity).mapper.class_
+    model = model_of(entity)
     live = entity.deleted_at.is_(None) if issubclass(model, models.Erasable) else TRUE
     if (shown := SHOWN.get(model)) is not None:
         live = all_of(live, shown(entity))
@@ -201,7 +201,7 @@ def visible(entity: Any, standing: Standing, *, via: Any = None) -> Clause:
             return live
         if standing.superadmin and not _erasable_above(model):
             return live
-        parent = aliased(through.property.mapper.class_)
+        parent = Alias(through.property.mapper.class_)
         (local, remote) = through.property.local_remote_pairs[0]
         held = sa.exists().where(getattr(parent, remote.key) == getattr(entity, local.key), visible(parent, standing))
         return all_of(live, held)

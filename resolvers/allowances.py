@@ -8,9 +8,9 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.orm import aliased
 
 from db import models
+from db.aliases import Alias
 from db.models import Entity
 from resolvers.access import WRITES, visible
 from resolvers.context import Context
@@ -42,7 +42,7 @@ class Allowance:
 
 async def allowance(ctx: Context, model: type[Entity], key: UUID) -> Allowance | None:
     """What the principal may do with a row; None for one that it does not see. One statement."""
-    standing, entity, may = ctx.principal.standing, aliased(model), WRITES.get(model)
+    standing, entity, may = ctx.principal.standing, Alias(model), WRITES.get(model)
     asked: dict[tuple[str, Any], Any] = {}
     if may is not None:
         names = [c.key for c in sa.inspect(model).mapper.columns if not c.primary_key]
@@ -76,7 +76,7 @@ class Gone:
 async def restorable(ctx: Context, model: type[Entity], number: int) -> list[Gone]:
     """The rows of a model, the last deleted first, that the principal may bring back, as far as that can be told of a
     row alone. One statement."""
-    entity: Any = aliased(model)
+    entity: Any = Alias(model)
     called = next(getattr(entity, name) for name in ("name", "title", "username", "id") if hasattr(entity, name))
     allowed_ = allowed(WRITES[model].restore, entity, ctx.principal.standing)
     wanted = sa.select(entity.id, called.label("name"), entity.deleted_at)

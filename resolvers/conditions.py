@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.orm import aliased
 
+from db.aliases import Alias
 from db.keys import among, found
 from resolvers.access import visible
 from resolvers.principal import Standing
@@ -49,10 +49,9 @@ def contains(column: Any, parameter: str) -> Any:
 def along(entity: Any, path: Sequence[Any], standing: Standing, compare: Callable[[Any], Any]) -> Any:
     """What `compare` makes of a column of `entity`, or of the key of a visible row to which relationships lead."""
     step, *rest = path
-    own = getattr(entity, step.key)
     if not hasattr(step.property, "mapper"):
-        return compare(own)
-    target = aliased(step.property.mapper.class_)
+        return compare(getattr(entity, step.key))
+    target = Alias(step.property.mapper.class_)
     inner = along(target, rest, standing, compare) if rest else compare(target.id)
     (local, remote), (column, *clauses) = ends(step), parents(step, target)
     seen = found(getattr(entity, local), sa.select(column).where(*clauses, visible(target, standing), inner))

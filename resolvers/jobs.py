@@ -7,8 +7,8 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import aliased
 
+from db.aliases import Alias
 from db.engine import changed, moment_of
 from db.models import TERMINAL, Job, JobState, Task, TaskResult
 from db.types import later, now
@@ -95,7 +95,7 @@ async def delete_job(ctx: Context, key: UUID) -> None:
 
 async def totals(ctx: Context, where: Where | None) -> dict[JobState, int]:
     """How many of the jobs that one sees, and that meet the conditions, are in each state. One statement."""
-    entity, standing = aliased(Job), ctx.principal.standing
+    entity, standing = Alias(Job), ctx.principal.standing
     counted = sa.select(entity.state, sa.func.count().label("number")).where(*reached(entity, where, standing))
     values = {**ctx.principal.parameters, **(where.values if where else {})}
     rows = await ctx.database.rows(counted.group_by(entity.state), values)

@@ -6,8 +6,8 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.orm import aliased
 
+from db.aliases import Alias
 from db.models import ADMIN, CORE, USER, Project, Role, RoleGrant, Site, UserGroup, UserGroupMember
 from resolvers.access import visible
 from resolvers.context import Context
@@ -30,9 +30,10 @@ class Held:
 
 async def access_for(ctx: Context, kind: str, key: UUID) -> Sequence[Held]:
     """The roles of a User or a UserGroup, or in a Site or a Project: the higher one where there are several."""
-    grant, group, role = aliased(RoleGrant), aliased(UserGroup), aliased(Role)
+    grant, group, role = Alias(RoleGrant), Alias(UserGroup), Alias(Role)
     given = (
         sa.select(grant.user_group_id, role.site_id, role.project_id, role.name)
+        .select_from(grant)
         .join(role, role.id == grant.role_id)
         .join(group, group.id == grant.user_group_id)
         .where(role.service_id == CORE, group.deleted_at.is_(None), visible(grant, ctx.principal.standing))
@@ -47,7 +48,7 @@ async def access_for(ctx: Context, kind: str, key: UUID) -> Sequence[Held]:
     elif kind not in ("Site", "Project"):
         raise Invalid("access is told for a User, a UserGroup, a Site or a Project", field="id")
     rights = given.cte("rights")
-    site, project = aliased(Site), aliased(Project)
+    site, project = Alias(Site), Alias(Project)
     live = (site.deleted_at.is_(None), project.deleted_at.is_(None))
     none = sa.cast(sa.null(), Role.id.type)
     group_id, name = rights.c.user_group_id, rights.c.name

@@ -14,9 +14,9 @@ from uuid import UUID
 
 import orjson
 import sqlalchemy as sa
-from sqlalchemy.orm import aliased
 
 from db import models
+from db.aliases import Alias, model_of
 from db.keys import among, spread
 from db.prepared import Statement
 from db.texts import Piece, base64, joined, listed, maybe, octets, otherwise, string, value
@@ -64,7 +64,7 @@ def below(drawing: Drawing, standing: Standing, dialect: str) -> Statement:
 
 def by_key(drawing: Drawing, standing: Standing) -> Statement:
     """The rows in `keys`, as `key` and `text`."""
-    entity = aliased(drawing.tree.root.model)
+    entity = Alias(drawing.tree.root.model)
     text = joined(_Renderer(drawing, standing).row(drawing.tree.root.fields, entity))
     found = sa.select(entity.id.label("key"), text.label("text")).select_from(entity)
     return found.where(among(entity.id, "keys"), visible(entity, standing))
@@ -158,13 +158,13 @@ def _local(part: One | Many) -> str:
 
 def _place(entity: Any, key: str) -> Iterator[Piece]:
     """The mark of stored JSON."""
-    column = sa.inspect(entity).mapper.columns[key]
+    column = sa.inspect(model_of(entity)).mapper.columns[key]
     yield f"{_STORED}{column.table.name}.{column.name}:"
     yield from (sa.cast(entity.id, sa.Text()), ":", sa.cast(octets(getattr(entity, key)), sa.Text()), '"')
 
 
 def _nullable(entity: Any, key: str) -> bool:
-    column = sa.inspect(entity).mapper.columns[key]
+    column = sa.inspect(model_of(entity)).mapper.columns[key]
     return not isinstance(column, sa.Column) or bool(column.nullable)  # what is computed may be null
 
 
@@ -226,7 +226,7 @@ class _Renderer:
 
     def _one(self, part: One, above: Any, key: Any, made: Callable[[Any], Any]) -> Any:
         """What `made` makes of a row."""
-        entity = aliased(part.model)
+        entity = Alias(part.model)
         clauses = [visible(entity, self._standing, via=part.relationship)]
         if part.relationship is None:
             where = self._asked[part.number].where
@@ -253,7 +253,7 @@ class _Renderer:
         """A connection: its rows are read once for all that it shows of them."""
         asked = self._asked[part.number]
         assert asked.slice is not None
-        cut, entity = asked.slice.cut, aliased(part.model)
+        cut, entity = asked.slice.cut, Alias(part.model)
         told = {place for _, shown in part.fields if isinstance(shown, Info) for _, place in shown.fields}
         ahead = Place.PREVIOUS if cut.backward else Place.NEXT
         edges = [inner for _, shown in part.fields if isinstance(shown, Edges) for _, inner in shown.fields]
@@ -279,7 +279,7 @@ class _Renderer:
         return _within(sa.select(joined(about.object(part.fields))).select_from(page), above).scalar_subquery()
 
     def _total(self, part: Many, asked: Asked, above: Any, key: Any) -> Any:
-        entity = aliased(part.model)
+        entity = Alias(part.model)
         held = reached(entity, asked.where, self._standing, part.relationship, key, f"_{part.number}")
         counted = sa.select(sa.func.count()).select_from(entity).where(*held)
         return _within(counted, above).scalar_subquery()

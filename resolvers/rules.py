@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.orm import aliased, join
 
 from db import models
+from db.aliases import Alias, model_of
 from db.keys import among, most_among
 from db.types import Key
 from resolvers.principal import Kind, Standing
@@ -94,7 +94,7 @@ Held = Callable[[Any], Clause]
 
 def _link(model: type[models.Entity], own: str, other: str) -> Callable[[Any, Held], Clause]:
     def through(entity: Any, held: Held) -> Clause:
-        link = aliased(model)
+        link = Alias(model)
         return sa.exists().where(getattr(link, own) == entity.id, held(getattr(link, other)))
 
     return through
@@ -110,15 +110,15 @@ def _in_project(role: Any, held: Held) -> Clause:
 
 def _in_site(role: Any, held: Held) -> Clause:
     """A role in a project makes its holder a user of the project's site."""
-    project = aliased(models.Project)
+    project = Alias(models.Project)
     return sa.or_(held(role.site_id), sa.exists().where(project.id == role.project_id, held(project.site_id)))
 
 
 def _granted_to_user(place: Callable[[Any, Held], Clause]) -> Callable[[Any, Held], Clause]:
     def through(entity: Any, held: Held) -> Clause:
-        member, grant, role = aliased(models.UserGroupMember), aliased(models.RoleGrant), aliased(models.Role)
-        by_grant = join(member, grant, grant.user_group_id == member.user_group_id)
-        granted = join(by_grant, role, role.id == grant.role_id)
+        member, grant, role = Alias(models.UserGroupMember), Alias(models.RoleGrant), Alias(models.Role)
+        by_grant = sa.join(member, grant, grant.user_group_id == member.user_group_id)
+        granted = sa.join(by_grant, role, role.id == grant.role_id)
         return _some(granted, member.user_id == entity.id, grant.deleted_at.is_(None), place(role, held))
 
     return through
@@ -128,8 +128,8 @@ def _granted(key: str, place: Callable[[Any, Held], Clause]) -> Callable[[Any, H
     """A group, which the column `key` of the row names, belongs where it has a role."""
 
     def through(entity: Any, held: Held) -> Clause:
-        grant, role = aliased(models.RoleGrant), aliased(models.Role)
-        granted = join(grant, role, role.id == grant.role_id)
+        grant, role = Alias(models.RoleGrant), Alias(models.Role)
+        granted = sa.join(grant, role, role.id == grant.role_id)
         of_group = grant.user_group_id == getattr(entity, key)
         return _some(granted, of_group, grant.deleted_at.is_(None), place(role, held))
 
@@ -138,7 +138,7 @@ def _granted(key: str, place: Callable[[Any, Held], Clause]) -> Callable[[Any, H
 
 def _of_grant(scope: str) -> Callable[[Any, Held], Clause]:
     def through(entity: Any, held: Held) -> Clause:
-        role = aliased(models.Role)
+        role = Alias(models.Role)
         return sa.exists().where(role.id == entity.role_id, held(getattr(role, scope)))
 
     return through
@@ -148,7 +148,7 @@ def _of_member(model: type[models.Entity], key: str) -> Callable[[Any, Held], Cl
     """What hangs on a row with a project."""
 
     def through(entity: Any, held: Held) -> Clause:
-        owner: Any = aliased(model)
+        owner: Any = Alias(model)
         return sa.exists().where(owner.id == getattr(entity, key), held(owner.project_id))
 
     return through
@@ -156,7 +156,7 @@ def _of_member(model: type[models.Entity], key: str) -> Callable[[Any, Held], Cl
 
 def _of_owners(entity: Any, held: Held) -> Clause:
     """A config or credential belongs where the participant or device that it is of does."""
-    participant, device = aliased(models.Participant), aliased(models.ProjectDevice)
+    participant, device = Alias(models.Participant), Alias(models.ProjectDevice)
     return sa.or_(
         sa.exists().where(participant.id == entity.participant_id, held(participant.project_id)),
         sa.exists().where(device.device_id == entity.device_id, held(device.project_id)),
@@ -164,10 +164,10 @@ def _of_owners(entity: Any, held: Held) -> Clause:
 
 
 def _of_owners_site(entity: Any, held: Held) -> Clause:
-    participant, project, device = aliased(models.Participant), aliased(models.Project), aliased(models.SiteDevice)
+    participant, project, device = Alias(models.Participant), Alias(models.Project), Alias(models.SiteDevice)
     return sa.or_(
         _some(
-            join(participant, project, project.id == participant.project_id),
+            sa.join(participant, project, project.id == participant.project_id),
             participant.id == entity.participant_id,
             held(project.site_id),
         ),
@@ -201,7 +201,7 @@ PROJECTS: dict[type[models.Entity], Callable[[Any, Held], Clause]] = {
 
 def _of_project(own: str) -> Callable[[Any, Held], Clause]:
     def through(entity: Any, held: Held) -> Clause:
-        project = aliased(models.Project)
+        project = Alias(models.Project)
         return sa.exists().where(project.id == getattr(entity, own), held(project.site_id))
 
     return through
@@ -237,9 +237,8 @@ def _within(table: Any, parameter: str, flag: str, *kinds: Kind) -> Callable[[An
     def clause(entity: Any, standing: Standing) -> Clause:
         if standing.kind not in kinds or not getattr(standing, flag):
             return FALSE
-        model: type[models.Entity] = sa.inspect(entity).mapper.class_
         kind = most_among if standing.wide else among
-        clause: Clause = table[model](entity, lambda key: kind(key, parameter))
+        clause: Clause = table[model_of(entity)](entity, lambda key: kind(key, parameter))
         return clause
 
     return clause
@@ -260,12 +259,12 @@ def _beyond(key: str) -> Callable[[Any, Standing], Clause]:
     """The group has a role in some place that the principal does not administer."""
 
     def clause(entity: Any, standing: Standing) -> Clause:
-        grant, role = aliased(models.RoleGrant), aliased(models.Role)
+        grant, role = Alias(models.RoleGrant), Alias(models.Role)
         held = any_of(
             among_if(standing.administers, role.project_id, "administered"),
             among_if(standing.administers_sites, role.site_id, "administered_sites"),
         )
-        granted = join(grant, role, role.id == grant.role_id)
+        granted = sa.join(grant, role, role.id == grant.role_id)
         of_group = grant.user_group_id == getattr(entity, key)
         return _some(granted, of_group, grant.deleted_at.is_(None), sa.not_(sa.func.coalesce(held, FALSE)))
 
@@ -286,7 +285,7 @@ def _enrols(entity: Any, standing: Standing) -> Clause:
     within = _administers_group("user_group_id")(entity, standing)
     if within is FALSE:
         return FALSE
-    other = aliased(models.UserGroupMember)
+    other = Alias(models.UserGroupMember)
     known = in_administered_sites(other, standing)
     return sa.and_(within, sa.exists().where(other.user_id == entity.user_id, other.id != entity.id, known))
 
@@ -298,7 +297,7 @@ def _in_no_other_site(key: str) -> Callable[[Any, Standing], Clause]:
         within = in_administered_sites(entity, standing)
         if within is FALSE:
             return FALSE
-        link = aliased(models.SiteDevice)
+        link = Alias(models.SiteDevice)
         elsewhere = sa.not_(among(link.site_id, "administered_sites"))
         return sa.and_(within, sa.not_(sa.exists().where(link.device_id == getattr(entity, key), elsewhere)))
 
@@ -310,8 +309,10 @@ def _administers_account(entity: Any, standing: Standing) -> Clause:
     within = _administers_user(entity, standing)
     if within is FALSE:
         return FALSE
-    member, grant, role = aliased(models.UserGroupMember), aliased(models.RoleGrant), aliased(models.Role)
-    granted = join(join(member, grant, grant.user_group_id == member.user_group_id), role, role.id == grant.role_id)
+    member, grant, role = Alias(models.UserGroupMember), Alias(models.RoleGrant), Alias(models.Role)
+    granted = sa.join(
+        sa.join(member, grant, grant.user_group_id == member.user_group_id), role, role.id == grant.role_id
+    )
     held = any_of(
         among_if(standing.administers, role.project_id, "administered"),
         among_if(standing.administers_sites, role.site_id, "administered_sites"),
@@ -399,7 +400,7 @@ def _linked(model: type[models.Entity], own: str, other: str, kind: Kind) -> Cal
     """The principal is at the other end of a link."""
 
     def clause(entity: Any, standing: Standing) -> Clause:
-        link = aliased(model)
+        link = Alias(model)
         mine = me(getattr(link, other), standing, kind)
         return FALSE if mine is FALSE else sa.exists().where(getattr(link, own) == entity.id, mine)
 
@@ -407,14 +408,14 @@ def _linked(model: type[models.Entity], own: str, other: str, kind: Kind) -> Cal
 
 
 def _home(entity: Any, standing: Standing) -> Clause:
-    participant = aliased(models.Participant)
+    participant = Alias(models.Participant)
     mine = me(participant.id, standing, Kind.PARTICIPANT)
     return FALSE if mine is FALSE else sa.exists().where(participant.project_id == entity.id, mine)
 
 
 def _invited(column: str, kind: Kind) -> Callable[[Any, Standing], Clause]:
     def clause(entity: Any, standing: Standing) -> Clause:
-        member = aliased(models.SessionMember)
+        member = Alias(models.SessionMember)
         mine = me(getattr(member, column), standing, kind)
         if mine is FALSE:
             return FALSE
@@ -424,32 +425,32 @@ def _invited(column: str, kind: Kind) -> Callable[[Any, Standing], Clause]:
 
 
 def _of_my_group(entity: Any, standing: Standing) -> Clause:
-    member = aliased(models.UserGroupMember)
+    member = Alias(models.UserGroupMember)
     mine = me(member.user_id, standing)
     return FALSE if mine is FALSE else sa.exists().where(member.user_group_id == entity.user_group_id, mine)
 
 
 def _role_of_service(entity: Any, standing: Standing) -> Clause:
-    role = aliased(models.Role)
+    role = Alias(models.Role)
     mine = me(role.service_id, standing, Kind.SERVICE)
     return FALSE if mine is FALSE else sa.exists().where(role.id == entity.role_id, mine)
 
 
 def _linked_simulation(entity: Any, standing: Standing) -> Clause:
     """The link is looked up once, not per row: a list of all simulations is found by its key."""
-    link = aliased(models.SimulationLink)
+    link = Alias(models.SimulationLink)
     mine = me(link.id, standing, Kind.LINK)
     return FALSE if mine is FALSE else entity.id == sa.select(link.simulation_id).where(mine).scalar_subquery()
 
 
 def _for_my_group(entity: Any, standing: Standing) -> Clause:
     """Groups that were deleted still bound whom it is for: nothing opens to all because a group went."""
-    link, member = aliased(models.ClusterUserGroup), aliased(models.UserGroupMember)
+    link, member = Alias(models.ClusterUserGroup), Alias(models.UserGroupMember)
     mine = me(member.user_id, standing)
     if mine is FALSE:
         return FALSE
     bound = sa.exists().where(link.cluster_id == entity.id)
-    of_mine = join(link, member, member.user_group_id == link.user_group_id)
+    of_mine = sa.join(link, member, member.user_group_id == link.user_group_id)
     return sa.or_(sa.not_(bound), _some(of_mine, link.cluster_id == entity.id, mine))
 
 
@@ -476,26 +477,26 @@ OWN_SERVICE = owner("the service", "service_id", Kind.SERVICE, ("SV",))
 
 
 def _of_task(entity: Any, standing: Standing) -> Clause:
-    job = aliased(models.Job)
+    job = Alias(models.Job)
     return sa.exists().where(job.id == entity.job_id, me(job.owner_user_id, standing))
 
 
 def _of_simulation(entity: Any, standing: Standing) -> Clause:
-    simulation = aliased(models.Simulation)
+    simulation = Alias(models.Simulation)
     return sa.exists().where(simulation.id == entity.simulation_id, me(simulation.user_id, standing))
 
 
 def _administered_log(entity: Any, standing: Standing) -> Clause:
     if not standing.administers:
         return FALSE
-    job = aliased(models.Job)
+    job = Alias(models.Job)
     return sa.exists().where(job.id == entity.job_id, _administered_job(job, standing))
 
 
 def _administered_job(entity: Any, standing: Standing) -> Clause:
     if not standing.administers:
         return FALSE
-    simulation = aliased(models.Simulation)
+    simulation = Alias(models.Simulation)
     administered = among(simulation.project_id, "administered")
     return sa.exists().where(simulation.id == entity.simulation_id, administered)
 

@@ -10,8 +10,9 @@ from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.orm import InstrumentedAttribute, aliased
+from sqlalchemy.orm import InstrumentedAttribute
 
+from db.aliases import Alias
 from db.keys import among, spread
 from db.models import Entity
 from db.prepared import Statement
@@ -51,7 +52,7 @@ class Where:
 @kept
 def by_key(selection: Selection, standing: Standing, where: Where | None = None) -> Statement:
     """Rows by the parameter `keys`."""
-    entity = aliased(selection.model)
+    entity = Alias(selection.model)
     columns = selection.on(entity, standing)
     return sa.select(*columns).where(among(entity.id, "keys"), *reached(entity, where, standing))
 
@@ -59,7 +60,7 @@ def by_key(selection: Selection, standing: Standing, where: Where | None = None)
 @kept
 def by_foreign_key(relationship: Relationship, selection: Selection, standing: Standing) -> Statement:
     """Rows by the keys of their one-to-one parents."""
-    entity = aliased(selection.model)
+    entity = Alias(selection.model)
     _, remote = ends(relationship)
     columns = selection.on(entity, standing, (remote,))
     seen = visible(entity, standing, via=relationship)
@@ -69,7 +70,7 @@ def by_foreign_key(relationship: Relationship, selection: Selection, standing: S
 @kept
 def first(selection: Selection, where: Where, standing: Standing) -> Statement:
     """The one row that meets a condition on a unique column."""
-    entity = aliased(selection.model)
+    entity = Alias(selection.model)
     columns = selection.on(entity, standing)
     return sa.select(*columns).where(visible(entity, standing), *where.clauses(entity, "", standing)).limit(1)
 
@@ -77,7 +78,7 @@ def first(selection: Selection, where: Where, standing: Standing) -> Statement:
 @kept
 def listing(selection: Selection, cut: Cut, where: Where | None, standing: Standing) -> Statement:
     """A page of all rows of a model."""
-    entity = aliased(selection.model)
+    entity = Alias(selection.model)
     columns = selection.on(entity, standing, cut.order.names)
     return seek(entity, cut, reached(entity, where, standing), _LIMIT).with_only_columns(*columns)
 
@@ -92,7 +93,7 @@ def pages(
     """
     parent = spread("keys", dialect)
     (parent_key,) = parent.c
-    child, inner = aliased(selection.model), aliased(selection.model)
+    child, inner = Alias(selection.model), Alias(selection.model)
     sought = seek(inner, cut, reached(inner, where, standing, relationship, parent_key), _LIMIT)
     columns = [parent_key.label("parent_key")]
     if dialect == "postgresql":
@@ -108,7 +109,7 @@ def counts(relationship: Relationship, where: Where | None, standing: Standing, 
     """For each parent in `keys`, as `key`, the `number` of its children."""
     parent = spread("keys", dialect)
     (parent_key,) = parent.c
-    child = aliased(relationship.property.mapper.class_)
+    child = Alias(relationship.property.mapper.class_)
     counted = sa.select(sa.func.count()).where(*reached(child, where, standing, relationship, parent_key))
     return sa.select(parent_key.label("key"), counted.scalar_subquery().label("number")).select_from(parent)
 
@@ -116,7 +117,7 @@ def counts(relationship: Relationship, where: Where | None, standing: Standing, 
 @kept
 def total(model: type[Entity], where: Where | None, standing: Standing) -> Statement:
     """The `number` of all rows of a model."""
-    entity = aliased(model)
+    entity = Alias(model)
     counted = sa.select(sa.func.count().label("number")).select_from(entity)
     return counted.where(*reached(entity, where, standing))
 

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.orm import aliased
 
 from db import models
+from db.aliases import Alias
 from db.models import Entity
 from resolvers.access import visible
 from resolvers.context import Context
@@ -37,7 +37,7 @@ async def count(ctx: Context, kind: str | None, key: UUID | None) -> Mapping[str
     place = sa.bindparam("scope", type_=models.Site.id.type)
     columns = []
     for name, model in COUNTED.items():
-        entity = aliased(model)
+        entity = Alias(model)
         counted = sa.select(sa.func.count()).select_from(entity).where(visible(entity, standing))
         if kind is not None:
             counted = counted.where(
@@ -46,7 +46,7 @@ async def count(ctx: Context, kind: str | None, key: UUID | None) -> Mapping[str
         columns.append(counted.scalar_subquery().label(name))
     statement = sa.select(*columns)
     if kind is not None:
-        scope = aliased(models.Site if kind == "Site" else models.Project)
+        scope = Alias(models.Site if kind == "Site" else models.Project)
         statement = statement.select_from(scope).where(scope.id == place, visible(scope, standing))
     rows = await ctx.database.rows(statement, {**ctx.principal.parameters, "scope": key})
     if not rows:

@@ -9,9 +9,9 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.orm import aliased
 
 from db import models
+from db.aliases import Alias
 from db.models import TERMINAL, JobState
 from db.types import later
 from resolvers.access import THERE, visible
@@ -145,7 +145,7 @@ async def _present(ctx: Context, project: UUID) -> set[tuple[Any, UUID]]:
     wanted = [seen.add_columns(sa.literal("").label("name"))]
     known = {model.__name__: model for model in THERE}
     for name, model in known.items():
-        entity: Any = aliased(model)
+        entity: Any = Alias(model)
         rows = sa.select(entity.id, sa.literal(name).label("name")).where(
             entity.last_online_at > later(-ONLINE.total_seconds()),
             PROJECTS[model](entity, lambda column: column == place),
