@@ -25,6 +25,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, c
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import AsyncAdaptedQueuePool, NullPool
 
+from db import plans
 from db.models import Entity, Erasable
 from db.prepared import Holder, Kept, Prepared, Shelf, Statement
 from db.readers import Readers, driver
@@ -48,13 +49,18 @@ Listener = Callable[[Iterable[str]], None]
 
 @dataclass(slots=True)
 class Tally:
-    """The texts of the statements of one operation."""
+    """The statements of one operation: their texts, and their parameters as the driver gets them."""
 
     texts: list[str] = field(default_factory=list)
+    arguments: list[Sequence[Any]] = field(default_factory=list)
 
     @property
     def statements(self) -> int:
         return len(self.texts)
+
+    def add(self, text: str, arguments: Sequence[Any]) -> None:
+        self.texts.append(text)
+        self.arguments.append(arguments)
 
 
 tally: ContextVar[Tally | None] = ContextVar("tally", default=None)
@@ -126,21 +132,20 @@ class Database:
         return self._prepared.get(holder, key, make)
 
     async def explain(self, statement: Statement, values: Mapping[str, Any]) -> tuple[str, list[str]]:
-        """A statement as the driver takes it, and the lines of the plan that the database makes for these values."""
+        """A statement as the driver takes it, and the lines of the plan by which it is run with these values."""
         asked = Prepared(statement, self._prepared.dialect)
-        verb = "EXPLAIN" if self.dialect == "postgresql" else "EXPLAIN QUERY PLAN"
-        rows = await self._readers.run(partial(self._raw, f"{verb} {asked.sql}", asked.arguments(values)))
-        if self.dialect == "postgresql":
-            return asked.sql, [row[0] for row in rows]
-        depth = {0: -1}
-        return asked.sql, ["  " * depth.setdefault(row[0], depth[row[1]] + 1) + row[3] for row in rows]
+        arguments = asked.arguments(values)
+        async with self.read() as connection:
+            if self.dialect == "postgresql":
+                rows = await plans.on_postgresql(driver(connection), asked.sql, arguments, "FORMAT TEXT")
+                return asked.sql, [row[0] for row in rows]
+            return asked.sql, await plans.on_sqlite(driver(connection), asked.sql, arguments)
 
     async def fetch(self, prepared: Prepared, values: Mapping[str, Any]) -> Sequence[Any]:
         """All rows of one prepared read, as the driver gives them."""
         arguments = prepared.arguments(values)
         if (counted := tally.get()) is not None:
-            counted.texts.append(prepared.sql)
-
+            counted.add(prepared.sql, arguments)
         try:
             return await self._readers.run(partial(self._raw, prepared.sql, arguments))
         except (asyncpg.PostgresError, sqlite3.OperationalError) as error:
@@ -177,7 +182,9 @@ class Database:
         self._lost.append(lost)
 
     async def start(self) -> None:
-        """Begin to hear of other processes' writes; with SQLite, be the one process that writes."""
+        """Begin to hear of other processes' writes; with SQLite, be the one process that writes. Again after `dispose`,
+        with the statements that were prepared before."""
+        self._readers.begin()
         if self.file is not None:
             self._lock = self.file.with_suffix(".lock").open("w")
             try:
@@ -190,10 +197,12 @@ class Database:
             await ready.wait()
 
     async def dispose(self) -> None:
+        """End all connections, and hear of nothing."""
         if self._notified is not None:
             self._notified.cancel()
             await asyncio.gather(self._notified, return_exceptions=True)
             self._notified = None
+        self._listeners, self._lost, self.announce = [], [], None
         await self._readers.dispose()
         await self._writer.dispose()
         if self._lock is not None:
@@ -311,9 +320,9 @@ def _payloads(topics: list[str]) -> Iterable[str]:
     yield payload
 
 
-def _count(_connection: Any, _cursor: Any, text: str, *_: Any) -> None:
+def _count(_connection: Any, _cursor: Any, text: str, arguments: Any, *_: Any) -> None:
     if (counted := tally.get()) is not None:
-        counted.texts.append(text)
+        counted.add(text, arguments)
 
 
 _COMMON: dict[str, Any] = {

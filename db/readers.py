@@ -68,6 +68,10 @@ class Readers:
         finally:
             self._places.release()
 
+    def begin(self) -> None:
+        """Keep connections again, after `dispose`."""
+        self._ended = False
+
     async def dispose(self) -> None:
         """Close what is idle now, and what is borrowed when it comes back."""
         self._ended = True
