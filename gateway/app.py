@@ -52,14 +52,19 @@ from schema.limits import Bounds
 log = structlog.get_logger("torana")
 
 
-def make_services(settings: Settings) -> Services:
-    """What operations share; `services.database` is to be started and disposed by the caller."""
-    database = Database(
+def make_database(settings: Settings) -> Database:
+    return Database(
         settings.database,
         timeout=settings.operation_timeout,
         readers=settings.database_readers,
         writers=settings.database_writers,
     )
+
+
+def make_services(settings: Settings, passwords: Passwords | None = None, database: Database | None = None) -> Services:
+    """What operations share; `services.database` is to be started and disposed by the caller. What is given is used in
+    place of what the settings make."""
+    database = database or make_database(settings)
     feed = Feed()
     database.listen(feed.publish, feed.missed)
     limits = Limits(
@@ -72,14 +77,15 @@ def make_services(settings: Settings) -> Services:
         silence=settings.task_silence,
         register_device_types=settings.register_device_types,
     )
-    leaked = None if settings.leaked_passwords is None else Leaked(settings.leaked_passwords)
-    keys, passwords = KeyRing(settings.keys), Passwords(threads=settings.password_threads, leaked=leaked)
+    if passwords is None:
+        leaked = None if settings.leaked_passwords is None else Leaked(settings.leaked_passwords)
+        passwords = Passwords(threads=settings.password_threads, leaked=leaked)
     issuers = Issuers(settings.oidc)
     programs = Registry(map(configured, settings.programs))
     return Services(
         database,
         feed,
-        keys,
+        KeyRing(settings.keys),
         Principals(database),
         passwords,
         limits,

@@ -1,6 +1,7 @@
 """What clients see: one schema, assembled from an explicit list of areas. Runs no SQL."""
 
 import asyncio
+from functools import cache
 from typing import Annotated, Any
 
 import strawberry
@@ -114,8 +115,9 @@ class Schema(strawberry.Schema):
         return self._schema
 
 
+@cache
 def build() -> Schema:
-    """The schema, checked; raises TypeError for a declaration that breaks a rule."""
+    """The schema, checked, and made once for a process; raises TypeError for a declaration that breaks a rule."""
     schema = Schema(
         Query,
         Mutation,

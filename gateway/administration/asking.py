@@ -5,7 +5,6 @@ import getpass
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cache
 from re import fullmatch
 from typing import Any
 from uuid import UUID
@@ -22,7 +21,7 @@ from resolvers.context import Context, Services
 from resolvers.failures import Code, Failure, Invalid
 from resolvers.principal import OPERATOR, Principal
 from resolvers.principals import principal_named
-from schema import Schema, build
+from schema import build
 from schema.scalars import global_id, parse_id
 
 PAGE = 50
@@ -123,7 +122,7 @@ class Asking:
     @classmethod
     def of(cls, settings: Settings, services: Services, agent: str) -> "Asking":
         """As the operator, through a program of this name."""
-        schema, bounds = _schema(), bounds_of(settings)
+        schema, bounds = build(), bounds_of(settings)
         return cls(
             settings,
             services,
@@ -244,8 +243,3 @@ def _account() -> str:
         return getpass.getuser()
     except (KeyError, OSError):
         return str(os.getuid())
-
-
-@cache
-def _schema() -> Schema:
-    return build()
