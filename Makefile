@@ -3,6 +3,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 NODE_MODULES := gateway/explorer/node_modules
 
+# Where Python is told to keep nothing compiled, each of the tests' hundred processes would compile the sources anew.
+test: export PYTHONDONTWRITEBYTECODE =
+
 .PHONY: run install test lint docs fuzz bench bench-access bench-timing bench-jobs clean
 
 run: install
@@ -22,7 +25,7 @@ gateway/explorer/dist/index.html: gateway/explorer/package-lock.json $(shell fin
 	@$(BIN)/python gateway/explorer/build.py
 
 test: .venv/installed
-	@$(BIN)/python -m pytest -n 2 $(ARGS)
+	@$(BIN)/python -m pytest -n auto $(ARGS)
 
 lint: .venv/installed
 	@$(BIN)/ruff check .
@@ -34,7 +37,7 @@ docs: .venv/installed
 	@$(BIN)/torana access --markdown > docs/access.md.new && mv docs/access.md.new docs/access.md
 
 fuzz: .venv/installed
-	@$(BIN)/python -m tests.fuzz $(ARGS)
+	@$(BIN)/python -m tests.support.fuzz $(ARGS)
 
 bench: .venv/installed
 	@$(BIN)/python -m bench $(ARGS)

@@ -20,7 +20,7 @@ from bench.load import Unanswered
 from bench.measuring import Measured, Pace, Trial, measured, say
 from bench.operations import DOCUMENTS, Operation, operations
 from bench.servers import ROWS, SERVERS, TORANA, NotStarted, Server
-from tests.postgres import running_postgres
+from tests.support.postgres import running_postgres
 
 EMBEDDED = 2_000
 """Simulations of the SQLite file, at most."""

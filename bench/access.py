@@ -30,7 +30,7 @@ from resolvers.principal import Kind, Principal
 from resolvers.principals import principal_of
 from schema import build
 from schema.limits import Bounds
-from tests.postgres import running_postgres
+from tests.support.postgres import running_postgres
 
 GROUPS, SITES, PROJECTS, PARTICIPANTS = 20, 50, 500, 10_000
 PAGE = """{ participants(first: 50) { nodes { id name project { name site { name } } group { name }

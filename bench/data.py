@@ -3,18 +3,17 @@
 import asyncio
 import shutil
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 import asyncpg  # type: ignore[import-untyped]
 
 from bench import results, rows
-from bench.rows import Generated
 from db import migrating, models
 from db.engine import Database
 from db.types import instant_text
@@ -79,10 +78,9 @@ async def fill(url: str, simulations: int) -> Filled:
     try:
         reader = await _reader(database)
         generated = rows.generate(simulations, reader)
+        await store(database, generated)
         if database.file is None:
-            await _copy(url, generated)
-        else:
-            await asyncio.to_thread(_insert, database.file, generated)
+            await _index_all(url)
         whole = generated.simulations[0]
         async with database.write() as session:
             await store_estimators(session, whole, results.estimators())
@@ -113,27 +111,41 @@ async def reader_of(url: str) -> UUID:
         await database.dispose()
 
 
-async def _copy(url: str, generated: Generated) -> None:
-    connection = await asyncpg.connect(url)
+class Tables(Protocol):
+    """What gives the rows of some tables."""
+
+    def tables(self) -> Iterator[tuple[type[models.Entity], Iterable[rows.Row]]]: ...
+
+
+async def store(database: Database, generated: Tables) -> None:
+    """Put rows into their tables, and let the database count them."""
+    if database.file is not None:
+        await asyncio.to_thread(_insert, database.file, generated)
+        return
+    connection = await asyncpg.connect(database.url.set(drivername="postgresql").render_as_string(hide_password=False))
     try:
         for model, columns, values in _tables(generated):
             await connection.copy_records_to_table(model.__tablename__, records=values, columns=columns)
-        for statement in _whole_indexes():
-            await connection.execute(statement)
         await connection.execute("VACUUM ANALYZE")
     finally:
         await connection.close()
 
 
-def _whole_indexes() -> Iterator[str]:
+async def _index_all(url: str) -> None:
     """The lists' indexes once more, over all rows: the peers know nothing of rows that are deleted and kept."""
-    for table in models.Base.metadata.tables.values():
-        for index in table.indexes:
-            if not index.unique and index.dialect_options["postgresql"]["where"] is not None:
-                yield f"CREATE INDEX ON {table.name} ({', '.join(column.name for column in index.columns)})"
+    connection = await asyncpg.connect(url)
+    try:
+        for table in models.Base.metadata.tables.values():
+            for index in table.indexes:
+                if not index.unique and index.dialect_options["postgresql"]["where"] is not None:
+                    columns = ", ".join(column.name for column in index.columns)
+                    await connection.execute(f"CREATE INDEX ON {table.name} ({columns})")
+        await connection.execute("VACUUM ANALYZE")
+    finally:
+        await connection.close()
 
 
-def _insert(file: Path, generated: Generated) -> None:
+def _insert(file: Path, generated: Tables) -> None:
     connection = sqlite3.connect(file)
     try:
         with connection:
@@ -154,7 +166,7 @@ def _stored(value: Any) -> Any:
     return instant_text(value) if isinstance(value, datetime) else value
 
 
-def _tables(generated: Generated) -> Iterator[tuple[type[models.Entity], list[str], Iterator[tuple[Any, ...]]]]:
+def _tables(generated: Tables) -> Iterator[tuple[type[models.Entity], list[str], Iterator[tuple[Any, ...]]]]:
     """Each table with its columns and the values of its rows, which all have the same columns."""
     for model, found in generated.tables():
         coming = iter(found)

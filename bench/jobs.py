@@ -47,9 +47,9 @@ from resolvers.dispatching import Dispatcher, Post
 from resolvers.feed import WORK
 from resolvers.principal import Errand, Kind, Principal
 from schema.scalars import global_id
-from tests.postgres import free_port, running_postgres
-from tests.redis import running_redis
-from tests.slurm import running_slurm
+from tests.support.postgres import free_port, running_postgres
+from tests.support.redis import running_redis
+from tests.support.slurm import running_slurm
 
 TASKS, SUBSCRIBERS, PEOPLE = 200, 500, 10
 SECONDS = 20.0

@@ -21,16 +21,26 @@ SHAPES: dict[str, Sequence[tuple[int, ...]]] = {
 
 def estimators() -> list[Estimator]:
     """4 estimators with 21 pages of 98,892 numbers."""
-    found = orjson.loads(FILE.read_bytes())["estimators"] if FILE.exists() else _generated()
+    if not FILE.exists():
+        return generated()
+    found = orjson.loads(FILE.read_bytes())["estimators"]
     return read([{"file_name": f"{each['name']}.bdo", **each} for each in found])
 
 
-def _generated() -> list[dict[str, Any]]:
+def generated() -> list[Estimator]:
+    """As many pages and numbers, the same each time."""
     chance = random.Random(21)
-    return [
-        {"name": name, "metadata": {}, "pages": [_page(chance, number, bins) for number, bins in enumerate(shapes)]}
-        for name, shapes in SHAPES.items()
-    ]
+    return read(
+        [
+            {
+                "file_name": f"{name}.bdo",
+                "name": name,
+                "metadata": {},
+                "pages": [_page(chance, number, bins) for number, bins in enumerate(shapes)],
+            }
+            for name, shapes in SHAPES.items()
+        ]
+    )
 
 
 def _page(chance: random.Random, number: int, bins: tuple[int, ...]) -> dict[str, Any]:

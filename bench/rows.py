@@ -31,6 +31,8 @@ class Generated:
     owners: list[UUID]
     jobs: list[tuple[int, int, UUID]]
     """Number of the simulation, attempt, key."""
+    tasks: int = TASKS
+    """Of each job."""
 
     def chosen(self, most: int) -> list[UUID]:
         """Some of the simulations."""
@@ -45,9 +47,9 @@ class Generated:
             *self._roles(),
             (models.Simulation, self._simulations()),
             (models.Job, (self._job(*job) for job in self.jobs)),
-            (models.Task, (self._task(n, attempt, key, i) for n, attempt, key in self.jobs for i in range(TASKS))),
+            (models.Task, (self._task(n, attempt, key, i) for n, attempt, key in self.jobs for i in range(self.tasks))),
         ):
-            yield model, map(_entity, found)
+            yield model, map(entity, found)
 
     def _projects(self) -> Iterator[Row]:
         for n, key in enumerate(self.projects):
@@ -132,7 +134,7 @@ class Generated:
         }
 
 
-def generate(simulations: int, reader: UUID) -> Generated:
+def generate(simulations: int, reader: UUID, tasks: int = TASKS) -> Generated:
     """What there is to be; `reader` is the key of a user who becomes a member of every project."""
     chance = random.Random(simulations)
     users = [uuid7() for _ in range(USERS)]
@@ -145,10 +147,11 @@ def generate(simulations: int, reader: UUID) -> Generated:
         simulations=[uuid7() for _ in range(simulations)],
         owners=[chance.choice(users[n % PROJECTS :: PROJECTS]) for n in range(simulations)],
         jobs=[(n, attempt, uuid7()) for n in range(simulations) for attempt in range(1, 2 + (n % RETRIED == 0))],
+        tasks=tasks,
     )
 
 
-def _entity(row: Row) -> Row:
+def entity(row: Row) -> Row:
     """With the columns of every table."""
     return {"created_at": START, "updated_at": row.get("created_at", START), "version": 1, **row}
 

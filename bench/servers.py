@@ -21,7 +21,7 @@ from bench.data import PASSWORD, USERNAME
 from bench.load import Connection, post
 from bench.node import PEERS
 from bench.operations import Operation
-from tests.postgres import free_port
+from tests.support.postgres import free_port
 
 ROOT = Path(__file__).parent.parent
 PATIENCE = 30.0

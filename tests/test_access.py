@@ -20,8 +20,8 @@ from schema.declarations import Column, Connected, Related
 from schema.lists import Condition
 from schema.scalars import global_id, parse_id
 from schema.selecting import DEFINITION, model_of
-from tests.conftest import BACKENDS, Platform, Prepared
-from tests.matrix import (
+from tests.support.databases import BACKENDS, Prepared
+from tests.support.matrix import (
     ARGUMENTS,
     CHANGES,
     CORE,
@@ -42,6 +42,7 @@ from tests.matrix import (
     staged_on,
     typename_of,
 )
+from tests.support.platforms import Platform
 
 QUERY: Any = CORE.query_type
 MUTATION: Any = CORE.mutation_type
@@ -131,6 +132,7 @@ async def whole(stage: Stage) -> tuple[dict[str, list[str]], dict[tuple[str, str
     return all_, await _reached(stage.rendered, stage.who("XA"), all_, seen)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("role", [role for role in ROLES if role != "XA"])
 async def test_every_path_leads_just_to_the_rows_that_one_may_name(stage: Stage, whole: Any, role: str) -> None:
     all_, paths = whole
@@ -427,10 +429,10 @@ CASES = [
 async def test_the_id_of_a_hidden_row_is_not_found_by_a_mutation(
     stage: Stage, name: str, slot: tuple[str, ...]
 ) -> None:
-    assert _given(name) is not None, "a mutation takes ids: name them in tests/matrix.py"
+    assert _given(name) is not None, "a mutation takes ids: name them in tests/support/matrix.py"
     role, given = _given(name)  # type: ignore[misc]
     ref = _swapped(given, slot)
-    assert ref is not None, "a mutation takes another id: give it in tests/matrix.py"
+    assert ref is not None, "a mutation takes another id: give it in tests/support/matrix.py"
     if ref.kind not in MATRIX:  # a stranger is hidden from services
         values, role = stage.given(given), "SV"
     elif ref.kind in stage.there:
@@ -441,12 +443,12 @@ async def test_the_id_of_a_hidden_row_is_not_found_by_a_mutation(
         values, role = stage.given(given), "US"
     if "expectedVersion" in values:
         values["expectedVersion"] = await stage.version(values["id"])
-    before = await stage.contents()
-    done, errors = await stage.run(stage.who(role), name, **values)
+    with stage.changes() as changed:
+        done, errors = await stage.run(stage.who(role), name, **values)
     assert not errors
     assert done.get("code") == "NOT_FOUND", done
     assert role == "US" or done["field"] is None or done["field"].split(".")[len(slot) - 1] == slot[-1]
-    assert await stage.contents() == before
+    assert not changed
 
 
 def _placed(stage: Stage, given: Any, slot: tuple[str, ...], ref: Ref) -> Any:
@@ -468,16 +470,16 @@ async def test_check_18_while_the_gateway_is_locked_it_is_read_and_nothing_chang
     stage = Stage(platform, platform, here, there, added, {"root": await platform.principal("root")})
     root = stage.who("XA")
     assert (await stage.run(root, "setReadOnly", readOnly=True))[0]["__typename"] == "Lock"
-    before = await stage.contents()
     tried = 0
-    for name in MUTATION.fields:
-        if (found := _given(name)) is not None and name not in CHANGING_NOTHING:
-            done, _ = await stage.run(root, name, **stage.given(found[1]))
-            assert done.get("code") == "LOCKED", name
-            tried += 1
+    with stage.changes() as changed:
+        for name in MUTATION.fields:
+            if (found := _given(name)) is not None and name not in CHANGING_NOTHING:
+                done, _ = await stage.run(root, name, **stage.given(found[1]))
+                assert done.get("code") == "LOCKED", name
+                tried += 1
     assert tried > 40
     assert (await platform.ask("{sites(first:9){totalCount}}", root))["sites"] == {"totalCount": 2}
-    assert await stage.contents() == before
+    assert not changed
     assert (await stage.run(root, "setReadOnly", readOnly=False))[0]["__typename"] == "Lock"
     assert (await stage.run(root, "createSite", input={"name": "x"}))[0]["__typename"] == "Site"
 

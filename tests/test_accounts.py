@@ -18,8 +18,8 @@ from resolvers.failures import Unauthenticated
 from resolvers.feed import principal_topic
 from resolvers.keyring import KeyRing
 from resolvers.principal import ANONYMOUS, Errand, Kind
-from tests.conftest import KEY, Platform
-from tests.world import PASSWORD
+from tests.support.platforms import KEY, Platform
+from tests.support.world import PASSWORD
 
 ON_SQLITE = True
 

@@ -21,7 +21,6 @@ from typer.testing import CliRunner
 from db import migrating, models
 from db.engine import Database
 from gateway import cli
-from gateway.administration import asking
 from gateway.administration.asking import Asking, Refusal
 from gateway.matrix import Matrix
 from gateway.settings import load
@@ -32,8 +31,11 @@ from resolvers.keyring import Secret, digest_of
 from resolvers.principal import ANONYMOUS, OPERATOR, Kind
 from resolvers.principals import principal_of
 from schema import build
-from tests.conftest import KEY, Prepared, principal_as, quick_passwords
-from tests.world import World
+from tests.support.databases import Prepared, quick_passwords
+from tests.support.platforms import KEY, principal_as
+from tests.support.world import World
+
+pytestmark = pytest.mark.slow
 
 ON_SQLITE = True
 
@@ -543,6 +545,7 @@ async def test_commands_work_beside_a_gateway_on_the_same_file(prepared: Prepare
         assert len(found) == 1
 
 
+@pytest.mark.slow
 async def test_a_gateway_on_postgresql_hears_of_a_change(prepared: Prepared) -> None:
     url, _ = await prepared.copy("postgresql")
     heard: set[str] = set()
@@ -584,6 +587,7 @@ def test_every_command_says_what_it_does() -> None:
     assert all((callback.__doc__ or "").endswith(".") for callback in known.values())
 
 
+@pytest.mark.slow
 def test_the_commands_of_the_documentation_run_in_their_order(empty: Operator) -> None:
     text = Path("docs/administering.md").read_text()
     lines = [line.split("#")[0].strip() for line in text.splitlines() if line.startswith("torana ")]
@@ -614,7 +618,3 @@ def test_the_matrix_has_every_type_with_rules_and_says_so_in_words(torana: Opera
 
 def test_the_page_about_access_is_what_the_declarations_say() -> None:
     assert Path("docs/access.md").read_text() == Matrix(build().core).markdown() + "\n", "run: make docs"
-
-
-def test_the_schema_is_built_once() -> None:
-    assert asking._schema() is asking._schema()

@@ -2,8 +2,10 @@
 
 from collections import Counter
 
+import pytest
+
 from tests.clients import run_client
-from tests.conftest import Serve
+from tests.support.serving import Serve
 
 EXPECTED = {"86EE"}
 """The audits that fail, by choice.
@@ -14,6 +16,7 @@ for a document that is not valid, but passes: the one it sends does not even par
 """
 
 
+@pytest.mark.slow
 async def test_every_audit_passes_but_the_one_that_wants_the_older_status(serve: Serve) -> None:
     gateway = await serve("sqlite")
     audits = await run_client("audit", url=f"{gateway.url}/graphql")

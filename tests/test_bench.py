@@ -15,7 +15,7 @@ from bench.results import estimators
 from bench.servers import FLOOR, PLAIN, TORANA
 from schema import Schema
 from schema.limits import Bounds, check_cost, measure
-from tests.conftest import Prepared
+from tests.support.databases import Prepared
 
 
 async def test_the_bench_fills_the_tables_as_they_are(prepared: Prepared, backend: str) -> None:

@@ -17,12 +17,15 @@ import redis.asyncio
 from jobs.celery import CeleryEngine
 from jobs.engine import Away, Batch, Held
 from resolvers.dispatching import Dispatcher, Post
-from tests.conftest import Serve, Served
-from tests.inputs import files
-from tests.postgres import free_port
-from tests.redis import Redis, running_redis
+from tests.support.inputs import files
+from tests.support.postgres import free_port
+from tests.support.redis import Redis, running_redis
+from tests.support.serving import Serve, Served
 from tests.test_running import LONG, ended, gone, running, submit
 from tests.test_running import until as watched
+
+pytestmark = pytest.mark.slow
+"""Real components, started and ended."""
 
 QUEUE = "tests"
 
@@ -112,7 +115,7 @@ class Cluster:
     def log(self) -> str:
         return self._workers[-1].text
 
-    async def work(self, slots: int = 2, visibility: float = 300, app: str = "tests.celery_worker") -> Worker:
+    async def work(self, slots: int = 2, visibility: float = 300, app: str = "tests.support.celery_worker") -> Worker:
         self._workers.append(Worker(self.folder, self.redis.url, slots, visibility, app))
         await self._workers[-1].start()
         return self._workers[-1]

@@ -18,8 +18,8 @@ import structlog
 from db.engine import Database
 from gateway import cli, demo
 from gateway.settings import HOW_TO_MAKE_A_KEY, Settings, SettingsError, load
-from tests.conftest import KEY
-from tests.postgres import free_port
+from tests.support.platforms import KEY
+from tests.support.postgres import free_port
 
 GOOD = KEY
 
@@ -57,6 +57,7 @@ def torana(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
     structlog.configure(**configured)
 
 
+@pytest.mark.slow
 def test_the_command_is_installed() -> None:
     command = Path(sys.executable).with_name("torana")
     done = subprocess.run([command, "--help"], capture_output=True, text=True, timeout=60, check=True)
@@ -159,6 +160,7 @@ def test_a_taken_port_is_told_before_anything_is_prepared(torana: Torana, tmp_pa
     assert "choose another with --port" in done.stderr
 
 
+@pytest.mark.slow
 def test_the_demo_prints_its_address_and_accounts_and_starts_again_on_the_same_data(tmp_path: Path) -> None:
     said = _demo(tmp_path)
     assert "Demonstration data are in place" in said

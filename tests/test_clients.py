@@ -6,7 +6,10 @@ from typing import Any
 import pytest
 
 from tests.clients import run_client
-from tests.conftest import Serve, Served
+from tests.support.serving import Serve, Served
+
+pytestmark = pytest.mark.slow
+"""Real components, started and ended."""
 
 VIEWER = "query Viewer{viewer{username}}"
 JOB = "query ReadJob($id:ID!){node(id:$id){id ...on Job{state}}}"

@@ -12,9 +12,9 @@ from db.models import JobState
 from db.models import Platform as Kind
 from resolvers.clusters import register
 from schema.scalars import global_id
-from tests.conftest import Platform
-from tests.matrix import mutate
-from tests.organising import link, made
+from tests.support.matrix import mutate
+from tests.support.organising import link, made
+from tests.support.platforms import Platform
 
 LIST = "query($f:ClusterFilter){clusters(first:9,filter:$f){nodes{name platform enabled maxTasks}}}"
 

@@ -16,11 +16,14 @@ import sqlalchemy as sa
 
 from db.models import Job, Task
 from gateway.demo import beam_files
-from tests.conftest import Serve, Served
-from tests.postgres import free_port
-from tests.redis import Redis, running_redis
-from tests.slurm import Slurm, running_slurm
+from tests.support.postgres import free_port
+from tests.support.redis import Redis, running_redis
+from tests.support.serving import Serve, Served
+from tests.support.slurm import Slurm, running_slurm
 from tests.test_running import JOB, LONG, ended, files, gone, program, running, until, workers
+
+pytestmark = pytest.mark.slow
+"""Real components, started and ended."""
 
 SUBMIT = """mutation($i:SubmitSimulationInput!){submitSimulation(input:$i){
   ... on Simulation{id job{id key platform cluster{name}}} ... on Problem{code message field}}}"""

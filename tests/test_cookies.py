@@ -10,8 +10,8 @@ from websockets.asyncio.client import connect
 
 from db import models
 from db.types import later
-from tests.conftest import Serve, Served
-from tests.world import PASSWORD
+from tests.support.serving import Serve, Served
+from tests.support.world import PASSWORD
 
 ON_SQLITE = True
 

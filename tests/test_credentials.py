@@ -22,7 +22,8 @@ from resolvers.failures import Unauthenticated
 from resolvers.keyring import digest_of
 from resolvers.principal import Kind, Principal
 from schema.scalars import global_id
-from tests.conftest import Platform, Serve
+from tests.support.platforms import Platform
+from tests.support.serving import Serve
 
 ON_SQLITE = True
 

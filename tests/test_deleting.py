@@ -13,8 +13,7 @@ from resolvers.keyring import Secret
 from resolvers.principal import Kind
 from resolvers.principals import principal_of
 from schema.scalars import global_id
-from tests.conftest import Platform
-from tests.organising import (
+from tests.support.organising import (
     Dune,
     delete,
     enrol,
@@ -34,7 +33,8 @@ from tests.organising import (
     type_of,
     update,
 )
-from tests.world import START
+from tests.support.platforms import Platform
+from tests.support.world import START
 
 
 async def _hold(platform: Platform, dune: Dune, *members: dict[str, str], creator: str = "") -> str:

@@ -23,8 +23,9 @@ from resolvers.principal import Errand
 from schema import Schema
 from schema.limits import Bounds
 from tests import test_cli
-from tests.conftest import KEY, Serve, Served
-from tests.postgres import free_port
+from tests.support.platforms import KEY
+from tests.support.postgres import free_port
+from tests.support.serving import Serve, Served
 from tests.test_cli import Torana
 from tests.test_sockets import _hear, _open, _say
 

@@ -32,8 +32,8 @@ from resolvers.keyring import digest_of
 from resolvers.principal import Kind
 from resolvers.simulations import store_estimators
 from schema.scalars import global_id
-from tests.conftest import Platform
-from tests.postgres import free_port
+from tests.support.platforms import Platform
+from tests.support.postgres import free_port
 
 STORED = [
     Estimator("fluence_", "fluence.bdo", {"code": "x"}, [
@@ -384,8 +384,9 @@ async def _large(platform: Platform, pages: int = 30, values: int = 50_000) -> N
         await store_estimators(session, platform.world.simulation, [Estimator("large_", "large.bdo", {}, made)])
 
 
+@pytest.mark.slow
 async def test_memory_does_not_grow_with_what_is_sent(shelf: Shelf) -> None:
-    await _large(shelf.platform)
+    await _large(shelf.platform, pages=12)
     ctx = Context(shelf.platform.services, await shelf.platform.principal("tom"))
     row = await downloads.simulation(ctx, shelf.platform.world.simulation)
     chosen = await downloads.estimators(ctx, row)
@@ -402,8 +403,9 @@ async def test_memory_does_not_grow_with_what_is_sent(shelf: Shelf) -> None:
         assert peak < 12_000_000
 
 
+@pytest.mark.slow
 async def test_others_have_their_turn_while_a_file_is_made(shelf: Shelf) -> None:
-    await _large(shelf.platform, pages=3, values=200_000)
+    await _large(shelf.platform, pages=2, values=200_000)
     ctx = Context(shelf.platform.services, await shelf.platform.principal("tom"))
     row = await downloads.simulation(ctx, shelf.platform.world.simulation)
     gaps: list[float] = []

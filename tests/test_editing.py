@@ -11,8 +11,7 @@ from db import models
 from db.types import uuid7
 from schema import build
 from schema.scalars import global_id
-from tests.conftest import Platform
-from tests.organising import (
+from tests.support.organising import (
     Dune,
     create,
     everything,
@@ -27,6 +26,7 @@ from tests.organising import (
     there,
     update,
 )
+from tests.support.platforms import Platform
 
 CORE = build().core
 EDITED = sorted(

@@ -18,9 +18,11 @@ from resolvers.principals import principal_named, principal_of
 from schema import Schema
 from schema.limits import Bounds
 from schema.scalars import global_id
-from tests.conftest import BACKENDS, Platform, Prepared, platform_on
-from tests.matrix import contents, mutate
-from tests.world import PASSWORD
+from tests.support.databases import BACKENDS, Prepared
+from tests.support.matrix import mutate
+from tests.support.platforms import Platform, platform_on
+from tests.support.recording import changes
+from tests.support.world import PASSWORD
 
 ON_SQLITE = True
 
@@ -41,9 +43,9 @@ async def closed(
             await roles.enrol(session, await session.get_one(models.Site, world.site), RITA)
             session.add(models.Credential(id=KEY, user_id=world.tom, kind=models.CredentialKind.API_KEY, algorithm="sha256",
                                           public_key="pk", secret_hash="x", label="x"))  # fmt: skip
-        before = await contents(made)
-        yield made
-        assert await contents(made) == before
+        with changes(made.services.database) as changed:
+            yield made
+        assert not changed
 
 
 async def _done(platform: Platform, as_: str | Principal, name: str, **given: Any) -> dict[str, Any]:

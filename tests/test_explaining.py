@@ -15,7 +15,8 @@ from gateway.documents import Envelope
 from gateway.explaining import Explained, explain
 from schema import Schema
 from tests import test_cli
-from tests.conftest import KEY, Platform, Prepared
+from tests.support.databases import Prepared
+from tests.support.platforms import KEY, Platform
 from tests.test_cli import Done, Torana
 
 torana = test_cli.torana

@@ -17,8 +17,11 @@ import gateway
 from db import models
 from resolvers.clusters import register
 from schema import Schema
-from tests.conftest import Serve, Served
-from tests.world import PASSWORD
+from tests.support.serving import Serve, Served
+from tests.support.world import PASSWORD
+
+pytestmark = pytest.mark.slow
+"""Real components, started and ended."""
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, Locator, Page

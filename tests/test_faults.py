@@ -20,8 +20,9 @@ from resolvers import keyring
 from resolvers.merging import merge_ready
 from schema import Schema
 from schema.limits import Bounds
-from tests.conftest import Platform, Prepared, platform_on
-from tests.work import REPORT, RESULTS, claim, estimators, job_of, submit, values_of
+from tests.support.databases import Prepared
+from tests.support.platforms import Platform, platform_on
+from tests.support.work import REPORT, RESULTS, claim, estimators, job_of, submit, values_of
 
 ON_SQLITE = True
 
@@ -38,6 +39,7 @@ async def own_postgres(schema: Schema, tmp_path: Path) -> AsyncIterator[Platform
             yield made
 
 
+@pytest.mark.slow
 async def test_results_are_stored_once_though_postgresql_dies_while_they_are_written(own_postgres: Platform) -> None:
     platform = own_postgres
     submitted = await submit(platform, 1)

@@ -14,8 +14,8 @@ from db.types import later
 from resolvers import deleting, following
 from resolvers.feed import PRESENT
 from resolvers.principal import Principal
-from tests.conftest import Platform
-from tests.organising import Dune, delete, link, made, restore, settle, update
+from tests.support.organising import Dune, delete, link, made, restore, settle, update
+from tests.support.platforms import Platform
 
 WATCH = """subscription($t:[EntityType!]!,$s:ID){entityChanged(types:$t,scope:$s){
     type id node{id ... on Participant{name} ... on Project{name} ... on Device{name}}}}"""

@@ -13,7 +13,7 @@ from db.prepared import Prepared
 from gateway.negotiation import EVENTS, GRAPHQL, JSON, accepted, choose
 from resolvers.claims import SCOPES
 from resolvers.principal import Errand
-from tests.conftest import Serve, Served
+from tests.support.serving import Serve, Served
 
 NEW = {"Accept": GRAPHQL}
 OLD = {"Accept": JSON}

@@ -28,10 +28,10 @@ from resolvers.principal import Errand
 from resolvers.reporting import Report, Reports
 from resolvers.retention import tidy
 from resolvers.simulations import shares
-from tests.conftest import Platform
-from tests.inputs import FILES
+from tests.support.inputs import FILES
+from tests.support.platforms import Platform
+from tests.support.work import CLAIM, REPORT, RESULTS, claim, estimators, hand, job_of, release, submit, values_of
 from tests.test_editor_input import PROJECT
-from tests.work import CLAIM, REPORT, RESULTS, claim, estimators, hand, job_of, release, submit, values_of
 
 # Submitting ---------------------------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from graphql import get_introspection_query, parse
 from gateway.documents import Envelope
 from schema import Schema
 from schema.limits import Bounds, check_cost, measure
-from tests.conftest import Platform
+from tests.support.platforms import Platform
 
 
 async def _refusal(reading: Platform, query: str, **variables: Any) -> dict[str, Any]:

@@ -10,8 +10,7 @@ import sqlalchemy as sa
 from db import models
 from resolvers.granting import MOST, LinkKind
 from schema.scalars import global_id
-from tests.conftest import Platform
-from tests.organising import (
+from tests.support.organising import (
     Dune,
     create,
     delete,
@@ -30,6 +29,7 @@ from tests.organising import (
     there,
     update,
 )
+from tests.support.platforms import Platform
 
 SHOWN = {
     "USER_GROUP_USERS": "users",

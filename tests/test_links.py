@@ -8,7 +8,9 @@ import pytest
 import sqlalchemy as sa
 
 from db import models
-from tests.conftest import Serve, Served
+from tests.support.serving import Serve, Served
+
+pytestmark = pytest.mark.slow
 
 ON_SQLITE = True
 

@@ -7,8 +7,8 @@ import pytest
 
 from db.engine import Database
 from resolvers.locking import Locking
-from tests.conftest import Platform
-from tests.world import PASSWORD
+from tests.support.platforms import Platform
+from tests.support.world import PASSWORD
 
 LOCK = "mutation($on:Boolean!){setReadOnly(readOnly:$on){... on Lock{readOnly} ... on Problem{code}}}"
 PROFILE = 'mutation{updateProfile(expectedVersion:1,input:{firstName:"T"}){__typename ... on Problem{code}}}'

@@ -11,7 +11,8 @@ import structlog
 import structlog.testing
 
 from gateway.serving import set_up_logs
-from tests.conftest import Platform, Serve
+from tests.support.platforms import Platform
+from tests.support.serving import Serve
 
 SECRET = "-".join(("hunter2", "secret"))
 

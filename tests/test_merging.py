@@ -8,8 +8,8 @@ import pytest
 from jobs.results import Estimator, Merging, ResultError, read
 from resolvers import claims, merging
 from resolvers.merging import merge, merge_ready
-from tests.conftest import Platform
-from tests.work import RESULTS, claim, estimators, job_of, submit, values_of
+from tests.support.platforms import Platform
+from tests.support.work import RESULTS, claim, estimators, job_of, submit, values_of
 
 
 def merged(parts: list[tuple[int, list[Estimator]]]) -> list[Estimator]:

@@ -34,8 +34,9 @@ from gateway.settings import SettingsError, load
 from resolvers import wording
 from resolvers.failures import Invalid
 from resolvers.notices import OUTBOX, Place, address, post, post_chat, post_text
-from tests.conftest import Platform, Serve
-from tests.postgres import free_port
+from tests.support.platforms import Platform
+from tests.support.postgres import free_port
+from tests.support.serving import Serve
 
 ON_SQLITE = True
 

@@ -29,8 +29,11 @@ from db.engine import changed
 from gateway.settings import SettingsError, load
 from resolvers import issuers
 from resolvers.feed import principal_topic
-from tests.conftest import KEY, Serve, Served
-from tests.postgres import free_port
+from tests.support.platforms import KEY
+from tests.support.postgres import free_port
+from tests.support.serving import Serve, Served
+
+pytestmark = pytest.mark.slow
 
 ON_SQLITE = True
 

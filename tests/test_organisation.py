@@ -23,8 +23,7 @@ from schema.limits import Bounds
 from schema.lists import Connected
 from schema.scalars import global_id
 from schema.selecting import DEFINITION
-from tests.conftest import Platform, platform_on
-from tests.organising import (
+from tests.support.organising import (
     Dune,
     acting,
     create,
@@ -47,7 +46,8 @@ from tests.organising import (
     type_of,
     update,
 )
-from tests.world import START
+from tests.support.platforms import Platform, platform_on
+from tests.support.world import START
 
 CORE = build().core
 

@@ -21,8 +21,8 @@ from resolvers.failures import Invalid, Unauthenticated
 from resolvers.passwords import Leaked, check_new
 from resolvers.principal import ANONYMOUS, Duty
 from schema.scalars import global_id
-from tests.conftest import KEY, Platform
-from tests.signing import (
+from tests.support.platforms import KEY, Platform
+from tests.support.signing import (
     REFRESH,
     ask,
     audited,
@@ -36,7 +36,7 @@ from tests.signing import (
     token_in,
     user_of,
 )
-from tests.world import PASSWORD
+from tests.support.world import PASSWORD
 
 ON_SQLITE = True
 

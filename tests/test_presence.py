@@ -9,7 +9,7 @@ from db import models
 from db.types import later, uuid7
 from resolvers.presence import ONLINE, online
 from resolvers.retention import tidy
-from tests.conftest import Platform
+from tests.support.platforms import Platform
 
 ON_SQLITE = True
 

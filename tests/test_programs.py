@@ -28,6 +28,8 @@ from jobs.programs.program import MAX_PRIMARIES, Edit, Log, Program
 from jobs.programs.readers import OutputError, pages
 from tests.test_shieldhit_input import BEAM, DETECT, GEO, MAT
 
+pytestmark = pytest.mark.slow
+
 STAND_INS = Path(__file__).parent / "programs"
 ROOT = Path(__file__).parents[1]
 

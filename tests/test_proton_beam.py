@@ -150,6 +150,7 @@ def test_150_mev_peaks_where_shieldhit_has_it() -> None:
     assert 138.0 < dose.sum() * 0.05 * np.pi * 25.0 < 148.0
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not RESULTS.exists(), reason="YAPTIDE's sample results are not here")
 def test_the_sample_agrees_with_shieldhits_own_result() -> None:
     theirs = {e["name"]: e for e in json.loads(RESULTS.read_text())["estimators"]}

@@ -21,8 +21,11 @@ from resolvers.principal import ANONYMOUS
 from schema import Schema
 from schema.limits import Bounds
 from schema.scalars import global_id
-from tests.conftest import Platform, Prepared, platform_on
-from tests.world import simulate
+from tests.support.databases import Prepared
+from tests.support.platforms import Platform, platform_on
+from tests.support.world import simulate
+
+pytestmark = pytest.mark.slow
 
 OURS = "datname = current_database() AND application_name = 'torana'"
 SLEEPING = f"{OURS} AND state = 'active' AND query LIKE '%pg_sleep%'"

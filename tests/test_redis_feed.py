@@ -12,9 +12,11 @@ import pytest
 from db.engine import Database, changed
 from gateway import redis_feed
 from gateway.redis_feed import RedisFeed
-from tests.conftest import Prepared
-from tests.postgres import free_port
-from tests.redis import Redis, running_redis
+from tests.support.databases import Prepared
+from tests.support.postgres import free_port
+from tests.support.redis import Redis, running_redis
+
+pytestmark = pytest.mark.slow
 
 
 class Process:

@@ -5,6 +5,7 @@ by chance.
 import asyncio
 import math
 from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack
 from itertools import product
 from typing import Any
 
@@ -20,9 +21,21 @@ from schema.checks import declared_fields
 from schema.declarations import Connected
 from schema.scalars import global_id
 from schema.selecting import DEFINITION
-from tests.conftest import BACKENDS, Prepared
-from tests.fuzz import EVERYONE, INSTANTS, JSON, NUMBERS, PROGRESS, TEXTS, Both, asking, both_on, report, settings
-from tests.generated import ODD_TEXTS, Generated
+from tests.support.databases import BACKENDS, Prepared
+from tests.support.fuzz import (
+    EVERYONE,
+    INSTANTS,
+    JSON,
+    NUMBERS,
+    PROGRESS,
+    TEXTS,
+    Both,
+    asking,
+    both_on,
+    report,
+    settings,
+)
+from tests.support.generated import ODD_TEXTS, Generated
 
 PRINCIPALS = (None, "tom", "maria", "root")
 BIGGEST = 2**31 - 1
@@ -37,38 +50,53 @@ async def both(
         yield made
 
 
-# What is made from the schema; a failure shrinks for minutes ----------------------------------------------------------
+@pytest.fixture(scope="module")
+async def databases(
+    prepared: Prepared, schema: Schema, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[list[Both]]:
+    async with AsyncExitStack() as stack:
+        yield [
+            await stack.enter_async_context(both_on(prepared, backend, schema, tmp_path_factory.mktemp("data")))
+            for backend in BACKENDS
+        ]
 
 
+# What is made from the schema, once for both databases; a failure shrinks for minutes ---------------------------------
+
+
+@pytest.mark.slow
 @pytest.mark.timeout(900)
-async def test_deep_operations_are_answered_in_one_way(both: Both) -> None:
-    await _asked(both, both.operations, 300)
+async def test_deep_operations_are_answered_in_one_way(databases: list[Both]) -> None:
+    await _asked(databases, databases[0].operations, 300)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
-async def test_operations_of_every_kind_are_answered_in_one_way(both: Both) -> None:
-    await _asked(both, both.borrowed, 400)
+async def test_operations_of_every_kind_are_answered_in_one_way(databases: list[Both]) -> None:
+    await _asked(databases, databases[0].borrowed, 400)
 
 
-async def _asked(both: Both, made: st.SearchStrategy[Generated], examples: int) -> None:
+async def _asked(databases: list[Both], made: st.SearchStrategy[Generated], examples: int) -> None:
     """Hypothesis works in a thread, and leaves the loop to the databases."""
     loop = asyncio.get_running_loop()
 
     def run(asked: Coroutine[Any, Any, None]) -> None:
         asyncio.run_coroutine_threadsafe(asked, loop).result(60)
 
-    await asyncio.to_thread(asking(both, made, PRINCIPALS, settings(examples, derandomize=True), run))
+    await asyncio.to_thread(asking(databases, made, PRINCIPALS, settings(examples, derandomize=True), run))
 
 
-async def test_most_of_what_is_made_finds_something(both: Both) -> None:
+@pytest.mark.slow
+async def test_most_of_what_is_made_finds_something(databases: list[Both]) -> None:
     """So that the two above compare more than nulls and refusals."""
-    if not both.answered:
-        pytest.skip("runs after the tests that make operations")
-    assert both.seen["operations"] >= 300
-    for who, share in (("anonymous", 0.1), ("tom", 0.3), ("maria", 0.3), ("root", 0.3)):
-        asked = both.seen[f"{who}: asked"]
-        assert both.seen[f"{who}: with rows"] > share * asked, report(both.seen)
-        assert both.seen[f"{who}: refused"] < 0.1 * asked, report(both.seen)
+    for both in databases:
+        if not both.answered:
+            pytest.skip("runs after the tests that make operations")
+        assert both.seen["operations"] >= 300
+        for who, share in (("anonymous", 0.1), ("tom", 0.3), ("maria", 0.3), ("root", 0.3)):
+            asked = both.seen[f"{who}: asked"]
+            assert both.seen[f"{who}: with rows"] > share * asked, report(both.seen)
+            assert both.seen[f"{who}: refused"] < 0.1 * asked, report(both.seen)
 
 
 # Keys of the response -------------------------------------------------------------------------------------------------

@@ -14,10 +14,15 @@ import httpx2
 import pytest
 
 from gateway.demo import beam_files
-from tests.conftest import BACKENDS, KEY, Prepared, Serve, Served
-from tests.inputs import files
-from tests.postgres import free_port
+from tests.support.databases import BACKENDS, Prepared
+from tests.support.inputs import files
+from tests.support.platforms import KEY
+from tests.support.postgres import free_port
+from tests.support.serving import Serve, Served
 from tests.test_programs import INPUTS, stand_in
+
+pytestmark = pytest.mark.slow
+"""Real components, started and ended."""
 
 SUBMIT = "mutation($i:SubmitSimulationInput!){submitSimulation(input:$i){... on Simulation{id job{id}} ... on Problem{message}}}"
 JOB = """query($i: ID!) { job(id: $i) { state progress error { code message } tasks(first: 9) { nodes { ordinal state done requested attempt } }

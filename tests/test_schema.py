@@ -26,12 +26,12 @@ from graphql import (
 from db import migrating, models
 from resolvers import granting
 from resolvers.access import ROWS, SUPERADMIN, THROUGH
-from schema import Schema
+from schema import Schema, build
 from schema.checks import check, declared_fields
 from schema.fields import Column, Related, column, node, related
 from schema.lists import Connected
 from schema.nodes import Node
-from tests.conftest import Prepared
+from tests.support.databases import Prepared
 
 ROOT = Path(__file__).parent.parent
 SNAPSHOT = ROOT / "schema.graphql"
@@ -265,3 +265,7 @@ def test_no_import_hides_in_a_function() -> None:
                 if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
                     hidden += [f"{file.relative_to(ROOT)}: {name}" for name in _imports(function)]
     assert hidden == []
+
+
+def test_the_schema_is_made_once_for_a_process() -> None:
+    assert build() is build()

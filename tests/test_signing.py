@@ -16,8 +16,8 @@ from resolvers.failures import Unauthenticated
 from resolvers.keyring import KeyRing
 from resolvers.principal import Duty, Kind, Principal
 from schema.scalars import global_id
-from tests.conftest import Platform
-from tests.signing import (
+from tests.support.platforms import Platform
+from tests.support.signing import (
     COMPLETE,
     REFRESH,
     ask,
@@ -30,7 +30,7 @@ from tests.signing import (
     principal,
     signed_in,
 )
-from tests.world import PASSWORD
+from tests.support.world import PASSWORD
 
 ON_SQLITE = True
 

@@ -19,8 +19,9 @@ from resolvers.feed import job_topic, principal_topic
 from resolvers.keyring import Secret, digest_of
 from resolvers.principal import Kind, Principal
 from resolvers.principals import principal_of
-from tests.conftest import Platform, Serve, Served
-from tests.matrix import mutate
+from tests.support.matrix import mutate
+from tests.support.platforms import Platform
+from tests.support.serving import Serve, Served
 
 CREATE = """mutation($s:ID!,$l:String!,$e:DateTime){made:createSimulationLink(simulation:$s,label:$l,expiresAt:$e){
   ...on IssuedSimulationLink{secret link{id label expiresAt lastUsedAt owner{username} simulation{title}}}

@@ -25,8 +25,11 @@ from jobs.bundle import bundle
 from jobs.engine import Away, Batch, Engine, Held, Login, Refused, State
 from jobs.shell import LocalShell, LoginRefused, Ssh
 from jobs.slurm import SlurmConfig, SlurmEngine, compressed, expanded
-from tests.postgres import free_port
-from tests.slurm import Slurm, running_slurm
+from tests.support.postgres import free_port
+from tests.support.slurm import Slurm, running_slurm
+
+pytestmark = pytest.mark.slow
+"""Real components, started and ended."""
 
 WORKER = """
 import json, os, subprocess, sys, time

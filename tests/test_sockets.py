@@ -19,9 +19,9 @@ from gateway.answers import Answer
 from resolvers import claims
 from resolvers.feed import principal_topic
 from schema.scalars import parse_id
-from tests.conftest import Serve, Served
-from tests.inputs import FILES
-from tests.world import PASSWORD
+from tests.support.inputs import FILES
+from tests.support.serving import Serve, Served
+from tests.support.world import PASSWORD
 
 WATCH = "subscription($i: ID!) { jobUpdated(id: $i) { state } }"
 
@@ -193,6 +193,7 @@ ENDS = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("why", ENDS)
 async def test_a_socket_ends_within_five_seconds_of(serve: Serve, why: str) -> None:
     gateway = await serve()

@@ -7,7 +7,7 @@ from db import models
 from db.models import PlatformRole, TwoFactor
 from resolvers.roles import enrol
 from schema.scalars import global_id
-from tests.conftest import Platform
+from tests.support.platforms import Platform
 
 UPDATE = "mutation($i:ID!,$v:Int!,$c:UserChanges!){updateUser(id:$i,expectedVersion:$v,input:$c){__typename ... on User{email emailVerified} ... on Problem{code}}}"
 PASSWORD = (

@@ -7,8 +7,8 @@ import orjson
 import pytest
 
 from resolvers.merging import merge_ready
-from tests.conftest import Platform
-from tests.work import REPORT, RESULTS, claim, estimators, submit
+from tests.support.platforms import Platform
+from tests.support.work import REPORT, RESULTS, claim, estimators, submit
 
 WATCH = "subscription($id: ID!) { jobUpdated(id: $id) { state progress tasks(first: 9) { nodes { state } } } }"
 LOG = "subscription($id: ID!, $after: String) { jobLog(id: $id, after: $after) { sequence text cursor } }"

@@ -17,7 +17,7 @@ from resolvers import roles
 from resolvers.keyring import digest_of
 from resolvers.principal import Principal
 from schema.scalars import global_id, parse_id
-from tests.conftest import Platform, principal_as
+from tests.support.platforms import Platform, principal_as
 
 Who = str | Principal
 PROBLEM = "... on Problem{code message field details}"

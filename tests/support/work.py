@@ -6,8 +6,8 @@ import orjson
 
 from resolvers import claims
 from resolvers.principal import Errand, Kind, Principal
-from tests.conftest import Platform
-from tests.inputs import FILES
+from tests.support.inputs import FILES
+from tests.support.platforms import Platform
 
 SUBMIT = """mutation($i: SubmitSimulationInput!) { submitSimulation(input: $i) {
   __typename ... on Simulation { id title job { id key state progress attempt tasks(first: 100) { nodes { ordinal state requested } } } input { files totalPrimaries } }

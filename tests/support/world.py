@@ -12,7 +12,7 @@ from db.types import uuid7
 from resolvers.accounts import create_user
 from resolvers.roles import enrol
 from schema.scalars import global_id
-from tests.organisation import Place, furnish
+from tests.support.organisation import Place, furnish
 
 START = datetime(2026, 1, 5, 9, tzinfo=UTC)
 PASSWORD = "correct horse battery"

@@ -9,7 +9,7 @@ from db import models
 from db.models import SessionCategory, SessionEventType
 from db.types import later, uuid7
 from resolvers.roles import enrol
-from tests.world import START, World, simulate, specify
+from tests.support.world import START, World, simulate, specify
 
 MANY = 20
 

@@ -3,7 +3,7 @@ and what to give when one is written. Nothing here comes from the rules that are
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,10 +26,12 @@ from schema.checks import declared_fields
 from schema.limits import Bounds
 from schema.scalars import global_id
 from schema.selecting import model_of
-from tests.conftest import PRESENTED, Platform, Prepared, platform_on, principal_as
-from tests.inputs import FILES
-from tests.organisation import Place
-from tests.world import START, World, simulate, specify
+from tests.support.databases import WORLD, Prepared, Recipe
+from tests.support.inputs import FILES
+from tests.support.organisation import Place
+from tests.support.platforms import PRESENTED, Platform, platform_on, principal_as
+from tests.support.recording import changes
+from tests.support.world import START, World, simulate, specify
 
 CORE: GraphQLSchema = build().core
 NODES = sorted(k.name for k in CORE.type_map.values() if "Node" in {i.name for i in getattr(k, "interfaces", ())})
@@ -432,9 +434,9 @@ async def _complete(session: AsyncSession, world: World) -> None:
         (m.Leaderboard, world.leaderboard, {"external_entries": "x"}),
         (m.SessionType, await _first(session, m.SessionType, name="Visit"), {"config": {"a": 1}}),
     ]
-    for model, key, changes in values:
+    for model, key, given in values:
         row = await session.get_one(model, key)
-        for name, value in changes.items():
+        for name, value in given.items():
             setattr(row, name, value)
     await session.flush()
 
@@ -725,31 +727,23 @@ class Stage:
             found[typename] = [global_id(typename, row.id) for row in rows]
         return found
 
-    async def contents(self) -> Any:
-        return await contents(self.rendered)
+    def changes(self) -> AbstractContextManager[list[str]]:
+        """The tables that are changed for good inside."""
+        return changes(self.rendered.services.database)
 
 
-async def contents(platform: Platform) -> Any:
-    """How many rows each table has, and how often they changed; without the record of what was refused."""
-    return sorted(map(tuple, await platform.services.database.rows(_CONTENTS)))
+async def _stage(session: AsyncSession, world: World) -> tuple[World, Rows, Rows, dict[str, UUID]]:
+    return world, *await settle(session, world)
 
 
-_CONTENTS = sa.text(
-    " UNION ALL ".join(
-        f"SELECT '{table.name}', count(*), sum(version) FROM {table.name}"
-        for table in m.Base.metadata.sorted_tables
-        if "version" in table.c and table.name != "audit_events"
-    )
-)
+STAGE = Recipe("stage", _stage, WORLD)
 
 
 @asynccontextmanager
 async def staged_on(prepared: Prepared, backend: str, schema: Schema, folder: Path) -> Any:
     """A database of its own, set for trying the matrix."""
-    url, world = await prepared.copy(backend)
+    url, (world, here, there, added) = await prepared.copy(backend, STAGE)
     async with platform_on(url, world, schema, folder, Bounds()) as platform:
-        async with platform.services.database.write() as session:
-            here, there, added = await settle(session, world)
         others = (None, "link", *added)
         people = {name: await platform.principal(name) for name in PEOPLE.values() if name not in others} | {
             name: await principal_as(platform.services, key) for name, key in added.items()

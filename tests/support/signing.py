@@ -11,8 +11,8 @@ from db.engine import changed
 from gateway.auth import authenticate
 from resolvers.feed import principal_topic
 from resolvers.principal import Principal
-from tests.conftest import Platform
-from tests.world import PASSWORD
+from tests.support.platforms import Platform
+from tests.support.world import PASSWORD
 
 TOKENS = "... on Tokens { accessToken refreshToken duties viewer { username } }"
 NEEDED = "... on TwoFactorNeeded { method ticket expiresIn }"

@@ -1,4 +1,4 @@
-"""The two ways to answer a query, compared: `python -m tests.fuzz --seconds 600` asks until the time is up."""
+"""The two ways to answer a query, compared: `python -m tests.support.fuzz --seconds 600` asks until the time is up."""
 
 import argparse
 import asyncio
@@ -30,9 +30,10 @@ from resolvers.principal import Principal
 from resolvers.roles import enrol
 from schema import Schema, build
 from schema.limits import Bounds
-from tests.conftest import BACKENDS, Platform, Prepared, platform_on
-from tests.generated import Generated, Known, borrowed, operations
-from tests.world import START, World, simulate, specify
+from tests.support.databases import BACKENDS, WORLD, Prepared, Recipe
+from tests.support.generated import Generated, Known, borrowed, operations
+from tests.support.platforms import Platform, platform_on
+from tests.support.world import START, World, simulate, specify
 
 EVERYONE = (None, "eve", "tom", "maria", "root")
 """Anonymous, a user without projects, a member of one, its administrator, a superadmin."""
@@ -193,6 +194,14 @@ async def _rank(session: AsyncSession) -> None:
                 for p, data in ((1, JSON), (2, []), (3, [None]), (4, "\N{CASTLE}"), (5, [1.0]), (2**31 - 1, {"z": 1, "a": {}}))
             )  # fmt: skip
     await session.flush()
+
+
+async def _fill(session: AsyncSession, world: World) -> World:
+    await peculiar(session, world)
+    return world
+
+
+PECULIAR = Recipe("peculiar", _fill, WORLD)
 
 
 async def vanish(session: AsyncSession) -> None:
@@ -370,14 +379,15 @@ async def _statements(platform: Platform, query: str, principal: Principal, vari
 
 @asynccontextmanager
 async def both_on(prepared: Prepared, backend: str, schema: Schema, folder: Path) -> AsyncIterator[Both]:
-    """A database of peculiar rows, for asking in both ways."""
-    url, world = await prepared.copy(backend)
+    """A database of peculiar rows, which are the same on all, for asking in both ways."""
+    url, world = await prepared.copy(backend, PECULIAR)
     async with platform_on(url, world, schema, folder, Bounds()) as platform:
         database = platform.services.database
-        async with database.write() as session:
-            await peculiar(session, world)
         known = await Known.read(database, schema.core)
         async with database.write() as session:
+            # SQLite, whose rows the template of PostgreSQL has, stores 0.
+            zero = (models.Job.progress == 0, models.Job.title == TEXTS[PROGRESS.index(0)])
+            await session.execute(sa.update(models.Job).where(*zero).values(progress=-0.0))
             await vanish(session)
         principals = {name: await platform.principal(name) for name in EVERYONE}
         rendered, rows = (
@@ -415,7 +425,7 @@ Run = Callable[[Coroutine[Any, Any, None]], None]
 
 
 def asking(
-    both: Both,
+    databases: Sequence[Both],
     made: st.SearchStrategy[Generated],
     everyone: Sequence[str | None],
     examples: hypothesis.settings,
@@ -426,7 +436,8 @@ def asking(
     @examples
     @hypothesis.given(made)
     def ask(operation: Generated) -> None:
-        run(both.ask_as(everyone, operation))
+        for both in databases:
+            run(both.ask_as(everyone, operation))
 
     return ask
 
@@ -440,30 +451,31 @@ def main() -> None:
     backends = given.backend or BACKENDS
     schema = build()
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack, asyncio.Runner() as runner:
-        prepared = Prepared(Path(folder), stack)
-        for backend in backends:
-            open_ = AsyncExitStack()
-            both = runner.run(open_.enter_async_context(both_on(prepared, backend, schema, Path(folder) / backend)))
-            try:
-                until = time.monotonic() + given.seconds / len(backends)
-                seed = given.seed
-                made = st.one_of(both.operations, both.operations, both.borrowed)
+        prepared, open_ = Prepared(Path(folder), stack), AsyncExitStack()
+        databases = [
+            runner.run(open_.enter_async_context(both_on(prepared, backend, schema, Path(folder) / backend)))
+            for backend in backends
+        ]
+        try:
+            until, seed = time.monotonic() + given.seconds, given.seed
+            made = st.one_of(databases[0].operations, databases[0].operations, databases[0].borrowed)
 
-                def run(asked: Coroutine[Any, Any, None], until: float = until) -> None:
-                    if time.monotonic() < until:
-                        runner.run(asked)
-                    else:
-                        asked.close()
+            def run(asked: Coroutine[Any, Any, None]) -> None:
+                if time.monotonic() < until:
+                    runner.run(asked)
+                else:
+                    asked.close()
 
-                while time.monotonic() < until:
-                    seed = secrets.randbits(32) if seed is None else seed
-                    sys.stdout.write(f"{backend}: --seed {seed}\n")
-                    sys.stdout.flush()
-                    hypothesis.seed(seed)(asking(both, made, EVERYONE, settings(200), run))()
-                    seed = None
-            finally:
-                sys.stdout.write(f"{report(both.seen)}\n")
-                runner.run(open_.aclose())
+            while time.monotonic() < until:
+                seed = secrets.randbits(32) if seed is None else seed
+                sys.stdout.write(f"--seed {seed}\n")
+                sys.stdout.flush()
+                hypothesis.seed(seed)(asking(databases, made, EVERYONE, settings(200), run))()
+                seed = None
+        finally:
+            for both in databases:
+                sys.stdout.write(f"{both.backend}: {report(both.seen)}\n")
+            runner.run(open_.aclose())
 
 
 if __name__ == "__main__":

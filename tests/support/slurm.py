@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.postgres import free_port
+from tests.support.postgres import free_port
 
 PROGRAMS = ("slurmctld", "slurmd", "sbatch", "squeue", "scancel", "sinfo")
 CONF = """\

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.postgres import free_port
+from tests.support.postgres import free_port
 
 
 def binary() -> str:

@@ -1,0 +1,145 @@
+"""A gateway without its HTTP, to ask as anyone, and the statements that its answers took."""
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from db.engine import Database, Tally
+from db.models import Credential, CredentialKind
+from db.types import later, uuid7
+from gateway.answers import Answer, Refused
+from gateway.app import make_database, make_services
+from gateway.documents import Documents, Envelope
+from gateway.execution import Execution
+from gateway.graphql import encode
+from gateway.settings import Settings
+from resolvers.context import Context, Services
+from resolvers.keyring import Secret, Session, digest_of
+from resolvers.principal import ANONYMOUS, Kind, Principal
+from resolvers.principals import principal_of
+from schema import Schema
+from schema.limits import Bounds
+from tests.support.databases import quick_passwords
+from tests.support.recording import recorded
+from tests.support.world import World
+
+KEY = "test:" + "0123456789abcdefghijklmnopqrstuvwxyz"
+
+
+@dataclass
+class Platform:
+    """A gateway without its HTTP, to ask as anyone."""
+
+    services: Services
+    documents: Documents
+    execution: Execution
+    world: World
+    settings: Settings
+    counted: Tally = field(default_factory=Tally)
+    faulty: bool = False
+    """Whether rendering may fail here; elsewhere nothing is answered row by row for that."""
+
+    async def principal(self, name: str | None) -> Principal:
+        """The principal of a person of the world, without the detour of signing in; or of its `participant`, `limited`
+        (the participant with a static token), `device` or `service`."""
+        if name is None:
+            return ANONYMOUS
+        here = self.world.here
+        if name == "participant":
+            return await principal_as(self.services, here.participant, Kind.PARTICIPANT)
+        if name in PRESENTED:
+            secret = here.secrets["participant" if name == "limited" else name]
+            return await principal_of(self.services.database, Secret(PRESENTED[name], digest_of(secret)))
+        return await principal_as(self.services, getattr(self.world, name))
+
+    async def answer(self, query: str, as_: str | Principal | None = None, **variables: Any) -> Answer:
+        """The answer to an operation; `counted` then has its statements."""
+        principal = as_ if isinstance(as_, Principal) else await self.principal(as_)
+        ctx = Context(self.services, principal, {"ip": "127.0.0.1"})
+        with recorded() as self.counted:
+            try:
+                found = await self.execution.run(self.documents.operation(Envelope(query)), variables, ctx)
+            except Refused as refusal:
+                return refusal.answer
+        assert ctx.rendering or self.faulty or not self.execution.renders, (
+            "this could not be rendered; the log says why"
+        )
+        return received(found)
+
+    async def ask(self, query: str, as_: str | Principal | None = None, **variables: Any) -> Any:
+        """The data of an operation that has no errors."""
+        answer = await self.answer(query, as_, **variables)
+        assert "errors" not in answer.body, answer.body["errors"]
+        return answer.body["data"]
+
+    async def refused(self, query: str, as_: str | Principal | None = None, **variables: Any) -> list[str]:
+        """The codes of an operation that has errors."""
+        answer = await self.answer(query, as_, **variables)
+        assert "errors" in answer.body, answer.body
+        return answer.codes
+
+    @asynccontextmanager
+    async def watch(self, query: str, as_: str | Principal | None, **variables: Any) -> AsyncIterator[Any]:
+        """The answers of a subscription."""
+        principal = as_ if isinstance(as_, Principal) else await self.principal(as_)
+        operation = self.documents.operation(Envelope(query))
+        stream = self.execution.stream(operation, variables, Context(self.services, principal))
+        async with aclosing(stream), aclosing(received(answer) async for answer in stream) as answers:
+            yield answers
+
+
+def received(answer: Answer) -> Answer:
+    """An answer as a client reads it."""
+    return Answer(answer.status, orjson.loads(encode(answer.body)))
+
+
+PRESENTED = {"limited": Kind.PARTICIPANT, "device": Kind.DEVICE, "service": Kind.SERVICE}
+
+
+async def principal_as(services: Services, owner: UUID, kind: Kind = Kind.USER) -> Principal:
+    """A signed-in user or participant, from the statement that requests use."""
+    family = uuid7()
+    async with services.database.write() as session:
+        session.add(
+            Credential(
+                **{f"{kind.value}_id": owner}, kind=CredentialKind.LOGIN_SESSION, secret_hash=str(family),
+                algorithm="none", family=family, expires_at=later(600),
+            )
+        )  # fmt: skip
+    principal = await principal_of(services.database, Session(kind, owner, family, None))  # type: ignore[arg-type]
+    assert principal.kind is kind
+    return principal
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What is made once for many gateways: statements and documents that are prepared."""
+
+    database: Database
+    documents: Documents
+
+    @classmethod
+    def of(cls, settings: Settings, schema: Schema, bounds: Bounds) -> "Kept":
+        return cls(make_database(settings), Documents(schema.core, bounds, keep=500))
+
+
+@asynccontextmanager
+async def platform_on(
+    url: str, world: World, schema: Schema, folder: Path, bounds: Bounds, kept: Kept | None = None
+) -> AsyncIterator[Platform]:
+    """A gateway on a database, with what is `kept` from one to the next on a database of the same URL."""
+    settings = Settings(database_url=url, data_dir=folder, secret_keys=KEY, task_slots=0)
+    kept = kept or Kept.of(settings, schema, bounds)
+    services, documents = make_services(settings, quick_passwords(), kept.database), kept.documents
+    await services.database.start()
+    try:
+        yield Platform(services, documents, Execution(schema, bounds, timeout=15), world, settings)
+    finally:
+        await services.uses.settled()
+        await services.database.dispose()
+        services.passwords.close()

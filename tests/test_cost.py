@@ -1,0 +1,124 @@
+"""What reading costs, without a clock. A bound is what was measured and a twentieth more; whoever raises one says why in the
+commit. A failure prints what is measured now, as it stands below.
+"""
+
+import shutil
+from collections.abc import AsyncIterator
+from dataclasses import fields, replace
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from schema import Schema
+from tests.support.costs import OPERATIONS, Cost, calls, cost, counting, platform_of, signed_in, variables_of
+from tests.support.databases import BACKENDS, Prepared
+from tests.support.platforms import Platform, principal_as
+from tests.support.volume import STANDINGS, Volume, fill
+
+ROWS, MANY = 2_000, 20_000
+"""Simulations, participants and entries."""
+MORE, STEADY = 1.05, 1.2
+
+COSTS: dict[str, dict[str, Cost]] = {
+    "postgresql": {
+        "page": Cost(1, 3029, 11, 715, 2177, 21, 364),
+        "by id": Cost(1, 1971, 9, 12, 11, 21, 361),
+        "four levels": Cost(1, 6311, 16, 494, 1688, 21, 645),
+        "whole result": Cost(2, 2571, 4, 9, 129, 41, 801),
+        "deep page": Cost(1, 2572, 9, 413, 1148, 21, 379),
+        "filtered page": Cost(1, 1184, 2, 41, 8, 22, 359),
+        "participants": Cost(1, 2664, 8, 515, 920, 21, 364),
+        "challenges": Cost(1, 1313, 3, 104, 522, 0, 326),
+        "jobs": Cost(1, 2599, 12, 330, 1099, 21, 363),
+    },
+    "sqlite": {
+        "page": Cost(1, 2781, 18, 24579, 0, 42, 316),
+        "by id": Cost(1, 1778, 14, 304, 0, 42, 313),
+        "four levels": Cost(1, 5811, 36, 22913, 0, 104, 610),
+        "whole result": Cost(2, 2591, 9, 2170, 0, 41, 769),
+        "deep page": Cost(1, 2304, 18, 8176, 0, 42, 335),
+        "filtered page": Cost(1, 1038, 8, 30291, 0, 42, 302),
+        "participants": Cost(1, 2607, 17, 13479, 0, 41, 310),
+        "challenges": Cost(1, 1338, 7, 6620, 0, 0, 322),
+        "jobs": Cost(1, 2499, 19, 9205, 0, 42, 315),
+    },
+}
+"""As a member of 20 projects who owns nothing."""
+
+GROWS = {
+    **{
+        ("four levels", who): "`totalCount` counts every simulation of a project"
+        for who in ("all", "one", "superadmin")
+    },
+    **{("filtered page", who): "a part of a text is looked for in every row" for who in ("all", "one", "superadmin")},
+}
+"""What reads more where there are more rows, by operation and standing, and why."""
+
+Filled = tuple[Platform, Volume]
+
+
+@pytest.fixture(scope="module", params=BACKENDS)
+async def filled(
+    request: pytest.FixtureRequest, prepared: Prepared, schema: Schema, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Filled]:
+    volume = await fill(await prepared.empty(request.param, "volume"), ROWS)
+    async with platform_of(volume.url, schema, tmp_path_factory.mktemp("data")) as platform:
+        yield platform, volume
+
+
+@pytest.fixture(scope="module")
+def called(filled: Filled, tmp_path_factory: pytest.TempPathFactory) -> dict[str, int]:
+    """Python's calls for each operation, by a gateway of its own on the same rows."""
+    platform, volume = filled
+    folder, url = tmp_path_factory.mktemp("calls"), volume.url
+    if platform.services.database.file is not None:
+        url = f"sqlite:///{shutil.copy(platform.services.database.file, folder / 'copy.db')}"
+    found = {}
+    with counting(url, folder) as ask:
+        header = signed_in(ask, "all")
+
+        async def data(query: str, **variables: object) -> object:
+            return ask({"query": query, "variables": variables}, header)[0]["data"]
+
+        for name, query in OPERATIONS.items():
+            waiting = variables_of(data, name, volume)
+            try:
+                waiting.send(None)
+            except StopIteration as end:
+                found[name] = calls(ask, header, query, end.value)
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", OPERATIONS)
+async def test_an_answer_costs_no_more_than_it_did(filled: Filled, called: dict[str, int], name: str) -> None:
+    platform, volume = filled
+    found = replace(await _cost(platform, volume, name, "all"), calls=called[name])
+    known = COSTS[platform.services.database.dialect][name]
+    above = [one.name for one in fields(Cost) if getattr(found, one.name) > MORE * getattr(known, one.name)]
+    assert not above, f'more {", ".join(above)}: "{name}": {found}'
+
+
+async def _cost(platform: Platform, volume: Volume, name: str, standing: str) -> Cost:
+    who = await principal_as(platform.services, volume.people[standing])
+    variables = await variables_of(partial(platform.ask, as_=who), name, volume)
+    return await cost(platform, OPERATIONS[name], who, **variables)
+
+
+@pytest.mark.slow
+async def test_what_is_read_does_not_grow_with_the_rows_there_are(
+    prepared: Prepared, schema: Schema, tmp_path: Path
+) -> None:
+    """Buffers of PostgreSQL, for a member of all projects, of one, of none, and a superadmin."""
+    work: dict[tuple[str, str], list[int]] = {}
+    for number in (ROWS, MANY):
+        volume = await fill(await prepared.empty("postgresql", f"rows{number}"), number, tasks=2, whole=False)
+        async with platform_of(volume.url, schema, tmp_path) as platform:
+            for name in (one for one in OPERATIONS if one != "whole result"):
+                for standing in STANDINGS:
+                    work.setdefault((name, standing), []).append((await _cost(platform, volume, name, standing)).work)
+        await prepared.drop(volume.url)
+    grown = {key: found for key, found in work.items() if max(found) > STEADY * min(found)}
+    told = "\n".join(f"{key}: {found[0]} to {found[1]}" for key, found in grown.items())
+    assert grown.keys() == GROWS.keys(), told
