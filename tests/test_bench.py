@@ -1,5 +1,7 @@
 """The bench still fits the tables that it fills and the schema that it asks."""
 
+import hashlib
+import inspect
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -7,7 +9,7 @@ import graphql
 import pytest
 
 from bench import data, picture, postgraphile, report
-from bench.floor import ANSWERS
+from bench.floor import ANSWERS, BY_ID_SQL, FOUR_LEVELS_SQL, PAGE_SQL, WHOLE_RESULT_SQL
 from bench.load import Figures
 from bench.measuring import Measured, Trial
 from bench.operations import DOCUMENTS, Operation, operations
@@ -50,3 +52,12 @@ def test_the_table_and_the_picture_compare_medians() -> None:
     assert lines[3] == "| page | plain Strawberry | 10.0 | 1.0 | 2.0 | 0.03 | 20.00 |"
     drawn = "".join(ElementTree.fromstring(picture.draw([(trial, measured)], "here")).itertext())
     assert "Torana \u00d720.00" in drawn
+
+
+FROZEN = "a0ce935cdd724a9378ffd3f0c26aa8667e5fa5124152de8ccf224ba1e79ea80f"
+"""Of 22 November 2026. Another one goes with figures that show that the floor became faster."""
+
+
+def test_the_floor_is_the_one_that_earlier_figures_were_compared_with() -> None:
+    texts = [PAGE_SQL, BY_ID_SQL, FOUR_LEVELS_SQL, WHOLE_RESULT_SQL, *map(inspect.getsource, ANSWERS.values())]
+    assert hashlib.sha256("\n".join(texts).encode()).hexdigest() == FROZEN

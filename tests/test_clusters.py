@@ -495,7 +495,7 @@ async def test_a_worker_that_was_cut_off_goes_on(serve: Serve, redis: Redis, cel
 async def test_another_takes_the_task_of_a_worker_that_was_cut_off_for_long(
     serve: Serve, redis: Redis, celery: Workers
 ) -> None:
-    remote = await Remote.of(serve, redis, cluster_lease=1.5)
+    remote = await Remote.of(serve, redis, cluster_lease=3)
     submitted = await remote.place.submit(files(12_000))
     await until(remote.place.gateway, remote.place.tom, submitted["job"]["id"], running)
     remote.way.cut()
