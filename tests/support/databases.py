@@ -67,7 +67,7 @@ class Prepared:
         self._shared = shared or folder
         self._stack = stack
         self._known: dict[tuple[str, str], tuple[str, Any]] = {}
-        self._server = server
+        self.server = server
         self._prefix = f"{run}_{os.getpid()}"
         self._number = 0
 
@@ -157,9 +157,9 @@ class Prepared:
 
     @property
     def _postgres(self) -> str:
-        if self._server is None:
-            self._server = self._stack.enter_context(running_postgres(memory()))
-        return self._server
+        if self.server is None:
+            self.server = self._stack.enter_context(running_postgres(memory()))
+        return self.server
 
     async def _create(self, name: str, options: str = "") -> None:
         connection = await asyncpg.connect(f"{self._postgres}/postgres")

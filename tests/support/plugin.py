@@ -120,7 +120,10 @@ def prepared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     shared.mkdir(exist_ok=True)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="torana-", dir=memory())))
-        yield Prepared(folder, stack, shared=shared, server=given.get("postgresql"), run=given.get("run", _RUN))
+        made = Prepared(folder, stack, shared=shared, server=given.get("postgresql"), run=given.get("run", _RUN))
+        yield made
+        if made.server is not None and not given:  # of several workers none knows when the last has ended
+            asyncio.run(drop_all(made.server, _RUN))
 
 
 @pytest.fixture(scope="session")
