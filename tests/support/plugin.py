@@ -32,7 +32,7 @@ from schema import Schema, build
 from schema.limits import Bounds
 from tests.support.databases import BACKENDS, Prepared, drop_all
 from tests.support.platforms import Kept, Platform, platform_on
-from tests.support.postgres import memory, running_postgres
+from tests.support.postgres import memory, named, running_postgres
 from tests.support.scheduling import ByGroup, backend_of, group_of
 from tests.support.serving import Serve, serving
 
@@ -55,9 +55,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    if _SERVER in config.stash:
-        asyncio.run(drop_all(config.stash[_SERVER], _RUN))
-    config.stash[_STACK].close()
+    try:
+        if _SERVER in config.stash and named() is not None:
+            asyncio.run(drop_all(config.stash[_SERVER], _RUN))
+    finally:
+        config.stash[_STACK].close()
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -122,7 +124,7 @@ def prepared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="torana-", dir=memory())))
         made = Prepared(folder, stack, shared=shared, server=given.get("postgresql"), run=given.get("run", _RUN))
         yield made
-        if made.server is not None and not given:  # of several workers none knows when the last has ended
+        if made.server is not None and named() is not None and not given:
             asyncio.run(drop_all(made.server, _RUN))
 
 

@@ -27,6 +27,12 @@ def binaries() -> Path:
     return max(Path("/usr/lib/postgresql").glob("*/bin"))
 
 
+def named() -> str | None:
+    """The server that the environment names: somebody else's, to be left as it was."""
+    given = os.environ.get(SERVER)
+    return given.rstrip("/") if given else None
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -47,8 +53,8 @@ def memory() -> str | None:
 def running_postgres(folder: str | None = None) -> Iterator[str]:
     """The URL of a running server without a database name, with its files below `folder` or where temporary files are;
     it ends with this process, whatever happens to it."""
-    if named := os.environ.get(SERVER):
-        yield named.rstrip("/")
+    if (others := named()) is not None:
+        yield others
         return
     where, port = binaries(), free_port()
     base = Path(tempfile.mkdtemp(prefix="torana-pg-", dir=folder))
