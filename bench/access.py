@@ -18,7 +18,7 @@ import sqlalchemy as sa
 
 from bench import data
 from db import models
-from db.engine import Database, Tally, tally
+from db.engine import Database
 from db.types import later, uuid7
 from gateway.app import make_services
 from gateway.documents import Documents, Envelope
@@ -31,6 +31,7 @@ from resolvers.principals import principal_of
 from schema import build
 from schema.limits import Bounds
 from tests.support.postgres import running_postgres
+from tests.support.recording import recorded
 
 GROUPS, SITES, PROJECTS, PARTICIPANTS = 20, 50, 500, 10_000
 PAGE = """{ participants(first: 50) { nodes { id name project { name site { name } } group { name }
@@ -134,10 +135,8 @@ async def measure(url: str, folder: Path, times: int) -> None:
             assert not answer.codes, answer.codes
             return answer
 
-        counted = Tally()
-        token = tally.set(counted)
-        await page(who["user"])
-        tally.reset(token)
+        with recorded() as counted:
+            await page(who["user"])
         found = await medians(
             times,
             user=lambda: page(who["user"]),

@@ -49,18 +49,17 @@ Listener = Callable[[Iterable[str]], None]
 
 @dataclass(slots=True)
 class Tally:
-    """The statements of one operation: their texts, and their parameters as the driver gets them."""
+    """The texts of the statements of one operation."""
 
     texts: list[str] = field(default_factory=list)
-    arguments: list[Sequence[Any]] = field(default_factory=list)
 
     @property
     def statements(self) -> int:
         return len(self.texts)
 
-    def add(self, text: str, arguments: Sequence[Any]) -> None:
+    def add(self, text: str, _arguments: Sequence[Any]) -> None:
+        """Note a statement; its parameters, as the driver gets them, are not kept: a stream may last for hours."""
         self.texts.append(text)
-        self.arguments.append(arguments)
 
 
 tally: ContextVar[Tally | None] = ContextVar("tally", default=None)

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import orjson
 
-from db.engine import Database, Tally
+from db.engine import Database
 from db.models import Credential, CredentialKind
 from db.types import later, uuid7
 from gateway.answers import Answer, Refused
@@ -25,7 +25,7 @@ from resolvers.principals import principal_of
 from schema import Schema
 from schema.limits import Bounds
 from tests.support.databases import quick_passwords
-from tests.support.recording import recorded
+from tests.support.recording import Recording, recorded
 from tests.support.world import World
 
 KEY = "test:" + "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -40,7 +40,7 @@ class Platform:
     execution: Execution
     world: World
     settings: Settings
-    counted: Tally = field(default_factory=Tally)
+    counted: Recording = field(default_factory=Recording)
     faulty: bool = False
     """Whether rendering may fail here; elsewhere nothing is answered row by row for that."""
 
@@ -117,25 +117,25 @@ async def principal_as(services: Services, owner: UUID, kind: Kind = Kind.USER) 
 
 
 @dataclass(frozen=True)
-class Kept:
+class Reused:
     """What is made once for many gateways: statements and documents that are prepared."""
 
     database: Database
     documents: Documents
 
     @classmethod
-    def of(cls, settings: Settings, schema: Schema, bounds: Bounds) -> "Kept":
+    def of(cls, settings: Settings, schema: Schema, bounds: Bounds) -> "Reused":
         return cls(make_database(settings), Documents(schema.core, bounds, keep=500))
 
 
 @asynccontextmanager
 async def platform_on(
-    url: str, world: World, schema: Schema, folder: Path, bounds: Bounds, kept: Kept | None = None
+    url: str, world: World, schema: Schema, folder: Path, bounds: Bounds, reused: Reused | None = None
 ) -> AsyncIterator[Platform]:
-    """A gateway on a database, with what is `kept` from one to the next on a database of the same URL."""
+    """A gateway on a database, with what is `reused` from one to the next on a database of the same URL."""
     settings = Settings(database_url=url, data_dir=folder, secret_keys=KEY, task_slots=0)
-    kept = kept or Kept.of(settings, schema, bounds)
-    services, documents = make_services(settings, quick_passwords(), kept.database), kept.documents
+    reused = reused or Reused.of(settings, schema, bounds)
+    services, documents = make_services(settings, quick_passwords(), reused.database), reused.documents
     await services.database.start()
     try:
         yield Platform(services, documents, Execution(schema, bounds, timeout=15), world, settings)

@@ -31,7 +31,7 @@ import structlog
 from schema import Schema, build
 from schema.limits import Bounds
 from tests.support.databases import BACKENDS, Prepared, drop_all
-from tests.support.platforms import Kept, Platform, platform_on
+from tests.support.platforms import Platform, Reused, platform_on
 from tests.support.postgres import memory, named, running_postgres
 from tests.support.scheduling import ByGroup, backend_of, group_of
 from tests.support.serving import Serve, serving
@@ -134,19 +134,19 @@ def schema() -> Schema:
 
 
 @pytest.fixture(scope="session")
-def kept() -> dict[str, Kept]:
+def reused() -> dict[str, Reused]:
     """By database, what each `platform` leaves to the next."""
     return {}
 
 
 @pytest.fixture
 async def platform(
-    prepared: Prepared, backend: str, schema: Schema, tmp_path: Path, kept: dict[str, Kept]
+    prepared: Prepared, backend: str, schema: Schema, tmp_path: Path, reused: dict[str, Reused]
 ) -> AsyncIterator[Platform]:
     """On each database, for a test of its own."""
     url, world = await prepared.copy(backend, name="own")
-    async with platform_on(url, world, schema, tmp_path, Bounds(), kept.get(backend)) as made:
-        kept[backend] = Kept(made.services.database, made.documents)
+    async with platform_on(url, world, schema, tmp_path, Bounds(), reused.get(backend)) as made:
+        reused[backend] = Reused(made.services.database, made.documents)
         yield made
 
 

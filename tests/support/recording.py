@@ -1,8 +1,9 @@
 """What runs on a database while one watches: the statements of an operation, and the tables that were changed for good."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
@@ -10,15 +11,26 @@ import sqlalchemy as sa
 from db.engine import Database, Tally, tally
 from db.models import Base
 
-KEPT = {table.name for table in Base.metadata.sorted_tables if "version" in table.c} - {"audit_events"}
+WATCHED = {table.name for table in Base.metadata.sorted_tables if "version" in table.c} - {"audit_events"}
 """The tables whose rows people know of; what was refused is on record in the other."""
 _WRITES = re.compile(r"\b(?:INSERT INTO|UPDATE|DELETE FROM) (\w+)")
 
 
+@dataclass(slots=True)
+class Recording(Tally):
+    """Statements with their parameters."""
+
+    arguments: list[Sequence[Any]] = field(default_factory=list)
+
+    def add(self, text: str, arguments: Sequence[Any]) -> None:
+        self.texts.append(text)
+        self.arguments.append(arguments)
+
+
 @contextmanager
-def recorded() -> Iterator[Tally]:
+def recorded() -> Iterator[Recording]:
     """The statements of what runs inside."""
-    counted = Tally()
+    counted = Recording()
     token = tally.set(counted)
     try:
         yield counted
@@ -28,14 +40,14 @@ def recorded() -> Iterator[Tally]:
 
 @contextmanager
 def changes(database: Database) -> Iterator[list[str]]:
-    """The tables, of those that are `KEPT`, in which a committed transaction wrote rows: one name for each statement."""
+    """The tables, of those that are `WATCHED`, in which a committed transaction wrote rows: one name for each statement."""
     engine: Any = database._writer.sync_engine
     done: list[str] = []
     open_: dict[Any, list[str]] = {}
 
     def write(connection: Any, cursor: Any, text: str, *_: Any) -> None:
         if cursor.rowcount != 0:
-            open_.setdefault(connection, []).extend(name for name in _WRITES.findall(text) if name in KEPT)
+            open_.setdefault(connection, []).extend(name for name in _WRITES.findall(text) if name in WATCHED)
 
     def commit(connection: Any) -> None:
         done.extend(open_.pop(connection, ()))
