@@ -140,7 +140,6 @@ async def _index_all(url: str) -> None:
                 if not index.unique and index.dialect_options["postgresql"]["where"] is not None:
                     columns = ", ".join(column.name for column in index.columns)
                     await connection.execute(f"CREATE INDEX ON {table.name} ({columns})")
-        await connection.execute("VACUUM ANALYZE")
     finally:
         await connection.close()
 

@@ -21,26 +21,22 @@ SHAPES: dict[str, Sequence[tuple[int, ...]]] = {
 
 def estimators() -> list[Estimator]:
     """4 estimators with 21 pages of 98,892 numbers."""
-    if not FILE.exists():
-        return generated()
-    found = orjson.loads(FILE.read_bytes())["estimators"]
-    return read([{"file_name": f"{each['name']}.bdo", **each} for each in found])
+    return _read(orjson.loads(FILE.read_bytes())["estimators"]) if FILE.exists() else generated()
 
 
 def generated() -> list[Estimator]:
     """As many pages and numbers, the same each time."""
     chance = random.Random(21)
-    return read(
+    return _read(
         [
-            {
-                "file_name": f"{name}.bdo",
-                "name": name,
-                "metadata": {},
-                "pages": [_page(chance, number, bins) for number, bins in enumerate(shapes)],
-            }
+            {"name": name, "metadata": {}, "pages": [_page(chance, number, bins) for number, bins in enumerate(shapes)]}
             for name, shapes in SHAPES.items()
         ]
     )
+
+
+def _read(found: Sequence[dict[str, Any]]) -> list[Estimator]:
+    return read([{"file_name": f"{each['name']}.bdo", **each} for each in found])
 
 
 def _page(chance: random.Random, number: int, bins: tuple[int, ...]) -> dict[str, Any]:

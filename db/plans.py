@@ -34,14 +34,10 @@ def literal(value: Any) -> str:
     """A parameter as PostgreSQL's text; raises TypeError for one of a type that no read has."""
     if value is None:
         return "NULL"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, int | float):
-        return str(value)
     if isinstance(value, list | tuple):
         items = ",".join("NULL" if item is None else _quoted(str(item), '"', "\\") for item in value)
         return _quoted(f"{{{items}}}", "'", "'")
-    if isinstance(value, str | UUID | date):
+    if isinstance(value, str | bool | int | float | UUID | date):
         return _quoted(str(value), "'", "'")
     raise TypeError(f"no literal for {type(value).__name__}")
 

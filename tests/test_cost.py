@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -71,26 +72,22 @@ async def filled(
 
 
 @pytest.fixture(scope="module")
-def called(filled: Filled, tmp_path_factory: pytest.TempPathFactory) -> dict[str, int]:
+async def called(filled: Filled, tmp_path_factory: pytest.TempPathFactory) -> dict[str, int]:
     """Python's calls for each operation, by a gateway of its own on the same rows."""
     platform, volume = filled
     folder, url = tmp_path_factory.mktemp("calls"), volume.url
     if platform.services.database.file is not None:
         url = f"sqlite:///{shutil.copy(platform.services.database.file, folder / 'copy.db')}"
-    found = {}
-    with counting(url, folder) as ask:
-        header = signed_in(ask, "all")
+    async with counting(url, folder) as ask:
+        header = await signed_in(ask, "all")
 
-        async def data(query: str, **variables: object) -> object:
-            return ask({"query": query, "variables": variables}, header)[0]["data"]
+        async def data(query: str, **variables: Any) -> Any:
+            return (await ask(query, header, **variables))[0]
 
-        for name, query in OPERATIONS.items():
-            waiting = variables_of(data, name, volume)
-            try:
-                waiting.send(None)
-            except StopIteration as end:
-                found[name] = calls(ask, header, query, end.value)
-    return found
+        return {
+            name: await calls(ask, header, query, await variables_of(data, name, volume))
+            for name, query in OPERATIONS.items()
+        }
 
 
 @pytest.mark.slow

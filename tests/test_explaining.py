@@ -3,13 +3,17 @@
 import json
 import re
 from collections.abc import Callable
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
+import asyncpg
 import pytest
 import sqlalchemy as sa
 
 from db import models
+from db.plans import literal
 from gateway.answers import Refused
 from gateway.documents import Envelope
 from gateway.explaining import Explained, explain
@@ -36,6 +40,34 @@ def explained(reading: Platform, schema: Schema) -> Callable[..., Any]:
         return {one.path: one for one in told}
 
     return run
+
+
+LITERALS = [
+    (["plain", "it's", 'say "x"', "back\\slash", "{a,b}", "NULL", "", None], "text[]"),
+    ("it's \\ one", "text"),
+    (UUID(int=7), "uuid"),
+    ([UUID(int=7), UUID(int=8)], "uuid[]"),
+    (datetime(2026, 11, 29, 3, 30, tzinfo=UTC), "timestamptz"),
+    (date(2026, 11, 29), "date"),
+    (True, "boolean"),
+    ([True, False], "boolean[]"),
+    (2**62, "bigint"),
+    (0.1, "float8"),
+    (float("inf"), "float8"),
+    (None, "integer"),
+]
+
+
+@pytest.mark.slow
+async def test_a_statement_is_explained_with_the_values_that_it_is_run_with(prepared: Prepared) -> None:
+    """On PostgreSQL, whose EXECUTE takes no parameters."""
+    async with prepared.lent("postgresql") as (url, _):
+        connection = await asyncpg.connect(url)
+        for value, kind in LITERALS:
+            assert await connection.fetchval(f"SELECT {literal(value)}::{kind}") == value
+        await connection.close()
+    with pytest.raises(TypeError, match="no literal for bytes"):
+        literal(b"x")
 
 
 # What is told ---------------------------------------------------------------------------------------------------------

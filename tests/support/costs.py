@@ -2,11 +2,10 @@
 
 import asyncio
 import json
-import socket
 import sys
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import orjson
 import uvloop
 
+from bench.load import Connection, post
 from bench.operations import DOCUMENTS
 from db import plans
 from db.engine import Database
@@ -138,25 +138,27 @@ async def _on_sqlite(database: Database, text: str, arguments: Any) -> tuple[int
 # Calls ----------------------------------------------------------------------------------------------------------------
 
 
-@contextmanager
-def counting(url: str, folder: Path) -> Iterator[Any]:
-    """A gateway in a thread, whose calls are counted: `ask(body, authorization)` gives the answer and their number."""
+Ask = Callable[..., Awaitable[tuple[Any, int]]]
+
+
+@asynccontextmanager
+async def counting(url: str, folder: Path) -> AsyncIterator[Ask]:
+    """A gateway in a thread, whose calls are counted: `ask(query, authorization, **variables)` gives the data of an answer
+    and their number."""
     settings = Settings(database_url=url, data_dir=folder, secret_keys=KEY, task_slots=0, port=free_port())
-    ready, calls = threading.Event(), [0]
+    ready, calls = threading.Event(), 0
     known: dict[str, Any] = {}
 
     def count(_frame: Any, event: str, _argument: Any) -> None:
-        if event == "call":
-            calls[0] += 1
+        nonlocal calls
+        calls += event == "call"
 
     async def serve() -> None:
-        server = make_server(
-            create_app(settings, make_services(settings, quick_passwords())), settings.host, settings.port
-        )
-        running = asyncio.create_task(server._serve())
-        while not server.started:
+        app = create_app(settings, make_services(settings, quick_passwords()))
+        known.update(loop=asyncio.get_running_loop(), server=make_server(app, settings.host, settings.port))
+        running = asyncio.create_task(known["server"]._serve())
+        while not known["server"].started:
             await asyncio.sleep(0)
-        known.update(loop=asyncio.get_running_loop(), server=server)
         ready.set()
         sys.setprofile(count)
         try:
@@ -164,51 +166,43 @@ def counting(url: str, folder: Path) -> Iterator[Any]:
         finally:
             sys.setprofile(None)
 
-    def ask(body: Mapping[str, Any], authorization: str) -> tuple[Any, int]:
-        given = orjson.dumps(body)
-        lines = ["POST /graphql HTTP/1.1", "Host: 127.0.0.1", "Content-Type: application/json"]
-        lines += [f"Content-Length: {len(given)}", *([f"Authorization: {authorization}"] if authorization else [])]
-        head = "".join(f"{one}\r\n" for one in (*lines, ""))
-        before = calls[0]
-        line.sendall(head.encode() + given)
-        answer = b""
-        while b"\r\n\r\n" not in answer:
-            answer += line.recv(2**20)
-        top, _, rest = answer.partition(b"\r\n\r\n")
-        length = int(next(h for h in top.lower().split(b"\r\n") if h.startswith(b"content-length:")).split(b":")[1])
-        while len(rest) < length:
-            rest += line.recv(2**20)
-        asyncio.run_coroutine_threadsafe(asyncio.sleep(0), known["loop"]).result(10)
-        return orjson.loads(rest), calls[0] - before
+    async def ask(query: str, authorization: str | None = None, **variables: Any) -> tuple[Any, int]:
+        headers = {"Authorization": authorization} if authorization else {}
+        request = post(address, orjson.dumps({"query": query, "variables": variables}), headers)
+        before = calls
+        body = await line.ask(request)
+        # The line in the log comes after the last byte.
+        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(asyncio.sleep(0), known["loop"]))
+        return orjson.loads(body)["data"], calls - before
 
     thread = threading.Thread(target=lambda: uvloop.run(serve()))
     thread.start()
-    assert ready.wait(30)
+    assert await asyncio.to_thread(ready.wait, 30)
+    address = f"http://127.0.0.1:{settings.port}/graphql"
+    line = await Connection.open(address)
     try:
-        with socket.create_connection(("127.0.0.1", settings.port)) as line:
-            yield ask
+        yield ask
     finally:
+        line.close()
         known["server"].should_exit = True
-        thread.join(30)
+        await asyncio.to_thread(thread.join, 30)
 
 
 LOG_IN = "mutation($u: String!, $p: String!) { logIn(username: $u, password: $p) { ... on Tokens { accessToken } } }"
 
 
-def signed_in(ask: Any, name: str) -> str:
+async def signed_in(ask: Ask, name: str) -> str:
     """The Authorization header of one of a volume's people."""
-    body = {"query": LOG_IN, "variables": {"u": name, "p": PASSWORD}}
-    return f"Bearer {ask(body, '')[0]['data']['logIn']['accessToken']}"
+    data, _ = await ask(LOG_IN, u=name, p=PASSWORD)
+    return f"Bearer {data['logIn']['accessToken']}"
 
 
-def calls(ask: Any, authorization: str, query: str, variables: Mapping[str, Any]) -> int:
+async def calls(ask: Ask, authorization: str, query: str, variables: Mapping[str, Any]) -> int:
     """The least that three answers in a row take alike, or of a hundred: the first ones prepare what is kept, and now and
     then something else has its turn, such as the sweeps of a gateway that has just begun."""
     found: list[int] = []
     while len(found) < 100 and not (len(found) > 2 and found[-1] == found[-2] == found[-3] == min(found)):
-        answer, number = ask({"query": query, "variables": variables}, authorization)
-        assert "errors" not in answer, answer
-        found.append(number)
+        found.append((await ask(query, authorization, **variables))[1])
     return min(found)
 
 

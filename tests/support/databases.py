@@ -92,10 +92,11 @@ class Prepared:
         await self.drop(url)
 
     async def drop(self, url: str) -> None:
-        if url.startswith("postgresql"):
-            connection = await asyncpg.connect(f"{self._postgres}/postgres")
+        if url.startswith("sqlite"):
+            shutil.rmtree(_file(url).parent, ignore_errors=True)
+            return
+        async with _connected(self._postgres) as connection:
             await connection.execute(f"DROP DATABASE IF EXISTS {url.rpartition('/')[2]} WITH (FORCE)")
-            await connection.close()
 
     async def empty(self, backend: str, name: str) -> str:
         """The URL of a database without tables."""
@@ -162,18 +163,26 @@ class Prepared:
         return self.server
 
     async def _create(self, name: str, options: str = "") -> None:
-        connection = await asyncpg.connect(f"{self._postgres}/postgres")
-        await connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
-        await connection.execute(f"CREATE DATABASE {name} {options}")
+        async with _connected(self._postgres) as connection:
+            await connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+            await connection.execute(f"CREATE DATABASE {name} {options}")
+
+
+@asynccontextmanager
+async def _connected(server: str) -> AsyncIterator[Any]:
+    """A connection to a server, for what concerns its databases."""
+    connection = await asyncpg.connect(f"{server}/postgres")
+    try:
+        yield connection
+    finally:
         await connection.close()
 
 
 async def drop_all(server: str, run: str) -> None:
     """Drop the databases of a run."""
-    connection = await asyncpg.connect(f"{server}/postgres")
-    for row in await connection.fetch("SELECT datname FROM pg_database WHERE starts_with(datname, $1)", f"{run}_"):
-        await connection.execute(f"DROP DATABASE IF EXISTS {row[0]} WITH (FORCE)")
-    await connection.close()
+    async with _connected(server) as connection:
+        for row in await connection.fetch("SELECT datname FROM pg_database WHERE starts_with(datname, $1)", f"{run}_"):
+            await connection.execute(f"DROP DATABASE IF EXISTS {row[0]} WITH (FORCE)")
 
 
 async def copy_rows(source: str, target: str) -> None:
