@@ -10,7 +10,7 @@ from websockets.asyncio.client import connect
 
 from db import models
 from db.types import later
-from tests.support.serving import Serve, Served
+from tests.support.serving import UNSENT, Serve, Served
 from tests.support.world import PASSWORD
 
 ON_SQLITE = True
@@ -24,13 +24,9 @@ LOG_OUT = "mutation{r:logOut{__typename ...on Problem{code}}}"
 TOM = {"u": "tom", "p": PASSWORD}
 
 
-MAILED = {"smtp_url": "smtp://127.0.0.1:1", "mail_from": "torana@torana.example"}
-"""A server that is away, so that mails wait in the outbox with their words."""
-
-
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 async def gateway(request: pytest.FixtureRequest, serve_module: Serve) -> Served:
-    return await serve_module(request.param, **MAILED, public_url="http://torana.example", sign_up=True)
+    return await serve_module(request.param, **UNSENT, public_url="http://torana.example", sign_up=True)
 
 
 async def _post(

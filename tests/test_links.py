@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from db import models
-from tests.support.serving import Serve, Served
+from tests.support.serving import UNSENT, Serve, Served
 
 pytestmark = pytest.mark.slow
 
@@ -47,7 +47,7 @@ async def page() -> AsyncIterator["Page"]:
 
 @pytest.fixture
 async def gateway(serve: Serve) -> Served:
-    return await serve("sqlite", sign_up=True)
+    return await serve("sqlite", sign_up=True, **UNSENT)
 
 
 async def _link(gateway: Served, recipient: str) -> str:

@@ -47,6 +47,10 @@ class Served:
 
 Serve = Callable[..., Any]
 
+UNSENT = {"smtp_url": "smtp://127.0.0.1:1", "mail_from": "torana@torana.example"}
+"""Settings of a mail server that is out of reach. Mails keep their words, as they are tried again.
+Without a mail server they are given up at once, and emptied."""
+
 
 @asynccontextmanager
 async def serving(prepared: Prepared, factory: pytest.TempPathFactory) -> AsyncIterator[Serve]:
