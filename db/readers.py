@@ -14,7 +14,15 @@ log = structlog.get_logger("torana")
 
 T = TypeVar("T")
 
-_GONE = (asyncpg.ConnectionDoesNotExistError, asyncpg.InterfaceError, asyncpg.AdminShutdownError, OSError)
+_GONE = (
+    asyncpg.ConnectionDoesNotExistError,
+    asyncpg.InterfaceError,
+    asyncpg.AdminShutdownError,
+    asyncpg.InternalClientError,
+    OSError,
+)
+"""What tells that a connection is of no more use. InternalClientError is what asyncpg says when the server ended it just
+before a statement."""
 
 
 class Readers:

@@ -120,6 +120,20 @@ async def test_many_reads_at_once_meet_no_error_when_all_connections_were_ended(
             assert await _count(other) <= 5
 
 
+@pytest.mark.parametrize("said", ["InterfaceError", "InternalClientError", "AdminShutdownError"])
+async def test_a_read_whose_connection_ended_is_done_once_more_on_a_new_one(postgres: Platform, said: str) -> None:
+    async with _reading(postgres, 1) as platform:
+        used: list[int] = []
+
+        async def work(connection: Any) -> int:
+            used.append(await connection.scalar(sa.text("SELECT pg_backend_pid()")))
+            if len(used) == 1:
+                raise getattr(asyncpg, said)("the connection was ended")
+            return used[-1]
+
+        assert await platform.services.database._readers.run(work) == used[1] != used[0]
+
+
 async def test_a_failed_statement_keeps_its_connection(postgres: Platform, other: asyncpg.Connection) -> None:
     async with _reading(postgres, 1) as platform:
         database = platform.services.database
