@@ -21,8 +21,7 @@ _GONE = (
     asyncpg.InternalClientError,
     OSError,
 )
-"""What tells that a connection is of no more use; asyncpg says InternalClientError when it ended just before a statement.
-"""
+"""What tells that a connection is of no more use. InternalClientError: it ended just before a statement."""
 
 
 class Readers:
