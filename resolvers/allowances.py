@@ -49,7 +49,7 @@ async def allowance(ctx: Context, model: type[Entity], key: UUID) -> Allowance |
         asked[("action", Action.DELETE)] = may.delete
         asked |= {("column", name): may.fields.get(name, may.update) for name in names if name not in _KEPT}
         for made in WITHIN.get(model, ()):
-            asked[("create", made)] = [rule for rule in WRITES[made].create if rule in PLACED]
+            asked[("create", made)] = [PLACED[rule] for rule in WRITES[made].create if rule in PLACED]
     columns = [allowed(rules, entity, standing).label(f"may_{n}") for n, rules in enumerate(asked.values())]
     statement = sa.select(entity.id, *columns).where(entity.id == sa.bindparam("key", type_=entity.id.type))
     rows = await ctx.database.rows(statement.where(visible(entity, standing)), {**ctx.principal.parameters, "key": key})

@@ -62,6 +62,8 @@ async def create(ctx: Context, model: type[Entity], values: Mapping[str, Any], l
     async with writing(ctx, "CREATE", model) as session:
         await refer(session, ctx, model, values)
         row = model(**values)
+        if isinstance(row, models.UserGroup) and ctx.principal.kind is Kind.USER:
+            row.creator_id = ctx.principal.id
         session.add(row)
         await stored(session, model, values)
         if isinstance(row, models.Site | models.Project):

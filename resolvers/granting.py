@@ -59,23 +59,26 @@ ParseId = Callable[[str, str], tuple[str, UUID]]
 
 
 async def grant(ctx: Context, role: UUID, kind: str, grantee: UUID) -> UUID:
-    """Give a role to a group of users, a device or a group of participants; returns the grant's key."""
+    """Give a role to a group of users, a device or a group of participants; returns the grant's key. The grantee is
+    held before its roles are read, so that of two first ones the second meets the first."""
     column = GRANTEES.get(kind)
     if column is None:
         raise Invalid(f"a role is granted to a {', a '.join(GRANTEES)}, not to a {kind}", field="grantee")
     values = {"role_id": role, column: grantee}
     async with writing(ctx, "GRANT", models.RoleGrant) as session:
-        await locked(session, ctx, models.Role, role, field="role")
         await locked(session, ctx, target(models.RoleGrant, column), grantee, field="grantee")
+        await locked(session, ctx, models.Role, role, field="role")
         held = sa.select(models.RoleGrant).where(
             *(getattr(models.RoleGrant, name) == key for name, key in values.items()),
             models.RoleGrant.deleted_at.is_(None),
         )
         row = (await session.scalars(held)).one_or_none()
-        if row is None:
-            row = models.RoleGrant(**values)
-            session.add(row)
-            await stored(session, models.RoleGrant)
+        if row is not None:  # it stays, for who might take it back
+            await must(session, ctx, row, WRITES[models.RoleGrant].delete, "grant")
+            return row.id
+        row = models.RoleGrant(**values)
+        session.add(row)
+        await stored(session, models.RoleGrant)
         await must(session, ctx, row, WRITES[models.RoleGrant].create, "grant")
         told(session, row)
         await note_link(session, ctx, row)

@@ -86,7 +86,11 @@ async def _home(session: AsyncSession, user: UUID) -> Place:
         .join(models.RoleGrant, models.RoleGrant.user_group_id == models.UserGroupMember.user_group_id)
         .join(models.Role, models.Role.id == models.RoleGrant.role_id)
         .outerjoin(models.Project, models.Project.id == models.Role.project_id)
-        .where(models.UserGroupMember.user_id == user, models.RoleGrant.deleted_at.is_(None))
+        .where(
+            models.UserGroupMember.user_id == user,
+            models.RoleGrant.deleted_at.is_(None),
+            models.Role.service_id == models.CORE,
+        )
         .distinct()
     )
     rows = (await session.execute(held)).all()

@@ -62,7 +62,7 @@ async def only_site(session: AsyncSession, which: Any) -> UUID | None:
         .join(Role, Role.id == RoleGrant.role_id)
         .outerjoin(Project, Project.id == Role.project_id)
         .outerjoin(UserGroupMember, UserGroupMember.user_group_id == RoleGrant.user_group_id)
-        .where(which, RoleGrant.deleted_at.is_(None))
+        .where(which, RoleGrant.deleted_at.is_(None), Role.service_id == CORE)
         .distinct()
         .limit(3)
     )

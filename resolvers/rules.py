@@ -4,7 +4,7 @@ Clauses depend on a principal's standing; who it is comes as the parameters `me`
 and `administered_sites`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -114,12 +114,19 @@ def _in_site(role: Any, held: Held) -> Clause:
     return sa.or_(held(role.site_id), sa.exists().where(project.id == role.project_id, held(project.site_id)))
 
 
+def _of_core(role: Any) -> Clause:
+    """What the roles of other services mean is theirs to say: here they open nothing, and keep nobody out."""
+    clause: Clause = role.service_id == models.CORE
+    return clause
+
+
 def _granted_to_user(place: Callable[[Any, Held], Clause]) -> Callable[[Any, Held], Clause]:
     def through(entity: Any, held: Held) -> Clause:
         member, grant, role = Alias(models.UserGroupMember), Alias(models.RoleGrant), Alias(models.Role)
         by_grant = sa.join(member, grant, grant.user_group_id == member.user_group_id)
         granted = sa.join(by_grant, role, role.id == grant.role_id)
-        return _some(granted, member.user_id == entity.id, grant.deleted_at.is_(None), place(role, held))
+        of_user = (member.user_id == entity.id, grant.deleted_at.is_(None), _of_core(role))
+        return _some(granted, *of_user, place(role, held))
 
     return through
 
@@ -130,8 +137,8 @@ def _granted(key: str, place: Callable[[Any, Held], Clause]) -> Callable[[Any, H
     def through(entity: Any, held: Held) -> Clause:
         grant, role = Alias(models.RoleGrant), Alias(models.Role)
         granted = sa.join(grant, role, role.id == grant.role_id)
-        of_group = grant.user_group_id == getattr(entity, key)
-        return _some(granted, of_group, grant.deleted_at.is_(None), place(role, held))
+        of_group = (grant.user_group_id == getattr(entity, key), grant.deleted_at.is_(None), _of_core(role))
+        return _some(granted, *of_group, place(role, held))
 
     return through
 
@@ -255,39 +262,131 @@ in_linked_sites = _within(SITES, "sites", "in_sites", Kind.SERVICE)
 # The rules ----------------------------------------------------------------------------------------------------------
 
 
-def _beyond(key: str) -> Callable[[Any, Standing], Clause]:
-    """The group has a role in some place that the principal does not administer."""
+def _roles_of(holds: Callable[[Any], Clause], *which: Callable[[Any], Clause]) -> Clause:
+    """There is a role that counts among those of a holder: of the core service, in a place that was not deleted."""
+    grant, role = Alias(models.RoleGrant), Alias(models.Role)
+    site, project = Alias(models.Site), Alias(models.Project)
+    gone = sa.or_(
+        sa.exists().where(site.id == role.site_id, site.deleted_at.is_not(None)),
+        sa.exists().where(project.id == role.project_id, project.deleted_at.is_not(None)),
+    )
+    counts = (holds(grant), grant.deleted_at.is_(None), _of_core(role), sa.not_(gone))
+    return _some(sa.join(grant, role, role.id == grant.role_id), *counts, *(clause(role) for clause in which))
 
-    def clause(entity: Any, standing: Standing) -> Clause:
-        grant, role = Alias(models.RoleGrant), Alias(models.Role)
+
+def _outside(standing: Standing) -> Callable[[Any], Clause]:
+    """The role is in a place that the principal does not administer."""
+
+    def clause(role: Any) -> Clause:
         held = any_of(
             among_if(standing.administers, role.project_id, "administered"),
             among_if(standing.administers_sites, role.site_id, "administered_sites"),
         )
-        granted = sa.join(grant, role, role.id == grant.role_id)
-        of_group = grant.user_group_id == getattr(entity, key)
-        return _some(granted, of_group, grant.deleted_at.is_(None), sa.not_(sa.func.coalesce(held, FALSE)))
+        return sa.not_(sa.func.coalesce(held, FALSE))
 
     return clause
+
+
+def _of_group(key: str) -> Callable[[Any], Callable[[Any], Clause]]:
+    """The grants to the group that the column `key` of the row names."""
+
+    def of(entity: Any) -> Callable[[Any], Clause]:
+        def holds(grant: Any) -> Clause:
+            clause: Clause = grant.user_group_id == getattr(entity, key)
+            return clause
+
+        return holds
+
+    return of
 
 
 def _administers_group(key: str) -> Callable[[Any, Standing], Clause]:
     def clause(entity: Any, standing: Standing) -> Clause:
         within = in_administered_sites(entity, standing)
-        return FALSE if within is FALSE else sa.and_(within, sa.not_(_beyond(key)(entity, standing)))
+        if within is FALSE:
+            return FALSE
+        return sa.and_(within, sa.not_(_roles_of(_of_group(key)(entity), _outside(standing))))
 
     return clause
+
+
+def _founded(key: str) -> Callable[[Any, Standing], Clause]:
+    """The principal, who administers a site, made the group."""
+
+    def clause(entity: Any, standing: Standing) -> Clause:
+        group = Alias(models.UserGroup)
+        mine = me(group.creator_id, standing)
+        if mine is FALSE or not standing.administers_sites:
+            return FALSE
+        return sa.exists().where(group.id == getattr(entity, key), mine)
+
+    return clause
+
+
+def _keeps_group(key: str) -> Callable[[Any, Standing], Clause]:
+    """The principal, who administers a site, made the group, and it has no role."""
+
+    def clause(entity: Any, standing: Standing) -> Clause:
+        founded = _founded(key)(entity, standing)
+        return FALSE if founded is FALSE else sa.and_(founded, sa.not_(_roles_of(_of_group(key)(entity))))
+
+    return clause
+
+
+def _grants(entity: Any, standing: Standing) -> Clause:
+    """Whose role it becomes may be led by others: each place that the grantee has a role in already must be one that
+    the principal administers. The first role is given by whoever the grantee belongs to."""
+    here = any_of(in_administered(entity, standing), in_administered_sites(entity, standing))
+    if here is FALSE:
+        return FALSE
+
+    def holds(grant: Any) -> Clause:
+        columns = ("user_group_id", "device_id", "participant_group_id")
+        return sa.or_(*(getattr(grant, column) == getattr(entity, column) for column in columns))
+
+    def holds_already(grant: Any) -> Clause:
+        return sa.and_(holds(grant), grant.id != entity.id)
+
+    device, group = Alias(models.Device), Alias(models.ParticipantGroup)
+    own_device = _in_no_other_site("id")(device, standing)
+    own_group = in_administered(group, standing)
+    belongs = any_of(
+        _founded("user_group_id")(entity, standing),
+        FALSE if own_device is FALSE else sa.exists().where(device.id == entity.device_id, own_device),
+        FALSE if own_group is FALSE else sa.exists().where(group.id == entity.participant_group_id, own_group),
+    )
+    return sa.and_(
+        here,
+        sa.not_(_roles_of(holds, _outside(standing))),
+        any_of(_roles_of(holds_already), belongs),
+    )
+
+
+def _administers_grantee(entity: Any, standing: Standing) -> Clause:
+    if not (standing.administers or standing.administers_sites):
+        return FALSE
+    group, device, of_project = Alias(models.UserGroup), Alias(models.Device), Alias(models.ParticipantGroup)
+    own_group = _administers_group("id")(group, standing)
+    own_device = _in_no_other_site("id")(device, standing)
+    own_project = in_administered(of_project, standing)
+    return any_of(
+        FALSE if own_group is FALSE else sa.exists().where(group.id == entity.user_group_id, own_group),
+        FALSE if own_device is FALSE else sa.exists().where(device.id == entity.device_id, own_device),
+        FALSE if own_project is FALSE else sa.exists().where(of_project.id == entity.participant_group_id, own_project),
+    )
 
 
 def _enrols(entity: Any, standing: Standing) -> Clause:
     """Who puts somebody into a group may do with the account what that group allows: so it is for users who have a
     part in a site of theirs already, by another group."""
-    within = _administers_group("user_group_id")(entity, standing)
-    if within is FALSE:
+    administers = any_of(
+        _administers_group("user_group_id")(entity, standing), _keeps_group("user_group_id")(entity, standing)
+    )
+    if administers is FALSE:
         return FALSE
     other = Alias(models.UserGroupMember)
     known = in_administered_sites(other, standing)
-    return sa.and_(within, sa.exists().where(other.user_id == entity.user_id, other.id != entity.id, known))
+    return sa.and_(administers, sa.exists().where(other.user_id == entity.user_id, other.id != entity.id, known))
 
 
 def _in_no_other_site(key: str) -> Callable[[Any, Standing], Clause]:
@@ -309,16 +408,12 @@ def _administers_account(entity: Any, standing: Standing) -> Clause:
     within = _administers_user(entity, standing)
     if within is FALSE:
         return FALSE
-    member, grant, role = Alias(models.UserGroupMember), Alias(models.RoleGrant), Alias(models.Role)
-    granted = sa.join(
-        sa.join(member, grant, grant.user_group_id == member.user_group_id), role, role.id == grant.role_id
-    )
-    held = any_of(
-        among_if(standing.administers, role.project_id, "administered"),
-        among_if(standing.administers_sites, role.site_id, "administered_sites"),
-    )
-    beyond = sa.not_(sa.func.coalesce(held, FALSE))
-    elsewhere = _some(granted, member.user_id == entity.id, grant.deleted_at.is_(None), beyond)
+
+    def holds(grant: Any) -> Clause:
+        member = Alias(models.UserGroupMember)
+        return sa.exists().where(member.user_group_id == grant.user_group_id, member.user_id == entity.id)
+
+    elsewhere = _roles_of(holds, _outside(standing))
     return sa.and_(within, entity.platform_role != models.PlatformRole.MANAGER, sa.not_(elsewhere))
 
 
@@ -352,6 +447,18 @@ ENROLLER = Rule(
     ("SA",),
     _enrols,
 )
+GRANTER = Rule(
+    "administrators of the role's place and of every place that the grantee has a role in (a group's first role: its "
+    "creator, a device's: administrators of every site that it is in, a participant group's: administrators of its "
+    "project)",
+    ("PA", "SA"),
+    _grants,
+)
+GRANTEE_ADMIN = Rule("administrators of the grantee", ("PA", "SA"), _administers_grantee)
+GROUP_FOUNDER = Rule("the creator of a group without roles, who administers a site", ("SA",), _keeps_group("id"))
+MEMBERS_FOUNDER = Rule(
+    "the creator of a group without roles, who administers a site", ("SA",), _keeps_group("user_group_id")
+)
 DEVICE_ADMIN = Rule("administrators of every site that the device is in", ("SA",), _in_no_other_site("id"))
 DEVICE_LINKER = Rule("administrators of every site that the device is in", ("SA",), _in_no_other_site("device_id"))
 ACCOUNT_ADMIN = Rule(
@@ -363,8 +470,9 @@ USER_ADMIN = Rule("administrators of a site of the user, who is no superadmin", 
 SERVICE = Rule("services", ("SV",), of_kind(Kind.SERVICE))
 
 
-PLACED = frozenset((PROJECT_USER, PROJECT_ADMIN, SITE_USER, SITE_ADMIN, LINKED_SERVICE, SITE_SERVICE, SUPERADMIN))
-"""Rules that can be asked of a site or a project in place of what is in it."""
+_OF_PLACES = (PROJECT_USER, PROJECT_ADMIN, SITE_USER, SITE_ADMIN, LINKED_SERVICE, SITE_SERVICE, SUPERADMIN)
+PLACED: Mapping[Rule, Rule] = {**{rule: rule for rule in _OF_PLACES}, GRANTER: PROJECT_ADMIN}
+"""What is asked of a site or a project in place of a rule about what is made in it."""
 
 
 def itself(kind: Kind, words: str, roles: tuple[str, ...], *, full: bool = True) -> Rule:

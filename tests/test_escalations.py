@@ -349,16 +349,96 @@ async def test_a_service_deletes_no_participants_by_a_detour(platform: Platform)
         assert (await session.get_one(models.Participant, world.here.participant)).deleted_at is None
 
 
-async def test_a_group_with_the_role_of_a_service_elsewhere_is_not_joined(platform: Platform) -> None:
-    """A role in no place counts as elsewhere."""
-    world = platform.world
+async def _role_of_service(platform: Platform, name: str = "all") -> str:
+    """A role of the service that counts nowhere but there."""
     async with platform.services.database.write() as session:
-        role = models.Role(id=uuid7(), service_id=world.here.service, scope=models.RoleScope.GLOBAL, name="all")
+        role = models.Role(service_id=platform.world.here.service, scope=models.RoleScope.GLOBAL, name=name)
         session.add(role)
         await session.flush()
-        session.add(models.RoleGrant(role_id=role.id, user_group_id=world.here.members))
-    group = global_id("UserGroup", world.here.members)
-    assert (await _join(platform, "sita", group, _user(platform, "eve")))["code"] == "FORBIDDEN"
+        return global_id("Role", role.id)
+
+
+async def test_the_role_of_a_service_changes_nobody_s_power_over_a_group(platform: Platform) -> None:
+    group, service = global_id("UserGroup", platform.world.here.members), await platform.principal("service")
+    granted = await _grant(platform, service, await _role_of_service(platform), group)
+    assert granted["__typename"] == "RoleGrant"
+    assert (await _join(platform, "sita", group, _user(platform, "silo")))["__typename"] == "Linked"
+    assert (await _password(platform, "sita", _user(platform, "silo")))["__typename"] == "User"
+    assert (await _join(platform, "sita", group, _user(platform, "eve")))["code"] == "FORBIDDEN", "she is in no site"
+    seen = await platform.ask("{roleGrants(first:50){nodes{id}}}", "sita")
+    assert granted["id"] in [node["id"] for node in seen["roleGrants"]["nodes"]]
+    assert (await _done(platform, "sita", "revokeRole", id=granted["id"]))["__typename"] == "Deleted"
+
+
+async def test_who_has_the_role_of_a_service_in_a_site_has_no_part_in_the_site(platform: Platform) -> None:
+    """Else a service would put people under the site's administrators."""
+    world = platform.world
+    async with platform.services.database.write() as session:
+        scope = {"scope": models.RoleScope.SITE, "site_id": world.site, "service_id": world.here.service}
+        role, group = models.Role(name="rater", **scope), models.UserGroup(name="raters")
+        session.add_all([role, group])
+        await session.flush()
+        session.add_all([models.RoleGrant(role_id=role.id, user_group_id=group.id),
+                         models.UserGroupMember(user_group_id=group.id, user_id=world.eve)])  # fmt: skip
+    assert (await _update(platform, "sita", "User", _user(platform, "eve"), lastName="X"))["code"] == "FORBIDDEN"
+    assert (await _password(platform, "sita", _user(platform, "eve")))["code"] == "FORBIDDEN"
+
+
+async def _two_sites(platform: Platform) -> tuple[str, str]:
+    """Silo administers the other site, too, and is a user of the first; a group of the first, and one of its people."""
+    world = platform.world
+    async with platform.services.database.write() as session:
+        await roles.enrol(session, await session.get_one(models.Site, world.there.site), world.silo, admin=True)
+    return await _group_of(platform, "Harbour (admin)"), _user(platform, "sita")
+
+
+@pytest.mark.parametrize("name", ["user", "admin"])
+@pytest.mark.parametrize("place", ["site", "project"])
+async def test_a_group_of_one_site_is_given_no_role_in_another(platform: Platform, name: str, place: str) -> None:
+    """Who administers that other site would administer the people of the first, and their administrators no longer."""
+    group, sita = await _two_sites(platform)
+    role = await _role(platform, name, **{f"{place}_id": getattr(platform.world.there, place)})
+    refused = await _grant(platform, "silo", role, group)
+    assert refused["code"] == "FORBIDDEN"
+    assert "every place that the grantee has a role in" in refused["message"]
+    assert (await _update(platform, "silo", "User", sita, lastName="X"))["code"] == "FORBIDDEN"
+    assert (await _join(platform, "sita", group, _user(platform, "tom")))["__typename"] == "Linked"
+
+
+async def test_a_device_and_a_group_of_participants_are_given_no_role_elsewhere(platform: Platform) -> None:
+    await _two_sites(platform)
+    here, role = platform.world.here, await _role(platform, "user", site_id=platform.world.there.site)
+    for grantee in (global_id("Device", here.device), global_id("ParticipantGroup", here.group)):
+        assert (await _grant(platform, "silo", role, grantee))["code"] in ("FORBIDDEN", "NOT_FOUND")
+
+
+async def test_who_administers_both_places_grants_a_group_of_the_one_a_role_in_the_other(platform: Platform) -> None:
+    group, _ = await _two_sites(platform)
+    async with platform.services.database.write() as session:
+        await roles.enrol(session, await session.get_one(models.Site, platform.world.there.site), platform.world.sita, admin=True)  # fmt: skip
+    role = await _role(platform, "user", site_id=platform.world.there.site)
+    assert (await _grant(platform, "sita", role, group))["__typename"] == "RoleGrant"
+
+
+async def test_a_group_that_lost_its_roles_is_given_one_by_its_creator_alone(platform: Platform) -> None:
+    await _two_sites(platform)
+    here, there = platform.world.here, platform.world.there
+    role = await _role(platform, "user", project_id=here.project)
+    group = (await _create(platform, "sita", "UserGroup", name="mine", roles=[role]))["id"]
+    grants = await platform.ask("query($g:ID!){node(id:$g){...on UserGroup{grants(first:9){nodes{id}}}}}", "sita", g=group)  # fmt: skip
+    for node in grants["node"]["grants"]["nodes"]:
+        await _done(platform, "sita", "revokeRole", id=node["id"])
+    elsewhere = await _role(platform, "user", site_id=there.site)
+    assert (await _grant(platform, "silo", elsewhere, group))["code"] == "NOT_FOUND"
+    assert (await _grant(platform, "sita", elsewhere, group))["code"] == "NOT_FOUND"
+    assert (await _grant(platform, "sita", role, group))["__typename"] == "RoleGrant"
+
+
+async def test_a_deleted_project_keeps_nobody_from_a_group_that_had_a_role_there(platform: Platform) -> None:
+    here, group = platform.world.here, global_id("UserGroup", platform.world.here.members)
+    async with platform.services.database.write() as session:
+        await session.execute(sa.update(models.Project).where(models.Project.id == here.project).values(deleted_at=models.Project.created_at))  # fmt: skip
+    assert (await _join(platform, "sita", group, _user(platform, "silo")))["__typename"] == "Linked"
 
 
 async def test_who_administers_a_project_does_not_join_the_group_of_the_site(closed: Platform) -> None:

@@ -32,9 +32,13 @@ GRANTEES = ("user_group_id", "device_id", "participant_group_id")
 
 class UserGroup(Erasable, Entity):
     __tablename__ = "user_groups"
-    __table_args__ = (lists("ix_user_groups_name_id", "name", "id"),)
+    __table_args__ = (
+        lists("ix_user_groups_name_id", "name", "id"),
+        sa.Index("ix_user_groups_creator_id", "creator_id"),
+    )
 
     name: Mapped[str] = mapped_column(sa.String(255))
+    creator_id: Mapped[UUID | None] = refers("users.id", ondelete="SET NULL")
 
     users: Mapped[list["User"]] = relates(secondary="user_group_members", back_populates="groups")
     clusters: Mapped[list["Cluster"]] = relates(secondary="cluster_user_groups", back_populates="user_groups")

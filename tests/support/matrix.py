@@ -203,7 +203,7 @@ _CONFIG = {"service": Ref("Service"), "specificId": Name(), "config": {"volume":
 _WORDS = {"key": "password_reset", "language": Name("x{:.8}"), "text": "x"}
 NEW: Mapping[str, Mapping[str, Any]] = {
     "User": {"username": Name(), "groups": [Ref("UserGroup")]},
-    "UserGroup": {"name": Name(), "roles": [Ref("Role/site")]},
+    "UserGroup": {"name": Name(), "roles": [Ref("Role/core")]},
     "Role/project": {"name": Name(), "service": Ref("Service"), "scope": "PROJECT", "project": Ref("Project")},
     "Role/site": {"name": Name(), "service": Ref("Service"), "scope": "SITE", "site": Ref("Site")},
     "RoleGrant": {"role": Ref("Role/core"), "grantee": Ref("ParticipantGroup")},
