@@ -155,4 +155,4 @@ async def _follow(session: AsyncSession, user: User, *which: Any) -> None:
     await session.execute(gone.execution_options(synchronize_session=False))
     await session.execute(sa.delete(Attempts).where(Attempts.key == f"password:{user.id}"))
     changed(session, principal_topic(user.id))
-    await post(session, "password_changed", user, security=True)
+    await post(session, "password_changed", user)

@@ -264,6 +264,12 @@ async def _template(session: AsyncSession, ctx: Context, template: m.Notificatio
         return
     if template.site_id is not None and template.project_id is not None:
         raise Invalid("a template holds in a site or in a project, not in both", field="input.project")
+    if (template.site_id or template.project_id) is not None and template.key in wording.SECURITY:
+        raise Invalid(
+            f"{template.key} is about the security of an account: its words are the same everywhere, and superadmins "
+            "write them",
+            field="input.key",
+        )
     wording.check(template.subject, template.text, template.html)
 
 

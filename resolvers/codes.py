@@ -83,7 +83,7 @@ async def send(session: AsyncSession, ctx: Context, user: User, use: Use) -> Non
             expires_at=later(lifetime.total_seconds()),
         )
     )
-    await post(session, "two_factor_code", user, security=True, lasting=lifetime, code=code)
+    await post(session, "two_factor_code", user, lasting=lifetime, code=code)
 
 
 async def accept(session: AsyncSession, ctx: Context, user: User, code: str) -> str | None:

@@ -50,22 +50,24 @@ async def post(
     *,
     to: str | None = None,
     language: str | None = None,
-    security: bool = False,
     lasting: timedelta | None = None,
     place: Place | None = None,
     **variables: Any,
 ) -> None:
     """Put a message made from a template into the outbox, in the transaction of `session`.
 
-    A user who opted out (`User.notified` false) gets only what is about security; no address: nothing is put in
-    (logged). Without `language` it is the user's. The look-up goes by language first, English last, and for each from
-    the project to the site, to what holds everywhere, to the built-in text; without a `place` it is the one site or
-    project that the user has a part in, if it is one. `username` is known when there is a user, and `minutes` when what
-    the message holds is good for so long (`lasting`), after which it is no longer sent.
+    A user who opted out (`User.notified` false) gets only what is about security (`wording.SECURITY`); no address:
+    nothing is put in (logged). Without `language` it is the user's. The look-up goes by language first, English last,
+    and for each from the project to the site, to what holds everywhere, to the built-in text. The place is by default
+    the one site or project that the user has a part in, if it is one; what is about security has none. `username` is
+    known when there is a user, and `minutes` when what the message holds is good for so long (`lasting`), after which
+    it is no longer sent.
     """
-    if (recipient := _recipient(user, to, security, template)) is None:
+    if (recipient := _recipient(user, to, template)) is None:
         return
-    if place is None:
+    if template in wording.SECURITY:
+        place = EVERYWHERE
+    elif place is None:
         place = EVERYWHERE if user is None else await _home(session, user.id)
     expires_at = None
     if lasting is not None:
@@ -111,7 +113,7 @@ class Change(Enum):
 
 async def tell(session: AsyncSession, user: models.User, change: Change, **variables: Any) -> None:
     """Mail a user that something about the ways into the account has changed."""
-    await post(session, "account_changed", user, security=True, change=change.value, **variables)
+    await post(session, "account_changed", user, change=change.value, **variables)
 
 
 async def post_text(
@@ -125,7 +127,7 @@ async def post_text(
     variables: Mapping[str, str] | None = None,
 ) -> None:
     """Put in a message in somebody's own words, in which `$name` stands for a variable; unknown ones stay."""
-    if (recipient := _recipient(user, to, False, None)) is None:
+    if (recipient := _recipient(user, to, None)) is None:
         return
     given = variables or {}
     subject = wording.one_line(string.Template(subject).safe_substitute(given), "subject")
@@ -147,8 +149,8 @@ def address(text: str, field: str = "email") -> str:
     return text
 
 
-def _recipient(user: models.User | None, to: str | None, security: bool, template: str | None) -> str | None:
-    if user is not None and not user.notified and not security:
+def _recipient(user: models.User | None, to: str | None, template: str | None) -> str | None:
+    if user is not None and not user.notified and template not in wording.SECURITY:
         return None
     found = to or (user.email if user is not None else None)
     if not found:

@@ -19,7 +19,7 @@ from resolvers.context import Context
 from resolvers.failures import Forbidden, Invalid
 from resolvers.feed import principal_topic
 from resolvers.keyring import digest_of
-from resolvers.notices import EVERYWHERE, address, post
+from resolvers.notices import address, post
 
 _USERNAME = re.compile(r"[a-z0-9._-]{2,150}")
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8}){0,2}")
@@ -68,7 +68,7 @@ async def sign_up(ctx: Context, given: NewAccount) -> str:
             taken = await ctx.database.rows(known)
         if made is not None and not taken:
             lasting = ctx.services.limits.verify_lifetime
-            await post(session, "email_verification", made, security=True, lasting=lasting, place=EVERYWHERE, url=url)
+            await post(session, "email_verification", made, lasting=lasting, url=url)
             record(session, ctx, "SIGN_UP", "User", made.id, actor_id=made.id)
         else:
             has = any(row.email == email and row.deleted_at is None for row in taken)
@@ -135,7 +135,7 @@ async def mail(
         if user is not None:
             async with links.kept_if(session, bool(known)):
                 url = await links.make(session, ctx, kind, user, lifetime)
-                await post(session, template, user, to=email, security=True, lasting=lifetime, url=url)
+                await post(session, template, user, to=email, lasting=lifetime, url=url)
         record(session, ctx, action, "User", user.id if known and user is not None else None)
     return email
 

@@ -24,6 +24,15 @@ _SOURCE = 100_000
 _UNSHOWN = frozenset({"url", "code"})
 """Variables that let in whoever has them. Subjects are kept and listed, so they are made without these."""
 
+SECURITY = frozenset(
+    {
+        "account_changed", "email_verification", "invitation", "password_changed", "password_reset", "sign_up_refused",
+        "two_factor_code",
+    }
+)  # fmt: skip
+"""Messages that hold a link or a code, or tell of the ways into an account: nobody opts out of them, and they are
+worded by the built-in texts or by superadmins. Whoever words one writes to the reader in the gateway's name."""
+
 _WORDS = (
     nodes.Output, nodes.TemplateData, nodes.Name, nodes.Const, nodes.If, nodes.CondExpr, nodes.Filter, nodes.Keyword,
     nodes.Test, nodes.Compare, nodes.Operand, nodes.And, nodes.Or, nodes.Not, nodes.Concat,

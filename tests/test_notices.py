@@ -34,6 +34,7 @@ from gateway.settings import SettingsError, load
 from resolvers import wording
 from resolvers.failures import Invalid
 from resolvers.notices import OUTBOX, Place, address, post, post_chat, post_text
+from schema.scalars import global_id
 from tests.support.platforms import Platform
 from tests.support.postgres import free_port
 from tests.support.serving import Serve
@@ -182,7 +183,7 @@ async def settled(platform: Platform) -> list[Any]:
 
 
 async def test_a_message_is_put_in_with_the_change_or_not_at_all(platform: Platform) -> None:
-    await put(platform, "password_reset", security=True, **RESET)
+    await put(platform, "password_reset", **RESET)
     with pytest.raises(ZeroDivisionError):
         async with platform.services.database.write() as session:
             await post(session, "password_reset", to="eve@torana.example", **RESET)
@@ -202,14 +203,14 @@ async def test_a_message_is_put_in_with_the_change_or_not_at_all(platform: Platf
 async def test_who_opted_out_gets_only_what_is_about_security(platform: Platform) -> None:
     await change(platform, models.User, notified=False)
     await put(platform, "new_challenge", url="https://x.example")
-    await put(platform, "password_reset", security=True, **RESET)
+    await put(platform, "password_reset", **RESET)
     assert [row.template_key for row in await outbox(platform)] == ["password_reset"]
 
 
 async def test_without_an_address_nothing_is_put_in_and_that_is_logged(platform: Platform) -> None:
     await change(platform, models.User, email=None)
     with structlog.testing.capture_logs() as lines:
-        await put(platform, "password_reset", security=True, **RESET)
+        await put(platform, "password_reset", **RESET)
     assert await outbox(platform) == []
     (line,) = [line for line in lines if line["event"] == "notices.no_address"]
     assert line["user"] == str(platform.world.tom)
@@ -327,27 +328,57 @@ async def test_a_message_is_in_the_readers_language_or_else_in_english(
     platform: Platform, language: str, hello: str
 ) -> None:
     await change(platform, models.User, language=language)
-    await put(platform, "password_reset", security=True, **RESET)
+    await put(platform, "password_reset", **RESET)
     (row,) = await outbox(platform)
     assert f"{hello} tom," in row.text
 
 
 async def test_who_is_at_home_in_one_place_is_written_to_in_its_words(platform: Platform) -> None:
     """Tom has a part in one site and one project; Maria in one site and several projects."""
-    world = platform.world
-    await add(platform, NotificationTemplate(key="password_reset", text="words of the site", site_id=world.site))
-    for username in ("tom", "eve"):
-        query = "mutation($e:String!){requestPasswordReset(email:$e){__typename}}"
-        await platform.ask(query, None, e=f"{username}@torana.example")
-    texts = {row.recipient.partition("@")[0]: row.text for row in await outbox(platform)}
-    assert texts["tom"].strip() == "words of the site"
-    assert texts["eve"].startswith("Hello eve")
+    site = platform.world.site
+    for key in ("new_challenge", "password_reset"):
+        await add(platform, NotificationTemplate(key=key, text="words of the site", site_id=site))
+    async with platform.services.database.write() as session:
+        for key in ("tom", "eve"):
+            user = await session.get_one(models.User, getattr(platform.world, key))
+            await post(session, "new_challenge", user, challenge_name="Vowels", url="https://x.example")
+            await post(session, "password_reset", user, place=Place(site=site), **RESET)
+    texts = [(row.template_key, row.recipient.partition("@")[0], row.text) for row in await outbox(platform)]
+    assert {who for key, who, text in texts if text.strip() == "words of the site"} == {"tom"}
+    assert all(text.startswith("Hello") for key, _, text in texts if key == "password_reset"), "these are nobody's"
+
+
+@pytest.mark.parametrize("key", sorted(wording.SECURITY))
+@pytest.mark.parametrize(("who", "place"), [("maria", "project"), ("sita", "site"), ("root", "site")])
+async def test_nobody_words_for_a_place_what_lets_somebody_in(
+    platform: Platform, who: str, place: str, key: str
+) -> None:
+    """A link in somebody's own words leads wherever they like, with the secret."""
+    given = {"key": key, "subject": "Hello", "text": "https://elsewhere.example/?t={{ url|urlencode }}"}
+    place_id = {"project": ("Project", "shared"), "site": ("Site", "site")}[place]
+    query = "mutation($i:NewNotificationTemplate!){r:createNotificationTemplate(input:$i){... on Problem{code field}}}"
+    answer = await platform.ask(query, who, i={**given, place: platform.world.id(*place_id)})
+    assert answer["r"] == {"code": "INVALID", "field": "input.key"}
+
+
+async def test_a_template_does_not_become_one_of_what_lets_somebody_in(platform: Platform) -> None:
+    row = NotificationTemplate(key="new_challenge", text="x", project_id=platform.world.shared)
+    await add(platform, row)
+    query = """mutation($d:ID!){r:updateNotificationTemplate(id:$d,expectedVersion:1,input:{key:"password_reset"}){
+        __typename ... on Problem{code field}}}"""
+    answer = await platform.ask(query, "maria", d=global_id("NotificationTemplate", row.id))
+    assert answer["r"]["field"] == "input.key"
+
+
+def test_every_message_with_a_link_or_a_code_is_about_security() -> None:
+    for path in wording.FOLDER.glob("*/*"):
+        text = path.read_text()
+        secret = "{{ code" in text or "lasting(" in text
+        assert not secret or path.stem in (*wording.SECURITY, "lasting"), path.name
 
 
 async def test_a_message_whose_link_no_longer_holds_is_not_sent(platform: Platform) -> None:
-    await put(
-        platform, "password_reset", security=True, lasting=timedelta(minutes=45), url="https://x.example/#token=1"
-    )
+    await put(platform, "password_reset", lasting=timedelta(minutes=45), url="https://x.example/#token=1")
     (row,) = await outbox(platform)
     assert "45 minutes" in row.text
     assert row.expires_at - row.created_at == pytest.approx(timedelta(minutes=45), abs=timedelta(seconds=5))
@@ -368,9 +399,9 @@ async def test_the_closest_template_is_taken(platform: Platform) -> None:
         {"project_id": world.shared},
     ]
     for number, place in enumerate(places):
-        await add(platform, NotificationTemplate(key="password_reset", text=f"text {number}", **place))
-        await put(platform, "password_reset", place=Place(site=world.site), **RESET)
-        await put(platform, "password_reset", place=Place(project=world.shared), **RESET)
+        await add(platform, NotificationTemplate(key="new_challenge", text=f"text {number}", **place))
+        await put(platform, "new_challenge", place=Place(site=world.site), url=LINK, challenge_name="Vowels")
+        await put(platform, "new_challenge", place=Place(project=world.shared), url=LINK, challenge_name="Vowels")
     first, second, *found = [row.text.strip() for row in await outbox(platform)]
     assert first == second
     assert first.startswith("Hello")
@@ -394,9 +425,7 @@ async def test_a_template_without_a_subject_keeps_the_next_one(platform: Platfor
 
 
 async def test_a_stored_template_that_fails_is_passed_over(platform: Platform) -> None:
-    await add(
-        platform, NotificationTemplate(key="password_reset", subject="x", text="{{ url", site_id=platform.world.site)
-    )
+    await add(platform, NotificationTemplate(key="password_reset", subject="x", text="{{ url", language="en-GB"))
     await add(platform, NotificationTemplate(key="password_reset", subject="x", text="{% if url < 5 %}{% endif %}"))
     with structlog.testing.capture_logs() as lines:
         await put(platform, "password_reset", site=platform.world.site, **RESET)
@@ -411,7 +440,7 @@ async def test_a_stored_subject_shows_no_code_and_no_link(platform: Platform) ->
         key="two_factor_code", subject="{{ code }}{{ url }} for {{ username }}", text="{{ code }}"
     )
     await add(platform, words)
-    await put(platform, "two_factor_code", security=True, code="123456", minutes=10)
+    await put(platform, "two_factor_code", code="123456", minutes=10)
     (row,) = await outbox(platform)
     assert (row.subject, row.text) == ("for tom", "123456\n")
 
@@ -455,7 +484,7 @@ def test_a_stored_template_may_have_conditions_and_filters() -> None:
 
 async def test_a_mail_arrives_as_text_and_html(platform: Platform, catch_all: CatchAll) -> None:
     async with sending(platform, catch_all.server):
-        await put(platform, "two_factor_code", security=True, language="fr", code="123456", minutes=10)
+        await put(platform, "two_factor_code", language="fr", code="123456", minutes=10)
         mail = await catch_all.mails.get()
         (row,) = await settled(platform)
     assert catch_all.recipients == ["tom@torana.example"]
@@ -476,7 +505,7 @@ async def test_a_mail_arrives_as_text_and_html(platform: Platform, catch_all: Ca
 
 async def test_what_was_sent_keeps_no_words(platform: Platform, catch_all: CatchAll) -> None:
     async with sending(platform, catch_all.server):
-        await put(platform, "password_reset", security=True, **RESET)
+        await put(platform, "password_reset", **RESET)
         (row,) = await settled(platform)
     assert (row.text, row.html, row.subject) == ("", None, "Set a new password")
     assert "hunter2" not in str(row)
@@ -631,7 +660,7 @@ async def test_a_row_with_a_header_in_a_header_does_not_leave(
 async def test_the_gateway_sends_what_is_in_its_outbox(serve: Serve, backend: str, catch_all: CatchAll) -> None:
     gateway = await serve(backend, smtp_url=f"smtp://127.0.0.1:{catch_all.port}", mail_from="torana@gateway.example")
     async with gateway.services.database.write() as session:
-        await post(session, "email_verification", to="new@x.example", security=True, **RESET)
+        await post(session, "email_verification", to="new@x.example", **RESET)
     mail = await catch_all.mails.get()
     assert mail["To"] == "new@x.example"
 
@@ -746,7 +775,7 @@ async def test_why_a_chat_was_not_reached_does_not_tell_its_address(platform: Pl
 async def test_without_a_mail_server_that_is_said_once_and_nothing_waits(platform: Platform) -> None:
     with structlog.testing.capture_logs() as lines:
         async with sending(platform):
-            await put(platform, "password_reset", security=True, **RESET)
+            await put(platform, "password_reset", **RESET)
             await put(platform, "new_challenge", url="https://x.example")
             rows = await settled(platform)
     assert {(row.state, row.error, row.text) for row in rows} == {
@@ -759,7 +788,7 @@ async def test_without_a_mail_server_that_is_said_once_and_nothing_waits(platfor
 async def test_the_demo_writes_its_mails_to_the_log(platform: Platform) -> None:
     with structlog.testing.capture_logs() as lines:
         async with sending(platform, logged=True):
-            await put(platform, "password_reset", security=True, **RESET)
+            await put(platform, "password_reset", **RESET)
             (row,) = await settled(platform)
     (line,) = [line for line in lines if line["event"] == "email"]
     assert (line["to"], line["subject"], line["log_level"]) == ("tom@torana.example", "Set a new password", "info")
@@ -770,7 +799,7 @@ async def test_the_demo_writes_its_mails_to_the_log(platform: Platform) -> None:
 async def test_a_mail_that_leaves_is_not_written_to_the_log(platform: Platform, catch_all: CatchAll) -> None:
     with structlog.testing.capture_logs() as lines:
         async with sending(platform, catch_all.server, logged=True):
-            await put(platform, "password_reset", security=True, **RESET)
+            await put(platform, "password_reset", **RESET)
             await settled(platform)
     assert "hunter2" not in str(lines)
 

@@ -200,7 +200,7 @@ class Name:
 
 
 _CONFIG = {"service": Ref("Service"), "specificId": Name(), "config": {"volume": 1}}
-_WORDS = {"key": "password_reset", "language": Name("x{:.8}"), "text": "x"}
+_WORDS = {"key": "new_challenge", "language": Name("x{:.8}"), "text": "x"}
 NEW: Mapping[str, Mapping[str, Any]] = {
     "User": {"username": Name(), "groups": [Ref("UserGroup")]},
     "UserGroup": {"name": Name(), "roles": [Ref("Role/core")]},
