@@ -84,14 +84,14 @@ async def fill(database: Database) -> tuple[UUID, UUID]:
         ],
     ]
     for some in rows:
-        async with database.write() as session:
+        async with database.write(as_system="bench") as session:
             session.add_all(some)
     return user, root
 
 
 async def signed_in(services: Services, user: UUID) -> Session:
     family = uuid7()
-    async with services.database.write() as session:
+    async with services.database.write(as_system="bench") as session:
         session.add(
             models.Credential(
                 user_id=user, kind=models.CredentialKind.LOGIN_SESSION, secret_hash=str(family), algorithm="none",
@@ -122,7 +122,7 @@ async def measure(url: str, folder: Path, times: int) -> None:
     documents, execution = Documents(schema.core, Bounds(), keep=10), Execution(schema, Bounds(), timeout=15)
     try:
         user, root = await fill(services.database)
-        async with services.database.write() as session:
+        async with services.database.write(as_system="bench") as session:
             await session.execute(sa.text("ANALYZE"))
         said, above = await signed_in(services, user), await signed_in(services, root)
         who = {

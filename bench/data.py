@@ -82,7 +82,7 @@ async def fill(url: str, simulations: int) -> Filled:
         if database.file is None:
             await _index_all(url)
         whole = generated.simulations[0]
-        async with database.write() as session:
+        async with database.write(as_system="bench") as session:
             await store_estimators(session, whole, results.estimators())
     finally:
         await database.dispose()
@@ -96,7 +96,7 @@ async def _reader(database: Database) -> UUID:
     passwords = Passwords()
     try:
         hashed = await passwords.hash(PASSWORD)
-        async with database.write() as session:
+        async with database.write(as_system="bench") as session:
             return (await create_user(session, USERNAME, hashed)).id
     finally:
         passwords.close()

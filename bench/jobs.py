@@ -121,7 +121,7 @@ async def fan_out(server: str, folder: Path) -> None:
                 for n in range(processes)
             ]
             await submit(services, user, TASKS, 1_000_000)
-            async with services.database.write() as session:
+            async with services.database.write(as_system="bench") as session:
                 errands = await claims.claim_waiting(session, TASKS, 3_600)
             try:
                 medians[processes] = await _followed(services, gateways, errands)
@@ -209,7 +209,7 @@ def _told(text: bytes) -> tuple[str, int] | None:
 async def _person(services: Services, number: int) -> str:
     """The Authorization header of somebody who may follow every job."""
     key, family = uuid7(), uuid7()
-    async with services.database.write() as session:
+    async with services.database.write(as_system="bench") as session:
         session.add(models.User(id=key, username=f"person{number}", superadmin=True, email_verified=True))
         await session.flush()
         session.add(

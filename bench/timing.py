@@ -109,7 +109,7 @@ async def measure(gateway: Gateway, pair: Pair, seconds: float) -> tuple[list[fl
 async def fill(services: Services) -> None:
     """Users whose addresses wait to be confirmed, and participants with passwords."""
     hashed = await services.passwords.hash(PASSWORD)
-    async with services.database.write() as session:
+    async with services.database.write(as_system="bench") as session:
         site = models.Site(name="Bench")
         session.add(site)
         await session.flush()

@@ -25,7 +25,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, c
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import AsyncAdaptedQueuePool, NullPool
 
-from db import plans
+from db import plans, written
 from db.models import Entity, Erasable
 from db.prepared import Holder, Kept, Prepared, Shelf, Statement
 from db.readers import Readers, driver
@@ -160,12 +160,18 @@ class Database:
         return await raw.execute_fetchall(text, arguments)  # type: ignore[no-any-return]
 
     @contextlib.asynccontextmanager
-    async def write(self) -> AsyncIterator[AsyncSession]:
-        """One transaction, committed at its exit; the topics of `changed` are then published, or dropped with it."""
+    async def write(self, as_system: str | None = None) -> AsyncIterator[AsyncSession]:
+        """One transaction, committed at its exit; the topics of `changed` are then published, or dropped with it.
+
+        Raises Unasked for rows that are written without a rule asked for them (`db.written`). `as_system` says why none
+        is asked: nobody's request is behind the write. It is a literal; a test lists them.
+        """
         session = AsyncSession(self._writer, expire_on_commit=False, sync_session_class=_Writing)
         async with session, session.begin():
             yield session
             await session.flush()  # which notes the rows that it writes
+            if as_system is None:
+                written.check(session)
             topics: set[str] = session.info.get("topics", set())
             if topics and self.dialect == "postgresql" and self.announce is None:
                 for payload in _payloads(sorted(topics)):
@@ -304,9 +310,13 @@ class _Writing(Session):
 
 @sa.event.listens_for(_Writing, "after_flush")
 def _note(session: Session, _: Any) -> None:
+    written.note(session, written.flushed(session))
     for row in (*session.new, *session.dirty):
         if isinstance(row, Entity) and isinstance(row, Erasable) and session.is_modified(row):
             session.info.setdefault("topics", set()).add(row_topic(type(row), row.id))
+
+
+sa.event.listen(_Writing, "do_orm_execute", written.note_statement)
 
 
 def _payloads(topics: list[str]) -> Iterable[str]:

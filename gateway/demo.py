@@ -115,7 +115,7 @@ async def fill(services: Services, tell: Callable[[str], None]) -> bool:
         return False
     tell("accounts and projects")
     hashes = [await services.passwords.hash(account.password) for account in ACCOUNTS]
-    async with services.database.write() as session:
+    async with services.database.write(as_system="the demo fills its own database") as session:
         _, maria, tom = [
             await create_user(session, account.username, hashed, email=f"{account.username}@torana.example", **columns)
             for account, hashed, columns in zip(ACCOUNTS, hashes, _PEOPLE, strict=True)
@@ -370,7 +370,7 @@ async def _simulation(services: Services, owner: UUID, project: UUID, tell: Call
     """Submit, compute here, and deliver as a worker would."""
     primaries, tasks = 1_000, 2
     await _submit(services, owner, project, "150 MeV protons in water", primaries, tasks)
-    async with services.database.write() as session:
+    async with services.database.write(as_system="the demo fills its own database") as session:
         errands = await claims.claim_waiting(session, tasks, services.limits.lease)
     plan = shieldhit.read(beam_files(primaries))
     for errand, share in zip(errands, simulations.shares(primaries, tasks), strict=True):

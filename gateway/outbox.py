@@ -86,7 +86,7 @@ class Outbox:
         if (free := SLOTS - len(self._sending)) <= 0:
             return POLL
         if (wait := await self._until_due()) <= 0:
-            async with self._services.database.write() as session:
+            async with self._services.database.write(as_system="the outbox notes what it sends") as session:
                 claimed = await claim(session, free, len(self._pauses))
             for message in claimed:
                 sending = asyncio.create_task(self._send(message))
@@ -116,7 +116,7 @@ class Outbox:
             log.error("outbox.delivery_failed", message=str(message.id), error=type(error).__name__)
             failure = Undelivered("an error of the gateway")
         try:
-            async with self._services.database.write() as session:
+            async with self._services.database.write(as_system="the outbox notes what it sends") as session:
                 await settle(session, message, failure, self._pauses)
         except (OSError, sa.exc.SQLAlchemyError) as error:
             log.error("outbox.not_noted", message=str(message.id), error=type(error).__name__)

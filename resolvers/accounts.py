@@ -19,14 +19,17 @@ from db.models import (
     User,
 )
 from db.types import now
+from db.written import because
 from resolvers import attempts, codes, logins
 from resolvers.audit import record
 from resolvers.context import Context
+from resolvers.editing import must
 from resolvers.failures import Invalid, Unauthenticated
 from resolvers.keyring import digest_of
 from resolvers.logins import Tokens
 from resolvers.principal import Kind
 from resolvers.registration import check_columns, throttle
+from resolvers.rules import SELF
 from resolvers.writing import check_object, expect, locked
 
 WRONG = "wrong username or password"
@@ -124,6 +127,7 @@ async def _second(session: AsyncSession, ctx: Context, user: User, code: str) ->
 
 async def _enter(session: AsyncSession, ctx: Context, user: User, **detail: Any) -> Tokens:
     """Begin a login session, and no longer count the passwords that were tried before it."""
+    because(session, "a right try no longer counts", Attempts)
     tried = [_key(name) for name in (user.username, user.email) if name]
     await session.execute(sa.delete(Attempts).where(Attempts.key.in_(tried)))
     await attempts.forgive(session, attempts.source_key(ctx))
@@ -142,6 +146,7 @@ def _entered(ctx: Context, tokens: Tokens | None) -> Tokens:
 
 async def _spend(session: AsyncSession, number: UUID) -> None:
     """Have a ticket used up, while its user is held."""
+    because(session, "a ticket is used once", Attempts)
     attempt = f"ticket:{number}"
     if await session.get(Attempts, attempt) is not None:
         raise Unauthenticated("the ticket was used; sign in again")
@@ -208,6 +213,7 @@ async def _renewed(ctx: Context, stored: str, password: str) -> str:
 
 async def _unchanged(session: AsyncSession, stored: Any, renewed: str) -> bool:
     """Whether the password is still the one that was looked at; its use is noted."""
+    because(session, "who proves a password has its hash renewed", Credential)
     same = sa.update(Credential).where(
         Credential.id == stored.credential_id, Credential.secret_hash == stored.secret_hash
     )
@@ -226,6 +232,7 @@ async def update_profile(ctx: Context, expected_version: int, changes: Mapping[s
     async with ctx.database.write() as session:
         row = await locked(session, ctx, User, user)
         expect(row, expected_version)
+        await must(session, ctx, row, (SELF,), "change")
         for name in ("first_name", "last_name", "affiliation", "profile", "language", "notified"):
             if name in changes:
                 if changes[name] is None and name in ("language", "notified"):
@@ -238,6 +245,7 @@ async def create_user(
     session: AsyncSession, username: str, password_hash: str, *, email: str | None = None, **columns: Any
 ) -> User:
     """A local user with a password, in the transaction of `session`. Names and addresses are kept in lower case."""
+    because(session, "an operator makes users", User, Credential)
     user = User(username=username.lower(), email=email.lower() if email else None, **columns)
     session.add(user)
     await session.flush()

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.models import Attempts
 from db.types import later, now
+from db.written import because
 from resolvers.context import Context
 from resolvers.failures import RateLimited
 
@@ -21,7 +22,7 @@ async def count(ctx: Context, bounds: Mapping[str, int], seconds: int) -> None:
     insert = postgresql.insert if ctx.database.dialect == "postgresql" else sqlite.insert
     over = Attempts.since < later(-seconds)
     tried: dict[str, int] = {}
-    async with ctx.database.write() as session:
+    async with ctx.database.write(as_system="attempts are counted") as session:
         for key in sorted(bounds):
             statement = insert(Attempts).values(key=key, count=1, since=now())
             counted = statement.on_conflict_do_update(
@@ -48,6 +49,7 @@ def address_of(ctx: Context) -> str:
 
 async def forgive(session: AsyncSession, key: str) -> None:
     """No longer count one try: it was right."""
+    because(session, "a right try no longer counts", Attempts)
     less = sa.update(Attempts).where(Attempts.key == key, Attempts.count > 0).values(count=Attempts.count - 1)
     await session.execute(less.execution_options(synchronize_session=False))
 

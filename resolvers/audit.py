@@ -6,6 +6,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db import models
+from db.written import because
 from resolvers.context import Context
 
 
@@ -14,6 +15,7 @@ def record(
 ) -> None:
     """Add an event to the transaction of `session`. `detail` never holds a secret; `site_id` and `project_id` in it
     tell whose administrators may read the event."""
+    because(session, "what was done is put on record", models.AuditEvent)
     principal = ctx.principal
     actor = principal.errand.job_id if principal.errand else principal.id
     session.add(

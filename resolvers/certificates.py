@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from db.models import Credential, CredentialKind
 from db.types import instant_text, now
+from db.written import because
 from jobs.engine import Login
 from resolvers.audit import record
 from resolvers.context import Context, Services
@@ -65,6 +66,7 @@ async def leave(ctx: Context, private_key: str, signed_key: str) -> Left:
     principals = tuple(name.decode(errors="replace") for name in certificate.valid_principals)
     sealed = ctx.services.keys.seal(orjson.dumps({"private_key": private_key, "certificate": signed_key}).decode())
     async with ctx.database.write() as session:
+        because(session, "one's own login of clusters", Credential)
         await session.execute(sa.delete(Credential).where(*_of(owner)))
         session.add(
             Credential(
@@ -94,6 +96,7 @@ async def remove(ctx: Context) -> None:
     """Forget it; jobs that are on a cluster can't be looked after there any more."""
     owner = signed_in(ctx)
     async with ctx.database.write() as session:
+        because(session, "one's own login of clusters", Credential)
         await session.execute(sa.delete(Credential).where(*_of(owner)))
         record(session, ctx, "REMOVE_CLUSTER_LOGIN", "User", owner)
 

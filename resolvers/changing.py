@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from db.engine import changed, moment_of
 from db.models import Attempts, AuthProvider, Credential, CredentialKind, Participant, User
 from db.types import now
+from db.written import because
 from resolvers import links, login_sessions, logins
 from resolvers.access import ACCOUNT, WRITES
 from resolvers.audit import record
@@ -131,6 +132,7 @@ async def _held(session: AsyncSession, user: UUID) -> User:
 
 async def _put(session: AsyncSession, hashed: str, **owner: UUID) -> None:
     """The one password of an owner whose row is held."""
+    because(session, "a password is set by its owner, by a link, or by who may set it", Credential)
     (column, key), *_ = owner.items()
     stored: Any = await session.execute(
         sa.update(Credential)
@@ -150,6 +152,7 @@ async def _end_keys(session: AsyncSession, user: UUID) -> None:
 
 async def _follow(session: AsyncSession, user: User, *which: Any) -> None:
     """What goes with a new password: login sessions (only `which`) end, and so do links; the owner hears of it."""
+    because(session, "links, keys and counted tries end with the password before", User, Credential, Attempts)
     await login_sessions.end(session, Kind.USER, user.id, *which)
     gone = sa.delete(Credential).where(Credential.user_id == user.id, Credential.kind.in_(_ENDED))
     await session.execute(gone.execution_options(synchronize_session=False))

@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from db import models as m
 from db.engine import changed, row_topic
 from db.models import Entity, PlatformRole
+from db.written import because
 from resolvers import login_sessions, wording
 from resolvers.context import Context
 from resolvers.failures import Dependency, Forbidden, Invalid, WrongState
@@ -44,6 +45,7 @@ async def _user(session: AsyncSession, ctx: Context, user: m.User, before: Befor
     _check_email(user.email)
     if before.get("email", user.email) != user.email and "email_verified" not in before:
         user.email_verified = False
+        because(session, "links to an address end with it", m.Credential)
         links = sa.delete(m.Credential).where(m.Credential.user_id == user.id, m.Credential.kind.in_(_LINKS))
         await session.execute(links.execution_options(synchronize_session=False))
     if before.get("active") and not user.active:
@@ -60,6 +62,7 @@ async def _project(session: AsyncSession, ctx: Context, project: m.Project, befo
     """Work that ends ends for its participants, too."""
     if before is None or project.enabled or not before.get("enabled", False):
         return
+    because(session, "participants end with the work of their project", m.Participant, m.ParticipantDevice)
     participants = sa.select(m.Participant.id).where(m.Participant.project_id == project.id)
     disabled = sa.update(m.Participant).where(m.Participant.id.in_(participants), m.Participant.deleted_at.is_(None))
     unlinked = sa.delete(m.ParticipantDevice).where(m.ParticipantDevice.participant_id.in_(participants))
@@ -73,6 +76,7 @@ async def _participant_group(session: AsyncSession, ctx: Context, group: m.Parti
     if before is None or before.get("project_id", group.project_id) == group.project_id:
         return
     await _goes_on(session, group.project_id, "it takes no participants")
+    because(session, "participants move with their group", m.Participant)
     within = m.Participant.group_id == group.id
     changes = {"project_id": group.project_id, "version": m.Participant.version + 1}
     await session.execute(
@@ -89,6 +93,7 @@ async def _goes_on(session: AsyncSession, project: UUID, otherwise: str) -> None
 
 async def _leave_devices(session: AsyncSession, which: Any, project: UUID) -> None:
     """Participants who moved into a project keep those of their devices that it has."""
+    because(session, "devices that a project lacks are left behind", m.ParticipantDevice)
     moved = sa.select(m.Participant.id).where(which)
     there = sa.select(m.ProjectDevice.device_id).where(m.ProjectDevice.project_id == project)
     left = sa.delete(m.ParticipantDevice).where(
@@ -216,6 +221,7 @@ async def _participant_device(session: AsyncSession, ctx: Context, link: m.Parti
 async def _site_device(session: AsyncSession, ctx: Context, link: m.SiteDevice, before: Before) -> None:
     """Without the site, the device leaves its projects."""
     if before is None:
+        because(session, "without its site a device leaves its projects", m.ProjectDevice, m.ParticipantDevice)
         projects = sa.select(m.Project.id).where(m.Project.site_id == link.site_id)
         participants = sa.select(m.Participant.id).where(m.Participant.project_id.in_(projects))
         held = (
@@ -239,6 +245,7 @@ async def _project_service(session: AsyncSession, ctx: Context, link: m.ProjectS
 
 async def _site_service(session: AsyncSession, ctx: Context, link: m.SiteService, before: Before) -> None:
     if before is None:
+        because(session, "without its site a service leaves its projects", m.ProjectService)
         projects = sa.select(m.Project.id).where(m.Project.site_id == link.site_id)
         gone = sa.delete(m.ProjectService).where(
             m.ProjectService.service_id == link.service_id, m.ProjectService.project_id.in_(projects)

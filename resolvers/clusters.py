@@ -14,7 +14,7 @@ async def register(database: Database, configured: Mapping[str, Platform]) -> No
     A cluster that comes again is the one of that name which was deleted last, with its groups and bounds. One that is
     no longer named is deleted, unless jobs of it are under way.
     """
-    async with database.write() as session:
+    async with database.write(as_system="the clusters of the configuration") as session:
         if database.dialect == "postgresql":  # several processes may start at once
             await session.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtext("torana.clusters"))))
         rows = (await session.scalars(sa.select(Cluster).order_by(Cluster.deleted_at, Cluster.id))).all()

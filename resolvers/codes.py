@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from db.engine import moment_of
 from db.models import Attempts, Credential, CredentialKind, TwoFactor, User
 from db.types import later, now
+from db.written import because
 from resolvers import attempts
 from resolvers.context import Context
 from resolvers.keyring import digest_of
@@ -46,6 +47,7 @@ async def count(ctx: Context, user: UUID) -> None:
 
 async def new_seed(session: AsyncSession, ctx: Context, user: UUID) -> str:
     """The seed of an authenticator that waits for its first code, in place of any that waits."""
+    because(session, "a code is used once, and only the latest", Credential)
     seed = pyotp.random_base32()
     await forget(session, user, CredentialKind.TOTP, CredentialKind.EMAIL_CODE, use=Use.SET_UP)
     session.add(
@@ -68,6 +70,7 @@ def address_of(seed: str, username: str) -> str:
 
 async def send(session: AsyncSession, ctx: Context, user: User, use: Use) -> None:
     """Mail a code of six digits to the user, in place of any that waits."""
+    because(session, "a code is used once, and only the latest", Credential)
     code = f"{secrets.randbelow(1_000_000):06}"
     lifetime = ctx.services.limits.ticket_lifetime
     kinds = [CredentialKind.EMAIL_CODE, CredentialKind.TOTP] if use is Use.SET_UP else [CredentialKind.EMAIL_CODE]
@@ -97,6 +100,7 @@ async def accept(session: AsyncSession, ctx: Context, user: User, code: str) -> 
 
 async def spend(session: AsyncSession, ctx: Context, user: UUID, method: TwoFactor, code: str, use: Use) -> bool:
     """Whether a code of a held user is right; it is no more from then on."""
+    because(session, "a code is used once, and only the latest", Credential)
     if method is TwoFactor.NONE:
         return False
     kind = CredentialKind[{TwoFactor.TOTP: "TOTP", TwoFactor.EMAIL: "EMAIL_CODE"}[method]]
@@ -121,6 +125,7 @@ async def spend(session: AsyncSession, ctx: Context, user: UUID, method: TwoFact
 
 async def new_recovery_codes(session: AsyncSession, user: UUID) -> Sequence[str]:
     """Ten codes, in place of all former ones; to be shown once."""
+    because(session, "a code is used once, and only the latest", Credential)
     await forget(session, user, CredentialKind.RECOVERY_CODE)
     codes = ["".join(secrets.choice(_LETTERS) for _ in range(16)) for _ in range(RECOVERY_CODES)]
     session.add_all(
@@ -133,6 +138,7 @@ async def new_recovery_codes(session: AsyncSession, user: UUID) -> Sequence[str]
 
 
 async def forget(session: AsyncSession, user: UUID, *kinds: CredentialKind, use: Use | None = None) -> None:
+    because(session, "a code is used once, and only the latest", Credential)
     gone = sa.delete(Credential).where(Credential.user_id == user, Credential.kind.in_(kinds))
     if use is not None:
         gone = gone.where(Credential.label == use.value)
@@ -141,6 +147,7 @@ async def forget(session: AsyncSession, user: UUID, *kinds: CredentialKind, use:
 
 async def clear_count(session: AsyncSession, user: UUID) -> None:
     """After a right code the wrong ones before it no longer count."""
+    because(session, "a right try no longer counts", Attempts)
     await session.execute(sa.delete(Attempts).where(Attempts.key == code_key(user)))
 
 
@@ -155,6 +162,7 @@ def _step(seed: str, code: str, moment: datetime) -> datetime | None:
 
 
 async def _recover(session: AsyncSession, user: UUID, text: str) -> bool:
+    because(session, "a code is used once, and only the latest", Credential)
     spent = sa.delete(Credential).where(
         Credential.user_id == user,
         Credential.kind == CredentialKind.RECOVERY_CODE,

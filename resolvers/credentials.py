@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from db.engine import changed, moment_of
 from db.models import CORE, Credential, CredentialKind, Device, Entity, Participant, Service, User
 from db.types import now
+from db.written import because
 from resolvers.access import WRITES
 from resolvers.audit import record
 from resolvers.context import Context
@@ -202,6 +203,7 @@ async def _room(session: AsyncSession, most: int, *which: Any) -> None:
 
 
 async def _issue(session: AsyncSession, kind: CredentialKind, secret: str, **columns: Any) -> Issued:
+    because(session, "a credential is made by its owner, or by who may make one for it", Credential)
     row = Credential(kind=kind, secret_hash=digest_of(secret), algorithm="sha256", **columns)
     session.add(row)
     await session.flush()

@@ -15,6 +15,7 @@ from db import models as m
 from db.engine import changed, moment_of, row_topic
 from db.keys import among
 from db.models import TERMINAL, Entity, Erasable
+from db.written import because
 from resolvers.failures import Dependency, WrongState
 
 Model = type[Entity]
@@ -104,6 +105,7 @@ async def erase(session: AsyncSession, row: Entity, may_not: MayNot | None = Non
             f"this {type(row).__name__} is still in use: {listed}{kept}; delete or unlink those first",
             blockedBy=[{"type": name, "count": count} for name, count in sorted(blocking.items())],
         )
+    because(session, "what goes with a row goes when it goes", *going)
     moment = await moment_of(session)
     for model, keys in going.items():
         if issubclass(model, Erasable):
@@ -129,6 +131,7 @@ async def revive(session: AsyncSession, row: Any) -> None:
             raise WrongState(f"its {parent.__name__} is deleted; restore that first", field="id")
     moment = row.deleted_at
     going = await _going(session, type(row), row.id, moment)
+    because(session, "what went with a row comes back with it", *going)
     for model, keys in going.items():
         if issubclass(model, Erasable):
             changes = {"deleted_at": None, "version": model.version + 1}

@@ -98,7 +98,7 @@ class Dispatcher:
     async def _take_back_all(self) -> None:
         """At the start of the one process: nothing runs on this machine, and nothing is being merged."""
         live = await claims.live_tasks(self._services.database, None, JobState.PENDING, JobState.RUNNING)
-        async with self._services.database.write() as session:
+        async with self._services.database.write(as_system="jobs are handed to engines") as session:
             await claims.free_merging(session)
             for one in live:
                 await claims.release_task(
@@ -107,7 +107,7 @@ class Dispatcher:
 
     async def _reap(self) -> None:
         """Give up what is no longer run by anybody."""
-        async with self._services.database.write() as session:
+        async with self._services.database.write(as_system="jobs are handed to engines") as session:
             for errand in await claims.lost_errands(session):
                 most = self._services.limits.task_attempts
                 await claims.release_task(session, errand, "no sign of life within the lease", most, lapsed=True)
@@ -151,7 +151,7 @@ class _Posted:
         live = await claims.live_tasks(self._services.database, None, JobState.PENDING, JobState.RUNNING)
         mine = await engine.poll([Held(one.name) for one in live])
         await engine.close()
-        async with self._services.database.write() as session:
+        async with self._services.database.write(as_system="jobs are handed to engines") as session:
             for one in live:
                 if one.ordinal in mine.get(one.name, {}):
                     await claims.release_task(session, one.errand, "the gateway stopped", None)
@@ -200,7 +200,7 @@ class _Posted:
         queued: dict[str, datetime | None] = {
             one.name: None for one in held if self._post.engine.personal and one.login is None
         }
-        async with database.write() as session:
+        async with database.write(as_system="jobs are handed to engines") as session:
             for one in live:
                 found = seen.get(one.name, {}).get(one.ordinal)
                 if found is not None and found.state is State.ENDED:
@@ -217,14 +217,14 @@ class _Posted:
         post = self._post
         if (room := min(STEP, post.engine.room())) <= 0:
             return
-        async with self._services.database.write() as session:
+        async with self._services.database.write(as_system="jobs are handed to engines") as session:
             room = min(room, await claims.room_on(session, post.cluster))
             handed = await claims.hand_over(session, post.cluster, room, post.patience) if room > 0 else []
         for index, one in enumerate(handed):
             try:
                 await self._submit(one)
             except Away:
-                async with self._services.database.write() as session:
+                async with self._services.database.write(as_system="jobs are handed to engines") as session:
                     for untaken in handed[index:]:
                         await claims.withdraw(session, untaken)
                 raise
@@ -238,11 +238,11 @@ class _Posted:
         try:
             external = await self._post.engine.submit(self._batch(handed, held))
         except Refused as refusal:
-            async with database.write() as session:
+            async with database.write(as_system="jobs are handed to engines") as session:
                 await claims.refuse_batch(session, handed, str(refusal))
             return
         if external:
-            async with database.write() as session:
+            async with database.write(as_system="jobs are handed to engines") as session:
                 await claims.note(session, handed, external)
         log.info("jobs.handed_over", job=handed.job_key, batch=handed.name, tasks=len(handed.ordinals))
 

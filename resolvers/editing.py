@@ -20,6 +20,7 @@ from db import models
 from db.engine import changed, row_topic
 from db.keys import among
 from db.models import Entity, Erasable
+from db.written import asked, because
 from resolvers import attempts, roles
 from resolvers.access import WRITES, visible
 from resolvers.audit import record
@@ -67,8 +68,10 @@ async def create(ctx: Context, model: type[Entity], values: Mapping[str, Any], l
         session.add(row)
         await stored(session, model, values)
         if isinstance(row, models.Site | models.Project):
+            because(session, "a place has its roles from the beginning", models.Role)
             await roles.found(session, row)
         if isinstance(row, models.Project) and ctx.principal.kind is Kind.SERVICE:
+            because(session, "a service works in the projects that it makes", models.ProjectService)
             session.add(models.ProjectService(project_id=row.id, service_id=ctx.principal.id))
         for link in links:
             other = target(link.model, link.other)
@@ -159,6 +162,7 @@ async def restore(ctx: Context, model: type[Entity], key: UUID) -> None:
         # A rule may ask for what comes back with it: the roles of a group.
         if not await _holds(session, ctx, row, WRITES[model].restore):
             raise missing
+        asked(session, row)
         if there:
             raise WrongState(f"this {model.__name__} is not deleted", field="id")
         told(session, row)
@@ -194,6 +198,7 @@ async def must(
         what = f"`{column.removesuffix('_id')}` of a {type(row).__name__}" if column else f"a {type(row).__name__} here"
         who = f"only {words(rules)} may {verb}" if rules else f"nobody may {verb}"
         raise Forbidden(f"{who} {what}")
+    asked(session, row)
 
 
 async def _holds(session: AsyncSession, ctx: Context, row: Entity, rules: Sequence[Rule]) -> bool:

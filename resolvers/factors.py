@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.engine import changed, moment_of
 from db.models import AuthProvider, Credential, CredentialKind, TwoFactor, User
+from db.written import because
 from resolvers import attempts, codes, login_sessions, logins
 from resolvers.access import ACCOUNT
 from resolvers.audit import record
@@ -142,6 +143,7 @@ async def renew_codes(ctx: Context, password: str) -> Sequence[str]:
 
 
 async def _held(session: AsyncSession, user: UUID) -> User:
+    because(session, "one's own second factor, once the password is proved", User, Credential)
     row = await logins.held(session, user)
     if row is None:
         raise Unauthenticated("the account can't sign in any more")

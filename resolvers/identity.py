@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.engine import changed
 from db.models import AuthProvider, User, UserGroup, UserGroupMember
+from db.written import because
 from resolvers import logins
 from resolvers.audit import record
 from resolvers.context import Context, Services
@@ -96,6 +97,7 @@ async def learn(services: Services, provider: Provider, claims: Mapping[str, Any
 
 async def _present(session: AsyncSession, ctx: Context, provider: Provider, identity: Identity) -> User | None:
     """The user with this identity as its provider now describes it, made where the settings say so."""
+    because(session, "the provider of an identity tells who its people are", User, UserGroupMember)
     user = await _found(session, identity)
     if user is None:
         if not provider.sign_up or identity.username is None:

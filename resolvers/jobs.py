@@ -12,6 +12,7 @@ from db.aliases import Alias
 from db.engine import changed, moment_of
 from db.models import TERMINAL, Job, JobState, Task, TaskResult
 from db.types import later, now
+from db.written import because
 from resolvers.access import CANCEL, RETRY, WRITES
 from resolvers.audit import record
 from resolvers.context import Context
@@ -32,6 +33,7 @@ async def cancel_job(ctx: Context, key: UUID) -> UUID:
     """End a job; what its tasks delivered so far is kept."""
     async with writing(ctx, "CANCEL_JOB", Job, key) as session:
         job = await _commanded(session, ctx, key, CANCEL, "cancel")
+        because(session, "tasks end with their job", Task)
         await move(session, job, JobState.CANCELED, cancel_requested_at=await moment_of(session))
         await session.execute(
             sa.update(Task)
@@ -68,6 +70,7 @@ async def retry_job(ctx: Context, key: UUID, elsewhere: tuple[UUID | None, Mappi
             )
             assert job.simulation_id is not None
             again, tasks = new_job(job.owner_user_id, job.simulation_id, job.title, shares.all(), place, attempt)
+            because(session, "a job is tried again by another", Job, Task)
             session.add(again)
             await session.flush()
             session.add_all(tasks)
@@ -89,6 +92,7 @@ async def delete_job(ctx: Context, key: UUID) -> None:
         if await session.scalar(sa.select(sa.or_(held, delivered))):
             raise WrongState("what its tasks delivered is still being put away; try again in some seconds")
         record(session, ctx, "DELETE_JOB", "Job", job.id, key=job.key)
+        because(session, "a job is deleted by who may", Job)
         await session.execute(sa.delete(Job).where(Job.id == job.id))
         changed(session, job_topic(job.id))
 

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.models import Credential, CredentialKind, User
 from db.types import later, now
+from db.written import because
 from resolvers.context import Context
 from resolvers.failures import Invalid
 from resolvers.keyring import digest_of
@@ -25,6 +26,7 @@ async def make(session: AsyncSession, ctx: Context, kind: CredentialKind, user: 
     It is bound to the address that it goes to, and made of the configured address of the gateway, never of what a
     request calls it. The secret stands behind a `#`, which browsers send to no server.
     """
+    because(session, "a link holds once, and only the latest", Credential)
     token = secrets.token_urlsafe(32)
     await drop(session, user.id, kind)
     session.add(
@@ -51,6 +53,7 @@ async def owner(ctx: Context, kind: CredentialKind, token: str) -> UUID:
 
 async def spend(session: AsyncSession, kind: CredentialKind, token: str, user: User) -> bool:
     """Use up the link of a held user; whether it went to the present address. INVALID for one that does not hold."""
+    because(session, "a link holds once, and only the latest", Credential)
     gone = sa.delete(Credential).where(*_live(kind, token), Credential.user_id == user.id).returning(Credential.label)
     label = await session.scalar(gone.execution_options(synchronize_session=False))
     if label is None:
@@ -59,6 +62,7 @@ async def spend(session: AsyncSession, kind: CredentialKind, token: str, user: U
 
 
 async def drop(session: AsyncSession, user: UUID, kind: CredentialKind) -> None:
+    because(session, "a link holds once, and only the latest", Credential)
     gone = sa.delete(Credential).where(Credential.user_id == user, Credential.kind == kind)
     await session.execute(gone.execution_options(synchronize_session=False))
 

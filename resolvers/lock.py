@@ -4,6 +4,7 @@ import sqlalchemy as sa
 
 from db.engine import changed
 from db.models import ServerSetting
+from db.written import because
 from resolvers.audit import record
 from resolvers.context import Context
 from resolvers.editing import writing
@@ -16,6 +17,7 @@ async def set_read_only(ctx: Context, read_only: bool) -> None:
     async with writing(ctx, "LOCK", ServerSetting) as session:
         if not ctx.principal.superadmin:
             raise Forbidden("only superadmins may lock the gateway")
+        because(session, "superadmins lock the gateway", ServerSetting)
         row = await session.scalar(sa.select(ServerSetting).where(ServerSetting.name == SETTING).with_for_update())
         if row is None:
             row = ServerSetting(name=SETTING)

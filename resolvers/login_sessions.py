@@ -9,12 +9,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from db.engine import changed
 from db.models import Credential, CredentialKind
 from db.types import now
+from db.written import because
 from resolvers.feed import principal_topic
 from resolvers.principal import Kind
 
 
 async def end(session: AsyncSession, kind: Kind, owner: UUID, *which: Any) -> int:
     """End login sessions of an owner; their sockets and streams hear of it. Returns how many."""
+    because(session, "login sessions end with what they stood on", Credential)
     ended = sa.update(Credential).where(*of(kind, owner), Credential.revoked_at.is_(None), *which)
     done: Any = await session.execute(ended.values(revoked_at=now()).execution_options(synchronize_session=False))
     changed(session, principal_topic(owner))

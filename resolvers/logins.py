@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from db.engine import moment_of
 from db.models import Credential, CredentialKind, Participant, Project, User
 from db.types import later, now, uuid7
+from db.written import because
 from resolvers import attempts, login_sessions
 from resolvers.access import WRITES
 from resolvers.audit import record
@@ -125,6 +126,7 @@ async def refresh(ctx: Context, token: str | None) -> Tokens:
 
 
 async def _issue(session: AsyncSession, ctx: Context, kind: Kind, owner: UUID, family: UUID) -> Tokens:
+    because(session, "who proves an identity is signed in", Credential)
     limits = ctx.services.limits
     token = secrets.token_urlsafe(32)
     session.add(
@@ -275,6 +277,7 @@ async def renewed(session: AsyncSession, ctx: Context) -> Principal:
 
 async def _seen(session: AsyncSession, kind: Kind, owner: UUID) -> None:
     """Note the sign-in, and leave `updated_at`, which more people may read."""
+    because(session, "the moment of a sign-in is noted", User, Participant)
     model: Any = User if kind is Kind.USER else Participant
     noted = sa.update(model).where(model.id == owner).values(last_online_at=now(), updated_at=model.updated_at)
     await session.execute(noted.execution_options(synchronize_session=False))

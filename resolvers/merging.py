@@ -36,7 +36,7 @@ log = structlog.get_logger("torana.jobs")
 async def merge_ready(services: Services) -> None:
     """Merge the delivered results of every job that waits for it."""
     while True:
-        async with services.database.write() as session:
+        async with services.database.write(as_system="finished jobs are merged") as session:
             claimed = await claims.claim_merging(session, LEASE)
         if claimed is None:
             return
@@ -52,7 +52,7 @@ async def merge_ready(services: Services) -> None:
 
 async def _put_off(services: Services, claimed: Merge, *, rest: float | None = AGAIN, hopeless: bool = False) -> None:
     """Let the merging be tried again, unless that is `hopeless` or was done for long enough."""
-    async with services.database.write() as session:
+    async with services.database.write(as_system="finished jobs are merged") as session:
         if (job := await claims.leave_merging(session, claimed, rest=rest)) is None:
             return
         job.parts = job.state is JobState.RUNNING and not hopeless
@@ -74,7 +74,7 @@ async def merge(services: Services, claimed: Merge) -> None:
     finally:
         prolonging.cancel()
         await asyncio.gather(prolonging, return_exceptions=True)
-    async with services.database.write() as session:
+    async with services.database.write(as_system="finished jobs are merged") as session:
         job = await claims.leave_merging(session, claimed)
         if job is None or job.simulation_id is None:
             return
@@ -99,7 +99,7 @@ async def merge(services: Services, claimed: Merge) -> None:
 async def _prolong(services: Services, claimed: Merge, alone: asyncio.Lock) -> None:
     while True:
         await asyncio.sleep(LEASE / 3)
-        async with alone, services.database.write() as session:
+        async with alone, services.database.write(as_system="finished jobs are merged") as session:
             await claims.prolong_merging(session, claimed, LEASE)
 
 

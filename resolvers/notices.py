@@ -17,6 +17,7 @@ from db import models
 from db.engine import changed
 from db.models import Channel, Notification, NotificationTemplate
 from db.types import later
+from db.written import because
 from resolvers import wording
 from resolvers.failures import Invalid
 from resolvers.wording import Message, Wording
@@ -170,6 +171,7 @@ def _put(
     headers: dict[str, Any] | None = None,
     expires_at: Any = None,
 ) -> None:
+    because(session, "a message is posted with what it tells of", Notification)
     session.add(
         Notification(
             channel=channel,

@@ -6,6 +6,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from db.models import Preference, User
+from db.written import because
 from resolvers.context import Context
 from resolvers.failures import Invalid, LimitExceeded
 from resolvers.writing import signed_in
@@ -20,6 +21,7 @@ async def keep(ctx: Context, app_tag: str, value: Any) -> UUID | None:
     if not app_tag.strip() or len(app_tag) > LONGEST or "\0" in app_tag:
         raise Invalid(f"an application's tag has 1 to {LONGEST} characters", field="appTag")
     async with ctx.database.write() as session:
+        because(session, "one's own preferences", Preference)
         await session.get(User, user, with_for_update=True)  # so that of two first values one replaces the other
         mine = sa.select(Preference).where(Preference.user_id == user)
         row = (await session.scalars(mine.where(Preference.app_tag == app_tag).with_for_update())).one_or_none()

@@ -59,7 +59,7 @@ class Presence:
             if keys:
                 noted = sa.update(model).where(model.id.in_(keys))
                 values = {"last_online_at": now(), "updated_at": model.updated_at}
-                async with self._database.write() as session:
+                async with self._database.write(as_system="who is connected") as session:
                     changed(session, PRESENT)
                     await session.execute(noted.values(values).execution_options(synchronize_session=False))
 

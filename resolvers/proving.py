@@ -6,6 +6,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from db.models import Attempts, Credential, CredentialKind
+from db.written import because
 from resolvers import attempts
 from resolvers.context import Context
 from resolvers.failures import Invalid
@@ -26,5 +27,6 @@ async def prove(ctx: Context, user: UUID, password: str, field: str) -> Any:
     if not await ctx.services.passwords.verify(stored.secret_hash if stored else None, password) or stored is None:
         raise Invalid("the password is wrong", field=field)
     async with ctx.database.write() as session:
+        because(session, "a right try no longer counts", Attempts)
         await session.execute(sa.delete(Attempts).where(Attempts.key == _key(user)))
     return stored

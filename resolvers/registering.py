@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from db.engine import changed, row_topic
 from db.models import Device, DeviceType, ServerSetting
 from db.types import now
+from db.written import because
 from resolvers import attempts
 from resolvers.audit import record
 from resolvers.context import Context
@@ -28,6 +29,7 @@ async def new_register_key(ctx: Context) -> str:
     async with writing(ctx, "CREATE_KEY", ServerSetting) as session:
         if not ctx.principal.superadmin:
             raise Forbidden("only superadmins may make a register key")
+        because(session, "superadmins make the register key", ServerSetting)
         secret = new_secret("rk")
         row = await session.scalar(sa.select(ServerSetting).where(ServerSetting.name == SETTING).with_for_update())
         if row is None:
@@ -57,6 +59,7 @@ async def register(
     _check_text("typeKey", type_key, 100)
     check_object("infos", infos)
     async with ctx.database.write() as session:
+        because(session, "who has the register key registers a device", Device, DeviceType)
         kind = await session.scalar(sa.select(DeviceType).where(DeviceType.key == type_key))
         if kind is None:
             if not limits.register_device_types:
@@ -78,6 +81,7 @@ async def set_status(ctx: Context, status: dict[str, Any]) -> UUID:
     check_object("status", status)
     reported = sa.update(Device).where(Device.id == device)
     async with ctx.database.write() as session:
+        because(session, "a device tells of itself", Device)
         changed(session, row_topic(Device, device))
         await session.execute(
             reported.values(status=status, last_online_at=now(), updated_at=Device.updated_at).execution_options(
@@ -93,6 +97,7 @@ async def set_config(ctx: Context, config: dict[str, Any] | None, expected_versi
     check_object("config", config)
     async with ctx.database.write() as session:
         row = await locked(session, ctx, Device, device)
+        because(session, "a device tells of itself", Device)
         if expected_version is not None:
             expect(row, expected_version)
         row.config = config

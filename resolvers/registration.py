@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from db.engine import changed, moment_of
 from db.models import AuthProvider, Credential, CredentialKind, User
 from db.types import uuid7
+from db.written import because
 from resolvers import attempts, links, logins
 from resolvers.audit import record
 from resolvers.context import Context
@@ -80,6 +81,7 @@ async def sign_up(ctx: Context, given: NewAccount) -> str:
 
 async def _prepare(session: AsyncSession, ctx: Context, user: User, hashed: str) -> str:
     """The rows of a new account; returns the link that confirms its address."""
+    because(session, "anyone makes an account, where the settings let them", User, Credential)
     session.add(user)
     await session.flush()
     session.add(Credential(user_id=user.id, kind=CredentialKind.PASSWORD, secret_hash=hashed, algorithm="argon2id"))
@@ -102,6 +104,7 @@ async def verify(ctx: Context, token: str) -> datetime:
         row = await logins.held(session, user)
         if row is None or not await links.spend(session, CredentialKind.EMAIL_VERIFY, token, row):
             raise Invalid("the link is for an address that the account no longer has", field="token")
+        because(session, "who has the link confirms the address", User)
         row.email_verified = True
         changed(session, principal_topic(user))
         record(session, ctx, "VERIFY_EMAIL", "User", user, actor_id=user)

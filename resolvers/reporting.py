@@ -136,7 +136,7 @@ class Reports:
             return
         outcomes: Mapping[Errand, Outcome | Exception]
         try:
-            async with self._database.write() as session:
+            async with self._database.write(as_system="reports of workers are written together") as session:
                 outcomes = await store(session, self._limits, {e: w.report for e, w in ripe.items()})
         except Exception as error:
             outcomes = dict.fromkeys(ripe, error)

@@ -49,7 +49,7 @@ async def tidy(
         gone["finished simulations"] = await _erase_finished(database, simulation_days)
     gone["simulations"] = await _clear_deleted(database, deleted_days)
     for statement in old:
-        async with database.write() as session:
+        async with database.write(as_system="what is old is cleared away") as session:
             done = await session.execute(statement.execution_options(synchronize_session=False))
             gone[statement.table.name] = done.rowcount  # type: ignore[attr-defined]
     return gone
@@ -61,7 +61,7 @@ async def _erase_finished(database: Database, days: float) -> int:
         Job.simulation_id == Simulation.id, sa.or_(Job.ended_at.is_(None), Job.ended_at >= since)
     )
     old = (Simulation.deleted_at.is_(None), Simulation.created_at < since, ~recent)
-    async with database.write() as session:
+    async with database.write(as_system="what is old is cleared away") as session:
         done = await session.execute(
             sa.update(Simulation).where(*old).values(deleted_at=now(), version=Simulation.version + 1)
         )
@@ -75,7 +75,7 @@ async def _clear_deleted(database: Database, days: float) -> int:
     """Some at a time, so that no other write waits for long."""
     gone = 0
     while True:
-        async with database.write() as session:
+        async with database.write(as_system="what is old is cleared away") as session:
             old = sa.select(Simulation.id).where(Simulation.deleted_at < later(-days * DAY)).limit(SOME)
             keys = (await session.scalars(old)).all()
             await session.execute(sa.delete(Job).where(Job.simulation_id.in_(keys)))

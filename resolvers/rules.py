@@ -262,8 +262,9 @@ in_linked_sites = _within(SITES, "sites", "in_sites", Kind.SERVICE)
 # The rules ----------------------------------------------------------------------------------------------------------
 
 
-def _roles_of(holds: Callable[[Any], Clause], *which: Callable[[Any], Clause]) -> Clause:
-    """There is a role that counts among those of a holder: of the core service, in a place that was not deleted."""
+def _roles_of(holds: Callable[[Any], Clause], *which: Callable[[Any], Clause], by: Any = None) -> Clause:
+    """There is a role that counts among those of a holder: of the core service, in a place that was not deleted. `by`
+    are members of groups that hold it."""
     grant, role = Alias(models.RoleGrant), Alias(models.Role)
     site, project = Alias(models.Site), Alias(models.Project)
     gone = sa.or_(
@@ -271,7 +272,10 @@ def _roles_of(holds: Callable[[Any], Clause], *which: Callable[[Any], Clause]) -
         sa.exists().where(project.id == role.project_id, project.deleted_at.is_not(None)),
     )
     counts = (holds(grant), grant.deleted_at.is_(None), _of_core(role), sa.not_(gone))
-    return _some(sa.join(grant, role, role.id == grant.role_id), *counts, *(clause(role) for clause in which))
+    granted = sa.join(grant, role, role.id == grant.role_id)
+    if by is not None:
+        granted = sa.join(by, granted, grant.user_group_id == by.user_group_id)
+    return _some(granted, *counts, *(clause(role) for clause in which))
 
 
 def _outside(standing: Standing) -> Callable[[Any], Clause]:
@@ -409,11 +413,13 @@ def _administers_account(entity: Any, standing: Standing) -> Clause:
     if within is FALSE:
         return FALSE
 
-    def holds(grant: Any) -> Clause:
-        member = Alias(models.UserGroupMember)
-        return sa.exists().where(member.user_group_id == grant.user_group_id, member.user_id == entity.id)
+    member = Alias(models.UserGroupMember)
 
-    elsewhere = _roles_of(holds, _outside(standing))
+    def holds(_: Any) -> Clause:
+        clause: Clause = member.user_id == entity.id
+        return clause
+
+    elsewhere = _roles_of(holds, _outside(standing), by=member)
     return sa.and_(within, entity.platform_role != models.PlatformRole.MANAGER, sa.not_(elsewhere))
 
 

@@ -12,8 +12,20 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.engine import changed
-from db.models import Estimator, InputType, Job, Page, Project, Session, Simulation, SimulationInput, SimulationType
+from db.models import (
+    Estimator,
+    InputType,
+    Job,
+    Page,
+    Project,
+    Session,
+    Simulation,
+    SimulationInput,
+    SimulationType,
+    Task,
+)
 from db.types import uuid7
+from db.written import because
 from jobs import programs
 from jobs.programs.program import Program
 from jobs.results import Axis
@@ -79,6 +91,8 @@ async def submit_simulation(
         )
         session.add(simulation)
         await session.flush()
+        await must(session, ctx, simulation, WRITES[Simulation].create, "make")
+        because(session, "a simulation is made with its input and its job", SimulationInput, Job, Task)
         project = given if input_type is InputType.EDITOR else None
         session.add(
             SimulationInput(simulation_id=simulation.id, files=files, project=project, total_primaries=primaries)

@@ -52,7 +52,7 @@ class Uses:
         while self._pending:
             pending, self._pending = sorted(self._pending, key=itemgetter(0)), set()
             try:
-                async with self._database.write() as session:
+                async with self._database.write(as_system="when credentials were last used") as session:
                     for key, model in pending:
                         await session.execute(_used(model, key))
             except Exception as error:  # the next use is noted anew

@@ -70,7 +70,7 @@ async def claim(ctx: Context, number: str) -> Assignment:
     if not 8 <= len(number) <= 64:
         raise Invalid("the number of a claim has 8 to 64 characters", field="number")
     limits = ctx.services.limits
-    async with ctx.database.write() as session:
+    async with ctx.database.write(as_system="a worker takes the task of its token") as session:
         running = await claim_task(session, errand, number, limits.lease_on)
     wanted = (
         sa.select(Simulation.sim_type, SimulationInput.files, Task.requested, Job.cluster_id)
@@ -99,7 +99,7 @@ async def collect(ctx: Context, reason: str) -> JobState:
     """All of a batch have ended: whoever hands it over asks the cluster how, and what nobody knows of is run again.
     Returns the state of the job."""
     errand = errand_of(ctx, "collect")
-    async with ctx.database.write() as session:
+    async with ctx.database.write(as_system="a worker takes the task of its token") as session:
         await expect_end(session, errand, VERDICT)
         job = await session.get(Job, errand.job_id)
         if job is None:
@@ -129,7 +129,7 @@ async def put_results(ctx: Context, estimators: Any, *, done: int | None = None)
     except ResultError as error:
         raise Invalid(str(error), field="estimators") from None
     try:
-        async with ctx.database.write() as session:
+        async with ctx.database.write(as_system="a worker delivers for the task of its token") as session:
             job, task = await _held(session, errand)
             if task.state is JobState.COMPLETED:
                 return job.state

@@ -465,7 +465,7 @@ def _placed(stage: Stage, given: Any, slot: tuple[str, ...], ref: Ref) -> Any:
 
 
 async def test_check_18_while_the_gateway_is_locked_it_is_read_and_nothing_changes(platform: Platform) -> None:
-    async with platform.services.database.write() as session:
+    async with platform.services.database.write(as_system="test") as session:
         here, there, added = await settle(session, platform.world)
     stage = Stage(platform, platform, here, there, added, {"root": await platform.principal("root")})
     root = stage.who("XA")
@@ -522,7 +522,7 @@ def test_every_table_that_has_no_type_is_known_to_be_internal() -> None:
 
 async def test_what_is_deleted_is_gone_with_what_hangs_on_it(platform: Platform) -> None:
     world = platform.world
-    async with platform.services.database.write() as session:
+    async with platform.services.database.write(as_system="test") as session:
         events = await session.scalars(
             sa.select(models.SessionEvent.id).where(models.SessionEvent.session_id == world.sessions[0])
         )
@@ -539,7 +539,7 @@ async def test_what_is_deleted_is_gone_with_what_hangs_on_it(platform: Platform)
 
 @pytest.mark.parametrize("model", [models.Project, models.Site, models.UserGroup, models.RoleGrant])
 async def test_where_a_role_comes_from_what_is_deleted_it_gives_nothing(platform: Platform, model: Any) -> None:
-    async with platform.services.database.write() as session:
+    async with platform.services.database.write(as_system="test") as session:
         await session.execute(sa.update(model).values(deleted_at=model.created_at))
     lists = ["projects", "sites", "participants", "devices", "sessions"]
     found = await platform.ask(f"{{{' '.join(f'{name}(first:9){{totalCount}}' for name in lists)}}}", "tom")

@@ -66,7 +66,7 @@ async def test_an_unknown_name_costs_a_hash_as_a_wrong_password_does(
 
 async def test_an_inactive_account_does_not_sign_in_and_its_sessions_end(platform: Platform) -> None:
     token = (await _log_in(platform))["accessToken"]
-    async with platform.services.database.write() as session:
+    async with platform.services.database.write(as_system="test") as session:
         await session.execute(sa.update(models.User).where(models.User.username == "tom").values(active=False))
         changed(session, principal_topic(platform.world.tom))
     assert (await _log_in(platform))["code"] == "UNAUTHENTICATED"
@@ -97,7 +97,7 @@ async def test_attempts_side_by_side_all_count(platform: Platform) -> None:
 async def test_attempts_are_counted_anew_after_the_window(platform: Platform) -> None:
     for _ in range(6):
         await _log_in(platform, "tom", "wrong")
-    async with platform.services.database.write() as session:
+    async with platform.services.database.write(as_system="test") as session:
         await session.execute(sa.update(models.Attempts).values(since=datetime(2020, 1, 1, tzinfo=UTC)))
     assert (await _log_in(platform))["__typename"] == "Tokens"
 
@@ -256,7 +256,7 @@ async def test_a_principal_takes_one_statement_and_is_kept_until_something_about
     first = await authenticate(platform.services, f"Bearer {token}")
     assert await authenticate(platform.services, f"Bearer {token}") is first
     assert counted.statements == 1
-    async with platform.services.database.write() as session:
+    async with platform.services.database.write(as_system="test") as session:
         await session.execute(
             sa.delete(models.UserGroupMember).where(models.UserGroupMember.user_id == platform.world.tom)
         )

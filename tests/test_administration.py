@@ -214,7 +214,7 @@ def test_lists_are_aligned_tables_or_json(torana: Operator) -> None:
 def test_a_list_goes_on_to_its_end_or_to_a_limit(torana: Operator) -> None:
     async def fill() -> None:
         database = Database(torana.url)
-        async with database.write() as session:
+        async with database.write(as_system="test") as session:
             session.add_all(models.UserGroup(name=f"many {n:03}") for n in range(120))
         await database.dispose()
 
@@ -486,7 +486,7 @@ def test_a_token_works_until_it_is_revoked(torana: Operator, owner: str, kind: K
 
 
 async def _enable(ask: Asking, device: str) -> None:
-    async with ask.services.database.write() as session:
+    async with ask.services.database.write(as_system="test") as session:
         await session.execute(sa.update(models.Device).where(models.Device.name == device).values(enabled=True))
 
 

@@ -78,7 +78,7 @@ async def test_a_cluster_with_jobs_under_way_stays(platform: Platform) -> None:
 
 
 async def _state(platform: Platform, cluster: UUID, state: JobState) -> None:
-    async with platform.services.database.write() as session:
+    async with platform.services.database.write(as_system="test") as session:
         job = await session.get_one(models.Job, platform.world.job)
         job.cluster_id, job.platform, job.state = cluster, Kind.SLURM, state
 
@@ -123,6 +123,6 @@ async def test_a_cluster_of_groups_is_for_their_members(platform: Platform) -> N
     done, _ = await mutate(platform, "root", "deleteUserGroup", id=group)
     assert done["__typename"] == "Deleted"
     assert await _names(platform, "eve") == [], "it opens to nobody because a group went"
-    async with platform.services.database.write() as session:
+    async with platform.services.database.write(as_system="test") as session:
         await session.execute(sa.delete(models.ClusterUserGroup))
     assert await _names(platform, "eve") == ["alpine"]

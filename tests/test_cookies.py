@@ -168,7 +168,7 @@ async def test_two_pages_that_refresh_at_once_do_not_end_the_session(gateway: Se
 async def test_a_cookie_that_was_spent_before_ends_the_session(gateway: Served) -> None:
     cookie, _ = await _signed_in(gateway)
     following = _cookie(await _post(gateway, REFRESH, cookie=cookie, **COOKIE))[0]
-    async with gateway.services.database.write() as session:
+    async with gateway.services.database.write(as_system="test") as session:
         spent = sa.update(models.Credential).where(models.Credential.last_used_at > later(-60))
         sessions = spent.where(models.Credential.kind == models.CredentialKind.LOGIN_SESSION)
         await session.execute(sessions.values(last_used_at=later(-60)))

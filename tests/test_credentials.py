@@ -534,7 +534,7 @@ async def test_only_devices_report_as_devices(platform: Platform, who: str | Non
 
 
 async def _set(platform: Platform, made: Any, **values: Any) -> None:
-    async with platform.services.database.write() as session:
+    async with platform.services.database.write(as_system="test") as session:
         await session.execute(
             sa.update(models.Credential).where(models.Credential.public_key == made["publicKey"]).values(**values)
         )

@@ -39,7 +39,7 @@ from tests.support.world import START
 
 async def _hold(platform: Platform, dune: Dune, *members: dict[str, str], creator: str = "") -> str:
     """The id of a session in the project, with two events; members are ids by the columns for them."""
-    async with platform.services.database.write() as session:
+    async with platform.services.database.write(as_system="test") as session:
         held = models.Session(
             id=uuid7(), type_id=(await session.scalars(sa.select(models.SessionType.id))).first(), name="held",
             project_id=key(dune.project), creator_id=key(creator or dune.leader), starts_at=START,
@@ -104,14 +104,14 @@ async def test_a_user_with_sessions_or_running_work_is_not_deleted(sharing: Plat
     await _refused(sharing, dune.leader, Session=2)
     await gone(sharing, held)
     await _refused(sharing, dune.leader, Session=1)
-    async with database.write() as session:
+    async with database.write(as_system="test") as session:
         job = models.Job(
             key=f"key-{dune.number}", kind=JobKind.SIMULATION, owner_user_id=key(dune.worker), title="x",
             state=JobState.PENDING, simulation_id=sharing.world.simulation, attempt=1 + dune.number,
         )  # fmt: skip
         session.add(job)
     await _refused(sharing, dune.worker, Job=1)
-    async with database.write() as session:
+    async with database.write(as_system="test") as session:
         await session.execute(sa.update(models.Job).where(models.Job.id == job.id).values(state=JobState.FAILED))
     await gone(sharing, dune.worker)
 
@@ -155,12 +155,12 @@ async def test_a_session_under_way_is_not_deleted(sharing: Platform) -> None:
     dune = await settle(sharing)
     held = await _hold(sharing, dune)
     status = sa.update(models.Session).where(models.Session.id == key(held))
-    async with sharing.services.database.write() as session:
+    async with sharing.services.database.write(as_system="test") as session:
         await session.execute(status.values(status=SessionStatus.IN_PROGRESS))
     before = await everything(sharing)
     assert (await delete(sharing, held))["code"] == "STATE"
     assert await everything(sharing) == before
-    async with sharing.services.database.write() as session:
+    async with sharing.services.database.write(as_system="test") as session:
         await session.execute(status.values(status=SessionStatus.TERMINATED))
     await gone(sharing, held)
 
@@ -205,7 +205,7 @@ async def test_a_device_goes_with_its_links_configurations_and_roles(sharing: Pl
     dune = await settle(sharing)
     service = dune.service
     role = await made(sharing, "Role", service=service, scope="SITE", site=dune.site, name="sensor")
-    async with sharing.services.database.write() as session:
+    async with sharing.services.database.write(as_system="test") as session:
         session.add(models.RoleGrant(role_id=key(role), device_id=key(dune.device)))
     await link(sharing, "DEVICE_PARTICIPANTS", dune.device, [])
     before = await live(sharing)
@@ -239,7 +239,7 @@ async def test_a_role_goes_with_who_held_it(sharing: Platform) -> None:
 async def test_a_session_comes_back_with_exactly_its_events_and_members(sharing: Platform) -> None:
     dune = await settle(sharing)
     held = await _hold(sharing, dune, {"participant_id": dune.inside})
-    async with sharing.services.database.write() as session:
+    async with sharing.services.database.write(as_system="test") as session:
         early = sa.select(models.SessionEvent).where(models.SessionEvent.session_id == key(held)).limit(1)
         (await session.scalars(early)).one().deleted_at = START
     before = await live(sharing)
@@ -262,12 +262,12 @@ async def test_a_session_with_more_events_than_a_statement_takes_values_is_delet
         (event.version, 1),
     )]  # fmt: skip
     columns = ["id", "session_id", "type", "occurred_at", "version"]
-    async with sharing.services.database.write() as session:
+    async with sharing.services.database.write(as_system="test") as session:
         await session.execute(sa.insert(event).from_select(columns, sa.select(id, *given).select_from(n)))
     await gone(sharing, held)
     left = sa.select(sa.func.count()).where(event.session_id == key(held), event.deleted_at.is_(None))
     assert (await sharing.services.database.rows(left))[0][0] == 0
-    async with sharing.services.database.write() as session:
+    async with sharing.services.database.write(as_system="test") as session:
         await session.execute(sa.delete(event).where(event.session_id == key(held)))
 
 

@@ -95,7 +95,7 @@ class Shelf:
 
 @asynccontextmanager
 async def shelf_on(platform: Platform) -> AsyncIterator[Shelf]:
-    async with platform.services.database.write() as session:
+    async with platform.services.database.write(as_system="test") as session:
         await store_estimators(session, platform.world.simulation, STORED)
         held = sa.select(models.SimulationInput).filter_by(simulation_id=platform.world.simulation)
         (await session.scalars(held)).one().files = {"beam.dat": "ENERGY 60\n", "geo.dat": "é"}
@@ -256,7 +256,7 @@ async def test_an_id_of_something_else_is_refused(shelf: Shelf) -> None:
 
 async def test_an_api_key_downloads_what_its_owner_may(shelf: Shelf) -> None:
     secret = new_secret("sk")
-    async with shelf.platform.services.database.write() as session:
+    async with shelf.platform.services.database.write(as_system="test") as session:
         session.add(
             models.Credential(
                 user_id=shelf.platform.world.tom, kind=models.CredentialKind.API_KEY, label="x", public_key="pk_x",
@@ -324,7 +324,7 @@ async def test_a_ticket_ends_with_its_time_and_its_session(shelf: Shelf, monkeyp
         patch.setattr(downloads, "LASTS", -downloads.LASTS)
         late = urlsplit((await shelf.ticket(what="LOG"))["url"])
     assert (await shelf.client.get(f"{late.path}?{late.query}")).status_code == 401
-    async with services.database.write() as session:
+    async with services.database.write(as_system="test") as session:
         ended = sa.update(models.Credential).where(models.Credential.user_id == world.tom)
         await session.execute(ended.values(revoked_at=sa.func.now()).execution_options(synchronize_session=False))
     assert (await shelf.client.get(f"{made.path}?{made.query}")).status_code == 401
@@ -333,7 +333,7 @@ async def test_a_ticket_ends_with_its_time_and_its_session(shelf: Shelf, monkeyp
 async def test_a_ticket_is_worth_what_its_owner_may_see_when_it_is_used(shelf: Shelf) -> None:
     made = urlsplit((await shelf.ticket("maria", what="RESULTS"))["url"])
     assert (await shelf.client.get(f"{made.path}?{made.query}")).status_code == 200
-    async with shelf.platform.services.database.write() as session:
+    async with shelf.platform.services.database.write(as_system="test") as session:
         apart = sa.update(models.Simulation).values(project_id=None)
         await session.execute(apart.execution_options(synchronize_session=False))
     assert (await shelf.client.get(f"{made.path}?{made.query}")).status_code == 404
@@ -367,7 +367,7 @@ def test_a_name_is_safe_in_a_header_and_on_a_disk() -> None:
 
 
 async def test_a_file_is_called_as_the_simulation(shelf: Shelf) -> None:
-    async with shelf.platform.services.database.write() as session:
+    async with shelf.platform.services.database.write(as_system="test") as session:
         (await session.get_one(models.Simulation, shelf.platform.world.simulation)).title = 'Ω/"\r\nSet-Cookie: x'
     answer = await shelf.get("/results.json")
     assert "set-cookie" not in answer.headers
@@ -379,7 +379,7 @@ async def _large(platform: Platform, pages: int = 30, values: int = 50_000) -> N
     """Results of a megabyte a page."""
     numbers = [1 / (n + 3) for n in range(values)]
     axis = Axis("Z", "cm", [float(n) for n in range(values)])
-    async with platform.services.database.write() as session:
+    async with platform.services.database.write(as_system="test") as session:
         made = [Page(1, Axis("DOSE", "MeV/g", numbers), {"page_number": str(n)}, axis) for n in range(pages)]
         await store_estimators(session, platform.world.simulation, [Estimator("large_", "large.bdo", {}, made)])
 
@@ -474,7 +474,7 @@ async def test_a_file_that_can_t_be_finished_does_not_look_whole(shelf: Shelf) -
         nonlocal read_pages
         read_pages += 1
         if read_pages == 2:
-            async with ctx.database.write() as session:
+            async with ctx.database.write(as_system="test") as session:
                 (await session.get_one(models.Simulation, shelf.platform.world.simulation)).deleted_at = sa.func.now()
         return await own(ctx, key)
 

@@ -37,7 +37,7 @@ async def closed(
     """For tests of which none changes anything."""
     url, world = await prepared.copy(request.param)
     async with platform_on(url, world, schema, tmp_path_factory.mktemp("data"), Bounds()) as made:
-        async with made.services.database.write() as session:
+        async with made.services.database.write(as_system="test") as session:
             session.add(models.User(id=RITA, username="rita", superadmin=True, email_verified=True))
             await session.flush()
             await roles.enrol(session, await session.get_one(models.Site, world.site), RITA)
@@ -95,7 +95,7 @@ async def _token(platform: Platform, who: str) -> str:
 
 
 async def _found(platform: Platform, wanted: Any) -> Any:
-    async with platform.services.database.write() as session:
+    async with platform.services.database.write(as_system="test") as session:
         return await session.scalar(wanted)
 
 
@@ -158,7 +158,7 @@ async def test_check_6_who_administers_a_site_makes_nothing_that_is_in_no_place(
 @pytest.mark.parametrize("typename", ["User", "UserGroup", "Device"])
 async def test_check_6_each_place_of_what_is_made_is_looked_at(platform: Platform, typename: str) -> None:
     """One's own first, then one of somebody else's that one sees: as superadmin of nothing there."""
-    async with platform.services.database.write() as session:
+    async with platform.services.database.write(as_system="test") as session:
         other = models.Site(id=uuid7(), name="Quay")
         session.add(other)
         await session.flush()
@@ -240,7 +240,7 @@ async def test_only_managers_give_platform_roles(closed: Platform, who: str) -> 
 
 
 async def test_a_user_of_another_site_is_not_changed(platform: Platform) -> None:
-    async with platform.services.database.write() as session:
+    async with platform.services.database.write(as_system="test") as session:
         await roles.enrol(session, await session.get_one(models.Project, platform.world.apart), platform.world.eve)
     assert (await _update(platform, "sita", "User", _user(platform, "eve"), notes="x"))["code"] == "FORBIDDEN"
     done = await _password(platform, "sita", _user(platform, "eve"))
@@ -282,7 +282,7 @@ async def test_a_role_of_another_site_is_not_granted(platform: Platform) -> None
     group = global_id("UserGroup", platform.world.here.members)
     for place in ({"site_id": there.site}, {"project_id": there.project}):
         assert (await _grant(platform, "sita", await _role(platform, "user", **place), group))["code"] == "NOT_FOUND"
-    async with platform.services.database.write() as session:
+    async with platform.services.database.write(as_system="test") as session:
         await roles.enrol(session, await session.get_one(models.Site, there.site), platform.world.sita)
     for name in ("user", "admin"):
         done = await _grant(platform, "sita", await _role(platform, name, site_id=there.site), group)
@@ -293,7 +293,7 @@ async def test_nobody_joins_a_group_that_has_a_role_elsewhere(platform: Platform
     world = platform.world
     group = global_id("UserGroup", world.here.members)
     assert (await _join(platform, "sita", group, _user(platform, "silo"))).get("code") is None
-    async with platform.services.database.write() as session:
+    async with platform.services.database.write(as_system="test") as session:
         role = await roles.role_in(session, await session.get_one(models.Site, world.there.site), "admin")
         session.add(models.RoleGrant(role_id=role.id, user_group_id=world.here.members))
     assert (await _join(platform, "sita", group, _user(platform, "mona")))["code"] == "FORBIDDEN"
@@ -320,7 +320,7 @@ async def test_nobody_is_drawn_into_a_group_to_be_taken_over(platform: Platform,
 async def test_a_device_of_another_site_is_not_taken(platform: Platform) -> None:
     """Silo is a user of the site where the device is, and comes to administer another."""
     world = platform.world
-    async with platform.services.database.write() as session:
+    async with platform.services.database.write(as_system="test") as session:
         await roles.enrol(session, await session.get_one(models.Site, world.there.site), world.silo, admin=True)
     device, there = global_id("Device", world.here.device), global_id("Site", world.there.site)
     query = "mutation($o:ID!,$i:[ID!]!){r:setLinks(kind:DEVICE_SITES,owner:$o,ids:$i){...on Problem{code}}}"
@@ -331,11 +331,11 @@ async def test_a_device_of_another_site_is_not_taken(platform: Platform) -> None
 
 async def test_a_device_of_two_sites_is_deleted_by_who_administers_both(platform: Platform) -> None:
     world = platform.world
-    async with platform.services.database.write() as session:
+    async with platform.services.database.write(as_system="test") as session:
         session.add(models.SiteDevice(site_id=world.there.site, device_id=world.here.spare))
     device = global_id("Device", world.here.spare)
     assert (await _delete(platform, "sita", "Device", device))["code"] == "FORBIDDEN"
-    async with platform.services.database.write() as session:
+    async with platform.services.database.write(as_system="test") as session:
         await roles.enrol(session, await session.get_one(models.Site, world.there.site), world.sita, admin=True)
     assert (await _delete(platform, "sita", "Device", device))["__typename"] == "Deleted"
 
@@ -345,13 +345,13 @@ async def test_a_service_deletes_no_participants_by_a_detour(platform: Platform)
     for typename, key in (("ParticipantGroup", world.here.group), ("Project", world.here.project)):
         done = await _done(platform, service, f"delete{typename}", id=global_id(typename, key))
         assert done["code"] in ("DEPENDENCY", "FORBIDDEN"), typename
-    async with platform.services.database.write() as session:
+    async with platform.services.database.write(as_system="test") as session:
         assert (await session.get_one(models.Participant, world.here.participant)).deleted_at is None
 
 
 async def _role_of_service(platform: Platform, name: str = "all") -> str:
     """A role of the service that counts nowhere but there."""
-    async with platform.services.database.write() as session:
+    async with platform.services.database.write(as_system="test") as session:
         role = models.Role(service_id=platform.world.here.service, scope=models.RoleScope.GLOBAL, name=name)
         session.add(role)
         await session.flush()
@@ -373,7 +373,7 @@ async def test_the_role_of_a_service_changes_nobody_s_power_over_a_group(platfor
 async def test_who_has_the_role_of_a_service_in_a_site_has_no_part_in_the_site(platform: Platform) -> None:
     """Else a service would put people under the site's administrators."""
     world = platform.world
-    async with platform.services.database.write() as session:
+    async with platform.services.database.write(as_system="test") as session:
         scope = {"scope": models.RoleScope.SITE, "site_id": world.site, "service_id": world.here.service}
         role, group = models.Role(name="rater", **scope), models.UserGroup(name="raters")
         session.add_all([role, group])
@@ -387,7 +387,7 @@ async def test_who_has_the_role_of_a_service_in_a_site_has_no_part_in_the_site(p
 async def _two_sites(platform: Platform) -> tuple[str, str]:
     """Silo administers the other site, too, and is a user of the first; a group of the first, and one of its people."""
     world = platform.world
-    async with platform.services.database.write() as session:
+    async with platform.services.database.write(as_system="test") as session:
         await roles.enrol(session, await session.get_one(models.Site, world.there.site), world.silo, admin=True)
     return await _group_of(platform, "Harbour (admin)"), _user(platform, "sita")
 
@@ -414,7 +414,7 @@ async def test_a_device_and_a_group_of_participants_are_given_no_role_elsewhere(
 
 async def test_who_administers_both_places_grants_a_group_of_the_one_a_role_in_the_other(platform: Platform) -> None:
     group, _ = await _two_sites(platform)
-    async with platform.services.database.write() as session:
+    async with platform.services.database.write(as_system="test") as session:
         await roles.enrol(session, await session.get_one(models.Site, platform.world.there.site), platform.world.sita, admin=True)  # fmt: skip
     role = await _role(platform, "user", site_id=platform.world.there.site)
     assert (await _grant(platform, "sita", role, group))["__typename"] == "RoleGrant"
@@ -436,7 +436,7 @@ async def test_a_group_that_lost_its_roles_is_given_one_by_its_creator_alone(pla
 
 async def test_a_deleted_project_keeps_nobody_from_a_group_that_had_a_role_there(platform: Platform) -> None:
     here, group = platform.world.here, global_id("UserGroup", platform.world.here.members)
-    async with platform.services.database.write() as session:
+    async with platform.services.database.write(as_system="test") as session:
         await session.execute(sa.update(models.Project).where(models.Project.id == here.project).values(deleted_at=models.Project.created_at))  # fmt: skip
     assert (await _join(platform, "sita", group, _user(platform, "silo")))["__typename"] == "Linked"
 
@@ -490,7 +490,7 @@ async def test_a_lost_role_closes_access_at_once(platform: Platform) -> None:
 @pytest.mark.parametrize("lost", ["group", "project", "link"])
 async def test_who_loses_a_part_is_forgotten(platform: Platform, lost: str) -> None:
     here = platform.world.here
-    async with platform.services.database.write() as session:  # so that the project can be deleted
+    async with platform.services.database.write(as_system="test") as session:  # so that the project can be deleted
         for model in (models.Session, models.SessionMember):
             await session.execute(sa.update(model).values(deleted_at=model.created_at))
     token = f"Bearer {here.secrets['service']}" if lost == "link" else await _token(platform, "tom")
@@ -519,7 +519,7 @@ async def test_a_disabled_user_is_signed_out(platform: Platform) -> None:
 
 async def _second_project(platform: Platform, *, admin: bool) -> str:
     """Another project of the site, in which maria has a part."""
-    async with platform.services.database.write() as session:
+    async with platform.services.database.write(as_system="test") as session:
         project = models.Project(id=uuid7(), site_id=platform.world.site, name="Second")
         session.add(project)
         await session.flush()
@@ -559,7 +559,7 @@ async def test_a_device_is_not_moved_to_a_foreign_site(platform: Platform) -> No
     world = platform.world
     device, there = global_id("Device", world.here.device), global_id("Site", world.there.site)
     assert (await _link(platform, "sita", "DEVICE_SITES", device, there))["code"] == "NOT_FOUND"
-    async with platform.services.database.write() as session:
+    async with platform.services.database.write(as_system="test") as session:
         await roles.enrol(session, await session.get_one(models.Site, world.there.site), world.sita)
     assert (await _link(platform, "sita", "DEVICE_SITES", device, there))["code"] == "FORBIDDEN"
     assert (await _link(platform, "maria", "DEVICE_SITES", device))["code"] == "FORBIDDEN"

@@ -233,7 +233,7 @@ async def test_changes_appear_live(explorer: Explorer) -> None:
     await explorer.open("Watch whatever changes")
     await explorer.run()
     await explorer.see(explorer.answer, '"entityChanged": []')
-    async with explorer.gateway.services.database.write() as session:
+    async with explorer.gateway.services.database.write(as_system="test") as session:
         for simulation in await session.scalars(sa.select(models.Simulation)):
             simulation.title = "renamed meanwhile"
     await explorer.see(explorer.answer, '"title": "renamed meanwhile"')

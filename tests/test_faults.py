@@ -74,7 +74,7 @@ async def test_a_log_is_stored_whole_though_the_disk_was_full_in_between(platfor
     lines = [{"number": n, "text": "x" * 4_000} for n in range(1, 201)]
 
     async def pages(most: int) -> None:
-        async with platform.services.database.write() as session:
+        async with platform.services.database.write(as_system="test") as session:
             await session.execute(sa.text(f"PRAGMA max_page_count={most}"))
 
     async with platform.services.database.read() as connection:

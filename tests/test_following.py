@@ -189,7 +189,7 @@ async def test_who_comes_and_goes_is_told_to_those_of_the_project(platform: Plat
         here.id("Device", "device"): "Device",
     }
     gone = {model: sa.update(model).values(last_online_at=later(-600)) for model in (models.User, models.Participant)}
-    async with platform.services.database.write() as session:
+    async with platform.services.database.write(as_system="test") as session:
         for statement in gone.values():
             await session.execute(statement)
         await session.execute(sa.update(models.Device).values(last_online_at=None))
@@ -207,7 +207,7 @@ async def test_who_comes_and_goes_is_told_to_those_of_the_project(platform: Plat
                 come[one["id"]] = one["node"]["__typename"]
             waiting = asyncio.ensure_future(anext(answers))
         assert come == everyone
-        async with platform.services.database.write() as session:
+        async with platform.services.database.write(as_system="test") as session:
             await session.execute(gone[models.Participant])
             changed(session, PRESENT)
         (left,) = (await waiting).body["data"]["presence"]

@@ -133,7 +133,7 @@ async def test_a_simulation_is_renamed_and_moved_by_its_owner_only(platform: Pla
 
 async def test_a_job_moves_as_the_table_says(platform: Platform) -> None:
     for old, new in itertools.product(JobState, JobState):
-        async with platform.services.database.write() as session:
+        async with platform.services.database.write(as_system="test") as session:
             job = await session.get(Job, platform.world.job)
             assert job is not None
             job.state, job.ended_at = old, None
@@ -473,7 +473,7 @@ async def test_what_no_lease_holds_is_found(platform: Platform) -> None:
     await submit(platform)
     one, _ = await claim(platform)
     assert one.errand is not None
-    async with platform.services.database.write() as session:
+    async with platform.services.database.write(as_system="test") as session:
         assert await claims.lost_errands(session) == []
         await session.execute(sa.update(Task).where(Task.ordinal == 1).values(lease_until=Task.created_at))
         assert await claims.lost_errands(session) == [one.errand]
@@ -572,7 +572,7 @@ async def test_old_simulations_are_deleted_and_deleted_ones_removed(platform: Pl
     days = {"audit_days": 9.0, "notice_days": 9.0}
     gone = await tidy(platform.services.database, **days, simulation_days=0.0, deleted_days=1.0)
     assert (gone.get("finished simulations"), gone["simulations"]) == (None, 0)
-    async with platform.services.database.write() as session:
+    async with platform.services.database.write(as_system="test") as session:
         await session.execute(sa.update(Simulation).values(created_at=later(-90_000)))
         await session.execute(sa.update(Job).where(Job.ended_at.is_not(None)).values(ended_at=later(-90_000)))
     gone = await tidy(platform.services.database, **days, simulation_days=1.0, deleted_days=1.0)
@@ -607,7 +607,7 @@ async def test_of_two_workers_with_the_same_token_one_has_the_task(platform: Pla
 
 
 async def _expire_leases(platform: Platform) -> None:
-    async with platform.services.database.write() as session:
+    async with platform.services.database.write(as_system="test") as session:
         await session.execute(sa.update(Task).values(lease_until=later(-1)))
 
 
@@ -617,11 +617,11 @@ async def test_a_batch_that_nobody_claims_is_handed_over_again_ever_later(platfo
     for _ in range(3):
         assert len(await hand(platform)) == 1
         assert await hand(platform) == []
-        async with platform.services.database.write() as session:
+        async with platform.services.database.write(as_system="test") as session:
             task = (await session.scalars(sa.select(Task).where(Task.holder.is_not(None)))).one()
             waits.append(round((task.lease_until - await moment_of(session)).total_seconds()))
         await _expire_leases(platform)
-        async with platform.services.database.write() as session:
+        async with platform.services.database.write(as_system="test") as session:
             await claims.let_go(session, None)
     assert waits == [30, 60, 120]
 
@@ -639,7 +639,7 @@ async def test_after_the_end_of_a_batch_its_cluster_has_a_while_to_say_how(platf
     with platform.services.feed.subscription(ENDED) as changes:
         assert await platform.ask(collect, collector) == {"workerCollect": {"state": "RUNNING"}}
         assert await changes.next() == {ENDED}
-    async with platform.services.database.write() as session:
+    async with platform.services.database.write(as_system="test") as session:
         moment = await moment_of(session)
         left = await session.scalars(sa.select(Task).where(Task.state != JobState.COMPLETED, Task.holder.is_not(None)))
         assert all(task.lease_until <= moment + timedelta(seconds=working.VERDICT) for task in left)
@@ -666,7 +666,7 @@ async def test_what_a_cluster_ended_is_not_run_again(
             await platform.ask(RESULTS, worker, e=estimators(1.0))
             continue
         assert worker.errand is not None
-        async with platform.services.database.write() as session:
+        async with platform.services.database.write(as_system="test") as session:
             await claims.release_task(session, worker.errand, "Slurm ended it: it did", 3, ending=ending)
     await merge_ready(platform.services)
     job = await job_of(platform, submitted)
@@ -679,10 +679,10 @@ async def test_a_worker_that_was_heard_of_after_all_keeps_its_task(platform: Pla
     await submit(platform, 1)
     (worker,) = await claim(platform)
     await _expire_leases(platform)
-    async with platform.services.database.write() as session:
+    async with platform.services.database.write(as_system="test") as session:
         (lost,) = await claims.lost_errands(session)
     await platform.ask(REPORT, worker, l=[{"number": 1, "text": "here"}])
-    async with platform.services.database.write() as session:
+    async with platform.services.database.write(as_system="test") as session:
         await claims.release_task(session, lost, "silent", 3, lapsed=True)
     await platform.ask(RESULTS, worker, e=estimators(1.0))
 

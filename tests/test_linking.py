@@ -78,7 +78,7 @@ async def _offered(platform: Platform, dune: Dune) -> dict[str, tuple[str, list[
 
 async def _cluster(platform: Platform) -> str:
     """One of the settings', which no mutation makes."""
-    async with platform.services.database.write() as session:
+    async with platform.services.database.write(as_system="test") as session:
         cluster = models.Cluster(name=uuid4().hex, platform=models.Platform.SLURM)
         session.add(cluster)
     return global_id("Cluster", cluster.id)

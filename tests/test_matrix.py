@@ -355,7 +355,7 @@ async def test_check_1_anonymous_reads_challenges_and_leaderboards_and_nothing_e
 @pytest.mark.parametrize("who", ["unverified", "inactive"])
 async def test_check_2_who_is_not_verified_or_not_active_reads_what_is_public(stage: Stage, who: str) -> None:
     database = stage.rendered.services.database
-    async with database.write() as session:
+    async with database.write(as_system="test") as session:
         user = models.User(
             username=f"{who}-{database.dialect}", email=f"{who}@torana.example", email_verified=who != "unverified"
         )
@@ -364,7 +364,7 @@ async def test_check_2_who_is_not_verified_or_not_active_reads_what_is_public(st
         await roles.enrol(session, await session.get_one(models.Project, stage.world.shared), user.id, admin=True)
     principal = await principal_as(stage.rendered.services, user.id)
     if who == "inactive":
-        async with database.write() as session:
+        async with database.write(as_system="test") as session:
             await session.execute(sa.update(models.User).where(models.User.id == user.id).values(active=False))
         with pytest.raises(NotFound):
             await principal_named(database, user.username)
@@ -418,7 +418,7 @@ async def test_check_4_nobody_reads_a_token_after_it_was_made(stage: Stage) -> N
 
 async def test_check_5_of_several_groups_the_higher_role_counts(platform: Platform) -> None:
     world = platform.world
-    async with platform.services.database.write() as session:
+    async with platform.services.database.write(as_system="test") as session:
         project = await session.get_one(models.Project, world.shared)
         await roles.enrol(session, project, world.eve)
         await roles.enrol(session, project, world.eve, admin=True)
@@ -431,7 +431,7 @@ async def test_check_5_of_several_groups_the_higher_role_counts(platform: Platfo
 
 async def test_check_5_who_administers_a_site_administers_its_projects_and_no_others(platform: Platform) -> None:
     world = platform.world
-    async with platform.services.database.write() as session:
+    async with platform.services.database.write(as_system="test") as session:
         second = models.Project(site_id=world.site, name="Second")
         session.add(second)
     principal = await platform.principal("sita")
@@ -456,7 +456,7 @@ async def test_check_8_a_deleted_session_is_gone_with_its_events_and_comes_back_
     """But without the event that was deleted before."""
     world, m = platform.world, models
     id = global_id("Session", world.sessions[0])
-    async with platform.services.database.write() as session:
+    async with platform.services.database.write(as_system="test") as session:
         of_it = sa.select(m.SessionEvent).where(m.SessionEvent.session_id == world.sessions[0])
         gone, kept = (await session.scalars(of_it.order_by(m.SessionEvent.id))).all()
         member = (

@@ -75,7 +75,7 @@ async def test_a_merge_that_was_taken_over_changes_nothing(platform: Platform) -
     submitted = await submit(platform)
     for worker in await claim(platform):
         await platform.ask(RESULTS, worker, e=estimators(6.0))
-    async with platform.services.database.write() as session:
+    async with platform.services.database.write(as_system="test") as session:
         late = await claims.claim_merging(session, -1)
     assert late is not None
     await merge_ready(platform.services)
@@ -89,7 +89,7 @@ async def test_a_cancel_during_merging_keeps_the_results(platform: Platform) -> 
     submitted = await submit(platform)
     for worker in await claim(platform):
         await platform.ask(RESULTS, worker, e=estimators(6.0))
-    async with platform.services.database.write() as session:
+    async with platform.services.database.write(as_system="test") as session:
         claimed = await claims.claim_merging(session, 60)
     assert claimed is not None
     await platform.ask("mutation($id:ID!){cancelJob(id:$id){__typename}}", "tom", id=submitted["job"]["id"])
@@ -144,7 +144,7 @@ async def test_results_that_can_not_be_merged_keep_no_other_job_waiting(
     assert (await job_of(platform, good))["state"] == "COMPLETED"
     assert (await job_of(platform, bad))["state"] == "MERGING_RUNNING"
     monkeypatch.setattr(merging, "ENOUGH", 0.0)
-    async with platform.services.database.write() as session:
+    async with platform.services.database.write(as_system="test") as session:
         await claims.free_merging(session)
     await merge_ready(platform.services)
     job = await job_of(platform, bad)
@@ -183,7 +183,7 @@ async def test_who_goes_on_merging_keeps_the_lease(platform: Platform, monkeypat
 
     async def slow(*given: Any) -> Any:
         await prolonged.wait()
-        async with platform.services.database.write() as session:
+        async with platform.services.database.write(as_system="test") as session:
             assert await claims.claim_merging(session, 60) is None
         return await reading(*given)
 
@@ -203,7 +203,7 @@ async def test_a_gateway_that_stops_does_not_use_up_the_runs_of_a_task(platform:
     for _ in range(5):
         (worker,) = await claim(platform)
         assert worker.errand is not None
-        async with platform.services.database.write() as session:
+        async with platform.services.database.write(as_system="test") as session:
             await claims.release_task(session, worker.errand, "the gateway stopped", None)
     assert len(await claim(platform)) == 1
 

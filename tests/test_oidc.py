@@ -210,7 +210,7 @@ async def test_a_disabled_user_does_not_sign_in(lab: Served, provider: str, chan
     await _person(provider, name, preferred_username=name)
     async with _browser(lab) as browser:
         await _sign_in(lab, browser, name)
-        async with lab.services.database.write() as session:
+        async with lab.services.database.write(as_system="test") as session:
             await session.execute(sa.update(models.User).where(models.User.username == name).values(**change))
         refused = await _sign_in(lab, browser, name)
     assert (refused.status_code, refused.text) == (403, "You are not signed in: this account is disabled.\n")
@@ -518,7 +518,7 @@ async def test_an_access_token_makes_its_user_where_anyone_may_sign_up(serve: Se
 async def test_an_access_token_brings_what_changed_at_the_provider(serve: Serve, forge: Forge) -> None:
     groups = {"beam": "Beam"}
     async with _linked(serve, forge, groups=groups) as gateway:
-        async with gateway.services.database.write() as session:
+        async with gateway.services.database.write(as_system="test") as session:
             session.add(models.UserGroup(name="Beam"))
         query = "{viewer{username firstName groups(first:9){nodes{name}}}}"
 
@@ -544,7 +544,7 @@ async def test_a_user_who_is_disabled_is_refused_at_once_with_a_providers_token(
     async with _linked(serve, forge, backend) as gateway:
         token = forge.sign(**ACCESS)
         assert await _bearing(gateway, token) == {"viewer": {"username": "zoe"}}
-        async with gateway.services.database.write() as session:
+        async with gateway.services.database.write(as_system="test") as session:
             user = (await session.scalars(sa.select(models.User).where(models.User.username == "zoe"))).one()
             user.active = False
             changed(session, principal_topic(user.id))

@@ -299,7 +299,7 @@ async def test_a_tag_is_short_and_there_are_not_too_many(sharing: Platform) -> N
     for tag in ("", "  ", "x" * 101, "a\0b"):
         answer = (await sharing.ask(KEEP, dune.project_user, t=tag, v=1))["x"]
         assert (answer["code"], answer["field"]) == ("INVALID", "appTag")
-    async with sharing.services.database.write() as session:
+    async with sharing.services.database.write(as_system="test") as session:
         session.add_all(models.Preference(user_id=key(dune.worker), app_tag=f"{n}", value={"n": n}) for n in range(100))
     assert (await sharing.ask(KEEP, dune.project_user, t="one more", v=1))["x"]["code"] == "LIMIT_EXCEEDED"
     assert (await sharing.ask(KEEP, dune.project_user, t="99", v=1))["x"]["value"] == 1
@@ -418,7 +418,7 @@ async def _found(platform: Platform, dune: Dune) -> dict[str, dict[str, list[tup
 
 async def _met(platform: Platform, dune: Dune) -> str:
     """A session of the project with one of its participants."""
-    async with platform.services.database.write() as session:
+    async with platform.services.database.write(as_system="test") as session:
         kind = models.SessionType(name="x", online=False, color="#000000", category=models.SessionCategory.PROTOCOL)
         session.add(kind)
         await session.flush()
@@ -605,7 +605,7 @@ async def _another_process(platform: Platform, schema: Schema, folder: Path) -> 
 async def _signed_in(platform: Platform, id: str) -> Session:
     """A login session of a user, as a token says it."""
     family, owner = uuid7(), key(id)
-    async with platform.services.database.write() as session:
+    async with platform.services.database.write(as_system="test") as session:
         session.add(
             models.Credential(
                 user_id=owner, kind=CredentialKind.LOGIN_SESSION, secret_hash=str(family), algorithm="none",

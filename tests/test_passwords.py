@@ -317,7 +317,7 @@ async def test_a_reset_confirms_the_address_it_was_sent_to(open_: Platform) -> N
 
 async def test_a_user_without_a_password_gets_one_by_a_link(platform: Platform) -> None:
     mine = (Credential.user_id == platform.world.tom, Credential.kind == CredentialKind.PASSWORD)
-    async with platform.services.database.write() as session:
+    async with platform.services.database.write(as_system="test") as session:
         await session.execute(sa.delete(Credential).where(*mine))
     await do(platform, "resetPassword", token=await _link(platform), newPassword=NEW)
     assert (await log_in(platform, "tom", NEW))["__typename"] == "Tokens"

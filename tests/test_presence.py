@@ -34,7 +34,7 @@ async def test_who_keeps_a_socket_open_stays_online(platform: Platform) -> None:
     id = platform.world.id("User", "tom")
     with platform.services.presence.there(principal):
         for _ in range(2):
-            async with platform.services.database.write() as session:
+            async with platform.services.database.write(as_system="test") as session:
                 await session.execute(sa.update(models.User).values(last_online_at=later(-600)))
             assert (await platform.ask(ASK, "tom", i=id))["node"]["online"] is False
             await platform.services.presence.write()
@@ -54,7 +54,7 @@ async def test_whether_someone_is_there_is_told_to_those_who_share_a_place(readi
 
 async def test_old_records_go_and_young_ones_stay(platform: Platform) -> None:
     m, tom = models, platform.world.tom
-    async with platform.services.database.write() as session:
+    async with platform.services.database.write(as_system="test") as session:
         for days in (1, 400):
             session.add(m.AuditEvent(action="OLD", entity_type="User", at=later(-days * 86_400)))
             session.add(

@@ -338,7 +338,7 @@ NUMBERS = """query($i:ID!){simulation(id:$i){estimators(first:50,order:NAME){nod
 
 
 async def test_numbers_are_fetched_by_one_further_statement_whatever_their_number(platform: Platform) -> None:
-    async with platform.services.database.write() as session:
+    async with platform.services.database.write(as_system="test") as session:
         many = await simulate(session, platform.world.tom, None, "many", estimators=20)
     counts = set()
     for key, estimators in ((platform.world.simulation, 1), (many.simulation, 20)):

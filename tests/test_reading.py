@@ -32,7 +32,7 @@ async def crowded(
     """A platform with many rows of everything, only read by these tests."""
     url, world = await prepared.copy(request.param)
     async with platform_on(url, world, schema, tmp_path_factory.mktemp("data"), Bounds(cost=10**6)) as made:
-        async with made.services.database.write() as session:
+        async with made.services.database.write(as_system="test") as session:
             await crowd(session, world)
         yield made
 
@@ -154,7 +154,7 @@ def _key(global_id_: str) -> str:
 
 async def test_a_page_never_ends_early_because_of_hidden_rows(platform: Platform) -> None:
     """The hidden project lies between visible ones in the order; a page of two holds two."""
-    async with platform.services.database.write() as session:
+    async with platform.services.database.write(as_system="test") as session:
         for name in ("Aachen", "Zurich"):
             site = models.Site(name=name)
             session.add(site)
@@ -289,7 +289,7 @@ async def test_a_cursor_outlives_its_row(platform: Platform) -> None:
         return board["entries"]["edges"][0]
 
     first = await edge(None)
-    async with platform.services.database.write() as session:
+    async with platform.services.database.write(as_system="test") as session:
         await session.execute(sa.delete(models.LeaderboardEntry).where(models.LeaderboardEntry.position == 1))
     assert (await edge(first["cursor"]))["node"] == {"position": 2}
 
@@ -317,7 +317,7 @@ async def test_the_pages_of_an_estimator_are_chosen_by_number_or_name(reading: P
 
 
 async def test_a_text_is_found_in_any_case_of_any_alphabet(platform: Platform) -> None:
-    async with platform.services.database.write() as session:
+    async with platform.services.database.write(as_system="test") as session:
         await session.execute(sa.update(models.Challenge).values(label="Łódź ŻÓŁW"))
     query = "query($l:String){challenges(first:9,filter:{label:$l}){totalCount}}"
     for text in ("łódź", "ŁÓDŹ", "żółw"):

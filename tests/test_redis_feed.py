@@ -218,7 +218,7 @@ async def connected(address: str, url: str) -> AsyncIterator[tuple[Database, lis
 
 
 async def write(database: Database, *topics: str) -> None:
-    async with database.write() as session:
+    async with database.write(as_system="test") as session:
         changed(session, *topics)
 
 

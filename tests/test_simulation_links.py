@@ -192,7 +192,7 @@ async def test_a_link_holds_no_longer_than_what_it_stands_on(platform: Platform,
         "owner deleted": sa.update(m.User).where(m.User.username == "tom").values(deleted_at=later(0)),
         "owner inactive": sa.update(m.User).where(m.User.username == "tom").values(active=False),
     }[what]
-    async with platform.services.database.write() as session:
+    async with platform.services.database.write(as_system="test") as session:
         await session.execute(change.execution_options(synchronize_session=False))
     with pytest.raises(Unauthenticated):
         await _holder(platform, made["secret"])
@@ -205,7 +205,7 @@ async def test_a_known_link_is_forgotten_with_what_it_stands_on(platform: Platfo
         said = Secret(Kind.LINK, digest_of((await _made(platform))["secret"]))
         known = await principals.of(said)
         assert await principals.of(said) is known
-        async with platform.services.database.write() as session:
+        async with platform.services.database.write(as_system="test") as session:
             changed(session, principal_topic(key))
         assert await principals.of(said) is not known
 
@@ -229,14 +229,14 @@ async def gateway(serve: Serve, backend: str) -> Served:
 
 async def _running(gateway: Served) -> str:
     """The job of the shared simulation, under way again."""
-    async with gateway.services.database.write() as session:
+    async with gateway.services.database.write(as_system="test") as session:
         job = await session.get_one(models.Job, gateway.world.job)
         job.state, job.progress = JobState.RUNNING, 0.1
     return gateway.world.id("Job", "job")
 
 
 async def _progress(gateway: Served, progress: float) -> None:
-    async with gateway.services.database.write() as session:
+    async with gateway.services.database.write(as_system="test") as session:
         job = await session.get_one(models.Job, gateway.world.job)
         job.progress = progress
         changed(session, job_topic(job.id))

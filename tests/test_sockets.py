@@ -282,7 +282,7 @@ async def test_who_leaves_a_project_stops_seeing_its_jobs(serve: Serve, monkeypa
     async with _open(gateway, {"authorization": tom}) as socket:
         await _say(socket, id="1", type="subscribe", payload={"query": WATCH, "variables": {"i": job}})
         assert (await _hear(socket))["payload"]["data"] == {"jobUpdated": {"state": "PENDING"}}
-        async with gateway.services.database.write() as session:
+        async with gateway.services.database.write(as_system="test") as session:
             await session.execute(
                 sa.delete(models.UserGroupMember).where(models.UserGroupMember.user_id == gateway.world.tom)
             )
@@ -309,7 +309,7 @@ async def test_who_leaves_a_group_is_told_which_places_went_from_sight(
     async with _open(gateway, {"authorization": await gateway.log_in("tom")}) as socket:
         await _say(socket, id="1", type="subscribe", payload={"query": query})
         assert (await _hear(socket))["payload"]["data"] == {"entityChanged": []}
-        async with gateway.services.database.write() as session:
+        async with gateway.services.database.write(as_system="test") as session:
             await session.execute(
                 sa.delete(models.UserGroupMember).where(models.UserGroupMember.user_id == gateway.world.tom)
             )
@@ -392,7 +392,7 @@ async def test_a_newcomer_is_first_sent_what_is_now(gateway: Served) -> None:
     async with _open(gateway, {"Authorization": tom}) as one, _open(gateway, {"Authorization": tom}) as late:
         await _say(one, id="1", type="subscribe", payload=payload)
         await _hear(one)
-        async with gateway.services.database.write() as session:
+        async with gateway.services.database.write(as_system="test") as session:
             (errand,) = [
                 e for e in await claims.claim_waiting(session, 9, 30) if str(e.job_id) == str(parse_id(job)[1])
             ]
@@ -431,7 +431,7 @@ async def test_a_newcomer_is_sent_what_is_there_and_not_what_others_were_sent(ga
     async with _open(gateway, {"Authorization": tom}) as one, _open(gateway, {"Authorization": tom}) as late:
         await _say(one, id="1", type="subscribe", payload=payload)
         assert (await _hear(one))["payload"]["data"]["jobUpdated"] == {"title": ""}
-        async with gateway.services.database.write() as session:  # nobody hears of it
+        async with gateway.services.database.write(as_system="test") as session:  # nobody hears of it
             renamed = sa.update(models.Job).where(models.Job.id == parse_id(job)[1])
             await session.execute(renamed.values(title="new"))
         await _say(late, id="1", type="subscribe", payload=payload)
@@ -470,7 +470,7 @@ async def test_a_log_is_followed_by_many_from_its_first_line_each(gateway: Serve
     key = parse_id(job)[1]
 
     async def write(*texts: str) -> None:
-        async with gateway.services.database.write() as session:
+        async with gateway.services.database.write(as_system="test") as session:
             held = await session.get_one(models.Job, key)
             for text in texts:
                 held.log_length += 1

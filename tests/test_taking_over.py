@@ -27,7 +27,7 @@ async def _update(platform: Platform, who: str, **changes: object) -> dict[str, 
 
 async def _also_elsewhere(platform: Platform) -> None:
     """Tom gets a role in a site that sita does not administer."""
-    async with platform.services.database.write() as session:
+    async with platform.services.database.write(as_system="test") as session:
         site = await session.get_one(models.Site, platform.world.there.site)
         await enrol(session, site, platform.world.tom)
 
@@ -52,7 +52,7 @@ async def test_nor_a_password(platform: Platform) -> None:
 
 
 async def test_nor_of_a_manager(platform: Platform) -> None:
-    async with platform.services.database.write() as session:
+    async with platform.services.database.write(as_system="test") as session:
         await session.execute(
             sa.update(models.User)
             .where(models.User.id == platform.world.tom)
@@ -75,7 +75,7 @@ async def test_a_lost_second_factor_is_removed_by_administrators_and_ends_the_lo
 ) -> None:
     tom = platform.world.tom
     await platform.principal("tom")
-    async with platform.services.database.write() as session:
+    async with platform.services.database.write(as_system="test") as session:
         await session.execute(
             sa.update(models.User).where(models.User.id == tom).values(two_factor=TwoFactor.TOTP, version=2)
         )

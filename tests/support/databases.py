@@ -139,7 +139,7 @@ class Prepared:
         else:
             await migrating.migrate(url)
         database = Database(url)
-        async with database.write() as session:
+        async with database.write(as_system="test") as session:
             known = await recipe.fill(session, base)
         await database.dispose()
         # So that a copy of the file is the whole of it.

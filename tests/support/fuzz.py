@@ -384,7 +384,7 @@ async def both_on(prepared: Prepared, backend: str, schema: Schema, folder: Path
     async with platform_on(url, world, schema, folder, Bounds()) as platform:
         database = platform.services.database
         known = await Known.read(database, schema.core)
-        async with database.write() as session:
+        async with database.write(as_system="test") as session:
             # SQLite, whose rows the template of PostgreSQL has, stores 0.
             zero = (models.Job.progress == 0, models.Job.title == TEXTS[PROGRESS.index(0)])
             await session.execute(sa.update(models.Job).where(*zero).values(progress=-0.0))

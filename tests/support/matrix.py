@@ -695,7 +695,7 @@ class Stage:
         """The id of a further row."""
         place = self.world.there if there else self.world.here
         model: Any = model_of(CORE.get_type(typename_of(kind)))
-        async with self.rendered.services.database.write() as session:
+        async with self.rendered.services.database.write(as_system="test") as session:
             key = await fresh(session, kind, self.world, place, self.added)
             if deleted:
                 await erase(session, await session.get_one(model, key))

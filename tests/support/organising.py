@@ -145,7 +145,7 @@ _NUMBERS = count(1)
 async def settle(platform: Platform) -> Dune:
     """A new site of one's own."""
     n = next(_NUMBERS)
-    async with platform.services.database.write() as session:
+    async with platform.services.database.write(as_system="test") as session:
 
         async def add(*rows: Any) -> None:
             session.add_all(rows)

@@ -104,7 +104,7 @@ PRESENTED = {"limited": Kind.PARTICIPANT, "device": Kind.DEVICE, "service": Kind
 async def principal_as(services: Services, owner: UUID, kind: Kind = Kind.USER) -> Principal:
     """A signed-in user or participant, from the statement that requests use."""
     family = uuid7()
-    async with services.database.write() as session:
+    async with services.database.write(as_system="test") as session:
         session.add(
             Credential(
                 **{f"{kind.value}_id": owner}, kind=CredentialKind.LOGIN_SESSION, secret_hash=str(family),

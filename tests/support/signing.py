@@ -67,7 +67,7 @@ async def do(platform: Platform, mutation: str, as_: str | Principal | None = No
 
 async def mails(platform: Platform, template: str | None = None) -> list[models.Notification]:
     """What was put into the outbox, by time."""
-    async with platform.services.database.write() as session:
+    async with platform.services.database.write(as_system="test") as session:
         found = sa.select(models.Notification).order_by(models.Notification.id)
         rows = (await session.scalars(found)).all()
         return [row for row in rows if template in (None, row.template_key)]
@@ -82,12 +82,12 @@ async def token_in(platform: Platform, template: str) -> str:
 
 async def change(platform: Platform, model: Any, where: Any, **values: Any) -> None:
     """Change rows past the gateway."""
-    async with platform.services.database.write() as session:
+    async with platform.services.database.write(as_system="test") as session:
         await session.execute(sa.update(model).where(where).values(**values))
 
 
 async def change_user(platform: Platform, user: UUID, **values: Any) -> None:
-    async with platform.services.database.write() as session:
+    async with platform.services.database.write(as_system="test") as session:
         await session.execute(sa.update(models.User).where(models.User.id == user).values(**values))
         changed(session, principal_topic(user))
 

@@ -120,7 +120,7 @@ async def fill(url: str, number: int, *, tasks: int = rows.TASKS, whole: bool = 
     await migrating.migrate(url)
     database = Database(url)
     try:
-        async with database.write() as session:
+        async with database.write(as_system="test") as session:
             hashed = await quick_passwords().hash(PASSWORD)
             keys = {
                 name: (
@@ -138,7 +138,7 @@ async def fill(url: str, number: int, *, tasks: int = rows.TASKS, whole: bool = 
         generated = rows.generate(number, keys["all"], tasks)
         await data.store(database, generated)
         if whole:
-            async with database.write() as session:
+            async with database.write(as_system="test") as session:
                 await store_estimators(session, generated.simulations[0], results.generated())
         await data.store(database, _More(generated, keys, number))
     finally:

@@ -1,0 +1,134 @@
+"""No row is written without somebody having been asked, or a reason that stands here."""
+
+import ast
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from db import models, written
+from tests.support.platforms import Platform
+
+ROOT = Path(__file__).parent.parent
+SYSTEM = """
+a worker delivers for the task of its token
+a worker takes the task of its token
+attempts are counted
+finished jobs are merged
+jobs are handed to engines
+reports of workers are written together
+the clusters of the configuration
+the demo fills its own database
+the outbox notes what it sends
+what is old is cleared away
+when credentials were last used
+who is connected
+"""
+CONSEQUENCES = """
+*going: what goes with a row goes when it goes
+*going: what went with a row comes back with it
+Attempts, Credential, User: links, keys and counted tries end with the password before
+Attempts: a right try no longer counts
+Attempts: a ticket is used once
+AuditEvent: what was done is put on record
+Credential, User: an operator makes users
+Credential, User: anyone makes an account, where the settings let them
+Credential, User: one's own second factor, once the password is proved
+Credential: a code is used once, and only the latest
+Credential: a credential is made by its owner, or by who may make one for it
+Credential: a link holds once, and only the latest
+Credential: a password is set by its owner, by a link, or by who may set it
+Credential: links to an address end with it
+Credential: login sessions end with what they stood on
+Credential: one's own login of clusters
+Credential: who proves a password has its hash renewed
+Credential: who proves an identity is signed in
+Device, DeviceType: who has the register key registers a device
+Device: a device tells of itself
+Job, SimulationInput, Task: a simulation is made with its input and its job
+Job, Task: a job is tried again by another
+Job: a job is deleted by who may
+Notification: a message is posted with what it tells of
+Participant, ParticipantDevice: participants end with the work of their project
+Participant, User: the moment of a sign-in is noted
+Participant: participants move with their group
+ParticipantDevice, ProjectDevice: without its site a device leaves its projects
+ParticipantDevice: devices that a project lacks are left behind
+Preference: one's own preferences
+ProjectService: a service works in the projects that it makes
+ProjectService: without its site a service leaves its projects
+Role: a place has its roles from the beginning
+ServerSetting: superadmins lock the gateway
+ServerSetting: superadmins make the register key
+Task: tasks end with their job
+User, UserGroupMember: the provider of an identity tells who its people are
+User: who has the link confirms the address
+"""
+
+
+def _called(name: str) -> dict[str, set[str]]:
+    """Of each reason that is given to a function or a method, or as `as_system`: what it is given for."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for path in ROOT.glob("*/**/*.py"):
+        if path.relative_to(ROOT).parts[0] not in ("gateway", "schema", "resolvers", "jobs", "db") or "node_modules" in path.parts:  # fmt: skip
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.Call):
+                continue
+            if name == "because" and getattr(node.func, "id", "") == name:
+                reason = node.args[1]
+                assert isinstance(reason, ast.Constant), f"{path.name}:{node.lineno}"
+                found[reason.value] |= {ast.unparse(one).split(".")[-1] for one in node.args[2:]}
+            for keyword in node.keywords:
+                if name == keyword.arg == "as_system":
+                    assert isinstance(keyword.value, ast.Constant), f"{path.name}:{node.lineno}"
+                    found[keyword.value.value].add(path.stem)
+    return found
+
+
+def test_what_is_written_without_a_request_is_known() -> None:
+    assert sorted(_called("as_system")) == sorted(SYSTEM.strip().splitlines())
+
+
+def test_the_consequences_of_what_was_asked_are_known() -> None:
+    told = {f"{', '.join(sorted(of))}: {why}" for why, of in _called("because").items()}
+    assert sorted(told) == sorted(CONSEQUENCES.strip().splitlines())
+
+
+STATEMENTS: dict[str, Any] = {
+    "a new row": lambda site: models.Site(name="Elsewhere"),
+    "an update": lambda site: sa.update(models.Site).values(name="Elsewhere"),
+    "a deletion": lambda site: sa.delete(models.Preference),
+    "an insertion": lambda site: sa.insert(models.Preference).values(app_tag="x", value=1, user_id=site, version=1),
+}
+
+
+@pytest.mark.parametrize("how", STATEMENTS)
+async def test_a_row_that_nobody_was_asked_about_is_not_committed(platform: Platform, how: str) -> None:
+    made = STATEMENTS[how](platform.world.tom)
+    with pytest.raises(written.Unasked, match="no rule was asked"):
+        async with platform.services.database.write() as session:
+            if isinstance(made, models.Entity):
+                session.add(made)
+            else:
+                await session.execute(made)
+    rows = await platform.services.database.rows(sa.select(models.Site.id).where(models.Site.name == "Elsewhere"))
+    assert not rows
+
+
+async def test_a_changed_row_beside_one_that_was_asked_for_is_not_committed(platform: Platform) -> None:
+    with pytest.raises(written.Unasked, match="rows of Site"):
+        async with platform.services.database.write() as session:
+            here, there = (await session.scalars(sa.select(models.Site).limit(2))).all()
+            here.name, there.name = "Here", "There"
+            written.asked(session, here)
+
+
+async def test_a_row_that_was_asked_for_is_committed(platform: Platform) -> None:
+    async with platform.services.database.write() as session:
+        site = (await session.scalars(sa.select(models.Site).limit(1))).one()
+        site.name = "Here"
+        written.asked(session, site)
+    assert await platform.services.database.rows(sa.select(models.Site.id).where(models.Site.name == "Here"))
