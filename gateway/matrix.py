@@ -25,6 +25,10 @@ Made of the declarations by `torana access --markdown`; a test compares. A row t
 there, a field that may not be read is null with a FORBIDDEN error, a write that is not allowed changes nothing. Who has
 several roles may what each of them may; who administers a site administers its projects, and who has a role in a
 project is a user of its site.
+
+Power over an account, a group or a device changes only through those who have it: a group is given a role by who
+administers the role's place and every place that the group has a role in already. The roles of other services count
+in those services alone, and roles in a deleted project count for nothing until it is back.
 """
 _LETTERS = (
     "C creates, R reads, U updates some of it, D deletes, S brings back what was deleted; of some rows, as told below."
