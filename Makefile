@@ -6,7 +6,7 @@ NODE_MODULES := gateway/explorer/node_modules
 # Where Python is told to keep nothing compiled, each of the tests' hundred processes would compile the sources anew.
 test: export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: run install test lint docs fuzz bench bench-access bench-timing bench-jobs clean
+.PHONY: run install test lint docs fuzz fuzz-power bench bench-access bench-timing bench-jobs clean
 
 run: install
 	@$(BIN)/torana demo $(ARGS)
@@ -38,6 +38,9 @@ docs: .venv/installed
 
 fuzz: .venv/installed
 	@$(BIN)/python -m tests.support.fuzz $(ARGS)
+
+fuzz-power: .venv/installed
+	@$(BIN)/python -m tests.support.power $(ARGS)
 
 bench: .venv/installed
 	@$(BIN)/python -m bench $(ARGS)

@@ -45,7 +45,9 @@ class Matrix:
         self.rows = {
             model.__name__: _actions(model, mutations) for model in sorted({*ROWS, *THROUGH, *WRITES}, key=_named)
         }
-        self.columns = {model.__name__: dict(may.fields) for model, may in WRITES.items() if may.fields}
+        self.columns = {
+            model.__name__: {**may.fields, **may.leaving} for model, may in WRITES.items() if may.fields or may.leaving
+        }
         self.fields = dict(sorted(_guarded(schema)))
         common = {f"{action}{name}" for name in self.rows for action in LETTERS}
         self.others = {name: _needs(field) for name, field in sorted(mutations.items()) if name not in common}

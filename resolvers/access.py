@@ -231,6 +231,7 @@ class Writes:
 
     A rule is asked of the row as it is; for a new or changed row also as it will be. `fields` names columns that others
     may change than those of `update`, and `given` those that not all who may create may give (none said: the same).
+    `leaving` names those whose value only others may take away: who is asked of the row as it is.
     """
 
     create: Rules
@@ -240,6 +241,11 @@ class Writes:
     undelete: Rules | None = None
     given: Mapping[str, Rules] | None = None
     founding: Rules | None = None
+    leaving: Mapping[str, Rules] = field(default_factory=dict)
+
+    def changing(self, name: str) -> Rules:
+        """Who may change a column to what it may be."""
+        return self.fields.get(name, self.update)
 
     @property
     def giving(self) -> Mapping[str, Rules]:
@@ -256,6 +262,8 @@ ACCOUNT: Rules = (ACCOUNT_ADMIN, SUPERADMIN)
 _RANK: Mapping[str, Rules] = {"platform_role": (MANAGER, SUPERADMIN), "superadmin": (SUPERADMIN,)}
 _ONLY_SUPERADMIN = Writes(create=(SUPERADMIN,), update=(SUPERADMIN,), delete=(SUPERADMIN,))
 _PARTICIPANT_ACCOUNT: Rules = (PROJECT_ADMIN, LINKED_SERVICE, SUPERADMIN)
+_MOVED: Mapping[str, Rules] = {"project_id": (PROJECT_ADMIN, SUPERADMIN)}
+"""From one project to another: the administrators of the one lose what those of the other get."""
 _DEVICE_CARE: Rules = (SITE_ADMIN, PROJECT_ADMIN, LINKED_SERVICE, SUPERADMIN)
 
 
@@ -298,12 +306,13 @@ WRITES: Mapping[type[models.Entity], Writes] = {
         delete=(SITE_ADMIN, LINKED_SERVICE, SUPERADMIN),
         undelete=(SITE_ADMIN, SUPERADMIN),
     ),
-    models.ParticipantGroup: Writes(*((PROJECT_ADMIN, LINKED_SERVICE, SUPERADMIN),) * 3),
+    models.ParticipantGroup: Writes(*((PROJECT_ADMIN, LINKED_SERVICE, SUPERADMIN),) * 3, leaving=_MOVED),
     models.Participant: Writes(
         create=(PROJECT_USER, LINKED_SERVICE, SUPERADMIN),
         update=(PROJECT_USER, LINKED_SERVICE, SUPERADMIN),
         delete=(PROJECT_ADMIN, SUPERADMIN),
         fields=dict.fromkeys(("username", "email", "login_enabled", "token_enabled"), _PARTICIPANT_ACCOUNT),
+        leaving=_MOVED,
     ),
     models.DeviceType: _ONLY_SUPERADMIN,
     models.DeviceSubtype: _ONLY_SUPERADMIN,

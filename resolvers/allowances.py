@@ -14,6 +14,7 @@ from db.aliases import Alias
 from db.models import Entity
 from resolvers.access import WRITES, visible
 from resolvers.context import Context
+from resolvers.principal import Standing
 from resolvers.rules import PLACED, allowed
 
 
@@ -40,22 +41,46 @@ class Allowance:
     creates: Sequence[type[Entity]]
 
 
-async def allowance(ctx: Context, model: type[Entity], key: UUID) -> Allowance | None:
-    """What the principal may do with a row; None for one that it does not see. One statement."""
-    standing, entity, may = ctx.principal.standing, Alias(model), WRITES.get(model)
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A statement for the rows of a model that a principal of some standing sees, with whether it may do each of
+    `what`, in columns named by `label`."""
+
+    statement: Any
+    entity: Any
+    what: Sequence[tuple[str, Any]]
+
+    @staticmethod
+    def label(n: int) -> str:
+        return f"may_{n}"
+
+    def held(self, row: Any) -> list[tuple[str, Any]]:
+        """What the principal may do with the row."""
+        return [what for n, what in enumerate(self.what) if getattr(row, self.label(n))]
+
+
+def asked_of(model: type[Entity], standing: Standing) -> Asked:
+    """What is asked about rows of a model."""
+    entity, may = Alias(model), WRITES.get(model)
     asked: dict[tuple[str, Any], Any] = {}
     if may is not None:
         names = [c.key for c in sa.inspect(model).mapper.columns if not c.primary_key]
         asked[("action", Action.DELETE)] = may.delete
-        asked |= {("column", name): may.fields.get(name, may.update) for name in names if name not in _KEPT}
+        asked |= {("column", name): may.leaving.get(name, may.changing(name)) for name in names if name not in _KEPT}
         for made in WITHIN.get(model, ()):
             asked[("create", made)] = [PLACED[rule] for rule in WRITES[made].create if rule in PLACED]
-    columns = [allowed(rules, entity, standing).label(f"may_{n}") for n, rules in enumerate(asked.values())]
-    statement = sa.select(entity.id, *columns).where(entity.id == sa.bindparam("key", type_=entity.id.type))
-    rows = await ctx.database.rows(statement.where(visible(entity, standing)), {**ctx.principal.parameters, "key": key})
+    columns = [allowed(rules, entity, standing).label(Asked.label(n)) for n, rules in enumerate(asked.values())]
+    return Asked(sa.select(entity.id, *columns).where(visible(entity, standing)), entity, list(asked))
+
+
+async def allowance(ctx: Context, model: type[Entity], key: UUID) -> Allowance | None:
+    """What the principal may do with a row; None for one that it does not see. One statement."""
+    asked = asked_of(model, ctx.principal.standing)
+    one = asked.statement.where(asked.entity.id == sa.bindparam("key", type_=asked.entity.id.type))
+    rows = await ctx.database.rows(one, {**ctx.principal.parameters, "key": key})
     if not rows:
         return None
-    held = [what for n, what in enumerate(asked) if getattr(rows[0], f"may_{n}")]
+    held = asked.held(rows[0])
     changes = [name for kind, name in held if kind == "column"]
     actions = [Action.READ, *([Action.UPDATE] if changes else []), *(a for kind, a in held if kind == "action")]
     return Allowance(actions, changes, [made for kind, made in held if kind == "create"])

@@ -59,7 +59,19 @@ async def _user(session: AsyncSession, ctx: Context, user: m.User, before: Befor
 
 
 async def _project(session: AsyncSession, ctx: Context, project: m.Project, before: Before) -> None:
-    """Work that ends ends for its participants, too."""
+    """Work that ends ends for its participants, too. The roles of groups in a deleted project count no more, so that
+    others come to administer the groups and their members: that is not for a service to bring about."""
+    if before is None and ctx.principal.kind is Kind.SERVICE:
+        granted = (
+            sa.select(sa.func.count(m.RoleGrant.user_group_id.distinct()))
+            .join(m.Role, m.Role.id == m.RoleGrant.role_id)
+            .where(m.Role.project_id == project.id, m.Role.service_id == m.CORE, m.RoleGrant.deleted_at.is_(None))
+        )
+        if number := await session.scalar(granted):
+            raise Dependency(
+                f"{number} groups have a role in the project; its administrators must take it from them first",
+                blockedBy=[{"type": "UserGroup", "count": number}],
+            )
     if before is None or project.enabled or not before.get("enabled", False):
         return
     because(session, "participants end with the work of their project", m.Participant, m.ParticipantDevice)

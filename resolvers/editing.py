@@ -30,6 +30,7 @@ from resolvers.deleting import erase, revive
 from resolvers.failures import Conflict, Failure, Forbidden, Invalid, NotFound, WrongState
 from resolvers.feed import RIGHTS, principal_topic
 from resolvers.principal import Kind
+from resolvers.returning import take_back
 from resolvers.rules import FALSE, TRUE, Rule, allowed, words
 from resolvers.writing import expect, locked
 
@@ -105,9 +106,9 @@ async def update(
     may = WRITES[model]
     async with writing(ctx, "UPDATE", model, key) as session:
         row: Any = await locked(session, ctx, model, key)
-        needed = {name: may.fields.get(name, may.update) for name in values} or {"": may.update}
+        needed = {name: may.changing(name) for name in values} or {"": may.update}
         for name, rules in needed.items():
-            await must(session, ctx, row, rules, "change", name)
+            await must(session, ctx, row, may.leaving.get(name, rules), "change", name)
         expect(row, expected_version)
         await refer(session, ctx, model, values)
         before = {name: getattr(row, name) for name in values}
@@ -153,6 +154,8 @@ async def restore(ctx: Context, model: type[Entity], key: UUID) -> None:
         known, there = await _holds(session, ctx, row, WRITES[model].restore), row.deleted_at is None
         if not there:
             try:
+                if isinstance(row, models.Project) and known:
+                    await take_back(session, ctx, row)
                 with unlike(model):
                     await revive(session, row)
             except Failure:

@@ -82,8 +82,10 @@ def of_kind(*kinds: Kind) -> Callable[[Any, Standing], Clause]:
 
 
 def _some(tables: Any, *clauses: Clause) -> Clause:
-    """There is a row of joined tables that meets all clauses."""
-    return sa.exists(sa.select(sa.literal_column("1")).select_from(tables).where(*clauses))
+    """There is a row of joined tables that meets all clauses. What else they name is of the statements around it,
+    however far."""
+    found: Any = sa.select(sa.literal_column("1")).select_from(tables).where(*clauses)
+    return sa.exists(found.correlate_except(tables))
 
 
 # Where a row belongs ------------------------------------------------------------------------------------------------
@@ -262,16 +264,18 @@ in_linked_sites = _within(SITES, "sites", "in_sites", Kind.SERVICE)
 # The rules ----------------------------------------------------------------------------------------------------------
 
 
-def _roles_of(holds: Callable[[Any], Clause], *which: Callable[[Any], Clause], by: Any = None) -> Clause:
-    """There is a role that counts among those of a holder: of the core service, in a place that was not deleted. `by`
-    are members of groups that hold it."""
+def _roles_of(
+    holds: Callable[[Any], Clause], *which: Callable[[Any], Clause], by: Any = None, deleted: bool = False
+) -> Clause:
+    """There is a role that counts among those of a holder: of the core service, in a place that was not deleted, or in
+    any. `by` are members of groups that hold it."""
     grant, role = Alias(models.RoleGrant), Alias(models.Role)
     site, project = Alias(models.Site), Alias(models.Project)
     gone = sa.or_(
         sa.exists().where(site.id == role.site_id, site.deleted_at.is_not(None)),
         sa.exists().where(project.id == role.project_id, project.deleted_at.is_not(None)),
     )
-    counts = (holds(grant), grant.deleted_at.is_(None), _of_core(role), sa.not_(gone))
+    counts = (holds(grant), grant.deleted_at.is_(None), _of_core(role), *(() if deleted else (sa.not_(gone),)))
     granted = sa.join(grant, role, role.id == grant.role_id)
     if by is not None:
         granted = sa.join(by, granted, grant.user_group_id == by.user_group_id)
@@ -289,6 +293,51 @@ def _outside(standing: Standing) -> Callable[[Any], Clause]:
         return sa.not_(sa.func.coalesce(held, FALSE))
 
     return clause
+
+
+def _elsewhere(standing: Standing) -> Callable[[Any], Clause]:
+    """The role is in a site, or in a project of a site, that the principal does not administer."""
+
+    def clause(role: Any) -> Clause:
+        if not standing.administers_sites:
+            return TRUE
+        return sa.not_(sa.func.coalesce(_in_site(role, lambda key: among(key, "administered_sites")), FALSE))
+
+    return clause
+
+
+def _site_of(role: Any) -> Any:
+    project = Alias(models.Project)
+    within = sa.select(project.site_id).where(project.id == role.project_id).correlate_except(project).scalar_subquery()
+    return sa.func.coalesce(role.site_id, within)
+
+
+def _brings(holds: Callable[[Any], Clause], site: Any, standing: Standing, by: Any = None) -> Clause:
+    """A role in the site brings a holder into a further site, who has a role in one that the principal does not
+    administer: the administrators of that one would no longer administer the holder."""
+    there = _roles_of(holds, lambda role: _site_of(role) == site, by=by)
+    return sa.and_(_roles_of(holds, _elsewhere(standing), by=by), sa.not_(there))
+
+
+def _keeps_apart(entity: Any, standing: Standing, *, known: bool = False) -> Clause:
+    """The grant brings neither its group nor a member of it into a further site against those who administer them;
+    `known`: nor a member who has no part in a site of the principal's."""
+    role, whom, member = Alias(models.Role), Alias(models.UserGroupMember), Alias(models.UserGroupMember)
+    site = sa.select(_site_of(role)).where(role.id == entity.role_id).correlate_except(role).scalar_subquery()
+
+    def of_group(grant: Any) -> Clause:
+        return sa.and_(grant.user_group_id == entity.user_group_id, grant.id != entity.id)
+
+    def of_user(grant: Any) -> Clause:
+        return sa.and_(member.user_id == whom.user_id, grant.id != entity.id)
+
+    brought = _brings(of_user, site, standing, by=member)
+    if known:
+        there = _roles_of(of_user, lambda role: _site_of(role) == site, by=member)
+        inside = _roles_of(of_user, lambda role: sa.not_(_elsewhere(standing)(role)), by=member, deleted=True)
+        brought = sa.or_(brought, sa.not_(sa.or_(there, inside)))
+    someone = sa.exists().where(whom.user_group_id == entity.user_group_id, brought)
+    return sa.not_(sa.or_(_brings(of_group, site, standing), someone))
 
 
 def _of_group(key: str) -> Callable[[Any], Callable[[Any], Clause]]:
@@ -309,7 +358,7 @@ def _administers_group(key: str) -> Callable[[Any, Standing], Clause]:
         within = in_administered_sites(entity, standing)
         if within is FALSE:
             return FALSE
-        return sa.and_(within, sa.not_(_roles_of(_of_group(key)(entity), _outside(standing))))
+        return sa.and_(within, sa.not_(_roles_of(_of_group(key)(entity), _elsewhere(standing))))
 
     return clause
 
@@ -332,7 +381,9 @@ def _keeps_group(key: str) -> Callable[[Any, Standing], Clause]:
 
     def clause(entity: Any, standing: Standing) -> Clause:
         founded = _founded(key)(entity, standing)
-        return FALSE if founded is FALSE else sa.and_(founded, sa.not_(_roles_of(_of_group(key)(entity))))
+        if founded is FALSE:
+            return FALSE
+        return sa.and_(founded, sa.not_(_roles_of(_of_group(key)(entity), deleted=True)))
 
     return clause
 
@@ -354,8 +405,9 @@ def _grants(entity: Any, standing: Standing) -> Clause:
     device, group = Alias(models.Device), Alias(models.ParticipantGroup)
     own_device = _in_no_other_site("id")(device, standing)
     own_group = in_administered(group, standing)
+    founded = _founded("user_group_id")(entity, standing)
     belongs = any_of(
-        _founded("user_group_id")(entity, standing),
+        FALSE if founded is FALSE else sa.and_(founded, sa.not_(_roles_of(holds_already, deleted=True))),
         FALSE if own_device is FALSE else sa.exists().where(device.id == entity.device_id, own_device),
         FALSE if own_group is FALSE else sa.exists().where(group.id == entity.participant_group_id, own_group),
     )
@@ -363,6 +415,7 @@ def _grants(entity: Any, standing: Standing) -> Clause:
         here,
         sa.not_(_roles_of(holds, _outside(standing))),
         any_of(_roles_of(holds_already), belongs),
+        _keeps_apart(entity, standing, known=True),
     )
 
 
@@ -382,7 +435,8 @@ def _administers_grantee(entity: Any, standing: Standing) -> Clause:
 
 def _enrols(entity: Any, standing: Standing) -> Clause:
     """Who puts somebody into a group may do with the account what that group allows: so it is for users who have a
-    part in a site of theirs already, by another group."""
+    part in a site of theirs already, by another group. Into a further site they are brought by who administers every
+    site that they are in."""
     administers = any_of(
         _administers_group("user_group_id")(entity, standing), _keeps_group("user_group_id")(entity, standing)
     )
@@ -390,7 +444,23 @@ def _enrols(entity: Any, standing: Standing) -> Clause:
         return FALSE
     other = Alias(models.UserGroupMember)
     known = in_administered_sites(other, standing)
-    return sa.and_(administers, sa.exists().where(other.user_id == entity.user_id, other.id != entity.id, known))
+    grant, role, member = Alias(models.RoleGrant), Alias(models.Role), Alias(models.UserGroupMember)
+
+    def holds(_: Any) -> Clause:
+        return sa.and_(member.user_id == entity.user_id, member.id != entity.id)
+
+    brought = _some(
+        sa.join(grant, role, role.id == grant.role_id),
+        grant.user_group_id == entity.user_group_id,
+        grant.deleted_at.is_(None),
+        _of_core(role),
+        _brings(holds, _site_of(role), standing, by=member),
+    )
+    return sa.and_(
+        administers,
+        sa.exists().where(other.user_id == entity.user_id, other.id != entity.id, known),
+        sa.not_(brought),
+    )
 
 
 def _in_no_other_site(key: str) -> Callable[[Any, Standing], Clause]:
@@ -419,7 +489,7 @@ def _administers_account(entity: Any, standing: Standing) -> Clause:
         clause: Clause = member.user_id == entity.id
         return clause
 
-    elsewhere = _roles_of(holds, _outside(standing), by=member)
+    elsewhere = _roles_of(holds, _elsewhere(standing), by=member)
     return sa.and_(within, entity.platform_role != models.PlatformRole.MANAGER, sa.not_(elsewhere))
 
 
@@ -444,12 +514,13 @@ ORGANISED = Rule(
     ("PU", "PA", "SU", "SA"),
     lambda _, standing: TRUE if standing.kind is Kind.USER and standing.in_sites else FALSE,
 )
-GROUP_ADMIN = Rule("administrators of every place that the group has a role in", ("SA",), _administers_group("id"))
+GROUP_ADMIN = Rule("administrators of every site that the group has a role in", ("SA",), _administers_group("id"))
 MEMBERS_ADMIN = Rule(
-    "administrators of every place that the group has a role in", ("SA",), _administers_group("user_group_id")
+    "administrators of every site that the group has a role in", ("SA",), _administers_group("user_group_id")
 )
 ENROLLER = Rule(
-    "administrators of every place that the group has a role in, for users who have a part in a site of theirs",
+    "administrators of every site that the group has a role in, for users who have a part in one of theirs, and none "
+    "elsewhere if the group is of a further site",
     ("SA",),
     _enrols,
 )
@@ -461,6 +532,7 @@ GRANTER = Rule(
     _grants,
 )
 GRANTEE_ADMIN = Rule("administrators of the grantee", ("PA", "SA"), _administers_grantee)
+RETURNING = Rule("administrators of every site that the grantee is in", ("SA",), _keeps_apart)
 GROUP_FOUNDER = Rule("the creator of a group without roles, who administers a site", ("SA",), _keeps_group("id"))
 MEMBERS_FOUNDER = Rule(
     "the creator of a group without roles, who administers a site", ("SA",), _keeps_group("user_group_id")
@@ -468,7 +540,7 @@ MEMBERS_FOUNDER = Rule(
 DEVICE_ADMIN = Rule("administrators of every site that the device is in", ("SA",), _in_no_other_site("id"))
 DEVICE_LINKER = Rule("administrators of every site that the device is in", ("SA",), _in_no_other_site("device_id"))
 ACCOUNT_ADMIN = Rule(
-    "administrators of every place that the user has a role in, unless the user is a superadmin or a manager",
+    "administrators of every site that the user has a role in, unless the user is a superadmin or a manager",
     ("SA",),
     _administers_account,
 )

@@ -185,7 +185,8 @@ def editing(declared: Inputs, answer: Any) -> tuple[Any, Any, Any, Any]:
         await rows.update(info.context, model, key, expected_version, declared.values(input))
         return await written(info, name, model, key)
 
-    fields = "".join(f" `{camel(f)}` only by {words(rules)}." for f, rules in may.fields.items() if f in declared.given)
+    said = {**may.fields, **may.leaving}
+    fields = "".join(f" `{camel(f)}` only by {words(rules)}." for f, rules in said.items() if f in declared.given)
     given: Any = Annotated[declared.new, strawberry.argument(description="What it is.")]
     changed: Any = Annotated[declared.changes, strawberry.argument(description="What changes.")]
     return (

@@ -17,7 +17,7 @@ from resolvers.principal import Kind, Principal
 from resolvers.principals import principal_named, principal_of
 from schema import Schema
 from schema.limits import Bounds
-from schema.scalars import global_id
+from schema.scalars import global_id, parse_id
 from tests.support.databases import BACKENDS, Prepared
 from tests.support.matrix import mutate
 from tests.support.platforms import Platform, platform_on
@@ -57,7 +57,7 @@ async def _done(platform: Platform, as_: str | Principal, name: str, **given: An
     return done
 
 
-async def _update(platform: Platform, as_: str, typename: str, id: str, **changes: Any) -> dict[str, Any]:
+async def _update(platform: Platform, as_: str | Principal, typename: str, id: str, **changes: Any) -> dict[str, Any]:
     root = await principal_named(platform.services.database, "root")
     found = await platform.ask("query($id:ID!){node(id:$id){version}}", root, id=id)
     given = {"id": id, "expectedVersion": found["node"]["version"], "input": changes}
@@ -535,7 +535,7 @@ async def test_nothing_moves_into_a_project_that_one_has_no_part_in(closed: Plat
     there = global_id("Project", closed.world.there.project)
     for who in ("tom", "maria", "sita"):
         done = await _update(closed, who, typename, id, project=there)
-        assert done["code"] == ("FORBIDDEN" if (who, typename) == ("tom", "ParticipantGroup") else "NOT_FOUND")
+        assert done["code"] == ("FORBIDDEN" if who == "tom" else "NOT_FOUND")
 
 
 async def test_a_group_moves_into_a_project_that_one_administers_only(platform: Platform) -> None:
@@ -622,3 +622,78 @@ async def test_a_key_that_may_only_read_writes_nothing(closed: Platform) -> None
     reading = replace(principal, scopes=frozenset({"read"}))
     done = await _create(closed, reading, "Site", name="x")
     assert done["code"] == "FORBIDDEN"
+
+
+# What the property test of powers found, and what stands beside it ------------------------------------------------------
+
+
+async def _put(platform: Platform, place: str, *users: str, admin: bool = False) -> str:
+    """The id of the group of those who use or administer a place there, with these users in it."""
+    world = platform.world
+    model, key = {"site": (models.Site, world.there.site), "project": (models.Project, world.there.project)}[place]
+    async with platform.services.database.write(as_system="test") as session:
+        users_ = [getattr(world, user) for user in users]
+        group = await roles.enrol(session, await session.get_one(model, key), *users_, admin=admin)
+        return global_id("UserGroup", group.id)
+
+
+async def test_who_is_in_a_foreign_site_is_brought_into_no_further_one(platform: Platform) -> None:
+    """Silo administers the other site and mona uses both sites; tom, whom silo can see, is in none of silo's."""
+    await _two_sites(platform)
+    group = await _put(platform, "site", "silo")
+    await _put(platform, "site", "mona")
+    async with platform.services.database.write(as_system="test") as session:
+        third = models.Site(name="Third")
+        session.add(third)
+        await session.flush()
+        await roles.found(session, third)
+        await roles.enrol(session, third, platform.world.silo, admin=True)
+        apart = global_id("UserGroup", (await roles.enrol(session, third, platform.world.silo)).id)
+        await roles.enrol(session, await session.get_one(models.Site, platform.world.site), platform.world.mona)
+    assert (await _join(platform, "silo", group, _user(platform, "tom")))["code"] == "FORBIDDEN"
+    assert (await _join(platform, "silo", apart, _user(platform, "mona")))["code"] == "FORBIDDEN"
+
+
+async def test_a_participant_is_moved_by_who_administers_its_project(platform: Platform) -> None:
+    seen = await _second_project(platform, admin=True)
+    async with platform.services.database.write(as_system="test") as session:
+        project = await session.get_one(models.Project, parse_id(seen)[1])
+        await roles.enrol(session, project, platform.world.tom, admin=True)
+        session.add(models.ProjectService(project_id=project.id, service_id=platform.world.here.service))
+    idle, service = global_id("Participant", platform.world.here.idle), await platform.principal("service")
+    assert (await _update(platform, "tom", "Participant", idle, project=seen))["code"] == "FORBIDDEN"
+    assert (await _update(platform, service, "Participant", idle, project=seen))["code"] == "FORBIDDEN"
+    assert (await _update(platform, "maria", "Participant", idle, project=seen))["__typename"] == "Participant"
+
+
+async def test_a_service_deletes_no_project_that_groups_have_a_role_in(platform: Platform) -> None:
+    service, seen = await platform.principal("service"), await _second_project(platform, admin=True)
+    async with platform.services.database.write(as_system="test") as session:
+        session.add(models.ProjectService(project_id=parse_id(seen)[1], service_id=platform.world.here.service))
+    done = await _done(platform, await platform.principal("service"), "deleteProject", id=seen)
+    assert (done["code"], service.kind) == ("DEPENDENCY", Kind.SERVICE)
+    assert (await _delete(platform, "sita", "Project", seen))["__typename"] == "Deleted"
+
+
+async def test_roles_do_not_come_back_over_those_who_administer_their_holders_now(platform: Platform) -> None:
+    """Maria's only other site is foreign to sita, who brings the project back; tom's group is as it was."""
+    seen = await _second_project(platform, admin=True)
+    async with platform.services.database.write(as_system="test") as session:
+        project = await session.get_one(models.Project, parse_id(seen)[1])
+        await roles.enrol(session, project, platform.world.tom)
+        mine = sa.delete(models.UserGroupMember).where(
+            models.UserGroupMember.user_id == platform.world.maria,
+            models.UserGroupMember.user_group_id.in_(
+                sa.select(models.UserGroup.id).where(models.UserGroup.name == "Protons (admin)")
+            ),
+        )
+        await session.execute(mine.execution_options(synchronize_session=False))
+    await _put(platform, "site", "maria")
+    assert (await _delete(platform, "sita", "Project", seen))["__typename"] == "Deleted"
+    assert (await _done(platform, "sita", "restoreProject", id=seen))["__typename"] == "Project"
+    held = sa.select(models.UserGroup.name).join(
+        models.RoleGrant, models.RoleGrant.user_group_id == models.UserGroup.id
+    )
+    held = held.join(models.Role, models.Role.id == models.RoleGrant.role_id)
+    held = held.where(models.Role.project_id == parse_id(seen)[1], models.RoleGrant.deleted_at.is_(None))
+    assert await _found(platform, held) == "Second (user)"

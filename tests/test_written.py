@@ -60,6 +60,7 @@ Preference: one's own preferences
 ProjectService: a service works in the projects that it makes
 ProjectService: without its site a service leaves its projects
 Role: a place has its roles from the beginning
+RoleGrant: roles do not come back over those who administer the group now
 ServerSetting: superadmins lock the gateway
 ServerSetting: superadmins make the register key
 Task: tasks end with their job

@@ -122,10 +122,11 @@ deleted: whoever may delete may, but of sessions only superadmins."""
 FIELD_WRITERS: Mapping[str, Mapping[str, str]] = {
     "User": {"*": "SA XA", "platformRole": "MG XA", "superadmin": "XA"},
     "Device": {"*": "SA XA", "config": "PA SA DV SV XA", "notes": "PA SA SV XA"},
-    "Participant": {"*": "PU PA SA SV XA", **dict.fromkeys(("username", "email", "loginEnabled", "tokenEnabled"), "PA SA SV XA")},
+    "ParticipantGroup": {"*": "PA SA SV XA", "project": "PA SA XA"},
+    "Participant": {"*": "PU PA SA SV XA", "project": "PA SA XA", **dict.fromkeys(("username", "email", "loginEnabled", "tokenEnabled"), "PA SA SV XA")},
 }  # fmt: skip
 """Per type: who may change which field, where not all who have a U in the matrix may change each. The account of a
-participant is written by those who may see it; of SV's "RU linked" of devices, what OpenTera lets a service keep."""
+participant is written by those who may see it, and only administrators give one away; of SV's "RU linked" of devices, what OpenTera lets a service keep."""
 
 MUTATIONS = {
     "Credential": {"D": "revokeCredential"},
