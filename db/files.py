@@ -36,7 +36,7 @@ def tightened(file: Path) -> None:
 
 def lock(file: Path) -> TextIO:
     """Hold the lock of a file until it is closed; raises BlockingIOError where another process does."""
-    held = open(os.open(file, os.O_RDWR | os.O_CREAT, 0o600), "w")
+    held = os.fdopen(os.open(file, os.O_RDWR | os.O_CREAT, 0o600), "w")
     try:
         _private(file)
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
