@@ -106,9 +106,9 @@ async def look(url: str) -> Any:
         if connection.dialect.name == "sqlite":
             shape = sorted(map(str, connection.exec_driver_sql("SELECT type, name, sql FROM sqlite_master")))
         else:
-            columns = "SELECT attrelid::regclass, attname, atttypid, attnotnull FROM pg_attribute WHERE attnum > 0"
-            checks = "SELECT conrelid::regclass, conname, pg_get_constraintdef(oid) FROM pg_constraint"
-            indexes = "SELECT indexrelid::regclass, pg_get_indexdef(indexrelid) FROM pg_index"
+            columns = "SELECT attrelid::regclass, attname, atttypid, attnotnull FROM pg_attribute JOIN pg_class c ON c.oid = attrelid WHERE attnum > 0 AND relnamespace = 'public'::regnamespace"
+            checks = "SELECT conrelid::regclass, conname, pg_get_constraintdef(c.oid) FROM pg_constraint c WHERE connamespace = 'public'::regnamespace"
+            indexes = "SELECT indexrelid::regclass, pg_get_indexdef(indexrelid) FROM pg_index JOIN pg_class c ON c.oid = indexrelid WHERE relnamespace = 'public'::regnamespace"
             shape = sorted(str(row) for text in (columns, checks, indexes) for row in connection.exec_driver_sql(text))
         return migrating._revision(connection), shape, stored(connection)
 
@@ -116,7 +116,7 @@ async def look(url: str) -> Any:
 
 
 async def interrupt(prepared: Prepared, backend: str, parts: int | None) -> None:
-    url = await at(prepared, backend, REVISIONS[0], f"stopped{parts}")
+    url = await at(prepared, backend, REVISIONS[0], f"stopped_{parts or 'at_all'}")
     before = await look(url)
     with interrupted() as texts:
         await migrating.migrate(url)
