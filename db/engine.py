@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import fcntl
 import math
 import re
 import sqlite3
@@ -25,7 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, c
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import AsyncAdaptedQueuePool, NullPool
 
-from db import plans, written
+from db import files, plans, written
 from db.models import Entity, Erasable
 from db.prepared import Holder, Kept, Prepared, Shelf, Statement
 from db.readers import Readers, driver
@@ -191,15 +190,32 @@ class Database:
         with the statements that were prepared before."""
         self._readers.begin()
         if self.file is not None:
-            self._lock = self.file.with_suffix(".lock").open("w")
             try:
-                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
+                self._lock = files.lock(self.file.with_suffix(".lock"))
+            except BlockingIOError:
                 raise InUse(f"another process serves {self.file}; SQLite is for one, use PostgreSQL for more") from None
         if self.dialect == "postgresql" and self.announce is None and self._notified is None:
             ready = asyncio.Event()
             self._notified = asyncio.create_task(self._hear(ready))
             await ready.wait()
+
+    async def forget(self) -> bool:
+        """Let nothing that was deleted or replaced be read from the SQLite files. Returns whether it is so: a reader or
+        a writer under way keeps the log as it is, and is not waited for."""
+        if self.file is None or not await asyncio.to_thread(self.file.exists):
+            return True
+        try:
+            async with self._writer.connect() as connection:
+                raw = driver(connection)
+                ((wait,),) = await raw.execute_fetchall("PRAGMA busy_timeout")
+                await raw.execute_fetchall("PRAGMA busy_timeout=0")
+                try:
+                    ((busy, *_),) = await raw.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
+                finally:
+                    await raw.execute_fetchall(f"PRAGMA busy_timeout={wait}")
+                return not busy
+        except (sqlite3.OperationalError, sa.exc.SQLAlchemyError):
+            return False
 
     async def dispose(self) -> None:
         """End all connections, and hear of nothing."""
@@ -209,6 +225,7 @@ class Database:
             self._notified = None
         self._listeners, self._lost, self.announce = [], [], None
         await self._readers.dispose()
+        await self.forget()
         await self._writer.dispose()
         if self._lock is not None:
             self._lock.close()
@@ -351,12 +368,21 @@ def _sqlite(url: sa.URL, timeout: float) -> tuple[AsyncEngine, AsyncEngine]:
     )
     reader = create_async_engine(file.update_query_dict({"mode": "ro"}), **_KEPT)
     busy = f"busy_timeout={int(timeout * 1000)}"
+    path = Path(str(url.database))
+
+    @sa.event.listens_for(writer.sync_engine, "do_connect")
+    def _keep(*_: Any) -> None:
+        files.kept(path)
+
+    @sa.event.listens_for(reader.sync_engine, "do_connect")
+    def _tighten(*_: Any) -> None:
+        files.tightened(path)
 
     @sa.event.listens_for(writer.sync_engine, "connect")
     def _open_writer(connection: Any, _: Any) -> None:
         # The driver's own transactions begin late, as readers, and lose updates; ours begin as writers.
         connection.isolation_level = None
-        _pragmas(connection, busy, "journal_mode=WAL", "foreign_keys=ON", "synchronous=NORMAL")
+        _pragmas(connection, busy, "journal_mode=WAL", "foreign_keys=ON", "synchronous=NORMAL", "secure_delete=ON")
 
     @sa.event.listens_for(writer.sync_engine, "begin")
     def _begin(connection: sa.Connection) -> None:

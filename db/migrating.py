@@ -1,7 +1,9 @@
 """Bring a database to the newest revision, and compare it with the models."""
 
+import contextlib
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from alembic import command
@@ -9,11 +11,140 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
+from db import files
 from db.engine import parse_address
 from db.models import Base
+
+_LOCK = 0x746F72616E61
+"""Of PostgreSQL's advisory locks, the one that is held by who migrates."""
+_WAIT = 60
+"""Seconds that a migration waits for a gateway's write on SQLite."""
+
+T = TypeVar("T")
+
+
+class Newer(Exception):
+    """The database is at a revision that this version does not know."""
+
+    def __init__(self, revision: str) -> None:
+        super().__init__(
+            f"the database is at revision {revision}, which this version of Torana does not know: a newer one migrated "
+            "it; run that version, or restore a copy of the database made before"
+        )
+
+
+class Broken(Exception):
+    """A migration would leave rows that refer to none."""
+
+
+def newest() -> str | None:
+    """The revision that the code expects."""
+    return _scripts().get_current_head()
+
+
+def knows(revision: str | None) -> bool:
+    """Whether the code has a revision, or comes before it."""
+    return revision is None or revision in {script.revision for script in _scripts().walk_revisions()}
+
+
+async def present(url: str) -> str | None:
+    """The revision that the database has; none for an SQLite file that is not there."""
+    file = _file(url)
+    if file is not None and not file.exists():
+        return None
+    return await _read(url, _revision)
+
+
+async def migrate(url: str, to: str = "head") -> tuple[str | None, str | None]:
+    """Run every revision that the database lacks in one transaction, of which nothing stays when one fails, and return
+    the revision before and after. Who comes while another process does so waits for it. Raises Newer."""
+
+    def upgrade(connection: sa.Connection) -> tuple[str | None, str | None]:
+        before = _revision(connection)
+        if before is not None and not knows(before):
+            raise Newer(before)
+        command.upgrade(_config(connection), to)
+        if connection.dialect.name == "sqlite" and before != (after := _revision(connection)):
+            _check_references(connection)
+            return before, after
+        return before, _revision(connection)
+
+    async with _alone(url) as connection:
+        return await connection.run_sync(upgrade)
+
+
+async def revise(url: str, message: str) -> None:
+    """Write the revision that leads from the database at `url`, which is at the newest one, to the models."""
+    await _read(url, lambda c: command.revision(_config(c), message=message, autogenerate=True))
+
+
+async def differences(url: str) -> list[Any]:
+    """What the models say and the database at `url` does not, and the reverse."""
+    return await _read(
+        url, lambda c: compare_metadata(MigrationContext.configure(c, opts={"compare_type": True}), Base.metadata)
+    )
+
+
+async def _read(url: str, work: Callable[[sa.Connection], T]) -> T:
+    async with _connected(url) as engine, engine.connect() as connection:
+        return await connection.run_sync(work)
+
+
+@contextlib.asynccontextmanager
+async def _alone(url: str) -> AsyncIterator[AsyncConnection]:
+    """A transaction of the one process that migrates."""
+    file = _file(url)
+    async with contextlib.AsyncExitStack() as held:
+        if file is not None:
+            await held.enter_async_context(files.locked(file.with_suffix(".migrating")))
+            files.kept(file)
+        engine = await held.enter_async_context(_connected(url))
+        if file is not None:
+            _write_on_sqlite(engine)
+        connection = await held.enter_async_context(engine.begin())
+        if file is None:
+            await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+        yield connection
+
+
+@contextlib.asynccontextmanager
+async def _connected(url: str) -> AsyncIterator[AsyncEngine]:
+    engine = create_async_engine(parse_address(url), poolclass=NullPool, hide_parameters=True)
+    try:
+        yield engine
+    finally:
+        await engine.dispose()
+
+
+def _write_on_sqlite(engine: AsyncEngine) -> None:
+    """Transactions that begin as writers and hold the changes of tables, too: the driver's own leave them out."""
+
+    @sa.event.listens_for(engine.sync_engine, "connect")
+    def _open(connection: Any, _: Any) -> None:
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        # A table made anew is dropped in between: what refers to it must not go with it. Set before the transaction,
+        # as SQLite ignores it within one.
+        for pragma in (f"busy_timeout={_WAIT * 1000}", "journal_mode=WAL", "foreign_keys=OFF", "secure_delete=ON"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @sa.event.listens_for(engine.sync_engine, "begin")
+    def _begin(connection: sa.Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _check_references(connection: sa.Connection) -> None:
+    found = sorted({row[0] for row in connection.exec_driver_sql("PRAGMA foreign_key_check")})
+    if found:
+        raise Broken(f"rows of {', '.join(found)} refer to rows that are not there; nothing was changed")
+
+
+def _revision(connection: sa.Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
 
 
 def _config(connection: sa.Connection | None = None) -> Config:
@@ -23,44 +154,10 @@ def _config(connection: sa.Connection | None = None) -> Config:
     return config
 
 
-async def _sync(url: str, work: Any) -> Any:
+def _scripts() -> ScriptDirectory:
+    return ScriptDirectory.from_config(_config())
+
+
+def _file(url: str) -> Path | None:
     address = parse_address(url)
-    engine = create_async_engine(address, poolclass=NullPool)
-    try:
-        async with engine.connect() as connection:
-            if address.get_backend_name() == "sqlite":
-                await connection.exec_driver_sql("PRAGMA journal_mode=WAL")
-            answer = await connection.run_sync(work)
-            await connection.commit()
-            return answer
-    finally:
-        await engine.dispose()
-
-
-def newest() -> str | None:
-    """The revision that the code expects."""
-    return ScriptDirectory.from_config(_config()).get_current_head()
-
-
-async def present(url: str) -> str | None:
-    """The revision that the database has."""
-    revision: str | None = await _sync(url, lambda c: MigrationContext.configure(c).get_current_revision())
-    return revision
-
-
-async def migrate(url: str) -> None:
-    """Run every revision that the database lacks, each in a transaction of its own."""
-    await _sync(url, lambda connection: command.upgrade(_config(connection), "head"))
-
-
-async def revise(url: str, message: str) -> None:
-    """Write the revision that leads from the database at `url`, which is at the newest one, to the models."""
-    await _sync(url, lambda c: command.revision(_config(c), message=message, autogenerate=True))
-
-
-async def differences(url: str) -> list[Any]:
-    """What the models say and the database at `url` does not, and the reverse."""
-    found: list[Any] = await _sync(
-        url, lambda c: compare_metadata(MigrationContext.configure(c, opts={"compare_type": True}), Base.metadata)
-    )
-    return found
+    return Path(str(address.database)) if address.get_backend_name() == "sqlite" else None

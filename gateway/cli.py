@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import typer
 import uvloop
 
-from db import migrating
+from db import files, migrating
 from gateway import administration, page
 from gateway import demo as demonstration
 from gateway.app import create_app
@@ -69,7 +69,7 @@ def demo(
     """Serve demonstration data from an embedded database, kept in a folder."""
     if not _loopback(host):
         fail(f"the demo listens on loopback addresses only, not on {host}: its passwords are printed in its source")
-    data_dir.mkdir(parents=True, exist_ok=True)
+    files.made(data_dir)
     settings = load(
         host=host,
         port=port,
@@ -96,9 +96,10 @@ def demo(
 async def _prepare_demo(settings: Settings) -> None:
     async with opened(settings) as services:
         await services.database.start()
-        if await migrating.present(settings.database) != migrating.newest():
+        present = await migrating.present(settings.database)
+        if present != migrating.newest() and migrating.knows(present):
             typer.echo("Preparing the database")
-            await migrating.migrate(settings.database)
+        await migrating.migrate(settings.database)
         if await demonstration.fill(services, lambda step: typer.echo(f"  {step}")):
             typer.echo("Demonstration data are in place")
 
@@ -107,10 +108,8 @@ async def _prepare_demo(settings: Settings) -> None:
 def migrate() -> None:
     """Bring the database to the tables of this version."""
     settings = load()
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    before = _run(migrating.present(settings.database))
-    _run(migrating.migrate(settings.database))
-    after = _run(migrating.present(settings.database))
+    files.made(settings.data_dir)
+    before, after = _run(migrating.migrate(settings.database))
     typer.echo(f"already at {after}" if before == after else f"migrated from {before or 'nothing'} to {after}")
 
 

@@ -11,7 +11,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db import models
+from db import files, models
 from db.models import InputType, SessionCategory, SessionEventType, SessionStatus, SimulationType
 from db.types import uuid7
 from jobs.programs import proton_beam, shieldhit
@@ -389,7 +389,7 @@ def own_keys(data_dir: Path) -> str:
     """The demo's own signing key, made at its first start and kept beside its database."""
     file = data_dir / "secret-keys"
     if not file.exists():
-        data_dir.mkdir(parents=True, exist_ok=True)
+        files.made(data_dir)
         file.touch(mode=0o600)
         file.write_text(f"demo:{secrets.token_urlsafe(48)}")
     return file.read_text().strip()

@@ -47,6 +47,8 @@ class Outbox:
         self._pauses = tuple(pauses)
         self._sending: set[asyncio.Task[None]] = set()
         self._task: asyncio.Task[None] | None = None
+        self._readable = True
+        """Whether the SQLite files may hold words that the rows no longer have."""
 
     def start(self) -> None:
         if not self._delivery.mails:
@@ -88,11 +90,15 @@ class Outbox:
         if (wait := await self._until_due()) <= 0:
             async with self._services.database.write(as_system="the outbox notes what it sends") as session:
                 claimed = await claim(session, free, len(self._pauses))
+            self._readable = True  # some may have been given up
             for message in claimed:
                 sending = asyncio.create_task(self._send(message))
                 self._sending.add(sending)
                 sending.add_done_callback(self._ended)
             wait = POLL if len(claimed) == free else await self._until_due()
+        if self._readable and not self._sending:
+            self._readable = not await self._services.database.forget()
+            wait = min(wait, 1.0) if self._readable else wait
         return min(max(wait, 0.1), POLL)  # one that is due and was not claimed is in another process's hands
 
     def _ended(self, sending: asyncio.Task[None]) -> None:
@@ -118,6 +124,7 @@ class Outbox:
         try:
             async with self._services.database.write(as_system="the outbox notes what it sends") as session:
                 await settle(session, message, failure, self._pauses)
+            self._readable = True
         except (OSError, sa.exc.SQLAlchemyError) as error:
             log.error("outbox.not_noted", message=str(message.id), error=type(error).__name__)
 

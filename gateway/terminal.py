@@ -5,7 +5,6 @@ import os
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from pathlib import Path
 from typing import NoReturn
 
 import asyncpg  # type: ignore[import-untyped]
@@ -13,7 +12,7 @@ import typer
 from sqlalchemy.exc import SQLAlchemyError
 
 from db import migrating
-from db.engine import AddressError, InUse, parse_address
+from db.engine import AddressError, InUse
 from gateway.app import make_services
 from gateway.documents import ListError
 from gateway.relaying import relayed
@@ -44,10 +43,11 @@ async def opened(settings: Settings) -> AsyncIterator[Services]:
 
 
 def check_migrated(settings: Settings) -> None:
-    """End the command when the database has not the tables of this version, and leave no empty file behind."""
-    address = parse_address(settings.database)
-    missing = address.get_backend_name() == "sqlite" and not Path(str(address.database)).exists()
-    if missing or asyncio.run(migrating.present(settings.database)) != migrating.newest():
+    """End the command when the database has not the tables of this version, or those of a newer one."""
+    present = asyncio.run(migrating.present(settings.database))
+    if not migrating.knows(present):
+        raise migrating.Newer(str(present))
+    if present != migrating.newest():
         fail("the database lacks tables that this version needs; run: torana migrate")
 
 
@@ -56,7 +56,7 @@ def told(status: int = USAGE) -> Iterator[None]:
     """Say in one line what went wrong, and end: with `status` where a database or a file is the cause."""
     try:
         yield
-    except (SettingsError, InUse, ListError, Failure) as error:
+    except (SettingsError, InUse, ListError, Failure, migrating.Newer, migrating.Broken) as error:
         fail(str(error))
     except AddressError as error:
         fail(f"TORANA_DATABASE_URL: {error}")

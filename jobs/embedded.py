@@ -56,7 +56,8 @@ class EmbeddedEngine:
     async def _run(self, run: _Run, gateway: str, token: str) -> str:
         name = f"{run[0]}-{run[1]}"
         folder = self._folder / name
-        folder.mkdir(parents=True, exist_ok=True)
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
         process = await asyncio.create_subprocess_exec(
             *COMMAND,
             cwd=folder,

@@ -1,9 +1,11 @@
 """The command line, as a person types it."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -105,6 +107,27 @@ def test_serve_refuses_a_database_that_is_not_migrated_and_migrate_brings_it_up(
     assert "run: torana migrate" in refused.stderr
     assert "migrated from nothing to" in torana("migrate", **given).stdout
     assert "already at" in torana("migrate", **given).stdout
+
+
+@pytest.mark.parametrize("command", [["migrate"], ["serve"], ["demo", "--data-dir", "."], ["users", "list"]])
+def test_a_database_of_a_newer_version_is_told(
+    torana: Torana, command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "demo.db"
+    with contextlib.closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)")
+        connection.execute("INSERT INTO alembic_version VALUES ('ffffffffffff')")
+    port = ["--port", str(free_port())] if command[0] in ("serve", "demo") else []
+    done = torana(*command, *port, TORANA_SECRET_KEYS=GOOD, TORANA_DATABASE_URL=f"sqlite:///{file}")
+    assert done.returncode in (1, 2)
+    assert "at revision ffffffffffff, which this version of Torana does not know" in done.stderr
+
+
+def test_the_folder_that_migrate_makes_is_its_owners_alone(torana: Torana, tmp_path: Path) -> None:
+    torana("migrate", TORANA_SECRET_KEYS=GOOD, TORANA_DATA_DIR=str(tmp_path / "new" / "data"))
+    made = (tmp_path / "new", tmp_path / "new" / "data", *(tmp_path / "new" / "data").iterdir())
+    assert [path.stat().st_mode & 0o777 for path in made] == [0o700, 0o700, *[0o600] * (len(made) - 2)]
 
 
 @pytest.mark.parametrize("url", ["mysql://x/y", "sqlite://", "nonsense"])

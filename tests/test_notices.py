@@ -501,6 +501,31 @@ async def test_what_was_sent_keeps_no_words(platform: Platform, catch_all: Catch
     assert "hunter2" not in str(row)
 
 
+def read_from_files(platform: Platform, text: bytes) -> list[str]:
+    """The files of an SQLite database that hold a text."""
+    file = platform.services.database.file
+    return [] if file is None else [path.name for path in file.parent.iterdir() if text in path.read_bytes()]
+
+
+@pytest.mark.parametrize("refusal", [None, "550 5.1.1 no such user"])
+async def test_the_files_hold_no_link_once_its_mail_was_sent_or_given_up(
+    platform: Platform, catch_all: CatchAll, refusal: str | None
+) -> None:
+    if platform.services.database.dialect != "sqlite":
+        pytest.skip("PostgreSQL's files are read by nobody else")
+    catch_all.refusals = [refusal] * 5 if refusal else []
+    for _ in range(5):
+        await put(platform, "password_reset", security=True, **RESET)
+    assert read_from_files(platform, b"hunter2")
+    async with sending(platform, catch_all.server):
+        await settled(platform)
+        async with asyncio.timeout(10):
+            while read_from_files(platform, b"hunter2"):  # until the log was emptied, right after
+                await asyncio.sleep(0.02)
+    await platform.services.database.dispose()
+    assert read_from_files(platform, b"hunter2") == []
+
+
 async def test_what_waited_before_the_start_is_sent(platform: Platform, catch_all: CatchAll) -> None:
     await put(platform, "password_reset", **RESET)
     async with sending(platform, catch_all.server):

@@ -9,7 +9,6 @@ context.configure(
     target_metadata=Base.metadata,
     render_as_batch=True,
     compare_type=True,
-    transaction_per_migration=True,
     render_item=lambda kind, item, _: (
         f"db.types.{item!r}" if kind == "type" and type(item).__module__ == "db.types" else False
     ),

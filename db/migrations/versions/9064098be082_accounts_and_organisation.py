@@ -16,7 +16,26 @@ branch_labels = None
 depends_on = None
 
 
+MADE = (
+    'participant_devices', 'service_configs', 'session_members', 'role_grants', 'site_devices', 'project_devices',
+    'participants', 'roles', 'project_services', 'participant_groups', 'notification_templates', 'devices',
+    'user_group_members', 'site_services', 'preferences', 'notifications', 'device_subtypes', 'user_groups', 'services',
+    'server_settings', 'device_types',
+)
+
+
+def _clear_remains() -> None:
+    """Earlier versions left these tables, empty, on SQLite when this migration failed, which then failed for good."""
+    bind = op.get_bind()
+    there = set(sa.inspect(bind).get_table_names())
+    for table in MADE:
+        if table in there and bind.execute(sa.select(sa.literal(1)).select_from(sa.table(table)).limit(1)).first() is None:
+            op.drop_table(table)
+
+
 def upgrade() -> None:
+    if op.get_context().dialect.name == 'sqlite':
+        _clear_remains()
     op.create_table('device_types',
     sa.Column('id', db.types.Key(), nullable=False),
     sa.Column('name', sa.String(length=255), nullable=False),
@@ -489,15 +508,15 @@ CORE = "70726f6a-6563-7470-8f00-746f72616e61"
 COMMON = {"created_at": now(), "updated_at": now(), "version": 1}
 
 
-def _table(name: str, *columns: str) -> sa.TableClause:
+def _table(name: str, /, *columns: str) -> sa.TableClause:
     keys = [sa.column(c, db.types.Key() if c == "id" or c.endswith("_id") else None) for c in columns]
     stamps = [sa.column(c, db.types.Instant()) for c in ("created_at", "updated_at")]
     return sa.table(name, *keys, *stamps, sa.column("version"))
 
 
-def _insert(name: str, **values: object) -> object:
+def _insert(table: str, /, **values: object) -> object:
     key = uuid7()
-    op.get_bind().execute(sa.insert(_table(name, "id", *values)).values(id=key, **values, **COMMON))
+    op.get_bind().execute(sa.insert(_table(table, "id", *values)).values(id=key, **values, **COMMON))
     return key
 
 
