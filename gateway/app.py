@@ -70,6 +70,8 @@ def make_services(settings: Settings, passwords: Passwords | None = None, databa
     limits = Limits(
         access_lifetime=timedelta(minutes=settings.access_minutes),
         refresh_lifetime=timedelta(days=settings.refresh_days),
+        sign_ins_per_account=settings.sign_in_attempts,
+        sign_ins_anywhere=settings.account_attempts,
         tasks=settings.max_tasks,
         task_attempts=settings.task_attempts,
         lease=settings.task_lease,

@@ -101,6 +101,12 @@ class Settings(BaseSettings):
     max_tasks: int = Field(1_000, gt=0, description="Tasks of one job.")
     access_minutes: float = Field(10.0, gt=0, description="Minutes for which an access token holds.")
     refresh_days: float = Field(30.0, gt=0, description="Days for which a refresh token holds.")
+    sign_in_attempts: int = Field(
+        5, gt=0, description="Passwords tried for one account from one address within two minutes."
+    )
+    account_attempts: int = Field(
+        100, gt=0, description="Passwords tried for one account within an hour from addresses where it did not sign in."
+    )
     password_threads: int = Field(2, gt=0, description="Passwords hashed at once; each takes 46 MiB and a core.")
     leaked_passwords: Path | None = Field(
         None,

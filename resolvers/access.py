@@ -280,6 +280,7 @@ WRITES: Mapping[type[models.Entity], Writes] = {
         fields={**_RANK, **dict.fromkeys(("email", "email_verified", "active", "force_password_change"), ACCOUNT)},
         given=_RANK,
     ),
+    models.ServerSetting: _ONLY_SUPERADMIN,
     models.Preference: Writes(create=(OWNER,), update=(OWNER,), delete=(OWNER,)),
     models.NotificationTemplate: Writes(*((PROJECT_ADMIN, SITE_ADMIN, SUPERADMIN),) * 3),
     models.UserGroup: Writes(

@@ -21,11 +21,11 @@ from db.models import (
 from db.types import now
 from db.written import because
 from resolvers import attempts, codes, logins
+from resolvers.attempts import Tries
 from resolvers.audit import record
 from resolvers.context import Context
 from resolvers.editing import must
 from resolvers.failures import Invalid, Unauthenticated
-from resolvers.keyring import digest_of
 from resolvers.logins import Tokens
 from resolvers.principal import Kind
 from resolvers.registration import check_columns, throttle
@@ -51,7 +51,7 @@ async def log_in(ctx: Context, username: str, password: str, code: str | None = 
     """By username or e-mail. An unknown name and a wrong password get the same answer, after the same work."""
     logins.check_browser(ctx)
     name = username.strip().lower()
-    await throttle(ctx, _key(name))
+    await throttle(ctx, _tries(name))
     known = (
         sa.select(
             User.id,
@@ -121,21 +121,19 @@ async def _second(session: AsyncSession, ctx: Context, user: User, code: str) ->
     if by is None:
         record(session, ctx, "TWO_FACTOR_FAILED", "User", user.id)
         return None
-    await codes.clear_count(session, user.id)
     return await _enter(session, ctx, user, second=by)
 
 
 async def _enter(session: AsyncSession, ctx: Context, user: User, **detail: Any) -> Tokens:
-    """Begin a login session, and no longer count the passwords that were tried before it."""
-    because(session, "a right try no longer counts", Attempts)
-    tried = [_key(name) for name in (user.username, user.email) if name]
-    await session.execute(sa.delete(Attempts).where(Attempts.key.in_(tried)))
-    await attempts.forgive(session, attempts.source_key(ctx))
+    """Begin a login session, and no longer count what was tried from here before it."""
+    names = [_tries(name) for name in (user.username, user.email) if name]
+    await attempts.entered(session, ctx, *names, codes.tries(user.id))
     return await logins.begin(session, ctx, Kind.USER, user.id, **detail)
 
 
-def _key(name: str) -> str:
-    return f"account:{digest_of(name)}"
+def _tries(name: str) -> Tries:
+    """By the name that was typed: counts by the account would tell which names are of one."""
+    return Tries("account", name)
 
 
 def _entered(ctx: Context, tokens: Tokens | None) -> Tokens:
@@ -160,8 +158,8 @@ async def log_in_participant(ctx: Context, username: str, password: str) -> Toke
     """As `log_in`, for a participant who may sign in."""
     logins.check_browser(ctx)
     name = username.strip().lower()
-    key = f"participant:{digest_of(name)}"
-    await throttle(ctx, key)
+    tries = Tries("participant", f"participant {name}")
+    await throttle(ctx, tries)
     known = (
         sa.select(Participant.id, Credential.id.label("credential_id"), Credential.secret_hash)
         .join(Project, Project.id == Participant.project_id)
@@ -185,8 +183,7 @@ async def log_in_participant(ctx: Context, username: str, password: str) -> Toke
             session, stored, renewed
         ):
             raise Unauthenticated(WRONG)
-        await session.execute(sa.delete(Attempts).where(Attempts.key == key))
-        await attempts.forgive(session, attempts.source_key(ctx))
+        await attempts.entered(session, ctx, tries)
         tokens = await logins.begin(session, ctx, Kind.PARTICIPANT, stored.id)
     return logins.settle(ctx, tokens)
 

@@ -28,8 +28,6 @@ async def send(ctx: Context, users: Sequence[UUID], subject: str, text: str) -> 
     """
     if not 1 <= len(users) <= MOST:
         raise LimitExceeded(f"1 to {MOST} users", limit="users", allowed=MOST, value=len(users))
-    if not subject.strip() or not text.strip() or len(text) > LONGEST:
-        raise Invalid(f"a subject, and a text of at most {LONGEST} characters", field="text")
     async with writing(ctx, "SEND", User) as session:
         sender = await session.get(User, ctx.principal.id) if ctx.principal.kind is Kind.USER else None
         found = sa.select(User).where(User.id.in_(users), visible(User, ctx.principal.standing))
@@ -38,6 +36,10 @@ async def send(ctx: Context, users: Sequence[UUID], subject: str, text: str) -> 
             if (user := known.get(key)) is None:
                 raise NotFound("no User with this id", field=f"users.{n}")
             await must(session, ctx, user, ADMINISTRATORS, "write to")
+        if not subject.strip() or not text.strip() or len(text) > LONGEST:
+            raise Invalid(f"a subject, and a text of at most {LONGEST} characters", field="text")
+        for n, key in enumerate(users):
+            user = known[key]
             if user.email is None:
                 raise Invalid("this user has no e-mail address", field=f"users.{n}")
             name = " ".join(filter(None, (user.first_name, user.last_name))) or user.username

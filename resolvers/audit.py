@@ -1,5 +1,6 @@
 """The record of what mattered: sign-ins, refused writes, what late workers tried."""
 
+from enum import Enum
 from typing import Any
 from uuid import UUID
 
@@ -13,8 +14,8 @@ from resolvers.context import Context
 def record(
     session: AsyncSession, ctx: Context, action: str, entity_type: str, entity_id: UUID | None = None, **detail: Any
 ) -> None:
-    """Add an event to the transaction of `session`. `detail` never holds a secret; `site_id` and `project_id` in it
-    tell whose administrators may read the event."""
+    """Add an event to the transaction of `session`. `detail` never holds a secret, and is kept under the API's names as
+    JSON; `site_id` and `project_id` in it tell whose administrators may read the event."""
     because(session, "what was done is put on record", models.AuditEvent)
     principal = ctx.principal
     actor = principal.errand.job_id if principal.errand else principal.id
@@ -28,6 +29,25 @@ def record(
             site_id=detail.pop("site_id", None),
             project_id=detail.pop("project_id", None),
             client=ctx.client or None,
-            detail=detail or None,
+            detail={camel(name): _plain(value) for name, value in detail.items()} or None,
         )
     )
+
+
+def camel(name: str) -> str:
+    """A column or argument as clients spell it."""
+    first, *others = name.split("_")
+    return first + "".join(map(str.title, others))
+
+
+def _plain(value: Any) -> Any:
+    """A value as the API gives it; TypeError for what JSON has no form of, which would be kept as Python writes it."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, Enum):
+        return value.name
+    if isinstance(value, UUID):
+        return str(value)
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    raise TypeError(f"a detail of the audit record can't be a {type(value).__name__}")

@@ -11,7 +11,7 @@ from db.engine import changed, moment_of
 from db.models import Attempts, AuthProvider, Credential, CredentialKind, Participant, User
 from db.types import now
 from db.written import because
-from resolvers import links, login_sessions, logins
+from resolvers import attempts, links, login_sessions, logins, proving
 from resolvers.access import ACCOUNT, WRITES
 from resolvers.audit import record
 from resolvers.context import Context
@@ -32,8 +32,8 @@ async def change(ctx: Context, old: str, new: str) -> UUID:
     """Asks the old one, and ends every other login session of the user."""
     user, principal = logins.person(ctx), ctx.principal
     names = sa.select(User.username, User.email, User.first_name, User.last_name).where(User.id == user)
-    await ctx.services.passwords.check(new, "newPassword", *(await ctx.database.rows(names))[0])
     stored = await prove(ctx, user, old, "oldPassword")
+    await ctx.services.passwords.check(new, "newPassword", *(await ctx.database.rows(names))[0])
     if await ctx.services.passwords.verify(stored.secret_hash, new):
         raise Invalid("the new password is the old one", field="newPassword")
     hashed = await ctx.services.passwords.hash(new)
@@ -87,17 +87,14 @@ async def reset(ctx: Context, token: str, new: str) -> datetime:
 
 async def set_for_user(ctx: Context, user: UUID, new: str) -> UUID:
     """Give a user whom the principal administers a password, which must be changed at the next sign-in."""
-    names = sa.select(User.username, User.email, User.first_name, User.last_name).where(User.id == user)
     if user == ctx.principal.id:
         raise Forbidden("your own password is changed by changePassword")
-    for own in await ctx.database.rows(names):
-        await ctx.services.passwords.check(new, "newPassword", *own)
+    async with writing(ctx, "SET_PASSWORD", User, user) as session:
+        row = await _administered(session, ctx, user)
+    await ctx.services.passwords.check(new, "newPassword", row.username, row.email, row.first_name, row.last_name)
     hashed = await ctx.services.passwords.hash(new)
     async with writing(ctx, "SET_PASSWORD", User, user) as session:
-        row = await locked(session, ctx, User, user, field="user")
-        await must(session, ctx, row, ACCOUNT, "set the password of")
-        if row.auth_provider is not AuthProvider.LOCAL:
-            raise WrongState("this user's identity comes from elsewhere", field="user")
+        row = await _administered(session, ctx, user)
         await _put(session, hashed, user_id=user)
         row.force_password_change = True
         await _follow(session, row)
@@ -108,19 +105,35 @@ async def set_for_user(ctx: Context, user: UUID, new: str) -> UUID:
 
 async def set_for_participant(ctx: Context, participant: UUID, new: str) -> UUID:
     """Give a participant a password; all of their login sessions end."""
-    names = sa.select(Participant.username, Participant.email).where(Participant.id == participant)
-    for own in await ctx.database.rows(names):
-        await ctx.services.passwords.check(new, "newPassword", *own)
+    async with writing(ctx, "SET_PASSWORD", Participant, participant) as session:
+        row = await _kept(session, ctx, participant)
+    await ctx.services.passwords.check(new, "newPassword", row.username, row.email)
     hashed = await ctx.services.passwords.hash(new)
     async with writing(ctx, "SET_PASSWORD", Participant, participant) as session:
-        row = await locked(session, ctx, Participant, participant, field="participant")
-        await must(session, ctx, row, WRITES[Participant].fields["login_enabled"], "set the password of")
-        if row.username is None:
-            raise WrongState("give the participant a username first", field="participant")
+        row = await _kept(session, ctx, participant)
         await _put(session, hashed, participant_id=participant)
         await login_sessions.end(session, Kind.PARTICIPANT, participant)
         record(session, ctx, "SET_PASSWORD", "Participant", participant, **await place_of(session, row))
     return participant
+
+
+async def _administered(session: AsyncSession, ctx: Context, user: UUID) -> User:
+    """The user, held, if the principal may set the password. Asked before the new one is judged by the user's names,
+    and before it is hashed; and again as it is stored."""
+    row = await locked(session, ctx, User, user, field="user")
+    await must(session, ctx, row, ACCOUNT, "set the password of")
+    if row.auth_provider is not AuthProvider.LOCAL:
+        raise WrongState("this user's identity comes from elsewhere", field="user")
+    return row
+
+
+async def _kept(session: AsyncSession, ctx: Context, participant: UUID) -> Participant:
+    """As `_administered`, for a participant."""
+    row = await locked(session, ctx, Participant, participant, field="participant")
+    await must(session, ctx, row, WRITES[Participant].fields["login_enabled"], "set the password of")
+    if row.username is None:
+        raise WrongState("give the participant a username first", field="participant")
+    return row
 
 
 async def _held(session: AsyncSession, user: UUID) -> User:
@@ -156,6 +169,6 @@ async def _follow(session: AsyncSession, user: User, *which: Any) -> None:
     await login_sessions.end(session, Kind.USER, user.id, *which)
     gone = sa.delete(Credential).where(Credential.user_id == user.id, Credential.kind.in_(_ENDED))
     await session.execute(gone.execution_options(synchronize_session=False))
-    await session.execute(sa.delete(Attempts).where(Attempts.key == f"password:{user.id}"))
+    await attempts.forget(session, proving.tries(user.id))
     changed(session, principal_topic(user.id))
     await post(session, "password_changed", user)

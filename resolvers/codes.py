@@ -13,12 +13,14 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.engine import moment_of
-from db.models import Attempts, Credential, CredentialKind, TwoFactor, User
+from db.models import Credential, CredentialKind, TwoFactor, User
 from db.types import later, now
 from db.written import because
 from resolvers import attempts
+from resolvers.attempts import Tries
 from resolvers.context import Context
 from resolvers.keyring import digest_of
+from resolvers.limits import Bound
 from resolvers.notices import post
 
 STEP = 30
@@ -35,14 +37,15 @@ class Use(Enum):
     SET_UP = "pending"
 
 
-def code_key(user: UUID) -> str:
-    return f"code:{user}"
+def tries(user: UUID) -> Tries:
+    return Tries("code", str(user))
 
 
 async def count(ctx: Context, user: UUID) -> None:
     """Count a code before it is looked at; RATE_LIMITED when there were too many wrong ones."""
-    limits = ctx.services.limits
-    await attempts.count(ctx, {code_key(user): limits.codes_per_account}, limits.code_window)
+    limits, window = ctx.services.limits, ctx.services.limits.code_window
+    here, anywhere = Bound(limits.codes_per_account, window), Bound(limits.codes_anywhere, window)
+    await attempts.count_for(ctx, tries(user), here, anywhere)
 
 
 async def new_seed(session: AsyncSession, ctx: Context, user: UUID) -> str:
@@ -143,12 +146,6 @@ async def forget(session: AsyncSession, user: UUID, *kinds: CredentialKind, use:
     if use is not None:
         gone = gone.where(Credential.label == use.value)
     await session.execute(gone.execution_options(synchronize_session=False))
-
-
-async def clear_count(session: AsyncSession, user: UUID) -> None:
-    """After a right code the wrong ones before it no longer count."""
-    because(session, "a right try no longer counts", Attempts)
-    await session.execute(sa.delete(Attempts).where(Attempts.key == code_key(user)))
 
 
 def _step(seed: str, code: str, moment: datetime) -> datetime | None:

@@ -20,7 +20,7 @@ from db.engine import changed, moment_of
 from db.models import CORE, Credential, CredentialKind, Device, Entity, Participant, Service, User
 from db.types import now
 from db.written import because
-from resolvers.access import WRITES
+from resolvers.access import WRITES, visible
 from resolvers.audit import record
 from resolvers.context import Context
 from resolvers.editing import check, must, place_of, writing
@@ -28,7 +28,7 @@ from resolvers.failures import Forbidden, Invalid, LimitExceeded, NotFound, Wron
 from resolvers.feed import principal_topic
 from resolvers.keyring import digest_of
 from resolvers.notices import Change, tell
-from resolvers.rules import LINKED_SERVICE, OWNER, PROJECT_ADMIN, SITE_ADMIN, SUPERADMIN, Rule
+from resolvers.rules import LINKED_SERVICE, OWNER, PROJECT_ADMIN, SITE_ADMIN, SUPERADMIN, Rule, allowed
 from resolvers.writing import locked, signed_in
 
 READ, WRITE = "read", "write"
@@ -38,6 +38,8 @@ ACTIVE = 2
 MOST = 50
 """Keys of one user at once."""
 
+_ENDED = (CredentialKind.API_KEY, CredentialKind.STATIC_TOKEN)
+"""What is revoked."""
 _DIGITS = string.digits + string.ascii_letters
 
 
@@ -106,7 +108,7 @@ async def rotate_key(ctx: Context, key: UUID, expires_at: datetime | EllipsisTyp
         if isinstance(expires_at, EllipsisType):
             expires_at = None if row.expires_at is None else moment + (row.expires_at - row.created_at)
         issued = await _pair(session, user, row.label, frozenset(row.scopes or (READ, WRITE)), expires_at)
-        record(session, ctx, "ROTATE_KEY", "Credential", issued.credential, label=row.label, of=str(row.id))
+        record(session, ctx, "ROTATE_KEY", "Credential", issued.credential, label=row.label, of=row.id)
         return issued
 
 
@@ -138,20 +140,21 @@ async def token_of(session: AsyncSession, device: UUID) -> Issued:
 async def revoke(ctx: Context, key: UUID) -> datetime:
     """End a key or token at once; returns when. One that was revoked stays so."""
     async with writing(ctx, "REVOKE_CREDENTIAL", Credential, key) as session:
-        row = await session.get(Credential, key, with_for_update=True)
-        if row is None or row.kind not in (CredentialKind.API_KEY, CredentialKind.STATIC_TOKEN):
+        standing = ctx.principal.standing
+        # A service ends tokens of participants that it doesn't see.
+        ends = sa.and_(Credential.participant_id.is_not(None), allowed((LINKED_SERVICE,), Credential, standing))
+        known = sa.or_(visible(Credential, standing), sa.and_(Credential.kind.in_(_ENDED), ends))
+        wanted = sa.select(Credential).where(Credential.id == key, known).with_for_update(of=Credential)
+        row = (await session.scalars(wanted, dict(ctx.principal.parameters))).one_or_none()
+        if row is None:
             raise NotFound("no Credential with this id", field="id")
         rules = (OWNER, PROJECT_ADMIN, SITE_ADMIN, SUPERADMIN)
-        try:
-            await must(session, ctx, row, (*rules, LINKED_SERVICE) if row.participant_id else rules, "revoke")
-        except Forbidden:
-            await locked(session, ctx, Credential, key)  # who doesn't see it hears of none
-            raise
+        await must(session, ctx, row, (*rules, LINKED_SERVICE) if row.participant_id else rules, "revoke")
         if row.revoked_at is None:
             row.revoked_at = await moment_of(session)
             owner = row.user_id or row.participant_id or row.device_id or row.service_id
             changed(session, principal_topic(owner))
-            record(session, ctx, "REVOKE_CREDENTIAL", "Credential", key, label=row.label, owner=str(owner))
+            record(session, ctx, "REVOKE_CREDENTIAL", "Credential", key, label=row.label, owner=owner)
         return row.revoked_at
 
 

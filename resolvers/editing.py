@@ -4,16 +4,15 @@ A rule of `access.WRITES` is asked of the row in the database: for a new row onc
 and after. When none holds, all is rolled back, and the refusal is recorded.
 """
 
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Any
-from uuid import UUID
+from typing import Any, cast
+from uuid import UUID, uuid4
 
 import sqlalchemy as sa
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db import models
@@ -24,11 +23,13 @@ from db.written import asked, because
 from resolvers import attempts, roles
 from resolvers.access import WRITES, visible
 from resolvers.audit import record
-from resolvers.checking import CHECKS, CONTRADICTIONS
+from resolvers.checking import CHECKS
+from resolvers.constraints import Taken, everywhere, spelled, unlike
 from resolvers.context import Context
 from resolvers.deleting import erase, revive
-from resolvers.failures import Conflict, Failure, Forbidden, Invalid, NotFound, WrongState
+from resolvers.failures import Failure, Forbidden, NotFound, WrongState
 from resolvers.feed import RIGHTS, principal_topic
+from resolvers.limits import Bound
 from resolvers.principal import Kind
 from resolvers.returning import take_back
 from resolvers.rules import FALSE, TRUE, Rule, allowed, words
@@ -44,8 +45,13 @@ _LINKS = (
     models.ProjectService,
 )  # fmt: skip
 
-TAKEN, WITHIN = 20, 86_400
-"""How often in so many seconds who makes users may be told that a name or an address is taken."""
+_RANK = ("platform_role", "superadmin")
+"""What a user may do everywhere."""
+_SWITCHES = frozenset({"active", "enabled"})
+"""The columns by which a row is put in or out of use."""
+
+TAKEN = Bound(50, 86_400)
+"""How often one may be told that a name is taken that no other row of any place may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,67 +67,109 @@ class Link:
 
 async def create(ctx: Context, model: type[Entity], values: Mapping[str, Any], links: Sequence[Link] = ()) -> UUID:
     """A new row with its links; returns its key."""
-    async with writing(ctx, "CREATE", model) as session:
-        await refer(session, ctx, model, values)
-        row = model(**values)
-        if isinstance(row, models.UserGroup) and ctx.principal.kind is Kind.USER:
-            row.creator_id = ctx.principal.id
-        session.add(row)
-        await stored(session, model, values)
-        if isinstance(row, models.Site | models.Project):
-            because(session, "a place has its roles from the beginning", models.Role)
-            await roles.found(session, row)
-        if isinstance(row, models.Project) and ctx.principal.kind is Kind.SERVICE:
-            because(session, "a service works in the projects that it makes", models.ProjectService)
-            session.add(models.ProjectService(project_id=row.id, service_id=ctx.principal.id))
-        for link in links:
-            other = target(link.model, link.other)
-            for n, key in enumerate(link.keys):
-                if key in link.keys[:n]:
-                    continue
-                await _seen(session, ctx, other, key, f"input.{link.field}.{n}")
-                joined = link.model(**{link.own: row.id, link.other: key})
-                session.add(joined)
-                await stored(session, link.model)
-                await check(session, ctx, joined, {})
-                founding = WRITES[link.model].founding
-                await must(session, ctx, joined, WRITES[link.model].create if founding is None else founding, "make")
-                await note_link(session, ctx, joined)
-        await must(session, ctx, row, WRITES[model].create, "make")
-        for name, rules in WRITES[model].giving.items():
-            if name in values and values[name] not in (None, default(model, name)):
-                await must(session, ctx, row, rules, "give", name)
+
+    async def make(session: AsyncSession, given: Mapping[str, Any]) -> tuple[Any, Sequence[Entity]]:
+        return await _make(session, ctx, model, given, links)
+
+    async with recorded(ctx, "CREATE", model), _asking(ctx, make, values), ctx.database.write() as session:
+        await _expect_room(session, ctx, model, values)
+        row, joined = await make(session, values)
+        for link in joined:
+            await check(session, ctx, link, {})
+            await note_link(session, ctx, link)
         await check(session, ctx, row, values)
         told(session, row)
         if isinstance(row, models.User):
-            rank = {"role": row.platform_role.name, "superadmin": row.superadmin}
+            rank = {"platform_role": row.platform_role, "superadmin": row.superadmin}
             record(session, ctx, "CREATE", "User", row.id, **rank, **await place_of(session, row))
-        return row.id
+        return cast(UUID, row.id)
+
+
+async def _make(
+    session: AsyncSession, ctx: Context, model: type[Entity], values: Mapping[str, Any], links: Sequence[Link]
+) -> tuple[Entity, Sequence[Entity]]:
+    """A row and its links, which the principal may make: the references are seen, and the rules asked."""
+    await refer(session, ctx, model, values)
+    row = model(**values)
+    if isinstance(row, models.UserGroup) and ctx.principal.kind is Kind.USER:
+        row.creator_id = ctx.principal.id
+    session.add(row)
+    await stored(session, model, values)
+    if isinstance(row, models.Site | models.Project):
+        because(session, "a place has its roles from the beginning", models.Role)
+        await roles.found(session, row)
+    if isinstance(row, models.Project) and ctx.principal.kind is Kind.SERVICE:
+        because(session, "a service works in the projects that it makes", models.ProjectService)
+        session.add(models.ProjectService(project_id=row.id, service_id=ctx.principal.id))
+    joined = []
+    for link in links:
+        other = target(link.model, link.other)
+        for n, key in enumerate(link.keys):
+            if key in link.keys[:n]:
+                continue
+            await _seen(session, ctx, other, key, f"input.{link.field}.{n}")
+            made = link.model(**{link.own: row.id, link.other: key})
+            session.add(made)
+            await stored(session, link.model)
+            founding = WRITES[link.model].founding
+            await must(session, ctx, made, WRITES[link.model].create if founding is None else founding, "make")
+            joined.append(made)
+    await must(session, ctx, row, WRITES[model].create, "make")
+    for name, rules in WRITES[model].giving.items():
+        if name in values and values[name] not in (None, default(model, name)):
+            await must(session, ctx, row, rules, "give", name)
+    return row, joined
 
 
 async def update(
     ctx: Context, model: type[Entity], key: UUID, expected_version: int, values: Mapping[str, Any]
 ) -> None:
     """Change columns of a row, each by the rules for it."""
-    may = WRITES[model]
-    async with writing(ctx, "UPDATE", model, key) as session:
-        row: Any = await locked(session, ctx, model, key)
-        needed = {name: may.changing(name) for name in values} or {"": may.update}
-        for name, rules in needed.items():
-            await must(session, ctx, row, may.leaving.get(name, rules), "change", name)
-        expect(row, expected_version)
-        await refer(session, ctx, model, values)
-        before = {name: getattr(row, name) for name in values}
-        for name, value in values.items():
-            setattr(row, name, value)
-        await stored(session, model, values)
-        for name, rules in needed.items():
-            await must(session, ctx, row, rules, "change", name)
+
+    async def change(session: AsyncSession, given: Mapping[str, Any]) -> tuple[Any, Mapping[str, Any]]:
+        return await _change(session, ctx, model, key, expected_version, given)
+
+    async with recorded(ctx, "UPDATE", model, key), _asking(ctx, change, values), ctx.database.write() as session:
+        row, before = await change(session, values)
         await check(session, ctx, row, before)
         told(session, row)
-        if isinstance(row, models.User) and {"platform_role", "superadmin", "active"} & values.keys():
-            told_of = {n: str(values[n]) for n in ("platform_role", "superadmin", "active") if n in values}
-            record(session, ctx, "CHANGE_ROLE", "User", row.id, **told_of, **await place_of(session, row))
+        await _note_change(session, ctx, row, before)
+
+
+async def _change(
+    session: AsyncSession,
+    ctx: Context,
+    model: type[Entity],
+    key: UUID,
+    expected_version: int,
+    values: Mapping[str, Any],
+) -> tuple[Entity, Mapping[str, Any]]:
+    """A row with new values that the principal may give it, and the old ones."""
+    may = WRITES[model]
+    row: Any = await locked(session, ctx, model, key)
+    needed = {name: may.changing(name) for name in values} or {"": may.update}
+    for name, rules in needed.items():
+        await must(session, ctx, row, may.leaving.get(name, rules), "change", name)
+    expect(row, expected_version)
+    await refer(session, ctx, model, values)
+    before = {name: getattr(row, name) for name in values}
+    await _expect_room(session, ctx, model, {name: value for name, value in values.items() if value != before[name]})
+    for name, value in values.items():
+        setattr(row, name, value)
+    await stored(session, model, values)
+    for name, rules in needed.items():
+        await must(session, ctx, row, rules, "change", name)
+    return row, before
+
+
+async def _note_change(session: AsyncSession, ctx: Context, row: Any, before: Mapping[str, Any]) -> None:
+    """Put on record what a user may do now, and what was put in or out of use."""
+    new = {name: getattr(row, name) for name, value in before.items() if getattr(row, name) != value}
+    place = await place_of(session, row) if new.keys() & {*_RANK, *_SWITCHES} else {}
+    if isinstance(row, models.User) and (rank := {name: new[name] for name in _RANK if name in new}):
+        record(session, ctx, "CHANGE_ROLE", "User", row.id, **rank, **place)
+    for name in _SWITCHES & new.keys():
+        record(session, ctx, "ACTIVATE" if new[name] else "DEACTIVATE", type(row).__name__, row.id, **place)
 
 
 async def delete(ctx: Context, model: type[Entity], key: UUID, expected_version: int | None = None) -> datetime:
@@ -148,7 +196,8 @@ async def restore(ctx: Context, model: type[Entity], key: UUID) -> None:
     """Bring back a row with what was deleted with it; NOT_FOUND also for those who may not."""
     async with writing(ctx, "RESTORE", model, key) as session:
         missing = NotFound(f"no deleted {model.__name__} with this id", field="id")
-        row: Any = await session.get(model, key, with_for_update=True)
+        wanted = sa.select(model).where(model.id == key, _perhaps_restored(model, ctx)).with_for_update(of=model)
+        row: Any = (await session.scalars(wanted, dict(ctx.principal.parameters))).one_or_none()
         if row is None or not issubclass(model, Erasable):
             raise missing
         known, there = await _holds(session, ctx, row, WRITES[model].restore), row.deleted_at is None
@@ -172,25 +221,78 @@ async def restore(ctx: Context, model: type[Entity], key: UUID) -> None:
         record(session, ctx, "RESTORE", model.__name__, key, **await place_of(session, row))
 
 
+def _perhaps_restored(model: Any, ctx: Context) -> Any:
+    """Which rows the principal may bring back, or might once what was deleted with them is back. Of others not even as
+    much is read as shows that they are there."""
+    standing = ctx.principal.standing
+    may = allowed(WRITES[model].restore, model, standing)
+    if model is not models.UserGroup:
+        return may
+    grant = models.RoleGrant
+    mine = sa.exists().where(
+        grant.user_group_id == model.id,
+        grant.deleted_at == model.deleted_at,
+        allowed(WRITES[grant].delete, grant, standing),
+    )
+    return sa.or_(may, mine)
+
+
 @asynccontextmanager
 async def writing(
     ctx: Context, action: str, model: type[Entity], key: UUID | None = None
 ) -> AsyncIterator[AsyncSession]:
     """A transaction; what it refuses is recorded beside it."""
+    async with recorded(ctx, action, model, key), ctx.database.write() as session:
+        yield session
+
+
+@asynccontextmanager
+async def recorded(ctx: Context, action: str, model: type[Entity], key: UUID | None = None) -> AsyncIterator[None]:
+    """What is refused inside is recorded. That a name of all places is taken tells of rows that one doesn't see: it is
+    recorded, too, and counted."""
     try:
-        async with ctx.database.write() as session:
-            yield session
-    except Forbidden as refusal:
+        yield
+    except (Forbidden, Taken) as refusal:
+        if isinstance(refusal, Taken) and (not refusal.everywhere or ctx.principal.superadmin):
+            raise
         async with ctx.database.write() as session:
             record(session, ctx, "REFUSED", model.__name__, key, tried=action, why=refusal.message)
+        if isinstance(refusal, Taken):
+            await attempts.count(ctx, {_taken_key(ctx): TAKEN.most}, TAKEN.seconds)
         raise
-    except Conflict as refusal:
-        if model is models.User and not ctx.principal.superadmin and refusal.field != "expectedVersion":
-            # Each tells that somebody has a name or an address.
-            async with ctx.database.write() as session:
-                record(session, ctx, "REFUSED", "User", key, tried=action, why=refusal.message)
-            await attempts.count(ctx, {f"taken:{ctx.principal.id}": TAKEN}, WITHIN)
+
+
+class _Undone(Exception):
+    """Rolls back what was only tried."""
+
+
+@asynccontextmanager
+async def _asking(
+    ctx: Context, write: Callable[[AsyncSession, Mapping[str, Any]], Awaitable[Any]], values: Mapping[str, Any]
+) -> AsyncIterator[None]:
+    """Who may not write at all hears so, and not that a name is taken: the rules, which are asked of a row that is
+    there, are asked of one with other names."""
+    try:
+        yield
+    except Taken as taken:
+        others = {name: uuid4().hex[:16] for name in taken.columns if isinstance(values.get(name), str)}
+        if others:
+            with suppress(_Undone):
+                async with ctx.database.write() as session:
+                    await write(session, {**values, **others})
+                    raise _Undone from None
         raise
+
+
+async def _expect_room(session: AsyncSession, ctx: Context, model: type[Entity], values: Mapping[str, Any]) -> None:
+    """Refuse a name that no other row of any place may have from who was told too often that one is taken: else it
+    would still tell which are free."""
+    if not ctx.principal.superadmin and any(values.get(name) is not None for name in everywhere(model)):
+        await attempts.expect_room(session, _taken_key(ctx), TAKEN)
+
+
+def _taken_key(ctx: Context) -> str:
+    return f"taken:{ctx.principal.id}"
 
 
 async def must(
@@ -245,47 +347,6 @@ async def stored(session: AsyncSession, model: type[Entity], given: Collection[s
         await session.flush()
 
 
-@contextmanager
-def unlike(model: type[Entity], given: Collection[str] = ()) -> Iterator[None]:
-    """Raise CONFLICT when another row has what must be unique, INVALID for columns that contradict each other."""
-    try:
-        yield
-    except IntegrityError as error:
-        said = str(error.orig)
-        if "check constraint" in said.lower():
-            raise Invalid(CONTRADICTIONS.get(model, "the input contradicts itself"), field="input") from None
-        raise _taken(model, said, given) from None
-
-
-def _taken(model: type[Entity], said: str, given: Collection[str]) -> Conflict:
-    """Which columns another row has already. PostgreSQL says the name of what is unique, SQLite its columns."""
-    table: Any = model.__table__
-    plain = [u for u in table.constraints if isinstance(u, sa.UniqueConstraint)]
-    unique = {str(u.name): [c.name for c in u.columns] for u in (*plain, *(i for i in table.indexes if i.unique))}
-    met = [
-        columns
-        for name, columns in unique.items()
-        if f'"{name}"' in said or all(f"{table.name}.{column}" in said for column in columns)
-    ]
-    if not met:
-        return Conflict(f"there is already such a {model.__name__}")
-    columns = max(met, key=len)
-    told = [c for c in columns if c in given] or columns
-    shown = " and ".join(column.removesuffix("_id").replace("_", " ") for column in told)
-    # Who looks for the one that has the name would not find it.
-    deleted = issubclass(model, Erasable) and columns in [[c.name for c in u.columns] for u in plain]
-    return Conflict(
-        f"there is already a {model.__name__} with this {shown}{', or a deleted one had it' if deleted else ''}",
-        field=f"input.{spelled(told[0])}" if given else None,
-    )
-
-
-def spelled(column: str) -> str:
-    """A column as clients spell it."""
-    first, *others = column.removesuffix("_id").split("_")
-    return first + "".join(map(str.title, others))
-
-
 async def check(session: AsyncSession, ctx: Context, row: Entity, before: Mapping[str, Any] | None) -> None:
     """What else must hold of a row of this model: `before` has what it had (for a new one what was given), and is None
     for one that is to go."""
@@ -309,7 +370,7 @@ async def note_link(session: AsyncSession, ctx: Context, link: Any, action: str 
     """Put on record what gives or takes rights: who is in a group, and what roles it has."""
     if isinstance(link, models.UserGroupMember):
         place = await place_of(session, link)
-        record(session, ctx, action, "UserGroup", link.user_group_id, user=str(link.user_id), **place)
+        record(session, ctx, action, "UserGroup", link.user_group_id, user=link.user_id, **place)
     elif isinstance(link, models.RoleGrant):
         granted = await session.get_one(models.Role, link.role_id)
         record(session, ctx, "GRANT_ROLE", "RoleGrant", link.id, role=granted.name, **await place_of(session, granted))

@@ -41,7 +41,7 @@ async def set_up(ctx: Context, method: TwoFactor, password: str | None) -> SetUp
     if method is TwoFactor.NONE:
         raise Invalid("choose TOTP or EMAIL; disableTwoFactor ends it", field="method")
     limits = ctx.services.limits
-    await attempts.count(ctx, {f"factor:{user}": limits.sign_ins_per_account}, limits.sign_in_window)
+    await attempts.count_for(ctx, attempts.Tries("factor", str(user)), limits.here, limits.anywhere)
     present = (await ctx.database.rows(sa.select(User.two_factor).where(User.id == user)))[0].two_factor
     if password is None:
         raise Invalid("to set up a second factor, give your password", field="password")
@@ -50,7 +50,7 @@ async def set_up(ctx: Context, method: TwoFactor, password: str | None) -> SetUp
         row = await _held(session, user)
         if row.two_factor is not present:
             raise WrongState("the second factor was changed meanwhile")
-        record(session, ctx, "TWO_FACTOR_BEGUN", "User", user, method=method.name)
+        record(session, ctx, "TWO_FACTOR_BEGUN", "User", user, method=method)
         if method is TwoFactor.TOTP:
             seed = await codes.new_seed(session, ctx, user)
             return SetUp(method, codes.address_of(seed, row.username), seed)
@@ -77,9 +77,9 @@ async def confirm(ctx: Context, code: str) -> Sequence[str]:
                 await session.execute(confirmed.values(label=Use.SIGN_IN.value, expires_at=None))
                 row.two_factor = method
                 found = await codes.new_recovery_codes(session, user)
-                await codes.clear_count(session, user)
+                await attempts.clear(session, ctx, codes.tries(user))
                 changed(session, principal_topic(user))
-                record(session, ctx, "TWO_FACTOR_SET_UP", "User", user, method=method.name)
+                record(session, ctx, "TWO_FACTOR_SET_UP", "User", user, method=method)
                 await tell(session, row, Change.TWO_FACTOR_SET_UP)
                 principal = await logins.renewed(session, ctx)
                 break

@@ -1,6 +1,7 @@
 """What users command of their jobs."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -53,12 +54,13 @@ async def cancel_job(ctx: Context, key: UUID) -> UUID:
 async def retry_job(ctx: Context, key: UUID, elsewhere: tuple[UUID | None, Mapping[str, Any]] | None = None) -> UUID:
     """Try again what failed or was cancelled: a new job of the same simulation, one attempt higher, in the same place
     or `elsewhere`: on a cluster, with what it is asked for, or with None on the gateway's own machine."""
-    if elsewhere is not None:
-        elsewhere = elsewhere[0], checked_options(elsewhere[1], elsewhere[0], "")
     try:
         async with writing(ctx, "RETRY_JOB", Job, key) as session:
             job = await _commanded(session, ctx, key, RETRY, "retry")
-            place = await chosen_place(session, ctx, *(elsewhere or (job.cluster_id, job.options)), "")
+            cluster, options = elsewhere or (job.cluster_id, job.options)
+            place = await chosen_place(session, ctx, cluster, options, "")
+            if elsewhere is not None:
+                place = replace(place, options=checked_options(options, cluster, ""))
             if job.state not in (JobState.FAILED, JobState.CANCELED):
                 raise WrongState(
                     f"only a FAILED or CANCELED job can be retried, this one is {job.state.name}", state=job.state.name

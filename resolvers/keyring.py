@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -91,11 +92,17 @@ class KeyRing:
         self._keys = {kid: OctKey.import_key(secret, {"kid": kid}) for kid, secret in keys.items()}
         self._kid = next(iter(self._keys))
         self._known: dict[str, tuple[Session | Errand, datetime]] = {}
-        self._seals = MultiFernet([Fernet(_derived(secret)) for secret in keys.values()])
+        self._seals = MultiFernet([Fernet(_derived(secret, b"torana seals")) for secret in keys.values()])
+        self._marks = [_derived(secret, b"torana marks") for secret in keys.values()]
 
     def seal(self, text: str) -> str:
         """The text encrypted, for what must be read again; any key of the ring opens it."""
         return self._seals.encrypt(text.encode()).decode()
+
+    def marks(self, text: str) -> list[str]:
+        """What is kept of a text to know it again, by each key of the ring, the first one first: who reads the
+        database can't try texts."""
+        return [hmac.new(key, text.encode(), hashlib.sha256).hexdigest() for key in self._marks]
 
     def unseal(self, sealed: str) -> str | None:
         """What was sealed; None when its key has left the ring."""
@@ -206,9 +213,9 @@ class KeyRing:
         return jwt.encode(header, common | claims, self._keys[self._kid], registry=_registry)
 
 
-def _derived(secret: bytes) -> bytes:
-    """The key that seals, apart from the one that signs."""
-    return base64.urlsafe_b64encode(HKDF(SHA256(), 32, None, b"torana seals").derive(secret))
+def _derived(secret: bytes, purpose: bytes) -> bytes:
+    """The key for a purpose, apart from the one that signs."""
+    return base64.urlsafe_b64encode(HKDF(SHA256(), 32, None, purpose).derive(secret))
 
 
 def _said(kind: Any, claims: Mapping[str, Any], expires_at: datetime) -> Session | Errand:

@@ -6,17 +6,32 @@ from uuid import UUID
 
 
 @dataclass(frozen=True, slots=True)
+class Bound:
+    """At most so many within so many seconds."""
+
+    most: int
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     access_lifetime: timedelta = timedelta(minutes=10)
     refresh_lifetime: timedelta = timedelta(days=30)
     worker_lifetime: timedelta = timedelta(days=7)
     sign_in_window: int = 120
-    """Seconds in which sign-ins are counted."""
+    """Seconds in which sign-ins from one address are counted."""
     sign_ins_per_account: int = 5
+    """From one address, of which one account is tried."""
     sign_ins_per_address: int = 50
+    account_window: int = 3_600
+    """Seconds in which what is tried for one account from all addresses is counted."""
+    sign_ins_anywhere: int = 100
     code_window: int = 3_600
     """Seconds in which wrong codes of a second factor are counted."""
     codes_per_account: int = 5
+    """From one address."""
+    codes_anywhere: int = 25
+    """Fewer than passwords: of a million codes three are right at once."""
     ticket_lifetime: timedelta = timedelta(minutes=10)
     """For which a second factor may follow the password; as long as a code by e-mail holds."""
     verify_lifetime: timedelta = timedelta(hours=24)
@@ -43,6 +58,16 @@ class Limits:
     """Seconds after which a program that says nothing is ended."""
     log_lines: int = 100_000
     """Lines kept of one job's log."""
+
+    @property
+    def here(self) -> Bound:
+        """Of passwords, for one account from one address."""
+        return Bound(self.sign_ins_per_account, self.sign_in_window)
+
+    @property
+    def anywhere(self) -> Bound:
+        """Of passwords, for one account from all addresses."""
+        return Bound(self.sign_ins_anywhere, self.account_window)
 
     def lease_on(self, cluster: UUID | None) -> float:
         """The lease of a task of this cluster, or of the gateway's own machine."""

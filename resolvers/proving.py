@@ -5,21 +5,21 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from db.models import Attempts, Credential, CredentialKind
-from db.written import because
+from db.models import Credential, CredentialKind
 from resolvers import attempts
+from resolvers.attempts import Tries
 from resolvers.context import Context
 from resolvers.failures import Invalid
 
 
-def _key(user: UUID) -> str:
-    return f"password:{user}"
+def tries(user: UUID) -> Tries:
+    return Tries("password", str(user))
 
 
 async def prove(ctx: Context, user: UUID, password: str, field: str) -> Any:
     """The id and hash of the user's password, when it is this one; INVALID for another, RATE_LIMITED for too many."""
     limits = ctx.services.limits
-    await attempts.count(ctx, {_key(user): limits.sign_ins_per_account}, limits.sign_in_window)
+    await attempts.count_for(ctx, tries(user), limits.here, limits.anywhere)
     mine = sa.select(Credential.id, Credential.secret_hash).where(
         Credential.user_id == user, Credential.kind == CredentialKind.PASSWORD
     )
@@ -27,6 +27,5 @@ async def prove(ctx: Context, user: UUID, password: str, field: str) -> Any:
     if not await ctx.services.passwords.verify(stored.secret_hash if stored else None, password) or stored is None:
         raise Invalid("the password is wrong", field=field)
     async with ctx.database.write() as session:
-        because(session, "a right try no longer counts", Attempts)
-        await session.execute(sa.delete(Attempts).where(Attempts.key == _key(user)))
+        await attempts.clear(session, ctx, tries(user))
     return stored

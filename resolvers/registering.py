@@ -15,9 +15,10 @@ from resolvers.audit import record
 from resolvers.context import Context
 from resolvers.credentials import new_secret, token_of
 from resolvers.editing import stored, writing
-from resolvers.failures import Forbidden, Invalid, Unauthenticated
+from resolvers.failures import Invalid, Unauthenticated
 from resolvers.feed import principal_topic
 from resolvers.keyring import digest_of
+from resolvers.server_settings import put
 from resolvers.writing import check_object, expect, locked, signed_in
 
 SETTING = "DEVICE_REGISTER_KEY"
@@ -27,16 +28,8 @@ SETTING = "DEVICE_REGISTER_KEY"
 async def new_register_key(ctx: Context) -> str:
     """A key with which devices register themselves; the former one ends."""
     async with writing(ctx, "CREATE_KEY", ServerSetting) as session:
-        if not ctx.principal.superadmin:
-            raise Forbidden("only superadmins may make a register key")
-        because(session, "superadmins make the register key", ServerSetting)
         secret = new_secret("rk")
-        row = await session.scalar(sa.select(ServerSetting).where(ServerSetting.name == SETTING).with_for_update())
-        if row is None:
-            row = ServerSetting(name=SETTING, value=digest_of(secret))
-            session.add(row)
-        row.value = digest_of(secret)
-        await stored(session, ServerSetting)
+        row = await put(session, ctx, SETTING, digest_of(secret))
         record(session, ctx, "CREATE_KEY", "ServerSetting", row.id, name=SETTING)
         return secret
 

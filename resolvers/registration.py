@@ -143,12 +143,14 @@ async def mail(
     return email
 
 
-async def throttle(ctx: Context, *keys: str) -> None:
-    """Count an attempt of what anyone may try: by its address, and for each of `keys`."""
+async def throttle(ctx: Context, tries: attempts.Tries | None = None) -> None:
+    """Count an attempt of what anyone may try: by its address, and for the account that is tried."""
     limits = ctx.services.limits
-    bounds = dict.fromkeys(keys, limits.sign_ins_per_account)
-    bounds[attempts.source_key(ctx)] = limits.sign_ins_per_address
-    await attempts.count(ctx, bounds, limits.sign_in_window)
+    bounds = {attempts.source_key(ctx): limits.sign_ins_per_address}
+    if tries is None:
+        await attempts.count(ctx, bounds, limits.sign_in_window)
+    else:
+        await attempts.count_for(ctx, tries, limits.here, limits.anywhere, bounds)
 
 
 async def _bound_mails(ctx: Context, key: str) -> None:

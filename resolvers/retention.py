@@ -18,6 +18,7 @@ from db.models import (
     SimulationLink,
 )
 from db.types import later, now
+from resolvers.attempts import KNOWN, KNOWN_FOR
 
 DAY = 86_400
 SOME = 50
@@ -42,7 +43,10 @@ async def tidy(
         sa.delete(Notification).where(sent, Notification.created_at < later(-notice_days * DAY)),
         sa.delete(Credential).where(Credential.kind.in_(_FLEETING), Credential.expires_at < later(-DAY)),
         sa.delete(SimulationLink).where(SimulationLink.expires_at < later(-DAY)),
-        sa.delete(Attempts).where(Attempts.since < later(-DAY)),
+        sa.delete(Attempts).where(
+            Attempts.since < later(-DAY),
+            sa.or_(sa.not_(Attempts.key.startswith(KNOWN)), Attempts.since < later(-KNOWN_FOR)),
+        ),
     )
     gone: dict[str, int] = {}
     if simulation_days:

@@ -35,13 +35,14 @@ async def create(ctx: Context, simulation: UUID, label: str = "", expires_at: da
         link = SimulationLink(
             simulation_id=simulation,
             user_id=signed_in(ctx),
-            label=_label(label),
             secret_hash=digest_of(secret),
-            expires_at=_end(moment, expires_at),
+            expires_at=moment + USUAL,
         )
         session.add(link)
         await session.flush()
         await must(session, ctx, link, WRITES[SimulationLink].create, "make")
+        link.label, link.expires_at = _label(label), _end(moment, expires_at)
+        await session.flush()
         held = sa.select(sa.func.count()).where(
             SimulationLink.simulation_id == simulation, SimulationLink.expires_at > moment
         )
@@ -52,7 +53,7 @@ async def create(ctx: Context, simulation: UUID, label: str = "", expires_at: da
                 allowed=MOST,
                 value=count,
             )
-        record(session, ctx, "CREATE", "SimulationLink", link.id, simulation=str(simulation), label=link.label)
+        record(session, ctx, "CREATE", "SimulationLink", link.id, simulation=simulation, label=link.label)
         return Issued(link.id, secret)
 
 

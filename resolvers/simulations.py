@@ -38,7 +38,7 @@ from resolvers.deleting import erase
 from resolvers.editing import must, writing
 from resolvers.failures import Invalid
 from resolvers.feed import WORK, job_topic, principal_topic, results_topic
-from resolvers.lifecycle import expect_ended, new_job
+from resolvers.lifecycle import Place, expect_ended, new_job
 from resolvers.placing import checked_options, chosen_place
 from resolvers.rules import Rule
 from resolvers.writing import expect, locked, signed_in
@@ -64,6 +64,18 @@ async def submit_simulation(
     """Check the input as the program will read it, then store simulation, input, job and tasks together. `given` are
     native files by name, or an editor's project, from which the files are made."""
     owner = signed_in(ctx)
+
+    async def place(session: AsyncSession, asked: Mapping[str, Any]) -> Place:
+        if project_id is not None:
+            await locked(session, ctx, Project, project_id, field="input.projectId")
+        if session_id is not None:
+            await locked(session, ctx, Session, session_id, field="input.sessionId")
+        return await chosen_place(session, ctx, cluster_id, asked)
+
+    if (project_id, session_id, cluster_id) != (None, None, None):
+        # Before the input is read, which takes long; and again as it is stored.
+        async with ctx.database.write() as session:
+            await place(session, {})
     if len(title) > TITLE:
         raise Invalid(f"a title has at most {TITLE} characters, not {len(title)}", field="input.title")
     asked = checked_options(options or {}, cluster_id)
@@ -75,11 +87,7 @@ async def submit_simulation(
             f"tasks must be between 1 and {most}, not {tasks}", field="input.tasks", allowed=most, value=tasks
         )
     async with ctx.database.write() as session:
-        if project_id is not None:
-            await locked(session, ctx, Project, project_id, field="input.projectId")
-        if session_id is not None:
-            await locked(session, ctx, Session, session_id, field="input.sessionId")
-        place = await chosen_place(session, ctx, cluster_id, asked)
+        where = await place(session, asked)
         simulation = Simulation(
             id=uuid7(),
             user_id=owner,
@@ -97,7 +105,7 @@ async def submit_simulation(
         session.add(
             SimulationInput(simulation_id=simulation.id, files=files, project=project, total_primaries=primaries)
         )
-        job, parts = new_job(owner, simulation.id, title, shares(primaries, tasks), place)
+        job, parts = new_job(owner, simulation.id, title, shares(primaries, tasks), where)
         session.add(job)
         await session.flush()
         session.add_all(parts)
@@ -108,8 +116,6 @@ async def submit_simulation(
 async def update_simulation(ctx: Context, key: UUID, expected_version: int, changes: Mapping[str, Any]) -> UUID:
     """Change the title, the project or the session of a simulation of one's own."""
     signed_in(ctx)
-    if len(changes.get("title") or "") > TITLE:
-        raise Invalid(f"a title has at most {TITLE} characters", field="input.title")
     async with writing(ctx, "UPDATE", Simulation, key) as session:
         row = await _own(session, ctx, key, WRITES[Simulation].update, "change")
         expect(row, expected_version)
@@ -117,6 +123,8 @@ async def update_simulation(ctx: Context, key: UUID, expected_version: int, chan
             await locked(session, ctx, Project, project, field="input.projectId")
         if (held := changes.get("session_id")) is not None:
             await locked(session, ctx, Session, held, field="input.sessionId")
+        if len(changes.get("title") or "") > TITLE:
+            raise Invalid(f"a title has at most {TITLE} characters", field="input.title")
         for name in ("title", "project_id", "session_id"):
             if name in changes:
                 setattr(row, name, changes[name])

@@ -125,9 +125,14 @@ async def put_results(ctx: Context, estimators: Any, *, done: int | None = None)
     what it has after so many primaries: the task goes on, and its next results replace these."""
     errand = errand_of(ctx, "results")
     try:
+        if (state := await _delivered(ctx, errand)) is not None:
+            return state
         data = await asyncio.to_thread(_packed, estimators)
     except ResultError as error:
         raise Invalid(str(error), field="estimators") from None
+    except Failure as failure:
+        await _refused(ctx, errand, failure)
+        raise
     try:
         async with ctx.database.write(as_system="a worker delivers for the task of its token") as session:
             job, task = await _held(session, errand)
@@ -176,11 +181,25 @@ async def _held(session: AsyncSession, errand: Errand) -> tuple[Job, Task]:
     if held is None:
         raise NotFound("no such task")
     job, task = held
-    if task.attempt != errand.attempt or (job.state in TERMINAL and task.state is not JobState.COMPLETED):
-        raise lost(errand)
+    _expect_held(errand, task.attempt, task.state, job.state)
     return held
+
+
+async def _delivered(ctx: Context, errand: Errand) -> JobState | None:
+    """The state of the job when the task has delivered already. Raises, as `_held`, before results are read that nobody
+    takes, which may be large."""
+    wanted = sa.select(Job.state, Task.state.label("task"), Task.attempt).join(Task, Task.job_id == Job.id)
+    for row in await ctx.database.rows(wanted.where(Job.id == errand.job_id, Task.ordinal == errand.ordinal)):
+        _expect_held(errand, row.attempt, row.task, row.state)
+        return row.state if row.task is JobState.COMPLETED else None
+    raise NotFound("no such task")
+
+
+def _expect_held(errand: Errand, attempt: int, task: JobState, job: JobState) -> None:
+    if attempt != errand.attempt or (job in TERMINAL and task is not JobState.COMPLETED):
+        raise lost(errand)
 
 
 async def _refused(ctx: Context, errand: Errand, failure: Failure) -> None:
     async with ctx.database.write() as session:
-        record(session, ctx, "WORKER_REFUSED", "Task", None, code=failure.code.name, ordinal=errand.ordinal)
+        record(session, ctx, "WORKER_REFUSED", "Task", None, code=failure.code, ordinal=errand.ordinal)

@@ -12,13 +12,19 @@ from joserfc.jwk import OctKey
 
 from db import models
 from db.engine import Tally, changed, tally
-from db.types import uuid7
+from db.types import later, uuid7
 from gateway.auth import authenticate
+from gateway.documents import Envelope
+from resolvers.context import Context
 from resolvers.failures import Unauthenticated
 from resolvers.feed import principal_topic
-from resolvers.keyring import KeyRing
+from resolvers.keyring import KeyRing, digest_of
+from resolvers.limits import Limits
 from resolvers.principal import ANONYMOUS, Errand, Kind
-from tests.support.platforms import KEY, Platform
+from resolvers.retention import tidy
+from schema.scalars import global_id
+from tests.support.platforms import KEY, Platform, received
+from tests.support.signing import change, do
 from tests.support.world import PASSWORD
 
 ON_SQLITE = True
@@ -80,6 +86,97 @@ async def test_the_sixth_attempt_is_refused_whoever_is_meant(platform: Platform)
         assert codes == ["UNAUTHENTICATED"] * 5 + ["RATE_LIMITED"]
     refused = await _log_in(platform, "tom")
     assert refused["details"] == {"retryAfterSeconds": 120}
+
+
+@pytest.mark.both
+@pytest.mark.parametrize("who", ["tom", "nobody"])
+async def test_wrong_passwords_keep_out_who_comes_from_their_address_alone(platform: Platform, who: str) -> None:
+    for address in ("192.0.2.1", "2001:db8::1", "2001:db8:0:1::1"):
+        said = [await _from(platform, address, who, "wrong") for _ in range(6)]
+        assert said == ["UNAUTHENTICATED"] * 5 + ["RATE_LIMITED"]
+    assert await _from(platform, "2001:db8::2", who, "wrong") == "RATE_LIMITED", "one client has a network of 64 bits"
+    assert await _from(platform, "192.0.2.2", "tom") == "Tokens"
+
+
+@pytest.mark.both
+async def test_from_many_addresses_an_account_is_tried_a_hundred_times_an_hour(platform: Platform) -> None:
+    limits = replace(platform.services.limits, sign_ins_anywhere=7)
+    platform.services = replace(platform.services, limits=limits)
+    assert limits.account_window == 3_600
+    assert Limits().sign_ins_anywhere == 100
+    assert await _from(platform, "198.51.100.1", "tom") == "Tokens"
+    for _ in range(9):  # those beyond the bound of an address are not counted for the account
+        await _from(platform, "203.0.113.1", "tom", "wrong")
+    said = [await _from(platform, f"192.0.2.{n}", "tom", "wrong") for n in range(4)]
+    assert said == ["UNAUTHENTICATED"] * 2 + ["RATE_LIMITED"] * 2
+    assert await _from(platform, "192.0.2.77", "tom") == "RATE_LIMITED", "the right one, from a new address"
+    assert [await _from(platform, "198.51.100.1", "tom") for _ in range(3)] == ["Tokens"] * 3, "where tom signed in"
+    assert await _from(platform, "198.51.100.1", "tom@torana.example") == "Tokens"
+    assert await _from(platform, "192.0.2.77", "tom") == "RATE_LIMITED", "which lets nobody else in"
+    await _age(platform, "known:%", 29)
+    assert await _from(platform, "198.51.100.1", "tom", "wrong") == "UNAUTHENTICATED"
+    await _age(platform, "known:%", 31)
+    assert await _from(platform, "198.51.100.1", "tom") == "RATE_LIMITED"
+
+
+@pytest.mark.both
+async def test_participants_are_kept_out_by_nobody_else_either(platform: Platform) -> None:
+    limits = replace(platform.services.limits, sign_ins_anywhere=3)
+    platform.services = replace(platform.services, limits=limits)
+
+    participant, query = (
+        platform.world.here.participant,
+        """mutation($p: String!) {
+      r: logInParticipant(username: "one", password: $p) { __typename ... on Problem { code } } }""",
+    )
+    await change(platform, models.Participant, models.Participant.id == participant, username="one", login_enabled=True)
+    given = {"participant": global_id("Participant", participant), "newPassword": PASSWORD}
+    assert (await do(platform, "setParticipantPassword", "sita", **given))["__typename"] == "Participant"
+
+    async def enter(address: str, password: str = PASSWORD) -> str:
+        return await _said(platform, address, query, p=password)
+
+    assert await enter("198.51.100.1") == "Tokens"
+    said = [await enter(f"192.0.2.{n}", "wrong") for n in range(5)]
+    assert said == ["UNAUTHENTICATED"] * 3 + ["RATE_LIMITED"] * 2
+    assert await enter("192.0.2.9") == "RATE_LIMITED"
+    assert await enter("198.51.100.1") == "Tokens"
+
+
+async def test_known_addresses_are_kept_for_thirty_days_as_digests(platform: Platform) -> None:
+    database, days = (
+        platform.services.database,
+        {"audit_days": 365, "notice_days": 30, "simulation_days": 0, "deleted_days": 30},
+    )
+    known = sa.select(models.Attempts.key).where(models.Attempts.key.like("known:%"))
+    assert await _from(platform, "198.51.100.1", "tom") == "Tokens"
+    kept = await database.rows(known)
+    assert len(kept) == 3, "by username, by e-mail, and for second factors"
+    assert digest_of("tom 198.51.100.1") not in str(kept)
+    for age, left in ((29, 3), (31, 0)):
+        await _age(platform, "known:%", age)
+        await tidy(database, **days)
+        assert len(await database.rows(known)) == left
+
+
+async def _from(platform: Platform, address: str, name: str, password: str = PASSWORD) -> str:
+    """The code or type that a sign-in from an address is answered with."""
+    query = "mutation($n:String!,$p:String!){r:logIn(username:$n,password:$p){__typename ...on Problem{code}}}"
+    return await _said(platform, address, query, n=name, p=password)
+
+
+async def _said(platform: Platform, address: str, query: str, **variables: Any) -> str:
+    operation = platform.documents.operation(Envelope(query))
+    answer = await platform.execution.run(operation, variables, Context(platform.services, client={"ip": address}))
+    found = received(answer).body["data"]["r"]
+    return str(found.get("code", found["__typename"]))
+
+
+async def _age(platform: Platform, keys: str, days: int) -> None:
+    """Have what is kept under some keys be so old."""
+    old = sa.update(models.Attempts).where(models.Attempts.key.like(keys)).values(since=later(-days * 86_400))
+    async with platform.services.database.write(as_system="test") as session:
+        await session.execute(old)
 
 
 async def test_attempts_from_one_address_are_counted_over_all_names(platform: Platform) -> None:

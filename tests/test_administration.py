@@ -507,7 +507,7 @@ def test_what_the_operator_did_is_recorded_as_the_operators(torana: Operator) ->
     torana("sites create Yard --as tom")
     mine = torana("audit list --actor operator --json").json
     assert [event["action"] for event in mine] == ["SET_PASSWORD", "CREATE"]
-    assert mine[1]["detail"] == {"role": "READER", "superadmin": True}
+    assert mine[1]["detail"] == {"platformRole": "READER", "superadmin": True}
     assert mine[1]["client"]["agent"] == "torana users create"
     assert mine[1]["actor"] is None
     (refused,) = torana("audit list --actor tom --action refused --json").json

@@ -466,5 +466,5 @@ async def test_refusals_and_changes_of_rights_are_on_record(sharing: Platform) -
     query = "{auditEvents(first:2){nodes{action entityType detail}}}"
     promoted, refused = (await sharing.ask(query, "root"))["auditEvents"]["nodes"]
     assert (promoted["action"], promoted["entityType"]) == ("CHANGE_ROLE", "User")
-    assert "CONTRIBUTOR" in promoted["detail"]["platform_role"]
+    assert promoted["detail"] == {"platformRole": "CONTRIBUTOR"}
     assert (refused["action"], refused["entityType"], refused["detail"]["tried"]) == ("REFUSED", "Project", "UPDATE")

@@ -16,8 +16,11 @@ from db.models import Credential, CredentialKind
 from gateway.auth import authenticate
 from gateway.settings import SettingsError, load
 from resolvers import attempts, editing
+from resolvers.access import WRITES
+from resolvers.constraints import everywhere
 from resolvers.context import Context
 from resolvers.failures import Invalid, Unauthenticated
+from resolvers.limits import Bound
 from resolvers.passwords import Leaked, check_new
 from resolvers.principal import ANONYMOUS, Duty
 from schema.scalars import global_id
@@ -338,6 +341,46 @@ async def test_a_link_of_an_account_that_may_not_sign_in_here_is_refused(
     assert len(await mails(platform)) == sent
 
 
+@pytest.mark.both
+async def test_who_may_not_set_a_password_has_none_judged_nor_hashed(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that many such calls keep nobody waiting, and none tells of the names that a password is judged by."""
+    passwords, taken = platform.services.passwords, []
+
+    async def hashed(password: str) -> str:
+        taken.append(password)
+        return "x"
+
+    async def judged(password: str, *_: Any) -> None:
+        taken.append(password)
+
+    monkeypatch.setattr(passwords, "hash", hashed)
+    monkeypatch.setattr(passwords, "check", judged)
+    eve, tom = await platform.principal("eve"), global_id("User", platform.world.tom)
+    hidden = global_id("Participant", platform.world.there.participant)
+    fields = [f'a{n}: setPassword(user: "{tom}", newPassword: "tom") {{ ...on Problem {{ code }} }}' for n in range(10)]
+    for _ in range(15):
+        answer = await platform.ask(f"mutation {{ {' '.join(fields)} }}", eve)
+        assert {one["code"] for one in answer.values()} == {"FORBIDDEN"}
+    assert (await do(platform, "setParticipantPassword", eve, participant=hidden, newPassword="x"))[
+        "code"
+    ] == "NOT_FOUND"
+    assert not taken
+    assert (await audited(platform)).count("REFUSED") == 150
+    await do(platform, "setPassword", "sita", user=tom, newPassword=NEW)
+    assert taken == [NEW, NEW]
+
+
+async def test_the_old_password_is_proved_before_the_new_one_is_judged(platform: Platform) -> None:
+    tom = await signed_in(platform)
+    said = [
+        (await do(platform, "changePassword", tom, oldPassword="wrong", newPassword=new))["field"]
+        for new in (NEW, "weak")
+    ]
+    assert said == ["oldPassword", "oldPassword"]
+
+
 # Nobody learns who has an account -----------------------------------------------------------------------------------
 
 
@@ -588,15 +631,70 @@ async def test_a_name_that_would_break_a_mail_is_refused_in_a_profile(platform: 
     assert answer == {"code": "INVALID", "field": "input.firstName"}
 
 
+@pytest.mark.both
 async def test_who_makes_users_is_not_told_for_ever_which_addresses_are_taken(
     platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(editing, "TAKEN", 2)
+    monkeypatch.setattr(editing, "TAKEN", Bound(2, 86_400))
     query = "mutation($i:NewUser!){r:createUser(input:$i){__typename ...on Problem{code}}}"
-    given = {"email": "eve@torana.example", "groups": [global_id("UserGroup", platform.world.here.members)]}
-    said = [(await platform.ask(query, "sita", i={**given, "username": f"u{n}"}))["r"].get("code") for n in range(3)]
-    assert said == ["CONFLICT", "CONFLICT", "RATE_LIMITED"]
-    assert (await audited(platform)).count("REFUSED") == 3
+    group = global_id("UserGroup", platform.world.here.members)
+
+    async def told(username: str, email: str | None, who: str = "sita") -> str | None:
+        given = {"username": username, "email": email, "groups": [group]}
+        return (await platform.ask(query, who, i=given))["r"].get("code")  # type: ignore[no-any-return]
+
+    assert [await told(f"u{n}", "eve@torana.example") for n in range(2)] == ["CONFLICT", "CONFLICT"]
+    assert (await audited(platform)).count("REFUSED") == 2
+    assert await told("u3", "eve@torana.example") == await told("u4", "nobody@torana.example") == "RATE_LIMITED"
+    assert await told("u4", "nobody@torana.example", "root") is None
+
+
+@pytest.mark.both
+async def test_usernames_of_participants_elsewhere_are_bounded_alike(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(editing, "TAKEN", Bound(2, 86_400))
+    new = "mutation($i:NewParticipant!){r:createParticipant(input:$i){__typename ...on Problem{code}}}"
+    project, there = global_id("Project", platform.world.shared), platform.world.there.participant
+    await change(platform, models.Participant, models.Participant.id == there, username="hidden")
+
+    async def told(who: str, **given: Any) -> str | None:
+        given = {"name": "x", "project": project, **given}
+        return (await platform.ask(new, who, i=given))["r"].get("code")  # type: ignore[no-any-return]
+
+    assert await told("tom", username="hidden") == await told("tom", username="free") == "FORBIDDEN"
+    update = "mutation($i:ID!,$u:String!){r:updateParticipant(id:$i,expectedVersion:1,input:{username:$u}){__typename ...on Problem{code}}}"  # fmt: skip
+    mine = global_id("Participant", platform.world.here.idle)
+    assert await told("maria", username="hidden") == "CONFLICT"
+    assert (await platform.ask(update, "maria", i=mine, u="hidden"))["r"]["code"] == "CONFLICT"
+    assert (await audited(platform)).count("REFUSED") == 4
+    assert await told("maria", username="hidden") == await told("maria", username="free") == "RATE_LIMITED"
+    assert (await platform.ask(update, "maria", i=mine, u="free"))["r"]["code"] == "RATE_LIMITED"
+    assert await told("maria") is None, "what tells nothing goes on"
+
+
+def test_what_is_unique_over_all_places_is_known() -> None:
+    """Of rows that people write; each is told a bounded number of times."""
+    written = {model: everywhere(model) for model in WRITES if {"username", "key", "name"} & everywhere(model)}
+    assert {model.__name__: set(columns) for model, columns in written.items()} == {
+        "User": {"username", "email", "auth_provider", "external_subject"},
+        "Participant": {"username"},
+        "DeviceType": {"key"},
+        "Service": {"key"},
+        "Cluster": {"name"},
+        "ServerSetting": {"name"},
+        "Job": {"key"},
+        "NotificationTemplate": {"key", "channel", "language"},  # those that hold everywhere
+    }
+
+
+async def test_only_superadmins_change_settings_of_the_server_and_refusals_are_on_record(platform: Platform) -> None:
+    for call in ("setReadOnly(readOnly: true)", "newDeviceRegisterKey"):
+        query = f"mutation {{ r: {call} {{ ...on Problem {{ code message }} }} }}"
+        told = await ask(platform, query, "sita")
+        assert (told["code"], "only superadmins may" in told["message"]) == ("FORBIDDEN", True)
+    assert (await audited(platform)).count("REFUSED") == 2
+    assert await platform.services.database.rows(sa.select(models.ServerSetting.id)) == []
 
 
 async def test_right_passwords_keep_nobody_out_who_shares_the_address(platform: Platform) -> None:

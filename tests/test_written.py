@@ -32,6 +32,7 @@ CONSEQUENCES = """
 Attempts, Credential, User: links, keys and counted tries end with the password before
 Attempts: a right try no longer counts
 Attempts: a ticket is used once
+Attempts: an address is known from which an account was entered
 AuditEvent: what was done is put on record
 Credential, User: an operator makes users
 Credential, User: anyone makes an account, where the settings let them
@@ -61,8 +62,6 @@ ProjectService: a service works in the projects that it makes
 ProjectService: without its site a service leaves its projects
 Role: a place has its roles from the beginning
 RoleGrant: roles do not come back over those who administer the group now
-ServerSetting: superadmins lock the gateway
-ServerSetting: superadmins make the register key
 Task: tasks end with their job
 User, UserGroupMember: the provider of an identity tells who its people are
 User: who has the link confirms the address

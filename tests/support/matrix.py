@@ -332,6 +332,10 @@ ARGUMENTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "createParticipantToken": ("SA", {"participant": Ref("Participant")}),
     "createDeviceToken": ("SA", {"device": Ref("Device")}),
     "createServiceToken": ("SA", {"service": Ref("Service")}),
+    "setPassword": ("XA", {"user": Ref("User/stranger"), "newPassword": "a long enough password"}),
+    "removeTwoFactor": ("XA", {"user": Ref("User/stranger")}),
+    "closeSessions": ("XA", {"user": Ref("User/stranger")}),
+    "sendNotification": ("XA", {"users": [Ref("User/stranger")], "subject": "x", "text": "x"}),
     "setParticipantPassword": ("SA", {"participant": Ref("Participant"), "newPassword": "a long enough password"}),
 }  # fmt: skip
 """Of mutations that take ids and are none of the common ones: who may run them, with what."""

@@ -1,0 +1,80 @@
+"""What the database refuses, as it is told: a name that another row has, columns that contradict each other."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+
+from db.models import Entity, Erasable
+from resolvers.audit import camel
+from resolvers.checking import CONTRADICTIONS
+from resolvers.failures import Conflict, Invalid
+
+
+class Taken(Conflict):
+    """Another row has what must be unique: these columns; `everywhere`, where the row may be in another place."""
+
+    columns: Collection[str] = ()
+    everywhere: bool = False
+
+
+@contextmanager
+def unlike(model: type[Entity], given: Collection[str] = ()) -> Iterator[None]:
+    """Raise CONFLICT when another row has what must be unique, INVALID for columns that contradict each other."""
+    try:
+        yield
+    except IntegrityError as error:
+        said = str(error.orig)
+        if "check constraint" in said.lower():
+            raise Invalid(CONTRADICTIONS.get(model, "the input contradicts itself"), field="input") from None
+        raise _taken(model, said, given) from None
+
+
+@cache
+def everywhere(model: type[Entity]) -> frozenset[str]:
+    """The columns of which rows of all places differ: what is unique without a place."""
+    found = [columns for columns in _unique(model).values() if _of_no_place(model, columns)]
+    return frozenset(column for columns in found for column in columns)
+
+
+def _unique(model: type[Entity]) -> Mapping[str, Sequence[str]]:
+    """By name, the columns in which rows differ."""
+    table: Any = model.__table__
+    plain = [c for c in table.constraints if isinstance(c, sa.UniqueConstraint)]
+    return {str(u.name): [c.name for c in u.columns] for u in (*plain, *(i for i in table.indexes if i.unique))}
+
+
+def _of_no_place(model: type[Entity], columns: Sequence[str]) -> bool:
+    return not any(model.__table__.c[column].foreign_keys for column in columns)
+
+
+def _taken(model: type[Entity], said: str, given: Collection[str]) -> Taken:
+    """Which columns another row has already. PostgreSQL says the name of what is unique, SQLite its columns."""
+    table: Any = model.__table__
+    met = [
+        columns
+        for name, columns in _unique(model).items()
+        if f'"{name}"' in said or all(f"{table.name}.{column}" in said for column in columns)
+    ]
+    if not met:
+        return Taken(f"there is already such a {model.__name__}")
+    columns = max(met, key=len)
+    told = [c for c in columns if c in given] or columns
+    shown = " and ".join(column.removesuffix("_id").replace("_", " ") for column in told)
+    # Who looks for the one that has the name would not find it.
+    plain = [[c.name for c in u.columns] for u in table.constraints if isinstance(u, sa.UniqueConstraint)]
+    deleted = issubclass(model, Erasable) and columns in plain
+    taken = Taken(
+        f"there is already a {model.__name__} with this {shown}{', or a deleted one had it' if deleted else ''}",
+        field=f"input.{spelled(told[0])}" if given else None,
+    )
+    taken.columns, taken.everywhere = columns, _of_no_place(model, columns)
+    return taken
+
+
+def spelled(column: str) -> str:
+    """A column as clients spell it."""
+    return camel(column.removesuffix("_id"))

@@ -1,0 +1,25 @@
+"""Settings that superadmins change while the gateway runs."""
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from db.models import ServerSetting
+from db.types import uuid7
+from resolvers.access import WRITES
+from resolvers.context import Context
+from resolvers.editing import must, stored
+
+
+async def put(session: AsyncSession, ctx: Context, name: str, value: str) -> ServerSetting:
+    """Keep a value in place of the former one."""
+    may = WRITES[ServerSetting]
+    row = await session.scalar(sa.select(ServerSetting).where(ServerSetting.name == name).with_for_update())
+    if row is None:
+        row = ServerSetting(id=uuid7(), name=name)
+        await must(session, ctx, row, may.create, "make")
+        session.add(row)
+    else:
+        await must(session, ctx, row, may.update, "change")
+    row.value = value
+    await stored(session, ServerSetting)
+    return row
