@@ -119,7 +119,7 @@ async def measure(url: str, folder: Path, times: int) -> None:
     services = make_services(settings)
     await services.database.start()
     schema = build()
-    documents, execution = Documents(schema.core, Bounds(), keep=10), Execution(schema, Bounds(), timeout=15)
+    documents, execution = Documents(schema.core, Bounds(), keep=10**7), Execution(schema, Bounds(), timeout=15)
     try:
         user, root = await fill(services.database)
         async with services.database.write(as_system="bench") as session:

@@ -79,7 +79,7 @@ class Gateway:
     def __init__(self, services: Services, settings: Settings) -> None:
         schema, bounds = build(), bounds_of(settings)
         self._services = services
-        self._documents = Documents(schema.core, bounds, keep=20)
+        self._documents = Documents(schema.core, bounds, keep=10**7)
         self._execution = Execution(schema, bounds, timeout=15)
 
     async def seconds(self, document: str, variables: Mapping[str, str]) -> float:

@@ -20,6 +20,7 @@ from graphql import (
     GraphQLError,
     GraphQLInputType,
     GraphQLSchema,
+    NoFragmentCyclesRule,
     OperationDefinitionNode,
     VariableValues,
     coerce_input_value,
@@ -38,11 +39,16 @@ from gateway.errors import (
     refused,
 )
 from resolvers.failures import Failure
+from schema.counting import count
 from schema.limits import Bounds, Measure, measure
 from schema.selecting import switches
 
 VARIANTS = 20
 """Outcomes of @skip and @include for which a document keeps what it led to."""
+
+BASE, TOKEN, PLANNED = 4_000, 450, 2_000
+"""Bytes of a document, of each of its tokens once parsed (425 were measured), and of each of its fields in a plan: an
+estimate."""
 
 
 class Envelope(msgspec.Struct):
@@ -75,7 +81,15 @@ class Document:
     node: DocumentNode
     operations: dict[str | None, "Operation"]
     switches: tuple[str, ...]
+    fields: int
+    """With its fragments written out."""
+    tokens: int
     memos: OrderedDict[Hashable, dict[Any, Any]] = field(default_factory=OrderedDict)
+
+    @property
+    def weight(self) -> int:
+        """About the bytes that it holds, with its plans: for each outcome of its @skip and @include, one."""
+        return BASE + len(self.text) + TOKEN * self.tokens + PLANNED * self.fields * len(self.memos)
 
     @cached_property
     def fragments(self) -> dict[str, FragmentDefinitionNode]:
@@ -125,8 +139,8 @@ class Operation:
 
 
 class Documents:
-    """The valid documents of a schema: the last `keep` of them, and those of `trusted`, a list of texts by id, which
-    admits no others when it is given."""
+    """The valid documents of a schema: the last ones of `keep` bytes together, and those of `trusted`, a list of texts
+    by id, which admits no others when it is given."""
 
     def __init__(
         self, schema: GraphQLSchema, bounds: Bounds, *, keep: int, trusted: Mapping[str, str] | None = None
@@ -165,16 +179,21 @@ class Documents:
             )
         except GraphQLError as error:
             raise Refused(Answer.refusal(400, coded(error, PARSE_FAILED))) from None
-        errors = graphql.validate(
-            self._schema, node, max_errors=20, hide_suggestions=True, allow_empty_selection_sets=False
-        )
-        if errors:
-            raise Refused(Answer.refusal(422, *(coded(error, VALIDATION_FAILED) for error in errors)))
         try:
+            size = count(node, bounds)
+            rules = [NoFragmentCyclesRule] if size.cyclic else None
+            errors = graphql.validate(
+                self._schema, node, rules, max_errors=20, hide_suggestions=True, allow_empty_selection_sets=False
+            )
+            if errors:
+                raise Refused(Answer.refusal(422, *(coded(error, VALIDATION_FAILED) for error in errors)))
             measures = measure(self._schema, node, bounds)
         except Failure as failure:
             raise Refused(Answer.refusal(422, refused(failure))) from None
-        document = Document(digest_of(text), text, node, {}, tuple(dict.fromkeys(switches(node.definitions))))
+        except RecursionError:
+            raise _refusal(400, "the document is nested too deeply", PARSE_FAILED) from None
+        found = tuple(dict.fromkeys(switches(node.definitions)))
+        document = Document(digest_of(text), text, node, {}, found, size.fields, node.token_count or len(text))
         for definition in node.definitions:
             if isinstance(definition, OperationDefinitionNode):
                 name = definition.name.value if definition.name else None
@@ -217,8 +236,11 @@ class Documents:
             self._known.move_to_end(digest)
             return document
         document = self._known[digest] = self._texts[text] = self.read(text)
-        if len(self._known) > self._keep:
-            del self._texts[self._known.popitem(last=False)[1].text]
+        weight = sum(known.weight for known in self._known.values())  # plans come with the first answers
+        while weight > self._keep and len(self._known) > 1:
+            _, oldest = self._known.popitem(last=False)
+            del self._texts[oldest.text]
+            weight -= oldest.weight
         return document
 
 

@@ -33,6 +33,7 @@ from resolvers.rendering import Rendered
 from resolvers.tree import Denial
 from schema import Schema
 from schema.drawing import Undrawn
+from schema.introspection import KINDS, introspection_of
 from schema.limits import Bounds, check_cost
 from schema.outline import Branch, Entry, Unrendered, outline
 from schema.selecting import Scope, keep
@@ -41,11 +42,17 @@ log = structlog.get_logger("torana")
 
 
 class Executor(graphql.Executor[Any]):
-    """Lets pass into the response what is JSON already: arrays, as bytes, and objects that were rendered."""
+    """Lets pass into the response what is JSON already: arrays, as bytes, objects that were rendered, and what the
+    schema tells of itself."""
+
+    digest: str
+    """Of the document."""
 
     def complete_object_value(
         self, return_type: Any, field_details_list: Any, info: Any, path: Any, result: Any, position_context: Any
     ) -> Any:
+        if return_type.name in KINDS:
+            return orjson.Fragment(self._introspected(return_type, field_details_list, result, path))
         if type(result) is not Rendered:
             return super().complete_object_value(return_type, field_details_list, info, path, result, position_context)
         for below, denial in result.denied:
@@ -54,6 +61,12 @@ class Executor(graphql.Executor[Any]):
                 place = place.add_key(key, None)
             self.collected_errors.add(_forbidden(denial, place.as_list()), place)
         return orjson.Fragment(result.text)
+
+    def _introspected(self, kind: Any, details: Any, result: Any, path: Any) -> bytes:
+        values = self.variable_values.coerced
+        scope = Scope(self.schema, self.fragment_definitions, values)
+        key = None if values else (self.digest, self.operation.name and self.operation.name.value, path.key)
+        return introspection_of(self.schema).text(result, kind, [one.node for one in details], scope, key)
 
     def complete_list_value(
         self, return_type: Any, field_details_list: Any, info: Any, path: Any, result: Any, position_context: Any
@@ -195,7 +208,9 @@ class Execution:
             is_awaitable=_awaitable,
         )
         assert not isinstance(built, list)  # the variables were read before
-        return cast("Executor", built)
+        executor = cast("Executor", built)
+        executor.digest = operation.document.digest
+        return executor
 
 
 def _forbidden(denial: Denial, path: list[str | int]) -> GraphQLError:

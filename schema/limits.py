@@ -34,6 +34,7 @@ from schema.selecting import DEFINITION
 NUMBERS = 20
 """The cost of an array of numbers; an object costs 1, a scalar nothing."""
 MUTATION = 10
+INTROSPECTION = {"__schema": 5_000, "__type": 100}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,10 @@ class Bounds:
     aliases: int = 50
     directives: int = 50
     root_fields: int = 20
+    fields: int = 2_000
+    """Of a document, with its fragments written out."""
+    repetitions: int = 5_000
+    """Pairs of fields of the same name at the same place: what validating compares."""
     cost: int = 50_000
 
 
@@ -103,7 +108,7 @@ def measure(schema: GraphQLSchema, document: DocumentNode, bounds: Bounds) -> di
 def check_cost(measured: Measure, variables: Mapping[str, Any], bounds: Bounds) -> int:
     """The cost with these variables, refused when over the bound."""
     cost = measured.cost.total(variables, {})
-    _bound("cost", cost, bounds.cost)
+    bound("cost", cost, bounds.cost)
     return cost
 
 
@@ -124,9 +129,9 @@ class _Measuring:
         measured.directives += len(operation.directives or ())
         if operation.operation.value == "mutation":
             measured.cost.own += MUTATION * measured.root_fields
-        _bound("aliases", measured.aliases, self._bounds.aliases)
-        _bound("directives", measured.directives, self._bounds.directives)
-        _bound("rootFields", measured.root_fields, self._bounds.root_fields)
+        bound("aliases", measured.aliases, self._bounds.aliases)
+        bound("directives", measured.directives, self._bounds.directives)
+        bound("rootFields", measured.root_fields, self._bounds.root_fields)
         return measured
 
     def _selection(self, selected: SelectionSetNode, kind: Any, above: int) -> Measure:
@@ -143,7 +148,7 @@ class _Measuring:
             else:
                 assert isinstance(node, FragmentSpreadNode)
                 part = self._fragment(node.name.value)
-                _bound("depth", above + part.depth, self._bounds.depth)
+                bound("depth", above + part.depth, self._bounds.depth)
             total.depth = max(total.depth, part.depth)
             total.aliases += part.aliases
             total.directives += part.directives + len(node.directives or ())
@@ -164,8 +169,9 @@ class _Measuring:
         total.directives += len(node.directives or ())
         if node.name.value.startswith("__"):  # introspection has a rule of its own in graphql-core
             total.depth = max(total.depth, 1)
+            total.cost.own += INTROSPECTION.get(node.name.value, 0)
             return
-        _bound("depth", above + 1, self._bounds.depth)
+        bound("depth", above + 1, self._bounds.depth)
         defined = kind.fields[node.name.value]
         declared = defined.extensions[DEFINITION]
         if node.selection_set is None:
@@ -188,7 +194,8 @@ class _Measuring:
             total.cost.below.append((None, below.cost))
 
 
-def _bound(limit: str, value: int, allowed: int) -> None:
+def bound(limit: str, value: int, allowed: int) -> None:
+    """Raise LimitExceeded for more than is allowed."""
     if value > allowed:
         raise LimitExceeded(
             f"the operation's {limit} is {value}; at most {allowed} is allowed",

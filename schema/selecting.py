@@ -67,7 +67,7 @@ class Scope:
     def __init__(self, schema: GraphQLSchema, fragments: Fragments, variables: Mapping[str, Any]) -> None:
         self.schema = schema
         self._fragments = fragments
-        self._variables = variables
+        self.variables = variables
 
     def collect(self, sets: Iterable[SelectionSetNode], kind: GraphQLObjectType) -> Collected:
         """The fields that selections have on an object of `kind`, through fragments, each fragment once."""
@@ -101,7 +101,7 @@ class Scope:
             if name in ("skip", "include"):
                 (argument,) = directive.arguments or ()
                 given: Any = argument.value
-                holds = self._variables[given.name.value] if isinstance(given, VariableNode) else given.value
+                holds = self.variables[given.name.value] if isinstance(given, VariableNode) else given.value
                 if holds is (name == "skip"):
                     return False
         return True

@@ -4,9 +4,10 @@ import time
 from typing import Any
 
 import pytest
-from graphql import get_introspection_query, parse
+from graphql import execute_sync, get_introspection_query, parse
 
-from gateway.documents import Envelope
+from gateway.answers import Refused
+from gateway.documents import Documents, Envelope
 from schema import Schema
 from schema.limits import Bounds, check_cost, measure
 from tests.support.platforms import Platform
@@ -28,7 +29,7 @@ DEEP = "{challenges(first:1){nodes{" + "leaderboards(first:1){nodes{challenge{" 
     [
         ("{challenges(first:100000){nodes{id}}}", "pageSize", 100, 100_000),
         ("{challenges(last:101){nodes{id}}}", "pageSize", 100, 101),
-        (DEEP, "depth", 20, 21),
+        (DEEP, "depth", 20, 27),
         ("{" + " ".join(f"a{n}:__typename" for n in range(51)) + "}", "aliases", 50, 51),
         ("{" + " ".join(f"viewer{{id}} v{n}:viewer{{id}}" for n in range(15)) + "}", "rootFields", 20, 30),
         ("{viewer{" + "id @skip(if:false) " * 51 + "}}", "directives", 50, 51),
@@ -131,11 +132,64 @@ async def test_the_explorers_introspection_is_within_the_bounds(reading: Platfor
     assert (await reading.ask(query))["__schema"]["queryType"]["name"] == "Query"
 
 
-async def test_documents_are_prepared_once_and_a_bounded_number_is_kept(reading: Platform) -> None:
-    documents = reading.documents
+async def test_documents_are_prepared_once_and_kept_by_their_bytes(schema: Schema) -> None:
+    documents = Documents(schema.core, Bounds(), keep=1_000_000)
     first = documents.operation(Envelope("{__typename}")).document
     assert documents.operation(Envelope("{__typename}")).document is first
-    for n in range(600):
-        documents.operation(Envelope(f"{{a{n}:__typename}}"))
-    assert len(documents._known) == 500
+    for n in range(30):
+        document = documents.operation(
+            Envelope(f"{{viewer{{...f{n}}}}} fragment f{n} on User{{{'id username ' * 40}}}")
+        ).document
+        document.memo({})
+        assert sum(known.weight for known in documents._known.values()) <= 1_000_000 + document.weight
+    assert len(documents._known) < 10
     assert documents.operation(Envelope("{__typename}")).document is not first
+
+
+HOSTILE = {
+    "one field many times": ("{" + "viewer{id}" * 400 + "}", "rootFields"),
+    "one field many times, below": ("{viewer{" + "memberships{id}" * 400 + "}}", "repetitions"),
+    "a leaf many times": ("{viewer{" + "id " * 1_900 + "}}", "repetitions"),
+    "doubling fragments": ("{viewer{...f0}}" + "".join(f"fragment f{n} on User{{...f{n + 1} ...f{n + 1}}}" for n in range(40)) + "fragment f40 on User{id}", "fields"),
+    "a fragment that nobody spreads": ("{__typename} fragment f on User{" + "id " * 1_900 + "}", "repetitions"),
+    "many operations": ("".join(f"query q{n}{{...f}}" for n in range(150)) + "fragment f on Query{viewer{" + " ".join(f"u{n}" for n in range(100)) + "}}", "fields"),
+    "the schema many times": ("{" + " ".join(f"a{n}:__schema{{types{{name}}}}" for n in range(19)) + "}", "__schema"),
+    "types many times": ("{" + " ".join(f'a{n}:__type(name:"User"){{name}}' for n in range(19)) + "}", "__type"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_what_takes_long_to_validate_is_refused_before(
+    schema: Schema, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    query, limit = HOSTILE[name]
+    monkeypatch.setattr("graphql.validate", None)
+    with pytest.raises(Refused) as refused:
+        Documents(schema.core, Bounds(), keep=1).read(query)
+    assert refused.value.answer.body["errors"][0]["extensions"]["code"] == "LIMIT_EXCEEDED"
+    assert refused.value.answer.body["errors"][0]["extensions"]["limit"] == limit
+
+
+INTROSPECTIONS = [
+    get_introspection_query(),
+    get_introspection_query(descriptions=False),
+    get_introspection_query(specified_by_url=True, directive_is_repeatable=True, schema_description=True, input_value_deprecation=True),
+    "query($d:Boolean=true){a:__type(name:\"Query\"){__typename name fields(includeDeprecated:$d){name args{name defaultValue type{kind ofType{name}}}}} __typename}",
+    "{__type(name:\"Nothing\"){name} __schema{queryType{n:name ...T}}} fragment T on __Type{kind interfaces{name} possibleTypes{name} enumValues{name} inputFields{name} specifiedByURL}",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("number", range(len(INTROSPECTIONS)))
+async def test_introspection_is_what_an_executor_would_answer(reading: Platform, number: int) -> None:
+    query = INTROSPECTIONS[number]
+    expected = execute_sync(reading.documents._schema, parse(query)).data
+    assert (await reading.answer(query)).body == {"data": expected}
+    assert (await reading.answer(query)).body == {"data": expected}
+
+
+async def test_an_introspection_is_no_larger_than_some_complete_ones(reading: Platform) -> None:
+    field = "fields{name description args{name description type{name kind ofType{name kind ofType{name kind}}}}}"
+    query = "{__schema{types{" + " ".join(f"a{n}:{field}" for n in range(40)) + "}}}"
+    answer = await reading.answer(query)
+    assert answer.codes == ["LIMIT_EXCEEDED"]
+    assert answer.body["errors"][0]["extensions"]["limit"] == "introspection"

@@ -127,7 +127,7 @@ class Asking:
             settings,
             services,
             OPERATOR,
-            Documents(schema.core, bounds, keep=50),
+            Documents(schema.core, bounds, keep=10**7),
             Execution(schema, bounds, timeout=settings.operation_timeout, rendering=settings.rendering),
             {"agent": agent, "account": _account()},
         )

@@ -125,7 +125,7 @@ class Reused:
 
     @classmethod
     def of(cls, settings: Settings, schema: Schema, bounds: Bounds) -> "Reused":
-        return cls(make_database(settings), Documents(schema.core, bounds, keep=500))
+        return cls(make_database(settings), Documents(schema.core, bounds, keep=10**7))
 
 
 @asynccontextmanager
