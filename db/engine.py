@@ -25,7 +25,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, c
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import AsyncAdaptedQueuePool, NullPool
 
-from db import plans, written
+from db import folding, plans, written
 from db.models import Entity, Erasable
 from db.prepared import Holder, Kept, Prepared, Shelf, Statement
 from db.readers import Readers, driver
@@ -101,6 +101,7 @@ class Database:
             reader, self._writer = _postgresql(self.url, timeout, writers)
         for engine in (reader, self._writer):
             sa.event.listen(engine.sync_engine, "before_cursor_execute", _count)
+        folding.keep(self._writer.sync_engine)
         self._timeout = timeout
         self._prepared = Kept(reader.dialect, CHARACTERS)
         self.stored = Shelf()

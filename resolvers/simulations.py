@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.engine import changed
+from db.folding import composed
 from db.models import (
     Estimator,
     InputType,
@@ -63,7 +64,7 @@ async def submit_simulation(
 ) -> UUID:
     """Check the input as the program will read it, then store simulation, input, job and tasks together. `given` are
     native files by name, or an editor's project, from which the files are made."""
-    owner = signed_in(ctx)
+    owner, title = signed_in(ctx), composed(title)
     if len(title) > TITLE:
         raise Invalid(f"a title has at most {TITLE} characters, not {len(title)}", field="input.title")
     asked = checked_options(options or {}, cluster_id)
@@ -108,7 +109,7 @@ async def submit_simulation(
 async def update_simulation(ctx: Context, key: UUID, expected_version: int, changes: Mapping[str, Any]) -> UUID:
     """Change the title, the project or the session of a simulation of one's own."""
     signed_in(ctx)
-    if len(changes.get("title") or "") > TITLE:
+    if len(composed(changes.get("title") or "")) > TITLE:
         raise Invalid(f"a title has at most {TITLE} characters", field="input.title")
     async with writing(ctx, "UPDATE", Simulation, key) as session:
         row = await _own(session, ctx, key, WRITES[Simulation].update, "change")

@@ -20,6 +20,7 @@ from resolvers.access import visible
 from resolvers.paging import Cut
 from resolvers.principal import Standing
 from resolvers.selection import Selection
+from resolvers.shapes import shape
 
 Relationship = InstrumentedAttribute[Any]
 
@@ -30,12 +31,17 @@ _LIMIT: Any = sa.bindparam("limit", type_=sa.Integer())
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """Conditions beyond visibility: `clauses(entity, suffix, standing)` builds them for a `key`, with parameters that
-    `values` fills; a statement of several lists tells theirs apart by the suffix."""
+    """Conditions beyond visibility: `clauses(entity, suffix, standing)` builds them, with parameters that `values`
+    fills; a statement of several lists tells theirs apart by the suffix. Two are equal when their functions have the
+    same `shape`. `searches` tells that they look for a part of a text, which few rows may have."""
 
-    key: Hashable
     clauses: Callable[[Any, str, Standing], Sequence[Any]] = field(compare=False)
     values: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    searches: bool = False
+    shape: Hashable = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "shape", shape(self.clauses))
 
     @classmethod
     def equal(cls, column: Any, value: Any) -> "Where":
@@ -46,7 +52,7 @@ class Where:
             own = getattr(entity, column.key)
             return [own == sa.bindparam(name + suffix, type_=own.type)]
 
-        return cls(("equal", column), clauses, {name: value})
+        return cls(clauses, {name: value})
 
 
 @kept
