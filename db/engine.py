@@ -120,8 +120,11 @@ class Database:
 
     async def rows(self, statement: Statement, values: Mapping[str, Any] | None = None) -> Sequence[Any]:
         """All rows of one read."""
+        own = plans.is_planned(statement)
 
         async def work(connection: AsyncConnection) -> Sequence[Any]:
+            if self.dialect == "postgresql":
+                await plans.choose(connection, own=own)
             found: Sequence[Any] = (await connection.execute(statement, values)).all()
             return found
 
@@ -137,7 +140,7 @@ class Database:
         arguments = asked.arguments(values)
         async with self.read() as connection:
             if self.dialect == "postgresql":
-                rows = await plans.on_postgresql(driver(connection), asked.sql, arguments, "FORMAT TEXT")
+                rows = await plans.on_postgresql(connection, asked.sql, arguments, "FORMAT TEXT")
                 return asked.sql, [row[0] for row in rows]
             return asked.sql, await plans.on_sqlite(driver(connection), asked.sql, arguments)
 
@@ -156,6 +159,7 @@ class Database:
     async def _raw(self, text: str, arguments: Sequence[Any], connection: AsyncConnection) -> Sequence[Any]:
         raw = driver(connection)
         if self.dialect == "postgresql":
+            await plans.choose(connection, own=plans.is_marked(text))
             return await raw.fetch(text, *arguments)  # type: ignore[no-any-return]
         connection.sync_connection.info["until"][0] = time.monotonic() + self._timeout  # type: ignore[union-attr]
         return await raw.execute_fetchall(text, arguments)  # type: ignore[no-any-return]
@@ -409,8 +413,9 @@ def _postgresql(url: sa.URL, timeout: float, writers: int) -> tuple[AsyncEngine,
         "max_cacheable_statement_size": 200_000,
         "command_timeout": timeout + 5,  # for a server that no longer answers; one that does ends a statement itself
     }
-    # Lists of keys come as parameters: a plan of its own for each list costs more than it saves.
-    reading = {**connecting, "server_settings": {**settings, "plan_cache_mode": "force_generic_plan"}}
+    # Lists of keys come as parameters: a plan of its own for each list costs more than it saves, but where a statement
+    # is `planned`.
+    reading = {**connecting, "server_settings": {**settings, "plan_cache_mode": plans.GENERIC}}
     reader = create_async_engine(url, connect_args=reading, **_KEPT)
     writer = create_async_engine(
         url,

@@ -43,7 +43,7 @@ async def refold(database: Database, told: Callable[[str, int], None]) -> int:
         found = await _refold(database, table)
         told(table.name, found)
         changed += found
-    async with database.write() as session:
+    async with database.write(as_system="texts are folded anew") as session:
         row = await session.scalar(sa.select(ServerSetting).where(ServerSetting.name == SETTING).with_for_update())
         if row is None:
             session.add(ServerSetting(name=SETTING, value=UNICODE))
@@ -67,7 +67,7 @@ async def _refold(database: Database, table: sa.Table, *which: Any) -> int:
         wrong = [row.id for row in found if _differs(row, names)]
         if not wrong:
             continue
-        async with database.write() as session:
+        async with database.write(as_system="texts are folded anew") as session:
             held = sa.select(*page.selected_columns).where(table.c.id.in_(wrong)).order_by(table.c.id).with_for_update()
             for row in (await session.execute(held)).all():
                 if _differs(row, names):

@@ -1,4 +1,4 @@
-"""The command line: torana serve | demo | migrate | reindex | schema | settings | access, and administration by nouns."""
+"""The command line: torana serve | demo | migrate | reindex | schema | settings | access, and administration."""
 
 import gc
 

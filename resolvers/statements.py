@@ -12,11 +12,12 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import InstrumentedAttribute
 
+from db import plans
 from db.aliases import Alias
 from db.keys import among, spread
 from db.models import Entity
 from db.prepared import Statement
-from resolvers.access import visible
+from resolvers.access import sees_part, visible
 from resolvers.paging import Cut
 from resolvers.principal import Standing
 from resolvers.selection import Selection
@@ -84,9 +85,10 @@ def first(selection: Selection, where: Where, standing: Standing) -> Statement:
 @kept
 def listing(selection: Selection, cut: Cut, where: Where | None, standing: Standing) -> Statement:
     """A page of all rows of a model."""
-    entity = Alias(selection.model)
+    entity, standing = Alias(selection.model), narrowed(where, standing)
     columns = selection.on(entity, standing, cut.order.names)
-    return seek(entity, cut, reached(entity, where, standing), _LIMIT).with_only_columns(*columns)
+    statement = seek(entity, cut, reached(entity, where, standing), _LIMIT).with_only_columns(*columns)
+    return planned(statement, selection.model, standing)
 
 
 @kept
@@ -123,9 +125,20 @@ def counts(relationship: Relationship, where: Where | None, standing: Standing, 
 @kept
 def total(model: type[Entity], where: Where | None, standing: Standing) -> Statement:
     """The `number` of all rows of a model."""
-    entity = Alias(model)
+    entity, standing = Alias(model), narrowed(where, standing)
     counted = sa.select(sa.func.count().label("number")).select_from(entity)
-    return counted.where(*reached(entity, where, standing))
+    return planned(counted.where(*reached(entity, where, standing)), model, standing)
+
+
+def narrowed(where: Where | None, standing: Standing) -> Standing:
+    """Who looks for a text is not taken to see most of the rows that are found."""
+    return standing._replace(wide=False) if where is not None and where.searches else standing
+
+
+def planned(statement: Statement, model: type[Entity], standing: Standing) -> Statement:
+    """A list of all rows of a model, planned for the values of a principal who sees a part of them: one plan for all
+    would walk the order of the list through everybody's rows."""
+    return plans.planned(statement) if sees_part(model, standing) else statement
 
 
 def ends(relationship: Relationship) -> tuple[str, str]:
