@@ -2,11 +2,12 @@
 a function can be the same for two that differ."""
 
 from collections.abc import Callable, Hashable
-from functools import partial
+from functools import lru_cache, partial
 from types import FunctionType, MethodType
 from typing import Any
 
 
+@lru_cache(maxsize=2_000)
 def shape(function: Callable[..., Any]) -> Hashable:
     """Equal for functions of the same code that hold equal values of the same types. Raises TypeError for one that
     holds a value without a hash, which may change."""

@@ -47,13 +47,16 @@ class Where:
     @classmethod
     def equal(cls, column: Any, value: Any) -> "Where":
         """A column has this value."""
-        name = f"where_{column.key}"
+        return cls(_equal(column.key), {f"where_{column.key}": value})
 
-        def clauses(entity: Any, suffix: str, standing: Standing) -> Sequence[Any]:
-            own = getattr(entity, column.key)
-            return [own == sa.bindparam(name + suffix, type_=own.type)]
 
-        return cls(clauses, {name: value})
+@kept
+def _equal(key: str) -> Callable[[Any, str, Standing], Sequence[Any]]:
+    def clauses(entity: Any, suffix: str, standing: Standing) -> Sequence[Any]:
+        own = getattr(entity, key)
+        return [own == sa.bindparam(f"where_{key}{suffix}", type_=own.type)]
+
+    return clauses
 
 
 @kept

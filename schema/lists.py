@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Annotated, Any
 
 import strawberry
@@ -135,9 +135,14 @@ def conditions(filter: Any) -> Where | None:
             name = f"filter_{number}_{field.python_name}"
             found.append((field, name))
             values[name] = given
-    return Where(
-        partial(_clauses, tuple(found)), values, searches=any(field.how is how_to.contains for field, _ in found)
-    )
+    clauses, searches = _built(tuple(found))
+    return Where(clauses, values, searches)
+
+
+@lru_cache(maxsize=2_000)
+def _built(found: tuple[tuple[Condition, str], ...]) -> tuple[Callable[..., list[Any]], bool]:
+    """What makes the clauses of these conditions, the same one for each operation; and whether one searches a text."""
+    return partial(_clauses, found), any(field.how is how_to.contains for field, _ in found)
 
 
 def _clauses(found: Sequence[tuple[Condition, str]], entity: Any, suffix: str, standing: Standing) -> list[Any]:
