@@ -85,8 +85,9 @@ def _complete(statement: Any, parameters: set[str]) -> Any:
         if name in given or name in parameters or source not in {*given, *parameters, *taken}:
             continue
         value = given.get(source)
-        if source in taken or (source in given and not isinstance(value, BindParameter)):
-            raise TypeError(f"{statement.table.name}.{source} is made by the database: write {name} with it")
+        known = isinstance(value, BindParameter) and not value.required and value.callable is None
+        if source in taken or (source in given and not known):
+            raise TypeError(f"{statement.table.name}.{source} is not known here: write {name} with it")
         if statement.is_update:
             if source in parameters:
                 raise TypeError(f"{statement.table.name}.{source} comes as a parameter: write {name} with it")
