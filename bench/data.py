@@ -16,6 +16,7 @@ import asyncpg  # type: ignore[import-untyped]
 from bench import results, rows
 from db import migrating, models
 from db.engine import Database
+from db.folding import fold, folded
 from db.types import instant_text
 from resolvers.accounts import create_user
 from resolvers.passwords import Passwords
@@ -165,9 +166,16 @@ def _stored(value: Any) -> Any:
     return instant_text(value) if isinstance(value, datetime) else value
 
 
+def _with_folds(model: type[models.Entity], row: rows.Row) -> rows.Row:
+    """What the mapper adds to a row."""
+    table: Any = model.__table__
+    folds = {name: fold(row[text]) for text, name in folded(table).items() if row.get(text) is not None}
+    return {**row, **folds}
+
+
 def _tables(generated: Tables) -> Iterator[tuple[type[models.Entity], list[str], Iterator[tuple[Any, ...]]]]:
     """Each table with its columns and the values of its rows, which all have the same columns."""
     for model, found in generated.tables():
-        coming = iter(found)
+        coming = (_with_folds(model, row) for row in found)
         first = next(coming)
         yield model, list(first), (tuple(row.values()) for row in chain([first], coming))

@@ -24,7 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, c
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import AsyncAdaptedQueuePool, NullPool
 
-from db import files, plans, written
+from db import files, folding, plans, written
 from db.models import Entity, Erasable
 from db.prepared import Holder, Kept, Prepared, Shelf, Statement
 from db.readers import Readers, driver
@@ -100,6 +100,7 @@ class Database:
             reader, self._writer = _postgresql(self.url, timeout, writers)
         for engine in (reader, self._writer):
             sa.event.listen(engine.sync_engine, "before_cursor_execute", _count)
+        folding.keep(self._writer.sync_engine)
         self._timeout = timeout
         self._prepared = Kept(reader.dialect, CHARACTERS)
         self.stored = Shelf()
@@ -118,8 +119,11 @@ class Database:
 
     async def rows(self, statement: Statement, values: Mapping[str, Any] | None = None) -> Sequence[Any]:
         """All rows of one read."""
+        own = plans.is_planned(statement)
 
         async def work(connection: AsyncConnection) -> Sequence[Any]:
+            if self.dialect == "postgresql":
+                await plans.choose(connection, own=own)
             found: Sequence[Any] = (await connection.execute(statement, values)).all()
             return found
 
@@ -135,7 +139,7 @@ class Database:
         arguments = asked.arguments(values)
         async with self.read() as connection:
             if self.dialect == "postgresql":
-                rows = await plans.on_postgresql(driver(connection), asked.sql, arguments, "FORMAT TEXT")
+                rows = await plans.on_postgresql(connection, asked.sql, arguments, "FORMAT TEXT")
                 return asked.sql, [row[0] for row in rows]
             return asked.sql, await plans.on_sqlite(driver(connection), asked.sql, arguments)
 
@@ -154,6 +158,7 @@ class Database:
     async def _raw(self, text: str, arguments: Sequence[Any], connection: AsyncConnection) -> Sequence[Any]:
         raw = driver(connection)
         if self.dialect == "postgresql":
+            await plans.choose(connection, own=plans.is_marked(text))
             return await raw.fetch(text, *arguments)  # type: ignore[no-any-return]
         connection.sync_connection.info["until"][0] = time.monotonic() + self._timeout  # type: ignore[union-attr]
         return await raw.execute_fetchall(text, arguments)  # type: ignore[no-any-return]
@@ -434,8 +439,9 @@ def _postgresql(url: sa.URL, timeout: float, writers: int) -> tuple[AsyncEngine,
         "max_cacheable_statement_size": 200_000,
         "command_timeout": timeout + 5,  # for a server that no longer answers; one that does ends a statement itself
     }
-    # Lists of keys come as parameters: a plan of its own for each list costs more than it saves.
-    reading = {**connecting, "server_settings": {**settings, "plan_cache_mode": "force_generic_plan"}}
+    # Lists of keys come as parameters: a plan of its own for each list costs more than it saves, but where a statement
+    # is `planned`.
+    reading = {**connecting, "server_settings": {**settings, "plan_cache_mode": plans.GENERIC}}
     reader = create_async_engine(url, connect_args=reading, **_KEPT)
     writer = create_async_engine(
         url,

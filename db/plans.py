@@ -1,19 +1,55 @@
-"""The plan that a database makes for a statement, under the settings and for the parameters that it is run with."""
+"""The plan that a database makes for a statement, under the settings and for the parameters that it is run with.
+
+PostgreSQL runs reads by a generic plan, made once for all parameters. A statement that is `planned` has a mark in its
+text: it gets a plan of its own each time, made for its values.
+"""
 
 from collections.abc import Sequence
 from datetime import date
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from db.prepared import Statement
+from db.readers import driver
+
+GENERIC, OWN = "force_generic_plan", "force_custom_plan"
+_MARK = "/* planned */"
 _NAME = "torana_explained"
 
 
-async def on_postgresql(connection: Any, text: str, arguments: Sequence[Any], *options: str) -> Sequence[Any]:
-    """The rows of EXPLAIN, with its options, on a driver's connection.
+def planned(statement: Statement) -> Statement:
+    """The statement, to be planned for its values: what it reads depends on them so much that planning costs less."""
+    return statement.prefix_with(_MARK, dialect="postgresql").execution_options(planned=True)
+
+
+def is_planned(statement: Statement) -> bool:
+    return bool(statement.get_execution_options().get("planned"))
+
+
+async def choose(connection: AsyncConnection, *, own: bool) -> None:
+    """Have PostgreSQL make plans of this kind on a connection, until it is told otherwise."""
+    assert connection.sync_connection is not None
+    info, wanted = connection.sync_connection.info, OWN if own else GENERIC
+    if info.get("plans", GENERIC) != wanted:
+        await driver(connection).execute(f"SET plan_cache_mode = {wanted}")
+        info["plans"] = wanted
+
+
+def is_marked(text: str) -> bool:
+    """Whether the text is that of a statement that is planned for its values."""
+    return text.startswith(f"SELECT {_MARK}")
+
+
+async def on_postgresql(asked: AsyncConnection, text: str, arguments: Sequence[Any], *options: str) -> Sequence[Any]:
+    """The rows of EXPLAIN, with its options, of a statement as it is run.
 
     The statement is prepared and executed: EXPLAIN of a text with parameters makes a plan for their values, whatever
     `plan_cache_mode` says.
     """
+    await choose(asked, own=is_marked(text))
+    connection = driver(asked)
     given = f"({', '.join(map(literal, arguments))})" if arguments else ""
     await connection.execute(f"PREPARE {_NAME} AS {text}")
     try:

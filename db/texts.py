@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
-from db.types import Instant, Key
+from db.types import Instant, Key, Name
 
 Piece = str | sa.ColumnElement[Any]
 """Constant text, or SQL that gives text and is never null."""
@@ -142,7 +142,7 @@ def value(column: Any) -> Iterator[Piece]:
         yield from ('"', day(column), '"')
     elif isinstance(kind, Key | sa.Enum):
         yield from string(column)
-    elif isinstance(kind, sa.String):
+    elif isinstance(kind, sa.String | Name):
         yield quoted(column)
     elif isinstance(kind, sa.Boolean):
         yield sa.case((column, _constant("true")), else_=_constant("false"))

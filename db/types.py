@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
+from unicodedata import normalize
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -10,7 +11,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 from uuid_utils.compat import uuid7
 
-__all__ = ["Instant", "Key", "choice", "now", "uuid7"]
+__all__ = ["Instant", "Key", "Name", "choice", "now", "uuid7"]
 
 
 class Key(sa.types.TypeDecorator[UUID]):
@@ -57,6 +58,24 @@ class Instant(sa.types.TypeDecorator[datetime]):
         if value is None or isinstance(value, datetime):
             return value
         return datetime.fromisoformat(value)
+
+
+class Name(sa.types.TypeDecorator[str]):
+    """A text by which people call something: stored in NFC, and compared by code points on both dialects."""
+
+    impl = sa.String
+    cache_ok = True
+    python_type = str
+
+    def __init__(self, length: int) -> None:
+        super().__init__(length)
+
+    def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
+        collation = "C" if dialect.name == "postgresql" else None
+        return dialect.type_descriptor(sa.String(self.length, collation=collation))
+
+    def process_bind_param(self, value: str | None, dialect: sa.Dialect) -> str | None:
+        return value if value is None or value.isascii() else normalize("NFC", value)
 
 
 def instant_text(value: datetime) -> str:

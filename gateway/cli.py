@@ -1,4 +1,4 @@
-"""The command line: torana serve | demo | migrate | schema | settings | access, and the nouns of administration."""
+"""The command line: torana serve | demo | migrate | reindex | schema | settings | access, and administration."""
 
 import gc
 
@@ -15,7 +15,8 @@ from typing import Annotated, Any
 import typer
 import uvloop
 
-from db import files, migrating
+from db import files, migrating, refolding
+from db.folding import UNICODE
 from gateway import administration, page
 from gateway import demo as demonstration
 from gateway.app import create_app
@@ -111,6 +112,20 @@ def migrate() -> None:
     files.made(settings.data_dir)
     before, after = _run(migrating.migrate(settings.database))
     typer.echo(f"already at {after}" if before == after else f"migrated from {before or 'nothing'} to {after}")
+
+
+@app.command()
+def reindex() -> None:
+    """Fold the texts that are searched anew: after a new Python, and when the last gateway of an old version ended."""
+    settings = load()
+    check_migrated(settings)
+    _run(_reindex(settings))
+
+
+async def _reindex(settings: Settings) -> None:
+    async with opened(settings) as services:
+        changed = await refolding.refold(services.database, lambda table, rows: typer.echo(f"  {table}: {rows} rows"))
+    typer.echo(f"{changed} rows were folded anew, by Unicode {UNICODE}")
 
 
 @app.command()

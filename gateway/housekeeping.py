@@ -1,4 +1,5 @@
-"""What a gateway does from time to time: it writes down who is there, and deletes what need not be kept."""
+"""What a gateway does from time to time: it writes down who is there, makes texts that code of the last release wrote
+found, and deletes what need not be kept."""
 
 import asyncio
 import time
@@ -6,6 +7,8 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
 
+from db import refolding
+from db.folding import UNICODE
 from resolvers.context import Services
 from resolvers.presence import INTERVAL
 from resolvers.retention import tidy
@@ -35,6 +38,7 @@ class Housekeeping:
         await self._guarded(self._services.presence.write)
 
     async def _work(self) -> None:
+        await self._guarded(self._check_folds)
         due = time.monotonic()
         while True:
             if time.monotonic() >= due:
@@ -43,7 +47,13 @@ class Housekeeping:
             await asyncio.sleep(INTERVAL)
             await self._guarded(self._services.presence.write)
 
+    async def _check_folds(self) -> None:
+        if await refolding.outdated(self._services.database):
+            log.warning("search.outdated", unicode=UNICODE, run="torana reindex")
+
     async def _tidy(self) -> None:
+        if folded := await refolding.complete(self._services.database):
+            log.info("search.completed", rows=folded)
         gone = await tidy(self._services.database, **self._days)
         if any(gone.values()):
             log.info("tidied", **gone)

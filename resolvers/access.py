@@ -28,6 +28,7 @@ from resolvers.rules import (
     DEVICE_SELF,
     ENROLLER,
     EVERYONE,
+    FALSE,
     GRANTED_TO_ME,
     GRANTEE_ADMIN,
     GRANTER,
@@ -210,6 +211,19 @@ def visible(entity: Any, standing: Standing, *, via: Any = None) -> Clause:
         held = sa.exists().where(getattr(parent, remote.key) == getattr(entity, local.key), visible(parent, standing))
         return all_of(live, held)
     return live if standing.superadmin else all_of(live, allowed(ROWS[model], entity, standing))
+
+
+@cache
+def sees_part(model: type[models.Entity], standing: Standing) -> bool:
+    """Whether a principal of this standing may see some rows of `model` and is taken to see few: what it reads of all
+    must not grow with the rows of others."""
+    if standing.superadmin or standing.wide:
+        return False
+    owner = model
+    while (through := THROUGH.get(owner)) is not None:
+        owner = through.property.mapper.class_
+    seen = allowed(ROWS[owner], Alias(owner), standing)
+    return seen is not TRUE and seen is not FALSE
 
 
 @cache

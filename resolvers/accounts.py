@@ -28,7 +28,7 @@ from resolvers.editing import must
 from resolvers.failures import Invalid, Unauthenticated
 from resolvers.logins import Tokens
 from resolvers.principal import Kind
-from resolvers.registration import check_columns, throttle
+from resolvers.registration import checked_columns, throttle
 from resolvers.rules import SELF
 from resolvers.writing import check_object, expect, locked
 
@@ -224,7 +224,7 @@ async def _unchanged(session: AsyncSession, stored: Any, renewed: str) -> bool:
 async def update_profile(ctx: Context, expected_version: int, changes: Mapping[str, Any]) -> UUID:
     """Change one's own names, affiliation or profile: only the given attributes, nothing else of the row."""
     user = logins.person(ctx)
-    check_columns(changes)
+    changes = checked_columns(changes)
     check_object("input.profile", changes.get("profile"))
     async with ctx.database.write() as session:
         row = await locked(session, ctx, User, user)

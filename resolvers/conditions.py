@@ -6,10 +6,15 @@ from typing import Any
 import sqlalchemy as sa
 
 from db.aliases import Alias
+from db.folding import beside, words
 from db.keys import among, found
 from resolvers.access import visible
+from resolvers.failures import Invalid, LimitExceeded
 from resolvers.principal import Standing
 from resolvers.statements import ends, parents
+
+TEXT, WORDS = 100, 8
+"""Characters and words of a text to search for."""
 
 
 def equal(column: Any, parameter: str) -> Any:
@@ -42,8 +47,20 @@ def until(column: Any, parameter: str) -> Any:
 
 
 def contains(column: Any, parameter: str) -> Any:
-    """A part of a text, whatever its case: the parameter is a pattern in lower case."""
-    return sa.func.lower(column).like(sa.bindparam(parameter, type_=sa.Text()), escape="/")
+    """A part of a text, whatever its case and marks: the parameter is the pattern of one folded word."""
+    return beside(column).like(sa.bindparam(parameter, type_=sa.Text()), escape="/")
+
+
+def patterns(text: str) -> list[str]:
+    """A pattern for each word of a text; none for a text without words."""
+    if len(text) > TEXT:
+        raise LimitExceeded(f"a text filter has at most {TEXT} characters", limit="text", allowed=TEXT, value=len(text))
+    if "\0" in text:
+        raise Invalid("a text to search for holds no NUL", field="filter")
+    found = words(text)
+    if len(found) > WORDS:
+        raise LimitExceeded(f"a text filter has at most {WORDS} words", limit="words", allowed=WORDS, value=len(found))
+    return [f"%{word.replace('/', '//').replace('%', '/%').replace('_', '/_')}%" for word in found]
 
 
 def along(entity: Any, path: Sequence[Any], standing: Standing, compare: Callable[[Any], Any]) -> Any:

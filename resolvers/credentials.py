@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.engine import changed, moment_of
+from db.folding import composed
 from db.models import CORE, Credential, CredentialKind, Device, Entity, Participant, Service, User
 from db.types import now
 from db.written import because
@@ -215,7 +216,7 @@ async def _issue(session: AsyncSession, kind: CredentialKind, secret: str, **col
 
 
 def _label(label: str) -> str:
-    label = label.strip()
+    label = composed(label.strip())
     most = 100
     if not label or len(label) > most or not label.isprintable():
         raise Invalid(f"a label has 1 to {most} characters that can be seen", field="label")

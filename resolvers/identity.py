@@ -10,6 +10,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.engine import changed
+from db.folding import composed
 from db.models import AuthProvider, User, UserGroup, UserGroupMember
 from db.written import because
 from resolvers import logins
@@ -164,5 +165,5 @@ async def _join(session: AsyncSession, user: UUID, groups: Mapping[str, bool]) -
 def _text(claims: Mapping[str, Any], name: str, most: int) -> str | None:
     """A claim that is a text and can be stored whole."""
     value = claims.get(name)
-    value = value.strip() if isinstance(value, str) else ""
+    value = composed(value.strip()) if isinstance(value, str) else ""
     return value if 0 < len(value) <= most and value.isprintable() else None

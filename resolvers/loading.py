@@ -22,6 +22,7 @@ from resolvers.paging import Page, Slice
 from resolvers.principal import Principal
 from resolvers.rendering import Rendered, Stored
 from resolvers.selection import Selection
+from resolvers.shapes import shape
 from resolvers.statements import Relationship, Where
 from resolvers.tree import Drawing
 
@@ -133,7 +134,7 @@ class Loaders:
         values: dict[tuple[str, str, UUID], str] = {}
         for table, (columns, keys) in rendering.places(one for one in wanted if one).items():
             statement = partial(rendering.stored, table, columns)
-            prepared = self._database.prepared(self._database.stored, (table, columns), statement)
+            prepared = self._database.prepared(self._database.stored, shape(statement), statement)
             for key, *found in await self._database.fetch(prepared, {"keys": keys}):
                 known = UUID(str(key))
                 values |= {(table, name, known): value for name, value in zip(sorted(columns), found, strict=True)}
@@ -147,7 +148,7 @@ class Loaders:
 
     async def _drawn(self, make: Callable[..., Statement], drawing: Drawing, *more: Any, **given: Any) -> Sequence[Any]:
         statement = partial(make, drawing, self._standing, *more)
-        prepared = self._database.prepared(drawing.tree, (make, drawing.shape, self._standing), statement)
+        prepared = self._database.prepared(drawing.tree, (make, drawing.shape, self._standing, *more), statement)
         values = {**self._principal.parameters, **drawing.values, **given}
         try:
             return await self._database.fetch(prepared, values)

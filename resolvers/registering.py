@@ -7,6 +7,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from db.engine import changed, row_topic
+from db.folding import composed
 from db.models import Device, DeviceType, ServerSetting
 from db.types import now
 from db.written import because
@@ -48,6 +49,7 @@ async def register(
         async with ctx.database.write() as session:
             record(session, ctx, "REGISTER_DEVICE_FAILED", "Device")
         raise Unauthenticated("the register key is not valid")
+    name = composed(name)
     _check_text("name", name, 255)
     _check_text("typeKey", type_key, 100)
     check_object("infos", infos)

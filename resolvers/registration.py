@@ -11,6 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.engine import changed, moment_of
+from db.folding import composed
 from db.models import AuthProvider, Credential, CredentialKind, User
 from db.types import uuid7
 from db.written import because
@@ -48,10 +49,10 @@ async def sign_up(ctx: Context, given: NewAccount) -> str:
         raise Invalid(
             "a username has 2 to 150 of: letters without accents, digits, `.`, `_` and `-`", field="input.username"
         )
-    check_columns(given.columns)
+    columns = checked_columns(given.columns)
     await throttle(ctx)
     await _bound_mails(ctx, f"signup:{digest_of(email)}")
-    names = (given.columns.get("first_name"), given.columns.get("last_name"))
+    names = (columns.get("first_name"), columns.get("last_name"))
     await ctx.services.passwords.check(given.password, "input.password", username, email, *names)
     hashed = await ctx.services.passwords.hash(given.password)
     known = sa.select(User.id, User.email, User.deleted_at).where(
@@ -63,7 +64,7 @@ async def sign_up(ctx: Context, given: NewAccount) -> str:
         made, url = None, ""
         try:
             async with links.kept_if(session, not taken):
-                made = User(username=username, email=email, **given.columns) if not taken else _nobody()
+                made = User(username=username, email=email, **columns) if not taken else _nobody()
                 url = await _prepare(session, ctx, made, hashed)
         except IntegrityError:  # someone else took it meanwhile
             taken = await ctx.database.rows(known)
@@ -73,7 +74,7 @@ async def sign_up(ctx: Context, given: NewAccount) -> str:
             record(session, ctx, "SIGN_UP", "User", made.id, actor_id=made.id)
         else:
             has = any(row.email == email and row.deleted_at is None for row in taken)
-            language = given.columns.get("language") or "en"
+            language = columns.get("language") or "en"
             await post(session, "sign_up_refused", to=email, language=language, name=None if has else username)
             record(session, ctx, "SIGN_UP_REFUSED", "User")
     return email
@@ -168,8 +169,9 @@ def _nobody() -> User:
     return User(username=f"~{uuid7().hex}", email=f"{uuid7().hex}@nobody.invalid")
 
 
-def check_columns(columns: Mapping[str, Any]) -> None:
-    """Refuse names of a user, an affiliation or a language that no message could hold."""
+def checked_columns(columns: Mapping[str, Any]) -> dict[str, Any]:
+    """Names of a user, an affiliation and a language in NFC; INVALID for those that no message could hold."""
+    columns = {name: composed(value) if isinstance(value, str) else value for name, value in columns.items()}
     for name, value in columns.items():
         if not isinstance(value, str):
             continue
@@ -181,3 +183,4 @@ def check_columns(columns: Mapping[str, Any]) -> None:
     language = columns.get("language")
     if language is not None and not _LANGUAGE.fullmatch(language):
         raise Invalid("a language looks like en or pt-BR", field="input.language")
+    return columns

@@ -24,7 +24,7 @@ from resolvers import rules
 from resolvers.access import visible
 from resolvers.paging import Cut
 from resolvers.principal import Standing
-from resolvers.statements import ends, joins, reached, seek
+from resolvers.statements import ends, joins, narrowed, planned, reached, seek
 from resolvers.tree import (
     Asked,
     Constant,
@@ -51,7 +51,12 @@ _STORES = re.compile(f'{_STORED}([a-z_]+)[.]([a-z0-9_]+):([0-9a-f-]+):([0-9]+)"'
 
 def root(drawing: Drawing, standing: Standing) -> Statement:
     """One row: the JSON `text` of a list or a row of the root, null for no row."""
-    return sa.select(_Renderer(drawing, standing).field(drawing.tree.root).label("text"))
+    part = drawing.tree.root
+    if isinstance(part, One):
+        return sa.select(_Renderer(drawing, standing).field(part).label("text"))
+    standing = narrowed(drawing.asked[part.number].where, standing)
+    statement = sa.select(_Renderer(drawing, standing).field(part).label("text"))
+    return planned(statement, part.model, standing)
 
 
 def below(drawing: Drawing, standing: Standing, dialect: str) -> Statement:

@@ -6,6 +6,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from db.engine import moment_of
+from db.folding import composed
 from db.models import Simulation, SimulationLink
 from db.types import instant_text
 from resolvers.access import WRITES
@@ -71,7 +72,7 @@ def _end(moment: datetime, asked: datetime | None) -> datetime:
 
 
 def _label(label: str) -> str:
-    label = label.strip()
+    label = composed(label.strip())
     if len(label) > LABEL or not label.isprintable():
         raise Invalid(f"a label has at most {LABEL} characters that can be seen", field="label")
     return label

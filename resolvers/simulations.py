@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.engine import changed
+from db.folding import composed
 from db.models import (
     Estimator,
     InputType,
@@ -63,7 +64,7 @@ async def submit_simulation(
 ) -> UUID:
     """Check the input as the program will read it, then store simulation, input, job and tasks together. `given` are
     native files by name, or an editor's project, from which the files are made."""
-    owner = signed_in(ctx)
+    owner, title = signed_in(ctx), composed(title)
 
     async def place(session: AsyncSession, asked: Mapping[str, Any]) -> Place:
         if project_id is not None:
@@ -123,7 +124,7 @@ async def update_simulation(ctx: Context, key: UUID, expected_version: int, chan
             await locked(session, ctx, Project, project, field="input.projectId")
         if (held := changes.get("session_id")) is not None:
             await locked(session, ctx, Session, held, field="input.sessionId")
-        if len(changes.get("title") or "") > TITLE:
+        if len(composed(changes.get("title") or "")) > TITLE:
             raise Invalid(f"a title has at most {TITLE} characters", field="input.title")
         for name in ("title", "project_id", "session_id"):
             if name in changes:

@@ -12,14 +12,16 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import InstrumentedAttribute
 
+from db import plans
 from db.aliases import Alias
 from db.keys import among, spread
 from db.models import Entity
 from db.prepared import Statement
-from resolvers.access import visible
+from resolvers.access import sees_part, visible
 from resolvers.paging import Cut
 from resolvers.principal import Standing
 from resolvers.selection import Selection
+from resolvers.shapes import shape
 
 Relationship = InstrumentedAttribute[Any]
 
@@ -30,23 +32,31 @@ _LIMIT: Any = sa.bindparam("limit", type_=sa.Integer())
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """Conditions beyond visibility: `clauses(entity, suffix, standing)` builds them for a `key`, with parameters that
-    `values` fills; a statement of several lists tells theirs apart by the suffix."""
+    """Conditions beyond visibility: `clauses(entity, suffix, standing)` builds them, with parameters that `values`
+    fills; a statement of several lists tells theirs apart by the suffix. Two are equal when their functions have the
+    same `shape`. `searches` tells that they look for a part of a text, which few rows may have."""
 
-    key: Hashable
     clauses: Callable[[Any, str, Standing], Sequence[Any]] = field(compare=False)
     values: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    searches: bool = False
+    shape: Hashable = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "shape", shape(self.clauses))
 
     @classmethod
     def equal(cls, column: Any, value: Any) -> "Where":
         """A column has this value."""
-        name = f"where_{column.key}"
+        return cls(_equal(column.key), {f"where_{column.key}": value})
 
-        def clauses(entity: Any, suffix: str, standing: Standing) -> Sequence[Any]:
-            own = getattr(entity, column.key)
-            return [own == sa.bindparam(name + suffix, type_=own.type)]
 
-        return cls(("equal", column), clauses, {name: value})
+@kept
+def _equal(key: str) -> Callable[[Any, str, Standing], Sequence[Any]]:
+    def clauses(entity: Any, suffix: str, standing: Standing) -> Sequence[Any]:
+        own = getattr(entity, key)
+        return [own == sa.bindparam(f"where_{key}{suffix}", type_=own.type)]
+
+    return clauses
 
 
 @kept
@@ -78,9 +88,10 @@ def first(selection: Selection, where: Where, standing: Standing) -> Statement:
 @kept
 def listing(selection: Selection, cut: Cut, where: Where | None, standing: Standing) -> Statement:
     """A page of all rows of a model."""
-    entity = Alias(selection.model)
+    entity, standing = Alias(selection.model), narrowed(where, standing)
     columns = selection.on(entity, standing, cut.order.names)
-    return seek(entity, cut, reached(entity, where, standing), _LIMIT).with_only_columns(*columns)
+    statement = seek(entity, cut, reached(entity, where, standing), _LIMIT).with_only_columns(*columns)
+    return planned(statement, selection.model, standing)
 
 
 @kept
@@ -117,9 +128,20 @@ def counts(relationship: Relationship, where: Where | None, standing: Standing, 
 @kept
 def total(model: type[Entity], where: Where | None, standing: Standing) -> Statement:
     """The `number` of all rows of a model."""
-    entity = Alias(model)
+    entity, standing = Alias(model), narrowed(where, standing)
     counted = sa.select(sa.func.count().label("number")).select_from(entity)
-    return counted.where(*reached(entity, where, standing))
+    return planned(counted.where(*reached(entity, where, standing)), model, standing)
+
+
+def narrowed(where: Where | None, standing: Standing) -> Standing:
+    """Who looks for a text is not taken to see most of the rows that are found."""
+    return standing._replace(wide=False) if where is not None and where.searches else standing
+
+
+def planned(statement: Statement, model: type[Entity], standing: Standing) -> Statement:
+    """A list of all rows of a model, planned for the values of a principal who sees a part of them: one plan for all
+    would walk the order of the list through everybody's rows."""
+    return plans.planned(statement) if sees_part(model, standing) else statement
 
 
 def ends(relationship: Relationship) -> tuple[str, str]:

@@ -191,7 +191,7 @@ class AuditEventFilter:
 
 
 def _viewer() -> Where:
-    return Where("viewer", lambda entity, _, __: [entity.id == sa.bindparam("me", type_=entity.id.type)])
+    return Where(lambda entity, _, __: [entity.id == sa.bindparam("me", type_=entity.id.type)])
 
 
 @strawberry.type

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
+from unicodedata import normalize
 
 import sqlalchemy as sa
 import strawberry
@@ -91,7 +92,7 @@ class Inputs:
         if given.refers:
             return key_of(given.kind, value, field)
         if isinstance(value, str):
-            value = value.lower() if given.lower else value
+            value = normalize("NFC", value.lower() if given.lower else value)
             most = getattr(kept.type, "length", None)
             if "\0" in value:
                 raise Invalid("a text holds no NUL", field=field)

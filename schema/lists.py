@@ -3,14 +3,14 @@
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Annotated, Any
 
 import strawberry
 from strawberry.types.field import StrawberryField
 
 from resolvers import conditions as how_to
-from resolvers.failures import Invalid, LimitExceeded
+from resolvers.failures import LimitExceeded
 from resolvers.paging import MOST, Slice
 from resolvers.principal import Standing
 from resolvers.ranges import numbers_in
@@ -39,33 +39,25 @@ class Compared:
     path: tuple[Any, ...]
     needs: tuple[Rule, ...] = ()
 
-    def clause(self, entity: Any, standing: Standing, how: Callable[[Any], Any]) -> Any:
-        held = how_to.along(entity, self.path, standing, how)
-        return all_of(allowed(self.needs, entity, standing), held) if self.needs else held
+
+CHOICES = 50
+"""Values of a list to choose from."""
 
 
-TEXT, CHOICES = 100, 50
-"""Characters of a text to search for; values of a list to choose from."""
-
-
-def _bounded(how: Callable[..., Any], value: Any) -> Any:
-    """The value as the parameter of a condition; raises LimitExceeded for too many, or too long."""
-    if how is how_to.chosen and len(value) > CHOICES:
+def _bounded(how: Callable[..., Any], value: Any) -> list[Any]:
+    """The value as the parameters of a condition, all of which must hold; raises LimitExceeded for too many, or too
+    long."""
+    if how is how_to.contains:
+        return how_to.patterns(value)
+    if how is how_to.ranged:
+        return [tuple(numbers_in(value, "filter"))]
+    if how is not how_to.chosen:
+        return [value]
+    if len(value) > CHOICES:
         raise LimitExceeded(
             f"a filter names at most {CHOICES} values", limit="choices", allowed=CHOICES, value=len(value)
         )
-    if how is how_to.ranged:
-        return tuple(numbers_in(value, "filter"))
-    if how is not how_to.contains:
-        return tuple(value) if how is how_to.chosen else value
-    if len(value) > TEXT:
-        raise LimitExceeded(
-            f"a text filter has at most {TEXT} characters", limit="text", allowed=TEXT, value=len(value)
-        )
-    if "\0" in value:
-        raise Invalid("a text to search for holds no NUL", field="filter")
-    escaped = value.lower().replace("/", "//").replace("%", "/%").replace("_", "/_")
-    return f"%{escaped}%"
+    return [tuple(value)]
 
 
 def _condition(
@@ -112,12 +104,12 @@ def until(column: Any, description: str) -> Any:
 
 
 def contains(column: Any, description: str) -> Any:
-    """A part of a text, whatever its case."""
+    """The words of a text are parts of it, whatever their case, marks and order."""
     return _condition(how_to.contains, [Compared((column,))], description)
 
 
 def search(description: str, *columns: Any, **guarded: Any) -> Any:
-    """A part of one of several texts; those with rules count only where one of them holds."""
+    """Each word is a part of one of several texts; those with rules count only where one of them holds."""
     found = [Compared((column,)) for column in columns] + [Compared((c,), needs) for c, needs in guarded.values()]
     return _condition(how_to.contains, found, description)
 
@@ -131,7 +123,7 @@ def conditions(filter: Any) -> Where | None:
     """What a filter's input asks for, as SQL."""
     if filter is None:
         return None
-    found: list[Condition] = []
+    found: list[tuple[Condition, str]] = []
     values: dict[str, Any] = {}
     for field in filter.__strawberry_definition__.fields:
         value = getattr(filter, field.python_name)
@@ -139,21 +131,36 @@ def conditions(filter: Any) -> Where | None:
             continue
         if field.names is not None:
             value = key_of(field.names, value, f"filter.{field.python_name}")
-        found.append(field)
-        values[f"filter_{field.python_name}"] = _bounded(field.how, value)
+        for number, given in enumerate(_bounded(field.how, value)):
+            name = f"filter_{number}_{field.python_name}"
+            found.append((field, name))
+            values[name] = given
+    clauses, searches = _built(tuple(found))
+    return Where(clauses, values, searches)
 
-    def clauses(entity: Any, suffix: str, standing: Standing) -> list[Any]:
-        return [
-            any_of(
-                *(
-                    place.clause(entity, standing, partial(field.how, parameter=f"filter_{field.python_name}{suffix}"))
-                    for place in field.compares
-                )
-            )
-            for field in found
-        ]
 
-    return Where((type(filter), *(field.python_name for field in found)), clauses, values)
+@lru_cache(maxsize=2_000)
+def _built(found: tuple[tuple[Condition, str], ...]) -> tuple[Callable[..., list[Any]], bool]:
+    """What makes the clauses of these conditions, the same one for each operation; and whether one searches a text."""
+    return partial(_clauses, found), any(field.how is how_to.contains for field, _ in found)
+
+
+def _clauses(found: Sequence[tuple[Condition, str]], entity: Any, suffix: str, standing: Standing) -> list[Any]:
+    return [_clause(field, f"{name}{suffix}", entity, standing) for field, name in found]
+
+
+def _clause(field: Condition, parameter: str, entity: Any, standing: Standing) -> Any:
+    """One of the places meets the condition. Rules that several places have in common are asked once."""
+    by_needs: dict[tuple[Rule, ...], list[Any]] = {}
+    for place in field.compares:
+        met = how_to.along(entity, place.path, standing, partial(field.how, parameter=parameter))
+        by_needs.setdefault(place.needs, []).append(met)
+    return any_of(
+        *(
+            all_of(allowed(needs, entity, standing), any_of(*met)) if needs else any_of(*met)
+            for needs, met in by_needs.items()
+        )
+    )
 
 
 def connection(source: Any, description: str, *, orders: Orders, filter: type | None = None, most: int = MOST) -> Any:

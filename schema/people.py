@@ -39,7 +39,7 @@ class PreferenceFilter:
 
 
 def _me() -> Where:
-    return Where("me", lambda entity, _, __: [entity.id == sa.bindparam("me", type_=entity.id.type)])
+    return Where(lambda entity, _, __: [entity.id == sa.bindparam("me", type_=entity.id.type)])
 
 
 def _own(entity: Any, suffix: str, _: Any) -> list[Any]:
@@ -48,7 +48,7 @@ def _own(entity: Any, suffix: str, _: Any) -> list[Any]:
 
 
 def _preference(app_tag: Annotated[str, strawberry.argument(description="The application.")]) -> Where:
-    return Where("preference", _own, {"app_tag": app_tag})
+    return Where(_own, {"app_tag": app_tag})
 
 
 @strawberry.type

@@ -227,7 +227,7 @@ def _simulation(
         raise Invalid("give id or jobKey, not both", field="id")
     if id is not None:
         return Where.equal(models.Simulation.id, key_of("Simulation", id))
-    return Where("job_key", _of_job, {"job_key": job_key})
+    return Where(_of_job, {"job_key": job_key})
 
 
 def input_of(given: SubmitSimulationInput) -> Any:

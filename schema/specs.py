@@ -66,7 +66,7 @@ def _of_this_name(entity: Any, suffix: str, _: Any) -> list[Any]:
 
 
 def _spec(name: Annotated[str, strawberry.argument(description="The canonical name.")]) -> Where:
-    return Where("spec", _of_this_name, {"name": name})
+    return Where(_of_this_name, {"name": name})
 
 
 @strawberry.type

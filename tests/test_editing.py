@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from db import models
-from db.types import uuid7
+from db.types import Name, uuid7
 from schema import build
 from schema.scalars import global_id
 from tests.support.organising import (
@@ -212,7 +212,7 @@ def _lengths(typename: str) -> dict[str, int]:
     columns = sa.inspect(getattr(models, typename)).columns
     given = {name: columns.get(re.sub("[A-Z]", lambda c: f"_{c[0].lower()}", name)) for name in _inputs(typename)}
     texts = {name: column.type for name, column in given.items() if column is not None and not column.foreign_keys}
-    return {name: t.length for name, t in texts.items() if type(t) is sa.String and t.length is not None}
+    return {name: t.length for name, t in texts.items() if type(t) in (sa.String, Name) and t.length is not None}
 
 
 def _text(name: str, length: int) -> str:

@@ -8,8 +8,9 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
+from db.folding import folds
 from db.models.base import Base, Entity, Erasable, lists, of_one, refers, relates, unique
-from db.types import choice, now
+from db.types import Name, choice, now
 
 if TYPE_CHECKING:
     from db.models.devices import Device
@@ -66,13 +67,17 @@ class User(Erasable, Entity):
         lists("ix_users_created_at_id", "created_at", "id"),
     )
 
-    username: Mapped[str] = mapped_column(sa.String(150))
+    username: Mapped[str] = mapped_column(Name(150))
+    username_folded: Mapped[str | None] = folds("username")
     auth_provider: Mapped[AuthProvider] = mapped_column(choice(AuthProvider), default=AuthProvider.LOCAL)
     external_subject: Mapped[str | None] = mapped_column(sa.String(255))
-    email: Mapped[str | None] = mapped_column(sa.String(254))
+    email: Mapped[str | None] = mapped_column(Name(254))
+    email_folded: Mapped[str | None] = folds("email")
     email_verified: Mapped[bool] = mapped_column(default=False)
-    first_name: Mapped[str | None] = mapped_column(sa.String(150))
-    last_name: Mapped[str | None] = mapped_column(sa.String(150))
+    first_name: Mapped[str | None] = mapped_column(Name(150))
+    first_name_folded: Mapped[str | None] = folds("first_name")
+    last_name: Mapped[str | None] = mapped_column(Name(150))
+    last_name_folded: Mapped[str | None] = folds("last_name")
     affiliation: Mapped[str | None] = mapped_column(sa.String(255))
     active: Mapped[bool] = mapped_column(default=True)
     superadmin: Mapped[bool] = mapped_column(default=False)
@@ -121,7 +126,8 @@ class Credential(Entity):
     device_id: Mapped[UUID | None] = refers("devices.id", ondelete="CASCADE")
     service_id: Mapped[UUID | None] = refers("services.id", ondelete="CASCADE")
     kind: Mapped[CredentialKind] = mapped_column(choice(CredentialKind))
-    label: Mapped[str] = mapped_column(sa.String(100), default="default")
+    label: Mapped[str] = mapped_column(Name(100), default="default")
+    label_folded: Mapped[str | None] = folds("label")
     public_key: Mapped[str | None] = mapped_column(sa.String(64))
     secret_hash: Mapped[str | None] = mapped_column(sa.String(255))
     sealed: Mapped[str | None] = mapped_column(sa.Text)

@@ -7,6 +7,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import DeclarativeBase, Mapped, MappedColumn, declared_attr, mapped_column, relationship
 
+from db.folding import follow
 from db.types import Instant, Key, now, uuid7
 
 
@@ -38,6 +39,10 @@ class Entity(Base):
     @declared_attr.directive
     def __mapper_args__(cls) -> dict[str, Any]:
         return {"version_id_col": cls.version, "eager_defaults": True}
+
+
+for _written in ("before_insert", "before_update"):
+    sa.event.listen(Entity, _written, follow, propagate=True)
 
 
 class Erasable:

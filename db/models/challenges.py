@@ -7,14 +7,17 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
+from db.folding import folds
 from db.models.base import Entity, refers, relates
+from db.types import Name
 
 
 class Challenge(Entity):
     __tablename__ = "challenges"
     __table_args__ = (sa.Index("ix_challenges_start_date_id", "start_date", "id"),)
 
-    label: Mapped[str] = mapped_column(sa.String(100), unique=True)
+    label: Mapped[str] = mapped_column(Name(100), unique=True)
+    label_folded: Mapped[str | None] = folds("label")
     start_date: Mapped[date]
     end_date: Mapped[date | None]
     active: Mapped[bool]
@@ -33,7 +36,8 @@ class Leaderboard(Entity):
     )
 
     challenge_id: Mapped[UUID] = refers("challenges.id", ondelete="CASCADE")
-    label: Mapped[str] = mapped_column(sa.String(100), unique=True)
+    label: Mapped[str] = mapped_column(Name(100), unique=True)
+    label_folded: Mapped[str | None] = folds("label")
     entry_file: Mapped[str] = mapped_column(sa.String(255))
     archived: Mapped[bool]
     static_files: Mapped[bool]

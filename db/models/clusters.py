@@ -6,9 +6,10 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
+from db.folding import folds
 from db.models.base import Entity, Erasable, lists, refers, relates, unique
 from db.models.jobs import Platform
-from db.types import choice
+from db.types import Name, choice
 
 if TYPE_CHECKING:
     from db.models.groups import UserGroup
@@ -25,7 +26,8 @@ class Cluster(Erasable, Entity):
         sa.CheckConstraint("max_tasks IS NULL OR max_tasks >= 1", name="max_tasks"),
     )
 
-    name: Mapped[str] = mapped_column(sa.String(64))
+    name: Mapped[str] = mapped_column(Name(64))
+    name_folded: Mapped[str | None] = folds("name")
     description: Mapped[str] = mapped_column(sa.String(1000), default="")
     platform: Mapped[Platform] = mapped_column(choice(Platform))
     enabled: Mapped[bool] = mapped_column(default=True)

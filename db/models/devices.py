@@ -7,7 +7,9 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
+from db.folding import folds
 from db.models.base import Entity, Erasable, lists, refers, relates
+from db.types import Name
 
 if TYPE_CHECKING:
     from db.models.organisation import Participant, Project, Site
@@ -17,7 +19,8 @@ class DeviceType(Entity):
     __tablename__ = "device_types"
     __table_args__ = (sa.UniqueConstraint("key"), sa.Index("ix_device_types_name_id", "name", "id"))
 
-    name: Mapped[str] = mapped_column(sa.String(255))
+    name: Mapped[str] = mapped_column(Name(255))
+    name_folded: Mapped[str | None] = folds("name")
     key: Mapped[str] = mapped_column(sa.String(100))
 
     subtypes: Mapped[list["DeviceSubtype"]] = relates(back_populates="type")
@@ -32,7 +35,8 @@ class DeviceSubtype(Entity):
     )
 
     type_id: Mapped[UUID] = refers("device_types.id", ondelete="CASCADE")
-    name: Mapped[str] = mapped_column(sa.String(255))
+    name: Mapped[str] = mapped_column(Name(255))
+    name_folded: Mapped[str | None] = folds("name")
 
     type: Mapped[DeviceType] = relates(back_populates="subtypes")
     devices: Mapped[list["Device"]] = relates(back_populates="subtype")
@@ -46,7 +50,8 @@ class Device(Erasable, Entity):
         lists("ix_devices_subtype_id_name_id", "subtype_id", "name", "id"),
     )
 
-    name: Mapped[str] = mapped_column(sa.String(255))
+    name: Mapped[str] = mapped_column(Name(255))
+    name_folded: Mapped[str | None] = folds("name")
     type_id: Mapped[UUID] = refers("device_types.id", ondelete="RESTRICT")
     subtype_id: Mapped[UUID | None] = refers("device_subtypes.id", ondelete="RESTRICT")
     enabled: Mapped[bool] = mapped_column(default=False)

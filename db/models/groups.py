@@ -7,8 +7,9 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
+from db.folding import folds
 from db.models.base import Entity, Erasable, lists, of_one, refers, relates, unique
-from db.types import choice
+from db.types import Name, choice
 
 if TYPE_CHECKING:
     from db.models.accounts import User
@@ -37,7 +38,8 @@ class UserGroup(Erasable, Entity):
         sa.Index("ix_user_groups_creator_id", "creator_id"),
     )
 
-    name: Mapped[str] = mapped_column(sa.String(255))
+    name: Mapped[str] = mapped_column(Name(255))
+    name_folded: Mapped[str | None] = folds("name")
     creator_id: Mapped[UUID | None] = refers("users.id", ondelete="SET NULL")
 
     users: Mapped[list["User"]] = relates(secondary="user_group_members", back_populates="groups")
@@ -76,7 +78,8 @@ class Role(Entity):
     scope: Mapped[RoleScope] = mapped_column(choice(RoleScope))
     site_id: Mapped[UUID | None] = refers("sites.id", ondelete="CASCADE")
     project_id: Mapped[UUID | None] = refers("projects.id", ondelete="CASCADE")
-    name: Mapped[str] = mapped_column(sa.String(100))
+    name: Mapped[str] = mapped_column(Name(100))
+    name_folded: Mapped[str | None] = folds("name")
 
     service: Mapped["Service"] = relates(back_populates="roles")
     site: Mapped["Site | None"] = relates(back_populates="roles")

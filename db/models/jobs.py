@@ -8,8 +8,9 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, column_property, mapped_column
 
+from db.folding import folds
 from db.models.base import Entity, refers, relates
-from db.types import choice, now
+from db.types import Name, choice, now
 
 if TYPE_CHECKING:
     from db.models.accounts import User
@@ -71,7 +72,8 @@ class Job(Entity):
         sa.CheckConstraint("(platform = 'IN_PROCESS') = (cluster_id IS NULL)", name="cluster"),
     )
 
-    key: Mapped[str] = mapped_column(sa.String(80), unique=True)
+    key: Mapped[str] = mapped_column(Name(80), unique=True)
+    key_folded: Mapped[str | None] = folds("key")
     kind: Mapped[JobKind] = mapped_column(choice(JobKind))
     owner_user_id: Mapped[UUID] = refers("users.id", ondelete="RESTRICT")
     state: Mapped[JobState] = mapped_column(choice(JobState), default=JobState.PENDING)
@@ -80,7 +82,8 @@ class Job(Entity):
     options: Mapped[dict[str, Any]] = mapped_column(default=dict)
     external: Mapped[dict[str, Any]] = mapped_column(default=dict)
     batches: Mapped[int] = mapped_column(default=0)
-    title: Mapped[str] = mapped_column(sa.String(255), default="")
+    title: Mapped[str] = mapped_column(Name(255), default="")
+    title_folded: Mapped[str | None] = folds("title")
     attempt: Mapped[int] = mapped_column(default=1)
     progress: Mapped[float] = mapped_column(default=0.0)
     estimated_seconds: Mapped[int | None]

@@ -8,8 +8,9 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
+from db.folding import folds
 from db.models.base import Entity, refers, relates, unique
-from db.types import choice, now
+from db.types import Name, choice, now
 
 if TYPE_CHECKING:
     from db.models.accounts import User
@@ -52,7 +53,8 @@ class NotificationTemplate(Entity):
         sa.Index("ix_notification_templates_key_id", "key", "id"),
     )
 
-    key: Mapped[str] = mapped_column(sa.String(100))
+    key: Mapped[str] = mapped_column(Name(100))
+    key_folded: Mapped[str | None] = folds("key")
     channel: Mapped[Channel] = mapped_column(choice(Channel), default=Channel.EMAIL)
     language: Mapped[str] = mapped_column(sa.String(16), default="en")
     subject: Mapped[str | None] = mapped_column(sa.String(255))

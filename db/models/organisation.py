@@ -7,7 +7,9 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
+from db.folding import folds
 from db.models.base import Entity, Erasable, lists, refers, relates, unique
+from db.types import Name
 
 if TYPE_CHECKING:
     from db.models.devices import Device
@@ -21,7 +23,8 @@ class Site(Erasable, Entity):
     __tablename__ = "sites"
     __table_args__ = (lists("ix_sites_name_id", "name", "id"),)
 
-    name: Mapped[str] = mapped_column(sa.String(255))
+    name: Mapped[str] = mapped_column(Name(255))
+    name_folded: Mapped[str | None] = folds("name")
     two_factor_required: Mapped[bool] = mapped_column(default=False)
 
     projects: Mapped[list["Project"]] = relates(back_populates="site")
@@ -38,7 +41,8 @@ class Project(Erasable, Entity):
     )
 
     site_id: Mapped[UUID] = refers("sites.id", ondelete="RESTRICT")
-    name: Mapped[str] = mapped_column(sa.String(255))
+    name: Mapped[str] = mapped_column(Name(255))
+    name_folded: Mapped[str | None] = folds("name")
     enabled: Mapped[bool] = mapped_column(default=True)
     description: Mapped[str | None] = mapped_column(sa.Text)
 
@@ -60,7 +64,8 @@ class ParticipantGroup(Erasable, Entity):
     )
 
     project_id: Mapped[UUID] = refers("projects.id", ondelete="RESTRICT")
-    name: Mapped[str] = mapped_column(sa.String(255))
+    name: Mapped[str] = mapped_column(Name(255))
+    name_folded: Mapped[str | None] = folds("name")
 
     project: Mapped[Project] = relates(back_populates="participant_groups")
     participants: Mapped[list["Participant"]] = relates(back_populates="group")
@@ -77,9 +82,12 @@ class Participant(Erasable, Entity):
 
     project_id: Mapped[UUID] = refers("projects.id", ondelete="RESTRICT")
     group_id: Mapped[UUID | None] = refers("participant_groups.id", ondelete="SET NULL")
-    name: Mapped[str] = mapped_column(sa.String(255))
-    username: Mapped[str | None] = mapped_column(sa.String(150))
-    email: Mapped[str | None] = mapped_column(sa.String(254))
+    name: Mapped[str] = mapped_column(Name(255))
+    name_folded: Mapped[str | None] = folds("name")
+    username: Mapped[str | None] = mapped_column(Name(150))
+    username_folded: Mapped[str | None] = folds("username")
+    email: Mapped[str | None] = mapped_column(Name(254))
+    email_folded: Mapped[str | None] = folds("email")
     enabled: Mapped[bool] = mapped_column(default=True)
     login_enabled: Mapped[bool] = mapped_column(default=False)
     token_enabled: Mapped[bool] = mapped_column(default=False)

@@ -6,7 +6,9 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
+from db.folding import folds
 from db.models.base import Entity, Erasable, lists, of_one, refers, relates, unique
+from db.types import Name
 
 if TYPE_CHECKING:
     from db.models.accounts import User
@@ -27,7 +29,8 @@ class Service(Erasable, Entity):
         lists("ix_services_name_id", "name", "id"),
     )
 
-    name: Mapped[str] = mapped_column(sa.String(255))
+    name: Mapped[str] = mapped_column(Name(255))
+    name_folded: Mapped[str | None] = folds("name")
     key: Mapped[str] = mapped_column(sa.String(100))
     hostname: Mapped[str] = mapped_column(sa.String(255))
     port: Mapped[int]

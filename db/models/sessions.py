@@ -8,8 +8,9 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
+from db.folding import folds
 from db.models.base import Entity, Erasable, lists, of_one, refers, relates, unique
-from db.types import choice
+from db.types import Name, choice
 
 if TYPE_CHECKING:
     from db.models.accounts import User
@@ -46,7 +47,8 @@ class SessionType(Erasable, Entity):
     __tablename__ = "session_types"
     __table_args__ = (lists("ix_session_types_name_id", "name", "id"),)
 
-    name: Mapped[str] = mapped_column(sa.String(255))
+    name: Mapped[str] = mapped_column(Name(255))
+    name_folded: Mapped[str | None] = folds("name")
     online: Mapped[bool]
     color: Mapped[str] = mapped_column(sa.String(7))
     category: Mapped[SessionCategory] = mapped_column(choice(SessionCategory))
@@ -68,7 +70,8 @@ class Session(Erasable, Entity):
     type_id: Mapped[UUID] = refers("session_types.id", ondelete="RESTRICT")
     project_id: Mapped[UUID | None] = refers("projects.id", ondelete="RESTRICT")
     creator_id: Mapped[UUID] = refers("users.id", ondelete="RESTRICT")
-    name: Mapped[str] = mapped_column(sa.String(255))
+    name: Mapped[str] = mapped_column(Name(255))
+    name_folded: Mapped[str | None] = folds("name")
     starts_at: Mapped[datetime]
     duration_seconds: Mapped[int] = mapped_column(default=0)
     status: Mapped[SessionStatus] = mapped_column(choice(SessionStatus), default=SessionStatus.NOT_STARTED)

@@ -8,8 +8,9 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
+from db.folding import folds
 from db.models.base import Entity, Erasable, lists, refers, relates
-from db.types import choice
+from db.types import Name, choice
 
 if TYPE_CHECKING:
     from db.models.accounts import User
@@ -41,7 +42,8 @@ class Simulation(Erasable, Entity):
     )
 
     user_id: Mapped[UUID] = refers("users.id", ondelete="RESTRICT")
-    title: Mapped[str] = mapped_column(sa.String(255), default="")
+    title: Mapped[str] = mapped_column(Name(255), default="")
+    title_folded: Mapped[str | None] = folds("title")
     sim_type: Mapped[SimulationType] = mapped_column(choice(SimulationType))
     input_type: Mapped[InputType] = mapped_column(choice(InputType))
     project_id: Mapped[UUID | None] = refers("projects.id", ondelete="SET NULL")
@@ -99,7 +101,8 @@ class Estimator(Entity):
     )
 
     simulation_id: Mapped[UUID] = refers("simulations.id", ondelete="CASCADE")
-    name: Mapped[str] = mapped_column(sa.String(255))
+    name: Mapped[str] = mapped_column(Name(255))
+    name_folded: Mapped[str | None] = folds("name")
     file_name: Mapped[str] = mapped_column(sa.String(255))
     meta: Mapped[dict[str, Any]] = mapped_column("metadata")
 

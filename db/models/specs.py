@@ -7,8 +7,9 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
+from db.folding import folds
 from db.models.base import Entity, Erasable, alive, lists, refers, relates
-from db.types import choice
+from db.types import Name, choice
 
 if TYPE_CHECKING:
     from db.models.accounts import User
@@ -37,7 +38,8 @@ class Spec(Erasable, Entity):
     )
 
     user_id: Mapped[UUID] = refers("users.id", ondelete="RESTRICT")
-    canonical_name: Mapped[str] = mapped_column(sa.String(255))
+    canonical_name: Mapped[str] = mapped_column(Name(255))
+    canonical_name_folded: Mapped[str | None] = folds("canonical_name")
     name: Mapped[str] = mapped_column(sa.String(255))
     latest_version_id: Mapped[UUID | None] = mapped_column(
         sa.ForeignKey("spec_versions.id", ondelete="SET NULL", use_alter=True), index=True

@@ -62,6 +62,20 @@ OPERATIONS = {
 }
 """The bench's operations, and five more."""
 
+LISTS = {
+    "page": "{ participants(first: 1) { nodes { id name } } }",
+    "search": '{ participants(first: 1, filter: {text: "zzz%"}) { nodes { id name } } }',
+    "count": '{ participants(first: 0, filter: {text: "zzz"}) { totalCount } }',
+    "simulations": "{ simulations(first: 20) { nodes { id title } } }",
+    "simulations by title": '{ simulations(first: 20, filter: {title: "zzz"}) { totalCount nodes { id } } }',
+    "simulations by type": "{ simulations(first: 20, filter: {simType: [TOPAS]}) { totalCount nodes { id } } }",
+    "jobs": "{ jobs(first: 20) { nodes { id title } } }",
+    "jobs by text": '{ jobs(first: 20, filter: {text: "zzz"}) { totalCount nodes { id } } }',
+    "users by text": '{ users(first: 20, filter: {text: "zzz"}) { totalCount nodes { id } } }',
+    "devices": "{ devices(first: 20) { nodes { id name } } }",
+}
+"""What somebody asks who sees few of the rows, by what is asked for."""
+
 
 async def variables_of(ask: Any, name: str, volume: Volume) -> dict[str, Any]:
     """What an operation is asked with; `ask(query, **variables)` gives data, to find a cursor by."""
@@ -99,7 +113,7 @@ async def _on_postgresql(database: Database, text: str, arguments: Any) -> tuple
     options = ("ANALYZE", "BUFFERS", "TIMING OFF", "SUMMARY OFF", "FORMAT JSON")
     async with database.read() as connection:
         for _ in range(2):  # the first one may set hints on rows
-            rows = await plans.on_postgresql(driver(connection), text, arguments, *options)
+            rows = await plans.on_postgresql(connection, text, arguments, *options)
     (found,) = rows[0][0]
     root: Plan = found["Plan"]
     nodes = list(_nodes(root))

@@ -98,13 +98,13 @@ class Prepared:
         async with _connected(self._postgres) as connection:
             await connection.execute(f"DROP DATABASE IF EXISTS {url.rpartition('/')[2]} WITH (FORCE)")
 
-    async def empty(self, backend: str, name: str) -> str:
-        """The URL of a database without tables."""
+    async def empty(self, backend: str, name: str, options: str = "") -> str:
+        """The URL of a database without tables; `options` are PostgreSQL's for its making."""
         if backend == "sqlite":
             (self._folder / name).mkdir()
             return f"sqlite:///{self._folder / name / 'torana.db'}"
         name = f"{self._prefix}_{name}"
-        await self._create(name)
+        await self._create(name, options)
         return f"{self._postgres}/{name}"
 
     async def template(self, backend: str, recipe: Recipe = WORLD) -> tuple[str, Any]:

@@ -17,8 +17,10 @@ from schema.scalars import global_id
 from tests.support.databases import quick_passwords
 from tests.support.world import PASSWORD
 
-STANDINGS = ("all", "one", "none", "superadmin")
-"""Member of all projects, of one, of none."""
+STANDINGS = ("all", "one", "few", "none", "superadmin")
+"""Member of all projects, of one, of one with few rows, of none."""
+OWN = 2
+"""Rows of each kind in the project with few."""
 ENTRIES = 10
 """Of a leaderboard."""
 
@@ -56,6 +58,8 @@ class _More:
         challenges, boards = [[uuid7() for _ in range(self.number // ENTRIES)] for _ in range(2)]
         places = [self.of.projects[n % len(self.of.projects)] for n in range(self.number)]
         group = uuid7()
+        small, apart, own, few = uuid7(), uuid7(), [uuid7() for _ in range(OWN)], uuid7()
+        rows_of = {"id": few, "service_id": models.CORE, "scope": "PROJECT", "project_id": small, "name": "user"}
         role = {"service_id": models.CORE, "scope": "PROJECT", "project_id": self.of.projects[0], "name": "one"}
         for model, found in (
             (models.DeviceType, [{"id": kind, "name": "Sensor", "key": "sensor"}]),
@@ -69,6 +73,15 @@ class _More:
             (models.UserGroupMember, [_pair(user_group_id=group, user_id=self.people["one"])]),
             (models.Role, [role := {"id": uuid7(), **role}]),
             (models.RoleGrant, [_pair(role_id=role["id"], user_group_id=group)]),
+            (models.Site, [{"id": apart, "name": "Apart", "two_factor_required": False}]),
+            (models.Project, [{"id": small, "site_id": apart, "name": "Small", "enabled": True}]),
+            (models.Participant, [{"id": key, "project_id": small, "name": f"S-{n}", "enabled": True, "login_enabled": False, "token_enabled": False} for n, key in enumerate(own)]),
+            (models.ProjectDevice, [_pair(project_id=small, device_id=key) for key in devices[:OWN]]),
+            (models.Simulation, [{"id": uuid7(), "user_id": self.of.users[0], "title": f"Small beam {n}", "sim_type": "SHIELDHIT", "input_type": "FILES", "project_id": small} for n in range(OWN)]),
+            (models.UserGroup, [{"id": few, "name": "few"}]),
+            (models.UserGroupMember, [_pair(user_group_id=few, user_id=self.people["few"])]),
+            (models.Role, [rows_of]),
+            (models.RoleGrant, [_pair(role_id=few, user_group_id=few)]),
             (models.Challenge, self._challenges(challenges)),
             (models.Leaderboard, self._boards(boards, challenges)),
             (models.LeaderboardEntry, self._entries(boards)),

@@ -1,0 +1,84 @@
+"""Folds made anew: after a change of Python's Unicode tables, and for rows that the code of the last release wrote."""
+
+from collections.abc import Callable
+from typing import Any
+
+import sqlalchemy as sa
+
+from db.engine import Database
+from db.folding import UNICODE, fold, folded
+from db.models import Base, ServerSetting
+
+SETTING = "unicode"
+"""The server setting that has the version with which the folds were made."""
+BATCH = 1_000
+"""Rows of one transaction."""
+
+_UNICODE = sa.select(ServerSetting.value).where(ServerSetting.name == SETTING)
+
+
+def searched() -> list[sa.Table]:
+    """The tables that have folds."""
+    return [table for table in Base.metadata.sorted_tables if folded(table)]
+
+
+async def outdated(database: Database) -> bool:
+    """Whether the folds were made with another version of Unicode than this process has."""
+    return [row.value for row in await database.rows(_UNICODE)] != [UNICODE]
+
+
+async def complete(database: Database) -> int:
+    """Fold what is not yet folded; returns the rows that were."""
+    changed = 0
+    for table in searched():
+        missing = (sa.and_(table.c[text].is_not(None), table.c[name].is_(None)) for text, name in folded(table).items())
+        changed += await _refold(database, table, sa.or_(*missing))
+    return changed
+
+
+async def refold(database: Database, told: Callable[[str, int], None]) -> int:
+    """Fold all texts anew, and note the version. Tells each table with its changed rows; returns how many changed."""
+    changed = 0
+    for table in searched():
+        found = await _refold(database, table)
+        told(table.name, found)
+        changed += found
+    async with database.write(as_system="texts are folded anew") as session:
+        row = await session.scalar(sa.select(ServerSetting).where(ServerSetting.name == SETTING).with_for_update())
+        if row is None:
+            session.add(ServerSetting(name=SETTING, value=UNICODE))
+        else:
+            row.value = UNICODE
+    return changed
+
+
+async def _refold(database: Database, table: sa.Table, *which: Any) -> int:
+    """Write the folds that are not as they should be, batch by batch. A row's version and time of change stay: what
+    clients see of it did not change."""
+    names, last, changed = folded(table), None, 0
+    own = {"updated_at": table.c.updated_at}
+    page = sa.select(table.c.id, *(table.c[name] for pair in names.items() for name in pair))
+    page = page.where(*which).order_by(table.c.id).limit(BATCH)
+    while True:
+        found = (await database.rows(page if last is None else page.where(table.c.id > last))) or []
+        if not found:
+            return changed
+        last = found[-1].id
+        wrong = [row.id for row in found if _differs(row, names)]
+        if not wrong:
+            continue
+        async with database.write(as_system="texts are folded anew") as session:
+            held = sa.select(*page.selected_columns).where(table.c.id.in_(wrong)).order_by(table.c.id).with_for_update()
+            for row in (await session.execute(held)).all():
+                if _differs(row, names):
+                    values = {name: _folded(row._mapping[text]) for text, name in names.items()}
+                    await session.execute(sa.update(table).where(table.c.id == row.id).values(**values, **own))
+                    changed += 1
+
+
+def _folded(text: str | None) -> str | None:
+    return None if text is None else fold(text)
+
+
+def _differs(row: Any, names: dict[str, str]) -> bool:
+    return any(row._mapping[name] != _folded(row._mapping[text]) for text, name in names.items())

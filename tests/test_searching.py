@@ -1,0 +1,313 @@
+"""Texts that are searched and ordered by: the same rows in the same order, whatever the database takes for a letter."""
+
+import unicodedata
+from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+from unicodedata import normalize
+
+import asyncpg
+import pytest
+import sqlalchemy as sa
+import structlog
+from alembic import command
+
+from db import migrating, models, refolding
+from db.engine import Database
+from db.folding import UNICODE, fold, folded
+from db.types import Name, now, uuid7
+from gateway.housekeeping import Housekeeping
+from resolvers.accounts import create_user
+from resolvers.conditions import contains
+from resolvers.principal import Principal
+from resolvers.shapes import shape
+from resolvers.statements import Where
+from schema import Schema
+from schema.checks import declared_fields
+from schema.declarations import Column, Connected
+from schema.lists import Condition
+from tests.support.costs import platform_of
+from tests.support.databases import Prepared
+from tests.support.platforms import Platform, principal_as
+
+LOCALES = {
+    "sqlite": "",
+    "c": "TEMPLATE template0 ENCODING 'UTF8' LOCALE_PROVIDER libc LOCALE 'C'",
+    "icu": "TEMPLATE template0 ENCODING 'UTF8' LOCALE_PROVIDER icu ICU_LOCALE 'sv-SE' LOCALE 'C'",
+}
+SITES = ["ÉCOLE Zürich", "ΣΊΣΥΦΟΣ", normalize("NFD", "Łódź ŻÓŁW"), "a_b", "100%", "Zoo", "zoo", "ähnlich", "Ziel-2", "Ziel 1", "Straße"]  # fmt: skip
+FOUND = {
+    "ÉCOLE": "ÉCOLE Zürich",
+    "ecole": "ÉCOLE Zürich",
+    " zurich  école ": "ÉCOLE Zürich",
+    "e\u0301cole": "ÉCOLE Zürich",
+    "ΣΊΣ": "ΣΊΣΥΦΟΣ",
+    "σίσυφος": "ΣΊΣΥΦΟΣ",
+    "łódź": "Łódź ŻÓŁW",
+    normalize("NFD", "żółw"): "Łódź ŻÓŁW",
+    "a_b": "a_b",
+    "%": "100%",
+    "STRASSE": "Straße",
+    "\u00a0ziel\u30001": "Ziel 1",
+    "x": None,
+    "/": None,
+}
+
+Asked = tuple[Platform, Principal]
+
+
+@pytest.fixture(scope="module", params=LOCALES)
+async def asked(
+    request: pytest.FixtureRequest, prepared: Prepared, schema: Schema, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Asked]:
+    """A database of some locale, with sites, and a superadmin."""
+    backend = "sqlite" if request.param == "sqlite" else "postgresql"
+    try:
+        url = await prepared.empty(backend, f"locale_{request.param}", LOCALES[request.param])
+    except asyncpg.PostgresError as error:
+        pytest.skip(f"this server has no such locale: {error}")
+    await migrating.migrate(url)
+    async with platform_of(url, schema, tmp_path_factory.mktemp("data")) as platform:
+        async with platform.services.database.write(as_system="test") as session:
+            session.add_all(models.Site(name=name) for name in SITES)
+            root = await create_user(session, "root", "", superadmin=True)
+            await create_user(session, "mokafor", "", first_name="María", last_name="Okafor", email="m@torana.example")
+        yield platform, await principal_as(platform.services, root.id)
+
+
+async def test_a_text_is_found_whatever_its_case_marks_and_form(asked: Asked) -> None:
+    platform, root = asked
+    for text, name in FOUND.items():
+        query = "query($t:String){sites(first:9,filter:{name:$t}){totalCount nodes{name}}}"
+        found = (await platform.ask(query, root, t=text))["sites"]
+        assert found == {"totalCount": int(name is not None), "nodes": [{"name": name}] if name else []}, text
+
+
+async def test_words_are_found_in_any_of_the_texts_and_in_any_order(asked: Asked) -> None:
+    platform, root = asked
+    query = "query($t:String){users(first:9,filter:{text:$t}){nodes{username}}}"
+    for text in ("Maria Okafor", "okafor MARIA", " maria ", "mok fór torana"):
+        assert await platform.ask(query, root, t=text) == {"users": {"nodes": [{"username": "mokafor"}]}}, text
+    assert await platform.ask(query, root, t="maria zzz") == {"users": {"nodes": []}}
+
+
+async def test_a_list_has_one_order_on_every_database(asked: Asked) -> None:
+    platform, root = asked
+    query = "query($a:String){sites(first:2,after:$a){nodes{name} pageInfo{hasNextPage endCursor}}}"
+    names, after, more = [], None, True
+    while more:
+        page = (await platform.ask(query, root, a=after))["sites"]
+        names += [node["name"] for node in page["nodes"]]
+        after, more = page["pageInfo"]["endCursor"], page["pageInfo"]["hasNextPage"]
+    assert names == sorted(normalize("NFC", name) for name in SITES)
+
+
+async def test_a_text_has_at_most_eight_words_and_one_without_words_asks_for_nothing(reading: Platform) -> None:
+    query = "query($t:String){sites(first:9,filter:{name:$t}){totalCount}}"
+    (code,) = await reading.refused(query, "root", t="a b c d e f g h i")
+    assert code == "LIMIT_EXCEEDED"
+    every = await reading.ask(query, "root", t=None)
+    for text in ("", "  ", "\u0301"):
+        assert await reading.ask(query, "root", t=text) == every, text
+    assert await reading.ask(query, "root", t="a " * 50) == await reading.ask(query, "root", t="a")
+
+
+async def test_a_text_is_found_only_where_it_may_be_read(platform: Platform) -> None:
+    async with platform.services.database.write(as_system="test") as session:
+        tom = await session.get_one(models.User, platform.world.tom)
+        tom.email, tom.last_name = "sécret@torana.example", "Sécret"
+    query = "query($t:String){users(first:9,filter:{text:$t}){totalCount}}"
+    for who, text, number in (("root", "secret torana.example", 1), ("eve", "secret", 0), ("eve", "torana", 0)):
+        found = (await platform.ask(query, who, t=text))["users"]["totalCount"]
+        assert (found > 0) is (number > 0) or who == "eve", (who, text)
+        if who == "eve":  # of herself, at most
+            nodes = await platform.ask(
+                "query($t:String){users(first:9,filter:{text:$t}){nodes{username}}}", who, t=text
+            )
+            assert {"username": "tom"} not in nodes["users"]["nodes"]
+
+
+def test_what_is_searched_or_ordered_by_has_a_fold_that_nobody_reads(schema: Schema) -> None:
+    texts = set()
+    for _, _, _, declared in declared_fields(schema.core):
+        if isinstance(declared, Connected):
+            texts |= {order.column for order in declared.orders if order.column.type.python_type is str}
+        if isinstance(declared, Column):
+            assert not declared.key.endswith("_folded")
+    for kind in schema.core.type_map.values():
+        definition = kind.extensions.get("strawberry-definition")
+        for field in getattr(definition, "fields", ()):
+            if isinstance(field, Condition):
+                assert not any(step.key.endswith("_folded") for place in field.compares for step in place.path)
+                texts |= {place.path[-1] for place in field.compares if field.how is contains}
+    assert len(texts) > 25
+    for text in texts:
+        table = text.class_.__table__
+        assert isinstance(text.type, Name), text
+        assert text.key in folded(table), text
+    assert {table.c[t] for table in refolding.searched() for t in folded(table)} == {
+        t.class_.__table__.c[t.key] for t in texts
+    }
+
+
+# Writing --------------------------------------------------------------------------------------------------------------
+
+
+async def _folds(database: Database) -> dict[str, Any]:
+    table = models.Site.__table__
+    rows = await database.rows(sa.select(table.c.name, table.c.name_folded))
+    return {row.name: row.name_folded for row in rows}
+
+
+async def test_every_way_to_write_a_text_writes_its_fold(platform: Platform) -> None:
+    database = platform.services.database
+    async with database.write(as_system="test") as session:
+        session.add(row := models.Site(name="Änne"))
+        await session.execute(sa.insert(models.Site).values(name="Örtlich", version=1))
+        await session.execute(sa.insert(models.Site), [{"name": "ÉTÉ", "version": 1}, {"name": "Æther", "version": 1}])
+        await session.execute(
+            sa.insert(models.Site.__table__).values([{"id": uuid7(), "name": n, "version": 1} for n in ("ÎLE", "ÂGE")])
+        )
+        await session.flush()
+        row.name = normalize("NFD", "Ünder")
+    async with database.write(as_system="test") as session:
+        await session.execute(sa.update(models.Site).where(models.Site.name == "Örtlich").values(name="Übrig"))
+        row = (await session.scalars(sa.select(models.Site).where(models.Site.name == "Ünder"))).one()
+        row.two_factor_required = True
+    found = await _folds(database)
+    assert "Örtlich" not in found
+    for name in ("Ünder", "Übrig", "ÉTÉ", "Æther", "ÎLE", "ÂGE"):
+        assert found[name] == fold(name)
+    assert all(folded == fold(name) for name, folded in found.items())
+
+
+_SITES = models.Site.__table__
+_BY_KEY = sa.update(_SITES).where(_SITES.c.id == sa.bindparam("which")).values(name=sa.bindparam("called"))
+
+
+@pytest.mark.parametrize(
+    ("statement", "parameters"),
+    [
+        (sa.update(models.Site).values(name=models.Site.name + "x"), {}),
+        (_BY_KEY, {"which": uuid7(), "called": "x"}),
+        (sa.update(_SITES), {"name": "x"}),
+        (sa.insert(_SITES).from_select(["name"], sa.select(models.Project.name)), {}),
+    ],
+    ids=["computed", "bound", "parameter", "selected"],
+)
+async def test_a_text_that_is_not_known_before_it_is_written_is_refused(
+    platform: Platform, statement: Any, parameters: dict[str, Any]
+) -> None:
+    with pytest.raises(TypeError, match="name_folded with it"):
+        async with platform.services.database.write(as_system="test") as session:
+            await (await session.connection()).execute(statement, parameters)
+
+
+async def _old_code(database: Database, statement: str) -> None:
+    """Writes as a gateway of the release before does, which knows of no folds."""
+    async with database.write(as_system="test") as session:
+        await session.execute(sa.text(statement))
+
+
+async def test_rows_that_old_code_wrote_are_found_and_completed(platform: Platform) -> None:
+    database = platform.services.database
+    await _old_code(database, "UPDATE sites SET name = 'École du Lac', name_folded = NULL")
+    query = "query($t:String){sites(first:9,filter:{name:$t}){totalCount}}"
+    assert (await platform.ask(query, "root", t="DU LAC"))["sites"]["totalCount"] > 0
+    assert (await platform.ask(query, "root", t="ecole"))["sites"]["totalCount"] == 0
+    await Housekeeping(platform.services, audit_days=1, notice_days=1, simulation_days=1)._check_folds()
+    assert await refolding.complete(database) > 0
+    assert (await platform.ask(query, "root", t="ecole"))["sites"]["totalCount"] > 0
+    assert await refolding.complete(database) == 0
+
+
+async def test_other_tables_of_unicode_are_told_and_folded_anew(platform: Platform) -> None:
+    database = platform.services.database
+    housekeeping = Housekeeping(platform.services)
+    with structlog.testing.capture_logs() as lines:
+        await housekeeping._check_folds()
+        assert lines == []
+        await _old_code(database, "UPDATE server_settings SET value = '1.0.0' WHERE name = 'unicode'")
+        await _old_code(database, "UPDATE sites SET name_folded = 'other'")
+        await housekeeping._check_folds()
+        (line,) = lines
+        assert line["run"] == "torana reindex"
+    table = models.Site.__table__
+    before = await database.rows(sa.select(table.c.id, table.c.version, table.c.updated_at).order_by(table.c.id))
+    told: dict[str, int] = {}
+    assert await refolding.refold(database, told.__setitem__) == len(before) == told["sites"]
+    assert all(folded == fold(name) for name, folded in (await _folds(database)).items())
+    assert (
+        await database.rows(sa.select(table.c.id, table.c.version, table.c.updated_at).order_by(table.c.id)) == before
+    )
+    assert not await refolding.outdated(database)
+
+
+async def test_the_migration_folds_what_is_there(prepared: Prepared, backend: str, tmp_path: Path) -> None:
+    url = await prepared.empty(backend, "folds")
+    await migrating._sync(url, lambda c: command.upgrade(migrating._config(c), "c4e1a9d07b35"))
+    names = [f"É{n}" for n in range(2_100)]
+    known = {"created_at": now(), "updated_at": now(), "version": 1, "two_factor_required": False}
+    plain = sa.table(
+        "sites", *(sa.column(n, models.Site.__table__.c[n].type) for n in ("id", *known)), sa.column("name")
+    )
+
+    def fill(connection: sa.Connection) -> None:
+        rows = [{"id": uuid7(), "name": normalize("NFD", name)} for name in names]
+        connection.execute(sa.insert(plain).values(**known), rows)
+
+    await migrating._sync(url, fill)
+    await migrating.migrate(url)
+    database = Database(url)
+    try:
+        assert await _folds(database) == {name: fold(name) for name in names}
+        assert not await refolding.outdated(database)
+    finally:
+        await database.dispose()
+        await prepared.drop(url)
+
+
+def test_a_fold_is_its_own_fold_and_that_of_every_form() -> None:
+    for code in range(0x2_0000):
+        letter = chr(code)
+        if unicodedata.category(letter) != "Cs":
+            folded = fold(letter)
+            assert fold(folded) == folded, hex(code)
+            assert fold(normalize("NFD", letter)) == folded, hex(code)
+    assert unicodedata.unidata_version == UNICODE
+
+
+# Keys of conditions ---------------------------------------------------------------------------------------------------
+
+
+def _is(value: Any) -> Any:
+    return lambda entity, suffix, standing: [entity.version == value]
+
+
+def _is_not(value: Any) -> Any:
+    return lambda entity, suffix, standing: [entity.version != value]
+
+
+class _Bound:
+    def clauses(self, entity: Any, suffix: str, standing: Any) -> list[Any]:
+        return []
+
+
+def test_two_different_conditions_never_share_a_statement() -> None:
+    one = _Bound()
+    made = [
+        _is(1), _is(True), _is(1.0), _is("1"), _is((1, 2)), _is((True, 2)), _is(_is(1)), _is(_is(2)), _is_not(1),
+        partial(_is(1), suffix=1), partial(_is(1), suffix=2), partial(_is(1), standing=1), one.clauses, _Bound().clauses,
+    ]  # fmt: skip
+    keys = [Where(function) for function in made]
+    assert len(set(keys)) == len(keys)
+    again = [_is(1), _is(True), _is(1.0), _is("1"), _is((1, 2)), _is((True, 2)), _is(_is(1)), _is(_is(2)), _is_not(1)]
+    assert [Where(function) for function in again] == keys[: len(again)]
+    assert Where.equal(models.Site.name, "a") == Where.equal(models.Site.name, "b") != Where.equal(models.Site.id, "a")
+
+
+@pytest.mark.parametrize("held", [[], {}, set()])
+def test_a_condition_holds_nothing_that_may_change(held: Any) -> None:
+    with pytest.raises(TypeError):
+        shape(_is(held))
