@@ -495,7 +495,7 @@ def test_a_register_key_replaces_the_former_one(torana: Operator) -> None:
     second = torana("tokens device-register-key --yes --json").json["secret"]
     assert first.startswith("rk_")
     assert first != second
-    (row,) = torana.rows(sa.select(models.ServerSetting.value))
+    (row,) = torana.rows(sa.select(models.ServerSetting.value).where(models.ServerSetting.name == SETTING))
     assert row.value == digest_of(second)
 
 

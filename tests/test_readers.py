@@ -365,7 +365,7 @@ async def test_numbers_that_go_away_between_the_two_statements_do_no_harm(
     async def deleting(self: Database, *given: Any) -> Any:
         found = await fetch(self, *given)
         if not texts:
-            async with self.write() as session:
+            async with self.write(as_system="test") as session:
                 await session.execute(sa.delete(models.Page).where(models.Page.number == 0))
         texts.append(given[0].sql)
         return found

@@ -11,7 +11,6 @@ import asyncpg
 import pytest
 import sqlalchemy as sa
 import structlog
-from alembic import command
 
 from db import migrating, models, refolding
 from db.engine import Database
@@ -30,6 +29,7 @@ from schema.lists import Condition
 from tests.support.costs import platform_of
 from tests.support.databases import Prepared
 from tests.support.platforms import Platform, principal_as
+from tests.test_migrating import run
 
 LOCALES = {
     "sqlite": "",
@@ -246,7 +246,7 @@ async def test_other_tables_of_unicode_are_told_and_folded_anew(platform: Platfo
 
 async def test_the_migration_folds_what_is_there(prepared: Prepared, backend: str, tmp_path: Path) -> None:
     url = await prepared.empty(backend, "folds")
-    await migrating._sync(url, lambda c: command.upgrade(migrating._config(c), "c4e1a9d07b35"))
+    await migrating.migrate(url, "c4e1a9d07b35")
     names = [f"É{n}" for n in range(2_100)]
     known = {"created_at": now(), "updated_at": now(), "version": 1, "two_factor_required": False}
     plain = sa.table(
@@ -257,7 +257,7 @@ async def test_the_migration_folds_what_is_there(prepared: Prepared, backend: st
         rows = [{"id": uuid7(), "name": normalize("NFD", name)} for name in names]
         connection.execute(sa.insert(plain).values(**known), rows)
 
-    await migrating._sync(url, fill)
+    await run(url, fill)
     await migrating.migrate(url)
     database = Database(url)
     try:

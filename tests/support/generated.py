@@ -33,11 +33,11 @@ from hypothesis_graphql import queries
 from db import models
 from db.engine import Database
 from db.types import instant_text
-from resolvers.conditions import ranged
+from resolvers.conditions import TEXT, ranged
 from resolvers.paging import Order
 from schema.checks import declared_fields
 from schema.declarations import Connected
-from schema.lists import CHOICES, TEXT, Condition
+from schema.lists import CHOICES, Condition
 from schema.scalars import global_id
 from schema.selecting import DEFINITION
 
