@@ -30,6 +30,7 @@ from resolvers.access import ROWS, THROUGH, WRITES
 from resolvers.keyring import Secret, digest_of
 from resolvers.principal import ANONYMOUS, OPERATOR, Kind
 from resolvers.principals import principal_of
+from resolvers.registering import SETTING
 from schema import build
 from tests.support.databases import Prepared, quick_passwords
 from tests.support.platforms import KEY, principal_as
