@@ -6,7 +6,7 @@ only a list made at release time takes no other document.
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -40,7 +40,7 @@ from gateway.errors import (
 )
 from resolvers.failures import Failure
 from schema.counting import count
-from schema.limits import Bounds, Measure, measure
+from schema.limits import Bounds, Cost, costs
 from schema.selecting import switches
 
 VARIANTS = 20
@@ -84,6 +84,8 @@ class Document:
     fields: int
     """With its fragments written out."""
     tokens: int
+    weighed: Callable[["Document", int], None]
+    """Told by how much its weight grows with a plan."""
     memos: OrderedDict[Hashable, dict[Any, Any]] = field(default_factory=OrderedDict)
 
     @property
@@ -103,6 +105,8 @@ class Document:
             self.memos[outcome] = {}
             if len(self.memos) > VARIANTS:
                 self.memos.popitem(last=False)
+            else:
+                self.weighed(self, PLANNED * self.fields)
         self.memos.move_to_end(outcome)
         return self.memos[outcome]
 
@@ -113,7 +117,7 @@ class Operation:
 
     document: Document
     node: OperationDefinitionNode
-    measure: Measure
+    cost: Cost
     plain: Mapping[str, GraphQLInputType] | None
     """The types of its variables by name, where all are scalars or enumerations."""
 
@@ -149,6 +153,8 @@ class Documents:
         self._bounds = bounds
         self._keep = keep
         self._known: OrderedDict[str, Document] = OrderedDict()
+        self._weight = 0
+        """Of those that are kept, together."""
         self._texts: dict[str, Document] = {}
         self._trusted = trusted
         self._digests = {digest_of(text) for text in (trusted or {}).values()}
@@ -187,18 +193,19 @@ class Documents:
             )
             if errors:
                 raise Refused(Answer.refusal(422, *(coded(error, VALIDATION_FAILED) for error in errors)))
-            measures = measure(self._schema, node, bounds)
+            cost = costs(self._schema, node)
         except Failure as failure:
             raise Refused(Answer.refusal(422, refused(failure))) from None
         except RecursionError:
             raise _refusal(400, "the document is nested too deeply", PARSE_FAILED) from None
         found = tuple(dict.fromkeys(switches(node.definitions)))
-        document = Document(digest_of(text), text, node, {}, found, size.fields, node.token_count or len(text))
+        tokens = node.token_count or len(text)
+        document = Document(digest_of(text), text, node, {}, found, size.fields, tokens, self._grown)
         for definition in node.definitions:
             if isinstance(definition, OperationDefinitionNode):
                 name = definition.name.value if definition.name else None
                 plain = self._plain(definition)
-                document.operations[name] = Operation(document, definition, measures[name], plain)
+                document.operations[name] = Operation(document, definition, cost[name], plain)
         return document
 
     def _plain(self, operation: OperationDefinitionNode) -> dict[str, GraphQLInputType] | None:
@@ -236,12 +243,17 @@ class Documents:
             self._known.move_to_end(digest)
             return document
         document = self._known[digest] = self._texts[text] = self.read(text)
-        weight = sum(known.weight for known in self._known.values())  # plans come with the first answers
-        while weight > self._keep and len(self._known) > 1:
+        self._weight += document.weight
+        while self._weight > self._keep and len(self._known) > 1:
             _, oldest = self._known.popitem(last=False)
             del self._texts[oldest.text]
-            weight -= oldest.weight
+            self._weight -= oldest.weight
         return document
+
+    def _grown(self, document: Document, by: int) -> None:
+        """Plans come with the first answers; what was let go meanwhile counts no more."""
+        if self._known.get(document.digest) is document:
+            self._weight += by
 
 
 def digest_of(text: str) -> str:

@@ -190,7 +190,7 @@ class Execution:
             message = "a variable that decides @skip or @include must not be null"
             raise Refused(Answer.refusal(422, {"message": message, "extensions": {"code": BAD_VARIABLES}}))
         try:
-            check_cost(operation.measure, values.coerced, self._bounds)
+            check_cost(operation.cost, values.coerced, self._bounds)
         except Failure as failure:
             raise Refused(Answer.refusal(422, refused(failure))) from None
         except GraphQLError as error:

@@ -32,8 +32,8 @@ from resolvers.failures import LimitExceeded
 from schema.selecting import Scope
 
 KINDS: Mapping[str, GraphQLObjectType] = {name: introspection_types[name] for name in ("__Schema", "__Type")}  # type: ignore[misc]
-MARGIN = 3
-"""How many times as large as a complete introspection one may be."""
+MARGIN = 12
+"""How many times the bytes of a complete introspection may be made for one."""
 ANSWERS = 8
 """Introspections that are kept."""
 
@@ -183,7 +183,7 @@ class _Projection:
                 parts.append(b"%b[%b]" % (line.prefix, inner))
         found = self._known[key] = b"{%b}" % b",".join(parts)
         self._made += len(found)
-        if self._most is not None and self._made > 4 * self._most:
+        if self._most is not None and self._made > self._most:
             what = "the introspection is too large; ask for less of it"
             raise LimitExceeded(what, limit="introspection", allowed=self._most)
         return found

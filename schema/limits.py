@@ -1,6 +1,7 @@
-"""How large an operation may be, known from the document, the declarations and the variables before any SQL.
+"""What an operation costs, known from the document, the declarations and the variables before any SQL.
 
-One pass over a document, each fragment once whatever spreads it, so the work grows with the text.
+One pass over a document, each fragment once whatever spreads it, so the work grows with the text. How large the
+document is, was counted before (`counting`).
 """
 
 from collections.abc import Mapping
@@ -89,109 +90,75 @@ class Size:
             raise GraphQLError(failure.message, self.node, original_error=failure) from None
 
 
-@dataclass(slots=True)
-class Measure:
-    """What an operation, or a fragment, holds."""
-
-    depth: int = 0
-    aliases: int = 0
-    directives: int = 0
-    root_fields: int = 0
-    cost: Cost = field(default_factory=Cost)
+def costs(schema: GraphQLSchema, document: DocumentNode) -> dict[str | None, Cost]:
+    """The cost of each operation of a valid document, by name."""
+    return _Adding(schema, document).operations()
 
 
-def measure(schema: GraphQLSchema, document: DocumentNode, bounds: Bounds) -> dict[str | None, Measure]:
-    """The measure of each operation of a valid document, by name; raises LimitExceeded for what no variable changes."""
-    return _Measuring(schema, document, bounds).operations()
-
-
-def check_cost(measured: Measure, variables: Mapping[str, Any], bounds: Bounds) -> int:
+def check_cost(cost: Cost, variables: Mapping[str, Any], bounds: Bounds) -> int:
     """The cost with these variables, refused when over the bound."""
-    cost = measured.cost.total(variables, {})
-    bound("cost", cost, bounds.cost)
-    return cost
+    total = cost.total(variables, {})
+    bound("cost", total, bounds.cost)
+    return total
 
 
-class _Measuring:
-    def __init__(self, schema: GraphQLSchema, document: DocumentNode, bounds: Bounds) -> None:
+class _Adding:
+    def __init__(self, schema: GraphQLSchema, document: DocumentNode) -> None:
         self._schema = schema
-        self._bounds = bounds
         self._operations = [d for d in document.definitions if isinstance(d, OperationDefinitionNode)]
         self._fragments = {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}
-        self._known: dict[str, Measure] = {}
+        self._known: dict[str, Cost] = {}
 
-    def operations(self) -> dict[str | None, Measure]:
+    def operations(self) -> dict[str | None, Cost]:
         return {op.name.value if op.name else None: self._operation(op) for op in self._operations}
 
-    def _operation(self, operation: OperationDefinitionNode) -> Measure:
-        root = self._schema.get_root_type(operation.operation)
-        measured = self._selection(operation.selection_set, root, 0)
-        measured.directives += len(operation.directives or ())
-        if operation.operation.value == "mutation":
-            measured.cost.own += MUTATION * measured.root_fields
-        bound("aliases", measured.aliases, self._bounds.aliases)
-        bound("directives", measured.directives, self._bounds.directives)
-        bound("rootFields", measured.root_fields, self._bounds.root_fields)
-        return measured
+    def _operation(self, operation: OperationDefinitionNode) -> Cost:
+        return self._selection(operation.selection_set, self._schema.get_root_type(operation.operation))
 
-    def _selection(self, selected: SelectionSetNode, kind: Any, above: int) -> Measure:
-        """The measure of a selection on `kind`, which lies `above` fields deep in its operation or fragment."""
-        total = Measure()
+    def _selection(self, selected: SelectionSetNode, kind: Any) -> Cost:
+        """The cost of a selection on `kind`."""
+        total = Cost()
         for node in selected.selections:
             if isinstance(node, FieldNode):
-                self._field(total, node, kind, above)
-                continue
-            if isinstance(node, InlineFragmentNode):
+                self._field(total, node, kind)
+            elif isinstance(node, InlineFragmentNode):
                 condition = node.type_condition
                 inner = kind if condition is None else self._schema.get_type(condition.name.value)
-                part = self._selection(node.selection_set, inner, above)
+                total.below.append((None, self._selection(node.selection_set, inner)))
             else:
                 assert isinstance(node, FragmentSpreadNode)
-                part = self._fragment(node.name.value)
-                bound("depth", above + part.depth, self._bounds.depth)
-            total.depth = max(total.depth, part.depth)
-            total.aliases += part.aliases
-            total.directives += part.directives + len(node.directives or ())
-            total.root_fields += part.root_fields
-            total.cost.below.append((None, part.cost))
+                total.below.append((None, self._fragment(node.name.value)))
         return total
 
-    def _fragment(self, name: str) -> Measure:
+    def _fragment(self, name: str) -> Cost:
         if (known := self._known.get(name)) is None:
             fragment = self._fragments[name]
             kind = self._schema.get_type(fragment.type_condition.name.value)
-            known = self._known[name] = self._selection(fragment.selection_set, kind, 0)
+            known = self._known[name] = self._selection(fragment.selection_set, kind)
         return known
 
-    def _field(self, total: Measure, node: FieldNode, kind: Any, above: int) -> None:
-        total.root_fields += 1
-        total.aliases += node.alias is not None
-        total.directives += len(node.directives or ())
-        if node.name.value.startswith("__"):  # introspection has a rule of its own in graphql-core
-            total.depth = max(total.depth, 1)
-            total.cost.own += INTROSPECTION.get(node.name.value, 0)
+    def _field(self, total: Cost, node: FieldNode, kind: Any) -> None:
+        if kind is self._schema.mutation_type:
+            total.own += MUTATION
+        if node.name.value.startswith("__"):
+            total.own += INTROSPECTION.get(node.name.value, 0)
             return
-        bound("depth", above + 1, self._bounds.depth)
         defined = kind.fields[node.name.value]
         declared = defined.extensions[DEFINITION]
         if node.selection_set is None:
-            total.depth = max(total.depth, 1)
-            total.cost.own += NUMBERS if isinstance(declared, Numbers) else 0
+            total.own += NUMBERS if isinstance(declared, Numbers) else 0
             return
         inner = get_named_type(defined.type)
         assert is_composite_type(inner)
-        below = self._selection(node.selection_set, inner, above + 1)
-        total.depth = max(total.depth, 1 + below.depth)
-        total.aliases += below.aliases
-        total.directives += below.directives
-        total.cost.own += 1
+        below = self._selection(node.selection_set, inner)
+        total.own += 1
         if isinstance(declared, Connected):
-            total.cost.below.append((Size(node, declared.most), below.cost))
+            total.below.append((Size(node, declared.most), below))
         elif "ids" in defined.args:
-            below.cost.own += 1
-            total.cost.below.append((Size(node, None), below.cost))
+            below.own += 1
+            total.below.append((Size(node, None), below))
         else:
-            total.cost.below.append((None, below.cost))
+            total.below.append((None, below))
 
 
 def bound(limit: str, value: int, allowed: int) -> None:

@@ -1,6 +1,7 @@
 """Bounds on operations: known before any SQL, told with limit and value, in time that grows with the text alone."""
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,8 +9,10 @@ from graphql import execute_sync, get_introspection_query, parse
 
 from gateway.answers import Refused
 from gateway.documents import Documents, Envelope
+from resolvers.failures import LimitExceeded
 from schema import Schema
-from schema.limits import Bounds, check_cost, measure
+from schema.counting import count
+from schema.limits import Bounds, check_cost, costs
 from tests.support.platforms import Platform
 
 
@@ -90,12 +93,15 @@ def test_the_work_of_measuring_grows_with_the_text(schema: Schema) -> None:
     visits = []
     for size in (50, 100):
         document = parse(_bomb(size))
-        bounds = Bounds(aliases=2**200, directives=2**200)
+        bounds = Bounds(aliases=2**200, directives=2**200, depth=200, fields=2**200)
         started = time.process_time_ns()
-        measured = measure(schema.core, document, bounds)[None]
+        with pytest.raises(LimitExceeded) as refused:
+            count(document, replace(bounds, aliases=2**size - 1))
+        assert refused.value.details["value"] == 2**size
+        count(document, bounds)
+        cost = costs(schema.core, document)[None]
         assert time.process_time_ns() - started < 5 * 10**9, "not exponential"
-        assert measured.aliases == 2**size
-        visits.append(check_cost(measured, {}, bounds))
+        visits.append(check_cost(cost, {}, bounds))
     assert visits[0] == visits[1]
 
 
@@ -106,9 +112,9 @@ async def test_circular_fragments_are_refused(reading: Platform) -> None:
 
 async def test_costs_add_up_through_fragments_and_lists(schema: Schema) -> None:
     query = """{simulations(first: 50) {nodes {...S job {tasks(first: 10) {nodes {id}}}}}} fragment S on Simulation {owner {id}}"""
-    measured = measure(schema.core, parse(query), Bounds())[None]
+    cost = costs(schema.core, parse(query))[None]
     # the list, then for each of 50: its node, owner, job, task list and, for each of 10, a task
-    assert check_cost(measured, {}, Bounds()) == 1 + 50 * (1 + 1 + 1 + 1 + 10)
+    assert check_cost(cost, {}, Bounds()) == 1 + 50 * (1 + 1 + 1 + 1 + 10)
 
 
 async def test_a_whole_result_is_within_the_bounds(reading: Platform) -> None:
@@ -142,8 +148,12 @@ async def test_documents_are_prepared_once_and_kept_by_their_bytes(schema: Schem
         ).document
         document.memo({})
         assert sum(known.weight for known in documents._known.values()) <= 1_000_000 + document.weight
+        assert sum(known.weight for known in documents._known.values()) == documents._weight
     assert len(documents._known) < 10
     assert documents.operation(Envelope("{__typename}")).document is not first
+    weight = documents._weight
+    first.memo({})
+    assert documents._weight == weight, "what was let go counts no more"
 
 
 HOSTILE = {
