@@ -91,8 +91,7 @@ async def clear(session: AsyncSession, ctx: Context, *tries: Tries) -> None:
     gone = sa.delete(Attempts).where(Attempts.key.in_([one.here(ctx) for one in tries]))
     await session.execute(gone.execution_options(synchronize_session=False))
     for one in sorted(tries, key=lambda one: one.anywhere):
-        marked = aliased(Attempts)
-        known = sa.exists().where(marked.key.in_(one.known(ctx)), marked.since >= later(-KNOWN_FOR))
+        known = sa.exists(_marks(ctx, one, aliased(Attempts)))
         await forgive(session, one.anywhere, sa.not_(known))
 
 
@@ -152,8 +151,12 @@ async def _over(session: AsyncSession, ctx: Context, bounds: Mapping[str, int], 
 
 
 async def _known(session: AsyncSession, ctx: Context, tries: Tries) -> bool:
-    marks = sa.select(Attempts.key).where(Attempts.key.in_(tries.known(ctx)), Attempts.since >= later(-KNOWN_FOR))
-    return (await session.execute(marks.limit(1))).first() is not None
+    return (await session.execute(_marks(ctx, tries, Attempts).limit(1))).first() is not None
+
+
+def _marks(ctx: Context, tries: Tries, marked: Any) -> Any:
+    """What is kept of addresses from which the account was entered, of the client's."""
+    return sa.select(marked.key).where(marked.key.in_(tries.known(ctx)), marked.since >= later(-KNOWN_FOR))
 
 
 def _insert(ctx: Context) -> Any:

@@ -50,7 +50,6 @@ async def count(ctx: Context, user: UUID) -> None:
 
 async def new_seed(session: AsyncSession, ctx: Context, user: UUID) -> str:
     """The seed of an authenticator that waits for its first code, in place of any that waits."""
-    because(session, "a code is used once, and only the latest", Credential)
     seed = pyotp.random_base32()
     await forget(session, user, CredentialKind.TOTP, CredentialKind.EMAIL_CODE, use=Use.SET_UP)
     session.add(
@@ -73,7 +72,6 @@ def address_of(seed: str, username: str) -> str:
 
 async def send(session: AsyncSession, ctx: Context, user: User, use: Use) -> None:
     """Mail a code of six digits to the user, in place of any that waits."""
-    because(session, "a code is used once, and only the latest", Credential)
     code = f"{secrets.randbelow(1_000_000):06}"
     lifetime = ctx.services.limits.ticket_lifetime
     kinds = [CredentialKind.EMAIL_CODE, CredentialKind.TOTP] if use is Use.SET_UP else [CredentialKind.EMAIL_CODE]
@@ -128,7 +126,6 @@ async def spend(session: AsyncSession, ctx: Context, user: UUID, method: TwoFact
 
 async def new_recovery_codes(session: AsyncSession, user: UUID) -> Sequence[str]:
     """Ten codes, in place of all former ones; to be shown once."""
-    because(session, "a code is used once, and only the latest", Credential)
     await forget(session, user, CredentialKind.RECOVERY_CODE)
     codes = ["".join(secrets.choice(_LETTERS) for _ in range(16)) for _ in range(RECOVERY_CODES)]
     session.add_all(

@@ -26,7 +26,6 @@ async def make(session: AsyncSession, ctx: Context, kind: CredentialKind, user: 
     It is bound to the address that it goes to, and made of the configured address of the gateway, never of what a
     request calls it. The secret stands behind a `#`, which browsers send to no server.
     """
-    because(session, "a link holds once, and only the latest", Credential)
     token = secrets.token_urlsafe(32)
     await drop(session, user.id, kind)
     session.add(

@@ -340,17 +340,23 @@ def _keeps_apart(entity: Any, standing: Standing, *, known: bool = False) -> Cla
     return sa.not_(sa.or_(_brings(of_group, site, standing), someone))
 
 
-def _of_group(key: str) -> Callable[[Any], Callable[[Any], Clause]]:
+def _to_group(entity: Any, key: str) -> Callable[[Any], Clause]:
     """The grants to the group that the column `key` of the row names."""
 
-    def of(entity: Any) -> Callable[[Any], Clause]:
-        def holds(grant: Any) -> Clause:
-            clause: Clause = grant.user_group_id == getattr(entity, key)
-            return clause
+    def holds(grant: Any) -> Clause:
+        clause: Clause = grant.user_group_id == getattr(entity, key)
+        return clause
 
-        return holds
+    return holds
 
-    return of
+
+def _named(
+    model: type[models.Entity], entity: Any, key: str, clause: Callable[[Any, Standing], Clause], standing: Standing
+) -> Clause:
+    """The row of `model` that the column `key` of the entity names meets a clause."""
+    row = Alias(model)
+    met = clause(row, standing)
+    return FALSE if met is FALSE else sa.exists().where(row.id == getattr(entity, key), met)
 
 
 def _administers_group(key: str) -> Callable[[Any, Standing], Clause]:
@@ -358,7 +364,7 @@ def _administers_group(key: str) -> Callable[[Any, Standing], Clause]:
         within = in_administered_sites(entity, standing)
         if within is FALSE:
             return FALSE
-        return sa.and_(within, sa.not_(_roles_of(_of_group(key)(entity), _elsewhere(standing))))
+        return sa.and_(within, sa.not_(_roles_of(_to_group(entity, key), _elsewhere(standing))))
 
     return clause
 
@@ -366,14 +372,10 @@ def _administers_group(key: str) -> Callable[[Any, Standing], Clause]:
 def _founded(key: str) -> Callable[[Any, Standing], Clause]:
     """The principal, who administers a site, made the group."""
 
-    def clause(entity: Any, standing: Standing) -> Clause:
-        group = Alias(models.UserGroup)
-        mine = me(group.creator_id, standing)
-        if mine is FALSE or not standing.administers_sites:
-            return FALSE
-        return sa.exists().where(group.id == getattr(entity, key), mine)
+    def made(group: Any, standing: Standing) -> Clause:
+        return me(group.creator_id, standing) if standing.administers_sites else FALSE
 
-    return clause
+    return lambda entity, standing: _named(models.UserGroup, entity, key, made, standing)
 
 
 def _keeps_group(key: str) -> Callable[[Any, Standing], Clause]:
@@ -383,7 +385,7 @@ def _keeps_group(key: str) -> Callable[[Any, Standing], Clause]:
         founded = _founded(key)(entity, standing)
         if founded is FALSE:
             return FALSE
-        return sa.and_(founded, sa.not_(_roles_of(_of_group(key)(entity), deleted=True)))
+        return sa.and_(founded, sa.not_(_roles_of(_to_group(entity, key), deleted=True)))
 
     return clause
 
@@ -402,14 +404,10 @@ def _grants(entity: Any, standing: Standing) -> Clause:
     def holds_already(grant: Any) -> Clause:
         return sa.and_(holds(grant), grant.id != entity.id)
 
-    device, group = Alias(models.Device), Alias(models.ParticipantGroup)
-    own_device = _in_no_other_site("id")(device, standing)
-    own_group = in_administered(group, standing)
     founded = _founded("user_group_id")(entity, standing)
     belongs = any_of(
         FALSE if founded is FALSE else sa.and_(founded, sa.not_(_roles_of(holds_already, deleted=True))),
-        FALSE if own_device is FALSE else sa.exists().where(device.id == entity.device_id, own_device),
-        FALSE if own_group is FALSE else sa.exists().where(group.id == entity.participant_group_id, own_group),
+        _administers_placed(entity, standing),
     )
     return sa.and_(
         here,
@@ -419,18 +417,18 @@ def _grants(entity: Any, standing: Standing) -> Clause:
     )
 
 
-def _administers_grantee(entity: Any, standing: Standing) -> Clause:
-    if not (standing.administers or standing.administers_sites):
-        return FALSE
-    group, device, of_project = Alias(models.UserGroup), Alias(models.Device), Alias(models.ParticipantGroup)
-    own_group = _administers_group("id")(group, standing)
-    own_device = _in_no_other_site("id")(device, standing)
-    own_project = in_administered(of_project, standing)
+def _administers_placed(entity: Any, standing: Standing) -> Clause:
+    """The grant is to a device or a group of participants, which are in a place whatever roles they have, and the
+    principal administers that place."""
     return any_of(
-        FALSE if own_group is FALSE else sa.exists().where(group.id == entity.user_group_id, own_group),
-        FALSE if own_device is FALSE else sa.exists().where(device.id == entity.device_id, own_device),
-        FALSE if own_project is FALSE else sa.exists().where(of_project.id == entity.participant_group_id, own_project),
+        _named(models.Device, entity, "device_id", _in_no_other_site("id"), standing),
+        _named(models.ParticipantGroup, entity, "participant_group_id", in_administered, standing),
     )
+
+
+def _administers_grantee(entity: Any, standing: Standing) -> Clause:
+    own_group = _named(models.UserGroup, entity, "user_group_id", _administers_group("id"), standing)
+    return any_of(own_group, _administers_placed(entity, standing))
 
 
 def _enrols(entity: Any, standing: Standing) -> Clause:
