@@ -4,9 +4,10 @@ from collections.abc import Callable
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.engine import Database
-from db.folding import UNICODE, fold, folded
+from db.folding import UNICODE, composed, fold, folded
 from db.models import Base, ServerSetting
 
 SETTING = "unicode"
@@ -24,15 +25,17 @@ def searched() -> list[sa.Table]:
 
 async def outdated(database: Database) -> bool:
     """Whether the folds were made with another version of Unicode than this process has."""
-    return [row.value for row in await database.rows(_UNICODE)] != [UNICODE]
+    return any(row.value != UNICODE for row in await database.rows(_UNICODE))
 
 
 async def complete(database: Database) -> int:
-    """Fold what is not yet folded; returns the rows that were."""
+    """Fold what is not yet folded, and put it into NFC; returns the rows that were."""
     changed = 0
     for table in searched():
         missing = (sa.and_(table.c[text].is_not(None), table.c[name].is_(None)) for text, name in folded(table).items())
         changed += await _refold(database, table, sa.or_(*missing))
+    if not await database.rows(_UNICODE):
+        await _note(database)
     return changed
 
 
@@ -43,42 +46,56 @@ async def refold(database: Database, told: Callable[[str, int], None]) -> int:
         found = await _refold(database, table)
         told(table.name, found)
         changed += found
+    await _note(database)
+    return changed
+
+
+async def _note(database: Database) -> None:
     async with database.write(as_system="texts are folded anew") as session:
         row = await session.scalar(sa.select(ServerSetting).where(ServerSetting.name == SETTING).with_for_update())
         if row is None:
             session.add(ServerSetting(name=SETTING, value=UNICODE))
         else:
             row.value = UNICODE
-    return changed
 
 
 async def _refold(database: Database, table: sa.Table, *which: Any) -> int:
     """Write the folds that are not as they should be, batch by batch. A row's version and time of change stay: what
     clients see of it did not change."""
     names, last, changed = folded(table), None, 0
-    own = {"updated_at": table.c.updated_at}
     page = sa.select(table.c.id, *(table.c[name] for pair in names.items() for name in pair))
     page = page.where(*which).order_by(table.c.id).limit(BATCH)
-    while True:
-        found = (await database.rows(page if last is None else page.where(table.c.id > last))) or []
-        if not found:
-            return changed
+    while found := await database.rows(page if last is None else page.where(table.c.id > last)):
         last = found[-1].id
-        wrong = [row.id for row in found if _differs(row, names)]
-        if not wrong:
+        if not (wrong := [row.id for row in found if _made(row, names)]):
             continue
         async with database.write(as_system="texts are folded anew") as session:
             held = sa.select(*page.selected_columns).where(table.c.id.in_(wrong)).order_by(table.c.id).with_for_update()
             for row in (await session.execute(held)).all():
-                if _differs(row, names):
-                    values = {name: _folded(row._mapping[text]) for text, name in names.items()}
-                    await session.execute(sa.update(table).where(table.c.id == row.id).values(**values, **own))
+                if values := _made(row, names):
+                    await _write(session, table, row.id, values)
                     changed += 1
+    return changed
 
 
-def _folded(text: str | None) -> str | None:
-    return None if text is None else fold(text)
+def _made(row: Any, names: dict[str, str]) -> dict[str, str]:
+    """What of a row is to be written: folds, and texts in NFC."""
+    found: dict[str, str] = {}
+    for text, name in names.items():
+        if (stored := row._mapping[text]) is None:
+            continue
+        if row._mapping[name] != (made := fold(stored)):
+            found[name] = made
+        if composed(stored) != stored:
+            found |= {text: composed(stored), name: made}
+    return found
 
 
-def _differs(row: Any, names: dict[str, str]) -> bool:
-    return any(row._mapping[name] != _folded(row._mapping[text]) for text, name in names.items())
+async def _write(session: AsyncSession, table: sa.Table, key: Any, values: dict[str, str]) -> None:
+    """Where another row has the composed text already, which may have to be unique, the text stays as it is."""
+    for text in folded(table).keys() & values.keys():
+        if await session.scalar(sa.select(sa.exists().where(table.c[text] == values[text]))):
+            values = {name: value for name, value in values.items() if name != text}
+    if values:
+        own = {"updated_at": table.c.updated_at}
+        await session.execute(sa.update(table).where(table.c.id == key).values(**values, **own))

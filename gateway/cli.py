@@ -16,6 +16,7 @@ import typer
 import uvloop
 
 from db import files, migrating, refolding
+from db.engine import Database
 from db.folding import UNICODE
 from gateway import administration, page
 from gateway import demo as demonstration
@@ -110,8 +111,18 @@ def migrate() -> None:
     """Bring the database to the tables of this version."""
     settings = load()
     files.made(settings.data_dir)
-    before, after = _run(migrating.migrate(settings.database))
+    before, after = _run(_migrate(settings.database))
     typer.echo(f"already at {after}" if before == after else f"migrated from {before or 'nothing'} to {after}")
+
+
+async def _migrate(url: str) -> tuple[str | None, str | None]:
+    revisions = await migrating.migrate(url)
+    database = Database(url)
+    try:
+        await refolding.complete(database)
+    finally:
+        await database.dispose()
+    return revisions
 
 
 @app.command()

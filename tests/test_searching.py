@@ -3,7 +3,6 @@
 import unicodedata
 from collections.abc import AsyncIterator
 from functools import partial
-from pathlib import Path
 from typing import Any
 from unicodedata import normalize
 
@@ -29,7 +28,6 @@ from schema.lists import Condition
 from tests.support.costs import platform_of
 from tests.support.databases import Prepared
 from tests.support.platforms import Platform, principal_as
-from tests.test_migrating import run
 
 LOCALES = {
     "sqlite": "",
@@ -225,6 +223,7 @@ async def test_rows_that_old_code_wrote_are_found_and_completed(platform: Platfo
 async def test_other_tables_of_unicode_are_told_and_folded_anew(platform: Platform) -> None:
     database = platform.services.database
     housekeeping = Housekeeping(platform.services)
+    await refolding.complete(database)
     with structlog.testing.capture_logs() as lines:
         await housekeeping._check_folds()
         assert lines == []
@@ -244,28 +243,37 @@ async def test_other_tables_of_unicode_are_told_and_folded_anew(platform: Platfo
     assert not await refolding.outdated(database)
 
 
-async def test_the_migration_folds_what_is_there(prepared: Prepared, backend: str, tmp_path: Path) -> None:
+async def test_after_a_migration_what_is_there_is_folded_in_batches(prepared: Prepared, backend: str) -> None:
     url = await prepared.empty(backend, "folds")
-    await migrating.migrate(url, "c4e1a9d07b35")
-    names = [f"É{n}" for n in range(2_100)]
-    known = {"created_at": now(), "updated_at": now(), "version": 1, "two_factor_required": False}
-    plain = sa.table(
-        "sites", *(sa.column(n, models.Site.__table__.c[n].type) for n in ("id", *known)), sa.column("name")
-    )
-
-    def fill(connection: sa.Connection) -> None:
-        rows = [{"id": uuid7(), "name": normalize("NFD", name)} for name in names]
-        connection.execute(sa.insert(plain).values(**known), rows)
-
-    await run(url, fill)
     await migrating.migrate(url)
+    names = [f"É{n}" for n in range(refolding.BATCH + 100)]
+    site = models.Site.__table__
+    known = {"created_at": now(), "updated_at": now(), "version": 1, "two_factor_required": False}
+    raw = sa.table("sites", *(sa.column(name, site.c[name].type) for name in ("id", *known)), sa.column("name"))
     database = Database(url)
     try:
+        async with database.write(as_system="test") as session:
+            rows = [{"id": uuid7(), "name": normalize("NFD", name)} for name in names]
+            await (await session.connection()).execute(sa.insert(raw).values(**known), rows)
+        assert await refolding.complete(database) == len(names) + 1  # and the core service
         assert await _folds(database) == {name: fold(name) for name in names}
-        assert not await refolding.outdated(database)
+        assert await refolding.complete(database) == 0
+        assert [row.value for row in await database.rows(refolding._UNICODE)] == [UNICODE]
     finally:
         await database.dispose()
         await prepared.drop(url)
+
+
+async def test_a_text_stays_as_it_is_where_another_row_has_its_composed_form(platform: Platform) -> None:
+    database = platform.services.database
+    async with database.write(as_system="test") as session:
+        session.add(models.UserGroup(name="É"))
+        session.add(models.UserGroup(name="other"))
+    await _old_code(database, "UPDATE user_groups SET name = 'E\u0301', name_folded = NULL WHERE name = 'other'")
+    assert await refolding.complete(database) >= 1
+    table = models.UserGroup.__table__
+    rows = await database.rows(sa.select(table.c.name).where(table.c.name_folded == "e").order_by(table.c.name))
+    assert [row.name for row in rows] == ["E\u0301", "É"]
 
 
 def test_a_fold_is_its_own_fold_and_that_of_every_form() -> None:

@@ -47,7 +47,7 @@ TEXTS = (
     "\N{CASTLE}\N{MAN}\u200d\N{MICROSCOPE} </script><!--",
     "\t\n\r\x01\x1f\x7f\x80\x9f",
     "\u2028\u2029\ufeff\ud7ff\ue000\uffff\U0010ffff",
-    "Łódź ŻÓŁW ß İ e\u0301 100%_sure",
+    "Łódź ŻÓŁW ß İ é ṩ 100%_sure",
     "",
     " null ",
 )
