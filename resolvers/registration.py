@@ -97,13 +97,22 @@ async def resend(ctx: Context, email: str) -> str:
 
 
 async def verify(ctx: Context, token: str) -> datetime:
-    """Confirm the address that the link of this token went to; returns when."""
+    """Confirm the address that the link of this token went to; returns when, the same for a link that did so before."""
     await throttle(ctx)
+    try:
+        return await _confirm(ctx, token)
+    except Invalid:
+        if (before := await links.confirmed(ctx, token)) is None:
+            raise
+        return before
+
+
+async def _confirm(ctx: Context, token: str) -> datetime:
     user = await links.owner(ctx, CredentialKind.EMAIL_VERIFY, token)
     principal = ctx.principal
     async with ctx.database.write() as session:
-        row = await logins.held(session, user)
-        if row is None or not await links.spend(session, CredentialKind.EMAIL_VERIFY, token, row):
+        row, moment = await logins.held(session, user), await moment_of(session)
+        if row is None or not await links.spend(session, CredentialKind.EMAIL_VERIFY, token, row, keep=moment):
             raise Invalid("the link is for an address that the account no longer has", field="token")
         because(session, "who has the link confirms the address", User)
         row.email_verified = True
@@ -111,7 +120,6 @@ async def verify(ctx: Context, token: str) -> datetime:
         record(session, ctx, "VERIFY_EMAIL", "User", user, actor_id=user)
         if principal.id == user and principal.session is not None:
             principal = await logins.renewed(session, ctx)
-        moment = await moment_of(session)
     ctx.become(principal)
     return moment
 

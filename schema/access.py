@@ -24,7 +24,6 @@ AccessAction = enum(
     READ="Read it.",
     UPDATE="Change some of it.",
     DELETE="Delete it, unless something stands in the way.",
-    RESTORE="Bring it back.",
 )
 
 
