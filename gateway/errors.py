@@ -56,7 +56,7 @@ def masked(error: GraphQLError) -> Formatted:
 
 def _of_argument(cause: BaseException | None) -> bool:
     """Whether an argument could not be read: a variable is null where its default was to stand, say."""
-    return isinstance(cause, GraphQLError) and bool(cause.nodes) and isinstance(cause.nodes[0], ValueNode)
+    return isinstance(cause, GraphQLError) and any(isinstance(node, ValueNode) for node in cause.nodes or ())
 
 
 def internal(cause: BaseException) -> Formatted:

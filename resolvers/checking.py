@@ -24,7 +24,6 @@ from resolvers import login_sessions, wording
 from resolvers.context import Context
 from resolvers.failures import Dependency, Forbidden, Invalid, WrongState
 from resolvers.feed import RIGHTS
-from resolvers.notices import address
 from resolvers.principal import Kind
 
 Before = Mapping[str, Any] | None
@@ -42,7 +41,6 @@ async def _user(session: AsyncSession, ctx: Context, user: m.User, before: Befor
         return
     if not fullmatch(r"[a-z0-9._-]{2,150}", user.username) and "username" in before:
         raise Invalid("a username has 2 to 150 letters, digits, dots, underscores or hyphens", field="input.username")
-    _check_email(user.email)
     if before.get("email", user.email) != user.email and "email_verified" not in before:
         user.email_verified = False
         because(session, "links to an address end with it", m.Credential)
@@ -124,14 +122,8 @@ async def _participant(session: AsyncSession, ctx: Context, participant: m.Parti
             raise Invalid("the group is of another project", field="input.group")
     if before.get("project_id", participant.project_id) != participant.project_id:
         await _leave_devices(session, m.Participant.id == participant.id, participant.project_id)
-    _check_email(participant.email)
     if any(before.get(name) and not getattr(participant, name) for name in ("enabled", "login_enabled")):
         await login_sessions.end(session, Kind.PARTICIPANT, participant.id)
-
-
-def _check_email(email: str | None) -> None:
-    if email is not None:
-        address(email, "input.email")
 
 
 async def _device(session: AsyncSession, ctx: Context, device: m.Device, before: Before) -> None:

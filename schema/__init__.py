@@ -57,8 +57,8 @@ async def _node(info: Info, id: str, field: str) -> Any:
 
 
 @strawberry.type(
-    description="Reads. Anyone may ask; each sees what they may see. A list is never null: an error in its arguments, such "
-    "as a cursor of another list, nulls the object that holds the list, here all of `data`."
+    description="Reads. Anyone may ask; each sees what they may see. A list is never null: an error in its arguments, "
+    "such as a cursor of another list, nulls the object that holds the list, here all of `data`."
 )
 class Query(
     AccountsQuery,
@@ -83,8 +83,8 @@ class Query(
         return await _node(info, id, "id")  # type: ignore[no-any-return]
 
     @by_id(
-        "The nodes with these ids, in their order; null for each that you may not see. A text that is no id is null, with "
-        "an error of its own."
+        "The nodes with these ids, in their order; null for each that you may not see. A text that is no id is null, "
+        "with an error of its own."
     )
     async def nodes(self, info: Info, ids: _Ids) -> list[Node | None]:
         if len(ids) > MOST:

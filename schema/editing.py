@@ -28,13 +28,13 @@ NEEDED: Any = object()
 @dataclass(frozen=True, slots=True)
 class Given:
     """A column that clients give: its type (or the name of the node type that it refers to), in words, its default.
-    UNSET leaves it to the column. A `fixed` one is given at creation only; `lower` puts a text into lower case."""
+    UNSET leaves it to the column. A `fixed` one is given at creation only; `kept` makes the text that is stored."""
 
     kind: Any
     description: str
     default: Any = NEEDED
     fixed: bool = False
-    lower: bool = False
+    kept: Callable[[str, str], str] | None = None
 
     @property
     def refers(self) -> bool:
@@ -92,15 +92,21 @@ class Inputs:
         if given.refers:
             return key_of(given.kind, value, field)
         if isinstance(value, str):
-            value = normalize("NFC", value.lower() if given.lower else value)
+            value = normalize("NFC", value)
             most = getattr(kept.type, "length", None)
             if "\0" in value:
                 raise Invalid("a text holds no NUL", field=field)
+            value = given.kept(value, field) if given.kept else value
             if most is not None and len(value) > most:
                 raise Invalid(f"at most {most} characters are kept", field=field)
             if given.default is NEEDED and not value.strip():
                 raise Invalid(f"{camel(name)} can't be empty", field=field)
         return value
+
+
+def lower(text: str, field: str) -> str:
+    """A text that is kept in lower case."""
+    return text.lower()
 
 
 def camel(name: str) -> str:

@@ -82,8 +82,8 @@ class PasswordsMutation:
 
     @mutation(needs=ANYONE)
     async def verify_email(self, info: Info, token: Token) -> DoneResult:
-        """Confirm an e-mail address by the link that was mailed to it. A link holds for a day, and only the newest does;
-        the same link again answers when the address was confirmed."""
+        """Confirm an e-mail address by the link that was mailed to it. A link holds for a day, and only the newest
+        does; the same link again answers when the address was confirmed."""
         return Done(at=await registration.verify(info.context, token))
 
     @mutation(needs=ANYONE)
