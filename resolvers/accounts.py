@@ -31,7 +31,7 @@ from resolvers.logins import Tokens
 from resolvers.principal import Kind
 from resolvers.registration import checked_columns, throttle
 from resolvers.rules import SELF
-from resolvers.writing import check_object, expect, locked
+from resolvers.writing import expect, locked
 
 WRONG = "wrong username or password"
 
@@ -226,7 +226,6 @@ async def update_profile(ctx: Context, expected_version: int, changes: Mapping[s
     """Change one's own names, affiliation or profile: only the given attributes, nothing else of the row."""
     user = logins.person(ctx)
     changes = checked_columns(changes)
-    check_object("input.profile", changes.get("profile"))
     async with ctx.database.write() as session:
         row = await locked(session, ctx, User, user)
         expect(row, expected_version)

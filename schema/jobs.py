@@ -26,6 +26,7 @@ from schema.problems import Problem
 from schema.scalars import JSON, BigInt, enum, key_of, optional_key
 from schema.selecting import select
 from schema.simulations import ClusterOptions, SimulationType
+from schema.values import Shape
 
 if TYPE_CHECKING:
     from schema.accounts import User
@@ -246,6 +247,10 @@ class WorkerReceipt:
     state: JobState = strawberry.field(description="The state of the job.")  # type: ignore[valid-type]
 
 
+_RESULTS = Shape(list, None)
+"""Their reader checks each, and the bound is that of a worker's request."""
+
+
 @strawberry.type
 class JobsMutation:
     @mutation(needs=SIGNED_IN)
@@ -315,7 +320,12 @@ class JobsMutation:
     async def worker_put_results(
         self,
         info: Info,
-        estimators: Annotated[JSON, strawberry.argument(description="A list of estimators, in YAPTIDE's shape.")],
+        estimators: Annotated[
+            JSON,
+            strawberry.argument(
+                description=_RESULTS.described("Estimators, in YAPTIDE's shape."), metadata=_RESULTS.metadata
+            ),
+        ],
         done: Annotated[
             BigInt | None,
             strawberry.argument(description="They are of so many primaries only; the task goes on and sends more."),

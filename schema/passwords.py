@@ -13,6 +13,7 @@ from schema.organisation import Participant
 from schema.problems import Problem
 from schema.scalars import JSON, key_of
 from schema.signing import Done, DoneResult
+from schema.values import OBJECT
 
 
 @strawberry.type(description="A mail is on its way, where the address has one to get. Whether it has is not told.")
@@ -39,7 +40,9 @@ class ProfileInput:
     last_name: str | None = strawberry.field(default=strawberry.UNSET, description="Family name.")
     affiliation: str | None = strawberry.field(default=strawberry.UNSET, description="Institution.")
     profile: JSON | None = strawberry.field(
-        default=strawberry.UNSET, description="An object: whatever you keep about yourself."
+        default=strawberry.UNSET,
+        description=OBJECT.described("Whatever you keep about yourself."),
+        metadata=OBJECT.metadata,
     )
     language: str | None = strawberry.field(
         default=strawberry.UNSET, description="The language of messages, such as en or fr."

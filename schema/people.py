@@ -22,6 +22,7 @@ from schema.organisation import Participant
 from schema.problems import Problem
 from schema.scalars import JSON
 from schema.services import Service
+from schema.values import ANY
 
 
 @node(models.Preference)
@@ -107,7 +108,12 @@ class PeopleMutation:
         self,
         info: Info,
         app_tag: Annotated[str, strawberry.argument(description="The application, at most 100 characters.")],
-        value: Annotated[JSON, strawberry.argument(description="What to keep; an empty value keeps nothing.")],
+        value: Annotated[
+            JSON,
+            strawberry.argument(
+                description=ANY.described("What to keep; an empty value keeps nothing."), metadata=ANY.metadata
+            ),
+        ],
     ) -> PreferenceResult | None:
         """Keep something for an application, in place of what it kept before. Null when nothing is kept."""
         key = await preferences.keep(info.context, app_tag, value)

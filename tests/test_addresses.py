@@ -1,8 +1,15 @@
 """E-mail addresses: what is taken, and which spellings are the same."""
 
-import pytest
+from typing import Any
 
+import pytest
+import sqlalchemy as sa
+from alembic import command
+
+from db import migrating, models
+from db.types import uuid7
 from schema.scalars import global_id
+from tests.support.databases import Prepared
 from tests.support.platforms import Platform
 from tests.support.signing import change_user, log_in, signed_in
 from tests.support.world import PASSWORD
@@ -54,3 +61,35 @@ async def test_an_address_of_before_the_rules_still_signs_in_and_is_found(platfo
     await signed_in(platform, old, PASSWORD)
     reset = "mutation($e:String!){r:requestPasswordReset(email:$e){__typename}}"
     assert (await platform.ask(reset, e=old))["r"]["__typename"] == "MailSent"
+
+
+async def test_the_migration_puts_domains_into_one_form_and_keeps_json_values(prepared: Prepared, backend: str) -> None:
+    url = await prepared.empty(backend, "addresses")
+    await migrating._sync(url, lambda c: command.upgrade(migrating._config(c), "9a7c31f0e582"))
+    given = [
+        "user@müller.example",
+        "other@müller.example",
+        "other@xn--mller-kva.example",
+        "jürg@example.org",
+        "a@x.example",
+    ]
+    values: list[Any] = [7, "text", {"a": [1.5]}, True, "12"]
+    columns = {"auth_provider": "LOCAL", "email_verified": True, "active": True, "superadmin": False}
+
+    def fill(connection: sa.Connection) -> None:
+        users, preferences = (models.User.__table__, models.Preference.__table__)
+        for n, (email, value) in enumerate(zip(given, values, strict=True)):
+            key = uuid7()
+            connection.execute(sa.insert(users).values(id=key, username=f"u{n}", email=email, version=1, **columns))
+            row = {"id": uuid7(), "user_id": key, "app_tag": "x", "value": value, "version": 1}
+            connection.execute(sa.insert(preferences).values(**row))
+
+    await migrating._sync(url, fill)
+    await migrating.migrate(url)
+    wanted = (
+        sa.select(models.User.email, models.Preference.value).join(models.Preference).order_by(models.User.username)
+    )
+    rows = await migrating._sync(url, lambda c: c.execute(wanted).all())
+    assert [row.email for row in rows] == ["user@xn--mller-kva.example", *given[1:]]
+    assert [row.value for row in rows] == values
+    assert await migrating.differences(url) == []
