@@ -58,6 +58,13 @@ class Shape:
 
 OBJECT, ANY = Shape(), Shape(object)
 
+PRINTED: Mapping[Any, Any] = {"printed": True}
+"""The metadata of a text that a program printed: whatever it holds is taken, and `readable` is what is kept."""
+
+
+def readable(text: str) -> str:
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")
+
 
 async def check(value: Any, path: str, metadata: Mapping[Any, Any]) -> None:
     """Raise INVALID, with its path, for a value that no place takes: a text with NUL, a JSON value of another shape."""
@@ -66,7 +73,8 @@ async def check(value: Any, path: str, metadata: Mapping[Any, Any]) -> None:
     if (shape := metadata.get(Shape)) is not None:
         await _check_json(value, path, shape)
     elif isinstance(value, str):
-        check_text(value, path)
+        if "printed" not in metadata:
+            check_text(value, path)
     elif isinstance(value, list):
         for n, one in enumerate(value):
             await check(one, f"{path}.{n}", {})
