@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from alembic import command
 
 from db import migrating, models
 from db.types import uuid7
@@ -65,7 +64,7 @@ async def test_an_address_of_before_the_rules_still_signs_in_and_is_found(platfo
 
 async def test_the_migration_puts_domains_into_one_form_and_keeps_json_values(prepared: Prepared, backend: str) -> None:
     url = await prepared.empty(backend, "addresses")
-    await migrating._sync(url, lambda c: command.upgrade(migrating._config(c), "9a7c31f0e582"))
+    await migrating.migrate(url, "9a7c31f0e582")
     given = [
         "user@müller.example",
         "other@müller.example",
@@ -84,12 +83,14 @@ async def test_the_migration_puts_domains_into_one_form_and_keeps_json_values(pr
             row = {"id": uuid7(), "user_id": key, "app_tag": "x", "value": value, "version": 1}
             connection.execute(sa.insert(preferences).values(**row))
 
-    await migrating._sync(url, fill)
+    async with migrating._alone(url) as connection:
+        await connection.run_sync(fill)
     await migrating.migrate(url)
     wanted = (
         sa.select(models.User.email, models.Preference.value).join(models.Preference).order_by(models.User.username)
     )
-    rows = await migrating._sync(url, lambda c: c.execute(wanted).all())
+    async with migrating._alone(url) as connection:
+        rows = (await connection.execute(wanted)).all()
     assert [row.email for row in rows] == ["user@xn--mller-kva.example", *given[1:]]
     assert [row.value for row in rows] == values
     assert await migrating.differences(url) == []

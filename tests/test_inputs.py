@@ -3,6 +3,7 @@
 import asyncio
 import math
 import re
+from itertools import cycle
 from typing import Any
 
 import pytest
@@ -183,18 +184,20 @@ HOSTILE: dict[str, list[Any]] = {
 TOLD = {"BAD_USER_INPUT", "INVALID", "NOT_FOUND", "LIMIT_EXCEEDED", "CONFLICT", "STATE", "FORBIDDEN", "UNAUTHENTICATED", "RATE_LIMITED", "DEPENDENCY"}  # fmt: skip
 
 
-@pytest.mark.parametrize("number", [1, pytest.param(99, marks=[pytest.mark.slow, pytest.mark.timeout(300)])])
-async def test_no_value_of_a_scalar_is_a_fault_of_ours(platform: Platform, schema: Schema, number: int) -> None:
-    """At every position the first of the values, and slowly all."""
+async def test_no_value_of_a_scalar_is_a_fault_of_ours(platform: Platform, schema: Schema) -> None:
+    """Each position gets one of the values of its type, in turn."""
     wrong = []
+    turns = {name: cycle(values) for name, values in HOSTILE.items()}
     for position in positions(schema.core):
         kind = get_nullable_type(position.kind)
-        values = HOSTILE.get(getattr(kind, "name", ""), ["no value of it"] if isinstance(kind, GraphQLEnumType) else [])
-        for value in values[:number]:
-            if value is None and isinstance(position.kind, GraphQLNonNull):
-                continue
-            body = await _answer(platform, position, str(position.kind), "root", value)
-            codes = {error["extensions"]["code"] for error in body.get("errors", ())}
-            if not codes <= TOLD:
-                wrong.append((position.name, str(value)[:40], codes))
+        if isinstance(kind, GraphQLEnumType):
+            value = "no value of it"
+        elif getattr(kind, "name", "") in turns:
+            value = next(turns[kind.name])
+        else:
+            continue
+        body = await _answer(platform, position, str(position.kind), "root", value)
+        codes = {error["extensions"]["code"] for error in body.get("errors", ())}
+        if not codes <= TOLD:
+            wrong.append((position.name, str(value)[:40], codes))
     assert wrong == []
