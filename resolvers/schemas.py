@@ -13,6 +13,8 @@ from jsonschema_rs import Draft202012Validator, RegexOptions, ValidationError
 
 PARTS = 1_000
 """Of a schema with what its references lead to, each time that they do."""
+PATTERN = 10
+"""Parts that a pattern for names counts as: each name in a configuration is tried with it."""
 _WORDS = 500
 
 
@@ -57,6 +59,8 @@ def _bound(schema: Any) -> None:
         number = 1
         if isinstance(value, Mapping) and ("$dynamicRef" in value or ("$id" in value and value is not schema)):
             raise ValueError("a schema has no parts with an $id of their own, and no $dynamicRef")
+        if isinstance(value, Mapping) and isinstance(patterns := value.get("patternProperties"), Mapping):
+            number += PATTERN * len(patterns)
         for reference in _own_references(value):
             if reference in within:
                 raise ValueError("a $ref leads back to where it stands")
