@@ -11,7 +11,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 from uuid_utils.compat import uuid7
 
-__all__ = ["Instant", "Key", "Name", "choice", "now", "uuid7"]
+__all__ = ["Instant", "Key", "Name", "Value", "choice", "now", "uuid7"]
 
 
 class Key(sa.types.TypeDecorator[UUID]):
@@ -76,6 +76,18 @@ class Name(sa.types.TypeDecorator[str]):
 
     def process_bind_param(self, value: str | None, dialect: sa.Dialect) -> str | None:
         return value if value is None or value.isascii() else normalize("NFC", value)
+
+
+class Value(sa.JSON):
+    """Any JSON value: PostgreSQL's `json`; on SQLite text, since it makes numbers of a text that looks like one in a
+    column whose type is called JSON."""
+
+    cache_ok = True
+
+
+@compiles(Value, "sqlite")
+def _value_sqlite(element: Value, compiler: Any, **_: Any) -> str:
+    return "TEXT"
 
 
 def instant_text(value: datetime) -> str:

@@ -7,7 +7,7 @@ from uuid import uuid4
 import asyncpg  # type: ignore[import-untyped]
 import sqlalchemy as sa
 import structlog
-from graphql import GraphQLError
+from graphql import GraphQLError, ValueNode
 
 from resolvers.failures import Failure
 
@@ -49,9 +49,14 @@ def masked(error: GraphQLError) -> Formatted:
     if (told := of_database(cause)) is not None:
         code, message = told
         return {**formatted, "message": message, "extensions": {"code": code}}
-    if cause is None and error.path is None:
+    if (cause is None and error.path is None) or _of_argument(cause):
         return {**formatted, "extensions": {"code": BAD_VARIABLES}}
     return {**formatted, **internal(cause or error)}
+
+
+def _of_argument(cause: BaseException | None) -> bool:
+    """Whether an argument could not be read: a variable is null where its default was to stand, say."""
+    return isinstance(cause, GraphQLError) and any(isinstance(node, ValueNode) for node in cause.nodes or ())
 
 
 def internal(cause: BaseException) -> Formatted:

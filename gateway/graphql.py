@@ -20,6 +20,7 @@ from db.engine import Tally, tally
 from gateway import cookies
 from gateway.answers import Answer, Refused
 from gateway.auth import authenticate, keep
+from gateway.bodies import read
 from gateway.broadcasting import Broadcasts
 from gateway.documents import Documents, Envelope, Operation
 from gateway.errors import BAD_REQUEST, internal, refused
@@ -123,9 +124,9 @@ class Endpoint:
         try:
             for name in ("variables", "extensions"):
                 if given.get(name):
-                    raw[name] = msgspec.json.decode(given[name])
+                    raw[name] = read(given[name])
             return msgspec.convert(raw, Envelope)
-        except (msgspec.MsgspecError, RecursionError) as error:
+        except (ValueError, msgspec.MsgspecError) as error:
             raise _bad(400, f"the query string is not a GraphQL request: {error}") from None
 
     async def _subscription(
@@ -228,8 +229,8 @@ def _check_content_type(content_type: str) -> None:
 
 def _decode(body: bytes) -> Envelope:
     try:
-        return msgspec.json.decode(body, type=Envelope)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        return msgspec.convert(read(body), Envelope)
+    except (ValueError, msgspec.MsgspecError) as error:
         raise _bad(400, f"the body is not a GraphQL request: {error}") from None
 
 

@@ -13,8 +13,8 @@ from resolvers.access import ROWS, THROUGH, WRITES, reading
 from resolvers.rules import ROLES, SUPERADMIN, Rule, words
 from schema.checks import declared_fields
 from schema.declarations import Column, Computed
-from schema.editing import camel
 from schema.selecting import DEFINITION
+from schema.values import camel
 
 Rules = tuple[Rule, ...]
 LETTERS = {"create": "C", "read": "R", "update": "U", "delete": "D", "restore": "S"}

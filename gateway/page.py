@@ -87,10 +87,16 @@ DOCUMENTS = {hashlib.sha256(text.encode()).hexdigest(): text for text in (_VERIF
 """What these pages ask, by hash; also where only known documents are run."""
 
 
-def _link(path: str, title: str, button: str, document: str, fields: str = "") -> Route:
+def _link(path: str, title: str, button: str, document: str, done: str, fields: str = "") -> Route:
     """A page that does nothing before its button is pressed: programs that read mails open links, too."""
     text = (PAGES / "link.html").read_text()
-    given = {"title": title, "button": button, "document": html.escape(document, quote=True), "fields": fields}
+    given = {
+        "title": title,
+        "button": button,
+        "document": html.escape(document, quote=True),
+        "done": done,
+        "fields": fields,
+    }
     for name, value in given.items():
         text = text.replace(f"{{{name}}}", value)
 
@@ -108,8 +114,8 @@ def _file(name: str, media: str) -> Route:
 
 
 LINKS = (
-    _link("/verify-email", "Confirm your e-mail address", "Confirm", _VERIFY),
-    _link("/reset-password", "Set a new password", "Set the password", _RESET, _FIELDS),
+    _link("/verify-email", "Confirm your e-mail address", "Confirm", _VERIFY, "The address is confirmed."),
+    _link("/reset-password", "Set a new password", "Set the password", _RESET, "The password is set.", _FIELDS),
     _file("link.js", "text/javascript"),
     _file("link.css", "text/css"),
 )

@@ -14,6 +14,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from gateway import cookies
 from gateway.answers import Answer, Refused
 from gateway.auth import authenticate, keep
+from gateway.bodies import read
 from gateway.broadcasting import Broadcasts
 from gateway.documents import Documents, Envelope
 from gateway.errors import internal
@@ -31,7 +32,6 @@ INIT_WAIT = 10.0
 MOST = 100
 """Operations of one socket at once."""
 
-_decoder = msgspec.json.Decoder(dict[str, Any])
 log = structlog.get_logger("torana")
 
 
@@ -118,9 +118,12 @@ class _Socket:
             raise WebSocketDisconnect(received.get("code", 1005))
         try:
             text = received.get("text")
-            return _decoder.decode(received.get("bytes") or b"" if text is None else text)
-        except (msgspec.MsgspecError, UnicodeError, RecursionError):
-            raise _Closed(4400, "a message must be a JSON object") from None
+            message = read(received.get("bytes") or b"" if text is None else text)
+        except ValueError:
+            message = None
+        if not isinstance(message, dict):
+            raise _Closed(4400, "a message must be a JSON object")
+        return message
 
     async def _take(self, message: dict[str, Any]) -> None:
         kind = message.get("type")

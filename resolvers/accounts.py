@@ -21,6 +21,7 @@ from db.models import (
 from db.types import now
 from db.written import because
 from resolvers import attempts, codes, logins
+from resolvers.addresses import canonical, spellings
 from resolvers.attempts import Tries
 from resolvers.audit import record
 from resolvers.context import Context
@@ -30,7 +31,7 @@ from resolvers.logins import Tokens
 from resolvers.principal import Kind
 from resolvers.registration import checked_columns, throttle
 from resolvers.rules import SELF
-from resolvers.writing import check_object, expect, locked
+from resolvers.writing import expect, locked
 
 WRONG = "wrong username or password"
 
@@ -50,7 +51,7 @@ class TwoFactorNeeded:
 async def log_in(ctx: Context, username: str, password: str, code: str | None = None) -> Tokens | TwoFactorNeeded:
     """By username or e-mail. An unknown name and a wrong password get the same answer, after the same work."""
     logins.check_browser(ctx)
-    name = username.strip().lower()
+    name, typed = spellings(username)
     await throttle(ctx, _tries(name))
     known = (
         sa.select(
@@ -62,12 +63,12 @@ async def log_in(ctx: Context, username: str, password: str, code: str | None = 
         )
         .join(Credential, sa.and_(Credential.user_id == User.id, Credential.kind == CredentialKind.PASSWORD))
         .where(
-            sa.or_(User.username == name, User.email == name),
+            sa.or_(User.username == typed, User.email.in_((name, typed))),
             User.auth_provider == AuthProvider.LOCAL,
             User.active,
             User.deleted_at.is_(None),
         )
-        .order_by(User.username == name)
+        .order_by(User.username == typed, User.email == typed)
     )
     # A username that is another user's e-mail address names the former.
     stored = await _verified(ctx, "User", known, name, password)
@@ -126,7 +127,7 @@ async def _second(session: AsyncSession, ctx: Context, user: User, code: str) ->
 
 async def _enter(session: AsyncSession, ctx: Context, user: User, **detail: Any) -> Tokens:
     """Begin a login session, and no longer count what was tried from here before it."""
-    names = [_tries(name) for name in (user.username, user.email) if name]
+    names = [_tries(spellings(name)[0]) for name in (user.username, user.email) if name]
     await attempts.entered(session, ctx, *names, codes.tries(user.id))
     return await logins.begin(session, ctx, Kind.USER, user.id, **detail)
 
@@ -225,7 +226,6 @@ async def update_profile(ctx: Context, expected_version: int, changes: Mapping[s
     """Change one's own names, affiliation or profile: only the given attributes, nothing else of the row."""
     user = logins.person(ctx)
     changes = checked_columns(changes)
-    check_object("input.profile", changes.get("profile"))
     async with ctx.database.write() as session:
         row = await locked(session, ctx, User, user)
         expect(row, expected_version)
@@ -241,9 +241,9 @@ async def update_profile(ctx: Context, expected_version: int, changes: Mapping[s
 async def create_user(
     session: AsyncSession, username: str, password_hash: str, *, email: str | None = None, **columns: Any
 ) -> User:
-    """A local user with a password, in the transaction of `session`. Names and addresses are kept in lower case."""
+    """A local user with a password, in the transaction of `session`. The name is kept in lower case."""
     because(session, "an operator makes users", User, Credential)
-    user = User(username=username.lower(), email=email.lower() if email else None, **columns)
+    user = User(username=username.lower(), email=canonical(email) if email else None, **columns)
     session.add(user)
     await session.flush()
     session.add(

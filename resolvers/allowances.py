@@ -22,7 +22,6 @@ class Action(Enum):
     READ = "READ"
     UPDATE = "UPDATE"
     DELETE = "DELETE"
-    RESTORE = "RESTORE"
 
 
 WITHIN: Mapping[type[Entity], Sequence[type[Entity]]] = {

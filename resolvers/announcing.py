@@ -11,7 +11,7 @@ from resolvers.audit import record
 from resolvers.context import Context
 from resolvers.editing import must, writing
 from resolvers.failures import Invalid, LimitExceeded, NotFound
-from resolvers.notices import post_text
+from resolvers.notices import mailable, post_text
 from resolvers.principal import Kind
 from resolvers.rules import LINKED_SERVICE, PROJECT_ADMIN, SITE_ADMIN, SUPERADMIN
 
@@ -45,7 +45,12 @@ async def send(ctx: Context, users: Sequence[UUID], subject: str, text: str) -> 
             name = " ".join(filter(None, (user.first_name, user.last_name))) or user.username
             words = {"name": name, "username": user.username}
             await post_text(
-                session, subject, text, user, reply_to=None if sender is None else sender.email, variables=words
+                session,
+                subject,
+                text,
+                user,
+                reply_to=mailable(None if sender is None else sender.email),
+                variables=words,
             )
         record(session, ctx, "SEND_NOTIFICATION", "User", None, recipients=len(users))
         return sum(user.notified for user in known.values())

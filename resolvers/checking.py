@@ -3,28 +3,22 @@
 A check gets the row as it is now, and what it had before: what was given for a new one, None for one that is to go.
 """
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from re import fullmatch
 from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError
-from referencing import Registry
-from referencing.exceptions import Unresolvable
-from referencing.jsonschema import DRAFT202012
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db import models as m
 from db.engine import changed, row_topic
 from db.models import Entity, PlatformRole
 from db.written import because
-from resolvers import login_sessions, wording
+from resolvers import login_sessions, schemas, wording
 from resolvers.context import Context
 from resolvers.failures import Dependency, Forbidden, Invalid, WrongState
 from resolvers.feed import RIGHTS
-from resolvers.notices import address
 from resolvers.principal import Kind
 
 Before = Mapping[str, Any] | None
@@ -42,7 +36,6 @@ async def _user(session: AsyncSession, ctx: Context, user: m.User, before: Befor
         return
     if not fullmatch(r"[a-z0-9._-]{2,150}", user.username) and "username" in before:
         raise Invalid("a username has 2 to 150 letters, digits, dots, underscores or hyphens", field="input.username")
-    _check_email(user.email)
     if before.get("email", user.email) != user.email and "email_verified" not in before:
         user.email_verified = False
         because(session, "links to an address end with it", m.Credential)
@@ -124,14 +117,8 @@ async def _participant(session: AsyncSession, ctx: Context, participant: m.Parti
             raise Invalid("the group is of another project", field="input.group")
     if before.get("project_id", participant.project_id) != participant.project_id:
         await _leave_devices(session, m.Participant.id == participant.id, participant.project_id)
-    _check_email(participant.email)
     if any(before.get(name) and not getattr(participant, name) for name in ("enabled", "login_enabled")):
         await login_sessions.end(session, Kind.PARTICIPANT, participant.id)
-
-
-def _check_email(email: str | None) -> None:
-    if email is not None:
-        address(email, "input.email")
 
 
 async def _device(session: AsyncSession, ctx: Context, device: m.Device, before: Before) -> None:
@@ -146,34 +133,8 @@ async def _service(session: AsyncSession, ctx: Context, service: m.Service, befo
         raise Forbidden("services of the system can't be changed")
     if not 1 <= service.port <= 65535:
         raise Invalid("a port is 1 to 65535", field="input.port")
-    try:
-        Draft202012Validator.check_schema(service.config_schema)
-        for reference in _references(service.config_schema):
-            _resolver(service.config_schema).lookup(reference)
-    except SchemaError as error:
-        raise Invalid(f"this is no JSON schema: {error.message}", field="input.configSchema") from None
-    except (Unresolvable, ValueError) as error:
-        told = str(error)[:200]
-        raise Invalid(
-            f"a $ref leads to a place in the schema itself, not elsewhere: {told}", field="input.configSchema"
-        ) from None
-
-
-def _references(schema: Any) -> Iterator[str]:
-    """Where a schema refers to."""
-    if isinstance(schema, Mapping):
-        for key, value in schema.items():
-            if key in ("$ref", "$dynamicRef") and isinstance(value, str):
-                yield value
-            yield from _references(value)
-    elif isinstance(schema, list):
-        for value in schema:
-            yield from _references(value)
-
-
-def _resolver(schema: Any) -> Any:
-    """Looks into the schema alone: nothing is fetched."""
-    return Registry[Any]().resolver_with_root(DRAFT202012.create_resource(schema))
+    if (wrong := schemas.wrong(service.config_schema)) is not None:
+        raise Invalid(wrong, field="input.configSchema")
 
 
 async def _service_config(session: AsyncSession, ctx: Context, config: m.ServiceConfig, before: Before) -> None:
@@ -182,16 +143,15 @@ async def _service_config(session: AsyncSession, ctx: Context, config: m.Service
     service = await session.get_one(m.Service, config.service_id)
     if not service.editable_config:
         raise WrongState("this service can't be configured", field="input.service")
-    validator = Draft202012Validator(service.config_schema, registry=Registry())
     try:
-        errors = sorted(validator.iter_errors(config.config), key=lambda error: list(map(str, error.path)))
-    except (Unresolvable, RecursionError):
+        against = schemas.against(service.config_schema, config.config)
+    except ValueError:
         raise WrongState(
             "the service's schema can't be followed; a superadmin must mend it", field="input.service"
         ) from None
-    if errors:
-        path = ".".join(map(str, ["input", "config", *errors[0].path]))
-        raise Invalid(f"the config is against the service's schema: {errors[0].message[:500]}", field=path)
+    if against is not None:
+        path, why = against
+        raise Invalid(f"the config is against the service's schema: {why}", field=".".join(["input.config", *path]))
 
 
 async def _role(session: AsyncSession, ctx: Context, role: m.Role, before: Before) -> None:

@@ -14,10 +14,11 @@ from db.folding import composed
 from db.models import AuthProvider, User, UserGroup, UserGroupMember
 from db.written import because
 from resolvers import logins
+from resolvers.addresses import canonical
 from resolvers.audit import record
 from resolvers.context import Context, Services
 from resolvers.editing import stored
-from resolvers.failures import Conflict, Failure, Unauthenticated
+from resolvers.failures import Conflict, Failure, Invalid, Unauthenticated
 from resolvers.feed import principal_topic
 from resolvers.issuers import Provider
 from resolvers.principal import ANONYMOUS, Kind
@@ -43,8 +44,8 @@ def read(provider: Provider, claims: Mapping[str, Any]) -> Identity:
     claimed = provider.claimed(claims)
     named = {"first_name": _text(claims, "given_name", 150), "last_name": _text(claims, "family_name", 150)}
     columns: dict[str, Any] = {name: value for name, value in named.items() if value is not None}
-    if (email := _text(claims, "email", 254)) is not None:
-        columns |= {"email": email.lower(), "email_verified": claims.get("email_verified") in (True, "true")}
+    if (email := _email(claims)) is not None:
+        columns |= {"email": email, "email_verified": claims.get("email_verified") in (True, "true")}
     groups: dict[str, bool] = {}
     for value, group in provider.groups.items():
         groups[group] = groups.get(group, False) or value in claimed
@@ -160,6 +161,16 @@ async def _join(session: AsyncSession, user: UUID, groups: Mapping[str, bool]) -
         elif not member and link is not None:
             await session.delete(link)
     await session.flush()
+
+
+def _email(claims: Mapping[str, Any]) -> str | None:
+    """The claimed address, unless no mail could go there."""
+    value = _text(claims, "email", 254)
+    try:
+        return None if value is None else canonical(value)
+    except Invalid:
+        log.warning("oidc.no_address")
+        return None
 
 
 def _text(claims: Mapping[str, Any], name: str, most: int) -> str | None:

@@ -3,7 +3,8 @@
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -50,14 +51,39 @@ async def owner(ctx: Context, kind: CredentialKind, token: str) -> UUID:
     raise _over()
 
 
-async def spend(session: AsyncSession, kind: CredentialKind, token: str, user: User) -> bool:
-    """Use up the link of a held user; whether it went to the present address. INVALID for one that does not hold."""
+async def spend(
+    session: AsyncSession, kind: CredentialKind, token: str, user: User, *, keep: datetime | None = None
+) -> bool:
+    """Use up the link of a held user; whether it went to the present address. INVALID for one that does not hold.
+    With `keep`, the moment, it stays known as used until it would have ended."""
     because(session, "a link holds once, and only the latest", Credential)
-    gone = sa.delete(Credential).where(*_live(kind, token), Credential.user_id == user.id).returning(Credential.label)
-    label = await session.scalar(gone.execution_options(synchronize_session=False))
+    this = (*_live(kind, token), Credential.user_id == user.id)
+    used: Any = sa.delete(Credential) if keep is None else sa.update(Credential).values(revoked_at=keep)
+    used = used.where(*this).returning(Credential.label).execution_options(synchronize_session=False)
+    label = await session.scalar(used)
     if label is None:
         raise _over()
     return user.email is not None and label == digest_of(user.email)
+
+
+async def confirmed(ctx: Context, token: str) -> datetime | None:
+    """When the link of this token confirmed the address that its user has still; None for any other token."""
+    wanted = (
+        sa.select(Credential.revoked_at, Credential.label, User.email)
+        .join(User, User.id == Credential.user_id)
+        .where(
+            Credential.kind == CredentialKind.EMAIL_VERIFY,
+            Credential.secret_hash == digest_of(token),
+            Credential.revoked_at.is_not(None),
+            Credential.expires_at > now(),
+            User.email_verified,
+            User.deleted_at.is_(None),
+        )
+    )
+    for row in await ctx.database.rows(wanted):
+        if row.label == digest_of(row.email or ""):
+            return row.revoked_at  # type: ignore[no-any-return]
+    return None
 
 
 async def drop(session: AsyncSession, user: UUID, kind: CredentialKind) -> None:

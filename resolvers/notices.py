@@ -150,10 +150,15 @@ def address(text: str, field: str = "email") -> str:
     return text
 
 
+def mailable(stored: str | None) -> str | None:
+    """The address in a row, unless it is of before the rules and no mail goes there."""
+    return stored if stored and stored.isascii() and _ADDRESS.fullmatch(stored) else None
+
+
 def _recipient(user: models.User | None, to: str | None, template: str | None) -> str | None:
     if user is not None and not user.notified and template not in wording.SECURITY:
         return None
-    found = to or (user.email if user is not None else None)
+    found = to or mailable(user.email if user is not None else None)
     if not found:
         log.info("notices.no_address", template=template, user=None if user is None else str(user.id))
         return None

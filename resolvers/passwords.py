@@ -18,6 +18,8 @@ from zxcvbn import zxcvbn  # type: ignore[import-untyped]
 from resolvers.failures import Invalid
 
 SHORTEST, LONGEST = 12, 1024
+_TYPED = 4 * LONGEST
+"""Characters as they were typed: one of a password may be put together of several."""
 LEFT = 6
 """Characters that are left, at least, without the names of the owner."""
 STRENGTH = 3
@@ -76,7 +78,7 @@ class Passwords:
 
     async def verify(self, stored: str | None, password: str) -> bool:
         """Whether the password is the one stored; takes as long when there is none stored."""
-        right = len(password) <= LONGEST  # one that is longer is nobody's, and could take long to be read
+        right = len(password) <= _TYPED  # one that is longer is nobody's, and could take long to be read
         given = password if right else "a password that is too long"
         matches = asyncio.get_running_loop().run_in_executor(self._threads, self._matches, stored, given)
         return await matches and right and stored is not None
@@ -106,12 +108,13 @@ class Passwords:
 
 def check_new(password: str, field: str, *own: str | None, leaked: Leaked | None = None) -> None:
     """Refuse a password that is too short, too long to be meant, `leaked`, or soon guessed: a common one, or one made
-    of what its owner is called (`own`). One thread at a time."""
-    if not SHORTEST <= len(password) <= LONGEST:
+    of what its owner is called (`own`). What is judged is what is hashed: a no-break space, say, is a space. One thread
+    at a time."""
+    plain = _normal(password[: _TYPED + 1])
+    if len(password) > _TYPED or not SHORTEST <= len(plain) <= LONGEST:
         raise Invalid(f"a password has {SHORTEST} to {LONGEST} characters", field=field)
-    if "\0" in password or not password.isprintable():
+    if not plain.isprintable():
         raise Invalid("a password is one line without control characters", field=field)
-    plain = _normal(password)
     if leaked is not None and (password in leaked or plain in leaked):
         raise Invalid("this password was leaked: it is in a list of those that were lost elsewhere", field=field)
     parts = {part.casefold() for text in own if text for part in (text, *re.split(r"[\W_]+", text)) if len(part) > 2}

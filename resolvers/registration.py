@@ -16,6 +16,7 @@ from db.models import AuthProvider, Credential, CredentialKind, User
 from db.types import uuid7
 from db.written import because
 from resolvers import attempts, links, logins
+from resolvers.addresses import canonical, spellings
 from resolvers.audit import record
 from resolvers.context import Context
 from resolvers.failures import Forbidden, Invalid
@@ -44,7 +45,8 @@ async def sign_up(ctx: Context, given: NewAccount) -> str:
     """
     if not ctx.services.entrance.sign_up:
         raise Forbidden("accounts are made by administrators here")
-    username, email = given.username.strip().lower(), plain(given.email, "input.email")
+    username, email = given.username.strip().lower(), canonical(given.email, "input.email")
+    spelled = spellings(given.email)
     if not _USERNAME.fullmatch(username):
         raise Invalid(
             "a username has 2 to 150 of: letters without accents, digits, `.`, `_` and `-`", field="input.username"
@@ -56,7 +58,7 @@ async def sign_up(ctx: Context, given: NewAccount) -> str:
     await ctx.services.passwords.check(given.password, "input.password", username, email, *names)
     hashed = await ctx.services.passwords.hash(given.password)
     known = sa.select(User.id, User.email, User.deleted_at).where(
-        sa.or_(User.username == username, sa.and_(User.email == email, User.deleted_at.is_(None))),
+        sa.or_(User.username == username, sa.and_(User.email.in_(spelled), User.deleted_at.is_(None))),
         User.auth_provider == AuthProvider.LOCAL,
     )
     taken = await ctx.database.rows(known)
@@ -73,7 +75,7 @@ async def sign_up(ctx: Context, given: NewAccount) -> str:
             await post(session, "email_verification", made, lasting=lasting, url=url)
             record(session, ctx, "SIGN_UP", "User", made.id, actor_id=made.id)
         else:
-            has = any(row.email == email and row.deleted_at is None for row in taken)
+            has = any(row.email in spelled and row.deleted_at is None for row in taken)
             language = columns.get("language") or "en"
             await post(session, "sign_up_refused", to=email, language=language, name=None if has else username)
             record(session, ctx, "SIGN_UP_REFUSED", "User")
@@ -97,13 +99,22 @@ async def resend(ctx: Context, email: str) -> str:
 
 
 async def verify(ctx: Context, token: str) -> datetime:
-    """Confirm the address that the link of this token went to; returns when."""
+    """Confirm the address that the link of this token went to; returns when, the same for a link that did so before."""
     await throttle(ctx)
+    try:
+        return await _confirm(ctx, token)
+    except Invalid:
+        if (before := await links.confirmed(ctx, token)) is None:
+            raise
+        return before
+
+
+async def _confirm(ctx: Context, token: str) -> datetime:
     user = await links.owner(ctx, CredentialKind.EMAIL_VERIFY, token)
     principal = ctx.principal
     async with ctx.database.write() as session:
-        row = await logins.held(session, user)
-        if row is None or not await links.spend(session, CredentialKind.EMAIL_VERIFY, token, row):
+        row, moment = await logins.held(session, user), await moment_of(session)
+        if row is None or not await links.spend(session, CredentialKind.EMAIL_VERIFY, token, row, keep=moment):
             raise Invalid("the link is for an address that the account no longer has", field="token")
         because(session, "who has the link confirms the address", User)
         row.email_verified = True
@@ -111,7 +122,6 @@ async def verify(ctx: Context, token: str) -> datetime:
         record(session, ctx, "VERIFY_EMAIL", "User", user, actor_id=user)
         if principal.id == user and principal.session is not None:
             principal = await logins.renewed(session, ctx)
-        moment = await moment_of(session)
     ctx.become(principal)
     return moment
 
@@ -121,16 +131,18 @@ async def mail(
 ) -> str:
     """Mail a link to the local user of this address who meets `which`; returns the address. The same answer after the
     same work where there is none."""
-    email = plain(email, "email")
+    email, typed = spellings(email)
+    address(email)
     await throttle(ctx)
     await _bound_mails(ctx, f"{kind.value.lower()}:{digest_of(email)}")
     wanted = sa.select(User).where(
-        User.email == email,
+        User.email.in_((email, typed)),
         User.auth_provider == AuthProvider.LOCAL,
         User.active,
         User.deleted_at.is_(None),
         *which,
     )
+    wanted = wanted.order_by(User.email != typed).limit(1)
     known = await ctx.database.rows(wanted.with_only_columns(User.id))
     async with ctx.database.write() as session:
         # For an address that nobody has, all is done for someone else, and undone.
@@ -157,11 +169,6 @@ async def throttle(ctx: Context, tries: attempts.Tries | None = None) -> None:
 async def _bound_mails(ctx: Context, key: str) -> None:
     """Count what is mailed to an address, whoever asks for it: nobody may be flooded, nor kept from using a link."""
     await attempts.count(ctx, {key: ctx.services.limits.mails_per_address}, ctx.services.limits.mail_window)
-
-
-def plain(email: str, where: str) -> str:
-    """An address as it is kept; INVALID for what is none."""
-    return address(email.strip().lower(), where)
 
 
 def _nobody() -> User:

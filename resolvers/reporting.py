@@ -229,7 +229,7 @@ async def _append(session: AsyncSession, job: Job, task: Task, lines: Sequence[L
     for line in sorted(lines, key=lambda line: line.number):
         if line.number <= last or job.log_length > most:
             continue
-        text = line.text[:LINE].replace("\0", "\N{REPLACEMENT CHARACTER}")
+        text = line.text[:LINE]
         if job.log_length == most:
             text = f"the log ends here: {most} lines are kept"
         job.log_length += 1

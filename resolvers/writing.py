@@ -1,20 +1,17 @@
 """What every write does first: find its row as its principal may see it, at the version the client read."""
 
-from typing import Any, TypeVar
+from typing import TypeVar
 from uuid import UUID
 
-import orjson
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.models import Entity
 from resolvers.access import visible
 from resolvers.context import Context
-from resolvers.failures import Conflict, Invalid, LimitExceeded, NotFound, Unauthenticated
+from resolvers.failures import Conflict, NotFound, Unauthenticated
 
 E = TypeVar("E", bound=Entity)
-BYTES = 65_536
-"""Of a status, a configuration, or what a device tells about itself."""
 
 
 async def locked(session: AsyncSession, ctx: Context, model: type[E], key: UUID, *, field: str = "id") -> E:
@@ -42,17 +39,3 @@ def signed_in(ctx: Context) -> UUID:
     if ctx.principal.id is None:
         raise Unauthenticated("sign in first")
     return ctx.principal.id
-
-
-def check_object(field: str, value: Any) -> None:
-    """Refuse what is no object, or is too large to be kept beside a row."""
-    if value is None:
-        return
-    if not isinstance(value, dict):
-        raise Invalid(f"{field} is an object", field=field)
-    try:
-        size = len(orjson.dumps(value))
-    except TypeError as error:  # a number that is too large, for one
-        raise Invalid(f"{field} can't be stored: {error}", field=field) from None
-    if size > BYTES:
-        raise LimitExceeded(f"{field} takes at most {BYTES} bytes", limit=field, allowed=BYTES, value=size)

@@ -8,7 +8,7 @@ import strawberry
 from graphql import GraphQLInterfaceType, GraphQLObjectType, GraphQLSchema, GraphQLUnionType
 from strawberry.schema.config import StrawberryConfig
 
-from resolvers.failures import LimitExceeded
+from resolvers.failures import Failure, LimitExceeded
 from resolvers.paging import MOST
 from schema.access import AccessMutation, AccessQuery
 from schema.accounts import AccountsQuery
@@ -42,13 +42,24 @@ _Id = Annotated[strawberry.ID, strawberry.argument(description="The global id of
 _Ids = Annotated[list[strawberry.ID], strawberry.argument(description=f"Global ids, at most {MOST}.")]
 
 
+async def _tried(info: Info, id: str, field: str) -> Any:
+    """The node, or the failure, which is then the error of this element alone."""
+    try:
+        return await _node(info, id, field)
+    except Failure as failure:
+        return failure
+
+
 async def _node(info: Info, id: str, field: str) -> Any:
     typename, key = parse_id(id, field)
     model = model_of(info._raw_info.schema.get_type(typename))
     return None if model is None else await written(info, typename, model, key)
 
 
-@strawberry.type(description="Reads. Anyone may ask; each sees what they may see.")
+@strawberry.type(
+    description="Reads. Anyone may ask; each sees what they may see. A list is never null: an error in its arguments, "
+    "such as a cursor of another list, nulls the object that holds the list, here all of `data`."
+)
 class Query(
     AccountsQuery,
     SigningQuery,
@@ -71,11 +82,14 @@ class Query(
     async def node(self, info: Info, id: _Id) -> Node | None:
         return await _node(info, id, "id")  # type: ignore[no-any-return]
 
-    @by_id("The nodes with these ids, in their order; null for each that you may not see.")
+    @by_id(
+        "The nodes with these ids, in their order; null for each that you may not see. A text that is no id is null, "
+        "with an error of its own."
+    )
     async def nodes(self, info: Info, ids: _Ids) -> list[Node | None]:
         if len(ids) > MOST:
             raise LimitExceeded(f"at most {MOST} ids, not {len(ids)}", limit="ids", allowed=MOST, value=len(ids))
-        return list(await asyncio.gather(*(_node(info, id, f"ids.{index}") for index, id in enumerate(ids))))
+        return list(await asyncio.gather(*(_tried(info, id, f"ids.{index}") for index, id in enumerate(ids))))
 
 
 @strawberry.type(

@@ -9,7 +9,6 @@ import strawberry
 from db import models
 from resolvers import allowances, lock, reach, stats
 from resolvers.paging import MOST, page_size
-from schema.editing import camel
 from schema.fields import Info
 from schema.groups import UserGroup
 from schema.mutations import SIGNED_IN, mutation
@@ -17,6 +16,7 @@ from schema.organisation import Project, Site
 from schema.problems import Problem
 from schema.scalars import enum, global_id, parse_id
 from schema.selecting import model_of, select
+from schema.values import camel
 
 AccessAction = enum(
     allowances.Action,
@@ -24,7 +24,6 @@ AccessAction = enum(
     READ="Read it.",
     UPDATE="Change some of it.",
     DELETE="Delete it, unless something stands in the way.",
-    RESTORE="Bring it back.",
 )
 
 

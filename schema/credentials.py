@@ -23,6 +23,7 @@ from schema.organisation import Participant
 from schema.problems import Problem
 from schema.scalars import JSON, enum, global_id, key_of
 from schema.services import Service
+from schema.values import OBJECT
 
 DEVICE = Need(
     "a device, with its token",
@@ -225,7 +226,10 @@ class CredentialsMutation:
         register_key: Annotated[str, strawberry.argument(description="The key that administrators hand out.")],
         name: Annotated[str, strawberry.argument(description="What the device is called.")],
         type_key: Annotated[str, strawberry.argument(description="The key of its type.")],
-        infos: Annotated[JSON | None, strawberry.argument(description="An object: what it tells about itself.")] = None,
+        infos: Annotated[
+            JSON | None,
+            strawberry.argument(description=OBJECT.described("What it tells about itself."), metadata=OBJECT.metadata),
+        ] = None,
     ) -> RegisteredDeviceResult:
         """Register the device that asks. Until an administrator links it to a site and enables it, it may not connect;
         too many attempts from one address are RATE_LIMITED."""
@@ -241,7 +245,10 @@ class CredentialsMutation:
     async def set_device_status(
         self,
         info: Info,
-        status: Annotated[JSON, strawberry.argument(description="An object: what there is to report.")],
+        status: Annotated[
+            JSON,
+            strawberry.argument(description=OBJECT.described("What there is to report."), metadata=OBJECT.metadata),
+        ],
     ) -> DeviceResult:
         """Report as the device that asks; this is also when it was last heard of."""
         key = await registering.set_status(info.context, status)  # type: ignore[arg-type]
@@ -251,7 +258,10 @@ class CredentialsMutation:
     async def update_device_config(
         self,
         info: Info,
-        config: Annotated[JSON | None, strawberry.argument(description="An object: all of its settings.")],
+        config: Annotated[
+            JSON | None,
+            strawberry.argument(description=OBJECT.described("All of its settings."), metadata=OBJECT.metadata),
+        ],
         expected_version: Annotated[
             int | None,
             strawberry.argument(description="The `version` you read; a newer one is a CONFLICT. Left out: any."),

@@ -21,6 +21,7 @@ from schema.lists import connection, contains, equal, refers
 from schema.nodes import Connection, Node
 from schema.organisation import DEVICES_OF, PARTICIPANT_ORDERS, PROJECT_ORDERS, SITE_ORDERS, Participant, Project, Site
 from schema.scalars import JSON
+from schema.values import OBJECT
 
 TYPE_ORDERS = Orders("DeviceTypeOrder", "Orders of types of devices.", NAME=(Order(models.DeviceType.name), "By name."))
 SUBTYPE_ORDERS = Orders(
@@ -125,8 +126,8 @@ _DEVICE = inputs(
     subtype=Given("DeviceSubtype", "A subtype of its type.", default=None),
     enabled=Given(bool, "Whether it may connect.", default=False),
     onlineable=Given(bool, "Whether it can be online by itself.", default=False),
-    config=Given(JSON, "Its settings.", default=None),
-    infos=Given(JSON, "What it tells about itself.", default=None),
+    config=Given(JSON, "Its settings.", default=None, shape=OBJECT),
+    infos=Given(JSON, "What it tells about itself.", default=None, shape=OBJECT),
     notes=Given(str, "Notes of those who care for it.", default=None),
     sites=Several(
         "Site", models.SiteDevice, "device_id", "site_id", "Sites that have it; you must administer each of them."

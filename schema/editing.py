@@ -21,6 +21,7 @@ from schema.mutations import WRITER, mutation, written
 from schema.nodes import Node
 from schema.problems import Problem
 from schema.scalars import key_of
+from schema.values import Shape, camel
 
 NEEDED: Any = object()
 
@@ -28,13 +29,15 @@ NEEDED: Any = object()
 @dataclass(frozen=True, slots=True)
 class Given:
     """A column that clients give: its type (or the name of the node type that it refers to), in words, its default.
-    UNSET leaves it to the column. A `fixed` one is given at creation only; `lower` puts a text into lower case."""
+    UNSET leaves it to the column. A `fixed` one is given at creation only; `kept` makes the text that is stored;
+    `shape` is what a JSON value must be."""
 
     kind: Any
     description: str
     default: Any = NEEDED
     fixed: bool = False
-    lower: bool = False
+    kept: Callable[[str, str], str] | None = None
+    shape: Shape | None = None
 
     @property
     def refers(self) -> bool:
@@ -92,10 +95,9 @@ class Inputs:
         if given.refers:
             return key_of(given.kind, value, field)
         if isinstance(value, str):
-            value = normalize("NFC", value.lower() if given.lower else value)
+            value = normalize("NFC", value)
             most = getattr(kept.type, "length", None)
-            if "\0" in value:
-                raise Invalid("a text holds no NUL", field=field)
+            value = given.kept(value, field) if given.kept else value
             if most is not None and len(value) > most:
                 raise Invalid(f"at most {most} characters are kept", field=field)
             if given.default is NEEDED and not value.strip():
@@ -103,25 +105,21 @@ class Inputs:
         return value
 
 
-def camel(name: str) -> str:
-    first, *others = name.split("_")
-    return first + "".join(map(str.title, others))
+def lower(text: str, field: str) -> str:
+    """A text that is kept in lower case."""
+    return text.lower()
 
 
 def inputs(name: str, model: type[models.Entity], /, **fields: Given | Several) -> Inputs:
     """Declare what may be given for rows of a model."""
     given = {key: field for key, field in fields.items() if isinstance(field, Given)}
     several = {key: field for key, field in fields.items() if isinstance(field, Several)}
-    new: dict[str, tuple[Any, str, Any]] = {
-        key: (_kind(field, field.default in (None, strawberry.UNSET)), field.description, field.default)
-        for key, field in given.items()
+    new = {key: _field(field, field.default in (None, strawberry.UNSET), field.default) for key, field in given.items()}
+    new |= {
+        key: (list[strawberry.ID], strawberry.field(description=field.description, default_factory=list))
+        for key, field in several.items()
     }
-    new |= {key: (list[strawberry.ID], field.description, []) for key, field in several.items()}
-    changes = {
-        key: (_kind(field, True), field.description, strawberry.UNSET)
-        for key, field in given.items()
-        if not field.fixed
-    }
+    changes = {key: _field(field, True, strawberry.UNSET) for key, field in given.items() if not field.fixed}
     return Inputs(
         name,
         model,
@@ -132,20 +130,23 @@ def inputs(name: str, model: type[models.Entity], /, **fields: Given | Several) 
     )
 
 
-def _kind(field: Given, optional: bool) -> Any:
+def _field(field: Given, optional: bool, default: Any) -> tuple[Any, Any]:
+    """The type and the declaration of an input field."""
     kind = strawberry.ID if field.refers else field.kind
-    return kind | None if optional else kind
+    told, metadata = field.description, {}
+    if field.shape is not None:
+        told, metadata = field.shape.described(told), field.shape.metadata
+    declared: Any = (
+        strawberry.field(description=told, metadata=metadata)
+        if default is NEEDED
+        else strawberry.field(description=told, metadata=metadata, default=default)
+    )
+    return kind | None if optional else kind, declared
 
 
-def _input(name: str, description: str, fields: Mapping[str, tuple[Any, str, Any]]) -> Any:
-    namespace: dict[str, Any] = {"__annotations__": {key: kind for key, (kind, _, _) in fields.items()}}
-    for key, (_, words_, default) in fields.items():
-        if default is NEEDED:
-            namespace[key] = strawberry.field(description=words_)
-        elif isinstance(default, list):
-            namespace[key] = strawberry.field(description=words_, default_factory=list)
-        else:
-            namespace[key] = strawberry.field(description=words_, default=default)
+def _input(name: str, description: str, fields: Mapping[str, tuple[Any, Any]]) -> Any:
+    namespace: dict[str, Any] = {"__annotations__": {key: kind for key, (kind, _) in fields.items()}}
+    namespace |= {key: declared for key, (_, declared) in fields.items()}
     return strawberry.input(type(name, (), namespace), description=description)
 
 

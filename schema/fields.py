@@ -21,6 +21,7 @@ from resolvers.tree import Asked
 from schema.declarations import ById, Column, Computed, Found, Key, Numbers, Part, Related, target_of
 from schema.drawing import draw
 from schema.selecting import select
+from schema.values import camel, check_text
 
 T = TypeVar("T")
 Info = strawberry.Info[Context, None]
@@ -95,12 +96,18 @@ def by_id(description: str) -> Callable[[Callable[..., T]], T]:
 def found(model: type[models.Entity], description: str, where: Callable[..., Where]) -> Any:
     """One row from the root, or null: the one that meets the condition. The parameters of `where` are the field's."""
 
+    def asked(**arguments: Any) -> Where:
+        for name, value in arguments.items():
+            if isinstance(value, str):
+                check_text(value, camel(name))
+        return where(**arguments)
+
     async def resolve(root: Any, info: Info, **arguments: Any) -> Any:
-        return await drawn(info, None, lambda: info.context.loaders.first(select(info, model), where(**arguments)))
+        return await drawn(info, None, lambda: info.context.loaders.first(select(info, model), asked(**arguments)))
 
     sign(resolve, inspect.signature(where).parameters.values())
     field = Found(description=description, base_resolver=resolver_of(resolve))
-    field.model, field.asked = model, lambda **arguments: Asked(None, where(**arguments))
+    field.model, field.asked = model, lambda **arguments: Asked(None, asked(**arguments))
     return field
 
 

@@ -26,6 +26,7 @@ from schema.problems import Problem
 from schema.scalars import JSON, BigInt, enum, key_of, optional_key
 from schema.selecting import select
 from schema.simulations import ClusterOptions, SimulationType
+from schema.values import PRINTED, Shape, readable
 
 if TYPE_CHECKING:
     from schema.accounts import User
@@ -238,12 +239,16 @@ class LineInput:
     number: int = strawberry.field(
         description="Counts the lines of this run from 1; a number sent twice is stored once."
     )
-    text: str = strawberry.field(description="The line.")
+    text: str = strawberry.field(description="The line.", metadata=PRINTED)
 
 
 @strawberry.type(description="The report was taken.")
 class WorkerReceipt:
     state: JobState = strawberry.field(description="The state of the job.")  # type: ignore[valid-type]
+
+
+_RESULTS = Shape(list, None)
+"""Their reader checks each, and the bound is that of a worker's request."""
 
 
 @strawberry.type
@@ -303,19 +308,25 @@ class JobsMutation:
         ] = None,
         lines: Annotated[list[LineInput], strawberry.argument(description="New log lines, at most 5000.")] = [],  # noqa: B006
         error: Annotated[
-            str | None, strawberry.argument(description="The program failed for this reason; the task ends.")
+            str | None,
+            strawberry.argument(description="The program failed for this reason; the task ends.", metadata=PRINTED),
         ] = None,
     ) -> WorkerReceipt:
         """Report progress and log lines, and keep the task. STATE means that this run is no longer wanted: stop."""
-        said = [Line(line.number, line.text) for line in lines]
-        report = Report(number, done, estimated_seconds, said, error)
+        said = [Line(line.number, readable(line.text)) for line in lines]
+        report = Report(number, done, estimated_seconds, said, error and readable(error))
         return WorkerReceipt(state=await working.report(info.context, report))
 
     @mutation(needs=WORKER, always=True)
     async def worker_put_results(
         self,
         info: Info,
-        estimators: Annotated[JSON, strawberry.argument(description="A list of estimators, in YAPTIDE's shape.")],
+        estimators: Annotated[
+            JSON,
+            strawberry.argument(
+                description=_RESULTS.described("Estimators, in YAPTIDE's shape."), metadata=_RESULTS.metadata
+            ),
+        ],
         done: Annotated[
             BigInt | None,
             strawberry.argument(description="They are of so many primaries only; the task goes on and sends more."),
@@ -351,10 +362,12 @@ class JobsMutation:
     async def worker_collect(
         self,
         info: Info,
-        reason: Annotated[str, strawberry.argument(description="How the batch ended, for its owner.")],
+        reason: Annotated[
+            str, strawberry.argument(description="How the batch ended, for its owner.", metadata=PRINTED)
+        ],
     ) -> WorkerReceipt:
         """Tell that all tasks of a batch have ended: those that did not say so wait again, or failed."""
-        return WorkerReceipt(state=await working.collect(info.context, reason))
+        return WorkerReceipt(state=await working.collect(info.context, readable(reason)))
 
 
 class Joining(Enum):

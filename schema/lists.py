@@ -21,6 +21,7 @@ from schema.declarations import Connected, Orders, target_of
 from schema.fields import Info, drawn, resolver_of, sign
 from schema.scalars import key_of
 from schema.selecting import select
+from schema.values import camel, check_text
 
 
 class Condition(StrawberryField):
@@ -130,7 +131,10 @@ def conditions(filter: Any) -> Where | None:
         if value is None or value is strawberry.UNSET:
             continue
         if field.names is not None:
-            value = key_of(field.names, value, f"filter.{field.python_name}")
+            value = key_of(field.names, value, f"filter.{camel(field.python_name)}")
+        for text in value if isinstance(value, list) else [value]:
+            if isinstance(text, str):
+                check_text(text, f"filter.{camel(field.python_name)}")
         for number, given in enumerate(_bounded(field.how, value)):
             name = f"filter_{number}_{field.python_name}"
             found.append((field, name))

@@ -1,17 +1,19 @@
 """How a write is declared: who may run it, and what it shows of what it wrote."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import strawberry
 from strawberry.extensions.field_extension import AsyncExtensionResolver, FieldExtension
+from strawberry.types.field import StrawberryField
 
 from db import models
 from resolvers.failures import Failure, Forbidden, Locked, Unauthenticated
 from resolvers.principal import Kind, Principal
 from schema.fields import Info
 from schema.selecting import select
+from schema.values import camel, check
 
 
 class Need:
@@ -52,11 +54,15 @@ WORKER = Need(
 
 
 class _Guard(FieldExtension):
-    """Checks the need, and has the fields below read what the mutation wrote."""
+    """Checks the need, then what is given, and has the fields below read what the mutation wrote."""
 
     def __init__(self, need: Need, always: bool) -> None:
         self.need = need
         self.always = always
+        self.metadata: Mapping[str, Mapping[Any, Any]] = {}
+
+    def apply(self, field: StrawberryField) -> None:
+        self.metadata = {argument.python_name: argument.metadata for argument in field.arguments}
 
     async def resolve_async(self, next_: AsyncExtensionResolver, source: Any, info: Info, **kwargs: Any) -> Any:
         principal = info.context.principal
@@ -71,6 +77,8 @@ class _Guard(FieldExtension):
             raise type(self.need.failure)(self.need.failure.message)
         if not self.always and await info.context.services.locking.read_only():
             raise Locked("the gateway is locked: nothing may change for now")
+        for name, value in kwargs.items():
+            await check(value, camel(name), self.metadata.get(name) or {})
         info.context.loaders.forget()
         return await next_(source, info, **kwargs)
 

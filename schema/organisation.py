@@ -7,10 +7,11 @@ import strawberry
 
 from db import models
 from resolvers.access import THERE
+from resolvers.addresses import canonical
 from resolvers.paging import Order
 from resolvers.rules import LINKED_SERVICE, PARTICIPANT_SELF, PROJECT_ADMIN, SUPERADMIN
 from schema.declarations import Orders
-from schema.editing import Given, editing, inputs, result
+from schema.editing import Given, editing, inputs, lower, result
 from schema.fields import column, node, present, related
 from schema.lists import connection, contains, equal, filled, refers, search
 from schema.nodes import Connection, Node
@@ -225,8 +226,8 @@ _PARTICIPANT = inputs(
     project=Given("Project", "The project, in which work must go on."),
     group=Given("ParticipantGroup", "A group of the project.", default=None),
     name=Given(str, "What the participant is called, often a code."),
-    username=Given(str, "The name to sign in with; no other participant may have it.", default=None, lower=True),
-    email=Given(str, "The e-mail address.", default=None, lower=True),
+    username=Given(str, "The name to sign in with; no other participant may have it.", default=None, kept=lower),
+    email=Given(str, "The e-mail address.", default=None, kept=canonical),
     enabled=Given(bool, "Whether the participant takes part.", default=True),
     login_enabled=Given(bool, "Whether signing in is possible.", default=False),
     token_enabled=Given(bool, "Whether a static token may be used.", default=False),

@@ -7,6 +7,7 @@ from typing import Any
 
 from graphql import (
     FieldNode,
+    GraphQLError,
     GraphQLField,
     GraphQLObjectType,
     OperationDefinitionNode,
@@ -66,7 +67,10 @@ class Nodes:
     trees: dict[str, Tree] = dataclasses.field(default_factory=dict)
 
     async def text(self, loaders: Loaders, variables: Any) -> Rendered:
-        given = get_argument_values(self.field, self.nodes[0], variables)
+        try:
+            given = get_argument_values(self.field, self.nodes[0], variables)
+        except GraphQLError:
+            raise Unrendered from None
         ids = given["ids"] if self.many else [given["id"]]
         if len(ids) > MOST:
             raise Unrendered

@@ -13,6 +13,7 @@ from schema.organisation import Participant
 from schema.problems import Problem
 from schema.scalars import JSON, key_of
 from schema.signing import Done, DoneResult
+from schema.values import OBJECT
 
 
 @strawberry.type(description="A mail is on its way, where the address has one to get. Whether it has is not told.")
@@ -39,7 +40,9 @@ class ProfileInput:
     last_name: str | None = strawberry.field(default=strawberry.UNSET, description="Family name.")
     affiliation: str | None = strawberry.field(default=strawberry.UNSET, description="Institution.")
     profile: JSON | None = strawberry.field(
-        default=strawberry.UNSET, description="An object: whatever you keep about yourself."
+        default=strawberry.UNSET,
+        description=OBJECT.described("Whatever you keep about yourself."),
+        metadata=OBJECT.metadata,
     )
     language: str | None = strawberry.field(
         default=strawberry.UNSET, description="The language of messages, such as en or fr."
@@ -82,8 +85,8 @@ class PasswordsMutation:
 
     @mutation(needs=ANYONE)
     async def verify_email(self, info: Info, token: Token) -> DoneResult:
-        """Confirm an e-mail address by the link that was mailed to it. A link holds for a day, works once, and only
-        the newest does."""
+        """Confirm an e-mail address by the link that was mailed to it. A link holds for a day, and only the newest
+        does; the same link again answers when the address was confirmed."""
         return Done(at=await registration.verify(info.context, token))
 
     @mutation(needs=ANYONE)

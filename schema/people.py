@@ -7,12 +7,13 @@ import strawberry
 
 from db import models
 from resolvers import preferences
+from resolvers.addresses import canonical
 from resolvers.paging import Order
 from resolvers.statements import Where
 from schema.accounts import PlatformRole, User
 from schema.declarations import Orders
 from schema.devices import Device
-from schema.editing import Given, Several, editing, inputs, result
+from schema.editing import Given, Several, editing, inputs, lower, result
 from schema.fields import Info, column, found, node, related
 from schema.lists import connection, equal, refers
 from schema.mutations import SIGNED_IN, mutation, written
@@ -21,6 +22,7 @@ from schema.organisation import Participant
 from schema.problems import Problem
 from schema.scalars import JSON
 from schema.services import Service
+from schema.values import ANY
 
 
 @node(models.Preference)
@@ -71,9 +73,9 @@ _USER = inputs(
     "User",
     models.User,
     username=Given(
-        str, "The name to sign in with: letters, digits, `.`, `_` and `-`. Never changes.", fixed=True, lower=True
+        str, "The name to sign in with: letters, digits, `.`, `_` and `-`. Never changes.", fixed=True, kept=lower
     ),
-    email=Given(str, "The e-mail address.", default=None, lower=True),
+    email=Given(str, "The e-mail address.", default=None, kept=canonical),
     email_verified=Given(bool, "Whether you vouch for the address; else the user must confirm it.", default=False),
     first_name=Given(str, "Given name.", default=None),
     last_name=Given(str, "Family name.", default=None),
@@ -106,7 +108,12 @@ class PeopleMutation:
         self,
         info: Info,
         app_tag: Annotated[str, strawberry.argument(description="The application, at most 100 characters.")],
-        value: Annotated[JSON, strawberry.argument(description="What to keep; an empty value keeps nothing.")],
+        value: Annotated[
+            JSON,
+            strawberry.argument(
+                description=ANY.described("What to keep; an empty value keeps nothing."), metadata=ANY.metadata
+            ),
+        ],
     ) -> PreferenceResult | None:
         """Keep something for an application, in place of what it kept before. Null when nothing is kept."""
         key = await preferences.keep(info.context, app_tag, value)

@@ -12,6 +12,7 @@ from strawberry.types.scalar import ScalarDefinition
 
 from db.types import instant_text
 from resolvers.failures import Invalid
+from schema.values import read_literal
 
 BigInt = NewType("BigInt", int)
 JSON = NewType("JSON", object)
@@ -53,10 +54,14 @@ SCALARS: dict[object, ScalarDefinition] = {
     ),
     JSON: strawberry.scalar(
         name="JSON",
-        description="Any JSON value.",
+        description=(
+            "A JSON value: numbers are finite, integers within ±(2^53 - 1), at most 32 levels deep, no text holds NUL. "
+            "Each input tells its shape and how long it may be."
+        ),
         specified_by_url="https://ecma-international.org/publications-and-standards/standards/ecma-404/",
         serialize=lambda value: value,
         parse_value=lambda value: value,
+        parse_literal=read_literal,
     ),
 }
 

@@ -15,6 +15,7 @@ from schema.lists import connection, contains, equal, refers
 from schema.nodes import Connection, Node
 from schema.organisation import PROJECT_ORDERS, SITE_ORDERS, Project, Site
 from schema.scalars import JSON
+from schema.values import ANY, OBJECT
 
 if TYPE_CHECKING:
     from schema.accounts import User
@@ -119,7 +120,7 @@ _SERVICE = inputs(
     enabled=Given(bool, "Whether it may connect.", default=False),
     editable_config=Given(bool, "Whether it can be configured.", default=False),
     config_schema=Given(
-        JSON, "The JSON schema of its configurations; anything goes without.", default=strawberry.UNSET
+        JSON, "The JSON schema of its configurations; anything goes without.", default=strawberry.UNSET, shape=OBJECT
     ),
     has_assets=Given(bool, "Whether it stores assets.", default=False),
     has_tests=Given(bool, "Whether it has tests.", default=False),
@@ -132,7 +133,7 @@ _CONFIG = inputs(
     participant=Given("Participant", "The participant it is for.", default=None, fixed=True),
     device=Given("Device", "The device it is for.", default=None, fixed=True),
     specific_id=Given(str, "The installation that it is for; empty for all.", default="", fixed=True),
-    config=Given(JSON, "The settings, as the service's schema wants them."),
+    config=Given(JSON, "The settings, as the service's schema wants them.", shape=ANY),
 )
 
 

@@ -19,6 +19,7 @@ from schema.mutations import SIGNED_IN, mutation, written
 from schema.nodes import Connection, Node
 from schema.problems import Problem
 from schema.scalars import JSON, BigInt, enum, key_of, optional_key
+from schema.values import Shape
 
 if TYPE_CHECKING:
     from schema.accounts import User
@@ -179,6 +180,9 @@ class ClusterOptions:
     cores: int | None = strawberry.field(default=None, description="Cores of a task.")
 
 
+_INPUT = Shape(dict, 2_000_000)
+
+
 @strawberry.input(description="A simulation to run.")
 class SubmitSimulationInput:
     sim_type: SimulationType = strawberry.field(description="The program.")  # type: ignore[valid-type]
@@ -186,10 +190,14 @@ class SubmitSimulationInput:
         default=models.InputType.FILES, description="How the input is given."
     )
     input_files: JSON | None = strawberry.field(
-        default=None, description="For FILES: the program's own input files, an object of name to text."
+        default=None,
+        description=_INPUT.described("For FILES: the program's own input files, by name the text of each."),
+        metadata=_INPUT.metadata,
     )
     input_json: JSON | None = strawberry.field(
-        default=None, description="For EDITOR: the project, as YAPTIDE's editor saves it."
+        default=None,
+        description=_INPUT.described("For EDITOR: the project, as YAPTIDE's editor saves it."),
+        metadata=_INPUT.metadata,
     )
     title: str = strawberry.field(default="", description="What you call it; at most 255 characters.")
     tasks: int = strawberry.field(

@@ -63,7 +63,7 @@ def _without(name: str) -> dict[str, str]:
         ({"inputFiles": {**FILES, "beam.dat": FILES["beam.dat"].replace("NSTAT", "NSTUT")}}, "input.inputFiles.beam.dat", "beam.dat"),
         ({"inputFiles": {**FILES, "../x": "y"}}, "input.inputFiles", "'../x' is not a file name"),
         ({"inputFiles": {"beam.dat": 5}}, "input.inputFiles.beam.dat", "is not text"),
-        ({"inputFiles": []}, "input.inputFiles", "an object of file name to text"),
+        ({"inputFiles": []}, "input.inputFiles", "An object"),
         ({"inputFiles": {}}, "input.inputFiles", "an object of file name to text"),
         ({"inputFiles": {**FILES, "more.dat": "x" * 1_000_001}}, "input.inputFiles", "at most 1000000"),
         ({"inputFiles": {f"f{n}": "" for n in range(33)}}, "input.inputFiles", "at most 32"),
@@ -400,7 +400,7 @@ def _called(what: str, text: str) -> list[dict[str, Any]]:
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
-        ("text", "Expected `array`"),
+        ("text", "A list"),
         ([{"name": "z_"}], "file_name"),
         (estimators(1.0) + estimators(2.0), "the same file_name"),
         ([{**estimators(1.0)[0], "pages": [{**estimators(1.0)[0]["pages"][0], "dimensions": 2}]}], "dimensions is 2"),

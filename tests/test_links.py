@@ -69,7 +69,7 @@ async def test_an_address_is_confirmed_by_the_button(gateway: Served, page: "Pag
     await page.wait_for_function("location.hash === ''")
     assert await _duties(gateway, "ann") == ["VERIFY_EMAIL"]
     await page.get_by_role("button", name="Confirm").click()
-    await page.get_by_text("It is done. You can sign in now.").wait_for()
+    await page.get_by_text("The address is confirmed. You can sign in now.").wait_for()
     assert await _duties(gateway, "ann") == []
 
 
@@ -92,7 +92,7 @@ async def test_a_password_is_set_by_the_page(gateway: Served, page: "Page") -> N
     await first.fill(NEW)
     await second.fill(NEW)
     await button.click()
-    await page.get_by_text("It is done.").wait_for()
+    await page.get_by_text("The password is set.").wait_for()
     assert await _duties(gateway, "tom") == []
     await page.goto("about:blank")
     await page.goto(link)

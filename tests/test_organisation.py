@@ -2,6 +2,7 @@
 go."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -699,3 +700,42 @@ async def test_who_someone_is_takes_one_statement(sharing: Platform) -> None:
         assert await sharing.services.principals.of(said) is first
         tally.reset(token)
         assert counted.statements == 1
+
+
+async def test_a_config_is_held_against_its_schema_in_a_short_time(sharing: Platform) -> None:
+    dune = await settle(sharing)
+    rows = [{"id": n, "at": [n] * 3} for n in range(1_000)]
+    schema = {"properties": {"rows": {"uniqueItems": True}, "name": {"pattern": "^(a+)+$"}}}
+    await update(sharing, dune.service, configSchema=schema)
+    given = {"service": dune.service, "user": dune.worker}
+    for config, path in (
+        ({"rows": [*rows, rows[0]]}, "input.config.rows"),
+        ({"rows": rows, "name": "a" * 20_000 + "b"}, "input.config.name"),
+    ):
+        began = time.thread_time()
+        answer = await create(sharing, "ServiceConfig", dune.project_user, **given, config=config)
+        assert (answer["code"], answer["field"]) == ("INVALID", path)
+        assert time.thread_time() - began < 0.5
+    id = await made(sharing, "ServiceConfig", dune.project_user, **given, config={"rows": rows})
+    assert (await look(sharing, id, "config"))["config"] == {"rows": rows}
+
+
+@pytest.mark.parametrize(
+    ("unwanted", "why"),
+    [
+        ({"$ref": "file:///etc/hostname"}, "not elsewhere"),
+        ({"properties": {"a": {"$ref": "https://torana.example/schema.json"}}}, "not elsewhere"),
+        ({"$ref": "#/$defs/nothing"}, "not elsewhere"),
+        ({"$ref": "#"}, "leads back"),
+        ({"$defs": {"a": {"items": {"$ref": "#/$defs/b"}}, "b": {"anyOf": [{"$ref": "#/$defs/a"}]}}, "$ref": "#/$defs/a"}, "leads back"),
+        ({"$defs": {str(n): {"anyOf": [{"$ref": f"#/$defs/{n + 1}"}] * 2} for n in range(30)} | {"30": {}}, "$ref": "#/$defs/0"}, "at most 1000 parts"),
+        ({"pattern": "(?=a)b"}, "no JSON schema that is taken"),
+        ({"pattern": "(a{1000}){1000}"}, "no JSON schema that is taken"),
+        ({"properties": {"a": {"$id": "b", "$ref": "#/a"}}}, "$id"),
+    ],
+)  # fmt: skip
+async def test_a_schema_that_could_keep_others_waiting_is_refused(sharing: Platform, unwanted: Any, why: str) -> None:
+    dune = await settle(sharing)
+    answer = await update(sharing, dune.service, configSchema=unwanted)
+    assert (answer["code"], answer["field"]) == ("INVALID", "input.configSchema")
+    assert why in answer["message"]

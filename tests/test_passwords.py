@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import time
+import unicodedata
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -163,13 +164,28 @@ async def test_what_is_not_offered_can_not_be_given(open_: Platform) -> None:
 
 
 @pytest.mark.both
-async def test_a_link_confirms_once(open_: Platform) -> None:
+async def test_a_link_confirms_once_and_says_so_when_it_is_opened_again(open_: Platform) -> None:
     await _sign_up(open_)
     token = await token_in(open_, "email_verification")
-    answers = await asyncio.gather(*(do(open_, "verifyEmail", token=token) for _ in range(3)))
-    assert sorted(answer["__typename"] for answer in answers) == ["Done", "Problem", "Problem"]
-    again = await do(open_, "verifyEmail", token=token)
-    assert (again["code"], again["field"]) == ("INVALID", "token")
+    query = "mutation($t:String!){r:verifyEmail(token:$t){...on Done{at} ...on Problem{code}}}"
+    answers = await asyncio.gather(*(open_.ask(query, t=token) for _ in range(3)))
+    answers.append(await open_.ask(query, t=token))
+    assert len({answer["r"].get("at") for answer in answers}) == 1
+    confirmed = sa.select(sa.func.count()).where(models.AuditEvent.action == "VERIFY_EMAIL")
+    assert [row[0] for row in await open_.services.database.rows(confirmed)] == [1]
+
+
+@pytest.mark.parametrize("how", ["guessed", "address", "over"])
+async def test_a_used_link_tells_nothing_else(open_: Platform, how: str) -> None:
+    await _sign_up(open_)
+    token = await token_in(open_, "email_verification")
+    await do(open_, "verifyEmail", token=token)
+    if how == "address":
+        await change(open_, models.User, models.User.username == "ann", email="other@torana.example")
+    elif how == "over":
+        await change(open_, Credential, Credential.kind == CredentialKind.EMAIL_VERIFY, expires_at=OLD)
+    answer = await do(open_, "verifyEmail", token="x" * len(token) if how == "guessed" else token)
+    assert (answer["code"], answer["field"]) == ("INVALID", "token")
 
 
 async def test_only_the_newest_link_confirms(open_: Platform) -> None:
@@ -709,3 +725,24 @@ def test_an_address_of_ipv4_counts_by_itself_however_it_is_written() -> None:
 
     assert address("::ffff:192.0.2.1") == address("192.0.2.1") != address("::ffff:192.0.2.2")
     assert address("2001:db8::1") == address("2001:db8::2") != address("2001:db8:0:1::1")
+
+
+@pytest.mark.parametrize("space", ["\u00a0", "\u3000", "\u2003"])
+async def test_a_space_of_any_width_is_the_same_space(platform: Platform, space: str) -> None:
+    typed = NEW.replace(" ", space)
+    passwords = platform.services.passwords
+    await passwords.check(typed, "password")
+    assert await passwords.verify(await passwords.hash(typed), NEW)
+
+
+async def test_a_password_is_judged_as_it_is_hashed(platform: Platform) -> None:
+    passwords = platform.services.passwords
+    for short in ("e\u0301" * 8, "\u1100\u1161\u11a8" * 5):
+        with pytest.raises(Invalid, match="12 to 1024"):
+            await passwords.check(short, "password")
+    apart = "quiet wa\u0308ter " + "e\u0301" * 1000
+    await passwords.check(apart, "password")
+    assert await passwords.verify(await passwords.hash(unicodedata.normalize("NFC", apart)), apart)
+    for wrong in (f"{NEW}\u200b", f"{NEW}\n", f"{NEW}\u2028"):
+        with pytest.raises(Invalid, match="one line"):
+            await passwords.check(wrong, "password")

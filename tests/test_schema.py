@@ -269,3 +269,31 @@ def test_no_import_hides_in_a_function() -> None:
 
 def test_the_schema_is_made_once_for_a_process() -> None:
     assert build() is build()
+
+
+def test_every_value_of_an_enumeration_that_is_answered_is_returned_somewhere(schema: Schema) -> None:
+    """Values of columns come with the rows; the others must be named by the code that returns them."""
+    columns = [c.type for table in models.Base.metadata.tables.values() for c in table.columns]
+    stored = {kind.enum_class for kind in columns if isinstance(kind, sa.Enum)}
+    named = {
+        f"{getattr(node.value, 'id', getattr(node.value, 'attr', ''))}.{node.attr}"
+        for room in ("resolvers", "gateway", "jobs")
+        for path in (ROOT / room).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute)
+    }
+    never = []
+    for kind in schema.core.type_map.values():
+        if isinstance(kind, GraphQLEnumType) and not kind.name.startswith("__") and kind not in _given(schema):
+            members = kind.extensions["strawberry-definition"].wrapped_cls
+            if members not in stored and members.__name__ != "Code":
+                never += [f"{kind.name}.{v}" for v in kind.values if f"{members.__name__}.{v}" not in named]
+    assert never == []
+
+
+def _given(schema: Schema) -> set[Any]:
+    """The types of arguments and input fields."""
+    kinds = schema.core.type_map.values()
+    fields = [f for k in kinds if isinstance(k, GraphQLInputObjectType) for f in k.fields.values()]
+    fields += [a for k in kinds if isinstance(k, GraphQLObjectType) for f in k.fields.values() for a in f.args.values()]
+    return {get_named_type(field.type) for field in fields}

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from db.folding import folds
 from db.models.base import Base, Entity, Erasable, lists, of_one, refers, relates, unique
-from db.types import Name, choice, now
+from db.types import Name, Value, choice, now
 
 if TYPE_CHECKING:
     from db.models.devices import Device
@@ -153,7 +153,7 @@ class Preference(Entity):
 
     user_id: Mapped[UUID] = refers("users.id", ondelete="CASCADE")
     app_tag: Mapped[str] = mapped_column(sa.String(100))
-    value: Mapped[dict[str, Any]]
+    value: Mapped[Any] = mapped_column(Value())
 
     user: Mapped[User] = relates()
 

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from db.folding import folds
 from db.models.base import Entity, Erasable, lists, of_one, refers, relates, unique
-from db.types import Name
+from db.types import Name, Value
 
 if TYPE_CHECKING:
     from db.models.accounts import User
@@ -93,7 +93,7 @@ class ServiceConfig(Erasable, Entity):
     participant_id: Mapped[UUID | None] = refers("participants.id", ondelete="CASCADE")
     device_id: Mapped[UUID | None] = refers("devices.id", ondelete="CASCADE")
     specific_id: Mapped[str] = mapped_column(sa.String(100), default="")
-    config: Mapped[dict[str, Any]]
+    config: Mapped[Any] = mapped_column(Value())
 
     service: Mapped[Service] = relates()
     user: Mapped["User | None"] = relates()

@@ -17,6 +17,7 @@ from gateway.documents import Documents, Envelope
 from gateway.execution import Execution
 from gateway.graphql import encode
 from gateway.settings import Settings
+from resolvers.addresses import spellings
 from resolvers.context import Context, Services
 from resolvers.failures import Code, Failure, Invalid
 from resolvers.principal import OPERATOR, Principal
@@ -195,7 +196,7 @@ class Asking:
             shown = f"id version {' '.join(fields)} {known.apart}"
             near = (await self.all(listing(known.field, kind, shown), **{condition: named[:100]})).nodes
             for field in fields:
-                wanted = named.lower() if kind == "User" else named
+                wanted = spellings(named)[0] if kind == "User" else named
                 same = [node for node in near if node[field] == wanted]
                 if len(same) > 1:
                     told = ", ".join(map(known.told, same))

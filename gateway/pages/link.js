@@ -33,7 +33,7 @@ form.addEventListener('submit', async (event) => {
   try {
     await send(password === undefined ? { token } : { token, password });
     form.hidden = true;
-    say('It is done. You can sign in now.');
+    say(`${form.dataset.done} You can sign in now.`);
   } catch (error) {
     form.querySelector('button').disabled = false;
     say(error.message, true);
