@@ -10,6 +10,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
+from db.engine import aside
 from db.models import Attempts
 from db.types import later, now
 from db.written import because
@@ -50,6 +51,7 @@ async def count(ctx: Context, bounds: Mapping[str, int], seconds: int) -> None:
     Raises RATE_LIMITED when one of the keys was tried more often than its bound within these seconds.
     """
     async with ctx.database.write(as_system="attempts are counted") as session:
+        aside(session)
         over = await _over(session, ctx, bounds, seconds)
     if over:
         raise _refused(seconds)
@@ -63,6 +65,7 @@ async def count_for(
     which the account was entered within 30 days: tries from there are not counted among all."""
     wait = 0
     async with ctx.database.write(as_system="attempts are counted") as session:
+        aside(session)
         if await _over(session, ctx, {**(bounds or {}), tries.here(ctx): here.most}, here.seconds):
             wait = here.seconds
         elif not await _known(session, ctx, tries) and await _over(

@@ -5,10 +5,12 @@ from collections.abc import Callable
 from typing import Any
 
 import strawberry
+from graphql import is_non_null_type
 from strawberry.extensions.field_extension import AsyncExtensionResolver, FieldExtension
 
 from db import models
 from resolvers.failures import Failure, Forbidden, Locked, Unauthenticated
+from resolvers.once import done_once
 from resolvers.principal import Kind, Principal
 from schema.fields import Info
 from schema.selecting import select
@@ -71,8 +73,14 @@ class _Guard(FieldExtension):
             raise type(self.need.failure)(self.need.failure.message)
         if not self.always and await info.context.services.locking.read_only():
             raise Locked("the gateway is locked: nothing may change for now")
-        info.context.loaders.forget()
-        return await next_(source, info, **kwargs)
+
+        async def run() -> Any:
+            info.context.loaders.forget()
+            return await next_(source, info, **kwargs)
+
+        # What workers send may be sent twice.
+        shown = is_non_null_type(info._raw_info.return_type)
+        return await done_once(run, info.field_name, shown=shown, repeatable=self.need is WORKER)
 
 
 def mutation(*, needs: Need, always: bool = False) -> Callable[[Callable[..., Any]], Any]:

@@ -19,6 +19,7 @@ attempts are counted
 finished jobs are merged
 jobs are handed to engines
 reports of workers are written together
+texts are folded anew
 the clusters of the configuration
 the demo fills its own database
 the outbox notes what it sends
