@@ -26,6 +26,7 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool, NullPool
 
 from db import files, folding, plans, written
 from db.models import Entity, Erasable
+from db.outages import Contended, Outage, finished, passing
 from db.prepared import Holder, Kept, Prepared, Shelf, Statement
 from db.readers import Readers, driver
 from db.types import now
@@ -48,9 +49,10 @@ Listener = Callable[[Iterable[str]], None]
 
 @dataclass(slots=True)
 class Tally:
-    """The texts of the statements of one operation."""
+    """The texts of the statements of one operation, and how often it committed what was asked for."""
 
     texts: list[str] = field(default_factory=list)
+    commits: int = 0
 
     @property
     def statements(self) -> int:
@@ -93,6 +95,7 @@ class Database:
         self._lost: list[Callable[[], None]] = []
         self._notified: asyncio.Task[None] | None = None
         self._lock: TextIO | None = None
+        self._outage = Outage()
         self._sender = str(uuid4())
         if self.dialect == "sqlite":
             reader, self._writer = _sqlite(self.url, timeout)
@@ -114,8 +117,14 @@ class Database:
     @contextlib.asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
         """A connection for several reads; one that broke while it was idle is an error of the first."""
-        async with self._readers.borrowed() as connection:
-            yield connection
+        try:
+            async with self._readers.borrowed() as connection:
+                yield connection
+        except Exception as error:
+            self._failed(error)
+            raise
+        if self._outage.lasts:
+            self._outage.answered()
 
     async def rows(self, statement: Statement, values: Mapping[str, Any] | None = None) -> Sequence[Any]:
         """All rows of one read."""
@@ -127,7 +136,14 @@ class Database:
             found: Sequence[Any] = (await connection.execute(statement, values)).all()
             return found
 
-        return await self._readers.run(work)
+        try:
+            rows = await self._readers.run(work)
+        except Exception as error:
+            self._failed(error)
+            raise
+        if self._outage.lasts:
+            self._outage.answered()
+        return rows
 
     def prepared(self, holder: Holder, key: Hashable, make: Callable[[], Statement]) -> Prepared:
         """A prepared statement of the holder's, kept for the next time."""
@@ -149,11 +165,25 @@ class Database:
         if (counted := tally.get()) is not None:
             counted.add(prepared.sql, arguments)
         try:
-            return await self._readers.run(partial(self._raw, prepared.sql, arguments))
-        except (asyncpg.PostgresError, sqlite3.OperationalError) as error:
-            if str(getattr(error, "sqlstate", "")).startswith("54") or _TOO_COMPLEX.search(str(error)):
+            rows = await self._readers.run(partial(self._raw, prepared.sql, arguments))
+        except Exception as error:
+            self._failed(error)
+            if isinstance(error, asyncpg.PostgresError | sqlite3.OperationalError) and (
+                str(getattr(error, "sqlstate", "")).startswith("54") or _TOO_COMPLEX.search(str(error))
+            ):
                 raise TooComplex(str(error)) from None
             raise
+        if self._outage.lasts:
+            self._outage.answered()
+        return rows
+
+    def _failed(self, error: Exception, *, committing: bool = False) -> None:
+        """Raise what an error comes to that passes by itself, and note an outage."""
+        if (known := passing(error, committing=committing)) is None:
+            return
+        if not isinstance(known, Contended):
+            self._outage.failed(known)
+        raise known from error
 
     async def _raw(self, text: str, arguments: Sequence[Any], connection: AsyncConnection) -> Sequence[Any]:
         raw = driver(connection)
@@ -165,21 +195,39 @@ class Database:
 
     @contextlib.asynccontextmanager
     async def write(self, as_system: str | None = None) -> AsyncIterator[AsyncSession]:
-        """One transaction, committed at its exit; the topics of `changed` are then published, or dropped with it.
+        """One transaction, committed at its exit; the topics of `changed` are then published, or dropped with it. Both
+        are one step: who is cancelled before it leaves nothing behind, who is cancelled in it is cancelled after it.
 
-        Raises Unasked for rows that are written without a rule asked for them (`db.written`). `as_system` says why none
-        is asked: nobody's request is behind the write. It is a literal; a test lists them.
+        Raises Unavailable or Contended when nothing was written, Unconfirmed when that can't be known, and Unasked for
+        rows that are written without a rule asked for them (`db.written`). `as_system` says why none is asked: nobody's
+        request is behind the write. It is a literal; a test lists them.
         """
         session = AsyncSession(self._writer, expire_on_commit=False, sync_session_class=_Writing)
-        async with session, session.begin():
-            yield session
-            await session.flush()  # which notes the rows that it writes
-            if as_system is None:
-                written.check(session)
-            topics: set[str] = session.info.get("topics", set())
-            if topics and self.dialect == "postgresql" and self.announce is None:
-                for payload in _payloads(sorted(topics)):
-                    await session.execute(sa.select(sa.func.pg_notify(CHANNEL, f"{self._sender}\n{payload}")))
+        try:
+            async with session:
+                yield session
+                await session.flush()  # which notes the rows that it writes
+                if as_system is None:
+                    written.check(session)
+                topics: set[str] = session.info.get("topics", set())
+                if topics and self.dialect == "postgresql" and self.announce is None:
+                    for payload in _payloads(sorted(topics)):
+                        await session.execute(sa.select(sa.func.pg_notify(CHANNEL, f"{self._sender}\n{payload}")))
+                await finished(self._commit(session, topics))
+        except Exception as error:
+            self._failed(error)
+            raise
+        if self._outage.lasts:
+            self._outage.answered()
+
+    async def _commit(self, session: AsyncSession, topics: set[str]) -> None:
+        try:
+            await session.commit()
+        except Exception as error:
+            self._failed(error, committing=True)
+            raise
+        if (counted := tally.get()) is not None and "aside" not in session.info:
+            counted.commits += 1
         if topics:
             self.publish(topics)
             if self.announce is not None:
@@ -260,7 +308,10 @@ class Database:
                 await self._listening(ready)
                 pause = 0.1
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-                log.warning("database.not_listening", error=type(error).__name__)
+                if passing(error) is None:
+                    log.warning("database.not_listening", error=type(error).__name__)
+                else:
+                    self._outage.failed(error)
                 ready.set()
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 5.0)
@@ -279,6 +330,7 @@ class Database:
             if ready.is_set():
                 self.missed()
             ready.set()
+            self._outage.answered()
             while not closed.is_set():
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(LISTENING):
@@ -286,6 +338,7 @@ class Database:
                 if not closed.is_set():
                     try:
                         await connection.execute("SELECT 1", timeout=LISTENING)
+                        self._outage.answered()
                     except TimeoutError:
                         raise ConnectionError("the server no longer answers") from None
         finally:
@@ -318,6 +371,12 @@ async def moment_of(session: AsyncSession) -> datetime:
 def changed(session: AsyncSession, *topics: str) -> None:
     """Have `topics` published when the transaction of `session` commits."""
     session.info.setdefault("topics", set()).update(topics)
+
+
+def aside(session: AsyncSession) -> None:
+    """What the transaction of `session` writes is no part of what was asked for: a try that is counted, a refusal on
+    record. It does not keep the rest from being tried again."""
+    session.info["aside"] = True
 
 
 def row_topic(model: type[Entity], key: object) -> str:

@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import time
+from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -10,9 +12,14 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from db.outages import Unavailable, passing
+
 log = structlog.get_logger("torana")
 
 T = TypeVar("T")
+
+NARROW = 1.0
+"""Seconds for which no further connection is tried after one was refused, while there are others."""
 
 _GONE = (
     asyncpg.ConnectionDoesNotExistError,
@@ -26,7 +33,7 @@ _GONE = (
 
 class Readers:
     """At most `most` connections of `engine`, which run in AUTOCOMMIT and need no reset. Who waits longer than
-    `wait` seconds for one gets SQLAlchemy's TimeoutError.
+    `wait` seconds for one gets SQLAlchemy's TimeoutError, and Unavailable when none can be made and there is no other.
     """
 
     def __init__(self, engine: AsyncEngine, most: int, wait: float) -> None:
@@ -34,6 +41,10 @@ class Readers:
         self._wait = wait
         self._idle: list[AsyncConnection] = []
         self._places = asyncio.Semaphore(most)
+        self._lent = 0
+        self._refused: deque[asyncio.Future[AsyncConnection]] = deque()
+        """Those whose own connection was refused; each is given one that comes back."""
+        self._narrow = 0.0
         self._ended = False
 
     async def run(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
@@ -41,9 +52,9 @@ class Readers:
         try:
             return await self._once(work)
         except Exception as error:
-            if not _broken(error) or isinstance(error, TimeoutError):
+            if not _broken(error) or isinstance(error, TimeoutError | Unavailable):
                 raise
-            log.info("database.reconnecting", error=type(error).__name__)
+            log.debug("database.reconnecting", error=type(error).__name__)
             await self._discard_idle()
         return await self._once(work)
 
@@ -58,7 +69,12 @@ class Readers:
     async def take(self) -> AsyncConnection:
         await self._turn()
         try:
-            return self._idle.pop() if self._idle else await self._engine.connect()
+            while True:
+                if self._idle:
+                    self._lent += 1
+                    return self._idle.pop()
+                if (connection := await self._another()) is not None:
+                    return connection
         except BaseException:
             self._places.release()
             raise
@@ -71,9 +87,55 @@ class Readers:
             elif self._ended:
                 await _close(connection)
             else:
-                self._idle.append(connection)
+                self._keep(connection)
         finally:
+            self._lent -= 1
             self._places.release()
+            if not self._lent:  # nothing comes back any more
+                for waiting in self._refused:
+                    waiting.cancel()
+                self._refused.clear()
+
+    def _keep(self, connection: AsyncConnection) -> None:
+        while self._refused:
+            waiting = self._refused.popleft()
+            if not waiting.done():
+                self._lent += 1
+                waiting.set_result(connection)
+                return
+        self._idle.append(connection)
+
+    async def _another(self) -> AsyncConnection | None:
+        """A new connection; where the server takes no more, one of the others as it comes back, or None when none
+        does."""
+        if not self._lent or time.monotonic() >= self._narrow:
+            self._lent += 1
+            try:
+                return await self._engine.connect()
+            except BaseException as error:
+                self._lent -= 1
+                if (known := passing(error)) is None:
+                    raise
+                if not self._lent:
+                    raise known from error
+            self._narrow = time.monotonic() + NARROW
+        return await self._returned()
+
+    async def _returned(self) -> AsyncConnection | None:
+        waiting: asyncio.Future[AsyncConnection] = asyncio.get_running_loop().create_future()
+        self._refused.append(waiting)
+        try:
+            async with asyncio.timeout(self._wait):
+                await asyncio.wait({waiting})
+        except BaseException as error:
+            if waiting.done() and not waiting.cancelled():
+                self._lent -= 1
+                self._keep(waiting.result())
+            waiting.cancel()
+            if isinstance(error, TimeoutError):
+                raise sa.exc.TimeoutError("no connection became free in time") from None
+            raise
+        return None if waiting.cancelled() else waiting.result()
 
     def begin(self) -> None:
         """Keep connections again, after `dispose`."""

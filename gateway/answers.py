@@ -21,6 +21,12 @@ class Answer:
     def refusal(cls, status: int, *errors: Formatted) -> "Answer":
         return cls(status, {"errors": list(errors)})
 
+    @property
+    def retry_after(self) -> int | None:
+        """Seconds after which to try again, where something refuses for now."""
+        waits = [error.get("extensions", {}).get("retryAfterSeconds") for error in self.body.get("errors", ())]
+        return max((wait for wait in waits if wait is not None), default=None)
+
     @cached_property
     def text(self) -> bytes:
         """As JSON, made once for all to whom it is sent."""

@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 
+from db.outages import Unavailable
 from resolvers import identity
 from resolvers.context import Services
 from resolvers.failures import Unauthenticated
@@ -18,6 +19,8 @@ from resolvers.principal import ANONYMOUS, Errand, Kind, Principal
 
 RECHECK = 120.0
 """Seconds after which the principal of a stream or socket is looked up again, even if nothing is heard of it."""
+AWAY = 1.0
+"""Seconds between two looks while the database is away."""
 UNHEARD = 2.0
 """The same where nothing is heard of other processes, such as the command line: on SQLite."""
 
@@ -75,16 +78,22 @@ async def keep(
     """
     recheck = min(RECHECK, UNHEARD) if services.database.dialect == "sqlite" else RECHECK
     with services.presence.there(principal), services.feed.subscription(*principal.topics, RIGHTS) as changes:
+        away = False
         while True:
-            pause: float | None = None if principal.kind is Kind.ANONYMOUS else recheck
+            pause: float | None = None if principal.kind is Kind.ANONYMOUS else min(recheck, AWAY) if away else recheck
             if principal.expires_at is not None:
                 left = (principal.expires_at - datetime.now(UTC)).total_seconds()
                 if left <= 0:
                     raise Unauthenticated("the token has expired")
-                pause = min(recheck, left + 0.01)
+                pause = min(AWAY if away else recheck, left + 0.01)
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await changes.next()
-            principal = await authenticate(services, authorization)
+            try:
+                principal = await authenticate(services, authorization)
+            except Unavailable:  # nothing can be read either; what was missed is looked at when it is back
+                away = True
+                continue
+            away = False
             renewed(principal)
             services.feed.publish([renewed_topic(principal.id)])

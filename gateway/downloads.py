@@ -16,6 +16,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Send
 
+from db.outages import Unavailable
 from gateway import formats
 from gateway.archives import Member, archive
 from gateway.auth import authenticate
@@ -45,6 +46,7 @@ _STATUS = {
     Code.FORBIDDEN: 403,
     Code.NOT_FOUND: 404,
     Code.TIMEOUT: 503,
+    Code.UNAVAILABLE: 503,
 }
 JSON, CSV, TEXT, ZIP = "application/json", "text/csv; charset=utf-8", "text/plain; charset=utf-8", "application/zip"
 NAME = 100
@@ -96,17 +98,17 @@ class Downloads:
             ctx = Context(self.services, principal, client_of(request.scope, request.headers.get("user-agent")))
             row = await downloads.simulation(ctx, key_of("Simulation", request.path_params["id"]))
             file = await find(ctx, row, request)
+            if request.method != "HEAD":
+                await downloads.note(ctx, row, file.name)
         except Failure as failure:
             return _told(_STATUS.get(failure.code, 400), refused(failure), number)
         except Exception as error:
             if (known := of_database(error)) is not None:
-                status = 503 if known[0] == "TIMEOUT" else 400
-                return _told(status, {"message": known[1], "extensions": {"code": known[0]}}, number)
+                return _told(_STATUS.get(known.code, 400), refused(known), number)
             return _told(500, internal(error), number)
         headers = {**HEADERS, "X-Request-Id": number, "Content-Disposition": disposition(file.name)}
         if request.method == "HEAD":
             return Response(headers={**headers, "Content-Type": file.media})
-        await downloads.note(ctx, row, file.name)
         return _Stream(formats.packed(file.content), headers=headers, media_type=file.media)
 
     async def _principal(self, request: Request) -> Principal:
@@ -130,8 +132,8 @@ class _Stream(StreamingResponse):
         async with aclosing(content):
             try:
                 await super().stream_response(send)
-            except Failure as failure:
-                log.info("download.broken", why=failure.message)
+            except (Failure, Unavailable) as failure:
+                log.info("download.broken", why=str(failure))
             except OSError:
                 raise
             except Exception as error:
@@ -250,4 +252,6 @@ def disposition(name: str) -> str:
 
 def _told(status: int, error: Any, number: str) -> Response:
     headers = {**HEADERS, "X-Request-Id": number} | ({"WWW-Authenticate": "Bearer"} if status == 401 else {})
+    if (wait := error["extensions"].get("retryAfterSeconds")) is not None:
+        headers["Retry-After"] = str(wait)
     return Response(encode({"errors": [error]}), status, headers, f"{JSON}; charset=utf-8")

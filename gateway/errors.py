@@ -9,7 +9,8 @@ import sqlalchemy as sa
 import structlog
 from graphql import GraphQLError, ValueNode
 
-from resolvers.failures import Failure
+from db.outages import Contended, Unconfirmed, passing
+from resolvers.failures import CONTENDED, Away, Code, Conflict, Failure, Invalid, NotShown, TimedOut
 
 log = structlog.get_logger("torana")
 
@@ -25,6 +26,9 @@ DOCUMENT_NOT_TRUSTED = "DOCUMENT_NOT_TRUSTED"
 STOPPED, DATA_EXCEPTION = ("57014", "55P03"), "22"
 """PostgreSQL's error codes, appendix A of its manual."""
 
+AGAIN = frozenset({Code.TIMEOUT, Code.UNAVAILABLE, Code.RATE_LIMITED})
+"""What may be tried again as it is."""
+
 Formatted = dict[str, Any]
 
 
@@ -38,17 +42,18 @@ def refused(failure: Failure) -> Formatted:
     return {"message": failure.message, "extensions": failure.extensions}
 
 
-def masked(error: GraphQLError) -> Formatted:
-    """An error of a field: a failure's own message and code, or nothing but an id under which it is logged."""
+def masked(error: GraphQLError, *, written: bool = False) -> Formatted:
+    """An error of a field: a failure's own message and code, or nothing but an id under which it is logged. Of what was
+    `written` no error says that it may be tried again."""
     cause = error.original_error
     while isinstance(cause, GraphQLError) and cause.original_error is not None:
         cause = cause.original_error
     formatted: Formatted = dict(error.formatted)
-    if isinstance(cause, Failure):
-        return {**formatted, "message": cause.message, "extensions": cause.extensions}
-    if (told := of_database(cause)) is not None:
-        code, message = told
-        return {**formatted, "message": message, "extensions": {"code": code}}
+    failure = cause if isinstance(cause, Failure) else of_database(cause)
+    if failure is not None:
+        if written and failure.code in AGAIN:
+            failure = NotShown(f"the write is done; this part of its answer can't be shown: {failure.message}")
+        return {**formatted, **refused(failure)}
     if (cause is None and error.path is None) or _of_argument(cause):
         return {**formatted, "extensions": {"code": BAD_VARIABLES}}
     return {**formatted, **internal(cause or error)}
@@ -67,18 +72,27 @@ def internal(cause: BaseException) -> Formatted:
     return {"message": message, "extensions": {"code": INTERNAL, "errorId": number}}
 
 
-def of_database(cause: BaseException | None) -> tuple[str, str] | None:
-    """The code and message of what a database raised, where it is not a fault of ours."""
+def of_database(cause: BaseException | None) -> Failure | None:
+    """What clients are told of what a database raised, where it is not a fault of ours."""
+    if cause is None:
+        return None
     if isinstance(cause, sa.exc.TimeoutError):
-        return "TIMEOUT", "the gateway is busy: no database connection became free in time"
+        return TimedOut("the gateway is busy: no database connection became free in time")
     if isinstance(cause, sa.exc.DBAPIError | asyncpg.PostgresError | asyncpg.InterfaceError | sqlite3.Error):
         raised = getattr(cause, "orig", None) or cause
         origin = raised.__cause__ or raised
         state = str(getattr(origin, "sqlstate", None) or "")
         if state in STOPPED or "interrupted" in str(raised):
-            return "TIMEOUT", "reading took longer than allowed"
+            return TimedOut("reading took longer than allowed")
         if state.startswith(DATA_EXCEPTION) or "DataError" in (type(raised).__name__, type(origin).__name__):
-            return "INVALID", "a value is outside of what can be stored"
+            return Invalid("a value is outside of what can be stored")
     if isinstance(cause, UnicodeEncodeError | OverflowError):
-        return "INVALID", "a value is outside of what can be stored"
-    return None
+        return Invalid("a value is outside of what can be stored")
+    if not isinstance(cause, Contended | ConnectionError | sa.exc.DBAPIError):
+        return None
+    known = passing(cause)
+    if isinstance(known, Unconfirmed):
+        return NotShown("the database went away as this was being stored: it may be done; read first", committed=None)
+    if isinstance(known, Contended):
+        return Conflict(CONTENDED)
+    return None if known is None else Away("the database is away; try again")

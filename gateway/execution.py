@@ -15,10 +15,11 @@ from graphql import (
     VariableValues,
 )
 
-from db.engine import TooComplex
+from db.engine import TooComplex, tally
 from gateway.answers import Answer, Refused
 from gateway.documents import Operation
 from gateway.errors import (
+    AGAIN,
     BAD_VARIABLES,
     Formatted,
     coded,
@@ -28,7 +29,8 @@ from gateway.errors import (
     refused,
 )
 from resolvers.context import Context
-from resolvers.failures import Code, Failure, Forbidden, TimedOut
+from resolvers.failures import Code, Failure, Forbidden, NotShown, TimedOut
+from resolvers.principal import Kind
 from resolvers.rendering import Rendered
 from resolvers.tree import Denial
 from schema import Schema
@@ -94,10 +96,13 @@ class Execution:
             if (answer := await self._rendered(operation, values, ctx, until)) is not None:
                 return answer
             async with asyncio.timeout_at(until):
-                return await _result(self._executor(operation, variables, ctx))
+                return await _result(self._executor(operation, variables, ctx), operation.kind)
         except TimeoutError:
-            failure = TimedOut(f"the operation took longer than {self._timeout:g} s and was stopped")
-            return Answer.refusal(503, refused(failure))
+            late = f"the operation took longer than {self._timeout:g} s and was stopped"
+            done = operation.kind is OperationType.MUTATION and ctx.principal.kind is not Kind.WORKER
+            if done and (counted := tally.get()) is not None and counted.commits:
+                return Answer(200, {"data": None, "errors": [refused(NotShown(f"{late}; what it had begun is done"))]})
+            return Answer.refusal(503, refused(TimedOut(late)))
         finally:
             ctx.loaders.end()
 
@@ -123,7 +128,11 @@ class Execution:
                 async for event in events:
                     one = executor.build_per_event_executor(event)
                     one.context_value = ctx.fork()
-                    yield await _result(one)
+                    answer = await _result(one, operation.kind)
+                    yield answer
+                    if "data" not in answer.body:
+                        return
+                    del answer  # not to be held until the next one comes
             except Exception as error:
                 yield Answer.refusal(500, masked(graphql.located_error(error)))
 
@@ -148,8 +157,8 @@ class Execution:
                 raise
             except Exception as error:
                 told = of_database(error)
-                if told is not None and told[0] == Code.TIMEOUT.name:
-                    return Answer.refusal(503, refused(TimedOut(told[1])))
+                if told is not None and told.code in AGAIN:
+                    return Answer.refusal(503, refused(told))
                 if told is None and not isinstance(error, Unrendered | TooComplex | Failure):
                     log.error("rendering.failed", exc_info=error)
                     ctx.rendering = False
@@ -222,7 +231,7 @@ def _awaitable(value: Any) -> TypeGuard[Awaitable[Any]]:
     return isinstance(value, CoroutineType | asyncio.Future)
 
 
-async def _result(executor: graphql.Executor[Any]) -> Answer:
+async def _result(executor: graphql.Executor[Any], kind: OperationType) -> Answer:
     result = graphql.execute_root_selection_set(executor)
     try:
         if isinstance(result, Awaitable):
@@ -231,4 +240,9 @@ async def _result(executor: graphql.Executor[Any]) -> Answer:
         return Answer.refusal(500, internal(error))
     if not result.errors:
         return Answer(200, {"data": result.data})
-    return Answer(200, {"errors": [masked(error) for error in result.errors], "data": result.data})
+    # What is below a field of a mutation is read when that has written.
+    written = kind is OperationType.MUTATION
+    errors = [masked(error, written=written and len(error.path or ()) > 1) for error in result.errors]
+    if not any((result.data or {}).values()) and any(e["extensions"]["code"] == Code.UNAVAILABLE.name for e in errors):
+        return Answer.refusal(503, *errors)
+    return Answer(200, {"errors": errors, "data": result.data})

@@ -23,7 +23,7 @@ from gateway.auth import authenticate, keep
 from gateway.bodies import read
 from gateway.broadcasting import Broadcasts
 from gateway.documents import Documents, Envelope, Operation
-from gateway.errors import BAD_REQUEST, internal, refused
+from gateway.errors import AGAIN, BAD_REQUEST, internal, of_database, refused
 from gateway.exchange import Disconnected, Incoming, Reply
 from gateway.execution import Execution
 from gateway.negotiation import EVENTS, GRAPHQL, JSON, Ranges, accepted, choose
@@ -73,7 +73,9 @@ class Endpoint:
         except Disconnected:
             reply = Reply(400, JSON)
         except Exception as error:
-            reply = _json(Answer.refusal(500, internal(error)), media)
+            failure = of_database(error)
+            answer = Answer.refusal(500, internal(error)) if failure is None else Answer.refusal(503, refused(failure))
+            reply = _json(answer, media)
         reply.headers["X-Request-Id"] = number
         reply.headers["Cache-Control"] = "no-store"
         await reply(scope, receive, send)
@@ -88,6 +90,8 @@ class Endpoint:
         try:
             principal = await authenticate(self.services, authorization)
         except Failure as failure:
+            if failure.code in AGAIN:
+                raise Refused(Answer.refusal(503, refused(failure))) from None
             raise Refused(Answer.refusal(401, refused(failure)), {"WWW-Authenticate": "Bearer"}) from None
         if envelope is None:
             worker = principal.kind is Kind.WORKER
@@ -145,7 +149,7 @@ class Endpoint:
         except Refused as refusal:
             yield refusal.answer
         except Failure as failure:
-            yield Answer.refusal(401, refused(failure))
+            yield Answer.refusal(503 if failure.code in AGAIN else 401, refused(failure))
         finally:
             for task in ending:
                 task.cancel()
@@ -249,7 +253,8 @@ def _json(answer: Answer, media: str) -> Reply:
         media = JSON
     status = 200 if media == JSON and well_formed and answer.status != 500 else answer.status
     content = encode({"data": None, **answer.body} if status == 200 and "data" not in answer.body else answer.body)
-    return Reply(status, f"{media}; charset=utf-8", content)
+    headers = {} if (wait := answer.retry_after) is None else {"Retry-After": str(wait)}
+    return Reply(status, f"{media}; charset=utf-8", content, headers=headers)
 
 
 def _events(answers: AsyncIterator[Answer]) -> Reply:

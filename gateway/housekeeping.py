@@ -9,6 +9,7 @@ import structlog
 
 from db import refolding
 from db.folding import UNICODE
+from db.outages import Unavailable, tried_again
 from resolvers.context import Services
 from resolvers.presence import INTERVAL
 from resolvers.retention import tidy
@@ -61,6 +62,8 @@ class Housekeeping:
     async def _guarded(self, step: Callable[[], Awaitable[None]]) -> None:
         """A database out of reach must not end the loop."""
         try:
-            await step()
+            await tried_again(step)
+        except Unavailable:  # which the database has told
+            return
         except Exception as error:
             log.error("housekeeping_failed", error=repr(error))

@@ -5,8 +5,10 @@ Each leaves at least once, and twice only when a gateway dies between the sendin
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
+from functools import partial
 
 import sqlalchemy as sa
 import structlog
@@ -14,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.engine import moment_of
 from db.models import Notification, NotificationState
+from db.outages import Contended, Unavailable, finished, tried_again
 from db.types import now
 from gateway.delivery import Delivery, Undelivered
 from resolvers.context import Services
@@ -29,6 +32,8 @@ SLOTS = 4
 """Messages sent at once."""
 POLL = 60.0
 """Seconds after which another process's messages are looked at, whatever was heard of them."""
+AWAY = 1.0
+"""Seconds after which a database that was away is tried again."""
 GRACE = 10.0
 """Seconds that messages on their way have at the end."""
 
@@ -78,7 +83,9 @@ class Outbox:
     async def _guarded(self, step: Callable[[], Awaitable[float]]) -> float:
         """One failed step, such as a database out of reach, must not end the loop."""
         try:
-            return await step()
+            return await tried_again(step)
+        except Unavailable:  # which the database has told
+            return AWAY
         except Exception as error:
             log.error("outbox.step_failed", error=type(error).__name__)
             return 1.0
@@ -122,11 +129,25 @@ class Outbox:
             log.error("outbox.delivery_failed", message=str(message.id), error=type(error).__name__)
             failure = Undelivered("an error of the gateway")
         try:
-            async with self._services.database.write(as_system="the outbox notes what it sends") as session:
-                await settle(session, message, failure, self._pauses)
+            await self._noted(message, failure)
             self._readable = True
-        except (OSError, sa.exc.SQLAlchemyError) as error:
+        except (OSError, Contended, sa.exc.SQLAlchemyError) as error:
             log.error("outbox.not_noted", message=str(message.id), error=type(error).__name__)
+
+    async def _noted(self, message: Notification, failure: Undelivered | None) -> None:
+        """It left: while it is held, a database that is away is waited for, and who stops notes it first."""
+        until = time.monotonic() + LEASE / 2
+        while True:
+            try:
+                return await finished(tried_again(partial(self._settle, message, failure)))
+            except Unavailable:
+                if time.monotonic() > until:
+                    raise
+            await asyncio.sleep(AWAY)
+
+    async def _settle(self, message: Notification, failure: Undelivered | None) -> None:
+        async with self._services.database.write(as_system="the outbox notes what it sends") as session:
+            await settle(session, message, failure, self._pauses)
 
 
 async def claim(session: AsyncSession, number: int, retries: int) -> list[Notification]:

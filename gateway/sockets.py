@@ -11,13 +11,14 @@ import structlog
 from graphql import OperationType
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
+from db.outages import Unavailable
 from gateway import cookies
 from gateway.answers import Answer, Refused
 from gateway.auth import authenticate, keep
 from gateway.bodies import read
 from gateway.broadcasting import Broadcasts
 from gateway.documents import Documents, Envelope
-from gateway.errors import internal
+from gateway.errors import AGAIN, internal, of_database, refused
 from gateway.exchange import client_of
 from gateway.execution import Execution
 from gateway.graphql import encode, note, run_logged
@@ -29,6 +30,8 @@ from resolvers.principal import Kind, Principal
 PROTOCOL = "graphql-transport-ws"
 INIT_WAIT = 10.0
 """Seconds that a client has for connection_init."""
+AWAY = 1013
+"""Closes with "try again later", by the registry of RFC 6455."""
 MOST = 100
 """Operations of one socket at once."""
 
@@ -156,7 +159,11 @@ class _Socket:
         try:
             self._principal = await authenticate(self._endpoint.services, authorization)
         except Failure as failure:
+            if failure.code in AGAIN:
+                raise _Closed(AWAY, failure.message[:120]) from None
             raise _Closed(4403, f"Forbidden: {failure.message}"[:120]) from None
+        except Unavailable:
+            raise _Closed(AWAY, "the database is away; try again") from None
         self._authorization = authorization
         await self._send({"type": "connection_ack"})
         self._known.set_result(None)
@@ -208,7 +215,9 @@ class _Socket:
             if self._socket.client_state is WebSocketState.CONNECTED and not isinstance(error, WebSocketDisconnect):
                 raise
         except Exception as error:
-            await self._send({"id": number, "type": "error", "payload": [internal(error)]})
+            failure = of_database(error)
+            told = internal(error) if failure is None else refused(failure)
+            await self._send({"id": number, "type": "error", "payload": [told]})
         finally:
             if self._operations.get(number) is asyncio.current_task():
                 del self._operations[number]

@@ -38,7 +38,7 @@ LINE, BACKLOG = 4_000, 10_000
 """Characters that are kept of a line, and lines that wait to be sent while the program waits."""
 LAST_WORDS = 2.0
 """Seconds in which what a program said before its end is read, when something that it started still could speak."""
-PASSING = frozenset({"TIMEOUT", "INTERNAL_SERVER_ERROR", "LOCKED"})
+PASSING = frozenset({"CONFLICT", "LOCKED", "RATE_LIMITED", "TIMEOUT", "UNAVAILABLE", "UNCONFIRMED"})
 """Codes of what may be over when it is tried again; reports and results may be sent twice."""
 LINES = 2_000
 """Log lines of one report."""

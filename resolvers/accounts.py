@@ -8,6 +8,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from db.engine import aside
 from db.models import (
     Attempts,
     AuthProvider,
@@ -200,6 +201,7 @@ async def _verified(ctx: Context, what: str, known: Any, name: str, password: st
     if right and stored is not None:
         return stored
     async with ctx.database.write() as session:
+        aside(session)
         record(session, ctx, "LOG_IN_FAILED", what, None if stored is None else stored.id, name=name[:150])
     raise Unauthenticated(WRONG)
 

@@ -10,6 +10,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
+from db.engine import aside
 from db.models import Attempts
 from db.types import later, now
 from db.written import because
@@ -17,6 +18,7 @@ from resolvers.context import Context
 from resolvers.failures import RateLimited
 from resolvers.keyring import digest_of
 from resolvers.limits import Bound
+from resolvers.locks import in_order
 
 KNOWN, KNOWN_FOR = "known:", 30 * 86_400
 """How keys begin that say that someone signed in from an address, and the seconds for which they are kept."""
@@ -50,6 +52,7 @@ async def count(ctx: Context, bounds: Mapping[str, int], seconds: int) -> None:
     Raises RATE_LIMITED when one of the keys was tried more often than its bound within these seconds.
     """
     async with ctx.database.write(as_system="attempts are counted") as session:
+        aside(session)
         over = await _over(session, ctx, bounds, seconds)
     if over:
         raise _refused(seconds)
@@ -63,6 +66,7 @@ async def count_for(
     which the account was entered within 30 days: tries from there are not counted among all."""
     wait = 0
     async with ctx.database.write(as_system="attempts are counted") as session:
+        aside(session)
         if await _over(session, ctx, {**(bounds or {}), tries.here(ctx): here.most}, here.seconds):
             wait = here.seconds
         elif not await _known(session, ctx, tries) and await _over(
@@ -89,7 +93,7 @@ async def clear(session: AsyncSession, ctx: Context, *tries: Tries) -> None:
     those from everywhere, where it did: from an address that is not known."""
     because(session, "a right try no longer counts", Attempts)
     gone = sa.delete(Attempts).where(Attempts.key.in_([one.here(ctx) for one in tries]))
-    await session.execute(gone.execution_options(synchronize_session=False))
+    await in_order(session, gone)
     for one in sorted(tries, key=lambda one: one.anywhere):
         known = sa.exists(_marks(ctx, one, aliased(Attempts)))
         await forgive(session, one.anywhere, sa.not_(known))
@@ -98,7 +102,7 @@ async def clear(session: AsyncSession, ctx: Context, *tries: Tries) -> None:
 async def forget(session: AsyncSession, tries: Tries) -> None:
     """Count nothing of what was tried so far, from anywhere."""
     gone = sa.delete(Attempts).where(Attempts.key.startswith(tries.anywhere, autoescape=True))
-    await session.execute(gone.execution_options(synchronize_session=False))
+    await in_order(session, gone)
 
 
 async def expect_room(session: AsyncSession, key: str, bound: Bound) -> None:

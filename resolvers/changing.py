@@ -18,6 +18,7 @@ from resolvers.context import Context
 from resolvers.editing import must, place_of, writing
 from resolvers.failures import Conflict, Forbidden, Invalid, WrongState
 from resolvers.feed import principal_topic
+from resolvers.locks import in_order
 from resolvers.notices import post
 from resolvers.principal import Kind
 from resolvers.proving import prove
@@ -160,7 +161,7 @@ async def _end_keys(session: AsyncSession, user: UUID) -> None:
     """Whoever sets a password without the old one may be getting an account back: no key that a thief made holds."""
     keys = (Credential.user_id == user, Credential.kind == CredentialKind.API_KEY, Credential.revoked_at.is_(None))
     ended = sa.update(Credential).where(*keys).values(revoked_at=now())
-    await session.execute(ended.execution_options(synchronize_session=False))
+    await in_order(session, ended)
 
 
 async def _follow(session: AsyncSession, user: User, *which: Any) -> None:
@@ -168,7 +169,7 @@ async def _follow(session: AsyncSession, user: User, *which: Any) -> None:
     because(session, "links, keys and counted tries end with the password before", User, Credential, Attempts)
     await login_sessions.end(session, Kind.USER, user.id, *which)
     gone = sa.delete(Credential).where(Credential.user_id == user.id, Credential.kind.in_(_ENDED))
-    await session.execute(gone.execution_options(synchronize_session=False))
+    await in_order(session, gone)
     await attempts.forget(session, proving.tries(user.id))
     changed(session, principal_topic(user.id))
     await post(session, "password_changed", user)

@@ -19,6 +19,7 @@ from resolvers import login_sessions, schemas, wording
 from resolvers.context import Context
 from resolvers.failures import Dependency, Forbidden, Invalid, WrongState
 from resolvers.feed import RIGHTS
+from resolvers.locks import in_order
 from resolvers.principal import Kind
 
 Before = Mapping[str, Any] | None
@@ -40,7 +41,7 @@ async def _user(session: AsyncSession, ctx: Context, user: m.User, before: Befor
         user.email_verified = False
         because(session, "links to an address end with it", m.Credential)
         links = sa.delete(m.Credential).where(m.Credential.user_id == user.id, m.Credential.kind.in_(_LINKS))
-        await session.execute(links.execution_options(synchronize_session=False))
+        await in_order(session, links)
     if before.get("active") and not user.active:
         await login_sessions.end(session, Kind.USER, user.id)
     if ctx.principal.superadmin:
@@ -72,7 +73,7 @@ async def _project(session: AsyncSession, ctx: Context, project: m.Project, befo
     disabled = sa.update(m.Participant).where(m.Participant.id.in_(participants), m.Participant.deleted_at.is_(None))
     unlinked = sa.delete(m.ParticipantDevice).where(m.ParticipantDevice.participant_id.in_(participants))
     for statement in (disabled.values(enabled=False, version=m.Participant.version + 1), unlinked):
-        await session.execute(statement.execution_options(synchronize_session=False))
+        await in_order(session, statement)
     changed(session, RIGHTS, row_topic(m.Participant, "*"))
 
 
@@ -84,9 +85,7 @@ async def _participant_group(session: AsyncSession, ctx: Context, group: m.Parti
     because(session, "participants move with their group", m.Participant)
     within = m.Participant.group_id == group.id
     changes = {"project_id": group.project_id, "version": m.Participant.version + 1}
-    await session.execute(
-        sa.update(m.Participant).where(within).values(changes).execution_options(synchronize_session=False)
-    )
+    await in_order(session, sa.update(m.Participant).where(within).values(changes))
     changed(session, row_topic(m.Participant, "*"))
     await _leave_devices(session, within, group.project_id)
 
@@ -104,7 +103,7 @@ async def _leave_devices(session: AsyncSession, which: Any, project: UUID) -> No
     left = sa.delete(m.ParticipantDevice).where(
         m.ParticipantDevice.participant_id.in_(moved), m.ParticipantDevice.device_id.not_in(there)
     )
-    await session.execute(left.execution_options(synchronize_session=False))
+    await in_order(session, left)
 
 
 async def _participant(session: AsyncSession, ctx: Context, participant: m.Participant, before: Before) -> None:
@@ -197,15 +196,15 @@ async def _site_device(session: AsyncSession, ctx: Context, link: m.SiteDevice, 
         projects = sa.select(m.Project.id).where(m.Project.site_id == link.site_id)
         participants = sa.select(m.Participant.id).where(m.Participant.project_id.in_(projects))
         held = (
-            sa.delete(m.ParticipantDevice).where(
-                m.ParticipantDevice.device_id == link.device_id, m.ParticipantDevice.participant_id.in_(participants)
-            ),
             sa.delete(m.ProjectDevice).where(
                 m.ProjectDevice.device_id == link.device_id, m.ProjectDevice.project_id.in_(projects)
             ),
+            sa.delete(m.ParticipantDevice).where(
+                m.ParticipantDevice.device_id == link.device_id, m.ParticipantDevice.participant_id.in_(participants)
+            ),
         )
         for statement in held:
-            await session.execute(statement.execution_options(synchronize_session=False))
+            await in_order(session, statement)
 
 
 async def _project_service(session: AsyncSession, ctx: Context, link: m.ProjectService, before: Before) -> None:
@@ -222,7 +221,7 @@ async def _site_service(session: AsyncSession, ctx: Context, link: m.SiteService
         gone = sa.delete(m.ProjectService).where(
             m.ProjectService.service_id == link.service_id, m.ProjectService.project_id.in_(projects)
         )
-        await session.execute(gone.execution_options(synchronize_session=False))
+        await in_order(session, gone)
 
 
 async def _session(session: AsyncSession, ctx: Context, held: m.Session, before: Before) -> None:

@@ -5,7 +5,7 @@ from then on that worker alone may write, until its lease ends. Whatever engines
 """
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -22,6 +22,7 @@ from jobs.engine import Ending
 from resolvers.failures import NotFound, WrongState
 from resolvers.feed import ENDED, WORK, job_topic
 from resolvers.lifecycle import locked_task, move, settle
+from resolvers.locks import held_in_order, in_order
 from resolvers.principal import Errand
 
 CLAIM, COLLECT = frozenset({"claim"}), frozenset({"collect"})
@@ -148,6 +149,11 @@ async def claim_waiting(session: AsyncSession, number: int, lease: float) -> lis
     return errands
 
 
+async def hold_jobs(session: AsyncSession, errands: Iterable[Errand]) -> None:
+    """Before several tasks are given back in one transaction: their jobs are held in the order of their keys."""
+    await held_in_order(session, Job, Job.id.in_({errand.job_id for errand in errands}))
+
+
 async def release_task(
     session: AsyncSession,
     errand: Errand,
@@ -197,7 +203,7 @@ async def refuse_batch(session: AsyncSession, handed: Handed, reason: str) -> No
         return
     moment = await moment_of(session)
     tasks = sa.select(Task).where(Task.job_id == job.id, Task.holder == handed.name, Task.state == JobState.PENDING)
-    for task in await session.scalars(tasks):
+    for task in await session.scalars(tasks.order_by(Task.ordinal).with_for_update()):
         task.state, task.ended_at, task.holder, task.lease_until = JobState.FAILED, moment, None, None
         task.error = {"code": "SUBMIT_FAILED", "message": reason}
     await settle(session, job)
@@ -206,7 +212,7 @@ async def refuse_batch(session: AsyncSession, handed: Handed, reason: str) -> No
 async def withdraw(session: AsyncSession, handed: Handed) -> None:
     """The engine could not be given these tasks: they wait again."""
     held = (Task.job_id == handed.job_id, Task.holder == handed.name, Task.state == JobState.PENDING)
-    await session.execute(sa.update(Task).where(*held).values(holder=None, lease_until=None, handed=Task.handed - 1))
+    await in_order(session, sa.update(Task).where(*held).values(holder=None, lease_until=None, handed=Task.handed - 1))
 
 
 async def note(session: AsyncSession, handed: Handed, external: Mapping[str, Any]) -> None:
@@ -220,7 +226,7 @@ async def room_on(session: AsyncSession, cluster: UUID | None) -> int:
     """How many more tasks may be handed to a cluster; none while it is switched off."""
     if cluster is None:
         return sys.maxsize
-    found = await session.get(Cluster, cluster, with_for_update=True)  # others that hand over wait
+    found = await session.get(Cluster, cluster, with_for_update={"key_share": True})  # others that hand over wait
     if found is None or not found.enabled or found.deleted_at is not None:
         return 0
     if found.max_tasks is None:
@@ -235,6 +241,7 @@ async def live_tasks(database: Database, cluster: UUID | None, *states: JobState
         sa.select(Task.holder, Task.job_id, Task.ordinal, Task.state, Task.attempt, Job.owner_user_id)
         .join(Job, Job.id == Task.job_id)
         .where(Task.holder.is_not(None), Task.state.in_(states), _of(cluster))
+        .order_by(Task.job_id, Task.ordinal)
     )
     return [
         Live(row.holder or "", row.job_id, row.ordinal, row.state, row.attempt, row.owner_user_id)
@@ -246,20 +253,21 @@ async def prolong(session: AsyncSession, starts: Mapping[str, datetime | None], 
     """Batches that their engine still queues, by name, are not handed over again; it says when it will start them."""
     until = await moment_of(session) + timedelta(seconds=lease)
     waiting = (Task.holder.in_(starts), Task.state == JobState.PENDING)
-    await session.execute(sa.update(Task).where(*waiting).values(lease_until=until))
-    told = sa.select(Task.holder, Job).join(Job, Job.id == Task.job_id).where(*waiting)
-    for name, job in (await session.execute(told)).unique().all():
-        if name and job.estimated_start_at != starts[name]:
-            job.estimated_start_at = starts[name]
+    told = sa.select(Task.holder, Task.job_id).where(*waiting).distinct()
+    names = {key: name for name, key in await session.execute(told)}
+    held = sa.select(Job).where(Job.id.in_(names)).order_by(Job.id).with_for_update()
+    for job in (await session.scalars(held)).all():
+        if (start := starts[names[job.id] or ""]) != job.estimated_start_at:
+            job.estimated_start_at = start
             changed(session, job_topic(job.id))
+    await in_order(session, sa.update(Task).where(*waiting).values(lease_until=until))
 
 
 async def let_go(session: AsyncSession, cluster: UUID | None) -> None:
     """Forget who had the tasks that ended a while ago, and hand over again what nobody claimed in time."""
     of_cluster = sa.exists().where(Job.id == Task.job_id, _of(cluster))
     over = (Task.holder.is_not(None), Task.state != JobState.RUNNING, Task.lease_until < now(), of_cluster)
-    gone = await session.execute(sa.update(Task).where(*over).values(holder=None, lease_until=None))
-    if gone.rowcount:  # type: ignore[attr-defined]
+    if await in_order(session, sa.update(Task).where(*over).values(holder=None, lease_until=None)):
         changed(session, WORK)
 
 
@@ -267,6 +275,7 @@ async def lost_errands(session: AsyncSession) -> list[Errand]:
     """The running tasks whose lease has run out."""
     lost = (Task.state == JobState.RUNNING, Task.lease_until < now())
     wanted = sa.select(Task.job_id, Task.ordinal, Task.attempt, Task.holder).where(*lost)
+    wanted = wanted.order_by(Task.job_id, Task.ordinal)
     rows = await session.execute(wanted)
     return [Errand(row.job_id, row.ordinal, row.attempt, SCOPES, row.holder or "") for row in rows]
 
@@ -275,7 +284,7 @@ async def expect_end(session: AsyncSession, collector: Errand, within: float) ->
     """All of the collector's batch have ended: what its engine does not say of them in so many seconds, it won't."""
     soon = await moment_of(session) + timedelta(seconds=within)
     of_batch = (Task.job_id == collector.job_id, Task.holder == collector.batch, Task.state.not_in(TERMINAL))
-    await session.execute(sa.update(Task).where(*of_batch, Task.lease_until > soon).values(lease_until=soon))
+    await in_order(session, sa.update(Task).where(*of_batch, Task.lease_until > soon).values(lease_until=soon))
     changed(session, ENDED)
 
 
@@ -331,7 +340,7 @@ async def leave_merging(session: AsyncSession, merge: Merge, *, rest: float | No
 
 async def free_merging(session: AsyncSession) -> None:
     """Nobody merges: the one process that could has just started."""
-    await session.execute(sa.update(Job).where(Job.lease_until.is_not(None)).values(lease_until=None))
+    await in_order(session, sa.update(Job).where(Job.lease_until.is_not(None)).values(lease_until=None))
 
 
 async def parts_due(database: Database, most: float) -> float:

@@ -21,6 +21,7 @@ from resolvers.attempts import Tries
 from resolvers.context import Context
 from resolvers.keyring import digest_of
 from resolvers.limits import Bound
+from resolvers.locks import in_order
 from resolvers.notices import post
 
 STEP = 30
@@ -142,7 +143,7 @@ async def forget(session: AsyncSession, user: UUID, *kinds: CredentialKind, use:
     gone = sa.delete(Credential).where(Credential.user_id == user, Credential.kind.in_(kinds))
     if use is not None:
         gone = gone.where(Credential.label == use.value)
-    await session.execute(gone.execution_options(synchronize_session=False))
+    await in_order(session, gone)
 
 
 def _step(seed: str, code: str, moment: datetime) -> datetime | None:

@@ -169,7 +169,7 @@ def _in_person(ctx: Context) -> UUID:
 
 async def _hold(session: AsyncSession, user: UUID) -> None:
     """Lock the user, so that keys are counted one after another."""
-    await session.execute(sa.select(User.id).where(User.id == user).with_for_update())
+    await session.execute(sa.select(User.id).where(User.id == user).with_for_update(key_share=True))
 
 
 async def _pair(

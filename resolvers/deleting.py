@@ -17,6 +17,7 @@ from db.keys import among
 from db.models import TERMINAL, Entity, Erasable
 from db.written import because
 from resolvers.failures import Dependency, WrongState
+from resolvers.locks import ORDER, held_in_order
 
 Model = type[Entity]
 
@@ -87,6 +88,19 @@ MANY = 500
 Found = dict[Model, set[UUID]]
 MayNot = Callable[[Model, Collection[UUID]], Awaitable[int]]
 """How many of some rows may not be deleted."""
+
+
+async def hold(session: AsyncSession, model: Model, key: UUID, *, restoring: bool = False) -> None:
+    """Lock a row, and what is to go or come back with it, in the order of all locks."""
+    moment: datetime | None = None
+    if restoring:
+        erased = sa.select(model.deleted_at).where(model.id == key) if issubclass(model, Erasable) else None
+        moment = None if erased is None else await session.scalar(erased)
+        if moment is None:
+            return
+    going = await _going(session, model, key, moment)
+    for one in sorted(going, key=ORDER.index):
+        await held_in_order(session, one, _one_of(one.id, going[one]))
 
 
 async def erase(session: AsyncSession, row: Entity, may_not: MayNot | None = None) -> datetime:

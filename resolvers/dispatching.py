@@ -12,11 +12,13 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import structlog
 
 from db.models import JobState
+from db.outages import Unavailable, finished, tried_again
 from jobs.engine import Away, Batch, Engine, Held, Login, Refused, State
 from resolvers import claims
 from resolvers.certificates import login_of
@@ -100,6 +102,8 @@ class Dispatcher:
         live = await claims.live_tasks(self._services.database, None, JobState.PENDING, JobState.RUNNING)
         async with self._services.database.write(as_system="jobs are handed to engines") as session:
             await claims.free_merging(session)
+        async with self._services.database.write(as_system="jobs are handed to engines") as session:
+            await claims.hold_jobs(session, [one.errand for one in live])
             for one in live:
                 await claims.release_task(
                     session, one.errand, "the gateway that ran it ended", self._services.limits.task_attempts
@@ -108,7 +112,9 @@ class Dispatcher:
     async def _reap(self) -> None:
         """Give up what is no longer run by anybody."""
         async with self._services.database.write(as_system="jobs are handed to engines") as session:
-            for errand in await claims.lost_errands(session):
+            lost = await claims.lost_errands(session)
+            await claims.hold_jobs(session, lost)
+            for errand in lost:
                 most = self._services.limits.task_attempts
                 await claims.release_task(session, errand, "no sign of life within the lease", most, lapsed=True)
 
@@ -116,7 +122,9 @@ class Dispatcher:
 async def guarded(step: Callable[[], Awaitable[None]]) -> None:
     """One failed step, such as a database out of reach, must not end a loop."""
     try:
-        await step()
+        await tried_again(step)
+    except Unavailable:  # which the database has told
+        await asyncio.sleep(1.0)
     except Exception as error:
         log.error("jobs.step_failed", step=getattr(step, "__name__", "step"), error=repr(error))
         await asyncio.sleep(0.5)
@@ -152,6 +160,7 @@ class _Posted:
         mine = await engine.poll([Held(one.name) for one in live])
         await engine.close()
         async with self._services.database.write(as_system="jobs are handed to engines") as session:
+            await claims.hold_jobs(session, [one.errand for one in live])
             for one in live:
                 if one.ordinal in mine.get(one.name, {}):
                     await claims.release_task(session, one.errand, "the gateway stopped", None)
@@ -200,16 +209,23 @@ class _Posted:
         queued: dict[str, datetime | None] = {
             one.name: None for one in held if self._post.engine.personal and one.login is None
         }
-        async with database.write(as_system="jobs are handed to engines") as session:
-            for one in live:
-                found = seen.get(one.name, {}).get(one.ordinal)
-                if found is not None and found.state is State.ENDED:
+        ended = []
+        for one in live:
+            found = seen.get(one.name, {}).get(one.ordinal)
+            if found is not None and found.state is State.ENDED:
+                ended.append((one.errand, found))
+            elif found is not None and one.state is JobState.PENDING:
+                queued[one.name] = found.starts_at
+        if ended:
+            async with database.write(as_system="jobs are handed to engines") as session:
+                await claims.hold_jobs(session, [errand for errand, _ in ended])
+                for errand, found in ended:
                     most = self._services.limits.task_attempts
-                    await claims.release_task(session, one.errand, found.reason, most, ending=found.ending)
-                elif found is not None and one.state is JobState.PENDING:
-                    queued[one.name] = found.starts_at
-            if queued:
+                    await claims.release_task(session, errand, found.reason, most, ending=found.ending)
+        if queued:
+            async with database.write(as_system="jobs are handed to engines") as session:
                 await claims.prolong(session, queued, self._post.patience)
+        async with database.write(as_system="jobs are handed to engines") as session:
             await claims.let_go(session, cluster)
 
     async def _fill(self) -> None:
@@ -224,27 +240,38 @@ class _Posted:
             try:
                 await self._submit(one)
             except Away:
-                async with self._services.database.write(as_system="jobs are handed to engines") as session:
-                    for untaken in handed[index:]:
-                        await claims.withdraw(session, untaken)
+                await self._withdraw(handed[index:])
+                raise
+            except asyncio.CancelledError:  # this process stops; of the one under way nobody knows
+                await finished(self._withdraw(handed[index + 1 :]))
                 raise
         if sum(len(one.ordinals) for one in handed) >= STEP:  # there may be more
             self._services.feed.publish([WORK])
 
+    async def _withdraw(self, untaken: Sequence[Handed]) -> None:
+        async with self._services.database.write(as_system="jobs are handed to engines") as session:
+            for one in untaken:
+                await claims.withdraw(session, one)
+
     async def _submit(self, handed: Handed) -> None:
         """Give a batch to the engine. What it won't take failed."""
-        database = self._services.database
         held = (await self._held({handed.name: handed.owner}))[handed.name]
         try:
             external = await self._post.engine.submit(self._batch(handed, held))
         except Refused as refusal:
-            async with database.write(as_system="jobs are handed to engines") as session:
-                await claims.refuse_batch(session, handed, str(refusal))
+            await finished(self._refuse(handed, str(refusal)))
             return
         if external:
-            async with database.write(as_system="jobs are handed to engines") as session:
-                await claims.note(session, handed, external)
+            await finished(self._note(handed, external))
         log.info("jobs.handed_over", job=handed.job_key, batch=handed.name, tasks=len(handed.ordinals))
+
+    async def _refuse(self, handed: Handed, why: str) -> None:
+        async with self._services.database.write(as_system="jobs are handed to engines") as session:
+            await claims.refuse_batch(session, handed, why)
+
+    async def _note(self, handed: Handed, external: Mapping[str, Any]) -> None:
+        async with self._services.database.write(as_system="jobs are handed to engines") as session:
+            await claims.note(session, handed, external)
 
     def _batch(self, handed: Handed, held: Held) -> Batch:
         def token(ordinal: int, scopes: frozenset[str]) -> str:

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db import models
-from db.engine import changed, row_topic
+from db.engine import aside, changed, row_topic
 from db.keys import among
 from db.models import Entity, Erasable
 from db.written import asked, because
@@ -26,14 +26,15 @@ from resolvers.audit import record
 from resolvers.checking import CHECKS
 from resolvers.constraints import Taken, everywhere, spelled, unlike
 from resolvers.context import Context
-from resolvers.deleting import erase, revive
+from resolvers.deleting import erase, hold, revive
 from resolvers.failures import Failure, Forbidden, NotFound, WrongState
 from resolvers.feed import RIGHTS, principal_topic
 from resolvers.limits import Bound
+from resolvers.locks import referred_held
 from resolvers.principal import Kind
 from resolvers.returning import take_back
 from resolvers.rules import FALSE, TRUE, Rule, allowed, words
-from resolvers.writing import expect, locked
+from resolvers.writing import expect, locked, seen
 
 _RIGHTS = (
     models.UserGroup, models.UserGroupMember, models.Role, models.RoleGrant, models.Site, models.Project,
@@ -89,6 +90,7 @@ async def _make(
     session: AsyncSession, ctx: Context, model: type[Entity], values: Mapping[str, Any], links: Sequence[Link]
 ) -> tuple[Entity, Sequence[Entity]]:
     """A row and its links, which the principal may make: the references are seen, and the rules asked."""
+    await referred_held(session, model, values)
     await refer(session, ctx, model, values)
     row = model(**values)
     if isinstance(row, models.UserGroup) and ctx.principal.kind is Kind.USER:
@@ -146,6 +148,7 @@ async def _change(
 ) -> tuple[Entity, Mapping[str, Any]]:
     """A row with new values that the principal may give it, and the old ones."""
     may = WRITES[model]
+    await referred_held(session, model, values, key)
     row: Any = await locked(session, ctx, model, key)
     needed = {name: may.changing(name) for name in values} or {"": may.update}
     for name, rules in needed.items():
@@ -175,6 +178,8 @@ async def _note_change(session: AsyncSession, ctx: Context, row: Any, before: Ma
 async def delete(ctx: Context, model: type[Entity], key: UUID, expected_version: int | None = None) -> datetime:
     """Delete a row with what hangs on it; DEPENDENCY when something stands in the way. Returns when."""
     async with writing(ctx, "DELETE", model, key) as session:
+        await must(session, ctx, await seen(session, ctx, model, key), WRITES[model].delete, "delete")
+        await hold(session, model, key)
         row: Any = await locked(session, ctx, model, key)
         await must(session, ctx, row, WRITES[model].delete, "delete")
         if expected_version is not None:
@@ -196,7 +201,10 @@ async def restore(ctx: Context, model: type[Entity], key: UUID) -> None:
     """Bring back a row with what was deleted with it; NOT_FOUND also for those who may not."""
     async with writing(ctx, "RESTORE", model, key) as session:
         missing = NotFound(f"no deleted {model.__name__} with this id", field="id")
-        wanted = sa.select(model).where(model.id == key, _perhaps_restored(model, ctx)).with_for_update(of=model)
+        perhaps = sa.select(model).where(model.id == key, _perhaps_restored(model, ctx))
+        if await session.scalar(perhaps.with_only_columns(model.id), dict(ctx.principal.parameters)) is not None:
+            await hold(session, model, key, restoring=True)
+        wanted = perhaps.with_for_update(of=model, key_share=issubclass(model, Erasable))
         row: Any = (await session.scalars(wanted, dict(ctx.principal.parameters))).one_or_none()
         if row is None or not issubclass(model, Erasable):
             raise missing
@@ -256,6 +264,7 @@ async def recorded(ctx: Context, action: str, model: type[Entity], key: UUID | N
         if isinstance(refusal, Taken) and (not refusal.everywhere or ctx.principal.superadmin):
             raise
         async with ctx.database.write() as session:
+            aside(session)
             record(session, ctx, "REFUSED", model.__name__, key, tried=action, why=refusal.message)
         if isinstance(refusal, Taken):
             await attempts.count(ctx, {_taken_key(ctx): TAKEN.most}, TAKEN.seconds)

@@ -16,6 +16,13 @@ class Code(Enum):
     RATE_LIMITED = "RATE_LIMITED"
     LIMIT_EXCEEDED = "LIMIT_EXCEEDED"
     TIMEOUT = "TIMEOUT"
+    UNAVAILABLE = "UNAVAILABLE"
+    UNCONFIRMED = "UNCONFIRMED"
+
+
+CONTENDED = "others were changing the same at this moment, and nothing was done; read it again, and try again"
+RETRY_AFTER = 2
+"""Seconds after which what may pass by itself is worth another try."""
 
 
 class Failure(Exception):
@@ -89,3 +96,24 @@ class LimitExceeded(Failure):
 
 class TimedOut(Failure):
     code = Code.TIMEOUT
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, retryAfterSeconds=RETRY_AFTER)
+
+
+class Away(Failure):
+    """Something that the request needs, such as the database, is out of reach; nothing was done."""
+
+    code = Code.UNAVAILABLE
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, retryAfterSeconds=RETRY_AFTER)
+
+
+class NotShown(Failure):
+    """The write is done, or with null for `committed` may be, and can't be shown: it must not simply be done again."""
+
+    code = Code.UNCONFIRMED
+
+    def __init__(self, message: str, *, committed: bool | None = True) -> None:
+        super().__init__(message, committed=committed)

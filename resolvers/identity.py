@@ -9,7 +9,7 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db.engine import changed
+from db.engine import aside, changed
 from db.folding import composed
 from db.models import AuthProvider, User, UserGroup, UserGroupMember
 from db.written import because
@@ -71,6 +71,7 @@ async def sign_in(ctx: Context, provider: Provider, claims: Mapping[str, Any]) -
             tokens = await logins.begin(session, ctx, Kind.USER, user.id, provider=provider.name)
     except Failure as failure:
         async with ctx.database.write() as session:
+            aside(session)
             record(
                 session,
                 ctx,
@@ -115,7 +116,7 @@ async def _present(session: AsyncSession, ctx: Context, provider: Provider, iden
 
 async def _found(session: AsyncSession, identity: Identity) -> User | None:
     wanted = sa.select(User).where(User.auth_provider == identity.provider, User.external_subject == identity.subject)
-    return (await session.scalars(wanted.with_for_update())).one_or_none()
+    return (await session.scalars(wanted.with_for_update(key_share=True))).one_or_none()
 
 
 async def _made(session: AsyncSession, identity: Identity) -> User:

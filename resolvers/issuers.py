@@ -25,7 +25,7 @@ from joserfc.jws import JWSRegistry
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from db.models import AuthProvider
-from resolvers.failures import Unauthenticated
+from resolvers.failures import Away, Unauthenticated
 from resolvers.principal import Kind
 
 log = structlog.get_logger("torana.oidc")
@@ -341,7 +341,7 @@ class Issuers:
         """What an access token of a provider says; None for anything that names none of them. `learn` is given the
         claims of one that was not looked at lately.
 
-        Raises UNAUTHENTICATED for one that is no good.
+        Raises UNAUTHENTICATED for one that is no good, UNAVAILABLE while its provider is away.
         """
         if not self._named:
             return None
@@ -361,7 +361,7 @@ class Issuers:
             said, claims = await issuer.access(token)
         except Unreachable as error:
             log.warning("oidc.unreachable", provider=issuer.provider.name, why=str(error))
-            raise Unauthenticated("the token can't be checked: its provider does not answer") from None
+            raise Away("the token can't be checked: its provider does not answer; try again") from None
         await learn(issuer.provider, claims)
         if len(self._known) >= MOST:
             self._known.clear()

@@ -21,6 +21,7 @@ from resolvers.editing import must, writing
 from resolvers.failures import WrongState
 from resolvers.feed import WORK, job_topic
 from resolvers.lifecycle import expect_ended, move, new_job
+from resolvers.locks import held_in_order, in_order
 from resolvers.placing import checked_options, chosen_place
 from resolvers.rules import Rule
 from resolvers.statements import Where, reached
@@ -36,7 +37,8 @@ async def cancel_job(ctx: Context, key: UUID) -> UUID:
         job = await _commanded(session, ctx, key, CANCEL, "cancel")
         because(session, "tasks end with their job", Task)
         await move(session, job, JobState.CANCELED, cancel_requested_at=await moment_of(session))
-        await session.execute(
+        await in_order(
+            session,
             sa.update(Task)
             .where(Task.job_id == job.id, Task.state.not_in(TERMINAL))
             .values(
@@ -45,7 +47,7 @@ async def cancel_job(ctx: Context, key: UUID) -> UUID:
                 lease_until=later(LETTING_GO),
                 estimated_seconds=None,
                 version=Task.version + 1,
-            )
+            ),
         )
         record(session, ctx, "CANCEL_JOB", "Job", job.id)
     return key
@@ -94,6 +96,7 @@ async def delete_job(ctx: Context, key: UUID) -> None:
         if await session.scalar(sa.select(sa.or_(held, delivered))):
             raise WrongState("what its tasks delivered is still being put away; try again in some seconds")
         record(session, ctx, "DELETE_JOB", "Job", job.id, key=job.key)
+        await held_in_order(session, Task, Task.job_id == key)
         because(session, "a job is deleted by who may", Job)
         await session.execute(sa.delete(Job).where(Job.id == job.id))
         changed(session, job_topic(job.id))

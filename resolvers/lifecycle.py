@@ -67,31 +67,39 @@ async def locked_task(session: AsyncSession, errand: Errand) -> tuple[Job, Task]
 
 
 async def settle(session: AsyncSession, job: Job) -> None:
-    """Once no task is active: queue the merging, or fail when no task delivered."""
+    """Once no task is active: queue the merging, or fail when no task delivered. The database looks at the tasks; only
+    those that failed or were cancelled are read, once, at the end."""
     await session.flush()
-    tasks = (await session.scalars(sa.select(Task).where(Task.job_id == job.id).order_by(Task.ordinal))).all()
     changed(session, job_topic(job.id))
-    if job.state in TERMINAL or any(task.state not in TERMINAL for task in tasks):
+    of_job = Task.job_id == job.id
+    if job.state in TERMINAL or await session.scalar(sa.select(sa.exists().where(of_job, Task.state.not_in(TERMINAL)))):
         return
     job.parts = False
-    delivered = [task for task in tasks if task.state is JobState.COMPLETED]
-    failed = [task for task in tasks if task.state is JobState.FAILED]
-    canceled = [task for task in tasks if task.state is JobState.CANCELED]
-    if not delivered and canceled and not failed:  # on their cluster; what they delivered in part is kept
-        await move(session, job, JobState.CANCELED, error=canceled[0].error)
+    counts = sa.select(Task.state, sa.func.count()).where(of_job).group_by(Task.state)
+    number = {row[0]: row[1] for row in await session.execute(counts)}
+    lacking = sa.select(Task.ordinal, Task.state, Task.error).where(of_job, Task.state != JobState.COMPLETED)
+    if JobState.COMPLETED in number:
+        missed = (await session.execute(lacking.order_by(Task.state == JobState.CANCELED, Task.ordinal))).all()
+        warnings = [
+            f"task {task.ordinal} {'was cancelled' if task.state is JobState.CANCELED else 'failed'}: "
+            f"{(task.error or {}).get('message', 'no reason given')}"
+            for task in missed
+        ]
+        merging = JobState.MERGING_QUEUED if sum(number.values()) > 1 else JobState.MERGING_RUNNING
+        await move(session, job, merging, warnings=warnings)
         return
-    if not delivered:
-        error = next((task.error for task in failed if task.error), None)
-        await session.execute(sa.delete(TaskResult).where(TaskResult.task_id.in_([task.id for task in tasks])))
-        await move(session, job, JobState.FAILED, error=error or {"code": "NO_RESULT", "message": "no task delivered"})
+    first = lacking.order_by(Task.error.is_(None), Task.ordinal).limit(1)
+    if JobState.FAILED not in number:  # cancelled on their cluster; what they delivered in part is kept
+        ended = (await session.execute(first)).one_or_none()
+        await move(session, job, JobState.CANCELED, error=ended and ended.error)
         return
-    warnings = [
-        f"task {task.ordinal} {how}: {(task.error or {}).get('message', 'no reason given')}"
-        for how, which in (("failed", failed), ("was cancelled", canceled))
-        for task in which
-    ]
-    merging = JobState.MERGING_QUEUED if len(tasks) > 1 else JobState.MERGING_RUNNING
-    await move(session, job, merging, warnings=warnings)
+    failed = (await session.execute(first.where(Task.state == JobState.FAILED))).one()
+    delivered = sa.select(Task.id).where(of_job)
+    await session.execute(
+        sa.delete(TaskResult).where(TaskResult.task_id.in_(delivered)).execution_options(synchronize_session=False)
+    )
+    error = failed.error or {"code": "NO_RESULT", "message": "no task delivered"}
+    await move(session, job, JobState.FAILED, error=error)
 
 
 @dataclass(frozen=True, slots=True)

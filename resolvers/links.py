@@ -16,6 +16,7 @@ from db.written import because
 from resolvers.context import Context
 from resolvers.failures import Invalid
 from resolvers.keyring import digest_of
+from resolvers.locks import in_order
 
 PAGES = {CredentialKind.EMAIL_VERIFY: "verify-email", CredentialKind.PASSWORD_RESET: "reset-password"}
 """Where each kind leads to, below the gateway's address."""
@@ -89,7 +90,7 @@ async def confirmed(ctx: Context, token: str) -> datetime | None:
 async def drop(session: AsyncSession, user: UUID, kind: CredentialKind) -> None:
     because(session, "a link holds once, and only the latest", Credential)
     gone = sa.delete(Credential).where(Credential.user_id == user, Credential.kind == kind)
-    await session.execute(gone.execution_options(synchronize_session=False))
+    await in_order(session, gone)
 
 
 @asynccontextmanager

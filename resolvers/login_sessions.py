@@ -11,6 +11,7 @@ from db.models import Credential, CredentialKind
 from db.types import now
 from db.written import because
 from resolvers.feed import principal_topic
+from resolvers.locks import in_order
 from resolvers.principal import Kind
 
 
@@ -18,9 +19,9 @@ async def end(session: AsyncSession, kind: Kind, owner: UUID, *which: Any) -> in
     """End login sessions of an owner; their sockets and streams hear of it. Returns how many."""
     because(session, "login sessions end with what they stood on", Credential)
     ended = sa.update(Credential).where(*of(kind, owner), Credential.revoked_at.is_(None), *which)
-    done: Any = await session.execute(ended.values(revoked_at=now()).execution_options(synchronize_session=False))
+    number = await in_order(session, ended.values(revoked_at=now()))
     changed(session, principal_topic(owner))
-    return int(done.rowcount)
+    return number
 
 
 def of(kind: Kind, owner: UUID) -> tuple[Any, ...]:

@@ -21,6 +21,7 @@ from resolvers.context import Context
 from resolvers.editing import must, place_of, writing
 from resolvers.failures import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
 from resolvers.keyring import Session, digest_of
+from resolvers.locks import in_order
 from resolvers.principal import Kind, Principal
 from resolvers.principals import principal_of
 from resolvers.writing import locked, signed_in
@@ -113,7 +114,7 @@ async def refresh(ctx: Context, token: str | None) -> Tokens:
             elif active and spent.revoked_at is None and spent.expires_at > moment:
                 spent.last_used_at = spent.revoked_at = moment
                 old = sa.delete(Credential).where(*login_sessions.of(kind, owner), Credential.expires_at < moment)
-                await session.execute(old.execution_options(synchronize_session=False))
+                await in_order(session, old)
                 await _seen(session, kind, owner)
                 tokens = await _issue(session, ctx, kind, owner, spent.family)
                 # Who has a right token guesses nothing, however many sit behind one address.
@@ -254,7 +255,7 @@ async def hold(session: AsyncSession, kind: Kind, owner: UUID) -> bool:
         )
         .join(Project, Project.id == Participant.project_id)
         .where(Participant.id == owner)
-        .with_for_update(of=Participant)
+        .with_for_update(of=Participant, key_share=True)
     )
     row = (await session.execute(wanted)).one_or_none()
     return row is not None and tuple(row) == (True, True, None, True, None)
@@ -262,7 +263,7 @@ async def hold(session: AsyncSession, kind: Kind, owner: UUID) -> bool:
 
 async def held(session: AsyncSession, user: UUID) -> User | None:
     """A user who may sign in, locked."""
-    row = await session.scalar(sa.select(User).where(User.id == user).with_for_update())
+    row = await session.scalar(sa.select(User).where(User.id == user).with_for_update(key_share=True))
     return row if row is not None and row.active and row.deleted_at is None else None
 
 

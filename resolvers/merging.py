@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.engine import changed, moment_of
 from db.models import Job, JobState, Task, TaskResult
+from db.outages import Contended, Unavailable
 from jobs.results import Estimator, Merging, ResultError, read
 from resolvers import claims
 from resolvers.claims import Merge
@@ -43,7 +44,8 @@ async def merge_ready(services: Services) -> None:
         try:
             await merge(services, claimed)
         except Exception as error:  # of one job, which must not keep the others waiting
-            log.error("jobs.merge_failed", job=str(claimed.job), error=repr(error))
+            if not isinstance(error, Unavailable | Contended):
+                log.error("jobs.merge_failed", job=str(claimed.job), error=repr(error))
             await _put_off(services, claimed, hopeless=isinstance(error, sa.exc.DataError))
         except BaseException:  # this process stops; another goes on
             await asyncio.shield(_put_off(services, claimed, rest=None))

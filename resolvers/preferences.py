@@ -22,7 +22,8 @@ async def keep(ctx: Context, app_tag: str, value: Any) -> UUID | None:
         raise Invalid(f"an application's tag has 1 to {LONGEST} characters", field="appTag")
     async with ctx.database.write() as session:
         because(session, "one's own preferences", Preference)
-        await session.get(User, user, with_for_update=True)  # so that of two first values one replaces the other
+        # So that of two first values one replaces the other.
+        await session.get(User, user, with_for_update={"key_share": True})
         mine = sa.select(Preference).where(Preference.user_id == user)
         row = (await session.scalars(mine.where(Preference.app_tag == app_tag).with_for_update())).one_or_none()
         if value in (None, "", {}, []):

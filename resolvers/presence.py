@@ -13,6 +13,7 @@ from db.engine import Database, changed
 from db.models import Device, Participant, User
 from db.types import now
 from resolvers.feed import PRESENT
+from resolvers.locks import in_order
 from resolvers.principal import Kind, Principal
 
 INTERVAL = 30.0
@@ -59,9 +60,13 @@ class Presence:
             if keys:
                 noted = sa.update(model).where(model.id.in_(keys))
                 values = {"last_online_at": now(), "updated_at": model.updated_at}
-                async with self._database.write(as_system="who is connected") as session:
-                    changed(session, PRESENT)
-                    await session.execute(noted.values(values).execution_options(synchronize_session=False))
+                try:
+                    async with self._database.write(as_system="who is connected") as session:
+                        changed(session, PRESENT)
+                        await in_order(session, noted.values(values))
+                except Exception:
+                    self._heard |= heard  # to be noted the next time
+                    raise
 
 
 def online(last: datetime | None) -> bool:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from db.engine import changed, row_topic
+from db.engine import aside, changed, row_topic
 from db.folding import composed
 from db.models import Device, DeviceType, ServerSetting
 from db.types import now
@@ -47,6 +47,7 @@ async def register(
     expected = known[0].value if known else ""
     if not hmac.compare_digest(expected, digest_of(register_key)):
         async with ctx.database.write() as session:
+            aside(session)
             record(session, ctx, "REGISTER_DEVICE_FAILED", "Device")
         raise Unauthenticated("the register key is not valid")
     name = composed(name)

@@ -146,8 +146,8 @@ async def mail(
     known = await ctx.database.rows(wanted.with_only_columns(User.id))
     async with ctx.database.write() as session:
         # For an address that nobody has, all is done for someone else, and undone.
-        other = sa.select(User).order_by(User.id).limit(1).with_for_update(skip_locked=True)
-        user = await session.scalar(wanted.with_for_update() if known else other)
+        other = sa.select(User).order_by(User.id).limit(1).with_for_update(skip_locked=True, key_share=True)
+        user = await session.scalar(wanted.with_for_update(key_share=True) if known else other)
         if user is not None:
             async with links.kept_if(session, bool(known)):
                 url = await links.make(session, ctx, kind, user, lifetime)

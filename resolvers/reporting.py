@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -17,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.engine import Database, changed, moment_of
 from db.models import TERMINAL, Job, JobState, LogEntry, Task
+from db.outages import tried_again
 from resolvers.failures import Failure, NotFound, WrongState
 from resolvers.feed import job_topic, log_topic
 from resolvers.lifecycle import settle
@@ -136,14 +138,17 @@ class Reports:
             return
         outcomes: Mapping[Errand, Outcome | Exception]
         try:
-            async with self._database.write(as_system="reports of workers are written together") as session:
-                outcomes = await store(session, self._limits, {e: w.report for e, w in ripe.items()})
+            outcomes = await tried_again(partial(self._store, {e: w.report for e, w in ripe.items()}))
         except Exception as error:
             outcomes = dict.fromkeys(ripe, error)
         for errand, waiting in ripe.items():
             self._answer(errand, waiting, outcomes[errand])
         for errand in [e for e, (at, _) in self._written.items() if now - at > FORGOTTEN]:
             del self._written[errand]
+
+    async def _store(self, reports: dict[Errand, Report]) -> dict[Errand, Outcome]:
+        async with self._database.write(as_system="reports of workers are written together") as session:
+            return await store(session, self._limits, reports)
 
     def _answer(self, errand: Errand, waiting: _Waiting, outcome: Outcome | Exception) -> None:
         if isinstance(outcome, Exception):
@@ -168,10 +173,11 @@ async def store(session: AsyncSession, limits: Limits, reports: dict[Errand, Rep
     found = {job.id: job for job in await session.scalars(jobs)}
     moment = await moment_of(session)
     outcomes: dict[Errand, Outcome] = {}
-    for key, errands in by_job.items():
+    for key, errands in sorted(by_job.items()):
         job = found.get(key)
         ordinals = [errand.ordinal for errand in errands]
-        wanted = sa.select(Task).where(Task.job_id == key, Task.ordinal.in_(ordinals)).with_for_update()
+        wanted = sa.select(Task).where(Task.job_id == key, Task.ordinal.in_(ordinals))
+        wanted = wanted.order_by(Task.ordinal).with_for_update()
         tasks = {task.ordinal: task for task in await session.scalars(wanted)}
         moved = failed = False
         for errand in errands:

@@ -16,9 +16,11 @@ from db.models import (
     NotificationState,
     Simulation,
     SimulationLink,
+    Task,
 )
 from db.types import later, now
 from resolvers.attempts import KNOWN, KNOWN_FOR
+from resolvers.locks import held_in_order, in_order
 
 DAY = 86_400
 SOME = 50
@@ -54,8 +56,7 @@ async def tidy(
     gone["simulations"] = await _clear_deleted(database, deleted_days)
     for statement in old:
         async with database.write(as_system="what is old is cleared away") as session:
-            done = await session.execute(statement.execution_options(synchronize_session=False))
-            gone[statement.table.name] = done.rowcount  # type: ignore[attr-defined]
+            gone[statement.table.name] = await in_order(session, statement)
     return gone
 
 
@@ -66,10 +67,9 @@ async def _erase_finished(database: Database, days: float) -> int:
     )
     old = (Simulation.deleted_at.is_(None), Simulation.created_at < since, ~recent)
     async with database.write(as_system="what is old is cleared away") as session:
-        done = await session.execute(
-            sa.update(Simulation).where(*old).values(deleted_at=now(), version=Simulation.version + 1)
+        number = await in_order(
+            session, sa.update(Simulation).where(*old).values(deleted_at=now(), version=Simulation.version + 1)
         )
-        number = int(done.rowcount)  # type: ignore[attr-defined]
         if number:
             changed(session, row_topic(Simulation, "*"))
         return number
@@ -82,6 +82,10 @@ async def _clear_deleted(database: Database, days: float) -> int:
         async with database.write(as_system="what is old is cleared away") as session:
             old = sa.select(Simulation.id).where(Simulation.deleted_at < later(-days * DAY)).limit(SOME)
             keys = (await session.scalars(old)).all()
+            await held_in_order(session, Simulation, Simulation.id.in_(keys))
+            jobs = sa.select(Job.id).where(Job.simulation_id.in_(keys))
+            await held_in_order(session, Job, Job.id.in_(jobs))
+            await held_in_order(session, Task, Task.job_id.in_(jobs))
             await session.execute(sa.delete(Job).where(Job.simulation_id.in_(keys)))
             await session.execute(sa.delete(Simulation).where(Simulation.id.in_(keys)))
         gone += len(keys)

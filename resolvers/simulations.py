@@ -40,6 +40,7 @@ from resolvers.editing import must, writing
 from resolvers.failures import Invalid
 from resolvers.feed import WORK, job_topic, principal_topic, results_topic
 from resolvers.lifecycle import Place, expect_ended, new_job
+from resolvers.locks import held_in_order
 from resolvers.placing import checked_options, chosen_place
 from resolvers.rules import Rule
 from resolvers.writing import expect, locked, signed_in
@@ -118,6 +119,9 @@ async def update_simulation(ctx: Context, key: UUID, expected_version: int, chan
     """Change the title, the project or the session of a simulation of one's own."""
     signed_in(ctx)
     async with writing(ctx, "UPDATE", Simulation, key) as session:
+        for model, column in ((Project, "project_id"), (Session, "session_id")):
+            if (referred := changes.get(column)) is not None:
+                await held_in_order(session, model, model.id == referred)
         row = await _own(session, ctx, key, WRITES[Simulation].update, "change")
         expect(row, expected_version)
         if (project := changes.get("project_id")) is not None:
@@ -139,7 +143,9 @@ async def delete_simulation(ctx: Context, key: UUID) -> datetime:
     moment; its rows go when deleted simulations are cleared away."""
     async with writing(ctx, "DELETE", Simulation, key) as session:
         row = await _own(session, ctx, key, WRITES[Simulation].delete, "delete")
-        for job in await session.scalars(sa.select(Job).where(Job.simulation_id == key).with_for_update()):
+        for job in await session.scalars(
+            sa.select(Job).where(Job.simulation_id == key).order_by(Job.id).with_for_update()
+        ):
             expect_ended(job)
         moment = await erase(session, row)
         record(session, ctx, "DELETE", "Simulation", key, project_id=row.project_id)

@@ -2,8 +2,9 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from contextvars import Context
-from operator import itemgetter
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +13,7 @@ import structlog
 
 from db.engine import Database
 from db.models import Credential, SimulationLink
+from db.outages import Unavailable, tried_again
 from db.types import later, now
 from resolvers.principal import Kind
 
@@ -50,13 +52,23 @@ class Uses:
 
     async def _write(self) -> None:
         while self._pending:
-            pending, self._pending = sorted(self._pending, key=itemgetter(0)), set()
+            pending, self._pending = sorted(self._pending, key=_place), set()
             try:
-                async with self._database.write(as_system="when credentials were last used") as session:
-                    for key, model in pending:
-                        await session.execute(_used(model, key))
+                await tried_again(partial(self._store, pending))
+            except Unavailable:  # which the database has told
+                log.debug("uses.not_written")
             except Exception as error:  # the next use is noted anew
                 log.warning("uses.not_written", error=type(error).__name__)
+
+    async def _store(self, pending: Sequence[tuple[UUID, Any]]) -> None:
+        async with self._database.write(as_system="when credentials were last used") as session:
+            for key, model in pending:
+                await session.execute(_used(model, key))
+
+
+def _place(use: tuple[UUID, Any]) -> tuple[str, UUID]:
+    """In the order of all locks: credentials before links, each by its key."""
+    return use[1].__name__, use[0]
 
 
 def _used(model: Any, key: UUID) -> sa.Update:

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db.engine import changed, moment_of
+from db.engine import aside, changed, moment_of
 from db.models import TERMINAL, Job, JobState, Simulation, SimulationInput, Task, TaskResult
 from jobs.results import ResultError, read
 from resolvers.audit import record
@@ -202,4 +202,5 @@ def _expect_held(errand: Errand, attempt: int, task: JobState, job: JobState) ->
 
 async def _refused(ctx: Context, errand: Errand, failure: Failure) -> None:
     async with ctx.database.write() as session:
+        aside(session)
         record(session, ctx, "WORKER_REFUSED", "Task", None, code=failure.code, ordinal=errand.ordinal)

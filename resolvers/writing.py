@@ -6,7 +6,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db.models import Entity
+from db.models import Entity, Erasable
 from resolvers.access import visible
 from resolvers.context import Context
 from resolvers.failures import Conflict, NotFound, Unauthenticated
@@ -15,12 +15,24 @@ E = TypeVar("E", bound=Entity)
 
 
 async def locked(session: AsyncSession, ctx: Context, model: type[E], key: UUID, *, field: str = "id") -> E:
-    """The row, held until the transaction ends; hidden and absent are the same."""
+    """The row, held until the transaction ends; hidden and absent are the same. The order of locks is `locks.ORDER`."""
     seen = visible(model, ctx.principal.standing)
-    statement = sa.select(model).where(model.id == key, seen).with_for_update(of=model)
+    # Rows that are only marked as deleted keep their keys: whoever refers to them need not wait.
+    statement = sa.select(model).where(model.id == key, seen)
+    statement = statement.with_for_update(of=model, key_share=issubclass(model, Erasable))
+    statement = statement.execution_options(populate_existing=True)
     row = (await session.scalars(statement, dict(ctx.principal.parameters))).one_or_none()
     if row is None:
         raise NotFound(f"no {model.__name__} with this id", field=field)
+    return row
+
+
+async def seen(session: AsyncSession, ctx: Context, model: type[E], key: UUID) -> E:
+    """The row as `locked` gives it, not held: for those that are held together with others, in their order."""
+    statement = sa.select(model).where(model.id == key, visible(model, ctx.principal.standing))
+    row = (await session.scalars(statement, dict(ctx.principal.parameters))).one_or_none()
+    if row is None:
+        raise NotFound(f"no {model.__name__} with this id", field="id")
     return row
 
 

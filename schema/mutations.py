@@ -5,11 +5,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import strawberry
+from graphql import is_non_null_type
 from strawberry.extensions.field_extension import AsyncExtensionResolver, FieldExtension
 from strawberry.types.field import StrawberryField
 
 from db import models
 from resolvers.failures import Failure, Forbidden, Locked, Unauthenticated
+from resolvers.once import done_once
 from resolvers.principal import Kind, Principal
 from schema.fields import Info
 from schema.selecting import select
@@ -79,8 +81,14 @@ class _Guard(FieldExtension):
             raise Locked("the gateway is locked: nothing may change for now")
         for name, value in kwargs.items():
             await check(value, camel(name), self.metadata.get(name) or {})
-        info.context.loaders.forget()
-        return await next_(source, info, **kwargs)
+
+        async def run() -> Any:
+            info.context.loaders.forget()
+            return await next_(source, info, **kwargs)
+
+        # What workers send may be sent twice.
+        shown = is_non_null_type(info._raw_info.return_type)
+        return await done_once(run, info.field_name, shown=shown, repeatable=self.need is WORKER)
 
 
 def mutation(*, needs: Need, always: bool = False) -> Callable[[Callable[..., Any]], Any]:

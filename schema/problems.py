@@ -22,10 +22,13 @@ ErrorCode = enum(
     RATE_LIMITED="Too often; wait.",
     LIMIT_EXCEEDED="The operation is larger than allowed; the details name limit, allowed and value.",
     TIMEOUT="It took longer than allowed.",
+    UNAVAILABLE="Something that the gateway needs, such as its database, is away, and nothing was done: try again.",
+    UNCONFIRMED="It is done, and can't be shown; or, where `committed` in the details is null, it may be done. Read "
+    "before doing it again.",
 )
 
 
-@strawberry.type(description="Why a mutation changed nothing.")
+@strawberry.type(description="Why a mutation changed nothing; with UNCONFIRMED, why what it changed can't be shown.")
 class Problem:
     code: ErrorCode = strawberry.field(description="For programs.")  # type: ignore[valid-type]
     message: str = strawberry.field(description="For people: what was wrong, and what is allowed.")

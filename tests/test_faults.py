@@ -15,6 +15,7 @@ import pytest
 import sqlalchemy as sa
 
 from db import models
+from db.outages import Unavailable
 from gateway.auth import authenticate
 from resolvers import keyring
 from resolvers.merging import merge_ready
@@ -54,15 +55,15 @@ async def test_results_are_stored_once_though_postgresql_dies_while_they_are_wri
         while not (blocked := await holding.fetch(waiting)):
             await asyncio.sleep(0.01)
     os.kill(blocked[0]["pid"], signal.SIGKILL)  # the server then ends every connection, and recovers
-    assert (await writing).codes == ["INTERNAL_SERVER_ERROR"]
+    assert (await writing).codes == ["UNAVAILABLE"]
     async with asyncio.timeout(20):
         while (again := await platform.answer(RESULTS, worker, e=estimators(2.0))).codes:
-            assert again.codes == ["INTERNAL_SERVER_ERROR"]
+            assert again.codes == ["UNAVAILABLE"]
             await asyncio.sleep(0.05)
     await platform.ask(RESULTS, worker, e=estimators(9.0))
     async with asyncio.timeout(10):
         while (await job_of(platform, submitted))["state"] != "COMPLETED":
-            with contextlib.suppress(sa.exc.InterfaceError):  # of connections that the server ended, too
+            with contextlib.suppress(Unavailable):  # of connections that the server ended, too
                 await merge_ready(platform.services)
     assert (await job_of(platform, submitted))["state"] == "COMPLETED"
     assert await values_of(platform, submitted) == [2.0, 2.0, 2.0]
@@ -80,7 +81,7 @@ async def test_a_log_is_stored_whole_though_the_disk_was_full_in_between(platfor
     async with platform.services.database.read() as connection:
         size = (await connection.execute(sa.text("PRAGMA page_count"))).scalar_one()
     await pages(size + 5)
-    assert await platform.refused(REPORT, worker, l=lines) == ["INTERNAL_SERVER_ERROR"]
+    assert await platform.refused(REPORT, worker, l=lines) == ["UNAVAILABLE"]
     job = await job_of(platform, submitted)
     assert (job["state"], job["log"]["nodes"]) == ("RUNNING", [])
     await pages(2**30)

@@ -3,6 +3,7 @@ nothing.
 """
 
 from collections.abc import AsyncIterator
+from contextlib import ExitStack
 from typing import Any
 
 import orjson
@@ -48,6 +49,7 @@ from tests.support.matrix import (
     typename_of,
 )
 from tests.support.platforms import Platform, principal_as
+from tests.support.recording import out_of_order
 
 pytestmark = pytest.mark.slow
 
@@ -62,9 +64,13 @@ LISTS = [n for kind, n, _, d in declared_fields(CORE) if kind.name == "Query" an
 async def stage(
     request: pytest.FixtureRequest, prepared: Prepared, schema: Schema, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Stage]:
-    """Tests that write do so to rows of their own, or so that others find what they look for."""
+    """Tests that write do so to rows of their own, or so that others find what they look for. Whatever they write locks
+    rows in the one order."""
     async with staged_on(prepared, request.param, schema, tmp_path_factory.mktemp("data")) as made:
-        yield made
+        with ExitStack() as stack:
+            found = [stack.enter_context(out_of_order(one.services.database)) for one in made.ways]
+            yield made
+        assert not any(found), "\n".join(sorted({line for lines in found for line in lines}))
 
 
 # Nothing is left out --------------------------------------------------------------------------------------------------

@@ -599,10 +599,15 @@ async def test_a_key_that_is_not_known_is_looked_for_once_in_a_while(serve: Serv
         assert "not one of the provider" in await _bearing(gateway, forge.sign(**ACCESS))
 
 
-async def test_a_token_of_a_provider_that_is_down_is_refused(serve: Serve) -> None:
+async def test_a_token_of_a_provider_that_is_down_is_to_be_tried_again(serve: Serve) -> None:
     async with _forging() as forge:
         gateway = await serve(oidc=_lab(forge.issuer))
-    assert "does not answer" in await _bearing(gateway, forge.sign(**ACCESS))
+    headers = {
+        "Authorization": f"Bearer {forge.sign(**ACCESS)}", "Accept": "application/graphql-response+json",
+    }  # fmt: skip
+    answer = await gateway.client.post("/graphql", json={"query": "{viewer{username}}"}, headers=headers)
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "2")
+    assert answer.json()["errors"][0]["extensions"]["code"] == "UNAVAILABLE"
 
 
 # Settings -----------------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from db.engine import Database, Tally, tally
 from db.models import Base
+from resolvers.locks import ORDER
 
 WATCHED = {table.name for table in Base.metadata.sorted_tables if "version" in table.c} - {"audit_events"}
 """The tables whose rows people know of; what was refused is on record in the other."""
@@ -63,3 +64,46 @@ def changes(database: Database) -> Iterator[list[str]]:
     finally:
         for name, listener in listeners.items():
             sa.event.remove(engine, name, listener)
+
+
+@contextmanager
+def out_of_order(database: Database) -> Iterator[list[str]]:
+    """What transactions on PostgreSQL locked or changed against the order of locks: rows of a table after those of a later
+    one, or several rows at once without order."""
+    engine: Any = database._writer.sync_engine
+    place = {model.__tablename__: n for n, model in enumerate(ORDER)}
+    open_: dict[Any, tuple[int, set[str]]] = {}
+    found: list[str] = []
+
+    def look(connection: Any, _cursor: Any, text: str, arguments: Any, *_: Any) -> None:
+        table = _locked_table(text)
+        if table not in place or connection.dialect.name == "sqlite":  # where one transaction writes at a time
+            return
+        keys = set(re.findall(r"[0-9a-f]{8}-[0-9a-f-]{27}", str(arguments)))
+        highest, known = open_.get(connection, (-1, set()))
+        if place[table] < highest and not keys & known:
+            found.append(f"{table} after {ORDER[highest].__tablename__}: {' '.join(text.split())[:300]}")
+        open_[connection] = max(highest, place[table]), known | keys
+
+    def end(connection: Any) -> None:
+        open_.pop(connection, None)
+
+    listeners = {"before_cursor_execute": look, "commit": end, "rollback": end}
+    for name, listener in listeners.items():
+        sa.event.listen(engine, name, listener)
+    try:
+        yield found
+    finally:
+        for name, listener in listeners.items():
+            sa.event.remove(engine, name, listener)
+
+
+def _locked_table(text: str) -> str | None:
+    """The table of which a statement locks or changes rows that are there."""
+    if (changes := re.match(r"\s*(?:UPDATE|DELETE FROM) (\w+)", text)) is not None:
+        return changes[1]
+    if re.search(r"FOR (?:NO KEY )?(?:UPDATE|SHARE)", text) is None:
+        return None
+    of = re.search(r"FOR (?:NO KEY )?(?:UPDATE|SHARE) OF (\w+)", text)
+    from_ = re.search(r"\bFROM (\w+)", text)
+    return of[1] if of else from_ and from_[1]

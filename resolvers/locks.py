@@ -1,0 +1,59 @@
+"""The one order in which transactions lock rows, so that no two wait for each other."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from db import models as m
+from db.models import Base, Erasable
+
+ORDER: Sequence[type[Base]] = (
+    # What others are of; then who signs in and who may be granted a role, with the places that they belong to.
+    m.DeviceType, m.DeviceSubtype,
+    m.User, m.UserGroup, m.Device, m.Service, m.ParticipantGroup, m.Site, m.Project, m.Participant,
+    m.Role, m.RoleGrant, m.UserGroupMember, m.SiteDevice, m.SiteService, m.ProjectDevice, m.ProjectService,
+    m.ParticipantDevice, m.ServiceConfig, m.NotificationTemplate,
+    m.SessionType, m.Session, m.SessionEvent, m.SessionMember,
+    m.Simulation, m.Cluster, m.ClusterUserGroup, m.Job, m.Task, m.TaskResult, m.SimulationInput, m.Estimator, m.Page,
+    m.LogEntry, m.Credential, m.SimulationLink, m.Preference, m.Notification, m.AuditEvent, m.Attempts,
+    m.ServerSetting,
+)  # fmt: skip
+"""A transaction locks rows, and changes those that it has not locked before, in this order; of one table in the order
+of their keys, tasks in that of their jobs. `tests/test_locks.py` holds every mutation to it."""
+
+
+async def held_in_order(session: AsyncSession, model: type[Base], *which: Any, read: bool = False) -> None:
+    """Lock rows that a statement is to change, in the order of their keys: a statement by itself takes any order."""
+    keys = (m.Task.job_id, m.Task.ordinal) if model is m.Task else sa.inspect(model).primary_key
+    held = sa.select(*sa.inspect(model).primary_key).where(*which).order_by(*keys)
+    await session.execute(held.with_for_update(of=model, read=read, key_share=not read and issubclass(model, Erasable)))
+
+
+async def in_order(session: AsyncSession, statement: sa.Update | sa.Delete) -> int:
+    """Change or delete many rows, locked in the order of their keys first. Returns how many."""
+    table: Any = statement.table
+    model = next(one for one in ORDER if one.__tablename__ == table.name)
+    await held_in_order(session, model, statement.whereclause)
+    done: Any = await session.execute(statement.execution_options(synchronize_session=False))
+    return int(done.rowcount)
+
+
+async def referred_held(
+    session: AsyncSession, model: type[Base], values: Mapping[str, Any], own: UUID | None = None
+) -> None:
+    """Hold the rows that some columns are to refer to, and the row that has the key `own` itself, in their order."""
+    tables = {one.__tablename__: n for n, one in enumerate(ORDER)}
+    columns = sa.inspect(model).columns
+    wanted = {
+        (tables[foreign.column.table.name], values[name])
+        for name in values
+        if values[name] is not None
+        for foreign in columns[name].foreign_keys
+    }
+    held = set() if own is None else {(tables[model.__tablename__], own)}
+    for place, key in sorted(wanted | held):
+        one: Any = ORDER[place]
+        await held_in_order(session, one, one.id == key, read=(place, key) not in held)

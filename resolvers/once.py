@@ -1,0 +1,40 @@
+"""A mutation is done once: again from its beginning while nothing was written, and never after."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import sqlalchemy as sa
+import structlog
+
+from db.engine import Tally, tally
+from db.outages import Contended, Unconfirmed, tried_again
+from resolvers.failures import CONTENDED, Conflict, Failure, NotShown
+
+log = structlog.get_logger("torana")
+
+_NOT_AGAIN = "don't do it again"
+
+
+async def done_once(work: Callable[[], Awaitable[Any]], name: str, *, shown: bool, repeatable: bool) -> Any:
+    """The result of a mutation, tried again while others get in its way.
+
+    Raises CONFLICT when they go on doing so, and UNCONFIRMED when it was committed and can't be shown (`shown`: there
+    must be something), unless it is `repeatable`: then what went wrong is raised.
+    """
+    counted = tally.get() or Tally()
+    before = counted.commits
+    try:
+        found = await tried_again(work, lambda: counted.commits == before)
+    except Contended:
+        raise Conflict(CONTENDED) from None
+    except (Failure, Unconfirmed):
+        raise
+    except Exception as error:
+        if counted.commits == before or repeatable:
+            raise
+        told = isinstance(error, ConnectionError | sa.exc.TimeoutError)  # of the database, which says enough
+        log.warning("mutation.not_shown", field=name, error=repr(error), exc_info=None if told else error)
+        raise NotShown(f"it is done, but can't be shown now; {_NOT_AGAIN}") from None
+    if found is None and shown and counted.commits > before:
+        raise NotShown(f"it is done, but there is nothing to show: it is gone, or not yours to see; {_NOT_AGAIN}")
+    return found
