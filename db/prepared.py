@@ -2,7 +2,7 @@
 
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any, Protocol, TypeAlias
 
 import sqlalchemy as sa
@@ -52,20 +52,23 @@ class Kept:
         self._characters = 0
         self._order: OrderedDict[tuple[int, Hashable], tuple[weakref.ref[Any], int]] = OrderedDict()
 
-    def get(self, holder: Holder, key: Hashable, make: Callable[[], Statement]) -> Prepared:
-        """The statement of this key, made when it is not there."""
+    def find(self, holder: Holder, key: Hashable) -> Prepared | None:
+        """The statement of this key, where it is kept."""
         place = (id(holder), key)
-        if (found := holder.prepared.get(key)) is not None and place in self._order:
-            self._order.move_to_end(place)
-            return found
-        found = holder.prepared[key] = Prepared(make(), self.dialect)
+        if (found := holder.prepared.get(key)) is None or place not in self._order:
+            return None
+        self._order.move_to_end(place)
+        return found
+
+    def keep(self, holder: Holder, key: Hashable, made: Prepared) -> None:
+        place = (id(holder), key)
+        holder.prepared[key] = made
         if (former := self._order.pop(place, None)) is not None:  # of a holder that is gone
             self._characters -= former[1]
-        self._order[place] = (weakref.ref(holder), len(found.sql))
-        self._characters += len(found.sql)
+        self._order[place] = (weakref.ref(holder), len(made.sql))
+        self._characters += len(made.sql)
         while self._characters > self._most and len(self._order) > 1:
             (_, dropped), (reference, size) = self._order.popitem(last=False)
             self._characters -= size
             if (gone := reference()) is not None:
                 gone.prepared.pop(dropped, None)
-        return found

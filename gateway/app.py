@@ -176,7 +176,7 @@ def create_app(settings: Settings, services: Services | None = None) -> Starlett
     bounds = bounds_of(settings)
     schema = build()
     trusted = {**read_list(settings.trusted_documents), **page.DOCUMENTS} if settings.trusted_documents else None
-    documents = Documents(schema.core, bounds, keep=settings.documents, trusted=trusted)
+    documents = Documents(schema.core, bounds, keep=settings.documents, trusted=trusted, turns=services.database.turns)
     execution = Execution(schema, bounds, timeout=settings.operation_timeout, rendering=settings.rendering)
     broadcasts = Broadcasts(execution)
     closing = asyncio.Event()

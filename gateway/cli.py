@@ -186,6 +186,7 @@ def _serve(settings: Settings) -> None:
     gc.collect()
     gc.freeze()  # what is made at the start stays: it need not be looked through again and again
     gc.set_threshold(50_000, 20, 5)
+    sys.setswitchinterval(0.001)  # requests are answered while a document is read in a thread
     uvloop.run(make_server(application, settings.host, settings.port).serve())
 
 

@@ -27,6 +27,7 @@ from graphql import (
 )
 from graphql.pyutils import Undefined
 
+from db.turns import Turns
 from gateway.answers import Answer, Refused
 from gateway.errors import (
     BAD_REQUEST,
@@ -118,15 +119,17 @@ class Operation:
     document: Document
     node: OperationDefinitionNode
     cost: Cost
-    plain: Mapping[str, GraphQLInputType] | None
-    """The types of its variables by name, where all are scalars or enumerations."""
+    types: Mapping[str, GraphQLInputType]
+    """Of its variables, by name."""
+    plain: bool
+    """Whether all of these are scalars or enumerations."""
 
     def plainly(self, given: Mapping[str, Any]) -> VariableValues | None:
         """The variables, where each is plain, given and right; None when graphql-core has to look closer."""
-        if self.plain is None:
+        if not self.plain:
             return None
         coerced: dict[str, Any] = {}
-        for name, kind in self.plain.items():
+        for name, kind in self.types.items():
             value = given.get(name)
             if value is None or (read := coerce_input_value(value, kind)) is Undefined:
                 return None
@@ -147,7 +150,13 @@ class Documents:
     by id, which admits no others when it is given."""
 
     def __init__(
-        self, schema: GraphQLSchema, bounds: Bounds, *, keep: int, trusted: Mapping[str, str] | None = None
+        self,
+        schema: GraphQLSchema,
+        bounds: Bounds,
+        *,
+        keep: int,
+        trusted: Mapping[str, str] | None = None,
+        turns: Turns | None = None,
     ) -> None:
         self._schema = schema
         self._bounds = bounds
@@ -157,20 +166,20 @@ class Documents:
         """Of those that are kept, together."""
         self._texts: dict[str, Document] = {}
         self._trusted = trusted
+        self._turns = turns or Turns()
         self._digests = {digest_of(text) for text in (trusted or {}).values()}
 
     def operation(self, envelope: Envelope, *, any_text: bool = False) -> Operation:
         """What a request wants to run; raises Refused. `any_text` lifts the restriction to trusted documents."""
-        document = self._find(envelope.query, envelope.document, any_text)
-        name = envelope.operationName
-        if name is None and len(document.operations) != 1:
-            names = ", ".join(sorted(filter(None, document.operations)))
-            raise _refusal(422, f"the document has several operations; name one: {names}", OPERATION_UNKNOWN)
-        if name is None:
-            name = next(iter(document.operations))
-        if name not in document.operations:
-            raise _refusal(422, "the document has no operation of this name", OPERATION_UNKNOWN)
-        return document.operations[name]
+        text = self._text(envelope.query, envelope.document, any_text)
+        return _chosen(self._found(text) or self._kept(self.read(text)), envelope.operationName)
+
+    async def asked(self, envelope: Envelope, lane: Hashable, *, any_text: bool = False) -> Operation:
+        """The same. An unknown document is read when it is the turn of the client `lane`."""
+        text = self._text(envelope.query, envelope.document, any_text)
+        if (document := self._found(text)) is None:
+            document = self._kept(await self._turns.run(lane, lambda: self._texts.get(text) or self.read(text)))
+        return _chosen(document, envelope.operationName)
 
     def read(self, text: str) -> Document:
         """A document, from its text; raises Refused for one that is not valid or too large."""
@@ -204,45 +213,47 @@ class Documents:
         for definition in node.definitions:
             if isinstance(definition, OperationDefinitionNode):
                 name = definition.name.value if definition.name else None
-                plain = self._plain(definition)
-                document.operations[name] = Operation(document, definition, cost[name], plain)
+                types = self._types(definition)
+                plain = all(graphql.is_leaf_type(graphql.get_nullable_type(kind)) for kind in types.values())
+                document.operations[name] = Operation(document, definition, cost[name], types, plain)
         return document
 
-    def _plain(self, operation: OperationDefinitionNode) -> dict[str, GraphQLInputType] | None:
+    def _types(self, operation: OperationDefinitionNode) -> dict[str, GraphQLInputType]:
         found: dict[str, GraphQLInputType] = {}
         for definition in operation.variable_definitions or ():
             kind: Any = graphql.type_from_ast(self._schema, definition.type)
-            if not graphql.is_leaf_type(graphql.get_nullable_type(kind)):
-                return None
             found[definition.variable.name.value] = kind
         return found
 
-    def _find(self, text: str | None, said: str | None, any_text: bool) -> Document:
-        if text and said is None and (document := self._texts.get(text)) is not None and self._trusted is None:
-            self._known.move_to_end(document.digest)
-            return document
+    def _text(self, text: str | None, said: str | None, any_text: bool) -> str:
+        """The text of the document that a request names, where it may be asked."""
+        if text and said is None and text in self._texts and self._trusted is None:
+            return text
         if not text:
             if said is None:
                 raise _refusal(400, "the request has no query", BAD_REQUEST)
             if (trusted := (self._trusted or {}).get(said)) is not None:
-                return self._kept(digest_of(trusted), trusted)
+                return trusted
             if said not in self._known or not (any_text or self._trusted is None or said in self._digests):
                 # The message is the one that clients look for.
                 raise _refusal(200, "PersistedQueryNotFound", PERSISTED_QUERY_NOT_FOUND)
-            self._known.move_to_end(said)
-            return self._known[said]
+            return self._known[said].text
         digest = digest_of(text)
         if said is not None and said != digest:
             raise _refusal(400, "sha256Hash is not the hash of the query", BAD_REQUEST)
         if self._trusted is not None and digest not in self._digests and not any_text:
             raise _refusal(403, "this gateway runs only documents of its list", DOCUMENT_NOT_TRUSTED)
-        return self._kept(digest, text)
+        return text
 
-    def _kept(self, digest: str, text: str) -> Document:
-        if (document := self._known.get(digest)) is not None:
-            self._known.move_to_end(digest)
-            return document
-        document = self._known[digest] = self._texts[text] = self.read(text)
+    def _found(self, text: str) -> Document | None:
+        if (document := self._texts.get(text)) is not None:
+            self._known.move_to_end(document.digest)
+        return document
+
+    def _kept(self, document: Document) -> Document:
+        if (former := self._found(document.text)) is not None:
+            return former
+        self._known[document.digest] = self._texts[document.text] = document
         self._weight += document.weight
         while self._weight > self._keep and len(self._known) > 1:
             _, oldest = self._known.popitem(last=False)
@@ -254,6 +265,17 @@ class Documents:
         """Plans come with the first answers; what was let go meanwhile counts no more."""
         if self._known.get(document.digest) is document:
             self._weight += by
+
+
+def _chosen(document: Document, name: str | None) -> Operation:
+    if name is None and len(document.operations) != 1:
+        names = ", ".join(sorted(filter(None, document.operations)))
+        raise _refusal(422, f"the document has several operations; name one: {names}", OPERATION_UNKNOWN)
+    if name is None:
+        name = next(iter(document.operations))
+    if name not in document.operations:
+        raise _refusal(422, "the document has no operation of this name", OPERATION_UNKNOWN)
+    return document.operations[name]
 
 
 def digest_of(text: str) -> str:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
 from contextlib import aclosing, suppress
+from functools import partial
 from types import CoroutineType
 from typing import Any, TypeGuard, cast
 
@@ -39,6 +40,7 @@ from schema.introspection import KINDS, introspection_of
 from schema.limits import Bounds, check_cost
 from schema.outline import Branch, Entry, Unrendered, outline
 from schema.selecting import Scope, keep
+from schema.variables import check_size
 
 log = structlog.get_logger("torana")
 
@@ -54,7 +56,7 @@ class Executor(graphql.Executor[Any]):
         self, return_type: Any, field_details_list: Any, info: Any, path: Any, result: Any, position_context: Any
     ) -> Any:
         if return_type.name in KINDS:
-            return orjson.Fragment(self._introspected(return_type, field_details_list, result, path))
+            return self._introspected(return_type, field_details_list, result, path)
         if type(result) is not Rendered:
             return super().complete_object_value(return_type, field_details_list, info, path, result, position_context)
         for below, denial in result.denied:
@@ -64,11 +66,23 @@ class Executor(graphql.Executor[Any]):
             self.collected_errors.add(_forbidden(denial, place.as_list()), place)
         return orjson.Fragment(result.text)
 
-    def _introspected(self, kind: Any, details: Any, result: Any, path: Any) -> bytes:
+    def _introspected(self, kind: Any, details: Any, result: Any, path: Any) -> Any:
+        """What the schema tells of itself: at once where it is known, else in turn."""
         values = self.variable_values.coerced
         scope = Scope(self.schema, self.fragment_definitions, values)
         key = None if values else (self.digest, self.operation.name and self.operation.name.value, path.key)
-        return introspection_of(self.schema).text(result, kind, [one.node for one in details], scope, key)
+        introspection, ctx = introspection_of(self.schema), self.context_value
+        if (known := introspection.known(key)) is not None:
+            return orjson.Fragment(known)
+        nodes = [one.node for one in details]
+
+        async def projected() -> orjson.Fragment:
+            text = await ctx.database.turns.run(ctx.lane, partial(introspection.text, result, kind, nodes, scope))
+            if key is not None:
+                introspection.keep(key, text)
+            return orjson.Fragment(text)
+
+        return projected()
 
     def complete_list_value(
         self, return_type: Any, field_details_list: Any, info: Any, path: Any, result: Any, position_context: Any
@@ -84,6 +98,7 @@ class Execution:
 
     def __init__(self, schema: Schema, bounds: Bounds, *, timeout: float, rendering: bool = True) -> None:
         self._schema = schema.core
+        introspection_of(self._schema)
         self._bounds = bounds
         self._timeout = timeout
         self.renders = rendering
@@ -183,13 +198,20 @@ class Execution:
 
     def _begin(self, operation: Operation, variables: Mapping[str, Any] | None, ctx: Context) -> VariableValues:
         """The operation's variables, as `_values` reads them; the context then knows what is kept for them."""
-        values = self._values(operation, variables)
+        values = self._values(operation, variables, texts=ctx.principal.kind is not Kind.WORKER)
         ctx.memo, ctx.rendering = operation.document.memo(values.coerced), self.renders
         return values
 
-    def _values(self, operation: Operation, variables: Mapping[str, Any] | None) -> VariableValues:
-        """The operation's variables; raises Refused for bad ones, and when the operation costs too much with them."""
+    def _values(
+        self, operation: Operation, variables: Mapping[str, Any] | None, *, texts: bool = True
+    ) -> VariableValues:
+        """The operation's variables; raises Refused for bad ones, and when the operation costs too much with them. What
+        a program printed, which workers send without `texts`, may be long."""
         given = dict(variables or {})
+        try:
+            check_size(operation.types, given, texts=texts)
+        except Failure as failure:
+            raise Refused(Answer.refusal(422, refused(failure))) from None
         values = operation.plainly(given) or graphql.get_variable_values(
             self._schema, operation.node.variable_definitions or (), given, max_errors=10, hide_suggestions=True
         )

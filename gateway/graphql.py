@@ -29,7 +29,7 @@ from gateway.execution import Execution
 from gateway.negotiation import EVENTS, GRAPHQL, JSON, Ranges, accepted, choose
 from gateway.serving import request_id
 from gateway.settings import Settings
-from resolvers.context import Context, Services
+from resolvers.context import Context, Services, lane_of
 from resolvers.failures import Failure
 from resolvers.principal import Kind, Principal
 
@@ -99,7 +99,8 @@ class Endpoint:
             if (body := await request.body(most)) is None:
                 raise _bad(413, f"the request is over {most} bytes")
             envelope = _decode(body)
-        operation = self.documents.operation(envelope, any_text=principal.kind is Kind.WORKER)
+        lane = lane_of(principal, request.client)
+        operation = await self.documents.asked(envelope, lane, any_text=principal.kind is Kind.WORKER)
         if operation.kind is not OperationType.QUERY and request.method == "GET":
             raise _bad(405, f"a {operation.kind.value} must be sent by POST", Allow="POST")
         plain = media != EVENTS and operation.kind is not OperationType.SUBSCRIPTION

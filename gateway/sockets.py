@@ -23,7 +23,7 @@ from gateway.exchange import client_of
 from gateway.execution import Execution
 from gateway.graphql import encode, note, run_logged
 from gateway.settings import Settings
-from resolvers.context import Browser, Context, Services
+from resolvers.context import Browser, Context, Services, lane_of
 from resolvers.failures import Failure
 from resolvers.principal import Kind, Principal
 
@@ -187,7 +187,8 @@ class _Socket:
         began = time.perf_counter()
         execution = self._endpoint.execution
         try:
-            operation = self._endpoint.documents.operation(envelope, any_text=principal.kind is Kind.WORKER)
+            lane = lane_of(principal, self._client)
+            operation = await self._endpoint.documents.asked(envelope, lane, any_text=principal.kind is Kind.WORKER)
             browser = Browser(unable=True) if self._cookie else None
             ctx = Context(self._endpoint.services, principal, self._client, browser=browser)
             self._contexts[number] = ctx

@@ -1,5 +1,6 @@
 """What a resolver has at hand, for one operation."""
 
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -61,6 +62,11 @@ class Services:
     entrance: Entrance
 
 
+def lane_of(principal: Principal, client: Mapping[str, Any]) -> Hashable:
+    """Who takes turns with others in work that takes long: a principal, or the address of somebody unknown."""
+    return principal.id or client.get("ip")
+
+
 @dataclass
 class Context:
     """`memo` outlives the operation and belongs to its document; `client` tells where the request came from; without
@@ -80,7 +86,12 @@ class Context:
 
     @cached_property
     def loaders(self) -> Loaders:
-        return Loaders(self.services.database, self.principal, self.spend)
+        return Loaders(self.services.database, self.principal, self.spend, self.lane)
+
+    @property
+    def lane(self) -> Hashable:
+        """The client whose turn work waits for that takes long."""
+        return lane_of(self.principal, self.client)
 
     def spend(self, size: int) -> None:
         """Count bytes of stored numbers that go into the response, and refuse too many."""

@@ -38,10 +38,14 @@ _ends = cache(statements.ends)
 
 class Loaders:
     """The reads of one operation, as one principal. Rows read once are not read again until `forget`. `spend` counts
-    bytes of stored numbers, and raises LimitExceeded for too many."""
+    bytes of stored numbers, and raises LimitExceeded for too many. `lane` is the client whose turn statements wait
+    for that are prepared."""
 
-    def __init__(self, database: Database, principal: Principal, spend: Callable[[int], None]) -> None:
+    def __init__(
+        self, database: Database, principal: Principal, spend: Callable[[int], None], lane: Hashable = None
+    ) -> None:
         self._database = database
+        self._prepared = partial(database.prepared, lane=lane)
         self._spend = spend
         self._principal = principal
         self._standing = principal.standing
@@ -134,7 +138,7 @@ class Loaders:
         values: dict[tuple[str, str, UUID], str] = {}
         for table, (columns, keys) in rendering.places(one for one in wanted if one).items():
             statement = partial(rendering.stored, table, columns)
-            prepared = self._database.prepared(self._database.stored, shape(statement), statement)
+            prepared = await self._prepared(self._database.stored, shape(statement), statement)
             for key, *found in await self._database.fetch(prepared, {"keys": keys}):
                 known = UUID(str(key))
                 values |= {(table, name, known): value for name, value in zip(sorted(columns), found, strict=True)}
@@ -148,7 +152,7 @@ class Loaders:
 
     async def _drawn(self, make: Callable[..., Statement], drawing: Drawing, *more: Any, **given: Any) -> Sequence[Any]:
         statement = partial(make, drawing, self._standing, *more)
-        prepared = self._database.prepared(drawing.tree, (make, drawing.shape, self._standing, *more), statement)
+        prepared = await self._prepared(drawing.tree, (make, drawing.shape, self._standing, *more), statement)
         values = {**self._principal.parameters, **drawing.values, **given}
         try:
             return await self._database.fetch(prepared, values)

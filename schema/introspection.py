@@ -76,24 +76,23 @@ class Introspection:
         operation: Any = parse(get_introspection_query(input_value_deprecation=True))
         fragments = {d.name.value: d for d in operation.definitions[1:]}
         node = operation.definitions[0].selection_set.selections[0]
-        complete = self._project(schema, KINDS["__Schema"], [node], Scope(schema, fragments, {}))
+        complete = self.text(schema, KINDS["__Schema"], [node], Scope(schema, fragments, {}))
         self._most = MARGIN * len(complete)
 
-    def text(
-        self, shown: Any, kind: GraphQLObjectType, nodes: Sequence[FieldNode], scope: Scope, key: Hashable
-    ) -> bytes:
-        """The JSON of the schema or of a type; raises LimitExceeded for what is too large. `key` is for what asks the
-        same again; None for what is not to be kept."""
-        if key is None:
-            return self._project(shown, kind, nodes, scope)
-        if (found := self._answers.get(key)) is None:
-            found = self._answers[key] = self._project(shown, kind, nodes, scope)
-            if len(self._answers) > ANSWERS:
-                self._answers.popitem(last=False)
-        self._answers.move_to_end(key)
+    def known(self, key: Hashable) -> bytes | None:
+        """The JSON that was kept for those who ask the same."""
+        if (found := self._answers.get(key)) is not None:
+            self._answers.move_to_end(key)
         return found
 
-    def _project(self, shown: Any, kind: GraphQLObjectType, nodes: Sequence[FieldNode], scope: Scope) -> bytes:
+    def keep(self, key: Hashable, text: bytes) -> None:
+        self._answers[key] = text
+        if len(self._answers) > ANSWERS:
+            self._answers.popitem(last=False)
+
+    def text(self, shown: Any, kind: GraphQLObjectType, nodes: Sequence[FieldNode], scope: Scope) -> bytes:
+        """The JSON of the schema or of a type, some hundredths of a second of work; raises LimitExceeded for what is too
+        large."""
         lines = _lines(kind, nodes, scope)
         return _Projection(self._most).text(self._piece(shown, kind), lines)
 

@@ -1,0 +1,61 @@
+"""How much variables may hold, counted before they are read: that takes some microseconds for each of their elements."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from graphql import GraphQLInputType, get_nullable_type, is_input_object_type, is_list_type
+
+from resolvers.failures import LimitExceeded
+
+ELEMENTS = 5_000
+"""Of all lists of one operation together, with names of inputs that no field has."""
+CHARACTERS = 65_536
+"""Of one text."""
+JSON = "JSON"
+"""The scalar whose values have bounds of their own."""
+
+
+def check_size(types: Mapping[str, GraphQLInputType], given: Mapping[str, Any], *, texts: bool = True) -> None:
+    """Raise LIMIT_EXCEEDED for variables that hold too much; without `texts`, texts may have any length."""
+    left = ELEMENTS
+    for name, value in given.items():
+        if type(value) in (str, list, dict) and (kind := types.get(name)) is not None:
+            left = _Walk(name, left, texts).past(value, kind)
+
+
+class _Walk:
+    def __init__(self, name: str, left: int, texts: bool) -> None:
+        self._name = name
+        self._left = left
+        self._texts = texts
+
+    def past(self, value: Any, kind: Any) -> int:
+        """Walk a value of this type; how many elements are left."""
+        kind = get_nullable_type(kind)
+        while is_list_type(kind) and type(value) is not list:
+            kind = get_nullable_type(kind.of_type)
+        if type(value) is list and is_list_type(kind):
+            self._spend(len(value))
+            for one in value:
+                if type(one) in (str, list, dict):
+                    self.past(one, kind.of_type)
+        elif type(value) is dict and is_input_object_type(kind):
+            self._spend(max(0, len(value) - len(kind.fields)))
+            for name, one in value.items():
+                if type(one) in (str, list, dict) and name in kind.fields:
+                    self.past(one, kind.fields[name].type)
+        elif type(value) is str and self._texts and len(value) > CHARACTERS and kind.name != JSON:
+            raise self._refusal("characters", len(value), CHARACTERS)
+        return self._left
+
+    def _spend(self, number: int) -> None:
+        self._left -= number
+        if self._left < 0:
+            raise self._refusal("elements", ELEMENTS - self._left, ELEMENTS)
+
+    def _refusal(self, limit: str, value: int, allowed: int) -> LimitExceeded:
+        what = "of a text" if limit == "characters" else "with those before it"
+        return LimitExceeded(
+            f"the variable ${self._name} has {value} {limit} {what}; at most {allowed} are taken",
+            limit=limit, allowed=allowed, value=value, variable=self._name,
+        )  # fmt: skip
