@@ -1,8 +1,8 @@
 """For how long nothing else is answered: `python -m bench.stalls [--only PART] [--rounds 3]`.
 
-Each request of `tests/support/hostile.py` is sent to a gateway of its own process on PostgreSQL, while /healthz is asked
-over and over on a connection of its own. What is told is the longest time in which no answer to that came, the median of
-the rounds, beside what it is with nothing else to do.
+Each request of `tests/support/hostile.py` is sent to a gateway of its own process on PostgreSQL, while /healthz is
+asked over and over on a connection of its own. What is told is the longest time in which no answer to that came, the
+median of the rounds, beside what it is with nothing else to do.
 """
 
 import argparse

@@ -185,7 +185,7 @@ def _serve(settings: Settings) -> None:
     application = create_app(settings)
     gc.collect()
     gc.freeze()  # what is made at the start stays: it need not be looked through again and again
-    gc.set_threshold(50_000, 20, 5)
+    gc.set_threshold(10_000, 10, 10)  # many short looks, each of some milliseconds
     sys.setswitchinterval(0.001)  # requests are answered while a document is read in a thread
     uvloop.run(make_server(application, settings.host, settings.port).serve())
 

@@ -20,12 +20,16 @@ from graphql import (
     GraphQLError,
     GraphQLInputType,
     GraphQLSchema,
+    NameNode,
+    Node,
     NoFragmentCyclesRule,
     OperationDefinitionNode,
+    Token,
     VariableValues,
     coerce_input_value,
 )
 from graphql.pyutils import Undefined
+from graphql.validation import ASTValidationRule, specified_rules
 
 from db.turns import Turns
 from gateway.answers import Answer, Refused
@@ -47,8 +51,8 @@ from schema.selecting import switches
 VARIANTS = 20
 """Outcomes of @skip and @include for which a document keeps what it led to."""
 
-BASE, TOKEN, PLANNED = 4_000, 450, 2_000
-"""Bytes of a document, of each of its tokens once parsed (425 were measured), and of each of its fields in a plan: an
+BASE, TOKEN, PLANNED = 15_000, 230, 2_000
+"""Bytes of a document, of each of its tokens once parsed, both as measured, and of each of its fields in a plan: an
 estimate."""
 
 
@@ -73,6 +77,18 @@ class Envelope(msgspec.Struct):
         return said.lower() if said is not None else self.documentId and self.documentId.removeprefix("sha256:")
 
 
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """What is known of one operation of a document before it is asked."""
+
+    node: OperationDefinitionNode
+    cost: Cost
+    types: Mapping[str, GraphQLInputType]
+    """Of its variables, by name."""
+    plain: bool
+    """Whether all of these are scalars or enumerations."""
+
+
 @dataclass(frozen=True)
 class Document:
     """A valid document: its operations by name, and what is kept with it."""
@@ -80,7 +96,7 @@ class Document:
     digest: str
     text: str
     node: DocumentNode
-    operations: dict[str | None, "Operation"]
+    operations: dict[str | None, Definition]
     switches: tuple[str, ...]
     fields: int
     """With its fragments written out."""
@@ -114,27 +130,26 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One operation of a document."""
+    """One operation of a document, asked. The document does not know it, so that it ends as soon as nobody has it."""
 
     document: Document
-    node: OperationDefinitionNode
-    cost: Cost
-    types: Mapping[str, GraphQLInputType]
-    """Of its variables, by name."""
-    plain: bool
-    """Whether all of these are scalars or enumerations."""
+    defined: Definition
 
     def plainly(self, given: Mapping[str, Any]) -> VariableValues | None:
         """The variables, where each is plain, given and right; None when graphql-core has to look closer."""
-        if not self.plain:
+        if not self.defined.plain:
             return None
         coerced: dict[str, Any] = {}
-        for name, kind in self.types.items():
+        for name, kind in self.defined.types.items():
             value = given.get(name)
             if value is None or (read := coerce_input_value(value, kind)) is Undefined:
                 return None
             coerced[name] = read
         return VariableValues({}, coerced)
+
+    @property
+    def node(self) -> OperationDefinitionNode:
+        return self.defined.node
 
     @property
     def name(self) -> str | None:
@@ -196,10 +211,7 @@ class Documents:
             raise Refused(Answer.refusal(400, coded(error, PARSE_FAILED))) from None
         try:
             size = count(node, bounds)
-            rules = [NoFragmentCyclesRule] if size.cyclic else None
-            errors = graphql.validate(
-                self._schema, node, rules, max_errors=20, hide_suggestions=True, allow_empty_selection_sets=False
-            )
+            errors = self._validated(node, [NoFragmentCyclesRule] if size.cyclic else specified_rules)
             if errors:
                 raise Refused(Answer.refusal(422, *(coded(error, VALIDATION_FAILED) for error in errors)))
             cost = costs(self._schema, node)
@@ -215,8 +227,31 @@ class Documents:
                 name = definition.name.value if definition.name else None
                 types = self._types(definition)
                 plain = all(graphql.is_leaf_type(graphql.get_nullable_type(kind)) for kind in types.values())
-                document.operations[name] = Operation(document, definition, cost[name], types, plain)
+                document.operations[name] = Definition(definition, cost[name], types, plain)
+        _lighten(node)
         return document
+
+    def _validated(self, node: DocumentNode, rules: Sequence[type[ASTValidationRule]]) -> list[GraphQLError]:
+        """The errors of a document. The visitors know themselves, and all that they saw: they are emptied, so that it
+        ends with them and needs no collector."""
+        visitors: list[ASTValidationRule] = []
+
+        def kept(rule: type[ASTValidationRule]) -> Any:
+            def visitor(context: Any) -> ASTValidationRule:
+                visitors.append(rule(context))
+                return visitors[-1]
+
+            return visitor
+
+        try:
+            return graphql.validate(
+                self._schema, node, [kept(rule) for rule in rules],
+                max_errors=20, hide_suggestions=True, allow_empty_selection_sets=False,
+            )  # fmt: skip
+        finally:
+            for visitor in visitors:
+                vars(visitor.context).clear()
+                vars(visitor).clear()
 
     def _types(self, operation: OperationDefinitionNode) -> dict[str, GraphQLInputType]:
         found: dict[str, GraphQLInputType] = {}
@@ -275,7 +310,32 @@ def _chosen(document: Document, name: str | None) -> Operation:
         name = next(iter(document.operations))
     if name not in document.operations:
         raise _refusal(422, "the document has no operation of this name", OPERATION_UNKNOWN)
-    return document.operations[name]
+    return Operation(document, document.operations[name])
+
+
+def _lighten(document: DocumentNode) -> None:
+    """Let go of the tokens, a list that leads forth and back, and of all names but one of each. A valid document needs
+    neither: errors have the places of fields and values. With the objects goes most of the collector's work."""
+    assert document.loc is not None
+    token: Token | None = document.loc.start_token
+    while token is not None:
+        token.prev, token.next, token = None, None, token.next
+    names: dict[str, NameNode] = {}
+    pending: list[Node] = [document]
+    while pending:
+        node = pending.pop()
+        if (place := node.loc) is not None:
+            place.start_token = place.end_token = None  # type: ignore[assignment]
+        for key in node.keys:
+            value = getattr(node, key)
+            if isinstance(value, NameNode):
+                object.__setattr__(node, key, names.setdefault(value.value, NameNode(value=value.value)))
+            elif isinstance(value, Node):
+                pending.append(value)
+            elif isinstance(value, tuple | list):
+                pending += [one for one in value if isinstance(one, Node)]
+                if not value:
+                    object.__setattr__(node, key, ())
 
 
 def digest_of(text: str) -> str:

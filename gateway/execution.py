@@ -209,7 +209,7 @@ class Execution:
         a program printed, which workers send without `texts`, may be long."""
         given = dict(variables or {})
         try:
-            check_size(operation.types, given, texts=texts)
+            check_size(operation.defined.types, given, texts=texts)
         except Failure as failure:
             raise Refused(Answer.refusal(422, refused(failure))) from None
         values = operation.plainly(given) or graphql.get_variable_values(
@@ -221,7 +221,7 @@ class Execution:
             message = "a variable that decides @skip or @include must not be null"
             raise Refused(Answer.refusal(422, {"message": message, "extensions": {"code": BAD_VARIABLES}}))
         try:
-            check_cost(operation.cost, values.coerced, self._bounds)
+            check_cost(operation.defined.cost, values.coerced, self._bounds)
         except Failure as failure:
             raise Refused(Answer.refusal(422, refused(failure))) from None
         except GraphQLError as error:

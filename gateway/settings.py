@@ -71,7 +71,7 @@ class Settings(BaseSettings):
         50_000, gt=0, description="Cost of an operation: objects that it may give, an array of numbers as 20."
     )
     documents: int = Field(
-        100_000_000, gt=0, description="Bytes of documents that are kept parsed and validated, with their plans."
+        30_000_000, gt=0, description="Bytes of documents that are kept parsed and validated, with their plans."
     )
     trusted_documents: Path | None = Field(
         None, description="A list of documents, made by torana documents add; when set, no others are run."

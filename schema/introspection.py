@@ -91,8 +91,8 @@ class Introspection:
             self._answers.popitem(last=False)
 
     def text(self, shown: Any, kind: GraphQLObjectType, nodes: Sequence[FieldNode], scope: Scope) -> bytes:
-        """The JSON of the schema or of a type, some hundredths of a second of work; raises LimitExceeded for what is too
-        large."""
+        """The JSON of the schema or of a type, some hundredths of a second of work; raises LimitExceeded for what is
+        too large."""
         lines = _lines(kind, nodes, scope)
         return _Projection(self._most).text(self._piece(shown, kind), lines)
 

@@ -1,4 +1,4 @@
-"""How much variables may hold, counted before they are read: that takes some microseconds for each of their elements."""
+"""How much variables may hold, counted before they are read, which takes some microseconds for each element."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -4,6 +4,7 @@ import gc
 import hashlib
 import json
 import weakref
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
