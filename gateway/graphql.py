@@ -20,7 +20,7 @@ from db.engine import Tally, tally
 from gateway import cookies
 from gateway.answers import Answer, Refused
 from gateway.auth import authenticate, keep
-from gateway.bodies import read
+from gateway.bodies import STEP, read, read_in_steps
 from gateway.broadcasting import Broadcasts
 from gateway.documents import Documents, Envelope, Operation
 from gateway.errors import AGAIN, BAD_REQUEST, internal, of_database, refused
@@ -98,7 +98,7 @@ class Endpoint:
             most = self.settings.worker_body_limit if worker else self.settings.body_limit
             if (body := await request.body(most)) is None:
                 raise _bad(413, f"the request is over {most} bytes")
-            envelope = _decode(body)
+            envelope = await _decode(body)
         lane = lane_of(principal, request.client)
         operation = await self.documents.asked(envelope, lane, any_text=principal.kind is Kind.WORKER)
         if operation.kind is not OperationType.QUERY and request.method == "GET":
@@ -232,9 +232,9 @@ def _check_content_type(content_type: str) -> None:
         raise _bad(415, f"the body must be {JSON} in UTF-8")
 
 
-def _decode(body: bytes) -> Envelope:
+async def _decode(body: bytes) -> Envelope:
     try:
-        return msgspec.convert(read(body), Envelope)
+        return msgspec.convert(read(body) if len(body) <= STEP else await read_in_steps(body), Envelope)
     except (ValueError, msgspec.MsgspecError) as error:
         raise _bad(400, f"the body is not a GraphQL request: {error}") from None
 

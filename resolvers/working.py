@@ -33,7 +33,7 @@ log = structlog.get_logger("torana.jobs")
 
 VERDICT = 30.0
 """Seconds in which a cluster is asked how a batch ended."""
-LINES = 5_000
+LINES = 2_000
 """Log lines of one report."""
 
 

@@ -306,7 +306,7 @@ class JobsMutation:
         estimated_seconds: Annotated[
             int | None, strawberry.argument(description="Seconds that the task may still take.")
         ] = None,
-        lines: Annotated[list[LineInput], strawberry.argument(description="New log lines, at most 5000.")] = [],  # noqa: B006
+        lines: Annotated[list[LineInput], strawberry.argument(description="New log lines, at most 2000.")] = [],  # noqa: B006
         error: Annotated[
             str | None,
             strawberry.argument(description="The program failed for this reason; the task ends.", metadata=PRINTED),

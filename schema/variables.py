@@ -7,7 +7,7 @@ from graphql import GraphQLInputType, get_nullable_type, is_input_object_type, i
 
 from resolvers.failures import LimitExceeded
 
-ELEMENTS = 5_000
+ELEMENTS = 2_000
 """Of all lists of one operation together, with names of inputs that no field has."""
 CHARACTERS = 65_536
 """Of one text."""
