@@ -11,6 +11,8 @@ from schema.values import whole
 
 STEP = 262_144
 """Bytes that are read at once, some milliseconds."""
+MEMBER = 128
+"""What reading one that is small takes, in the time of bytes."""
 LEVELS = 6
 """Objects within objects that are read apart: those of a delivery, down to the pages of its estimators."""
 
@@ -42,7 +44,7 @@ async def read_in_steps(text: bytes) -> Any:
 class _Steps:
     def __init__(self) -> None:
         self._since = 0
-        """Bytes read since others were answered."""
+        """Read since others were answered."""
 
     async def value(self, text: memoryview, levels: int) -> Any:
         if text.nbytes > STEP and levels and (opened := _OPENING.match(text)):
@@ -51,7 +53,7 @@ class _Steps:
                 return {name: await self.value(memoryview(part), levels - 1) for name, part in members.items()}
             elements = await self._apart(text, _ELEMENTS)
             return [await self.value(memoryview(part), levels - 1) for part in elements]
-        self._since += text.nbytes
+        self._since += MEMBER + text.nbytes
         if self._since > STEP:
             self._since = 0
             await asyncio.sleep(0)

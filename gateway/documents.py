@@ -128,11 +128,14 @@ class Document:
         return self.memos[outcome]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Operation:
     """One operation of a document, asked. The document does not know it, so that it ends as soon as nobody has it."""
 
     document: Document
+    node: OperationDefinitionNode
+    name: str | None
+    kind: graphql.OperationType
     defined: Definition
 
     def plainly(self, given: Mapping[str, Any]) -> VariableValues | None:
@@ -146,18 +149,6 @@ class Operation:
                 return None
             coerced[name] = read
         return VariableValues({}, coerced)
-
-    @property
-    def node(self) -> OperationDefinitionNode:
-        return self.defined.node
-
-    @property
-    def name(self) -> str | None:
-        return self.node.name.value if self.node.name else None
-
-    @property
-    def kind(self) -> graphql.OperationType:
-        return self.node.operation
 
 
 class Documents:
@@ -186,15 +177,16 @@ class Documents:
 
     def operation(self, envelope: Envelope, *, any_text: bool = False) -> Operation:
         """What a request wants to run; raises Refused. `any_text` lifts the restriction to trusted documents."""
-        text = self._text(envelope.query, envelope.document, any_text)
-        return _chosen(self._found(text) or self._kept(self.read(text)), envelope.operationName)
+        found = self._find(envelope, any_text)
+        return _chosen(self._kept(self.read(found)) if isinstance(found, str) else found, envelope.operationName)
 
     async def asked(self, envelope: Envelope, lane: Hashable, *, any_text: bool = False) -> Operation:
         """The same. An unknown document is read when it is the turn of the client `lane`."""
-        text = self._text(envelope.query, envelope.document, any_text)
-        if (document := self._found(text)) is None:
-            document = self._kept(await self._turns.run(lane, lambda: self._texts.get(text) or self.read(text)))
-        return _chosen(document, envelope.operationName)
+        found = self._find(envelope, any_text)
+        if isinstance(found, str):
+            text = found
+            found = self._kept(await self._turns.run(lane, lambda: self._texts.get(text) or self.read(text)))
+        return _chosen(found, envelope.operationName)
 
     def read(self, text: str) -> Document:
         """A document, from its text; raises Refused for one that is not valid or too large."""
@@ -260,33 +252,32 @@ class Documents:
             found[definition.variable.name.value] = kind
         return found
 
-    def _text(self, text: str | None, said: str | None, any_text: bool) -> str:
-        """The text of the document that a request names, where it may be asked."""
-        if text and said is None and text in self._texts and self._trusted is None:
-            return text
+    def _find(self, envelope: Envelope, any_text: bool) -> Document | str:
+        """The document that a request names, where it may be asked; its text, where it is yet to be read."""
+        text, said = envelope.query, envelope.document
         if not text:
             if said is None:
                 raise _refusal(400, "the request has no query", BAD_REQUEST)
             if (trusted := (self._trusted or {}).get(said)) is not None:
-                return trusted
-            if said not in self._known or not (any_text or self._trusted is None or said in self._digests):
+                text = trusted
+            elif said in self._known and (any_text or self._trusted is None or said in self._digests):
+                text = self._known[said].text
+            else:
                 # The message is the one that clients look for.
                 raise _refusal(200, "PersistedQueryNotFound", PERSISTED_QUERY_NOT_FOUND)
-            return self._known[said].text
-        digest = digest_of(text)
-        if said is not None and said != digest:
-            raise _refusal(400, "sha256Hash is not the hash of the query", BAD_REQUEST)
-        if self._trusted is not None and digest not in self._digests and not any_text:
-            raise _refusal(403, "this gateway runs only documents of its list", DOCUMENT_NOT_TRUSTED)
-        return text
-
-    def _found(self, text: str) -> Document | None:
-        if (document := self._texts.get(text)) is not None:
-            self._known.move_to_end(document.digest)
+        elif said is not None or self._trusted is not None:
+            digest = digest_of(text)
+            if said is not None and said != digest:
+                raise _refusal(400, "sha256Hash is not the hash of the query", BAD_REQUEST)
+            if self._trusted is not None and digest not in self._digests and not any_text:
+                raise _refusal(403, "this gateway runs only documents of its list", DOCUMENT_NOT_TRUSTED)
+        if (document := self._texts.get(text)) is None:
+            return text
+        self._known.move_to_end(document.digest)
         return document
 
     def _kept(self, document: Document) -> Document:
-        if (former := self._found(document.text)) is not None:
+        if (former := self._known.get(document.digest)) is not None:
             return former
         self._known[document.digest] = self._texts[document.text] = document
         self._weight += document.weight
@@ -310,7 +301,8 @@ def _chosen(document: Document, name: str | None) -> Operation:
         name = next(iter(document.operations))
     if name not in document.operations:
         raise _refusal(422, "the document has no operation of this name", OPERATION_UNKNOWN)
-    return Operation(document, document.operations[name])
+    defined = document.operations[name]
+    return Operation(document, defined.node, name, defined.node.operation, defined)
 
 
 def _lighten(document: DocumentNode) -> None:

@@ -8,6 +8,9 @@ from urllib.parse import parse_qsl
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+PARAMETERS = 100
+"""Of a URL."""
+
 
 class Disconnected(Exception):
     """The client went away before it had sent its request."""
@@ -33,8 +36,9 @@ class Incoming:
 
     @property
     def query(self) -> dict[str, str]:
-        """The parameters of the URL."""
-        return dict(parse_qsl(self._scope["query_string"].decode("latin-1"), keep_blank_values=True))
+        """The parameters of the URL; raises ValueError for too many."""
+        text = self._scope["query_string"].decode("latin-1")
+        return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=PARAMETERS))
 
     @property
     def client(self) -> dict[str, Any]:

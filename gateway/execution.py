@@ -29,7 +29,7 @@ from gateway.errors import (
     of_database,
     refused,
 )
-from resolvers.context import Context
+from resolvers.context import Context, lane_of
 from resolvers.failures import Code, Failure, Forbidden, NotShown, TimedOut
 from resolvers.principal import Kind
 from resolvers.rendering import Rendered
@@ -77,7 +77,8 @@ class Executor(graphql.Executor[Any]):
         nodes = [one.node for one in details]
 
         async def projected() -> orjson.Fragment:
-            text = await ctx.database.turns.run(ctx.lane, partial(introspection.text, result, kind, nodes, scope))
+            lane = lane_of(ctx.principal, ctx.client)
+            text = await ctx.database.turns.run(lane, partial(introspection.text, result, kind, nodes, scope))
             if key is not None:
                 introspection.keep(key, text)
             return orjson.Fragment(text)

@@ -24,7 +24,7 @@ from gateway.bodies import STEP, read, read_in_steps
 from gateway.broadcasting import Broadcasts
 from gateway.documents import Documents, Envelope, Operation
 from gateway.errors import AGAIN, BAD_REQUEST, internal, of_database, refused
-from gateway.exchange import Disconnected, Incoming, Reply
+from gateway.exchange import PARAMETERS, Disconnected, Incoming, Reply
 from gateway.execution import Execution
 from gateway.negotiation import EVENTS, GRAPHQL, JSON, Ranges, accepted, choose
 from gateway.serving import request_id
@@ -99,13 +99,14 @@ class Endpoint:
             if (body := await request.body(most)) is None:
                 raise _bad(413, f"the request is over {most} bytes")
             envelope = await _decode(body)
-        lane = lane_of(principal, request.client)
+        client = request.client
+        lane = lane_of(principal, client)
         operation = await self.documents.asked(envelope, lane, any_text=principal.kind is Kind.WORKER)
         if operation.kind is not OperationType.QUERY and request.method == "GET":
             raise _bad(405, f"a {operation.kind.value} must be sent by POST", Allow="POST")
         plain = media != EVENTS and operation.kind is not OperationType.SUBSCRIPTION
         browser = cookies.browser_of(request, scope, self.settings, able=plain)
-        ctx = Context(self.services, principal, request.client, browser=browser)
+        ctx = Context(self.services, principal, client, browser=browser)
         if operation.kind is OperationType.SUBSCRIPTION:
             if choose(ranges, (EVENTS,)) is None:
                 raise _bad(406, f"a subscription is answered as {EVENTS}, or over a WebSocket")
@@ -124,7 +125,10 @@ class Endpoint:
             simple = headers.get(b"sec-fetch-site") or headers.get(b"origin")
             if simple not in (None, b"same-origin", b"none"):
                 raise _bad(403, f"a GET from another site needs one of the headers {', '.join(PREFLIGHT)}")
-        given = request.query
+        try:
+            given = request.query
+        except ValueError:
+            raise _bad(400, f"a query string has at most {PARAMETERS} parameters") from None
         raw: dict[str, Any] = {name: given[name] for name in ("query", "documentId", "operationName") if name in given}
         try:
             for name in ("variables", "extensions"):

@@ -6,17 +6,19 @@ GRAPHQL = "application/graphql-response+json"
 JSON = "application/json"
 EVENTS = "text/event-stream"
 
+RANGES = 100
+"""Of a header, that are looked at."""
 Ranges = tuple[tuple[str, float], ...]
 """Media ranges with their weights."""
 
 
 @lru_cache(maxsize=200)
 def accepted(header: str | None) -> Ranges:
-    """The media ranges of a header with their weights; a missing header accepts JSON."""
+    """The first media ranges of a header with their weights; a missing header accepts JSON."""
     if not header or not header.strip():
         return ((JSON, 1.0),)
     found = []
-    for part in header.split(","):
+    for part in header.split(",", RANGES)[:RANGES]:
         media, *parameters = (piece.strip().lower() for piece in part.split(";"))
         weight = 1.0
         for parameter in parameters:

@@ -86,12 +86,7 @@ class Context:
 
     @cached_property
     def loaders(self) -> Loaders:
-        return Loaders(self.services.database, self.principal, self.spend, self.lane)
-
-    @property
-    def lane(self) -> Hashable:
-        """The client whose turn work waits for that takes long."""
-        return lane_of(self.principal, self.client)
+        return Loaders(self.services.database, self.principal, self.spend, lane_of(self.principal, self.client))
 
     def spend(self, size: int) -> None:
         """Count bytes of stored numbers that go into the response, and refuse too many."""

@@ -18,8 +18,8 @@ JSON = "JSON"
 def check_size(types: Mapping[str, GraphQLInputType], given: Mapping[str, Any], *, texts: bool = True) -> None:
     """Raise LIMIT_EXCEEDED for variables that hold too much; without `texts`, texts may have any length."""
     left = ELEMENTS
-    for name, value in given.items():
-        if type(value) in (str, list, dict) and (kind := types.get(name)) is not None:
+    for name, kind in types.items():
+        if type(value := given.get(name)) in (str, list, dict):
             left = _Walk(name, left, texts).past(value, kind)
 
 

@@ -29,7 +29,7 @@ SOME = 3
 COSTS: dict[str, dict[str, Cost]] = {
     "postgresql": {
         "page": Cost(1, 3029, 11, 715, 2177, 21, 379),
-        "by id": Cost(1, 2039, 9, 12, 11, 21, 377),
+        "by id": Cost(1, 2039, 9, 12, 11, 21, 381),
         "four levels": Cost(1, 6311, 16, 494, 1688, 21, 670),
         "whole result": Cost(2, 2571, 4, 9, 129, 41, 820),
         "deep page": Cost(1, 2572, 9, 413, 1148, 21, 394),
@@ -40,7 +40,7 @@ COSTS: dict[str, dict[str, Cost]] = {
     },
     "sqlite": {
         "page": Cost(1, 2781, 18, 24579, 0, 42, 327),
-        "by id": Cost(1, 1832, 14, 308, 0, 42, 325),
+        "by id": Cost(1, 1832, 14, 308, 0, 42, 329),
         "four levels": Cost(1, 5811, 36, 22913, 0, 104, 630),
         "whole result": Cost(2, 2591, 9, 2170, 0, 41, 780),
         "deep page": Cost(1, 2304, 18, 8176, 0, 42, 346),

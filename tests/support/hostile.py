@@ -61,7 +61,7 @@ def _aliased(number: int, of: str) -> str:
     return " ".join(f"a{n}:{of}" for n in range(number))
 
 
-def _largest(number: int) -> str:
+def largest(number: int) -> str:
     """A document of nearly 2,000 tokens that is valid, and like no other of another number."""
     below = (
         "id name enabled createdAt project{id name createdAt site{id name createdAt}} group{id name project{id name}}"
@@ -144,9 +144,9 @@ HOSTILE: Sequence[Hostile] = (
     Hostile("90 kB of comments", None, _same("#" + "x" * 90_000 + "\n{viewer{id}}")),
     Hostile("1,900 empty comments", None, _same("#\n" * 1_900 + "{viewer{id}}")),
     Hostile("a document of a megabyte", None, _same("{viewer{id}}" + " " * 900_000)),
-    Hostile("the largest document", None, _said(_body(_largest(0)))),
-    Hostile("40 of the largest documents", None, _said(*(_body(_largest(n)) for n in range(40)))),
-    Hostile("100 of the largest documents on a socket", None, _said(*(_body(_largest(n)) for n in range(100, 200))), socket=True),
+    Hostile("the largest document", None, _said(_body(largest(0)))),
+    Hostile("40 of the largest documents", None, _said(*(_body(largest(n)) for n in range(40)))),
+    Hostile("100 of the largest documents on a socket", None, _said(*(_body(largest(n)) for n in range(100, 200))), socket=True),
     Hostile("a hundred times the same document on a socket", "tom", _said(*[_body("{participants(first:100){nodes{id name project{name site{name}}}}}")] * 100), socket=True),
     # Variables and headers, of anyone
     Hostile("lists nested 400,000 times", None, _said(b'{"query":"query($v:[ID!]!){nodes(ids:$v){id}}","variables":{"v":' + _DEEP + b"}}")),
@@ -157,6 +157,7 @@ HOSTILE: Sequence[Hostile] = (
     Hostile("a label of 900 kB", "tom", _same("query($l:String){challenge(label:$l){id}}", l="\u1e9b\u0323" * 200_000)),
     Hostile("50,000 variables that nobody declared", None, _same("{viewer{id}}", **{f"x{n}": 1 for n in range(50_000)})),
     Hostile("a header of 5,000 media ranges", None, _same("{viewer{id}}"), headers=(("Accept", ",".join(f"a/b{n};q=0.{n % 9}" for n in range(5_000))),)),
+    Hostile("a header of 6,000 cookies", None, _same("{viewer{id}}"), headers=(("Cookie", ";".join(f"c{n}=1" for n in range(6_000))), ("graphql-require-preflight", "1"))),
     Hostile("a query string of 8,000 names", None, _said(), url="&".join(f"a{n}=" for n in range(8_000)) + "&query=" + quote("{viewer{id}}")),
     Hostile("a password of 900 kB, twenty times", None, _same(_LOG_IN, 20, u="tom", p=_LONG)),
     Hostile("a name of 900 kB to sign in with", None, _same(_LOG_IN, u="\u0130" * 400_000, p="x")),
