@@ -6,7 +6,7 @@ NODE_MODULES := gateway/explorer/node_modules
 # Where Python is told to keep nothing compiled, each of the tests' hundred processes would compile the sources anew.
 test: export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: run install test lint docs fuzz fuzz-power bench bench-access bench-timing bench-jobs clean
+.PHONY: run install test lint docs fuzz fuzz-power bench bench-access bench-timing bench-jobs bench-stalls clean
 
 run: install
 	@$(BIN)/torana demo $(ARGS)
@@ -53,6 +53,9 @@ bench-timing: .venv/installed
 
 bench-jobs: .venv/installed
 	@$(BIN)/python -m bench.jobs $(ARGS)
+
+bench-stalls: .venv/installed
+	@$(BIN)/python -m bench.stalls $(ARGS)
 
 clean:
 	rm -rf .venv gateway/explorer/dist $(NODE_MODULES) bench/peers/.venv bench/peers/node_modules

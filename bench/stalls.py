@@ -132,7 +132,7 @@ async def run(server: str, folder: Path, chosen: Sequence[Hostile], rounds: int)
     async with bare(url, keys, folder) as services:
         world = await populated(services)
         headers = await authorizations(services, world)
-        async with running(torana(keys, TORANA_DISPATCH="off"), url, folder) as gateway:
+        async with running(torana(keys, TORANA_DISPATCH="off", TORANA_SIGN_UP="true"), url, folder) as gateway:
             print("| sent | by | longest ms | whole ms | answered |", "|---|---|---:|---:|---|", sep="\n", flush=True)
             for hostile in (nothing, *chosen):
                 found = [await measured(gateway.url, hostile, headers.get(hostile.who), world) for _ in range(rounds)]

@@ -109,7 +109,8 @@ def _checked(private_key: str, signed_key: str) -> SSHCertificate:
     if len(private_key) > SIZE or len(signed_key) > SIZE:
         raise Invalid(f"a key has at most {SIZE} characters", field="privateKey")
     try:
-        own = load_ssh_private_key(private_key.encode(), None)
+        # Whether its numbers are prime matters to its owner alone, and takes a minute for one of this size.
+        own = load_ssh_private_key(private_key.encode(), None, unsafe_skip_rsa_key_validation=True)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         raise Invalid(
             "the private key can't be read: OpenSSH's format without a passphrase is needed", field="privateKey"

@@ -31,7 +31,7 @@ LARGE = 20_000_000
 
 
 async def test_nothing_hostile_holds_the_loop_for_long(serve: Serve, backend: str) -> None:
-    served = await serve(backend)
+    served = await serve(backend, sign_up=True)
     headers = await authorizations(served.services, served.world)
     found = {}
     for hostile in HOSTILE:

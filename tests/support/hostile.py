@@ -23,6 +23,7 @@ from resolvers import claims, simulations
 from resolvers.context import Context, Services
 from resolvers.principal import Errand, Kind, Principal
 from tests.support.inputs import FILES
+from tests.support.keys import large_key
 from tests.support.world import World
 
 PERSONS = ("root", "maria", "tom", "eve", "sita", "mona")
@@ -181,6 +182,11 @@ HOSTILE: Sequence[Hostile] = (
     Hostile("a download, eight times", "tom", lambda world: [_body("mutation($i:ID!){createDownload(simulation:$i,what:RESULTS){__typename ...on Problem{code message}}}", i=world.id("Simulation", "simulation"))] * 8),
     Hostile("keys that are none", "tom", _same(_LOGIN, k=_LONG[:400_000], s=_LONG[:400_000])),
     Hostile("8,000 links", "maria", lambda world: [_body("mutation($o:ID!,$i:[ID!]!){setLinks(kind:PROJECT_DEVICES,owner:$o,ids:$i){__typename ...on Problem{code message}}}", o=world.id("Project", "shared"), i=[world.here.id("Device", "device")] * 8_000)]),
+    Hostile("a key of 20,000 bits", "tom", _same(_LOGIN, k=large_key(), s="x")),
+    Hostile("pages to two thousand million", "tom", lambda world: [_body("mutation($i:ID!,$p:String){createDownload(simulation:$i,what:RESULTS,pages:$p){__typename ...on Problem{code message}}}", i=world.id("Simulation", "simulation"), p=",".join(["1-2000000000"] * 4_000))]),
+    Hostile("a new password of 65,000 characters", "tom", _same('mutation($p:String!){changePassword(oldPassword:"correct horse battery",newPassword:$p){__typename ...on Problem{code message}}}', p="aB3$" * 16_000)),
+    Hostile("an address of 65,000 characters", None, _same("mutation($i:SignUpInput!){signUp(input:$i){__typename ...on Problem{code message}}}", i={"username": "x" * 60_000, "email": "a." * 30_000 + "@" + "b." * 2_000 + "example", "password": "aB3$" * 16_000})),
+    Hostile("a link of 65,000 characters", None, _same("mutation($t:String!){verifyEmail(token:$t){__typename ...on Problem{code message}}}", t="a." * 32_000)),
     # Of administrators
     Hostile("a template that counts to a thousand million", "maria", lambda world: [_body(_TEMPLATE, i={"key": "new_challenge", "project": world.id("Project", "shared"), "subject": "x", "text": "{% for a in range(1000000000) %}{% for b in range(1000000000) %}x{% endfor %}{% endfor %}"})]),
     Hostile("a template of 900 kB", "maria", lambda world: [_body(_TEMPLATE, i={"key": "new_challenge", "project": world.id("Project", "shared"), "subject": "x", "text": "{{ name }}" * 90_000})]),
