@@ -311,7 +311,7 @@ async def queue(folder: Path, jobs: int) -> None:
     )
     set_up_logs("json", logging.WARNING)
     services = make_services(settings)
-    server = make_server(create_app(settings, services), settings.host, settings.port)
+    server = make_server(create_app(settings, services), settings)
     serving = asyncio.create_task(server.serve())
     while not server.started:
         await asyncio.sleep(0.01)

@@ -187,7 +187,7 @@ def _serve(settings: Settings) -> None:
     gc.freeze()  # what is made at the start stays: it need not be looked through again and again
     gc.set_threshold(10_000, 10, 10)  # many short looks, each of some milliseconds
     sys.setswitchinterval(0.001)  # requests are answered while a document is read in a thread
-    uvloop.run(make_server(application, settings.host, settings.port).serve())
+    uvloop.run(make_server(application, settings).serve())
 
 
 def _check_port(host: str, port: int) -> None:

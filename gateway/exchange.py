@@ -1,5 +1,6 @@
 """One HTTP request and its reply, as ASGI has them, without what GraphQL does not need."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -45,18 +46,19 @@ class Incoming:
         """Where it comes from, for the audit and for throttling."""
         return client_of(self._scope, self.header(b"user-agent"))
 
-    async def body(self, most: int) -> bytes | None:
-        """The body; None when it is over `most` bytes. Raises Disconnected."""
+    async def body(self, most: int, seconds: float | None = None) -> bytes | None:
+        """The body; None when it is over `most` bytes. Raises Disconnected, and TimeoutError after so many seconds."""
         body = bytearray()
-        while True:
-            message = await self._receive()
-            if message["type"] == "http.disconnect":
-                raise Disconnected
-            body += message.get("body", b"")
-            if len(body) > most:
-                return None
-            if not message.get("more_body"):
-                return bytes(body)
+        async with asyncio.timeout(seconds):
+            while True:
+                message = await self._receive()
+                if message["type"] == "http.disconnect":
+                    raise Disconnected
+                body += message.get("body", b"")
+                if len(body) > most:
+                    return None
+                if not message.get("more_body"):
+                    return bytes(body)
 
 
 @dataclass(slots=True)

@@ -30,7 +30,7 @@ from gateway.negotiation import EVENTS, GRAPHQL, JSON, Ranges, accepted, choose
 from gateway.serving import request_id
 from gateway.settings import Settings
 from resolvers.context import Context, Services, lane_of
-from resolvers.failures import Failure
+from resolvers.failures import Failure, TimedOut
 from resolvers.principal import Kind, Principal
 
 log = structlog.get_logger("torana")
@@ -94,11 +94,7 @@ class Endpoint:
                 raise Refused(Answer.refusal(503, refused(failure))) from None
             raise Refused(Answer.refusal(401, refused(failure)), {"WWW-Authenticate": "Bearer"}) from None
         if envelope is None:
-            worker = principal.kind is Kind.WORKER
-            most = self.settings.worker_body_limit if worker else self.settings.body_limit
-            if (body := await request.body(most)) is None:
-                raise _bad(413, f"the request is over {most} bytes")
-            envelope = await _decode(body)
+            envelope = await _decode(await self._body(request, worker=principal.kind is Kind.WORKER))
         client = request.client
         lane = lane_of(principal, client)
         operation = await self.documents.asked(envelope, lane, any_text=principal.kind is Kind.WORKER)
@@ -115,6 +111,18 @@ class Endpoint:
         reply = _events(_once(answer)) if media == EVENTS else _json(answer, media)
         cookies.keep(browser, reply, scope, self.settings)
         return reply
+
+    async def _body(self, request: Incoming, *, worker: bool) -> bytes:
+        most = self.settings.worker_body_limit if worker else self.settings.body_limit
+        seconds = None if worker else self.settings.body_timeout
+        try:
+            body = await request.body(most, seconds)
+        except TimeoutError:
+            failure = TimedOut(f"the body of a request is to come within {seconds:g} s")
+            raise Refused(Answer.refusal(408, refused(failure)), {"Connection": "close"}) from None
+        if body is None:
+            raise _bad(413, f"the request is over {most} bytes")
+        return body
 
     def _from_url(self, request: Incoming) -> Envelope:
         """The envelope in a GET's query string; only from where a browser would have asked us first."""
@@ -253,7 +261,7 @@ def encode(body: Any) -> bytes:
 
 def _json(answer: Answer, media: str) -> Reply:
     """With the older media type, clients take any status but 200 for a broken server and drop the errors."""
-    well_formed = answer.codes != [BAD_REQUEST] and answer.status != 401
+    well_formed = answer.codes != [BAD_REQUEST] and answer.status not in (401, 408)
     if media != GRAPHQL:
         media = JSON
     status = 200 if media == JSON and well_formed and answer.status != 500 else answer.status

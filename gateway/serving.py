@@ -1,6 +1,8 @@
-"""Uvicorn, with an end that tells streams and sockets before it waits for them."""
+"""Uvicorn, with bounds on connections, and an end that tells streams and sockets before it waits for them."""
 
+import asyncio
 import logging
+import resource
 import socket
 import sys
 from contextvars import ContextVar
@@ -13,6 +15,8 @@ import uvicorn
 from starlette.applications import Starlette
 
 from db.types import instant_text
+from gateway.connections import RESERVE, Connection, Connections, Socket
+from gateway.settings import Settings
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 """What tells the lines of one request in the log."""
@@ -21,10 +25,22 @@ GRACE = 10
 """Seconds that requests under way have to finish."""
 FRAME = 256 * 1024
 """Bytes of a WebSocket message."""
+FILES = 512
+"""Open files for all but connections: databases, tasks, logs."""
+
+log = structlog.get_logger("torana")
 
 
 class Server(uvicorn.Server):
     """Sockets are closed by uvicorn, with 1012; streams end themselves once told."""
+
+    def __init__(self, config: uvicorn.Config, connections: Connections) -> None:
+        super().__init__(config)
+        self.server_state = self._connections = connections
+
+    async def on_tick(self, counter: int) -> bool:
+        self._connections.tick(asyncio.get_running_loop().time())
+        return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         app: Any = self.config.app
@@ -32,11 +48,14 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def make_server(app: Starlette, host: str, port: int) -> Server:
+def make_server(app: Starlette, settings: Settings) -> Server:
+    _allow_files(settings.max_connections + 2 * RESERVE + FILES)
     config = uvicorn.Config(
         app,
-        host=host,
-        port=port,
+        host=settings.host,
+        port=settings.port,
+        http=Connection,
+        ws=Socket,
         log_config=None,
         access_log=False,
         ws_max_size=FRAME,
@@ -46,7 +65,18 @@ def make_server(app: Starlette, host: str, port: int) -> Server:
         server_header=False,
         lifespan="on",
     )
-    return Server(config)
+    return Server(config, Connections(settings))
+
+
+def _allow_files(needed: int) -> None:
+    """Let the process open so many files, as far as the system does."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= needed:
+        return
+    allowed = needed if hard == resource.RLIM_INFINITY else min(hard, needed)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    if allowed < needed:
+        log.warning("files.few", needed=needed, allowed=allowed)
 
 
 def _stamp(_: Any, method: str, event: Any) -> Any:

@@ -65,6 +65,12 @@ class Settings(BaseSettings):
     worker_body_limit: int = Field(
         100_000_000, gt=0, description="Bytes of a request of a worker, which delivers results."
     )
+    header_timeout: float = Field(10.0, gt=0, description="Seconds for the head of a request.")
+    body_timeout: float = Field(30.0, gt=0, description="Seconds for the body of a request; a worker may take longer.")
+    stall_timeout: float = Field(
+        30.0, gt=0, description="Seconds without a byte of a body that comes, or of an answer that is read."
+    )
+    max_connections: int = Field(2_000, gt=0, description="Connections at once, with event streams and WebSockets.")
     max_tokens: int = Field(2_000, gt=0, description="Tokens of a document.")
     max_depth: int = Field(20, gt=0, description="Fields within fields of an operation.")
     max_cost: int = Field(

@@ -108,12 +108,12 @@ class _Socket:
     async def _receive(self) -> None:
         try:
             async with asyncio.timeout(INIT_WAIT):
-                message = await self._message()
+                while not self._known.done():
+                    await self._take(await self._message())
         except TimeoutError:
             raise _Closed(4408, "Connection initialisation timeout") from None
         while True:
-            await self._take(message)
-            message = await self._message()
+            await self._take(await self._message())
 
     async def _message(self) -> dict[str, Any]:
         received = await self._socket.receive()

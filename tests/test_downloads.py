@@ -23,6 +23,7 @@ from gateway import formats
 from gateway.archives import archive
 from gateway.downloads import Downloads, _members, disposition, safe
 from gateway.serving import make_server
+from gateway.settings import Settings
 from jobs.results import Axis, Estimator, Page, read
 from resolvers import downloads, ranges
 from resolvers.context import Context
@@ -438,7 +439,7 @@ async def test_a_client_that_goes_away_ends_the_reading(shelf: Shelf) -> None:
         return await own(*given)
 
     port = free_port()
-    server = make_server(shelf.app, "127.0.0.1", port)
+    server = make_server(shelf.app, Settings(port=port))
     server.config.lifespan = "off"
     running = asyncio.create_task(server._serve())
     while not server.started:
@@ -463,7 +464,7 @@ async def test_a_client_that_goes_away_ends_the_reading(shelf: Shelf) -> None:
 async def test_a_file_that_can_t_be_finished_does_not_look_whole(shelf: Shelf) -> None:
     await _large(shelf.platform)
     port = free_port()
-    server = make_server(shelf.app, "127.0.0.1", port)
+    server = make_server(shelf.app, Settings(port=port))
     server.config.lifespan = "off"
     running = asyncio.create_task(server._serve())
     while not server.started:

@@ -169,7 +169,7 @@ async def counting(url: str, folder: Path) -> AsyncIterator[Ask]:
 
     async def serve() -> None:
         app = create_app(settings, make_services(settings, quick_passwords()))
-        known.update(loop=asyncio.get_running_loop(), server=make_server(app, settings.host, settings.port))
+        known.update(loop=asyncio.get_running_loop(), server=make_server(app, settings))
         running = asyncio.create_task(known["server"]._serve())
         while not known["server"].started:
             await asyncio.sleep(0)

@@ -28,6 +28,7 @@ class Served:
     client: httpx2.AsyncClient
     services: Services
     app: Any
+    server: Any
     stop: Callable[[], Any]
 
     async def log_in(self, username: str) -> str:
@@ -66,7 +67,7 @@ async def serving(prepared: Prepared, factory: pytest.TempPathFactory) -> AsyncI
             settings = Settings(**{**common, "port": free_port(), **given})
             services = make_services(settings, quick_passwords())
             app = create_app(settings, services)
-            server = make_server(app, settings.host, settings.port)
+            server = make_server(app, settings)
             running = asyncio.create_task(server._serve())
             while not server.started:
                 if running.done():
@@ -81,6 +82,6 @@ async def serving(prepared: Prepared, factory: pytest.TempPathFactory) -> AsyncI
             stack.push_async_callback(stop)
             base = f"http://127.0.0.1:{settings.port}"
             client = await stack.enter_async_context(httpx2.AsyncClient(base_url=base, timeout=30))
-            return Served(base, world, client, services, app, stop)  # type: ignore[arg-type]
+            return Served(base, world, client, services, app, server, stop)  # type: ignore[arg-type]
 
         yield start

@@ -1,0 +1,299 @@
+"""Connections of clients: how long each waits for its client, and how many there are at most.
+
+uvicorn ends a connection that is idle between two requests, and no other. Here all are looked at once a second, and
+those end whose client does not send what it is to send, or does not read what it is sent.
+"""
+
+import asyncio
+import socket
+import struct
+from collections import Counter
+from enum import Enum, auto
+from typing import Any
+
+import orjson
+import structlog
+from starlette.types import Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from uvicorn.server import ServerState
+from websockets.frames import Frame
+
+from gateway.errors import BAD_REQUEST, Formatted, refused
+from gateway.exchange import Reply
+from gateway.settings import Settings
+from resolvers.failures import RETRY_AFTER, Away, TimedOut
+
+HEAD = 64 * 1024
+"""Bytes of a request that are not its body: its head, what frames the pieces of a body, its trailers."""
+RESERVE = 64
+"""Connections over the bound whose request is read, to answer `HEALTH` and tell others; any further is told at once."""
+HEALTH = b"/healthz"
+SILENT = 2.0
+"""Seconds after which a client that is to send something makes room for another, when there are as many as may be."""
+LOOKS = 0.1
+"""Seconds at least between two searches for connections that make room."""
+_JSON = "application/json; charset=utf-8"
+_ACKNOWLEDGED = 120
+"""Where tcpi_bytes_acked stands in Linux's struct tcp_info."""
+
+log = structlog.get_logger("torana")
+
+
+class Wait(Enum):
+    """What a client is to send."""
+
+    HEAD = auto()
+    BODY = auto()
+    ANOTHER = auto()
+    """A further request, if it likes: uvicorn ends the connection otherwise."""
+
+
+class Connections(ServerState):
+    """All connections of a server, WebSockets too. `clock` counts seconds, but few of those in which the process stood
+    still: what came meanwhile is still to be read."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__()
+        self.most = settings.max_connections
+        self.header_timeout = settings.header_timeout
+        self.stall_timeout = settings.stall_timeout
+        self.clock = self._swept = self._looked = 0.0
+        self.leaving: set[Connection] = set()
+        self.counted: Counter[str] = Counter()
+        self._every = max(0.1, min(1.0, self.header_timeout / 4, self.stall_timeout / 4))
+        self._spare: list[Connection] = []
+        self._unread: dict[Any, tuple[int, float]] = {}
+
+    @property
+    def over(self) -> int:
+        """How many more there are than may be."""
+        return len(self.connections) - len(self.leaving) - self.most
+
+    def tick(self, now: float) -> None:
+        """Sweep when it is time."""
+        if (passed := now - self._swept) >= self._every:
+            self._swept = now
+            self.clock += min(passed, 2 * self._every)
+            self.sweep()
+
+    def sweep(self) -> None:
+        """End the connections whose clients have kept us waiting for too long."""
+        before, self._unread = self._unread, {}
+        self._spare.clear()
+        for each in tuple(self.connections):
+            if unsent := each.transport.get_write_buffer_size():
+                now = (_read_of(each.transport, unsent), self.clock)
+                known = before.get(each, now)
+                self._unread[each] = now if known[0] != now[0] else known
+                if self.past(self._unread[each][1], self.stall_timeout):
+                    self.counted["unread"] += 1
+                    each.transport.abort()
+            if isinstance(each, Connection):
+                each.check()
+        if self.counted:
+            write = log.warning if self.counted["over"] or self.counted["made_room"] else log.info
+            write("connections.ended", held=len(self.connections), **+self.counted)
+            self.counted.clear()
+
+    def past(self, since: float, seconds: float) -> bool:
+        """Whether so many seconds have gone by for certain: `since` may be older than what happened by one sweep."""
+        return self.clock - since >= seconds + self._every
+
+    def make_room(self, now: float) -> bool:
+        """End one that does nothing: an idle one, else one that waits for its client in the middle of a request."""
+        if not self._spare and now - self._looked >= LOOKS:
+            self._looked = now
+            found = [(wait, each) for each in self.connections if isinstance(each, Connection) if (wait := each.wait)]
+            found.sort(key=lambda pair: (pair[0] is Wait.ANOTHER, -pair[1].since))
+            self._spare = [each for _, each in found]
+        while self._spare:
+            if self._spare.pop().leave():
+                self.counted["made_room"] += 1
+                return True
+        return False
+
+
+class Connection(HttpToolsProtocol):
+    """One connection, of HTTP/1.1. `since` is when its client last did what it was to do."""
+
+    server_state: Connections
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self.since = self.server_state.clock
+        self._part: Wait | None = None
+        self._framing = 0
+        self._over = False
+
+    @property
+    def answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
+    @property
+    def wait(self) -> Wait | None:
+        """What the client is to send; None while it is our turn, or it is done with."""
+        if self.transport.is_closing():
+            return None
+        if self._part is Wait.BODY:
+            if not self.flow.read_paused:
+                return Wait.BODY
+            self.since = self.server_state.clock
+            return None
+        if self.answering:
+            return None
+        if self._part is None and self.timeout_keep_alive_task is not None:
+            return Wait.ANOTHER
+        return Wait.HEAD
+
+    def check(self) -> None:
+        """End it if its client took too long."""
+        wait, every = self.wait, self.server_state
+        if wait is Wait.HEAD and every.past(self.since, every.header_timeout):
+            every.counted["head"] += 1
+            self.end(408, refused(TimedOut(f"the head of a request is to come within {every.header_timeout:g} s")))
+        elif wait is Wait.BODY and every.past(self.since, every.stall_timeout):
+            every.counted["body"] += 1
+            self.end(408, refused(TimedOut(f"no byte of the body came for {every.stall_timeout:g} s")))
+
+    def leave(self) -> bool:
+        """Make room, unless the client is being answered, or is just sending something."""
+        wait, every = self.wait, self.server_state
+        if wait is None or self.transport.get_write_buffer_size():
+            return False
+        if wait is not Wait.ANOTHER and every.clock - self.since < SILENT:
+            return False
+        self.end(503, refused(_full()))
+        return True
+
+    def end(self, status: int, error: Formatted, *, asked: bool = False) -> None:
+        """Close it, and say why if something was asked, and no answer has begun."""
+        begun = self.cycle is not None and self.cycle.response_started and (self.answering or self._part is Wait.BODY)
+        if (asked or self._part is not None) and not begun and not self.pipeline:
+            content = orjson.dumps({"errors": [error]})
+            fields = [
+                *self.server_state.default_headers,
+                (b"content-type", _JSON.encode()),
+                (b"content-length", b"%d" % len(content)),
+                (b"cache-control", b"no-store"),
+                (b"connection", b"close"),
+            ]
+            if "retryAfterSeconds" in error["extensions"]:
+                fields.append((b"retry-after", b"%d" % error["extensions"]["retryAfterSeconds"]))
+            head = b"".join(b"%b: %b\r\n" % field for field in fields)
+            self.transport.write(STATUS_LINE[status] + head + b"\r\n" + content)
+        if self.answering:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        self.server_state.leaving.add(self)
+        self.transport.close()
+
+    # What uvicorn and its parser call ---------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        every = self.server_state
+        if every.over <= 0 or every.make_room(self.loop.time()):
+            return
+        every.counted["over"] += 1
+        self._over = True
+        if every.over > RESERVE:
+            self.end(503, refused(_full()), asked=True)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.server_state.leaving.discard(self)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        for start in range(0, len(data), HEAD):
+            if start and (self.transport.is_closing() or self.transport.get_protocol() is not self):
+                return
+            piece = data[start : start + HEAD]
+            self._framing += len(piece)
+            super().data_received(piece)
+            if self._framing >= HEAD:
+                message = f"the head of a request, or the trailers of its body, are over {HEAD} bytes"
+                self.end(431, {"message": message, "extensions": {"code": BAD_REQUEST}})
+
+    def send_400_response(self, msg: str) -> None:
+        self.end(400, {"message": "this is not HTTP/1.1", "extensions": {"code": BAD_REQUEST}}, asked=True)
+
+    def handle_websocket_upgrade(self) -> None:
+        if self._over:
+            self.end(503, refused(_full()), asked=True)
+        else:
+            super().handle_websocket_upgrade()
+
+    def on_message_begin(self) -> None:
+        self._part = Wait.HEAD
+        self.since = self.server_state.clock
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._part = Wait.BODY
+        self.since = self.server_state.clock
+        if self._over and self.url != HEALTH:
+            self.app = _answer_full
+        super().on_headers_complete()
+        if not self.parser.should_upgrade():
+            self.headers = _DROPPED  # trailers come the same way, when the request is under way already
+        if self._over and self.cycle is not None:
+            self.cycle.keep_alive = False
+
+    def on_body(self, body: bytes) -> None:
+        self._framing = 0
+        if self.answering:
+            self.since = self.server_state.clock
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._part = None
+        self._framing = 0
+        super().on_message_complete()
+        self.since = self.server_state.clock
+
+    def on_response_complete(self) -> None:
+        self.since = self.server_state.clock
+        super().on_response_complete()
+
+
+class Socket(WebSocketsSansIOProtocol):
+    """A WebSocket that keeps nothing for a client that sends without reading, or sends nothing piece by piece."""
+
+    def handle_ping(self) -> None:
+        if self.writable.is_set():
+            super().handle_ping()
+        else:
+            self.conn.data_to_send()
+
+    def handle_cont(self, event: Frame) -> None:
+        if event.data or event.fin:
+            super().handle_cont(event)
+
+
+class _Dropped(list[tuple[bytes, bytes]]):
+    def append(self, _: tuple[bytes, bytes]) -> None:
+        """Keep nothing."""
+
+
+_DROPPED = _Dropped()
+
+
+def _full() -> Away:
+    return Away("the gateway has as many connections as it may; try again")
+
+
+async def _answer_full(scope: Scope, receive: Receive, send: Send) -> None:
+    content = orjson.dumps({"errors": [refused(_full())]})
+    headers = {"Retry-After": str(RETRY_AFTER), "Cache-Control": "no-store"}
+    await Reply(503, _JSON, content, headers=headers)(scope, receive, send)
+
+
+def _read_of(transport: asyncio.Transport, unsent: int) -> int:
+    """A number that changes when a client reads. The kernel keeps megabytes, and takes no more of what is `unsent` for
+    minutes while a slow client reads them: what was acknowledged tells."""
+    if hasattr(socket, "TCP_INFO"):
+        info = transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 192)
+        if len(info) >= _ACKNOWLEDGED + 8:
+            return int(struct.unpack_from("=Q", info, _ACKNOWLEDGED)[0])
+    return unsent
