@@ -14,10 +14,8 @@ from typing import Any
 import orjson
 import structlog
 from starlette.types import Receive, Scope, Send
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
-from websockets.frames import Frame
 
 from gateway.errors import BAD_REQUEST, Formatted, refused
 from gateway.exchange import Reply
@@ -29,6 +27,8 @@ HEAD = 64 * 1024
 RESERVE = 64
 """Connections over the bound whose request is read, to answer `HEALTH` and tell others; any further is told at once."""
 HEALTH = b"/healthz"
+AHEAD = 100
+"""Requests that a client may send before the first is answered."""
 SILENT = 2.0
 """Seconds after which a client that is to send something makes room for another, when there are as many as may be."""
 LOOKS = 0.1
@@ -117,18 +117,27 @@ class Connections(ServerState):
 class Connection(HttpToolsProtocol):
     """One connection, of HTTP/1.1. `since` is when its client last did what it was to do."""
 
+    __slots__ = (
+        "_framing",
+        "_over",
+        "_part",
+        "_running",
+        "since",
+    )  # a further attribute of uvicorn's would make all of them slow
+
     server_state: Connections
 
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
         self.since = self.server_state.clock
         self._part: Wait | None = None
+        self._running: RequestResponseCycle | None = None
         self._framing = 0
         self._over = False
 
     @property
     def answering(self) -> bool:
-        return self.cycle is not None and not self.cycle.response_complete
+        return self._running is not None and not self._running.response_complete
 
     @property
     def wait(self) -> Wait | None:
@@ -168,8 +177,8 @@ class Connection(HttpToolsProtocol):
 
     def end(self, status: int, error: Formatted, *, asked: bool = False) -> None:
         """Close it, and say why if something was asked, and no answer has begun."""
-        begun = self.cycle is not None and self.cycle.response_started and (self.answering or self._part is Wait.BODY)
-        if (asked or self._part is not None) and not begun and not self.pipeline:
+        begun = self._running is not None and self._running.response_started
+        if (asked or self._part is not None) and not (begun and (self.answering or self._part is Wait.BODY)):
             content = orjson.dumps({"errors": [error]})
             fields = [
                 *self.server_state.default_headers,
@@ -182,11 +191,15 @@ class Connection(HttpToolsProtocol):
                 fields.append((b"retry-after", b"%d" % error["extensions"]["retryAfterSeconds"]))
             head = b"".join(b"%b: %b\r\n" % field for field in fields)
             self.transport.write(STATUS_LINE[status] + head + b"\r\n" + content)
-        if self.answering:
-            self.cycle.disconnected = True
-            self.cycle.message_event.set()
+        self.tell()
         self.server_state.leaving.add(self)
         self.transport.close()
+
+    def tell(self) -> None:
+        """Let what answers the client know that it is gone: uvicorn tells the newest request, which may be queued."""
+        if self._running is not None and self.answering:
+            self._running.disconnected = True
+            self._running.message_event.set()
 
     # What uvicorn and its parser call ---------------------------------------------------------------------------------
 
@@ -202,21 +215,27 @@ class Connection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.server_state.leaving.discard(self)
+        self.tell()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        for start in range(0, len(data), HEAD):
-            if start and (self.transport.is_closing() or self.transport.get_protocol() is not self):
+        while len(data) > HEAD:
+            self.data_received(data[:HEAD])
+            data = data[HEAD:]
+            if self.transport.is_closing() or self.transport.get_protocol() is not self:
                 return
-            piece = data[start : start + HEAD]
-            self._framing += len(piece)
-            super().data_received(piece)
-            if self._framing >= HEAD:
-                message = f"the head of a request, or the trailers of its body, are over {HEAD} bytes"
-                self.end(431, {"message": message, "extensions": {"code": BAD_REQUEST}})
+        if self._part is None:
+            self._part = Wait.HEAD
+            self.since = self.server_state.clock
+        self._framing += len(data)
+        HttpToolsProtocol.data_received(self, data)
+        if self._framing >= HEAD:
+            message = f"the head of a request, or the trailers of its body, are over {HEAD} bytes"
+            self.end(431, {"message": message, "extensions": {"code": BAD_REQUEST}})
 
     def send_400_response(self, msg: str) -> None:
-        self.end(400, {"message": "this is not HTTP/1.1", "extensions": {"code": BAD_REQUEST}}, asked=True)
+        message = f"this is not HTTP/1.1, or over {AHEAD} requests were sent ahead"
+        self.end(400, {"message": message, "extensions": {"code": BAD_REQUEST}}, asked=True)
 
     def handle_websocket_upgrade(self) -> None:
         if self._over:
@@ -224,51 +243,33 @@ class Connection(HttpToolsProtocol):
         else:
             super().handle_websocket_upgrade()
 
-    def on_message_begin(self) -> None:
-        self._part = Wait.HEAD
-        self.since = self.server_state.clock
-        super().on_message_begin()
-
     def on_headers_complete(self) -> None:
         self._part = Wait.BODY
         self.since = self.server_state.clock
         if self._over and self.url != HEALTH:
             self.app = _answer_full
-        super().on_headers_complete()
+        HttpToolsProtocol.on_headers_complete(self)
         if not self.parser.should_upgrade():
             self.headers = _DROPPED  # trailers come the same way, when the request is under way already
         if self._over and self.cycle is not None:
             self.cycle.keep_alive = False
+        if len(self.pipeline) > AHEAD:
+            raise OverflowError("too many requests at once")  # which the parser takes for an error of the request
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._running = cycle
+        HttpToolsProtocol._start_asgi_task(self, cycle, app)
 
     def on_body(self, body: bytes) -> None:
         self._framing = 0
-        if self.answering:
+        if self.cycle is not None and not self.cycle.response_complete:
             self.since = self.server_state.clock
-        super().on_body(body)
+        HttpToolsProtocol.on_body(self, body)
 
     def on_message_complete(self) -> None:
         self._part = None
         self._framing = 0
-        super().on_message_complete()
-        self.since = self.server_state.clock
-
-    def on_response_complete(self) -> None:
-        self.since = self.server_state.clock
-        super().on_response_complete()
-
-
-class Socket(WebSocketsSansIOProtocol):
-    """A WebSocket that keeps nothing for a client that sends without reading, or sends nothing piece by piece."""
-
-    def handle_ping(self) -> None:
-        if self.writable.is_set():
-            super().handle_ping()
-        else:
-            self.conn.data_to_send()
-
-    def handle_cont(self, event: Frame) -> None:
-        if event.data or event.fin:
-            super().handle_cont(event)
+        HttpToolsProtocol.on_message_complete(self)
 
 
 class _Dropped(list[tuple[bytes, bytes]]):

@@ -47,11 +47,16 @@ class Incoming:
         return client_of(self._scope, self.header(b"user-agent"))
 
     async def body(self, most: int, seconds: float | None = None) -> bytes | None:
-        """The body; None when it is over `most` bytes. Raises Disconnected, and TimeoutError after so many seconds."""
+        """The body; None when it is over `most` bytes. Raises Disconnected, and TimeoutError when it has begun, and is
+        not complete after so many seconds."""
+        until = None if seconds is None else asyncio.get_running_loop().time() + seconds
+        message = await self._receive()
+        if message["type"] == "http.request" and not message.get("more_body"):  # as most do: no timer is made for it
+            whole: bytes = message.get("body", b"")
+            return whole if len(whole) <= most else None
         body = bytearray()
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout_at(until):
             while True:
-                message = await self._receive()
                 if message["type"] == "http.disconnect":
                     raise Disconnected
                 body += message.get("body", b"")
@@ -59,6 +64,7 @@ class Incoming:
                     return None
                 if not message.get("more_body"):
                     return bytes(body)
+                message = await self._receive()
 
 
 @dataclass(slots=True)

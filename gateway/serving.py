@@ -13,9 +13,11 @@ import orjson
 import structlog
 import uvicorn
 from starlette.applications import Starlette
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import Frame
 
 from db.types import instant_text
-from gateway.connections import RESERVE, Connection, Connections, Socket
+from gateway.connections import RESERVE, Connection, Connections
 from gateway.settings import Settings
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
@@ -46,6 +48,20 @@ class Server(uvicorn.Server):
         app: Any = self.config.app
         app.state.closing.set()
         await super().shutdown(sockets)
+
+
+class Socket(WebSocketsSansIOProtocol):
+    """A WebSocket that keeps nothing for a client that sends without reading, or sends nothing piece by piece."""
+
+    def handle_ping(self) -> None:
+        if self.writable.is_set():
+            super().handle_ping()
+        else:
+            self.conn.data_to_send()
+
+    def handle_cont(self, event: Frame) -> None:
+        if event.data or event.fin:
+            super().handle_cont(event)
 
 
 def make_server(app: Starlette, settings: Settings) -> Server:
