@@ -66,7 +66,9 @@ class Settings(BaseSettings):
         100_000_000, gt=0, description="Bytes of a request of a worker, which delivers results."
     )
     header_timeout: float = Field(10.0, gt=0, description="Seconds for the head of a request.")
-    body_timeout: float = Field(30.0, gt=0, description="Seconds for the body of a request; a worker may take longer.")
+    body_timeout: float = Field(
+        30.0, gt=0, description="Seconds for the body of a GraphQL request; workers may take longer."
+    )
     stall_timeout: float = Field(
         30.0, gt=0, description="Seconds without a byte of a body that comes, or of an answer that is read."
     )

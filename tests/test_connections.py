@@ -29,8 +29,6 @@ from resolvers.principal import Errand
 from tests.support.postgres import free_port
 from tests.support.serving import Serve, Served
 
-ON_SQLITE = True
-
 LONG = 60.0
 WATCH = "subscription{entityChanged(types:[PROJECT]){id}}"
 HEAD = b"POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
