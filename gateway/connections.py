@@ -1,12 +1,11 @@
 """Connections of clients: how long each waits for its client, and how many there are at most.
 
 uvicorn ends a connection that is idle between two requests, and no other. Here all are looked at once a second, and
-those end whose client does not send what it is to send, or does not read what it is sent.
+those end whose client does not send what it is to send. The system ends those whose client does not receive.
 """
 
 import asyncio
 import socket
-import struct
 from collections import Counter
 from enum import Enum, auto
 from typing import Any
@@ -34,8 +33,6 @@ SILENT = 2.0
 LOOKS = 0.1
 """Seconds at least between two searches for connections that make room."""
 _JSON = "application/json; charset=utf-8"
-_ACKNOWLEDGED = 120
-"""Where tcpi_bytes_acked stands in Linux's struct tcp_info."""
 
 log = structlog.get_logger("torana")
 
@@ -63,7 +60,6 @@ class Connections(ServerState):
         self.counted: Counter[str] = Counter()
         self._every = max(0.1, min(1.0, self.header_timeout / 4, self.stall_timeout / 4))
         self._spare: list[Connection] = []
-        self._unread: dict[Any, tuple[int, float]] = {}
 
     @property
     def over(self) -> int:
@@ -79,16 +75,8 @@ class Connections(ServerState):
 
     def sweep(self) -> None:
         """End the connections whose clients have kept us waiting for too long."""
-        before, self._unread = self._unread, {}
         self._spare.clear()
         for each in tuple(self.connections):
-            if unsent := each.transport.get_write_buffer_size():
-                now = (_read_of(each.transport, unsent), self.clock)
-                known = before.get(each, now)
-                self._unread[each] = now if known[0] != now[0] else known
-                if self.past(self._unread[each][1], self.stall_timeout):
-                    self.counted["unread"] += 1
-                    each.transport.abort()
             if isinstance(each, Connection):
                 each.check()
         if self.counted:
@@ -206,6 +194,9 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         every = self.server_state
+        if hasattr(socket, "TCP_USER_TIMEOUT"):  # of Linux, which then resets connections that are not read from
+            milliseconds = round(every.stall_timeout * 1000)
+            transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
         if every.over <= 0 or every.make_room(self.loop.time()):
             return
         every.counted["over"] += 1
@@ -288,13 +279,3 @@ async def _answer_full(scope: Scope, receive: Receive, send: Send) -> None:
     content = orjson.dumps({"errors": [refused(_full())]})
     headers = {"Retry-After": str(RETRY_AFTER), "Cache-Control": "no-store"}
     await Reply(503, _JSON, content, headers=headers)(scope, receive, send)
-
-
-def _read_of(transport: asyncio.Transport, unsent: int) -> int:
-    """A number that changes when a client reads. The kernel keeps megabytes, and takes no more of what is `unsent` for
-    minutes while a slow client reads them: what was acknowledged tells."""
-    if hasattr(socket, "TCP_INFO"):
-        info = transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 192)
-        if len(info) >= _ACKNOWLEDGED + 8:
-            return int(struct.unpack_from("=Q", info, _ACKNOWLEDGED)[0])
-    return unsent

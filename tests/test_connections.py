@@ -264,8 +264,10 @@ async def test_a_process_that_stood_still_takes_nobody_for_silent(dial: Any) -> 
 # What a client is to read -------------------------------------------------------------------------------------------
 
 LARGE = 30_000_000
+ON_LINUX = pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="the system has no such bound")
 
 
+@ON_LINUX
 @pytest.mark.parametrize("path", ["/large", "/stream/"])
 async def test_an_answer_that_is_not_read_is_given_up(path: str) -> None:
     async with toy(stall_timeout=0.2) as (url, server):
@@ -288,6 +290,7 @@ async def test_an_answer_that_is_read_slowly_is_read_to_its_end() -> None:
                 assert piece
 
 
+@ON_LINUX
 async def test_a_socket_that_is_not_read_is_given_up(serve: Serve) -> None:
     gateway = await serve(stall_timeout=0.2)
     async with _socket(gateway, {}) as websocket:
