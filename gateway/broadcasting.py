@@ -5,8 +5,9 @@ with the same rights. What a newcomer is sent first is read for it alone.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Hashable, Mapping
+from collections.abc import AsyncGenerator, Hashable, Mapping, Sequence
 from contextlib import aclosing
+from contextvars import copy_context
 from typing import Any
 
 import orjson
@@ -192,3 +193,27 @@ class _Shared:
             self.over = True
             self._task.cancel()
         return not self._listeners
+
+
+async def until(
+    stream: AsyncGenerator[Answer, None], ending: Sequence[asyncio.Task[Any]]
+) -> AsyncGenerator[Answer, None]:
+    """The stream, ended with the first of `ending`, whose failure is raised."""
+    context = copy_context()
+    following: asyncio.Task[Answer | None] | None = None
+    try:
+        while True:
+            following = asyncio.create_task(anext(stream, None), context=context)
+            await asyncio.wait({following, *ending}, return_when=asyncio.FIRST_COMPLETED)
+            for ended in ending:
+                if ended.done():
+                    ended.result()
+                    return
+            if (answer := following.result()) is None:
+                return
+            yield answer
+    finally:
+        if following is not None:
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
+        await stream.aclose()

@@ -4,8 +4,7 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextvars import copy_context
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -21,7 +20,7 @@ from gateway import cookies
 from gateway.answers import Answer, Refused
 from gateway.auth import authenticate, keep
 from gateway.bodies import STEP, read, read_in_steps
-from gateway.broadcasting import Broadcasts
+from gateway.broadcasting import Broadcasts, until
 from gateway.documents import Documents, Envelope, Operation
 from gateway.errors import AGAIN, BAD_REQUEST, internal, of_database, refused
 from gateway.exchange import PARAMETERS, Disconnected, Incoming, Reply
@@ -210,30 +209,6 @@ def note(
         statements=statements,
         errors=codes,
     )
-
-
-async def until(
-    stream: AsyncGenerator[Answer, None], ending: Sequence[asyncio.Task[Any]]
-) -> AsyncGenerator[Answer, None]:
-    """The stream, ended with the first of `ending`, whose failure is raised."""
-    context = copy_context()
-    following: asyncio.Task[Answer | None] | None = None
-    try:
-        while True:
-            following = asyncio.create_task(anext(stream, None), context=context)
-            await asyncio.wait({following, *ending}, return_when=asyncio.FIRST_COMPLETED)
-            for ended in ending:
-                if ended.done():
-                    ended.result()
-                    return
-            if (answer := following.result()) is None:
-                return
-            yield answer
-    finally:
-        if following is not None:
-            following.cancel()
-            await asyncio.gather(following, return_exceptions=True)
-        await stream.aclose()
 
 
 @lru_cache(maxsize=100)
