@@ -252,7 +252,7 @@ async def test_a_slow_operation_is_stopped_and_gives_its_connection_back(serve_m
         ("sqlite", "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n"),
         ("postgresql", "SELECT pg_sleep(60)"),
     ):
-        gateway = await serve_module(backend, operation_timeout=0.4, database_readers=1)
+        gateway = await serve_module(backend, operation_timeout=1.0, database_readers=1)
         await _slow(gateway, endless)
         assert not gateway.services.database._readers._places.locked()
         assert (await gateway.ask("{challenges(first:1){totalCount}}"))["challenges"] == {"totalCount": 1}

@@ -57,7 +57,7 @@ async def test_a_write_that_is_cancelled_anywhere_is_announced_if_it_is_stored_a
     step, cancelled = 0, 0
     while await _cancelled_at(step, work(f"at {step}")):
         cancelled += 1
-        step += 1 if step < 60 else 7
+        step += 1 if step < 60 else step // 8  # a step may be far shorter than what it waits for
     stored = {row.name for row in await database.rows(sa.select(m.Site.name).where(m.Site.name.like("at %")))}
     assert {f"test:{name}" for name in stored} == set(heard)
     assert len(heard) == len(stored)
