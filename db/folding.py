@@ -4,8 +4,10 @@ Beside a column that is searched or ordered by stands its fold, `<name>_folded`:
 declares. It is filled as a row is written, by the mapper and by plain statements: `keep` sees to those of an engine.
 """
 
+import re
 import unicodedata
 from functools import cache
+from itertools import chain
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,12 +17,14 @@ from sqlalchemy.sql.elements import BindParameter
 UNICODE = unicodedata.unidata_version
 """The version of the tables by which this Python folds."""
 
+MARKS = 30
+"""Marks that one letter has at most."""
 _SUFFIX = "_folded"
 
 
 def fold(text: str) -> str:
     """Without case, marks and forms of compatibility, and with single blanks: NFKC, casefold, no marks, then NFC."""
-    plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", text).casefold())
+    plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", bounded(text)).casefold())
     # Once more: a letter may have lost its case by its decomposition alone.
     plain = unicodedata.normalize("NFKD", plain.casefold())
     bare = "".join(letter for letter in plain if unicodedata.category(letter) not in ("Mn", "Me"))
@@ -34,7 +38,21 @@ def words(text: str) -> list[str]:
 
 def composed(text: str) -> str:
     """A text as it is stored, in NFC."""
-    return unicodedata.normalize("NFC", text)
+    return text if text.isascii() else unicodedata.normalize("NFC", bounded(text))
+
+
+def bounded(text: str) -> str:
+    """A text without what is beyond `MARKS` marks in a row: to put them in order takes the square of their number.
+    Unicode's stream-safe form (UAX 15) has no more."""
+    return text if len(text) <= MARKS or text.isascii() else _beyond().sub(r"\1", text)
+
+
+@cache
+def _beyond() -> re.Pattern[str]:
+    """Marks after as many as there may be."""
+    letters = chain(range(0x300, 0x20000), range(0xE0100, 0xE01F0))
+    mark = "[" + "".join(chr(letter) for letter in letters if unicodedata.category(chr(letter))[0] == "M") + "]"
+    return re.compile(f"({mark}{{{MARKS}}}){mark}+")
 
 
 def folds(source: str) -> MappedColumn[Any]:

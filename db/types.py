@@ -3,15 +3,17 @@
 from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
-from unicodedata import normalize
 from uuid import UUID
 
+import orjson
 import sqlalchemy as sa
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 from uuid_utils.compat import uuid7
 
-__all__ = ["Instant", "Key", "Name", "Value", "choice", "now", "uuid7"]
+from db.folding import composed
+
+__all__ = ["Instant", "Json", "Key", "Name", "Value", "choice", "now", "uuid7"]
 
 
 class Key(sa.types.TypeDecorator[UUID]):
@@ -75,10 +77,19 @@ class Name(sa.types.TypeDecorator[str]):
         return dialect.type_descriptor(sa.String(self.length, collation=collation))
 
     def process_bind_param(self, value: str | None, dialect: sa.Dialect) -> str | None:
-        return value if value is None or value.isascii() else normalize("NFC", value)
+        return None if value is None else composed(value)
 
 
-class Value(sa.JSON):
+class Json(sa.JSON):
+    """JSON that is changed where its text is: to Python, 1, 1.0 and true are equal, as are keys in another order."""
+
+    cache_ok = True
+
+    def compare_values(self, x: Any, y: Any) -> bool:
+        return x is y or orjson.dumps(x) == orjson.dumps(y)
+
+
+class Value(Json):
     """Any JSON value: PostgreSQL's `json`; on SQLite text, since it makes numbers of a text that looks like one in a
     column whose type is called JSON."""
 

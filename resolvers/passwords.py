@@ -15,6 +15,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from zxcvbn import zxcvbn  # type: ignore[import-untyped]
 
+from db.folding import bounded
 from resolvers.failures import Invalid
 
 SHORTEST, LONGEST = 12, 1024
@@ -134,4 +135,4 @@ def _without(text: str, parts: Collection[str]) -> str:
 
 def _normal(password: str) -> str:
     """The same letters from every keyboard (Unicode's NFKC)."""
-    return unicodedata.normalize("NFKC", password)
+    return unicodedata.normalize("NFKC", bounded(password))

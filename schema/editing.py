@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
-from unicodedata import normalize
 
 import sqlalchemy as sa
 import strawberry
 
 from db import models
+from db.folding import composed
 from resolvers import editing as rows
 from resolvers.access import WRITES
 from resolvers.failures import Invalid
@@ -95,7 +95,7 @@ class Inputs:
         if given.refers:
             return key_of(given.kind, value, field)
         if isinstance(value, str):
-            value = normalize("NFC", value)
+            value = composed(value)
             most = getattr(kept.type, "length", None)
             value = given.kept(value, field) if given.kept else value
             if most is not None and len(value) > most:

@@ -21,6 +21,7 @@ from graphql import (
 )
 from strawberry.types import has_object_definition
 
+from db.folding import MARKS, bounded
 from resolvers.failures import Invalid
 
 BIGGEST = 2**53 - 1
@@ -84,9 +85,11 @@ async def check(value: Any, path: str, metadata: Mapping[Any, Any]) -> None:
 
 
 def check_text(text: str, path: str) -> None:
-    """Refuse what PostgreSQL stores in no text."""
+    """Refuse what PostgreSQL stores in no text, and what takes long to be put into one form."""
     if (wrong := _wrong_text(text)) is not None:
         raise Invalid(wrong, field=path)
+    if len(bounded(text)) < len(text):
+        raise Invalid(f"a letter has at most {MARKS} marks", field=path)
 
 
 def camel(name: str) -> str:

@@ -6,7 +6,9 @@ import re
 from itertools import cycle
 from typing import Any
 
+import orjson
 import pytest
+import sqlalchemy as sa
 from graphql import (
     GraphQLEnumType,
     GraphQLInputObjectType,
@@ -16,6 +18,8 @@ from graphql import (
     get_nullable_type,
 )
 
+from db.models import Base
+from db.types import Json
 from gateway.answers import Refused
 from gateway.bodies import read
 from schema import Schema
@@ -201,3 +205,26 @@ async def test_no_value_of_a_scalar_is_a_fault_of_ours(platform: Platform, schem
         if not codes <= TOLD:
             wrong.append((position.name, str(value)[:40], codes))
     assert wrong == []
+
+
+ALIKE = (0, False, 0.0, -0.0, 1, True, 1.0, [1], [True], {"a": 1, "b": 2}, {"b": 2, "a": 1}, {"a": True, "b": 2})
+"""What Python takes for equal, one after the other."""
+
+
+async def test_a_value_replaces_one_that_python_takes_for_equal(platform: Platform) -> None:
+    put = 'mutation($v:JSON!){setPreference(appTag:"alike",value:$v){__typename ...on Preference{value}}}'
+    read = '{preference(appTag:"alike"){value}}'
+    change = "mutation($i:ID!,$n:Int!,$c:JSON!){r:updateDevice(id:$i,expectedVersion:$n,input:{config:$c}){__typename ...on Device{version config}}}"
+    device = platform.world.here.id("Device", "device")
+    version = (await platform.ask("query($i:ID!){node(id:$i){version}}", "root", i=device))["node"]["version"]
+    for value in ALIKE:
+        await platform.ask(put, "tom", v=value)
+        assert orjson.dumps((await platform.ask(read, "tom"))["preference"]["value"]) == orjson.dumps(value)
+        changed = (await platform.ask(change, "root", i=device, n=version, c={"x": value}))["r"]
+        assert orjson.dumps(changed["config"]) == orjson.dumps({"x": value})
+        version = changed["version"]
+
+
+def test_every_json_column_compares_texts() -> None:
+    columns = [c for table in Base.metadata.sorted_tables for c in table.columns if isinstance(c.type, sa.JSON)]
+    assert [str(c) for c in columns if not isinstance(c.type, Json)] == []

@@ -13,7 +13,7 @@ import structlog
 
 from db import migrating, models, refolding
 from db.engine import Database
-from db.folding import UNICODE, fold, folded
+from db.folding import UNICODE, composed, fold, folded
 from db.types import Name, now, uuid7
 from gateway.housekeeping import Housekeeping
 from resolvers.accounts import create_user
@@ -319,3 +319,13 @@ def test_two_different_conditions_never_share_a_statement() -> None:
 def test_a_condition_holds_nothing_that_may_change(held: Any) -> None:
     with pytest.raises(TypeError):
         shape(_is(held))
+
+
+@pytest.mark.parametrize("marks", ["\u0f73", "\u0301\u0323", "\u0301", "\u05b0\u094d"])
+def test_many_marks_are_put_in_order_in_no_time(marks: str) -> None:
+    """Unicode's order takes the square of the marks of one letter: a minute for these."""
+    text = "a" + marks * 32_000
+    assert len(composed(text)) < 100
+    assert len(fold(text)) < 100
+    assert composed("e\u0301" * 1_000) == "\u00e9" * 1_000
+    assert composed("a" + "\u0301" * 30) == "\u00e1" + "\u0301" * 29

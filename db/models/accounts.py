@@ -10,7 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from db.folding import folds
 from db.models.base import Base, Entity, Erasable, lists, of_one, refers, relates, unique
-from db.types import Name, Value, choice, now
+from db.types import Json, Name, Value, choice, now
 
 if TYPE_CHECKING:
     from db.models.devices import Device
@@ -132,12 +132,12 @@ class Credential(Entity):
     secret_hash: Mapped[str | None] = mapped_column(sa.String(255))
     sealed: Mapped[str | None] = mapped_column(sa.Text)
     algorithm: Mapped[str] = mapped_column(sa.String(32))
-    scopes: Mapped[list[str] | None] = mapped_column(sa.JSON(none_as_null=True))
+    scopes: Mapped[list[str] | None] = mapped_column(Json(none_as_null=True))
     family: Mapped[UUID | None] = mapped_column(index=True)
     expires_at: Mapped[datetime | None]
     last_used_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
-    client: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON(none_as_null=True))
+    client: Mapped[dict[str, Any] | None] = mapped_column(Json(none_as_null=True))
 
     user: Mapped[User | None] = relates(back_populates="credentials")
     participant: Mapped["Participant | None"] = relates()
@@ -187,8 +187,8 @@ class AuditEvent(Entity):
     site_id: Mapped[UUID | None]
     project_id: Mapped[UUID | None]
     at: Mapped[datetime] = mapped_column(default=now())
-    client: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON(none_as_null=True))
-    detail: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON(none_as_null=True))
+    client: Mapped[dict[str, Any] | None] = mapped_column(Json(none_as_null=True))
+    detail: Mapped[dict[str, Any] | None] = mapped_column(Json(none_as_null=True))
 
 
 class ServerSetting(Entity):

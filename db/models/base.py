@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import DeclarativeBase, Mapped, MappedColumn, declared_attr, mapped_column, relationship
 
 from db.folding import follow
-from db.types import Instant, Key, now, uuid7
+from db.types import Instant, Json, Key, now, uuid7
 
 
 class Base(DeclarativeBase):
@@ -23,7 +23,7 @@ class Base(DeclarativeBase):
             "pk": "pk_%(table_name)s",
         }
     )
-    type_annotation_map = {UUID: Key(), datetime: Instant(), dict[str, Any]: sa.JSON(), list[str]: sa.JSON()}
+    type_annotation_map = {UUID: Key(), datetime: Instant(), dict[str, Any]: Json(), list[str]: Json()}
 
 
 class Entity(Base):

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from db.folding import folds
 from db.models.base import Entity, Erasable, lists, refers, relates
-from db.types import Name
+from db.types import Json, Name
 
 if TYPE_CHECKING:
     from db.models.organisation import Participant, Project, Site
@@ -56,10 +56,10 @@ class Device(Erasable, Entity):
     subtype_id: Mapped[UUID | None] = refers("device_subtypes.id", ondelete="RESTRICT")
     enabled: Mapped[bool] = mapped_column(default=False)
     onlineable: Mapped[bool] = mapped_column(default=False)
-    config: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON(none_as_null=True))
-    infos: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON(none_as_null=True))
+    config: Mapped[dict[str, Any] | None] = mapped_column(Json(none_as_null=True))
+    infos: Mapped[dict[str, Any] | None] = mapped_column(Json(none_as_null=True))
     notes: Mapped[str | None] = mapped_column(sa.Text)
-    status: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON(none_as_null=True))
+    status: Mapped[dict[str, Any] | None] = mapped_column(Json(none_as_null=True))
     last_online_at: Mapped[datetime | None]
 
     type: Mapped[DeviceType] = relates(back_populates="devices")

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Mapped, column_property, mapped_column
 
 from db.folding import folds
 from db.models.base import Entity, refers, relates
-from db.types import Name, choice, now
+from db.types import Json, Name, choice, now
 
 if TYPE_CHECKING:
     from db.models.accounts import User
@@ -91,8 +91,8 @@ class Job(Entity):
     estimated_start_at: Mapped[datetime | None]
     started_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
-    history: Mapped[list[dict[str, Any]]] = mapped_column(sa.JSON, default=list)
-    error: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON(none_as_null=True))
+    history: Mapped[list[dict[str, Any]]] = mapped_column(Json(), default=list)
+    error: Mapped[dict[str, Any] | None] = mapped_column(Json(none_as_null=True))
     warnings: Mapped[list[str]] = mapped_column(default=list)
     cancel_requested_at: Mapped[datetime | None]
     last_update_at: Mapped[datetime] = mapped_column(default=now())
@@ -149,7 +149,7 @@ class Task(Entity):
     holder: Mapped[str | None] = mapped_column(sa.String(64))
     claim: Mapped[str | None] = mapped_column(sa.String(64))
     lease_until: Mapped[datetime | None]
-    error: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON(none_as_null=True))
+    error: Mapped[dict[str, Any] | None] = mapped_column(Json(none_as_null=True))
 
     job: Mapped[Job] = relates(back_populates="tasks")
 

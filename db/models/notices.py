@@ -10,7 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from db.folding import folds
 from db.models.base import Entity, refers, relates, unique
-from db.types import Name, choice, now
+from db.types import Json, Name, choice, now
 
 if TYPE_CHECKING:
     from db.models.accounts import User
@@ -93,7 +93,7 @@ class Notification(Entity):
     subject: Mapped[str | None] = mapped_column(sa.String(255))
     text: Mapped[str] = mapped_column(sa.Text)
     html: Mapped[str | None] = mapped_column(sa.Text)
-    headers: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON(none_as_null=True))
+    headers: Mapped[dict[str, Any] | None] = mapped_column(Json(none_as_null=True))
     state: Mapped[NotificationState] = mapped_column(choice(NotificationState), default=NotificationState.PENDING)
     attempts: Mapped[int] = mapped_column(default=0)
     due_at: Mapped[datetime] = mapped_column(default=now())

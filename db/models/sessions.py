@@ -10,7 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from db.folding import folds
 from db.models.base import Entity, Erasable, lists, of_one, refers, relates, unique
-from db.types import Name, choice
+from db.types import Json, Name, choice
 
 if TYPE_CHECKING:
     from db.models.accounts import User
@@ -52,7 +52,7 @@ class SessionType(Erasable, Entity):
     online: Mapped[bool]
     color: Mapped[str] = mapped_column(sa.String(7))
     category: Mapped[SessionCategory] = mapped_column(choice(SessionCategory))
-    config: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON(none_as_null=True))
+    config: Mapped[dict[str, Any] | None] = mapped_column(Json(none_as_null=True))
 
     sessions: Mapped[list["Session"]] = relates(back_populates="type")
 
@@ -76,7 +76,7 @@ class Session(Erasable, Entity):
     duration_seconds: Mapped[int] = mapped_column(default=0)
     status: Mapped[SessionStatus] = mapped_column(choice(SessionStatus), default=SessionStatus.NOT_STARTED)
     comments: Mapped[str | None] = mapped_column(sa.Text)
-    parameters: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON(none_as_null=True))
+    parameters: Mapped[dict[str, Any] | None] = mapped_column(Json(none_as_null=True))
 
     type: Mapped[SessionType] = relates(back_populates="sessions")
     project: Mapped["Project | None"] = relates(back_populates="sessions")

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from db.folding import folds
 from db.models.base import Entity, Erasable, lists, refers, relates
-from db.types import Name, choice
+from db.types import Json, Name, choice
 
 if TYPE_CHECKING:
     from db.models.accounts import User
@@ -67,7 +67,7 @@ class SimulationInput(Entity):
 
     simulation_id: Mapped[UUID] = refers("simulations.id", ondelete="CASCADE", unique=True)
     files: Mapped[dict[str, Any]]
-    project: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON(none_as_null=True))
+    project: Mapped[dict[str, Any] | None] = mapped_column(Json(none_as_null=True))
     total_primaries: Mapped[int] = mapped_column(sa.BigInteger)
 
     simulation: Mapped[Simulation] = relates(back_populates="input")

@@ -162,6 +162,10 @@ HOSTILE: Sequence[Hostile] = (
     Hostile("a query string of 8,000 names", None, _said(), url="&".join(f"a{n}=" for n in range(8_000)) + "&query=" + quote("{viewer{id}}")),
     Hostile("a password of 900 kB, twenty times", None, _same(_LOG_IN, 20, u="tom", p=_LONG)),
     Hostile("a name of 900 kB to sign in with", None, _same(_LOG_IN, u="\u0130" * 400_000, p="x")),
+    Hostile("a name of 65,000 marks to sign in with", None, _same(_LOG_IN, u="\u0f73" * 65_000, p="\u0301\u0323" * 32_000)),
+    Hostile("a literal name of 30,000 marks", None, _same('mutation{logIn(username:"' + "\u0f73" * 30_000 + '",password:"x"){__typename}}')),
+    Hostile("a label of 65,000 marks", "tom", _same("query($l:String!){challenge(label:$l){id}}", l="\u0301\u0323" * 32_000)),
+    Hostile("a title of 65,000 marks", "tom", _same(_SUBMIT, i={"simType": "SHIELDHIT", "inputFiles": FILES, "title": "\u0301\u0323" * 32_000})),
     Hostile("forty sign-ins", None, _said(*(_body(_LOG_IN, u=f"nobody{n}", p="wrong horse battery") for n in range(40)))),
     # Of users
     Hostile("8,000 ids of nodes", "tom", _ids),
