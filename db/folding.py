@@ -7,7 +7,6 @@ declares. It is filled as a row is written, by the mapper and by plain statement
 import re
 import unicodedata
 from functools import cache
-from itertools import chain
 from typing import Any
 
 import sqlalchemy as sa
@@ -49,9 +48,14 @@ def bounded(text: str) -> str:
 
 @cache
 def _beyond() -> re.Pattern[str]:
-    """Marks after as many as there may be."""
-    letters = chain(range(0x300, 0x20000), range(0xE0100, 0xE01F0))
-    mark = "[" + "".join(chr(letter) for letter in letters if unicodedata.category(chr(letter))[0] == "M") + "]"
+    """As many marks as there may be, and those after them. The few beyond 16 bits are looked for apart: one set of all
+    would be slow."""
+
+    def marks(first: int, last: int) -> str:
+        return "".join(chr(n) for n in range(first, last) if unicodedata.category(chr(n))[0] == "M")
+
+    high = f"(?=[\U00010000-\U0010ffff])[{marks(0x10000, 0x20000)}{marks(0xE0100, 0xE01F0)}]"
+    mark = f"(?:[{marks(0x300, 0x10000)}]|{high})"
     return re.compile(f"({mark}{{{MARKS}}}){mark}+")
 
 
