@@ -40,6 +40,17 @@ def everywhere(model: type[Entity]) -> frozenset[str]:
     return frozenset(column for columns in found for column in columns)
 
 
+@cache
+def names_of(model: type[Entity]) -> Mapping[str, bool]:
+    """The columns of text by which rows of a model must differ; whether they tell apart those of one place."""
+    columns, found = model.__table__.columns, dict[str, bool]()
+    for names in _unique(model).values():
+        for name in names:
+            if columns[name].type.python_type is str and not columns[name].foreign_keys:
+                found[name] = found.get(name, False) or not _of_no_place(model, names)
+    return found
+
+
 def _unique(model: type[Entity]) -> Mapping[str, Sequence[str]]:
     """By name, the columns in which rows differ."""
     table: Any = model.__table__

@@ -9,11 +9,12 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Any, cast
+from typing import Any
 from uuid import UUID, uuid4
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm.attributes import set_committed_value
 
 from db import models
 from db.engine import aside, changed, row_topic
@@ -24,7 +25,7 @@ from resolvers import attempts, roles
 from resolvers.access import WRITES, visible
 from resolvers.audit import record
 from resolvers.checking import CHECKS
-from resolvers.constraints import Taken, everywhere, spelled, unlike
+from resolvers.constraints import Taken, everywhere, names_of, spelled, unlike
 from resolvers.context import Context
 from resolvers.deleting import erase, hold, revive
 from resolvers.failures import Failure, Forbidden, NotFound, WrongState
@@ -68,13 +69,9 @@ class Link:
 
 async def create(ctx: Context, model: type[Entity], values: Mapping[str, Any], links: Sequence[Link] = ()) -> UUID:
     """A new row with its links; returns its key."""
-
-    async def make(session: AsyncSession, given: Mapping[str, Any]) -> tuple[Any, Sequence[Entity]]:
-        return await _make(session, ctx, model, given, links)
-
-    async with recorded(ctx, "CREATE", model), _asking(ctx, make, values), ctx.database.write() as session:
+    async with recorded(ctx, "CREATE", model), ctx.database.write() as session:
         await _expect_room(session, ctx, model, values)
-        row, joined = await make(session, values)
+        row, joined = await _make(session, ctx, model, values, links)
         for link in joined:
             await check(session, ctx, link, {})
             await note_link(session, ctx, link)
@@ -83,16 +80,19 @@ async def create(ctx: Context, model: type[Entity], values: Mapping[str, Any], l
         if isinstance(row, models.User):
             rank = {"platform_role": row.platform_role, "superadmin": row.superadmin}
             record(session, ctx, "CREATE", "User", row.id, **rank, **await place_of(session, row))
-        return cast(UUID, row.id)
+        return row.id
 
 
 async def _make(
     session: AsyncSession, ctx: Context, model: type[Entity], values: Mapping[str, Any], links: Sequence[Link]
 ) -> tuple[Entity, Sequence[Entity]]:
-    """A row and its links, which the principal may make: the references are seen, and the rules asked."""
+    """A row and its links, which the principal may make: the references are seen, and the rules asked. The row has the
+    names that must be its own only then: who may not make it hears no sooner or later that one is taken."""
     await referred_held(session, model, values)
     await refer(session, ctx, model, values)
-    row = model(**values)
+    apart = names_of(model).items()
+    others = {name: uuid4().hex[:16] for name, within in apart if within or values.get(name) is not None}
+    row = model(**{**values, **others})
     if isinstance(row, models.UserGroup) and ctx.principal.kind is Kind.USER:
         row.creator_id = ctx.principal.id
     session.add(row)
@@ -120,7 +120,22 @@ async def _make(
     for name, rules in WRITES[model].giving.items():
         if name in values and values[name] not in (None, default(model, name)):
             await must(session, ctx, row, rules, "give", name)
+    if others:
+        with unlike(model, values):
+            await _name(session, row, {name: values.get(name, default(model, name)) for name in others})
     return row, joined
+
+
+async def _name(session: AsyncSession, row: Entity, names: Mapping[str, Any]) -> None:
+    """Give a row that was just made the names that must be its own; it stays as new as it is."""
+    model: Any = type(row)
+    because(session, "what was just made gets its names", model)
+    own = {"updated_at": model.updated_at} if "updated_at" in model.__table__.columns else {}
+    await session.execute(
+        sa.update(model).where(model.id == row.id).values(**names, **own).execution_options(synchronize_session=False)
+    )
+    for name, value in names.items():
+        set_committed_value(row, name, value)
 
 
 async def update(

@@ -696,3 +696,28 @@ async def test_roles_do_not_come_back_over_those_who_administer_their_holders_no
     held = held.join(models.Role, models.Role.id == models.RoleGrant.role_id)
     held = held.where(models.Role.project_id == parse_id(seen)[1], models.RoleGrant.deleted_at.is_(None))
     assert await _found(platform, held) == "Second (user)"
+
+
+MAKE_USER = "mutation($i:NewUser!){x:createUser(input:$i){__typename ...on Problem{code message}}}"
+MAKE_PARTICIPANT = "mutation($i:NewParticipant!){x:createParticipant(input:$i){__typename ...on Problem{code message}}}"
+
+
+@pytest.mark.both
+async def test_who_may_not_make_a_row_does_the_same_for_a_name_that_is_taken(platform: Platform) -> None:
+    project, there = platform.world.id("Project", "shared"), platform.world.there
+    taken = "p01-secret"
+    asked = [
+        (MAKE_USER, who, lambda name: {"username": name, "email": f"{name}@x.example"}, "maria")
+        for who in ("eve", "tom", "device", "service")
+    ]
+    asked.append((MAKE_PARTICIPANT, "tom", lambda name: {"name": "x", "username": name, "project": project}, taken))
+    assert await platform.ask("query($i:ID!){node(id:$i){id}}", "tom", i=there.id("Participant", "participant")) == {
+        "node": None
+    }
+    for query, who, given, name in asked:
+        found = []
+        for one in (name, "nobody-has-this", name, "nor-this"):
+            answer = (await platform.ask(query, who, i=given(one)))["x"]
+            found.append((answer, len(platform.counted.texts)))
+        assert found[0] == found[1] == found[2] == found[3], (query, who)
+        assert found[0][0]["code"] == "FORBIDDEN"

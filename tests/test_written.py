@@ -66,6 +66,7 @@ RoleGrant: roles do not come back over those who administer the group now
 Task: tasks end with their job
 User, UserGroupMember: the provider of an identity tells who its people are
 User: who has the link confirms the address
+model: what was just made gets its names
 """
 
 
