@@ -3,6 +3,7 @@
 A check gets the row as it is now, and what it had before: what was given for a new one, None for one that is to go.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from re import fullmatch
 from typing import Any
@@ -248,7 +249,7 @@ async def _template(session: AsyncSession, ctx: Context, template: m.Notificatio
             "write them",
             field="input.key",
         )
-    wording.check(template.subject, template.text, template.html)
+    await asyncio.to_thread(wording.check, template.subject, template.text, template.html)
 
 
 CHECKS: Mapping[type[Entity], Check] = {

@@ -49,8 +49,14 @@ _LINKS = (
 
 _RANK = ("platform_role", "superadmin")
 """What a user may do everywhere."""
+_PLACES = (models.Site, models.Project)
 _SWITCHES = frozenset({"active", "enabled"})
 """The columns by which a row is put in or out of use."""
+
+_SIGNING_IN = frozenset(
+    {"username", "email", "email_verified", "login_enabled", "token_enabled", "two_factor_required"}
+)
+"""The columns that decide how one signs in."""
 
 TAKEN = Bound(50, 86_400)
 """How often one may be told that a name is taken that no other row of any place may have."""
@@ -183,9 +189,11 @@ async def _change(
 async def _note_change(session: AsyncSession, ctx: Context, row: Any, before: Mapping[str, Any]) -> None:
     """Put on record what a user may do now, and what was put in or out of use."""
     new = {name: getattr(row, name) for name, value in before.items() if getattr(row, name) != value}
-    place = await place_of(session, row) if new.keys() & {*_RANK, *_SWITCHES} else {}
+    place = await place_of(session, row) if new.keys() & {*_RANK, *_SWITCHES, *_SIGNING_IN} else {}
     if isinstance(row, models.User) and (rank := {name: new[name] for name in _RANK if name in new}):
         record(session, ctx, "CHANGE_ROLE", "User", row.id, **rank, **place)
+    if told := sorted(_SIGNING_IN & new.keys()):
+        record(session, ctx, "CHANGE_SIGN_IN", type(row).__name__, row.id, changed=[*map(spelled, told)], **place)
     for name in _SWITCHES & new.keys():
         record(session, ctx, "ACTIVATE" if new[name] else "DEACTIVATE", type(row).__name__, row.id, **place)
 
@@ -391,13 +399,20 @@ def told(session: AsyncSession, row: Entity) -> None:
 
 
 async def note_link(session: AsyncSession, ctx: Context, link: Any, action: str = "LINK") -> None:
-    """Put on record what gives or takes rights: who is in a group, and what roles it has."""
+    """Put on record what gives or takes rights: who is in a group, what roles it has, where devices and services
+    work."""
     if isinstance(link, models.UserGroupMember):
         place = await place_of(session, link)
         record(session, ctx, action, "UserGroup", link.user_group_id, user=link.user_id, **place)
     elif isinstance(link, models.RoleGrant):
         granted = await session.get_one(models.Role, link.role_id)
         record(session, ctx, "GRANT_ROLE", "RoleGrant", link.id, role=granted.name, **await place_of(session, granted))
+    else:
+        ends = {target(type(link), c.key): getattr(link, c.key) for c in link.__table__.columns if c.foreign_keys}
+        owner = next(model for model in (models.Device, models.Service, models.Cluster) if model in ends)
+        place = {f"{other.__tablename__.removesuffix('s')}_id": ends[other] for other in ends if other in _PLACES}
+        others = {spelled(other.__tablename__.removesuffix("s")): ends[other] for other in ends if other is not owner}
+        record(session, ctx, action, owner.__name__, ends[owner], **others, **place)
 
 
 async def place_of(session: AsyncSession, row: Any) -> dict[str, UUID | None]:

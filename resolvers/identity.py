@@ -1,5 +1,6 @@
 """Users whose identity comes from a provider elsewhere: found by their subject there, or made, as its token says."""
 
+from base64 import b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -149,12 +150,11 @@ async def _taken(session: AsyncSession, identity: Identity) -> bool:
 async def _join(session: AsyncSession, user: UUID, groups: Mapping[str, bool]) -> None:
     """Put a user into the mapped groups, and out of those that the identity no longer has; others are left alone."""
     for name, member in groups.items():
-        named = sa.select(UserGroup.id).where(UserGroup.name == name, UserGroup.deleted_at.is_(None))
-        # The first of the name: a group that someone calls so later draws nobody.
-        group = await session.scalar(named.order_by(UserGroup.created_at, UserGroup.id).limit(1))
-        if group is None:
-            log.warning("oidc.no_group", group=name)
+        found = (await session.scalars(_called(name))).all()
+        if len(found) != 1:
+            log.warning("oidc.no_group", group=name, found=len(found))
             continue
+        group = found[0]
         held = sa.select(UserGroupMember).where(UserGroupMember.user_group_id == group, UserGroupMember.user_id == user)
         link = (await session.scalars(held)).one_or_none()
         if member and link is None:
@@ -162,6 +162,20 @@ async def _join(session: AsyncSession, user: UUID, groups: Mapping[str, bool]) -
         elif not member and link is not None:
             await session.delete(link)
     await session.flush()
+
+
+def _called(name: str) -> Any:
+    """The groups that the settings mean by an id or a name. By its name, one that a superadmin made: others may call
+    theirs as they like, and would draw people into it."""
+    there = sa.select(UserGroup.id).where(UserGroup.deleted_at.is_(None))
+    try:
+        kind, _, key = b64decode(name, validate=True).decode().partition(":")
+        if kind == "UserGroup":
+            return there.where(UserGroup.id == UUID(key))
+    except ValueError:
+        pass
+    own = sa.exists().where(User.id == UserGroup.creator_id, sa.not_(User.superadmin))
+    return there.where(UserGroup.name == name, sa.not_(own))
 
 
 def _email(claims: Mapping[str, Any]) -> str | None:

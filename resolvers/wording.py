@@ -19,7 +19,7 @@ FOLDER = Path(__file__).parent / "templates"
 
 SUBJECT = 255
 """Characters of a subject; the rest is cut."""
-_SOURCE = 100_000
+_SOURCE = 20_000
 
 _UNSHOWN = frozenset({"url", "code"})
 """Variables that let in whoever has them. Subjects are kept and listed, so they are made without these."""
@@ -153,6 +153,8 @@ def _parse(source: str, field: str) -> None:
         tree = _environment(Form.TEXT, False).parse(source)
     except TemplateError as error:
         raise Invalid(f"line {getattr(error, 'lineno', 1)} of the template: {error.message}", field=field) from None
+    except RecursionError:
+        raise Invalid("the template is nested too deeply", field=field) from None
     for found in tree.find_all(nodes.Node):
         if not isinstance(found, _WORDS) or (isinstance(found, nodes.Filter) and found.name not in _FILTERS):
             what = f"the filter {found.name}" if isinstance(found, nodes.Filter) else type(found).__name__.lower()

@@ -468,3 +468,30 @@ async def test_refusals_and_changes_of_rights_are_on_record(sharing: Platform) -
     assert (promoted["action"], promoted["entityType"]) == ("CHANGE_ROLE", "User")
     assert promoted["detail"] == {"platformRole": "CONTRIBUTOR"}
     assert (refused["action"], refused["entityType"], refused["detail"]["tried"]) == ("REFUSED", "Project", "UPDATE")
+
+
+@pytest.mark.both
+async def test_what_decides_how_one_signs_in_and_where_devices_and_services_work_is_on_record(
+    platform: Platform,
+) -> None:
+    world, here = platform.world, platform.world.here
+    links = "mutation($k:LinkKind!,$o:ID!,$i:[ID!]!){x:setLinks(kind:$k,owner:$o,ids:$i){__typename}}"
+    tom, service = world.id("User", "tom"), here.id("Service", "service")
+    version = (await platform.ask("query($i:ID!){node(id:$i){version}}", "root", i=tom))["node"]["version"]
+    change = "mutation($i:ID!,$v:Int!,$c:UserChanges!){x:updateUser(id:$i,expectedVersion:$v,input:$c){__typename}}"
+    await platform.ask(change, "root", i=tom, v=version, c={"email": "thomas@torana.example"})
+    sites = [world.id("Site", "site"), platform.world.there.id("Site", "site")]
+    await platform.ask(links, "root", k="SERVICE_SITES", o=service, i=sites)
+    await platform.ask(links, "root", k="SERVICE_SITES", o=service, i=sites[:1])
+    await platform.ask(links, "root", k="DEVICE_PARTICIPANTS", o=here.id("Device", "device"), i=[])
+    events = (await platform.ask("{auditEvents(first:4){nodes{action entityType entity detail}}}", "root"))[
+        "auditEvents"
+    ]
+    told = [(e["action"], e["entityType"], e["entity"], e["detail"]) for e in reversed(events["nodes"])]
+    site, participant = str(platform.world.there.site), str(here.participant)
+    assert told == [
+        ("CHANGE_SIGN_IN", "User", tom, {"changed": ["email"]}),
+        ("LINK", "Service", service, {"site": site}),
+        ("UNLINK", "Service", service, {"site": site}),
+        ("UNLINK", "Device", here.id("Device", "device"), {"participant": participant}),
+    ]

@@ -875,3 +875,11 @@ async def test_users_say_themselves_whether_they_want_messages(platform: Platfor
     assert told == {"code": "INVALID", "field": "input.notified"}
     changed = (await platform.ask(query, "tom", c={"notified": False, "language": "fr"}))["updateProfile"]
     assert changed == {"language": "fr", "notified": False}
+
+
+@pytest.mark.parametrize(
+    "source", ["{{" + "(" * 400 + "1" + ")" * 400 + "}}", "{{ " + "not " * 3_000 + "name }}", "x" * 20_001]
+)
+def test_a_template_that_is_nested_deeply_or_long_is_refused(source: str) -> None:
+    with pytest.raises(Invalid):
+        wording.check("subject", source, None)

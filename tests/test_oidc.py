@@ -29,7 +29,9 @@ from db.engine import changed
 from gateway.settings import SettingsError, load
 from resolvers import issuers
 from resolvers.feed import principal_topic
-from tests.support.platforms import KEY
+from resolvers.identity import _called
+from schema.scalars import global_id
+from tests.support.platforms import KEY, Platform
 from tests.support.postgres import free_port
 from tests.support.serving import Serve, Served
 
@@ -641,3 +643,19 @@ def test_providers_are_set_by_a_variable_or_by_tables(monkeypatch: pytest.Monkey
     monkeypatch.setenv("TORANA_SETTINGS", str(file))
     (provider,) = load().oidc
     assert (provider.issuer, provider.groups) == ("https://idp.example/realms/x", {"physics": "Physicists"})
+
+
+@pytest.mark.both
+async def test_a_group_that_somebody_calls_like_a_mapped_one_draws_nobody(platform: Platform) -> None:
+    async with platform.services.database.write(as_system="test") as session:
+        made = {}
+        for name, creator in (("Ours", "root"), ("Theirs", "sita"), ("Two", "root"), ("Two of them", "root")):
+            row = models.UserGroup(name=name.removesuffix(" of them"), creator_id=getattr(platform.world, creator))
+            session.add(row)
+            await session.flush()
+            made[name] = row.id
+        ids = {name: global_id("UserGroup", key) for name, key in made.items()}
+        found = {name: list(await session.scalars(_called(name))) for name in ("Ours", "Theirs", "Two", "None")}
+        by_id = {name: list(await session.scalars(_called(text))) for name, text in ids.items()}
+    assert found == {"Ours": [made["Ours"]], "Theirs": [], "Two": [made["Two"], made["Two of them"]], "None": []}
+    assert by_id == {name: [key] for name, key in made.items()}
