@@ -245,15 +245,20 @@ class Database:
         self._listeners.append(changed)
         self._lost.append(lost)
 
+    @staticmethod
+    def alone(file: Path) -> TextIO:
+        """What holds an SQLite file for this process until it is closed; raises InUse."""
+        try:
+            return files.lock(file.with_suffix(".lock"))
+        except BlockingIOError:
+            raise InUse(f"another process serves {file}; SQLite is for one, use PostgreSQL for more") from None
+
     async def start(self) -> None:
         """Begin to hear of other processes' writes; with SQLite, be the one process that writes. Again after `dispose`,
         with the statements that were prepared before."""
         self._readers.begin()
         if self.file is not None:
-            try:
-                self._lock = files.lock(self.file.with_suffix(".lock"))
-            except BlockingIOError:
-                raise InUse(f"another process serves {self.file}; SQLite is for one, use PostgreSQL for more") from None
+            self._lock = self.alone(self.file)
         if self.dialect == "postgresql" and self.announce is None and self._notified is None:
             ready = asyncio.Event()
             self._notified = asyncio.create_task(self._hear(ready))

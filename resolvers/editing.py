@@ -332,7 +332,7 @@ async def must(
 ) -> None:
     """Raise FORBIDDEN when none of the rules holds for the row as it stands in the transaction."""
     if not await _holds(session, ctx, row, rules):
-        what = f"`{column.removesuffix('_id')}` of a {type(row).__name__}" if column else f"a {type(row).__name__} here"
+        what = f"`{spelled(column)}` of a {type(row).__name__}" if column else f"a {type(row).__name__} here"
         who = f"only {words(rules)} may {verb}" if rules else f"nobody may {verb}"
         raise Forbidden(f"{who} {what}")
     asked(session, row)

@@ -12,10 +12,12 @@ import strawberry
 
 from db import models
 from db.folding import composed
+from db.types import Name
 from resolvers import editing as rows
 from resolvers.access import WRITES
 from resolvers.failures import Invalid
 from resolvers.rules import words
+from resolvers.wording import printable
 from schema.fields import Info
 from schema.mutations import WRITER, mutation, written
 from schema.nodes import Node
@@ -100,6 +102,8 @@ class Inputs:
             value = given.kept(value, field) if given.kept else value
             if most is not None and len(value) > most:
                 raise Invalid(f"at most {most} characters are kept", field=field)
+            if isinstance(kept.type, Name) and not printable(value):
+                raise Invalid(f"{camel(name)} is one line without control characters", field=field)
             if given.default is NEEDED and not value.strip():
                 raise Invalid(f"{camel(name)} can't be empty", field=field)
         return value

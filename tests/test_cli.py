@@ -225,3 +225,15 @@ def test_two_gateways_do_not_share_an_sqlite_file(torana: Torana, tmp_path: Path
     asyncio.run(database.dispose())
     assert done.returncode != 0
     assert "another process serves" in done.stderr
+
+
+def test_a_second_gateway_on_a_file_says_so_in_a_line(torana: Torana, tmp_path: Path) -> None:
+    file = tmp_path / "torana.db"
+    url = {"TORANA_DATABASE_URL": f"sqlite:///{file}", "TORANA_DATA_DIR": str(tmp_path)}
+    assert torana("migrate", **url).returncode == 0
+    with Database.alone(file):
+        done = torana("serve", "--port", str(free_port()), TORANA_SECRET_KEYS=GOOD, **url)
+    assert done.returncode == 2
+    assert "another process serves" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1

@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import json
+import math
 import os
 from collections.abc import Callable, Iterator
 from itertools import pairwise
@@ -246,3 +248,27 @@ async def test_what_was_replaced_can_not_be_read_from_the_files(prepared: Prepar
         held = [path.name for path in file.parent.iterdir() if b"SECRETWORD" in path.read_bytes()]
         await database.dispose()
         assert held == []
+
+
+async def test_numbers_that_are_preferences_keep_all_their_digits(prepared: Prepared) -> None:
+    url = await at(prepared, "sqlite", "9a7c31f0e582", "digits")
+    numbers = (1764410923.1234567, 0.30000000000000004, 9.223372036854776e18, math.inf)
+
+    def put(connection: sa.Connection) -> list[Any]:
+        keys = connection.exec_driver_sql("SELECT id FROM preferences ORDER BY id").scalars().all()
+        for n, number in enumerate(numbers):
+            connection.exec_driver_sql(
+                "INSERT INTO preferences (id, created_at, updated_at, version, user_id, app_tag, value) "
+                "SELECT ?, created_at, updated_at, version, user_id, ?, ? FROM preferences WHERE id = ?",
+                (f"{n:032x}", f"number {n}", number, keys[0]),
+            )
+        return [f"{n:032x}" for n in range(len(numbers))]
+
+    keys = await run(url, put)
+    await migrating.migrate(url)
+
+    def read(connection: sa.Connection) -> list[Any]:
+        ask = "SELECT value FROM preferences WHERE id = ?"
+        return [connection.exec_driver_sql(ask, (key,)).scalar() for key in keys]
+
+    assert [json.loads(text) for text in await run(url, read)] == [*numbers[:3], None]

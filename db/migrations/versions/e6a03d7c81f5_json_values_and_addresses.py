@@ -3,6 +3,8 @@
 Revision ID: e6a03d7c81f5
 Revises: 9a7c31f0e582
 """
+import math
+
 import sqlalchemy as sa
 from alembic import op
 from email_validator import EmailNotValidError, validate_email
@@ -20,8 +22,14 @@ def upgrade() -> None:
     connection = op.get_bind()
     if connection.dialect.name == 'sqlite':
         for table, column in (('preferences', 'value'), ('service_configs', 'config')):
+            # A column that is called JSON made numbers of them; as texts, SQLite would round them to 15 digits.
+            numbers = f"SELECT id, {column} FROM {table} WHERE typeof({column}) = 'real'"  # noqa: S608
+            held = connection.exec_driver_sql(numbers).all()
             with op.batch_alter_table(table) as batch_op:
                 batch_op.alter_column(column, existing_type=sa.JSON(), type_=db.types.Value(), existing_nullable=False)
+            for key, number in held:
+                text = repr(number) if math.isfinite(number) else 'null'
+                connection.exec_driver_sql(f'UPDATE {table} SET {column} = ? WHERE id = ?', (text, key))  # noqa: S608
     for name in ('users', 'participants'):
         table = sa.table(name, sa.column('id', db.types.Key()), sa.column('email', sa.String()), sa.column('email_folded'))
         held = [(key, email) for key, email in connection.execute(sa.select(table.c.id, table.c.email)) if email]
