@@ -278,6 +278,8 @@ _ONLY_SUPERADMIN = Writes(create=(SUPERADMIN,), update=(SUPERADMIN,), delete=(SU
 _PARTICIPANT_ACCOUNT: Rules = (PROJECT_ADMIN, LINKED_SERVICE, SUPERADMIN)
 _MOVED: Mapping[str, Rules] = {"project_id": (PROJECT_ADMIN, SUPERADMIN)}
 """From one project to another: the administrators of the one lose what those of the other get."""
+DEVICE_ACCOUNT: Rules = (DEVICE_ADMIN, SUPERADMIN)
+"""Of a device: who may do what lets one in. By its token one reads the participants of every site that it is in."""
 _DEVICE_CARE: Rules = (SITE_ADMIN, PROJECT_ADMIN, LINKED_SERVICE, SUPERADMIN)
 
 
@@ -336,7 +338,12 @@ WRITES: Mapping[type[models.Entity], Writes] = {
         update=(SITE_ADMIN, SUPERADMIN),
         delete=(DEVICE_ADMIN, SUPERADMIN),
         undelete=(SUPERADMIN,),
-        fields={"config": (DEVICE_SELF, *_DEVICE_CARE), "notes": _DEVICE_CARE, "status": (DEVICE_SELF,)},
+        fields={
+            "enabled": DEVICE_ACCOUNT,
+            "config": (DEVICE_SELF, *_DEVICE_CARE),
+            "notes": _DEVICE_CARE,
+            "status": (DEVICE_SELF,),
+        },
     ),
     models.Service: _ONLY_SUPERADMIN,
     models.ServiceConfig: Writes(*((OWNER, PROJECT_ADMIN, SITE_ADMIN, SUPERADMIN),) * 3),

@@ -17,11 +17,13 @@ from db.engine import changed, row_topic
 from db.models import Entity, PlatformRole
 from db.written import because
 from resolvers import login_sessions, schemas, wording
+from resolvers.audit import record
 from resolvers.context import Context
 from resolvers.failures import Dependency, Forbidden, Invalid, WrongState
 from resolvers.feed import RIGHTS
 from resolvers.locks import in_order
 from resolvers.principal import Kind
+from resolvers.roles import held_beside, role_in
 
 Before = Mapping[str, Any] | None
 Check = Callable[[AsyncSession, Context, Any, Before], Awaitable[None]]
@@ -159,6 +161,27 @@ async def _role(session: AsyncSession, ctx: Context, role: m.Role, before: Befor
         raise Forbidden("the gateway's own roles can't be made or changed")
 
 
+async def _grant(session: AsyncSession, ctx: Context, grant: m.RoleGrant, before: Before) -> None:
+    """Out of a site a group is taken by those alone who administer the site: they would no longer administer the group
+    and its members, and others all that is left."""
+    if before is not None or grant.user_group_id is None or ctx.principal.superadmin:
+        return
+    role = await session.get_one(m.Role, grant.role_id)
+    if role.service_id != m.CORE or role.project_id is None:
+        return
+    project = await session.get_one(m.Project, role.project_id)
+    if ctx.principal.sites.get(project.site_id):
+        return
+    if await held_beside(session, grant, project.site_id):
+        return
+    because(session, "who leaves a project stays in its site", m.Role, m.RoleGrant)
+    user = await role_in(session, await session.get_one(m.Site, project.site_id), m.USER)
+    kept = m.RoleGrant(role_id=user.id, user_group_id=grant.user_group_id)
+    session.add(kept)
+    await session.flush()
+    record(session, ctx, "GRANT_ROLE", "RoleGrant", kept.id, role=user.name, site_id=project.site_id)
+
+
 async def _member(session: AsyncSession, ctx: Context, member: m.UserGroupMember, before: Before) -> None:
     if before is not None and (await session.get_one(m.User, member.user_id)).superadmin:
         raise Invalid("superadmins need no groups, and are put into none")
@@ -261,6 +284,7 @@ CHECKS: Mapping[type[Entity], Check] = {
     m.Service: _service,
     m.ServiceConfig: _service_config,
     m.Role: _role,
+    m.RoleGrant: _grant,
     m.UserGroupMember: _member,
     m.SiteDevice: _site_device,
     m.ProjectDevice: _project_device,

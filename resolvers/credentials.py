@@ -21,7 +21,7 @@ from db.folding import composed
 from db.models import CORE, Credential, CredentialKind, Device, Entity, Participant, Service, User
 from db.types import now
 from db.written import because
-from resolvers.access import WRITES, visible
+from resolvers.access import DEVICE_ACCOUNT, WRITES, visible
 from resolvers.audit import record
 from resolvers.context import Context
 from resolvers.editing import check, must, place_of, writing
@@ -29,7 +29,7 @@ from resolvers.failures import Forbidden, Invalid, LimitExceeded, NotFound, Wron
 from resolvers.feed import principal_topic
 from resolvers.keyring import digest_of
 from resolvers.notices import Change, tell
-from resolvers.rules import LINKED_SERVICE, OWNER, PROJECT_ADMIN, SITE_ADMIN, SUPERADMIN, Rule, allowed
+from resolvers.rules import DEVICE_LINKER, LINKED_SERVICE, OWNER, PROJECT_ADMIN, SITE_ADMIN, SUPERADMIN, Rule, allowed
 from resolvers.writing import locked, signed_in
 
 READ, WRITE = "read", "write"
@@ -64,7 +64,7 @@ class _Bearer:
 
 BEARERS: Mapping[type[Entity], _Bearer] = {
     Participant: _Bearer("participant_id", "pt", WRITES[Participant].fields["token_enabled"]),
-    Device: _Bearer("device_id", "dt", WRITES[Device].update),
+    Device: _Bearer("device_id", "dt", DEVICE_ACCOUNT),
     Service: _Bearer("service_id", "st", (SUPERADMIN,)),
 }
 
@@ -149,7 +149,7 @@ async def revoke(ctx: Context, key: UUID) -> datetime:
         row = (await session.scalars(wanted, dict(ctx.principal.parameters))).one_or_none()
         if row is None:
             raise NotFound("no Credential with this id", field="id")
-        rules = (OWNER, PROJECT_ADMIN, SITE_ADMIN, SUPERADMIN)
+        rules = (DEVICE_LINKER, SUPERADMIN) if row.device_id else (OWNER, PROJECT_ADMIN, SITE_ADMIN, SUPERADMIN)
         await must(session, ctx, row, (*rules, LINKED_SERVICE) if row.participant_id else rules, "revoke")
         if row.revoked_at is None:
             row.revoked_at = await moment_of(session)

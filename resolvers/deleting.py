@@ -99,6 +99,9 @@ async def hold(session: AsyncSession, model: Model, key: UUID, *, restoring: boo
         if moment is None:
             return
     going = await _going(session, model, key, moment)
+    if model is m.RoleGrant:  # of two roles that a group loses at once, each is told of the other
+        groups = sa.select(m.RoleGrant.user_group_id).where(m.RoleGrant.id == key)
+        going[m.UserGroup] = {group for group in await session.scalars(groups) if group is not None}
     for one in sorted(going, key=ORDER.index):
         await held_in_order(session, one, _one_of(one.id, going[one]))
 

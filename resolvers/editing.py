@@ -33,7 +33,7 @@ from resolvers.feed import RIGHTS, principal_topic
 from resolvers.limits import Bound
 from resolvers.locks import referred_held
 from resolvers.principal import Kind
-from resolvers.returning import take_back
+from resolvers.returning import hold_granted, take_back
 from resolvers.rules import FALSE, TRUE, Rule, allowed, words
 from resolvers.writing import expect, locked, seen
 
@@ -226,6 +226,8 @@ async def restore(ctx: Context, model: type[Entity], key: UUID) -> None:
         missing = NotFound(f"no deleted {model.__name__} with this id", field="id")
         perhaps = sa.select(model).where(model.id == key, _perhaps_restored(model, ctx))
         if await session.scalar(perhaps.with_only_columns(model.id), dict(ctx.principal.parameters)) is not None:
+            if model is models.Project:
+                await hold_granted(session, key)
             await hold(session, model, key, restoring=True)
         wanted = perhaps.with_for_update(of=model, key_share=issubclass(model, Erasable))
         row: Any = (await session.scalars(wanted, dict(ctx.principal.parameters))).one_or_none()

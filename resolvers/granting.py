@@ -15,7 +15,8 @@ from resolvers.access import WRITES, visible
 from resolvers.context import Context
 from resolvers.editing import check, must, note_link, stored, target, told, writing
 from resolvers.failures import Invalid, LimitExceeded
-from resolvers.writing import locked
+from resolvers.locks import ORDER, groups_held
+from resolvers.writing import locked, seen
 
 GRANTEES: Mapping[str, str] = {
     "UserGroup": "user_group_id",
@@ -59,14 +60,18 @@ ParseId = Callable[[str, str], tuple[str, UUID]]
 
 
 async def grant(ctx: Context, role: UUID, kind: str, grantee: UUID) -> UUID:
-    """Give a role to a group of users, a device or a group of participants; returns the grant's key. The grantee is
-    held before its roles are read, so that of two first ones the second meets the first."""
+    """Give a role to a group of users, a device or a group of participants; returns the grant's key. The grantee and
+    its members are held before their roles are read, so that of two first ones the second meets the first."""
     column = GRANTEES.get(kind)
     if column is None:
         raise Invalid(f"a role is granted to a {', a '.join(GRANTEES)}, not to a {kind}", field="grantee")
     values = {"role_id": role, column: grantee}
     async with writing(ctx, "GRANT", models.RoleGrant) as session:
-        await locked(session, ctx, target(models.RoleGrant, column), grantee, field="grantee")
+        model = target(models.RoleGrant, column)
+        if model is models.UserGroup:
+            await seen(session, ctx, model, grantee, field="grantee")
+            await groups_held(session, [grantee])
+        await locked(session, ctx, model, grantee, field="grantee")
         await locked(session, ctx, models.Role, role, field="role")
         held = sa.select(models.RoleGrant).where(
             *(getattr(models.RoleGrant, name) == key for name, key in values.items()),
@@ -138,10 +143,11 @@ async def _parsed(
     parse: ParseId,
     fields: tuple[str, str],
 ) -> tuple[UUID, list[UUID]]:
-    """The keys of the owner and of the others, each seen by the principal; `fields` name both to the client."""
+    """The keys of the owner and of the others, each seen and held; `fields` name both to the client."""
     if len(ids) > MOST:
         raise LimitExceeded(f"at most {MOST} ids", field=fields[1], limit=fields[1], allowed=MOST, value=len(ids))
     found: list[UUID] = []
+    rows: dict[tuple[int, UUID], tuple[Any, str]] = {}
     for column, field, given in (
         (between.own, fields[0], owner),
         *((between.other, f"{fields[1]}.{n}", one) for n, one in enumerate(ids)),
@@ -150,8 +156,12 @@ async def _parsed(
         typename, key = parse(given, field)
         if typename != model.__name__:
             raise Invalid(f"this is the id of a {typename}, not of a {model.__name__}", field=field)
-        await locked(session, ctx, model, key, field=field)
+        if not found:  # whose links they are is told first
+            await seen(session, ctx, model, key, field=field)
+        rows.setdefault((ORDER.index(model), key), (model, field))
         found.append(key)
+    for (_, key), (model, field) in sorted(rows.items(), key=lambda one: one[0]):
+        await locked(session, ctx, model, key, field=field)
     return found[0], found[1:]
 
 

@@ -1,6 +1,6 @@
 """The one order in which transactions lock rows, so that no two wait for each other."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -8,7 +8,9 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db import models as m
+from db.keys import among
 from db.models import Base, Erasable
+from db.outages import Contended
 
 ORDER: Sequence[type[Base]] = (
     # What others are of; then who signs in and who may be granted a role, with the places that they belong to.
@@ -57,3 +59,14 @@ async def referred_held(
     for place, key in sorted(wanted | held):
         one: Any = ORDER[place]
         await held_in_order(session, one, one.id == key, read=(place, key) not in held)
+
+
+async def groups_held(session: AsyncSession, groups: Collection[UUID]) -> None:
+    """Hold groups of users with their members, so that of two ways by which a user comes into a site at once the second
+    meets the first. Raises Contended when somebody joined meanwhile: the mutation is tried again."""
+    wanted = sa.select(m.UserGroupMember.user_id).where(among(m.UserGroupMember.user_group_id, "groups", list(groups)))
+    members = set((await session.scalars(wanted)).all())
+    await held_in_order(session, m.User, among(m.User.id, "keys", list(members)))
+    await held_in_order(session, m.UserGroup, among(m.UserGroup.id, "keys", list(groups)))
+    if not members.issuperset((await session.scalars(wanted)).all()):
+        raise Contended("somebody joined a group")

@@ -1,5 +1,7 @@
 """What does not come back with a project, since others have come to administer it meanwhile."""
 
+from uuid import UUID
+
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -9,7 +11,19 @@ from db.written import because
 from resolvers.audit import record
 from resolvers.context import Context
 from resolvers.feed import RIGHTS
+from resolvers.locks import groups_held
 from resolvers.rules import RETURNING, SUPERADMIN, TRUE, allowed
+
+
+async def hold_granted(session: AsyncSession, project: UUID) -> None:
+    """Hold the groups that have roles in a project, with their members, before the project itself."""
+    held = (
+        sa.select(RoleGrant.user_group_id)
+        .join(Role, Role.id == RoleGrant.role_id)
+        .where(Role.project_id == project, Role.service_id == CORE)
+        .where(RoleGrant.user_group_id.is_not(None), RoleGrant.deleted_at.is_(None))
+    )
+    await groups_held(session, [key for key in await session.scalars(held) if key is not None])
 
 
 async def take_back(session: AsyncSession, ctx: Context, project: Project) -> None:

@@ -54,6 +54,20 @@ async def enrol(session: AsyncSession, place: Site | Project, *users: UUID, admi
     return group
 
 
+async def held_beside(session: AsyncSession, grant: RoleGrant, site: UUID) -> bool:
+    """Whether the group of a grant has another role in a site: in itself or in a project that is there."""
+    live = sa.select(Project.id).where(Project.site_id == site, Project.deleted_at.is_(None))
+    held = (
+        sa.select(RoleGrant.id)
+        .join(Role, Role.id == RoleGrant.role_id)
+        .where(RoleGrant.user_group_id == grant.user_group_id, RoleGrant.id != grant.id)
+        .where(RoleGrant.deleted_at.is_(None), Role.service_id == CORE)
+        .where(sa.or_(Role.site_id == site, Role.project_id.in_(live)))
+        .limit(1)
+    )
+    return await session.scalar(held) is not None
+
+
 async def only_site(session: AsyncSession, which: Any) -> UUID | None:
     """The one site in which groups have roles, in itself or in its projects; None where they are several or none."""
     held = (

@@ -27,12 +27,12 @@ async def locked(session: AsyncSession, ctx: Context, model: type[E], key: UUID,
     return row
 
 
-async def seen(session: AsyncSession, ctx: Context, model: type[E], key: UUID) -> E:
+async def seen(session: AsyncSession, ctx: Context, model: type[E], key: UUID, *, field: str = "id") -> E:
     """The row as `locked` gives it, not held: for those that are held together with others, in their order."""
     statement = sa.select(model).where(model.id == key, visible(model, ctx.principal.standing))
     row = (await session.scalars(statement, dict(ctx.principal.parameters))).one_or_none()
     if row is None:
-        raise NotFound(f"no {model.__name__} with this id", field="id")
+        raise NotFound(f"no {model.__name__} with this id", field=field)
     return row
 
 

@@ -201,7 +201,7 @@ class CredentialsMutation:
     async def create_device_token(
         self, info: Info, device: Annotated[strawberry.ID, strawberry.argument(description="Whose.")]
     ) -> IssuedCredentialResult:
-        """Make a static token of a device. Allowed to administrators of its site, superadmins."""
+        """Make a static token of a device. Allowed to administrators of every site that it is in, superadmins."""
         key = key_of("Device", device, "device")
         return _issued(await credentials.create_token(info.context, models.Device, key))
 
@@ -216,7 +216,7 @@ class CredentialsMutation:
     @mutation(needs=WRITER)
     async def revoke_credential(self, info: Info, id: _Id) -> RevokedResult:
         """End a key or token: nothing works with it from now on. Allowed to its owner, who administers the participant
-        or device, and superadmins; to linked services for tokens of participants."""
+        or every site that the device is in, and superadmins; to linked services for tokens of participants."""
         return Revoked(id=id, at=await credentials.revoke(info.context, key_of("Credential", id)))
 
     @mutation(needs=ANYONE)

@@ -183,7 +183,12 @@ LinkKind = enum(
 class GroupsMutation:
     create_user_group, update_user_group, delete_user_group, restore_user_group = editing(_GROUP, result(UserGroup))
     create_role, update_role, delete_role = editing(_ROLE, result(Role))[:3]
-    revoke_role = deleting(models.RoleGrant, "RoleGrant", "Take a granted role back.")
+    revoke_role = deleting(
+        models.RoleGrant,
+        "RoleGrant",
+        "Take a granted role back. Only who administers a site takes a group of users out of it: one that loses its "
+        "last role in a project of the site by others is left with the site's role `user`.",
+    )
 
     @mutation(needs=WRITER)
     async def grant_role(

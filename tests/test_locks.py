@@ -11,7 +11,9 @@ from db import models as m
 from db.models import Base
 from resolvers import claims
 from resolvers.locks import ORDER
+from resolvers.roles import role_in
 from schema.scalars import global_id
+from tests.support.matrix import mutate
 from tests.support.platforms import Platform, platform_on
 from tests.support.recording import out_of_order
 from tests.support.work import REPORT, RESULTS, claim, estimators, hand, release, submit
@@ -47,6 +49,32 @@ async def test_the_life_of_a_job_locks_in_order(platform: Platform) -> None:
             await platform.ask(RETRY, "tom", id=one["job"]["id"])
             await platform.ask(DELETE_JOB, "tom", id=one["job"]["id"])
             await platform.ask(DELETE % "Simulation", "tom", id=one["id"])
+    assert found == []
+
+
+async def test_changes_of_who_has_what_role_lock_in_order(platform: Platform) -> None:
+    world = platform.world
+    async with platform.services.database.write(as_system="a test") as session:
+        project = m.Project(site_id=world.site, name="Neutrons")
+        session.add(project)
+        await session.flush()
+        role = global_id("Role", (await role_in(session, project, m.USER)).id)
+    group, silo = global_id("UserGroup", world.here.members), world.id("User", "silo")
+    calls: tuple[tuple[str, dict[str, Any]], ...] = (
+        ("addToGroup", {"group": group, "users": [silo]}),
+        ("grantRole", {"role": role, "grantee": group}),
+        ("deleteProject", {"id": global_id("Project", project.id)}),
+        ("restoreProject", {"id": global_id("Project", project.id)}),
+        ("removeFromGroup", {"group": group, "users": [silo]}),
+    )
+    with out_of_order(platform.services.database) as found:
+        for name, given in calls:
+            done, errors = await mutate(platform, await platform.principal("sita"), name, **given)
+            assert not errors
+            assert done["__typename"] != "Problem", (name, done)
+        last = {"id": global_id("RoleGrant", world.here.grant)}
+        done, _ = await mutate(platform, await platform.principal("maria"), "revokeRole", **last)
+        assert done["__typename"] == "Deleted"
     assert found == []
 
 

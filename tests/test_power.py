@@ -13,7 +13,8 @@ address, its notes, and whether it is active; over a group also to take a member
 - A row goes only by who may delete it, or what it hangs on. What is new belongs where it is made, and what comes back
   is as what is new; for every other row the above holds then, too.
 
-The roles of groups in a project make its site a place of theirs, also while the project is deleted.
+The roles of groups in a project make its site a place of theirs, also while the project is deleted: who administers the
+project alone takes nobody out of the site.
 """
 
 import os
@@ -25,7 +26,7 @@ from typing import Any
 import pytest
 
 from db import models
-from resolvers import rules
+from resolvers import checking, rules
 from resolvers.access import WRITES, Writes
 from schema import Schema
 from tests.support.databases import BACKENDS, Prepared
@@ -81,3 +82,12 @@ async def test_the_former_rule_for_granting_is_found(embedded: Arena, monkeypatc
     forget()
     assert violation is not None
     assert violation.step.mutation in ("grantRole", "createUserGroup")
+
+
+@pytest.mark.slow
+async def test_the_former_way_out_of_a_site_is_found(embedded: Arena, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever administered a project took a group out of its site, and came to administer what was left."""
+    monkeypatch.delitem(checking.CHECKS, models.RoleGrant)
+    violation = await _first(embedded, 21, 60, kinds=("revokeRole",))
+    assert violation is not None
+    assert violation.step.mutation == "revokeRole"

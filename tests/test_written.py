@@ -62,6 +62,7 @@ Preference: one's own preferences
 ProjectService: a service works in the projects that it makes
 ProjectService: without its site a service leaves its projects
 Role: a place has its roles from the beginning
+Role, RoleGrant: who leaves a project stays in its site
 RoleGrant: roles do not come back over those who administer the group now
 Task: tasks end with their job
 User, UserGroupMember: the provider of an identity tells who its people are

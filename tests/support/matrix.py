@@ -62,7 +62,8 @@ User                       -  R  CRU R    R   R     R  CRU   -  -  -  R    -  CR
 Credential/user            -  -  -   RD   -   -     -  -     -  -  -  -    -  RD
 # SV makes tokens of participants, so it may end them; D is to revoke.
 Credential/participant     -  -  -   -    -   RD    -  RD    R  -  -  D    -  RD
-Credential/device          -  -  -   -    -   RD    -  RD    -  -  R  -    -  RD
+# By the token one is in every site that the device is in: their administrators end it.
+Credential/device          -  -  -   -    -   R     -  RD    -  -  R  -    -  RD
 UserGroup                  -  -  -   -    R   R     R  CRUDB -  -  -  R    -  CRUDB
 # "R own" of PU and SU: the roles of the places that one has a part in. SV: those of the service itself. No restoring.
 # Nobody makes or changes the gateway's own roles.

@@ -334,9 +334,7 @@ class Arena:
             place = grant.site_id or grant.project_id
             if grant.user_group_id and place and grant.service_id == m.CORE:
                 live = set() if place in away else {place}
-                places["UserGroup", grant.user_group_id] |= live | (
-                    {f"site of {sites[place]}"} if place in sites else set()
-                )
+                places["UserGroup", grant.user_group_id] |= live | {f"site of {sites.get(place, place)}"}
         for row, group, user in members:
             places["User", user] |= places["UserGroup", group]
             places["UserGroupMember", row] = places["UserGroup", group]
@@ -498,10 +496,8 @@ class Arena:
         return found if found.gained or found.lost else None
 
     def _all_of(self, places: Collection[Any], own: Collection[UUID]) -> bool:
-        """They administer all of these; of a site that is there by a project, the site or the project."""
-        by = {f"site of {place}" for place in own} | {
-            f"site of {self.sites[place]}" for place in places if place in own and place in self.sites
-        }
+        """They administer all of these; of a site that is there by a project, the site itself."""
+        by = {f"site of {place}" for place in own}
         return all(place in own or place in by for place in places)
 
     def _goes(self, row: Row, can: set[Power], own: Collection[UUID], before: Facts, after: Facts) -> bool:
@@ -786,15 +782,17 @@ def untried(tally: Counter[tuple[str, bool]]) -> list[str]:
     return [kind for kind in KINDS if not (tally[kind, True] and tally[kind, False])]
 
 
-async def roam(arena: Arena, random: Random, steps: int, *, all_tried: bool = False) -> AsyncIterator[Violation]:
-    """Try what was tried least, and now and then what gives and takes rights; what should not be. With `all_tried` no
-    longer than until each mutation was accepted and refused."""
+async def roam(
+    arena: Arena, random: Random, steps: int, *, kinds: Sequence[str] = (), all_tried: bool = False
+) -> AsyncIterator[Violation]:
+    """Try what was tried least, and now and then what gives and takes rights, or `kinds` alone; what should not be. With
+    `all_tried` no longer than until each mutation was accepted and refused."""
     proposals = Proposals(arena, random)
     arena.facts = await arena.look()
     tried: Counter[str] = Counter()
     while proposals.number < steps and not (all_tried and not untried(arena.tally)):
-        if random.random() < 0.3:
-            kind = random.choice(_FREQUENT)
+        if kinds or random.random() < 0.3:
+            kind = random.choice(kinds or _FREQUENT)
         else:
             few = [(min(arena.tally[k, True], arena.tally[k, False]), tried[k] // 4, random.random(), k) for k in KINDS]
             kind = min(few)[-1]
