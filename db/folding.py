@@ -92,6 +92,7 @@ def follow(_mapper: Mapper[Any], _connection: Any, row: Any) -> None:
 def keep(engine: sa.Engine) -> None:
     """Have the plain UPDATE statements of an engine write the folds with their texts; raise TypeError for one whose
     texts are not known before it runs. Those of INSERT come by the columns' defaults."""
+    _beyond()
 
     @sa.event.listens_for(engine, "before_execute", retval=True)
     def complete(_connection: Any, statement: Any, many: Any, one: Any, _options: Any) -> Any:

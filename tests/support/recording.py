@@ -76,6 +76,9 @@ def out_of_order(database: Database) -> Iterator[list[str]]:
     found: list[str] = []
 
     def look(connection: Any, _cursor: Any, text: str, arguments: Any, *_: Any) -> None:
+        if (key := _made_key(text, arguments)) is not None:  # which nobody else can lock yet
+            highest, known = open_.get(connection, (-1, set()))
+            open_[connection] = highest, known | {key}
         table = _locked_table(text)
         if table not in place or connection.dialect.name == "sqlite":  # where one transaction writes at a time
             return
@@ -96,6 +99,15 @@ def out_of_order(database: Database) -> Iterator[list[str]]:
     finally:
         for name, listener in listeners.items():
             sa.event.remove(engine, name, listener)
+
+
+def _made_key(text: str, arguments: Any) -> str | None:
+    """The key of the row that a statement makes."""
+    made = re.match(r"\s*INSERT INTO \w+ \(([^)]*)\)", text)
+    columns = [] if made is None else made[1].split(", ")
+    if "id" not in columns or not isinstance(arguments, tuple) or not arguments or isinstance(arguments[0], tuple):
+        return None
+    return str(arguments[columns.index("id")])
 
 
 def _locked_table(text: str) -> str | None:
