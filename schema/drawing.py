@@ -186,7 +186,7 @@ class _Builder:
             return Form.STORED
         if is_list_type(get_nullable_type(field.type)):
             raise Undrawn("a list that is not a connection")
-        return Form.STRING if get_named_type(field.type).name == "BigInt" else Form.TYPED
+        return {"BigInt": Form.STRING, "JSON": Form.JSON}.get(get_named_type(field.type).name, Form.TYPED)
 
 
 def _declared(kind: GraphQLObjectType, nodes: Sequence[FieldNode]) -> Any:

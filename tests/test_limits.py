@@ -1,14 +1,17 @@
 """Bounds on operations: known before any SQL, told with limit and value, in time that grows with the text alone."""
 
+import re
 import time
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from graphql import execute_sync, get_introspection_query, parse
+from graphql import Source, execute_sync, get_introspection_query, parse
 
+from db import models
 from gateway.answers import Refused
 from gateway.documents import Documents, Envelope
+from gateway.sources import Text
 from resolvers.failures import LimitExceeded
 from schema import Schema
 from schema.counting import count
@@ -122,13 +125,94 @@ async def test_a_whole_result_is_within_the_bounds(reading: Platform) -> None:
     assert await reading.ask(query, "tom", i=reading.world.id("Simulation", "simulation"))
 
 
-async def test_the_numbers_of_one_response_are_bounded(reading: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("resolvers.context.NUMBERS", 40)
+async def test_the_numbers_of_one_answer_are_bounded(reading: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("resolvers.context.BYTES", 200)
     pages = "pages(first:2){nodes{data{%s}}}"
     query = f"query($i:ID!){{simulation(id:$i){{estimators(first:1){{nodes{{{pages}}}}}}}}}"
     id = reading.world.id("Simulation", "simulation")
-    assert await reading.ask(query % "values", "tom", i=id)
-    assert await reading.refused(query % "a:values b:values", "tom", i=id) == ["LIMIT_EXCEEDED"]
+    assert (await _too_large(reading, query % "a:values b:values c:values", "tom", i=id))["limit"] == "bytes"
+
+
+BY_ROWS = " viewer{id online}"
+
+
+async def _too_large(platform: Platform, query: str, as_: str | None, **variables: Any) -> dict[str, Any]:
+    """Why nothing of an answer is given."""
+    answer = await platform.answer(query, as_, **variables)
+    assert answer.status == 422
+    assert "data" not in answer.body
+    (error,) = answer.body["errors"]
+    assert error["extensions"]["code"] == "LIMIT_EXCEEDED"
+    extensions: dict[str, Any] = error["extensions"]
+    return extensions
+
+
+@pytest.mark.parametrize("more", ["", BY_ROWS], ids=["rendered", "by rows"])
+async def test_stored_json_is_counted_with_each_alias_before_it_is_fetched(platform: Platform, more: str) -> None:
+    async with platform.services.database.write(as_system="test") as session:
+        for n in range(20):
+            value = {"x": "é" * 32_000}
+            session.add(models.Preference(user_id=platform.world.tom, app_tag=f"app-{n}", value=value))
+    query = "{preferences(first:20){nodes{%s}}" + more + "}"
+    (*_, last) = (await platform.ask(query % "value", "tom"))["preferences"]["nodes"]
+    assert last["value"] == {"x": "é" * 32_000}
+    refused = await _too_large(platform, query % _aliases("value", 40), "tom")
+    assert (refused["limit"], refused["allowed"]) == ("bytes", 32_000_000)
+    assert more or platform.counted.statements == 1
+    assert more or refused["value"] > 20 * 40 * 64_000
+
+
+@pytest.mark.parametrize("more", ["", BY_ROWS], ids=["rendered", "by rows"])
+async def test_what_is_no_stored_json_counts_too(reading: Platform, more: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    query = "{viewer{" + _aliases("username", 40) + "}}" if more else "{participants(first:2){nodes{id name}}}"
+    assert await reading.ask(query, "maria")
+    monkeypatch.setattr("resolvers.context.BYTES", 50)
+    assert (await _too_large(reading, query, "maria"))["limit"] == "bytes"
+
+
+def _aliases(field: str, number: int) -> str:
+    return " ".join(f"x{n}:{field}" for n in range(number))
+
+
+@pytest.mark.parametrize("more", ["", ' node(id:"VXNlcjp4"){id}'], ids=["rendered", "by rows"])
+async def test_an_answer_has_a_thousand_errors_at_most(
+    reading: Platform, more: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("resolvers.failures.ERRORS", 3)
+    query = "{leaderboards(first:1){nodes{%s}}" + more + "}"
+    few = await reading.answer(query % _aliases("sortingKey", 2))
+    assert few.codes[0] == "FORBIDDEN"
+    refused = await _too_large(reading, query % _aliases("sortingKey", 4), None)
+    assert (refused["limit"], refused["allowed"], refused["value"]) == ("errors", 3, 4)
+
+
+@pytest.mark.parametrize("text", ["\n\r\n\r{a\n\rb}", "{", "\r\n", ""])
+def test_places_in_a_text_are_those_of_graphql(text: str) -> None:
+    places = [n for n in range(len(text) + 1) if text[n - 1 : n + 1] != "\r\n"]
+    assert [Text(text).get_location(n) for n in places] == [Source(text).get_location(n) for n in places]
+
+
+async def test_the_lines_of_a_document_are_looked_for_once_for_all_errors(
+    reading: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = []
+    monkeypatch.setattr("gateway.sources._END", _Counted(found))
+    query = "\n" * 2_000 + "{leaderboards(first:1){nodes{" + _aliases("sortingKey", 30) + "}}}"
+    errors = (await reading.answer(query)).body["errors"]
+    assert [error["locations"] for error in errors[:1]] == [[{"line": 2_001, "column": 30}]]
+    assert len(errors) == 30
+    assert len(found) == 1
+
+
+class _Counted:
+    """Notes each text that is looked through."""
+
+    def __init__(self, found: list[str]) -> None:
+        self._found = found
+
+    def finditer(self, text: str) -> Any:
+        self._found.append(text)
+        return re.finditer(r"\r\n|[\n\r]", text)
 
 
 async def test_the_explorers_introspection_is_within_the_bounds(reading: Platform) -> None:
