@@ -36,7 +36,7 @@ from resolvers.tree import Denial
 from schema import Schema
 from schema.drawing import Undrawn
 from schema.introspection import KINDS, introspection_of
-from schema.limits import Bounds, check_cost
+from schema.limits import Bounds, check_cost, check_rows
 from schema.outline import Branch, Entry, Unrendered, outline
 from schema.selecting import Scope, keep
 from schema.variables import check_size
@@ -173,12 +173,21 @@ class Execution:
         self, operation: Operation, values: VariableValues, ctx: Context, until: float
     ) -> Answer | None:
         """The answer to a query from statements that make its JSON; None where it must be read row by row."""
-        if not self.renders or (entries := self._outline(operation, values, ctx)) is None:
+        if not self.renders or operation.kind is not OperationType.QUERY:
             return None
-        if len(entries) == 1 and isinstance(entries[0].made, Branch):  # the database bounds the time of a statement
-            return await self._made(entries, values, ctx)
-        async with asyncio.timeout_at(until):
-            return await self._made(entries, values, ctx)
+        found: Answer | None = None
+        if (entries := self._outline(operation, values, ctx)) is not None:
+            if len(entries) == 1 and isinstance(entries[0].made, Branch):  # the database bounds the time of a statement
+                found = await self._made(entries, values, ctx)
+            else:
+                async with asyncio.timeout_at(until):
+                    found = await self._made(entries, values, ctx)
+        if found is None:
+            try:
+                check_rows(operation.defined.cost, values.coerced, self._bounds)
+            except Failure as failure:
+                return Answer.refusal(422, refused(failure))
+        return found
 
     async def _made(self, entries: Sequence[Entry], values: VariableValues, ctx: Context) -> Answer | None:
         data: dict[str, Any] = {}
@@ -208,11 +217,10 @@ class Execution:
         key = ("outline", id(operation.node))
         if key not in ctx.memo:
             made = None
-            if operation.kind is OperationType.QUERY:
-                scope = Scope(self._schema, operation.document.fragments, values.coerced)
-                with suppress(Undrawn):
-                    assert self._schema.query_type is not None
-                    made = outline(scope, self._schema.query_type, operation.node)
+            scope = Scope(self._schema, operation.document.fragments, values.coerced)
+            with suppress(Undrawn):
+                assert self._schema.query_type is not None
+                made = outline(scope, self._schema.query_type, operation.node)
             keep(ctx.memo, key, made)
         found: list[Entry] | None = ctx.memo[key]
         return found

@@ -21,6 +21,8 @@ class Code(Enum):
 
 
 CONTENDED = "others were changing the same at this moment, and nothing was done; read it again, and try again"
+BIGGEST = 2**53 - 1
+"""What every reader of JSON takes for the same integer."""
 ERRORS = 1_000
 """Of one answer."""
 RETRY_AFTER = 2
@@ -44,7 +46,8 @@ class Failure(Exception):
 
     @property
     def extensions(self) -> dict[str, Any]:
-        found: dict[str, Any] = {"code": self.code.name, **self.details}
+        details = {name: min(told, BIGGEST) if type(told) is int else told for name, told in self.details.items()}
+        found: dict[str, Any] = {"code": self.code.name, **details}
         return {**found, "field": self.field} if self.field else found
 
 
