@@ -4,8 +4,9 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
 from typing import Any, TypeVar
+from weakref import WeakValueDictionary
 
 import asyncpg  # type: ignore[import-untyped]
 import sqlalchemy as sa
@@ -34,6 +35,7 @@ _GONE = (
 class Readers:
     """At most `most` connections of `engine`, which run in AUTOCOMMIT and need no reset. Who waits longer than
     `wait` seconds for one gets SQLAlchemy's TimeoutError, and Unavailable when none can be made and there is no other.
+    A client, a `lane`, has half of them at once; its further statements wait in a line of their own.
     """
 
     def __init__(self, engine: AsyncEngine, most: int, wait: float) -> None:
@@ -41,14 +43,27 @@ class Readers:
         self._wait = wait
         self._idle: list[AsyncConnection] = []
         self._places = asyncio.Semaphore(most)
+        self._share = max(1, most // 2)
+        self._lanes: WeakValueDictionary[Hashable, asyncio.Semaphore] = WeakValueDictionary()
         self._lent = 0
         self._refused: deque[asyncio.Future[AsyncConnection]] = deque()
         """Those whose own connection was refused; each is given one that comes back."""
         self._narrow = 0.0
         self._ended = False
 
-    async def run(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+    async def run(self, work: Callable[[AsyncConnection], Awaitable[T]], lane: Hashable = None) -> T:
         """The result of `work`, a read; done once more, on a new connection, when the first one turns out broken."""
+        if lane is None:
+            return await self._sound(work)
+        if (places := self._lanes.get(lane)) is None:
+            places = self._lanes[lane] = asyncio.Semaphore(self._share)
+        await self._turn(places)
+        try:
+            return await self._sound(work)
+        finally:
+            places.release()
+
+    async def _sound(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         try:
             return await self._once(work)
         except Exception as error:
@@ -67,7 +82,7 @@ class Readers:
             return await work(connection)
 
     async def take(self) -> AsyncConnection:
-        await self._turn()
+        await self._turn(self._places)
         try:
             while True:
                 if self._idle:
@@ -149,13 +164,13 @@ class Readers:
             await _close(connection)
         await self._engine.dispose()
 
-    async def _turn(self) -> None:
-        if not self._places.locked():
-            await self._places.acquire()
+    async def _turn(self, places: asyncio.Semaphore) -> None:
+        if not places.locked():
+            await places.acquire()
             return
         try:
             async with asyncio.timeout(self._wait):
-                await self._places.acquire()
+                await places.acquire()
         except TimeoutError:
             raise sa.exc.TimeoutError("no connection became free in time") from None
 

@@ -86,7 +86,11 @@ class Context:
 
     @cached_property
     def loaders(self) -> Loaders:
-        return Loaders(self.services.database, self.principal, self.spend, lane_of(self.principal, self.client))
+        return Loaders(self.services.database, self.principal, self.spend, self.lane)
+
+    @property
+    def lane(self) -> Hashable:
+        return lane_of(self.principal, self.client)
 
     def spend(self, size: int) -> None:
         """Count bytes that go into the answer, and refuse too many."""

@@ -114,7 +114,7 @@ class _Sight:
             within = sa.bindparam("place", type_=model.id.type)
             wanted = wanted.where(place.belongs[model](model, lambda column: column == within))
             values["place"] = place.key
-        return {row.id for row in await ctx.database.rows(wanted, values)}
+        return {row.id for row in await ctx.database.rows(wanted, values, ctx.lane)}
 
     def _told(self, touched: set[UUID], seen: set[UUID]) -> list[Change]:
         told = [Change(self._model, key, key not in seen) for key in sorted(touched & (seen | self.known))]

@@ -44,6 +44,7 @@ class Loaders:
     ) -> None:
         self._database = database
         self._prepared = partial(database.prepared, lane=lane)
+        self._lane = lane
         self._spend = spend
         self._principal = principal
         self._standing = principal.standing
@@ -138,7 +139,7 @@ class Loaders:
         for table, (columns, keys) in rendering.places(one for one in wanted if one).items():
             statement = partial(rendering.stored, table, columns)
             prepared = await self._prepared(self._database.stored, shape(statement), statement)
-            for key, *found in await self._database.fetch(prepared, {"keys": keys}):
+            for key, *found in await self._database.fetch(prepared, {"keys": keys}, self._lane):
                 known = UUID(str(key))
                 values |= {(table, name, known): value for name, value in zip(sorted(columns), found, strict=True)}
         try:
@@ -154,7 +155,7 @@ class Loaders:
         prepared = await self._prepared(drawing.tree, (make, drawing.shape, self._standing, *more), statement)
         values = {**self._principal.parameters, **drawing.values, **given}
         try:
-            return await self._database.fetch(prepared, values)
+            return await self._database.fetch(prepared, values, self._lane)
         except TooComplex as error:
             drawing.tree.refused = True
             log.warning("rendering.refused", why=str(error), characters=len(prepared.sql))
@@ -175,7 +176,7 @@ class Loaders:
         parameters = {**self._principal.parameters, **given}
         if where is not None:
             parameters |= where.values
-        return await self._database.rows(statement, parameters)
+        return await self._database.rows(statement, parameters, self._lane)
 
     async def _batch(self, load: Callable[[list[UUID]], Awaitable[list[Any]]], keys: list[UUID]) -> list[Any]:
         task = asyncio.current_task()

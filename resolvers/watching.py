@@ -154,7 +154,9 @@ async def _present(ctx: Context, project: UUID) -> set[tuple[Any, UUID]]:
         )
         wanted.append(rows)
     every = sa.union_all(*wanted).subquery()
-    found = await ctx.database.rows(sa.select(every.c.id, every.c.name), {**ctx.principal.parameters, "place": project})
+    found = await ctx.database.rows(
+        sa.select(every.c.id, every.c.name), {**ctx.principal.parameters, "place": project}, ctx.lane
+    )
     if not any(not row.name for row in found):
         raise NotFound("no Project with this id", field="project")
     return {(known[row.name], row.id) for row in found if row.name}
