@@ -6,7 +6,6 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Any, TypeVar
-from weakref import WeakValueDictionary
 
 import asyncpg  # type: ignore[import-untyped]
 import sqlalchemy as sa
@@ -44,7 +43,8 @@ class Readers:
         self._idle: list[AsyncConnection] = []
         self._places = asyncio.Semaphore(most)
         self._share = max(1, most // 2)
-        self._lanes: WeakValueDictionary[Hashable, asyncio.Semaphore] = WeakValueDictionary()
+        self._held: dict[Hashable, int] = {}
+        self._lines: dict[Hashable, deque[asyncio.Future[None]]] = {}
         self._lent = 0
         self._refused: deque[asyncio.Future[AsyncConnection]] = deque()
         """Those whose own connection was refused; each is given one that comes back."""
@@ -53,25 +53,53 @@ class Readers:
 
     async def run(self, work: Callable[[AsyncConnection], Awaitable[T]], lane: Hashable = None) -> T:
         """The result of `work`, a read; done once more, on a new connection, when the first one turns out broken."""
-        if lane is None:
-            return await self._sound(work)
-        if (places := self._lanes.get(lane)) is None:
-            places = self._lanes[lane] = asyncio.Semaphore(self._share)
-        await self._turn(places)
+        if lane is not None:
+            if (held := self._held.get(lane, 0)) < self._share:
+                self._held[lane] = held + 1
+            else:
+                await self._in_line(lane)
         try:
-            return await self._sound(work)
-        finally:
-            places.release()
-
-    async def _sound(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
-        try:
+            try:
+                return await self._once(work)
+            except Exception as error:
+                if not _broken(error) or isinstance(error, TimeoutError | Unavailable):
+                    raise
+                log.debug("database.reconnecting", error=type(error).__name__)
+                await self._discard_idle()
             return await self._once(work)
-        except Exception as error:
-            if not _broken(error) or isinstance(error, TimeoutError | Unavailable):
-                raise
-            log.debug("database.reconnecting", error=type(error).__name__)
-            await self._discard_idle()
-        return await self._once(work)
+        finally:
+            if lane is not None:
+                self._leave(lane)
+
+    async def _in_line(self, lane: Hashable) -> None:
+        """Wait until a statement of the lane has ended, whose place is then this one's."""
+        waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._lines.setdefault(lane, deque()).append(waiting)
+        try:
+            async with asyncio.timeout(self._wait):
+                await waiting
+        except BaseException as error:
+            if waiting.done() and not waiting.cancelled():
+                self._leave(lane)
+            waiting.cancel()
+            if isinstance(error, TimeoutError):
+                raise sa.exc.TimeoutError("no connection became free in time") from None
+            raise
+
+    def _leave(self, lane: Hashable) -> None:
+        """Give the place to the next one of the lane."""
+        line = self._lines.get(lane)
+        while line:
+            waiting = line.popleft()
+            if not waiting.done():
+                waiting.set_result(None)
+                return
+        if line is not None:
+            del self._lines[lane]
+        if self._held[lane] == 1:
+            del self._held[lane]
+        else:
+            self._held[lane] -= 1
 
     def borrowed(self) -> "_Borrowed":
         """A connection for several reads, which are not done again: `async with readers.borrowed() as connection`."""
@@ -82,7 +110,7 @@ class Readers:
             return await work(connection)
 
     async def take(self) -> AsyncConnection:
-        await self._turn(self._places)
+        await self._turn()
         try:
             while True:
                 if self._idle:
@@ -164,13 +192,13 @@ class Readers:
             await _close(connection)
         await self._engine.dispose()
 
-    async def _turn(self, places: asyncio.Semaphore) -> None:
-        if not places.locked():
-            await places.acquire()
+    async def _turn(self) -> None:
+        if not self._places.locked():
+            await self._places.acquire()
             return
         try:
             async with asyncio.timeout(self._wait):
-                await places.acquire()
+                await self._places.acquire()
         except TimeoutError:
             raise sa.exc.TimeoutError("no connection became free in time") from None
 

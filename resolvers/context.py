@@ -86,7 +86,7 @@ class Context:
 
     @cached_property
     def loaders(self) -> Loaders:
-        return Loaders(self.services.database, self.principal, self.spend, self.lane)
+        return Loaders(self.services.database, self.principal, self.spend, lane_of(self.principal, self.client))
 
     @property
     def lane(self) -> Hashable:

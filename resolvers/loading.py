@@ -131,8 +131,11 @@ class Loaders:
         """The texts of a statement with what their marks stand for, one further statement for a table of it."""
         made = [Rendered.of(text, drawing.tree.denials) for text in texts]
         wanted = [Stored.of(one.text) for one in made]
-        size = sum(len(one.text) if one.text.isascii() else len(one.text.encode()) for one in made)
-        self._spend(size + sum(one.size for one in wanted if one))
+        size = 0
+        for one, marks in zip(made, wanted, strict=True):
+            size += len(one.text) if one.text.isascii() else len(one.text.encode())
+            size += 0 if marks is None else marks.size
+        self._spend(size)
         if not any(wanted):
             return made
         values: dict[tuple[str, str, UUID], str | None] = {}

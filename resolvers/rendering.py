@@ -20,7 +20,7 @@ from db import models
 from db.aliases import Alias, model_of
 from db.keys import among, spread
 from db.prepared import Statement
-from db.texts import Piece, base64, joined, listed, maybe, octets, otherwise, string, value
+from db.texts import Piece, base64, joined, json_octets, listed, maybe, number, octets, otherwise, string, value
 from resolvers import rules
 from resolvers.access import visible
 from resolvers.failures import check_errors
@@ -135,7 +135,10 @@ def places(wanted: Iterable[Stored]) -> dict[str, tuple[frozenset[str], list[UUI
 def stored(table: str, columns: frozenset[str]) -> Statement:
     """The rows in `keys` of stored JSON: the key, then the columns in the order of their names."""
     found = models.Base.metadata.tables[table]
-    texts = [sa.cast(found.c[name], sa.Text()) for name in sorted(columns)]
+    texts = [
+        found.c[name] if isinstance(found.c[name].type, sa.Text) else sa.cast(found.c[name], sa.Text())
+        for name in sorted(columns)
+    ]
     return sa.select(found.c.id, *texts).where(among(found.c.id, "keys"))
 
 
@@ -173,7 +176,7 @@ def _place(entity: Any, key: str) -> Iterator[Piece]:
     """The mark of stored JSON."""
     column = sa.inspect(model_of(entity)).mapper.columns[key]
     yield f"{_STORED}{column.table.name}.{column.name}:"
-    size = octets(sa.cast(getattr(entity, key), sa.Text()))
+    size = (json_octets if isinstance(column.type, sa.JSON) else octets)(getattr(entity, key))
     yield from (sa.cast(entity.id, sa.Text()), ":", sa.cast(size, sa.Text()), '"')
 
 
@@ -227,8 +230,8 @@ class _Renderer:
         if part.form is Form.STORED:
             pieces = _place(entity, part.key)
         elif part.form is Form.JSON:
-            text, place = sa.cast(column, sa.Text()), joined(_place(entity, part.key))
-            pieces = iter([sa.case((octets(text) <= _number(SHORT), text), else_=place)])
+            place = joined(_place(entity, part.key))
+            pieces = iter([sa.case((json_octets(column) <= _number(SHORT), joined(number(column))), else_=place)])
         else:
             pieces = string(column) if part.form is Form.STRING else value(column)
         if _nullable(entity, part.key):

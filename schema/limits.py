@@ -4,7 +4,7 @@ One pass over a document, each fragment once whatever spreads it, so the work gr
 document is, was counted before (`counting`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -55,27 +55,22 @@ class Bounds:
     repetitions: int = 5_000
     """Pairs of fields of the same name at the same place: what validating compares."""
     cost: int = 50_000
-
-    @property
-    def rows(self) -> int:
-        """The cost of a query that is read row by row."""
-        return self.cost // 10
+    rows: int = 5_000
+    """The cost of what is read row by row."""
 
 
 @dataclass(slots=True)
 class Cost:
     """What a selection costs: its own objects, and lists whose size the variables decide. `leaves` are those that are
-    not paid yet; `introspection` is the part that is never read row by row."""
+    not paid yet."""
 
     own: int = 0
     leaves: int = 0
-    introspection: int = 0
     below: list[tuple["Size | None", "Cost"]] = field(default_factory=list)
 
     def add(self, fragment: "Cost") -> None:
         """Spread a fragment."""
         self.leaves += fragment.leaves
-        self.introspection += fragment.introspection
         self.below.append((None, fragment))
 
     def paid(self) -> "Cost":
@@ -116,6 +111,12 @@ def costs(schema: GraphQLSchema, document: DocumentNode) -> dict[str | None, Cos
     return _Adding(schema, document).operations()
 
 
+def cost_of(schema: GraphQLSchema, document: DocumentNode, nodes: Sequence[FieldNode]) -> Cost:
+    """The cost of reading some fields of a query: introspection is not read."""
+    read = [node for node in nodes if node.name.value not in INTROSPECTION]
+    return _Adding(schema, document).selection(read, schema.query_type)
+
+
 def check_cost(cost: Cost, variables: Mapping[str, Any], bounds: Bounds) -> int:
     """The cost with these variables, refused when over the bound."""
     total = cost.total(variables, {})
@@ -124,10 +125,8 @@ def check_cost(cost: Cost, variables: Mapping[str, Any], bounds: Bounds) -> int:
 
 
 def check_rows(cost: Cost, variables: Mapping[str, Any], bounds: Bounds) -> None:
-    """Refuse a query that is read row by row when it costs more than that may."""
-    bound(
-        "cost", cost.total(variables, {}) - cost.introspection, bounds.rows, of="operation, which is read row by row,"
-    )
+    """Refuse what is read row by row when it costs more than that may."""
+    bound("cost", cost.total(variables, {}), bounds.rows, of="part of the operation that is read row by row")
 
 
 class _Adding:
@@ -142,6 +141,9 @@ class _Adding:
 
     def _operation(self, operation: OperationDefinitionNode) -> Cost:
         return self._selection(operation.selection_set, self._schema.get_root_type(operation.operation)).paid()
+
+    def selection(self, nodes: Sequence[FieldNode], kind: Any) -> Cost:
+        return self._selection(SelectionSetNode(selections=tuple(nodes)), kind).paid()
 
     def _selection(self, selected: SelectionSetNode, kind: Any) -> Cost:
         """The cost of a selection on `kind`."""
@@ -170,9 +172,8 @@ class _Adding:
             total.own += MUTATION
         name = node.name.value
         if name.startswith("__"):
-            total.own += (price := INTROSPECTION.get(name, 0))
-            total.introspection += price
-            total.leaves += not price
+            total.own += INTROSPECTION.get(name, 0)
+            total.leaves += name not in INTROSPECTION
             return
         defined = kind.fields[name]
         declared, inner = defined.extensions[DEFINITION], get_named_type(defined.type)
