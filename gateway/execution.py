@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from functools import partial
 from types import CoroutineType
 from typing import Any, TypeGuard, cast
@@ -34,8 +34,9 @@ from resolvers.principal import Kind
 from resolvers.rendering import Rendered
 from resolvers.tree import Denial
 from schema import Schema
+from schema.drawing import Undrawn, is_drawn
 from schema.introspection import KINDS, introspection_of
-from schema.limits import Bounds, Cost, check_cost, check_rows, cost_of
+from schema.limits import Bounds, Cost, check_cost, check_rows, cost_of_rows
 from schema.outline import Branch, Entry, Unrendered, outline
 from schema.selecting import Scope, keep
 from schema.variables import check_size
@@ -174,9 +175,8 @@ class Execution:
         """The answer to a query from statements that make its JSON; None where it must be read row by row."""
         if not self.renders or operation.kind is not OperationType.QUERY:
             return None
-        entries, by_rows = self._outline(operation, values, ctx)
         found: Answer | None = None
-        if entries is not None:
+        if (entries := self._outline(operation, values, ctx)) is not None:
             if len(entries) == 1 and isinstance(entries[0].made, Branch):  # the database bounds the time of a statement
                 found = await self._made(entries, values, ctx)
             else:
@@ -184,7 +184,7 @@ class Execution:
                     found = await self._made(entries, values, ctx)
         if found is None:
             try:
-                check_rows(by_rows, values.coerced, self._bounds)
+                check_rows(self._by_rows(operation, values, ctx), values.coerced, self._bounds)
             except Failure as failure:
                 return Answer.refusal(422, refused(failure))
         return found
@@ -213,18 +213,25 @@ class Execution:
             return Answer(200, {"data": data})
         return Answer(200, {"errors": [masked(_forbidden(denial, path)) for path, denial in denied], "data": data})
 
-    def _outline(self, operation: Operation, values: VariableValues, ctx: Context) -> tuple[list[Entry] | None, Cost]:
-        """The fields of a query, None where one can't be drawn; and the cost of what is then read row by row."""
+    def _outline(self, operation: Operation, values: VariableValues, ctx: Context) -> list[Entry] | None:
         key = ("outline", id(operation.node))
         if key not in ctx.memo:
-            scope, root = Scope(self._schema, operation.document.fragments, values.coerced), self._schema.query_type
-            assert root is not None
-            entries, undrawn = outline(scope, root, operation.node)
-            if undrawn:
-                keep(ctx.memo, key, (None, cost_of(self._schema, operation.document.node, undrawn)))
-            else:
-                keep(ctx.memo, key, (entries, operation.defined.cost))
-        found: tuple[list[Entry] | None, Cost] = ctx.memo[key]
+            made = None
+            scope = Scope(self._schema, operation.document.fragments, values.coerced)
+            with suppress(Undrawn):
+                assert self._schema.query_type is not None
+                made = outline(scope, self._schema.query_type, operation.node)
+            keep(ctx.memo, key, made)
+        found: list[Entry] | None = ctx.memo[key]
+        return found
+
+    def _by_rows(self, operation: Operation, values: VariableValues, ctx: Context) -> Cost:
+        key = ("rows", id(operation.node))
+        if key not in ctx.memo:
+            scope = Scope(self._schema, operation.document.fragments, values.coerced)
+            drawn = partial(is_drawn, scope)
+            keep(ctx.memo, key, cost_of_rows(self._schema, operation.document.node, operation.node, drawn))
+        found: Cost = ctx.memo[key]
         return found
 
     def _begin(self, operation: Operation, variables: Mapping[str, Any] | None, ctx: Context) -> VariableValues:

@@ -102,6 +102,15 @@ def tree_of(scope: Scope, parent: GraphQLObjectType, nodes: Sequence[FieldNode])
     return builder.tree(builder.branch(declared, parent.fields[nodes[0].name.value], nodes))
 
 
+def is_drawn(scope: Scope, parent: GraphQLObjectType, node: FieldNode) -> bool:
+    """Whether a field of `parent` has a tree."""
+    try:
+        tree_of(scope, parent, [node])
+    except Undrawn:
+        return False
+    return True
+
+
 def tree_of_node(scope: Scope, kind: GraphQLObjectType, nodes: Sequence[FieldNode]) -> Tree:
     """The tree of `node` or `nodes` for ids of one type; its first question is left to the caller."""
     builder = _Builder(scope)

@@ -4,7 +4,7 @@ One pass over a document, each fragment once whatever spreads it, so the work gr
 document is, was counted before (`counting`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,6 +37,8 @@ STORED, TOTAL = 20, 10
 LEAVES = 8
 """So many scalars of one selection cost 1; fewer cost nothing."""
 MUTATION = 10
+Drawn = Callable[[Any, FieldNode], bool]
+"""Whether the database makes all that a field of a type gives."""
 INTROSPECTION = {"__schema": 5_000, "__type": 100}
 
 
@@ -111,10 +113,9 @@ def costs(schema: GraphQLSchema, document: DocumentNode) -> dict[str | None, Cos
     return _Adding(schema, document).operations()
 
 
-def cost_of(schema: GraphQLSchema, document: DocumentNode, nodes: Sequence[FieldNode]) -> Cost:
-    """The cost of reading some fields of a query: introspection is not read."""
-    read = [node for node in nodes if node.name.value not in INTROSPECTION]
-    return _Adding(schema, document).selection(read, schema.query_type)
+def cost_of_rows(schema: GraphQLSchema, document: DocumentNode, query: OperationDefinitionNode, drawn: Drawn) -> Cost:
+    """The cost of what a query reads row by row: of the fields that are not `drawn`, at any depth."""
+    return _Adding(schema, document, drawn).operation(query)
 
 
 def check_cost(cost: Cost, variables: Mapping[str, Any], bounds: Bounds) -> int:
@@ -130,20 +131,18 @@ def check_rows(cost: Cost, variables: Mapping[str, Any], bounds: Bounds) -> None
 
 
 class _Adding:
-    def __init__(self, schema: GraphQLSchema, document: DocumentNode) -> None:
+    def __init__(self, schema: GraphQLSchema, document: DocumentNode, drawn: Drawn | None = None) -> None:
+        self._drawn = drawn
         self._schema = schema
         self._operations = [d for d in document.definitions if isinstance(d, OperationDefinitionNode)]
         self._fragments = {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}
         self._known: dict[str, Cost] = {}
 
     def operations(self) -> dict[str | None, Cost]:
-        return {op.name.value if op.name else None: self._operation(op) for op in self._operations}
+        return {op.name.value if op.name else None: self.operation(op) for op in self._operations}
 
-    def _operation(self, operation: OperationDefinitionNode) -> Cost:
+    def operation(self, operation: OperationDefinitionNode) -> Cost:
         return self._selection(operation.selection_set, self._schema.get_root_type(operation.operation)).paid()
-
-    def selection(self, nodes: Sequence[FieldNode], kind: Any) -> Cost:
-        return self._selection(SelectionSetNode(selections=tuple(nodes)), kind).paid()
 
     def _selection(self, selected: SelectionSetNode, kind: Any) -> Cost:
         """The cost of a selection on `kind`."""
@@ -172,7 +171,7 @@ class _Adding:
             total.own += MUTATION
         name = node.name.value
         if name.startswith("__"):
-            total.own += INTROSPECTION.get(name, 0)
+            total.own += 0 if self._drawn else INTROSPECTION.get(name, 0)
             total.leaves += name not in INTROSPECTION
             return
         defined = kind.fields[name]
@@ -183,6 +182,8 @@ class _Adding:
             total.own += STORED if stored else TOTAL if name == "totalCount" else 0
             return
         assert is_composite_type(inner)
+        if self._drawn is not None and self._drawn(kind, node):
+            return
         below = self._selection(node.selection_set, inner).paid()
         total.own += 1
         if isinstance(declared, Connected):

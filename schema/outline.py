@@ -133,21 +133,14 @@ class Entry:
     made: TypeName | Branch | Nodes
 
 
-def outline(
-    scope: Scope, root: GraphQLObjectType, operation: OperationDefinitionNode
-) -> tuple[list[Entry], list[FieldNode]]:
-    """The fields of a query, and those that SQL alone can't make."""
-    found: list[Entry] = []
-    undrawn: list[FieldNode] = []
+def outline(scope: Scope, root: GraphQLObjectType, operation: OperationDefinitionNode) -> list[Entry]:
+    """The fields of a query; raises Undrawn when SQL alone can't make one of them."""
+    found = []
     for key, nodes in scope.collect([operation.selection_set], root).items():
         name = nodes[0].name.value
-        try:
-            made = entry_of(scope, root, nodes)
-        except Undrawn:
-            undrawn += nodes
-            continue
+        made = entry_of(scope, root, nodes)
         found.append(Entry(key, nodes, name not in root.fields or is_non_null_type(root.fields[name].type), made))
-    return found, undrawn
+    return found
 
 
 def entry_of(scope: Scope, root: GraphQLObjectType, nodes: Sequence[FieldNode]) -> TypeName | Branch | Nodes:
