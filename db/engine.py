@@ -128,8 +128,10 @@ class Database:
         if self._outage.lasts:
             self._outage.answered()
 
-    async def rows(self, statement: Statement, values: Mapping[str, Any] | None = None) -> Sequence[Any]:
-        """All rows of one read."""
+    async def rows(
+        self, statement: Statement, values: Mapping[str, Any] | None = None, lane: Hashable = None
+    ) -> Sequence[Any]:
+        """All rows of one read, for the client `lane`."""
         own = plans.is_planned(statement)
 
         async def work(connection: AsyncConnection) -> Sequence[Any]:
@@ -139,7 +141,7 @@ class Database:
             return found
 
         try:
-            rows = await self._readers.run(work)
+            rows = await self._readers.run(work, lane)
         except Exception as error:
             self._failed(error)
             raise
@@ -166,13 +168,13 @@ class Database:
                 return asked.sql, [row[0] for row in rows]
             return asked.sql, await plans.on_sqlite(driver(connection), asked.sql, arguments)
 
-    async def fetch(self, prepared: Prepared, values: Mapping[str, Any]) -> Sequence[Any]:
-        """All rows of one prepared read, as the driver gives them."""
+    async def fetch(self, prepared: Prepared, values: Mapping[str, Any], lane: Hashable = None) -> Sequence[Any]:
+        """All rows of one prepared read, as the driver gives them, for the client `lane`."""
         arguments = prepared.arguments(values)
         if (counted := tally.get()) is not None:
             counted.add(prepared.sql, arguments)
         try:
-            rows = await self._readers.run(partial(self._raw, prepared.sql, arguments))
+            rows = await self._readers.run(partial(self._raw, prepared.sql, arguments), lane)
         except Exception as error:
             self._failed(error)
             if isinstance(error, asyncpg.PostgresError | sqlite3.OperationalError) and (

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
 from typing import Any, TypeVar
 
 import asyncpg  # type: ignore[import-untyped]
@@ -34,6 +34,7 @@ _GONE = (
 class Readers:
     """At most `most` connections of `engine`, which run in AUTOCOMMIT and need no reset. Who waits longer than
     `wait` seconds for one gets SQLAlchemy's TimeoutError, and Unavailable when none can be made and there is no other.
+    A client, a `lane`, has half of them at once; its further statements wait in a line of their own.
     """
 
     def __init__(self, engine: AsyncEngine, most: int, wait: float) -> None:
@@ -41,22 +42,64 @@ class Readers:
         self._wait = wait
         self._idle: list[AsyncConnection] = []
         self._places = asyncio.Semaphore(most)
+        self._share = max(1, most // 2)
+        self._held: dict[Hashable, int] = {}
+        self._lines: dict[Hashable, deque[asyncio.Future[None]]] = {}
         self._lent = 0
         self._refused: deque[asyncio.Future[AsyncConnection]] = deque()
         """Those whose own connection was refused; each is given one that comes back."""
         self._narrow = 0.0
         self._ended = False
 
-    async def run(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+    async def run(self, work: Callable[[AsyncConnection], Awaitable[T]], lane: Hashable = None) -> T:
         """The result of `work`, a read; done once more, on a new connection, when the first one turns out broken."""
+        if lane is not None:
+            if (held := self._held.get(lane, 0)) < self._share:
+                self._held[lane] = held + 1
+            else:
+                await self._in_line(lane)
         try:
+            try:
+                return await self._once(work)
+            except Exception as error:
+                if not _broken(error) or isinstance(error, TimeoutError | Unavailable):
+                    raise
+                log.debug("database.reconnecting", error=type(error).__name__)
+                await self._discard_idle()
             return await self._once(work)
-        except Exception as error:
-            if not _broken(error) or isinstance(error, TimeoutError | Unavailable):
-                raise
-            log.debug("database.reconnecting", error=type(error).__name__)
-            await self._discard_idle()
-        return await self._once(work)
+        finally:
+            if lane is not None:
+                self._leave(lane)
+
+    async def _in_line(self, lane: Hashable) -> None:
+        """Wait until a statement of the lane has ended, whose place is then this one's."""
+        waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._lines.setdefault(lane, deque()).append(waiting)
+        try:
+            async with asyncio.timeout(self._wait):
+                await waiting
+        except BaseException as error:
+            if waiting.done() and not waiting.cancelled():
+                self._leave(lane)
+            waiting.cancel()
+            if isinstance(error, TimeoutError):
+                raise sa.exc.TimeoutError("no connection became free in time") from None
+            raise
+
+    def _leave(self, lane: Hashable) -> None:
+        """Give the place to the next one of the lane."""
+        line = self._lines.get(lane)
+        while line:
+            waiting = line.popleft()
+            if not waiting.done():
+                waiting.set_result(None)
+                return
+        if line is not None:
+            del self._lines[lane]
+        if self._held[lane] == 1:
+            del self._held[lane]
+        else:
+            self._held[lane] -= 1
 
     def borrowed(self) -> "_Borrowed":
         """A connection for several reads, which are not done again: `async with readers.borrowed() as connection`."""

@@ -104,6 +104,9 @@ listed = _spelled("listed", "string_agg({}, ',')", "group_concat({}, ',')")
 octets = _spelled("octets", "octet_length({})", "length(CAST({} AS BLOB))", _Number)
 """The bytes of a text."""
 
+json_octets = _spelled("json_octets", "octet_length({}::text)", "length(CAST({} AS BLOB))", _Number)
+"""The bytes of a JSON value."""
+
 moment = _spelled(
     "moment",
     "to_char(least(greatest({}, '0001-01-01Z'), '9999-12-31 23:59:59.999999Z') AT TIME ZONE 'UTC', "

@@ -43,6 +43,7 @@ from gateway.errors import (
     coded,
     refused,
 )
+from gateway.sources import Text
 from resolvers.failures import Failure
 from schema.counting import count
 from schema.limits import Bounds, Cost, costs
@@ -193,7 +194,7 @@ class Documents:
         bounds = self._bounds
         try:
             node = graphql.parse(
-                text,
+                Text(text),
                 max_lexical_tokens=bounds.tokens,
                 max_comments=bounds.tokens,
                 max_source_length=bounds.characters,

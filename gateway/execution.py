@@ -22,7 +22,6 @@ from gateway.documents import Operation
 from gateway.errors import (
     AGAIN,
     BAD_VARIABLES,
-    Formatted,
     coded,
     internal,
     masked,
@@ -30,14 +29,14 @@ from gateway.errors import (
     refused,
 )
 from resolvers.context import Context, lane_of
-from resolvers.failures import Code, Failure, Forbidden, NotShown, TimedOut
+from resolvers.failures import Code, Failure, Forbidden, NotShown, TimedOut, TooLarge, check_errors
 from resolvers.principal import Kind
 from resolvers.rendering import Rendered
 from resolvers.tree import Denial
 from schema import Schema
-from schema.drawing import Undrawn
+from schema.drawing import Undrawn, is_drawn
 from schema.introspection import KINDS, introspection_of
-from schema.limits import Bounds, check_cost
+from schema.limits import Bounds, Cost, check_cost, check_rows, cost_of_rows
 from schema.outline import Branch, Entry, Unrendered, outline
 from schema.selecting import Scope, keep
 from schema.variables import check_size
@@ -59,12 +58,29 @@ class Executor(graphql.Executor[Any]):
             return self._introspected(return_type, field_details_list, result, path)
         if type(result) is not Rendered:
             return super().complete_object_value(return_type, field_details_list, info, path, result, position_context)
+        check_errors(len(self.collected_errors.errors) + len(result.denied))
         for below, denial in result.denied:
             place = path
             for key in below:
                 place = place.add_key(key, None)
             self.collected_errors.add(_forbidden(denial, place.as_list()), place)
         return orjson.Fragment(result.text)
+
+    def complete_leaf_value(self, return_type: Any, result: Any) -> Any:  # type: ignore[override]
+        value = super().complete_leaf_value(return_type, result)
+        if return_type.name == "JSON":
+            text = orjson.dumps(value)
+            self.context_value.spend(len(text))
+            return orjson.Fragment(text)
+        if type(value) is str:
+            self.context_value.spend(len(value))
+        return value
+
+    def handle_field_error(self, raw_error: Exception, return_type: Any, field_details_list: Any, path: Any) -> None:
+        if isinstance(raw_error, TooLarge):
+            raise raw_error
+        check_errors(len(self.collected_errors.errors) + 1)
+        super().handle_field_error(raw_error, return_type, field_details_list, path)
 
     def _introspected(self, kind: Any, details: Any, result: Any, path: Any) -> Any:
         """What the schema tells of itself: at once where it is known, else in turn."""
@@ -115,10 +131,9 @@ class Execution:
                 return await _result(self._executor(operation, variables, ctx), operation.kind)
         except TimeoutError:
             late = f"the operation took longer than {self._timeout:g} s and was stopped"
-            done = operation.kind is OperationType.MUTATION and ctx.principal.kind is not Kind.WORKER
-            if done and (counted := tally.get()) is not None and counted.commits:
-                return Answer(200, {"data": None, "errors": [refused(NotShown(f"{late}; what it had begun is done"))]})
-            return Answer.refusal(503, refused(TimedOut(late)))
+            return _stopped(TimedOut(late), 503, operation, ctx)
+        except TooLarge as failure:
+            return _stopped(failure, 422, operation, ctx)
         finally:
             ctx.loaders.end()
 
@@ -149,6 +164,8 @@ class Execution:
                     if "data" not in answer.body:
                         return
                     del answer  # not to be held until the next one comes
+            except TooLarge as failure:
+                yield Answer.refusal(422, refused(failure))
             except Exception as error:
                 yield Answer.refusal(500, masked(graphql.located_error(error)))
 
@@ -156,20 +173,29 @@ class Execution:
         self, operation: Operation, values: VariableValues, ctx: Context, until: float
     ) -> Answer | None:
         """The answer to a query from statements that make its JSON; None where it must be read row by row."""
-        if not self.renders or (entries := self._outline(operation, values, ctx)) is None:
+        if not self.renders or operation.kind is not OperationType.QUERY:
             return None
-        if len(entries) == 1 and isinstance(entries[0].made, Branch):  # the database bounds the time of a statement
-            return await self._made(entries, values, ctx)
-        async with asyncio.timeout_at(until):
-            return await self._made(entries, values, ctx)
+        found: Answer | None = None
+        if (entries := self._outline(operation, values, ctx)) is not None:
+            if len(entries) == 1 and isinstance(entries[0].made, Branch):  # the database bounds the time of a statement
+                found = await self._made(entries, values, ctx)
+            else:
+                async with asyncio.timeout_at(until):
+                    found = await self._made(entries, values, ctx)
+        if found is None:
+            try:
+                check_rows(self._by_rows(operation, values, ctx), values.coerced, self._bounds)
+            except Failure as failure:
+                return Answer.refusal(422, refused(failure))
+        return found
 
     async def _made(self, entries: Sequence[Entry], values: VariableValues, ctx: Context) -> Answer | None:
         data: dict[str, Any] = {}
-        errors: list[Formatted] = []
+        denied: list[tuple[list[str | int], Denial]] = []
         for entry in entries:
             try:
                 found = await entry.made.text(ctx.loaders, values)
-            except TimeoutError:
+            except (TimeoutError, TooLarge):
                 raise
             except Exception as error:
                 told = of_database(error)
@@ -181,20 +207,31 @@ class Execution:
                 ctx.spent = 0
                 return None
             data[entry.key] = orjson.Fragment(found.text)
-            errors += [masked(_forbidden(denial, [entry.key, *path])) for path, denial in found.denied]
-        return Answer(200, {"errors": errors, "data": data} if errors else {"data": data})
+            denied += [([entry.key, *path], denial) for path, denial in found.denied]
+            check_errors(len(denied))
+        if not denied:
+            return Answer(200, {"data": data})
+        return Answer(200, {"errors": [masked(_forbidden(denial, path)) for path, denial in denied], "data": data})
 
     def _outline(self, operation: Operation, values: VariableValues, ctx: Context) -> list[Entry] | None:
         key = ("outline", id(operation.node))
         if key not in ctx.memo:
             made = None
-            if operation.kind is OperationType.QUERY:
-                scope = Scope(self._schema, operation.document.fragments, values.coerced)
-                with suppress(Undrawn):
-                    assert self._schema.query_type is not None
-                    made = outline(scope, self._schema.query_type, operation.node)
+            scope = Scope(self._schema, operation.document.fragments, values.coerced)
+            with suppress(Undrawn):
+                assert self._schema.query_type is not None
+                made = outline(scope, self._schema.query_type, operation.node)
             keep(ctx.memo, key, made)
         found: list[Entry] | None = ctx.memo[key]
+        return found
+
+    def _by_rows(self, operation: Operation, values: VariableValues, ctx: Context) -> Cost:
+        key = ("rows", id(operation.node))
+        if key not in ctx.memo:
+            scope = Scope(self._schema, operation.document.fragments, values.coerced)
+            drawn = partial(is_drawn, scope)
+            keep(ctx.memo, key, cost_of_rows(self._schema, operation.document.node, operation.node, drawn))
+        found: Cost = ctx.memo[key]
         return found
 
     def _begin(self, operation: Operation, variables: Mapping[str, Any] | None, ctx: Context) -> VariableValues:
@@ -245,6 +282,15 @@ class Execution:
         return executor
 
 
+def _stopped(failure: Failure, status: int, operation: Operation, ctx: Context) -> Answer:
+    """The answer to an operation that was ended before its end."""
+    done = operation.kind is OperationType.MUTATION and ctx.principal.kind is not Kind.WORKER
+    if done and (counted := tally.get()) is not None and counted.commits:
+        told = NotShown(f"{failure.message}; what it had begun is done")
+        return Answer(200, {"data": None, "errors": [refused(told)]})
+    return Answer.refusal(status, refused(failure))
+
+
 def _forbidden(denial: Denial, path: list[str | int]) -> GraphQLError:
     return GraphQLError(denial.message, denial.nodes, path=path, original_error=Forbidden(denial.message))
 
@@ -259,6 +305,8 @@ async def _result(executor: graphql.Executor[Any], kind: OperationType) -> Answe
     try:
         if isinstance(result, Awaitable):
             result = await result
+    except TooLarge:
+        raise
     except Exception as error:  # a fault in the executor itself, not in a field
         return Answer.refusal(500, internal(error))
     if not result.errors:

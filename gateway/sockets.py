@@ -34,6 +34,8 @@ AWAY = 1013
 """Closes with "try again later", by the registry of RFC 6455."""
 MOST = 100
 """Operations of one socket at once."""
+ANSWERS = 4
+"""Queries and mutations of one socket that are run, or whose answers are being sent, at once."""
 
 log = structlog.get_logger("torana")
 
@@ -85,6 +87,7 @@ class _Socket:
         self._known: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._operations: dict[str, asyncio.Task[None]] = {}
         self._contexts: dict[str, Context] = {}
+        self._answers = asyncio.Semaphore(ANSWERS)
 
     async def serve(self) -> None:
         watchers = [asyncio.create_task(self._receive()), asyncio.create_task(self._expire())]
@@ -193,10 +196,12 @@ class _Socket:
             ctx = Context(self._endpoint.services, principal, self._client, browser=browser)
             self._contexts[number] = ctx
             if operation.kind is not OperationType.SUBSCRIPTION:
-                answer = await run_logged(execution, operation, envelope.variables, ctx)
-                if "data" not in answer.body:
-                    raise Refused(answer)
-                await self._next(number, answer)
+                async with self._answers:
+                    answer = await run_logged(execution, operation, envelope.variables, ctx)
+                    if "data" not in answer.body:
+                        raise Refused(answer)
+                    await self._next(number, answer)
+                    del answer
             else:
                 try:
                     stream = self._endpoint.broadcasts.stream(operation, envelope.variables, ctx)

@@ -7,7 +7,7 @@ from typing import Any
 
 from db.engine import Database
 from jobs.programs import Registry
-from resolvers.failures import LimitExceeded
+from resolvers.failures import TooLarge
 from resolvers.feed import Feed
 from resolvers.issuers import Issuers
 from resolvers.keyring import KeyRing
@@ -21,8 +21,8 @@ from resolvers.principals import Principals
 from resolvers.reporting import Reports
 from resolvers.uses import Uses
 
-NUMBERS = 32_000_000
-"""Bytes of stored numbers in one response."""
+BYTES = 32_000_000
+"""Of one answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,17 +88,16 @@ class Context:
     def loaders(self) -> Loaders:
         return Loaders(self.services.database, self.principal, self.spend, lane_of(self.principal, self.client))
 
+    @property
+    def lane(self) -> Hashable:
+        return lane_of(self.principal, self.client)
+
     def spend(self, size: int) -> None:
-        """Count bytes of stored numbers that go into the response, and refuse too many."""
-        spent = self.spent + size
-        if spent > NUMBERS:
-            raise LimitExceeded(
-                f"the numbers of one response take at most {NUMBERS} bytes; ask for fewer pages",
-                limit="numbers",
-                allowed=NUMBERS,
-                value=spent,
-            )
-        self.spent = spent
+        """Count bytes that go into the answer, and refuse too many."""
+        self.spent += size
+        if self.spent > BYTES:
+            told = f"an answer has at most {BYTES} bytes; ask for fewer rows or values"
+            raise TooLarge(told, limit="bytes", allowed=BYTES, value=self.spent)
 
     def become(self, principal: Principal) -> None:
         """Go on as someone else, with nothing read yet."""

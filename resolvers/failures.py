@@ -21,6 +21,10 @@ class Code(Enum):
 
 
 CONTENDED = "others were changing the same at this moment, and nothing was done; read it again, and try again"
+BIGGEST = 2**53 - 1
+"""What every reader of JSON takes for the same integer."""
+ERRORS = 1_000
+"""Of one answer."""
 RETRY_AFTER = 2
 """Seconds after which what may pass by itself is worth another try."""
 
@@ -42,7 +46,8 @@ class Failure(Exception):
 
     @property
     def extensions(self) -> dict[str, Any]:
-        found: dict[str, Any] = {"code": self.code.name, **self.details}
+        details = {name: min(told, BIGGEST) if type(told) is int else told for name, told in self.details.items()}
+        found: dict[str, Any] = {"code": self.code.name, **details}
         return {**found, "field": self.field} if self.field else found
 
 
@@ -92,6 +97,17 @@ class RateLimited(Failure):
 
 class LimitExceeded(Failure):
     code = Code.LIMIT_EXCEEDED
+
+
+class TooLarge(LimitExceeded):
+    """The whole answer is larger than answers are: nothing of it is given."""
+
+
+def check_errors(number: int) -> None:
+    """Raise TooLarge for more errors than one answer has."""
+    if number > ERRORS:
+        told = f"an answer has at most {ERRORS} errors; leave out the fields that may not be read"
+        raise TooLarge(told, limit="errors", allowed=ERRORS, value=number)
 
 
 class TimedOut(Failure):

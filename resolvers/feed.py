@@ -115,6 +115,11 @@ def renewed_topic(key: object) -> str:
     return f"renewed:{key}"
 
 
+def watched_topic(lane: object) -> str:
+    """Nothing is published of it: it tells how much a client watches."""
+    return f"watched:{lane}"
+
+
 PRESENT = "present"
 """It was written down who is there."""
 

@@ -19,7 +19,7 @@ from resolvers.failures import Invalid, LimitExceeded, NotFound
 from resolvers.feed import any_of_kind, key_of_topic, renewed_topic
 from resolvers.principal import Principal
 from resolvers.rules import PROJECTS, SITES
-from resolvers.watching import SOME, TOGETHER, UNHEARD
+from resolvers.watching import SOME, TOGETHER, UNHEARD, watch
 
 MOST = 20_000
 """Rows that one subscription follows."""
@@ -58,10 +58,11 @@ async def changes(ctx: Context, watched: Collection[Any], place: Place | None) -
 
     Which rows are seen is known from the start on. So whatever goes from sight is told, whether it was deleted, moved
     or unlinked, or the principal's rights changed, and nothing is told of what was hidden. INVALID for a model whose
-    rows belong to no such place, NOT_FOUND for a place that is not seen, LIMIT_EXCEEDED for more than `MOST` rows.
+    rows belong to no such place, NOT_FOUND for a place that is not seen, LIMIT_EXCEEDED for more than `MOST` rows
+    or `AT_ONCE` subscriptions.
     """
     sights = {any_of_kind(row_topic(model, "")): _Sight(model, place) for model in watched}
-    with ctx.services.feed.subscription(*sights, renewed_topic(ctx.principal.id)) as heard:
+    with watch(ctx, *sights, renewed_topic(ctx.principal.id)) as heard:
         if place is not None:
             await _check(ctx, place, watched)
         principal, looked = ctx.principal, datetime.now(UTC)
@@ -114,7 +115,7 @@ class _Sight:
             within = sa.bindparam("place", type_=model.id.type)
             wanted = wanted.where(place.belongs[model](model, lambda column: column == within))
             values["place"] = place.key
-        return {row.id for row in await ctx.database.rows(wanted, values)}
+        return {row.id for row in await ctx.database.rows(wanted, values, ctx.lane)}
 
     def _told(self, touched: set[UUID], seen: set[UUID]) -> list[Change]:
         told = [Change(self._model, key, key not in seen) for key in sorted(touched & (seen | self.known))]

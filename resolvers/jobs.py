@@ -107,7 +107,7 @@ async def totals(ctx: Context, where: Where | None) -> dict[JobState, int]:
     entity, standing = Alias(Job), ctx.principal.standing
     counted = sa.select(entity.state, sa.func.count().label("number")).where(*reached(entity, where, standing))
     values = {**ctx.principal.parameters, **(where.values if where else {})}
-    rows = await ctx.database.rows(counted.group_by(entity.state), values)
+    rows = await ctx.database.rows(counted.group_by(entity.state), values, ctx.lane)
     found = {row.state: int(row.number) for row in rows}
     return {state: found.get(state, 0) for state in JobState}
 

@@ -17,7 +17,6 @@ from db.engine import Database, TooComplex
 from db.models import Entity
 from db.prepared import Statement
 from resolvers import rendering, statements
-from resolvers.failures import LimitExceeded
 from resolvers.paging import Page, Slice
 from resolvers.principal import Principal
 from resolvers.rendering import Rendered, Stored
@@ -38,14 +37,14 @@ _ends = cache(statements.ends)
 
 class Loaders:
     """The reads of one operation, as one principal. Rows read once are not read again until `forget`. `spend` counts
-    bytes of stored numbers, and raises LimitExceeded for too many. `lane` is the client whose turn statements wait
-    for that are prepared."""
+    bytes of the answer, and raises TooLarge for too many. `lane` is the client whose turn statements wait for."""
 
     def __init__(
         self, database: Database, principal: Principal, spend: Callable[[int], None], lane: Hashable = None
     ) -> None:
         self._database = database
         self._prepared = partial(database.prepared, lane=lane)
+        self._lane = lane
         self._spend = spend
         self._principal = principal
         self._standing = principal.standing
@@ -103,7 +102,7 @@ class Loaders:
         try:
             ((text,),) = await self._drawn(rendering.root, drawing)
             return None if text is None else (await self._rendered([text], drawing))[0]
-        except (TooComplex, LimitExceeded):
+        except TooComplex:
             if otherwise is None:
                 raise
             return await otherwise()
@@ -119,7 +118,7 @@ class Loaders:
         try:
             made: Rendered = await _loaded(self._loader(identity, partial(self._below, drawing)), key)
             return None if made.text == "null" else made
-        except (TooComplex, LimitExceeded):
+        except TooComplex:
             return await otherwise()
 
     async def texts(self, drawing: Drawing, keys: Sequence[UUID]) -> dict[UUID, Rendered]:
@@ -132,14 +131,18 @@ class Loaders:
         """The texts of a statement with what their marks stand for, one further statement for a table of it."""
         made = [Rendered.of(text, drawing.tree.denials) for text in texts]
         wanted = [Stored.of(one.text) for one in made]
+        size = 0
+        for one, marks in zip(made, wanted, strict=True):
+            size += len(one.text) if one.text.isascii() else len(one.text.encode())
+            size += 0 if marks is None else marks.size
+        self._spend(size)
         if not any(wanted):
             return made
-        self._spend(sum(one.size for one in wanted if one))
-        values: dict[tuple[str, str, UUID], str] = {}
+        values: dict[tuple[str, str, UUID], str | None] = {}
         for table, (columns, keys) in rendering.places(one for one in wanted if one).items():
             statement = partial(rendering.stored, table, columns)
             prepared = await self._prepared(self._database.stored, shape(statement), statement)
-            for key, *found in await self._database.fetch(prepared, {"keys": keys}):
+            for key, *found in await self._database.fetch(prepared, {"keys": keys}, self._lane):
                 known = UUID(str(key))
                 values |= {(table, name, known): value for name, value in zip(sorted(columns), found, strict=True)}
         try:
@@ -155,7 +158,7 @@ class Loaders:
         prepared = await self._prepared(drawing.tree, (make, drawing.shape, self._standing, *more), statement)
         values = {**self._principal.parameters, **drawing.values, **given}
         try:
-            return await self._database.fetch(prepared, values)
+            return await self._database.fetch(prepared, values, self._lane)
         except TooComplex as error:
             drawing.tree.refused = True
             log.warning("rendering.refused", why=str(error), characters=len(prepared.sql))
@@ -176,7 +179,7 @@ class Loaders:
         parameters = {**self._principal.parameters, **given}
         if where is not None:
             parameters |= where.values
-        return await self._database.rows(statement, parameters)
+        return await self._database.rows(statement, parameters, self._lane)
 
     async def _batch(self, load: Callable[[list[UUID]], Awaitable[list[Any]]], keys: list[UUID]) -> list[Any]:
         task = asyncio.current_task()

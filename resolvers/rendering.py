@@ -2,7 +2,8 @@
 
 Two kinds of marks may be in the text, which no stored value can hold because each process makes its own. A guarded
 field that may not be read leaves one: `Rendered` has null there and tells the path. Stored JSON, such as the numbers of
-a page, leaves its place and size, so that it is fetched once for all and never copied by the database.
+a page, or JSON that is not short, leaves its place and size, so that it is counted before it is fetched, is fetched
+once for all and never copied by the database.
 """
 
 import re
@@ -19,9 +20,10 @@ from db import models
 from db.aliases import Alias, model_of
 from db.keys import among, spread
 from db.prepared import Statement
-from db.texts import Piece, base64, joined, listed, maybe, octets, otherwise, string, value
+from db.texts import Piece, base64, joined, json_octets, listed, maybe, number, octets, otherwise, string, value
 from resolvers import rules
 from resolvers.access import visible
+from resolvers.failures import check_errors
 from resolvers.paging import Cut
 from resolvers.principal import Standing
 from resolvers.statements import ends, joins, narrowed, planned, reached, seek
@@ -43,6 +45,8 @@ from resolvers.tree import (
     Value,
 )
 
+SHORT = 1_000
+"""Bytes of JSON that the database puts into a text itself."""
 MARK = secrets.token_hex(16)
 _DENIED, _STORED = f'"{MARK}:', f'"{MARK}#'
 _DENIALS = re.compile(f'{_DENIED}[0-9]+"')
@@ -87,7 +91,9 @@ class Rendered:
         """What a statement made, with null for what was denied."""
         if _DENIED not in text:
             return cls(text)
-        return cls(_DENIALS.sub("null", text), list(_denied(orjson.loads(text), denials, [])))
+        cleared, number = _DENIALS.subn("null", text)
+        check_errors(number)
+        return cls(cleared, list(_denied(orjson.loads(text), denials, [])))
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +114,11 @@ class Stored:
         ]
         return cls(found[0::5], places, sum(map(int, found[4::5])))
 
-    def filled(self, values: Mapping[tuple[str, str, UUID], str]) -> str:
-        """The text with the values in their places; raises KeyError for one that is gone."""
+    def filled(self, values: Mapping[tuple[str, str, UUID], str | None]) -> str:
+        """The text with the values in their places; raises KeyError for one whose row is gone."""
         texts = [self.pieces[0]]
         for place, piece in zip(self.places, self.pieces[1:], strict=True):
-            texts += (values[place], piece)
+            texts += (values[place] or "null", piece)
         return "".join(texts)
 
 
@@ -129,7 +135,11 @@ def places(wanted: Iterable[Stored]) -> dict[str, tuple[frozenset[str], list[UUI
 def stored(table: str, columns: frozenset[str]) -> Statement:
     """The rows in `keys` of stored JSON: the key, then the columns in the order of their names."""
     found = models.Base.metadata.tables[table]
-    return sa.select(found.c.id, *(found.c[name] for name in sorted(columns))).where(among(found.c.id, "keys"))
+    texts = [
+        found.c[name] if isinstance(found.c[name].type, sa.Text) else sa.cast(found.c[name], sa.Text())
+        for name in sorted(columns)
+    ]
+    return sa.select(found.c.id, *texts).where(among(found.c.id, "keys"))
 
 
 def _denied(found: Any, denials: Sequence[Denial], path: list[str | int]) -> Iterator[tuple[list[str | int], Denial]]:
@@ -141,7 +151,8 @@ def _denied(found: Any, denials: Sequence[Denial], path: list[str | int]) -> Ite
     elif isinstance(found, str) and found.startswith(f"{MARK}:"):
         yield path, denials[int(found.rpartition(":")[2])]
     for key, inner in items:
-        yield from _denied(inner, denials, [*path, key])
+        if isinstance(inner, dict | list | str):
+            yield from _denied(inner, denials, [*path, key])
 
 
 def _object(fields: Fields, made: Callable[[str, Any], Iterator[Piece]]) -> Iterator[Piece]:
@@ -165,7 +176,8 @@ def _place(entity: Any, key: str) -> Iterator[Piece]:
     """The mark of stored JSON."""
     column = sa.inspect(model_of(entity)).mapper.columns[key]
     yield f"{_STORED}{column.table.name}.{column.name}:"
-    yield from (sa.cast(entity.id, sa.Text()), ":", sa.cast(octets(getattr(entity, key)), sa.Text()), '"')
+    size = (json_octets if isinstance(column.type, sa.JSON) else octets)(getattr(entity, key))
+    yield from (sa.cast(entity.id, sa.Text()), ":", sa.cast(size, sa.Text()), '"')
 
 
 def _nullable(entity: Any, key: str) -> bool:
@@ -217,6 +229,9 @@ class _Renderer:
         column = getattr(entity, part.key)
         if part.form is Form.STORED:
             pieces = _place(entity, part.key)
+        elif part.form is Form.JSON:
+            place = joined(_place(entity, part.key))
+            pieces = iter([sa.case((json_octets(column) <= _number(SHORT), joined(number(column))), else_=place)])
         else:
             pieces = string(column) if part.form is Form.STRING else value(column)
         if _nullable(entity, part.key):

@@ -48,7 +48,7 @@ async def count(ctx: Context, kind: str | None, key: UUID | None) -> Mapping[str
     if kind is not None:
         scope = Alias(models.Site if kind == "Site" else models.Project)
         statement = statement.select_from(scope).where(scope.id == place, visible(scope, standing))
-    rows = await ctx.database.rows(statement, {**ctx.principal.parameters, "scope": key})
+    rows = await ctx.database.rows(statement, {**ctx.principal.parameters, "scope": key}, ctx.lane)
     if not rows:
         raise NotFound(f"no {kind} with this id", field="scope")
     return {name: getattr(rows[0], name) for name in COUNTED}

@@ -37,6 +37,7 @@ class Form(Enum):
     TYPED = "as its SQL type says"
     STRING = "in quotes"
     STORED = "it holds JSON text"
+    JSON = "the same, and may be short"
 
 
 @dataclass(frozen=True, slots=True)

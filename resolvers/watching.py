@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,8 +16,18 @@ from db.models import TERMINAL, JobState
 from db.types import later
 from resolvers.access import THERE, visible
 from resolvers.context import Context
-from resolvers.failures import NotFound
-from resolvers.feed import ANY_JOB, PRESENT, job_topic, key_of_topic, log_topic, renewed_topic, results_topic
+from resolvers.failures import LimitExceeded, NotFound
+from resolvers.feed import (
+    ANY_JOB,
+    PRESENT,
+    Changes,
+    job_topic,
+    key_of_topic,
+    log_topic,
+    renewed_topic,
+    results_topic,
+    watched_topic,
+)
 from resolvers.paging import Order, Slice
 from resolvers.presence import INTERVAL, ONLINE
 from resolvers.rules import PROJECTS, allowed
@@ -31,10 +41,23 @@ BATCH = 500
 """Log lines read at once."""
 UNHEARD = timedelta(minutes=1)
 """Before a break in what is heard of other processes, for which jobs are looked at again."""
+AT_ONCE = 20
+"""Subscriptions of one client that watch many rows."""
 SOME = 100
 """Changes that are told at once."""
 PAUSE, TOGETHER = 0.05, 0.25
 """Seconds between two looks at a job that goes on changing, and at what changed among many."""
+
+
+@contextlib.contextmanager
+def watch(ctx: Context, *topics: str) -> Iterator[Changes]:
+    """Subscribe to topics of many rows; raises LimitExceeded for a client that has enough such subscriptions."""
+    feed, own = ctx.services.feed, watched_topic(ctx.lane)
+    if (others := len(feed.following(own))) >= AT_ONCE:
+        told = f"at most {AT_ONCE} subscriptions watch what changes, or who is there, at once; end others first"
+        raise LimitExceeded(told, limit="subscriptions", allowed=AT_ONCE, value=others + 1)
+    with feed.subscription(own, *topics) as changes:
+        yield changes
 
 
 class _Then:
@@ -115,7 +138,7 @@ async def present(ctx: Context, project: UUID) -> AsyncGenerator[list["There"], 
     """Who of a project's users, participants and devices is there, as far as one is told: first all of them, then who
     comes and who goes, at most `SOME` at once. NOT_FOUND for a project that is not seen."""
     there: set[tuple[Any, UUID]] | None = None
-    with ctx.services.feed.subscription(PRESENT, renewed_topic(ctx.principal.id)) as changes:
+    with watch(ctx, PRESENT, renewed_topic(ctx.principal.id)) as changes:
         while True:
             now = await _present(ctx, project)
             moved = [There(model, key, (model, key) in now) for model, key in now ^ (there or set())]
@@ -154,7 +177,9 @@ async def _present(ctx: Context, project: UUID) -> set[tuple[Any, UUID]]:
         )
         wanted.append(rows)
     every = sa.union_all(*wanted).subquery()
-    found = await ctx.database.rows(sa.select(every.c.id, every.c.name), {**ctx.principal.parameters, "place": project})
+    found = await ctx.database.rows(
+        sa.select(every.c.id, every.c.name), {**ctx.principal.parameters, "place": project}, ctx.lane
+    )
     if not any(not row.name for row in found):
         raise NotFound("no Project with this id", field="project")
     return {(known[row.name], row.id) for row in found if row.name}

@@ -102,6 +102,15 @@ def tree_of(scope: Scope, parent: GraphQLObjectType, nodes: Sequence[FieldNode])
     return builder.tree(builder.branch(declared, parent.fields[nodes[0].name.value], nodes))
 
 
+def is_drawn(scope: Scope, parent: GraphQLObjectType, node: FieldNode) -> bool:
+    """Whether a field of `parent` has a tree."""
+    try:
+        tree_of(scope, parent, [node])
+    except Undrawn:
+        return False
+    return True
+
+
 def tree_of_node(scope: Scope, kind: GraphQLObjectType, nodes: Sequence[FieldNode]) -> Tree:
     """The tree of `node` or `nodes` for ids of one type; its first question is left to the caller."""
     builder = _Builder(scope)
@@ -186,7 +195,7 @@ class _Builder:
             return Form.STORED
         if is_list_type(get_nullable_type(field.type)):
             raise Undrawn("a list that is not a connection")
-        return Form.STRING if get_named_type(field.type).name == "BigInt" else Form.TYPED
+        return {"BigInt": Form.STRING, "JSON": Form.JSON}.get(get_named_type(field.type).name, Form.TYPED)
 
 
 def _declared(kind: GraphQLObjectType, nodes: Sequence[FieldNode]) -> Any:

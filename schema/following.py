@@ -76,7 +76,7 @@ class FollowingSubscription:
         "answer is empty: read your lists after it, and nothing is missed. "
         "What comes into your sight, or goes from it, with a role or a link is told, too. A row that changes often is "
         f"told of four times a second, with at most {watching.SOME} changes at once; at most {following.MOST} rows "
-        "are watched."
+        f"are watched, by {watching.AT_ONCE} subscriptions of yours, those of `presence` among them."
     )
     async def entity_changed(
         self,

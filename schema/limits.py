@@ -4,7 +4,7 @@ One pass over a document, each fragment once whatever spreads it, so the work gr
 document is, was counted before (`counting`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,14 +27,18 @@ from graphql import (
     is_composite_type,
 )
 
-from resolvers.failures import Failure, LimitExceeded
+from resolvers.failures import BIGGEST, Failure, LimitExceeded
 from resolvers.paging import page_size
 from schema.declarations import Connected, Numbers
 from schema.selecting import DEFINITION
 
-NUMBERS = 20
-"""The cost of an array of numbers; an object costs 1, a scalar nothing."""
+STORED, TOTAL = 20, 10
+"""The costs of an array of numbers or a JSON value, and of counting a list. An object costs 1."""
+LEAVES = 8
+"""So many scalars of one selection cost 1; fewer cost nothing."""
 MUTATION = 10
+Drawn = Callable[[Any, FieldNode], bool]
+"""Whether the database makes all that a field of a type gives."""
 INTROSPECTION = {"__schema": 5_000, "__type": 100}
 
 
@@ -53,14 +57,28 @@ class Bounds:
     repetitions: int = 5_000
     """Pairs of fields of the same name at the same place: what validating compares."""
     cost: int = 50_000
+    rows: int = 5_000
+    """The cost of what is read row by row."""
 
 
 @dataclass(slots=True)
 class Cost:
-    """What a selection costs: its own objects, and lists whose size the variables decide."""
+    """What a selection costs: its own objects, and lists whose size the variables decide. `leaves` are those that are
+    not paid yet."""
 
     own: int = 0
+    leaves: int = 0
     below: list[tuple["Size | None", "Cost"]] = field(default_factory=list)
+
+    def add(self, fragment: "Cost") -> None:
+        """Spread a fragment."""
+        self.leaves += fragment.leaves
+        self.below.append((None, fragment))
+
+    def paid(self) -> "Cost":
+        """The cost of a whole selection, with its fragments."""
+        self.own += self.leaves // LEAVES
+        return self
 
     def total(self, variables: Mapping[str, Any], known: dict[int, int]) -> int:
         """The cost with these variables; raises for a page size out of bounds. `known` has what was added up before."""
@@ -95,6 +113,11 @@ def costs(schema: GraphQLSchema, document: DocumentNode) -> dict[str | None, Cos
     return _Adding(schema, document).operations()
 
 
+def cost_of_rows(schema: GraphQLSchema, document: DocumentNode, query: OperationDefinitionNode, drawn: Drawn) -> Cost:
+    """The cost of what a query reads row by row: of the fields that are not `drawn`, at any depth."""
+    return _Adding(schema, document, drawn).operation(query)
+
+
 def check_cost(cost: Cost, variables: Mapping[str, Any], bounds: Bounds) -> int:
     """The cost with these variables, refused when over the bound."""
     total = cost.total(variables, {})
@@ -102,18 +125,24 @@ def check_cost(cost: Cost, variables: Mapping[str, Any], bounds: Bounds) -> int:
     return total
 
 
+def check_rows(cost: Cost, variables: Mapping[str, Any], bounds: Bounds) -> None:
+    """Refuse what is read row by row when it costs more than that may."""
+    bound("cost", cost.total(variables, {}), bounds.rows, of="part of the operation that is read row by row")
+
+
 class _Adding:
-    def __init__(self, schema: GraphQLSchema, document: DocumentNode) -> None:
+    def __init__(self, schema: GraphQLSchema, document: DocumentNode, drawn: Drawn | None = None) -> None:
+        self._drawn = drawn
         self._schema = schema
         self._operations = [d for d in document.definitions if isinstance(d, OperationDefinitionNode)]
         self._fragments = {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}
         self._known: dict[str, Cost] = {}
 
     def operations(self) -> dict[str | None, Cost]:
-        return {op.name.value if op.name else None: self._operation(op) for op in self._operations}
+        return {op.name.value if op.name else None: self.operation(op) for op in self._operations}
 
-    def _operation(self, operation: OperationDefinitionNode) -> Cost:
-        return self._selection(operation.selection_set, self._schema.get_root_type(operation.operation))
+    def operation(self, operation: OperationDefinitionNode) -> Cost:
+        return self._selection(operation.selection_set, self._schema.get_root_type(operation.operation)).paid()
 
     def _selection(self, selected: SelectionSetNode, kind: Any) -> Cost:
         """The cost of a selection on `kind`."""
@@ -124,10 +153,10 @@ class _Adding:
             elif isinstance(node, InlineFragmentNode):
                 condition = node.type_condition
                 inner = kind if condition is None else self._schema.get_type(condition.name.value)
-                total.below.append((None, self._selection(node.selection_set, inner)))
+                total.add(self._selection(node.selection_set, inner))
             else:
                 assert isinstance(node, FragmentSpreadNode)
-                total.below.append((None, self._fragment(node.name.value)))
+                total.add(self._fragment(node.name.value))
         return total
 
     def _fragment(self, name: str) -> Cost:
@@ -140,17 +169,22 @@ class _Adding:
     def _field(self, total: Cost, node: FieldNode, kind: Any) -> None:
         if kind is self._schema.mutation_type:
             total.own += MUTATION
-        if node.name.value.startswith("__"):
-            total.own += INTROSPECTION.get(node.name.value, 0)
+        name = node.name.value
+        if name.startswith("__"):
+            total.own += 0 if self._drawn else INTROSPECTION.get(name, 0)
+            total.leaves += name not in INTROSPECTION
             return
-        defined = kind.fields[node.name.value]
-        declared = defined.extensions[DEFINITION]
+        defined = kind.fields[name]
+        declared, inner = defined.extensions[DEFINITION], get_named_type(defined.type)
         if node.selection_set is None:
-            total.own += NUMBERS if isinstance(declared, Numbers) else 0
+            total.leaves += 1
+            stored = isinstance(declared, Numbers) or inner.name == "JSON"
+            total.own += STORED if stored else TOTAL if name == "totalCount" else 0
             return
-        inner = get_named_type(defined.type)
         assert is_composite_type(inner)
-        below = self._selection(node.selection_set, inner)
+        if self._drawn is not None and self._drawn(kind, node):
+            return
+        below = self._selection(node.selection_set, inner).paid()
         total.own += 1
         if isinstance(declared, Connected):
             total.below.append((Size(node, declared.most), below))
@@ -161,11 +195,12 @@ class _Adding:
             total.below.append((None, below))
 
 
-def bound(limit: str, value: int, allowed: int) -> None:
+def bound(limit: str, value: int, allowed: int, of: str = "operation") -> None:
     """Raise LimitExceeded for more than is allowed."""
     if value > allowed:
+        value = min(value, BIGGEST)  # fragments that double come to any number
         raise LimitExceeded(
-            f"the operation's {limit} is {value}; at most {allowed} is allowed",
+            f"the {limit} of the {of} is {value}; at most {allowed} is allowed",
             limit=limit,
             allowed=allowed,
             value=value,

@@ -22,10 +22,8 @@ from graphql import (
 from strawberry.types import has_object_definition
 
 from db.folding import MARKS, bounded
-from resolvers.failures import Invalid
+from resolvers.failures import BIGGEST, Invalid
 
-BIGGEST = 2**53 - 1
-"""What every reader of JSON takes for the same integer."""
 DEPTH = 32
 BYTES = 65_536
 """Of a status, a configuration, or what a device tells about itself."""

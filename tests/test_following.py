@@ -12,6 +12,7 @@ from db import models
 from db.engine import changed
 from db.types import later
 from resolvers import deleting, following
+from resolvers import watching as watching_of
 from resolvers.feed import PRESENT
 from resolvers.principal import Principal
 from tests.support.organising import Dune, delete, link, made, restore, settle, update
@@ -219,3 +220,21 @@ async def test_who_comes_and_goes_is_told_to_those_of_the_project(platform: Plat
 async def test_who_is_in_a_hidden_project_is_not_told(platform: Platform) -> None:
     async with platform.watch(PRESENCE, "eve", p=platform.world.here.id("Project", "project")) as answers:
         assert (await anext(answers)).codes == ["NOT_FOUND"]
+
+
+async def test_one_client_has_twenty_such_subscriptions_at_once(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching_of, "AT_ONCE", 2)
+    shared = platform.world.id("Project", "shared")
+    presence = f'subscription{{presence(project:"{shared}"){{id}}}}'
+    async with watching(platform, "maria", "PARTICIPANT"), watching(platform, "maria", "DEVICE"):
+        for query, variables in ((WATCH, {"t": ["PARTICIPANT"]}), (presence, {})):
+            async with platform.watch(query, "maria", **variables) as answers:
+                (error,) = (await anext(answers)).body["errors"]
+            assert error["extensions"]["code"] == "LIMIT_EXCEEDED"
+            assert (error["extensions"]["limit"], error["extensions"]["value"]) == ("subscriptions", 3)
+        async with watching(platform, "root", "PARTICIPANT"):
+            pass
+    async with watching(platform, "maria", "PARTICIPANT"):
+        pass

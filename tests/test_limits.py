@@ -5,10 +5,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from graphql import execute_sync, get_introspection_query, parse
+from graphql import Source, execute_sync, get_introspection_query, parse
 
+from db import models
+from gateway import sources
 from gateway.answers import Refused
 from gateway.documents import Documents, Envelope
+from gateway.sources import Text
 from resolvers.failures import LimitExceeded
 from schema import Schema
 from schema.counting import count
@@ -84,25 +87,23 @@ def _bomb(size: int) -> str:
 
 async def test_fragments_that_double_are_counted_without_being_written_out(reading: Platform) -> None:
     refused = await _refusal(reading, _bomb(60))
-    assert refused["value"] == 2**60
+    assert refused["value"] == 2**53 - 1
     assert refused["limit"] == "aliases"
 
 
 def test_the_work_of_measuring_grows_with_the_text(schema: Schema) -> None:
     """Counted, not timed: twice as many fragments are visited for a document twice as long."""
-    visits = []
     for size in (50, 100):
         document = parse(_bomb(size))
-        bounds = Bounds(aliases=2**200, directives=2**200, depth=200, fields=2**200)
+        bounds = Bounds(aliases=2**200, directives=2**200, depth=200, fields=2**200, cost=2**200)
         started = time.process_time_ns()
         with pytest.raises(LimitExceeded) as refused:
             count(document, replace(bounds, aliases=2**size - 1))
-        assert refused.value.details["value"] == 2**size
+        assert refused.value.details["value"] == min(2**size, 2**53 - 1)
         count(document, bounds)
         cost = costs(schema.core, document)[None]
         assert time.process_time_ns() - started < 5 * 10**9, "not exponential"
-        visits.append(check_cost(cost, {}, bounds))
-    assert visits[0] == visits[1]
+        assert check_cost(cost, {}, bounds) == 1 + 2**size // 8
 
 
 async def test_circular_fragments_are_refused(reading: Platform) -> None:
@@ -117,18 +118,137 @@ async def test_costs_add_up_through_fragments_and_lists(schema: Schema) -> None:
     assert check_cost(cost, {}, Bounds()) == 1 + 50 * (1 + 1 + 1 + 1 + 10)
 
 
+@pytest.mark.parametrize(
+    ("query", "cost"),
+    [
+        ("{viewer{id username}}", 1),
+        ("{viewer{" + " ".join(f"a{n}:id" for n in range(17)) + "}}", 3),
+        ("{viewer{" + "...{a:id b:id c:id}" * 6 + "...U}} fragment U on User{id username}", 3),
+        ("{preferences(first:10){totalCount nodes{id value}}}", 1 + 10 * (10 + 1 + 20)),
+        ("{devices(first:10){nodes{v:config infos}}}", 1 + 10 * (1 + 40)),
+    ],
+    ids=["few", "leaves", "leaves of fragments", "a total", "json"],
+)
+def test_what_fields_cost(schema: Schema, query: str, cost: int) -> None:
+    assert check_cost(costs(schema.core, parse(query))[None], {}, Bounds()) == cost
+
+
+ONLINE = "participants(first:100){nodes{id name online project{id name participants(first:%d){nodes{id online}}}}}"
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "{" + ONLINE % 90 + "}",
+        '{node(id:"UHJvamVjdDo4NTI3YzI4Zi0wZTdiLTQ2NjAtOGFlZS01ZmM1YjliZmE3NTE="){...on Project{' + ONLINE % 90 + "}}}",
+    ],
+    ids=["of the root", "of a node"],
+)
+async def test_a_query_that_is_read_row_by_row_costs_a_tenth_at_most(reading: Platform, query: str) -> None:
+    answer = await reading.answer(query, "root")
+    (error,) = answer.body["errors"]
+    assert answer.status == 422
+    assert "read row by row" in error["message"]
+    details = error["extensions"]
+    assert (details["code"], details["limit"], details["allowed"]) == ("LIMIT_EXCEEDED", "cost", 5_000)
+    assert details["value"] > 5_000
+    assert reading.counted.statements == 0
+    assert "errors" not in (await reading.answer(query.replace("first:90", "first:10"), "root")).body
+    assert "errors" not in (await reading.answer(query.replace(" online", ""), "root")).body
+    assert "errors" not in (await reading.answer(query.replace(" online", "")[:-1] + " readOnly}", "root")).body
+
+
+async def test_a_refusal_tells_no_number_that_json_has_not(reading: Platform) -> None:
+    links = "".join(f"fragment f{n} on Query{{...f{n + 1} ...f{n + 2} viewer{{id}}}}" for n in range(100))
+    ends = "fragment f100 on Query{viewer{id}} fragment f101 on Query{viewer{id}}"
+    refused = await _refusal(reading, "{...f0 ...f1}" + links + ends)
+    assert refused["code"] == "LIMIT_EXCEEDED"
+    assert refused["value"] == 2**53 - 1
+
+
 async def test_a_whole_result_is_within_the_bounds(reading: Platform) -> None:
     query = "query($i:ID!){simulation(id:$i){estimators(first:10){nodes{name pages(first:10){nodes{name axis1{values} axis2{values} data{values}}}}}}}"
     assert await reading.ask(query, "tom", i=reading.world.id("Simulation", "simulation"))
 
 
-async def test_the_numbers_of_one_response_are_bounded(reading: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("resolvers.context.NUMBERS", 40)
+async def test_the_numbers_of_one_answer_are_bounded(reading: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("resolvers.context.BYTES", 200)
     pages = "pages(first:2){nodes{data{%s}}}"
     query = f"query($i:ID!){{simulation(id:$i){{estimators(first:1){{nodes{{{pages}}}}}}}}}"
     id = reading.world.id("Simulation", "simulation")
-    assert await reading.ask(query % "values", "tom", i=id)
-    assert await reading.refused(query % "a:values b:values", "tom", i=id) == ["LIMIT_EXCEEDED"]
+    assert (await _too_large(reading, query % "a:values b:values c:values", "tom", i=id))["limit"] == "bytes"
+
+
+BY_ROWS = " viewer{id online}"
+
+
+async def _too_large(platform: Platform, query: str, as_: str | None, **variables: Any) -> dict[str, Any]:
+    """Why nothing of an answer is given."""
+    answer = await platform.answer(query, as_, **variables)
+    assert answer.status == 422
+    assert "data" not in answer.body
+    (error,) = answer.body["errors"]
+    assert error["extensions"]["code"] == "LIMIT_EXCEEDED"
+    extensions: dict[str, Any] = error["extensions"]
+    return extensions
+
+
+@pytest.mark.parametrize("more", ["", BY_ROWS], ids=["rendered", "by rows"])
+async def test_stored_json_is_counted_with_each_alias_before_it_is_fetched(
+    platform: Platform, more: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("resolvers.context.BYTES", 5_000_000)
+    async with platform.services.database.write(as_system="test") as session:
+        for n in range(5):
+            value = {"x": "é" * 32_000}
+            session.add(models.Preference(user_id=platform.world.tom, app_tag=f"app-{n}", value=value))
+    query = "{preferences(first:5){nodes{%s}}" + more + "}"
+    (*_, last) = (await platform.ask(query % "value", "tom"))["preferences"]["nodes"]
+    assert last["value"] == {"x": "é" * 32_000}
+    refused = await _too_large(platform, query % _aliases("value", 40), "tom")
+    assert (refused["limit"], refused["allowed"]) == ("bytes", 5_000_000)
+    assert more or platform.counted.statements == 1
+    assert more or refused["value"] > 5 * 40 * 64_000
+
+
+@pytest.mark.parametrize("more", ["", BY_ROWS], ids=["rendered", "by rows"])
+async def test_what_is_no_stored_json_counts_too(reading: Platform, more: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    query = "{viewer{" + _aliases("username", 40) + "}}" if more else "{participants(first:2){nodes{id name}}}"
+    assert await reading.ask(query, "maria")
+    monkeypatch.setattr("resolvers.context.BYTES", 50)
+    assert (await _too_large(reading, query, "maria"))["limit"] == "bytes"
+
+
+def _aliases(field: str, number: int) -> str:
+    return " ".join(f"x{n}:{field}" for n in range(number))
+
+
+@pytest.mark.parametrize("more", ["", ' node(id:"VXNlcjp4"){id}'], ids=["rendered", "by rows"])
+async def test_an_answer_has_a_thousand_errors_at_most(
+    reading: Platform, more: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("resolvers.failures.ERRORS", 3)
+    query = "{leaderboards(first:1){nodes{%s}}" + more + "}"
+    few = await reading.answer(query % _aliases("sortingKey", 2))
+    assert few.codes[0] == "FORBIDDEN"
+    refused = await _too_large(reading, query % _aliases("sortingKey", 4), None)
+    assert (refused["limit"], refused["allowed"], refused["value"]) == ("errors", 3, 4)
+
+
+@pytest.mark.parametrize("text", ["\n\r\n\r{a\n\rb}", "{", "\r\n", ""])
+def test_places_in_a_text_are_those_of_graphql(text: str) -> None:
+    places = [n for n in range(len(text) + 1) if text[n - 1 : n + 1] != "\r\n"]
+    assert [Text(text).get_location(n) for n in places] == [Source(text).get_location(n) for n in places]
+
+
+async def test_each_place_in_a_document_is_looked_for_once(reading: Platform) -> None:
+    query = "\n" * 2_000 + "{leaderboards(first:1){nodes{" + _aliases("sortingKey", 30) + "}}}"
+    sources._place.cache_clear()
+    for _ in range(3):
+        errors = (await reading.answer(query)).body["errors"]
+        assert errors[0]["locations"] == [{"line": 2_001, "column": 30}]
+        assert len(errors) == 30
+    assert sources._place.cache_info().misses == 30
 
 
 async def test_the_explorers_introspection_is_within_the_bounds(reading: Platform) -> None:

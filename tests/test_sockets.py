@@ -83,6 +83,42 @@ async def test_queries_and_mutations_are_answered_too(gateway: Served) -> None:
         assert await _hear(socket) == {"id": "q", "type": "complete"}
 
 
+async def test_four_answers_of_a_socket_are_made_and_sent_at_once(
+    gateway: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, send = sockets.run_logged, sockets._Socket._next
+    ran: list[int] = []
+    full, gate = asyncio.Event(), asyncio.Event()
+
+    async def running(*given: Any) -> Answer:
+        ran.append(1)
+        if len(ran) >= sockets.ANSWERS:
+            full.set()
+        return await run(*given)
+
+    async def sending(self: Any, number: str, answer: Answer) -> None:
+        if number.startswith("query"):
+            await gate.wait()
+        await send(self, number, answer)
+
+    monkeypatch.setattr(sockets, "run_logged", running)
+    monkeypatch.setattr(sockets._Socket, "_next", sending)
+    tom = await gateway.log_in("tom")
+    query = "{viewer{username}}"
+    await gateway.ask(query)  # the document is known then
+    watch = {"query": WATCH, "variables": {"i": gateway.world.id("Job", "job")}}
+    async with _open(gateway, {"Authorization": tom}) as socket:
+        for n in range(10):
+            await _say(socket, id=f"query {n}", type="subscribe", payload={"query": query})
+        await full.wait()
+        await _say(socket, id="watch", type="subscribe", payload=watch)
+        assert [(await _hear(socket))["type"] for _ in range(2)] == ["next", "complete"]
+        assert len(ran) == sockets.ANSWERS
+        gate.set()
+        heard = [await _hear(socket) for _ in range(20)]
+    assert {one["id"] for one in heard if one["type"] == "next"} == {f"query {n}" for n in range(10)}
+
+
 async def test_what_cannot_be_run_is_an_error_of_that_operation_alone(gateway: Served) -> None:
     async with _open(gateway, {}) as socket:
         for query, code in (("{", "GRAPHQL_PARSE_FAILED"), ("{unknown}", "GRAPHQL_VALIDATION_FAILED")):

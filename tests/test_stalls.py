@@ -5,6 +5,7 @@ import gc
 import threading
 import weakref
 from collections.abc import Sequence
+from contextvars import ContextVar
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from bench.stalls import send
+from db.readers import Readers
 from db.turns import Turns
 from gateway.bodies import read, read_in_steps
 from gateway.documents import Documents, Envelope
@@ -45,6 +47,39 @@ async def test_nothing_hostile_holds_the_loop_for_long(serve: Serve, backend: st
 
 def _some(bodies: Sequence[bytes]) -> Bodies:
     return lambda _world: bodies[:SOME]
+
+
+@pytest.mark.parametrize("more", ["", " online"], ids=["rendered", "by rows"])
+async def test_one_client_has_half_of_the_readers_at_once(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch, more: str
+) -> None:
+    take, share = Readers.take, platform.services.database._readers._share
+    held: list[int] = []
+    full, gate = asyncio.Event(), asyncio.Event()
+    many = ContextVar("many", default=False)
+
+    async def held_up(self: Readers) -> Any:
+        connection = await take(self)
+        if many.get() and not gate.is_set():
+            held.append(1)
+            if len(held) == share:
+                full.set()
+            await gate.wait()
+        return connection
+
+    one, other = await platform.principal("root"), await platform.principal("maria")
+    query = f"{{participants(first:1){{nodes{{id{more}}}}}}}"
+    await platform.ask(query, one)
+    monkeypatch.setattr(Readers, "take", held_up)
+    many.set(True)
+    asked = [asyncio.create_task(platform.ask(query, one)) for _ in range(12)]
+    many.set(False)
+    await full.wait()
+    for _ in range(3):
+        assert (await platform.ask("{sites(first:1){nodes{id}}}", other))["sites"]["nodes"]
+    assert len(held) == share
+    gate.set()
+    assert len(await asyncio.gather(*asked)) == 12
 
 
 async def test_a_query_string_has_a_hundred_parameters_at_most(serve: Serve) -> None:

@@ -366,9 +366,9 @@ async def _statements(platform: Platform, query: str, principal: Principal, vari
     database: Any = platform.services.database
     fetch = database.fetch
 
-    async def noted(prepared: Any, values: Any) -> Any:
+    async def noted(prepared: Any, values: Any, lane: Any = None) -> Any:
         texts.append(f"{prepared.sql}\n{dict(values)}")
-        return await fetch(prepared, values)
+        return await fetch(prepared, values, lane)
 
     database.fetch = noted
     with suppress(Exception):
@@ -391,7 +391,7 @@ async def both_on(prepared: Prepared, backend: str, schema: Schema, folder: Path
             await vanish(session)
         principals = {name: await platform.principal(name) for name in EVERYONE}
         rendered, rows = (
-            replace(platform, execution=Execution(schema, Bounds(), timeout=15, rendering=rendering))
+            replace(platform, execution=Execution(schema, Bounds(rows=50_000), timeout=15, rendering=rendering))
             for rendering in (True, False)
         )
         yield Both(
