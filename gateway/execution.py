@@ -119,6 +119,7 @@ class Execution:
         self._bounds = bounds
         self._timeout = timeout
         self.renders = rendering
+        self._begun = asyncio.Lock()
 
     async def run(self, operation: Operation, variables: Mapping[str, Any] | None, ctx: Context) -> Answer:
         """The answer to a query or mutation."""
@@ -157,6 +158,8 @@ class Execution:
         async with aclosing(cast("AsyncGenerator[Any, None]", events)):
             try:
                 async for event in events:
+                    async with self._begun:  # one in each turn of the loop: an event may wake hundreds
+                        await asyncio.sleep(0)
                     one = executor.build_per_event_executor(event)
                     one.context_value = ctx.fork()
                     answer = await _result(one, operation.kind)

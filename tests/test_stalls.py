@@ -5,6 +5,7 @@ import gc
 import threading
 import weakref
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from contextvars import ContextVar
 from dataclasses import replace
 from functools import partial
@@ -23,6 +24,7 @@ from tests.support.hostile import HOSTILE, Bodies, authorizations, largest
 from tests.support.platforms import Platform
 from tests.support.serving import Serve
 from tests.support.steps import counted_steps
+from tests.support.work import submit
 
 CALLS = 40_000
 """Of Python in one step of the event loop; some hundredths of a second."""
@@ -183,3 +185,24 @@ async def test_what_variables_hold_is_counted_before_it_is_read(
     assert answer.codes == ["LIMIT_EXCEEDED"]
     assert answer.body["errors"][0]["extensions"]["limit"] == limit
     assert answer.body["errors"][0]["extensions"]["variable"] == next(iter(variables))
+
+
+async def test_an_event_that_many_subscriptions_wait_for_is_answered_one_by_one(platform: Platform) -> None:
+    job = (await submit(platform))["job"]["id"]
+    leaves = " ".join(f"a{n}:title b{n}:progress c{n}:state" for n in range(15))
+    async with AsyncExitStack() as held:
+        watched = [
+            await held.enter_async_context(
+                platform.watch(f"subscription s{n}($i:ID!){{jobUpdated(id:$i){{state {leaves}}}}}", "tom", i=job)
+            )
+            for n in range(60)
+        ]
+        await asyncio.gather(*map(anext, watched))
+        with counted_steps() as steps:
+            cancelled = asyncio.create_task(
+                platform.ask("mutation($i:ID!){cancelJob(id:$i){__typename}}", "tom", i=job)
+            )
+            answers = await asyncio.gather(*map(anext, watched))
+            await cancelled
+    assert {answer.body["data"]["jobUpdated"]["state"] for answer in answers} == {"CANCELED"}
+    assert steps.longest < 10_000

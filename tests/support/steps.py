@@ -15,24 +15,25 @@ class Steps:
 
 @contextmanager
 def counted_steps() -> Iterator[Steps]:
-    """Counts the calls, of Python and of C, between two turns of the loop. What goes on in threads is not counted."""
-    found, calls, inner = Steps(), 0, asyncio.Handle._run
+    """Counts the calls, of Python and of C, of one turn of the loop. What goes on in threads is not counted."""
+    loop: Any = asyncio.BaseEventLoop
+    found, calls, inner = Steps(), 0, loop._run_once
 
     def call(_frame: Any, event: str, _argument: Any) -> None:
         nonlocal calls
         if event in ("call", "c_call"):
             calls += 1
 
-    def run(handle: asyncio.Handle) -> None:
+    def run(self: Any) -> None:
         nonlocal calls
         calls = 0
-        inner(handle)
+        inner(self)
         found.longest = max(found.longest, calls)
 
-    asyncio.Handle._run = run  # type: ignore[method-assign]
+    loop._run_once = run
     sys.setprofile(call)
     try:
         yield found
     finally:
         sys.setprofile(None)
-        asyncio.Handle._run = inner  # type: ignore[method-assign]
+        loop._run_once = inner
