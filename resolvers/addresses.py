@@ -13,7 +13,7 @@ def canonical(text: str, field: str = "email") -> str:
     try:
         if len(text) > LONGEST:
             raise Invalid(f"not an e-mail address: it has more than {LONGEST} characters", field=field)
-        found = validate_email(text.strip(), allow_smtputf8=False, check_deliverability=False)
+        found = validate_email(text.strip(), allow_smtputf8=False, check_deliverability=False, strict=True)
     except EmailNotValidError as error:
         raise Invalid(f"not an e-mail address: {error}", field=field) from None
     assert found.ascii_email is not None
