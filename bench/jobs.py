@@ -35,7 +35,7 @@ from bench.servers import Running, Server, log_in, running
 from bench.sockets import Subscriber
 from db import models
 from db.models import InputType, JobState, SimulationType
-from db.types import later, uuid7
+from db.types import uuid7
 from gateway.app import create_app, make_services
 from gateway.demo import beam_files
 from gateway.serving import make_server, set_up_logs
@@ -47,6 +47,7 @@ from resolvers.dispatching import Dispatcher, Post
 from resolvers.feed import WORK
 from resolvers.principal import Errand, Kind, Principal
 from schema.scalars import global_id
+from tests.support.platforms import login_session
 from tests.support.postgres import free_port, running_postgres
 from tests.support.redis import running_redis
 from tests.support.slurm import running_slurm
@@ -208,16 +209,10 @@ def _told(text: bytes) -> tuple[str, int] | None:
 
 async def _person(services: Services, number: int) -> str:
     """The Authorization header of somebody who may follow every job."""
-    key, family = uuid7(), uuid7()
+    key = uuid7()
     async with services.database.write(as_system="bench") as session:
         session.add(models.User(id=key, username=f"person{number}", superadmin=True, email_verified=True))
-        await session.flush()
-        session.add(
-            models.Credential(
-                user_id=key, kind=models.CredentialKind.LOGIN_SESSION, secret_hash=str(family), algorithm="none",
-                family=family, expires_at=later(3_600),
-            )
-        )  # fmt: skip
+    family = await login_session(services, key, seconds=3_600)
     return f"Bearer {services.keys.access_token(Kind.USER, key, family, timedelta(hours=1))}"
 
 

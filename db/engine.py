@@ -114,7 +114,7 @@ class Database:
     @property
     def file(self) -> Path | None:
         """The SQLite file."""
-        return Path(self.url.database) if self.dialect == "sqlite" and self.url.database else None
+        return file_of(self.url)
 
     @contextlib.asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
@@ -358,6 +358,11 @@ class Database:
         finally:
             with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
                 await connection.close(timeout=2)
+
+
+def file_of(address: sa.URL) -> Path | None:
+    """The SQLite file that an address names."""
+    return Path(address.database) if address.get_backend_name() == "sqlite" and address.database else None
 
 
 def parse_address(url: str) -> sa.URL:

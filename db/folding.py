@@ -43,11 +43,11 @@ def composed(text: str) -> str:
 def bounded(text: str) -> str:
     """A text without what is beyond `MARKS` marks in a row: to put them in order takes the square of their number.
     Unicode's stream-safe form (UAX 15) has no more."""
-    return text if len(text) <= MARKS or text.isascii() else _beyond().sub(r"\1", text)
+    return text if len(text) <= MARKS or text.isascii() else beyond().sub(r"\1", text)
 
 
 @cache
-def _beyond() -> re.Pattern[str]:
+def beyond() -> re.Pattern[str]:
     """As many marks as there may be, and those after them. The few beyond 16 bits are looked for apart: one set of all
     would be slow."""
 
@@ -92,7 +92,6 @@ def follow(_mapper: Mapper[Any], _connection: Any, row: Any) -> None:
 def keep(engine: sa.Engine) -> None:
     """Have the plain UPDATE statements of an engine write the folds with their texts; raise TypeError for one whose
     texts are not known before it runs. Those of INSERT come by the columns' defaults."""
-    _beyond()
 
     @sa.event.listens_for(engine, "before_execute", retval=True)
     def complete(_connection: Any, statement: Any, many: Any, one: Any, _options: Any) -> Any:

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import NullPool
 
 from db import files
-from db.engine import parse_address
+from db.engine import file_of, parse_address
 from db.models import Base
 
 _LOCK = 0x746F72616E61
@@ -52,7 +52,7 @@ def knows(revision: str | None) -> bool:
 
 async def present(url: str) -> str | None:
     """The revision that the database has; none for an SQLite file that is not there."""
-    file = _file(url)
+    file = file_of(parse_address(url))
     if file is not None and not file.exists():
         return None
     return await _read(url, _revision)
@@ -96,7 +96,7 @@ async def _read(url: str, work: Callable[[sa.Connection], T]) -> T:
 @contextlib.asynccontextmanager
 async def _alone(url: str) -> AsyncIterator[AsyncConnection]:
     """A transaction of the one process that migrates."""
-    file = _file(url)
+    file = file_of(parse_address(url))
     async with contextlib.AsyncExitStack() as held:
         if file is not None:
             await held.enter_async_context(files.locked(file.with_suffix(".migrating")))
@@ -156,8 +156,3 @@ def _config(connection: sa.Connection | None = None) -> Config:
 
 def _scripts() -> ScriptDirectory:
     return ScriptDirectory.from_config(_config())
-
-
-def _file(url: str) -> Path | None:
-    address = parse_address(url)
-    return Path(str(address.database)) if address.get_backend_name() == "sqlite" else None

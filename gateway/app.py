@@ -17,7 +17,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from db import migrating
+from db import folding, migrating
 from db.engine import Database
 from gateway import page
 from gateway.broadcasting import Broadcasts
@@ -47,6 +47,7 @@ from resolvers.principals import Principals
 from resolvers.reporting import Reports
 from resolvers.uses import Uses
 from schema import build
+from schema.introspection import introspection_of
 from schema.limits import Bounds
 
 log = structlog.get_logger("torana")
@@ -177,6 +178,9 @@ def create_app(settings: Settings, services: Services | None = None) -> Starlett
     schema = build()
     trusted = {**read_list(settings.trusted_documents), **page.DOCUMENTS} if settings.trusted_documents else None
     documents = Documents(schema.core, bounds, keep=settings.documents, trusted=trusted, turns=services.database.turns)
+    # Made now, so that no request waits for them.
+    introspection_of(schema.core)
+    folding.beyond()
     execution = Execution(schema, bounds, timeout=settings.operation_timeout, rendering=settings.rendering)
     broadcasts = Broadcasts(execution)
     closing = asyncio.Event()

@@ -16,7 +16,7 @@ import typer
 import uvloop
 
 from db import files, migrating, refolding
-from db.engine import Database, parse_address
+from db.engine import Database, file_of, parse_address
 from db.folding import UNICODE
 from gateway import administration, page
 from gateway import demo as demonstration
@@ -182,9 +182,9 @@ def settings() -> None:
 
 def _serve(settings: Settings) -> None:
     _check_port(settings.host, settings.port)
-    if (file := parse_address(settings.database).database) and settings.database.startswith("sqlite"):
+    if (file := file_of(parse_address(settings.database))) is not None:
         with told():
-            Database.alone(Path(file)).close()
+            Database.alone(file).close()
     application = create_app(settings)
     gc.collect()
     gc.freeze()  # what is made at the start stays: it need not be looked through again and again

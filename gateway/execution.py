@@ -115,7 +115,6 @@ class Execution:
 
     def __init__(self, schema: Schema, bounds: Bounds, *, timeout: float, rendering: bool = True) -> None:
         self._schema = schema.core
-        introspection_of(self._schema)
         self._bounds = bounds
         self._timeout = timeout
         self.renders = rendering

@@ -49,7 +49,6 @@ _LINKS = (
 
 _RANK = ("platform_role", "superadmin")
 """What a user may do everywhere."""
-_PLACES = (models.Site, models.Project)
 _SWITCHES = frozenset({"active", "enabled"})
 """The columns by which a row is put in or out of use."""
 
@@ -410,11 +409,11 @@ async def note_link(session: AsyncSession, ctx: Context, link: Any, action: str 
         granted = await session.get_one(models.Role, link.role_id)
         record(session, ctx, "GRANT_ROLE", "RoleGrant", link.id, role=granted.name, **await place_of(session, granted))
     else:
-        ends = {target(type(link), c.key): getattr(link, c.key) for c in link.__table__.columns if c.foreign_keys}
-        owner = next(model for model in (models.Device, models.Service, models.Cluster) if model in ends)
-        place = {f"{other.__tablename__.removesuffix('s')}_id": ends[other] for other in ends if other in _PLACES}
-        others = {spelled(other.__tablename__.removesuffix("s")): ends[other] for other in ends if other is not owner}
-        record(session, ctx, action, owner.__name__, ends[owner], **others, **place)
+        ends = {c.key: getattr(link, c.key) for c in link.__table__.columns if c.foreign_keys}
+        owner = next(name for name in ("device_id", "service_id", "cluster_id") if name in ends)
+        place = {name: ends[name] for name in ("site_id", "project_id") if name in ends}
+        others = {spelled(name): key for name, key in ends.items() if name != owner}
+        record(session, ctx, action, target(type(link), owner).__name__, ends[owner], **others, **place)
 
 
 async def place_of(session: AsyncSession, row: Any) -> dict[str, UUID | None]:

@@ -17,6 +17,7 @@ from db import migrating
 from db.engine import Database
 from tests.support.databases import Prepared
 from tests.support.filling import Filling, copy_into, reflected, stored
+from tests.support.recording import listening
 
 REVISIONS = [script.revision for script in migrating._scripts().walk_revisions()][::-1]
 PRESENT = "b7d4f2c61a08"
@@ -93,15 +94,11 @@ def interrupted(at: int | None = None) -> Iterator[list[str]]:
     def commit(_connection: Any) -> None:
         raise Interrupted
 
-    listeners = (("before_cursor_execute", count), ("commit", commit))
-    for event, listener in listeners:
-        sa.event.listen(sa.Engine, event, listener)
-    try:
-        with pytest.raises(Interrupted):
-            yield texts
-    finally:
-        for event, listener in listeners:
-            sa.event.remove(sa.Engine, event, listener)
+    with (
+        listening(sa.Engine, {"before_cursor_execute": count, "commit": commit}),
+        pytest.raises(Interrupted),
+    ):
+        yield texts
 
 
 async def look(url: str) -> Any:

@@ -17,13 +17,13 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
-from db.models import Credential, CredentialKind, InputType, SimulationType
-from db.types import later, uuid7
+from db.models import InputType, SimulationType
 from resolvers import claims, simulations
 from resolvers.context import Context, Services
 from resolvers.principal import Errand, Kind, Principal
 from tests.support.inputs import FILES
 from tests.support.keys import large_key
+from tests.support.platforms import login_session
 from tests.support.world import World
 
 PERSONS = ("root", "maria", "tom", "eve", "sita", "mona")
@@ -223,14 +223,8 @@ async def authorizations(services: Services, world: World) -> Mapping[str | None
     """The Authorization header of each who may be hostile, a worker with a running task among them."""
     found: dict[str | None, str] = {}
     for name in PERSONS:
-        owner, family = getattr(world, name), uuid7()
-        async with services.database.write(as_system="test") as session:
-            session.add(
-                Credential(
-                    user_id=owner, kind=CredentialKind.LOGIN_SESSION, secret_hash=str(family), algorithm="none",
-                    family=family, expires_at=later(3_600),
-                )
-            )  # fmt: skip
+        owner = getattr(world, name)
+        family = await login_session(services, owner, seconds=3_600)
         found[name] = f"Bearer {services.keys.access_token(Kind.USER, owner, family, timedelta(hours=1))}"
     found |= {name: f"Bearer {world.here.secrets[name]}" for name in PRESENTED}
     found["worker"] = f"Bearer {services.keys.worker_token(await _errand(services, world), timedelta(hours=1))}"

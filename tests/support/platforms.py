@@ -101,16 +101,22 @@ def received(answer: Answer) -> Answer:
 PRESENTED = {"limited": Kind.PARTICIPANT, "device": Kind.DEVICE, "service": Kind.SERVICE}
 
 
-async def principal_as(services: Services, owner: UUID, kind: Kind = Kind.USER) -> Principal:
-    """A signed-in user or participant, from the statement that requests use."""
+async def login_session(services: Services, owner: UUID, kind: Kind = Kind.USER, seconds: float = 600) -> UUID:
+    """The family of a login session of a user or participant, made without signing in."""
     family = uuid7()
     async with services.database.write(as_system="test") as session:
         session.add(
             Credential(
                 **{f"{kind.value}_id": owner}, kind=CredentialKind.LOGIN_SESSION, secret_hash=str(family),
-                algorithm="none", family=family, expires_at=later(600),
+                algorithm="none", family=family, expires_at=later(seconds),
             )
         )  # fmt: skip
+    return family
+
+
+async def principal_as(services: Services, owner: UUID, kind: Kind = Kind.USER) -> Principal:
+    """A signed-in user or participant, from the statement that requests use."""
+    family = await login_session(services, owner, kind)
     principal = await principal_of(services.database, Session(kind, owner, family, None))  # type: ignore[arg-type]
     assert principal.kind is kind
     return principal

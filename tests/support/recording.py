@@ -1,7 +1,7 @@
 """What runs on a database while one watches: the statements of an operation, and the tables that were changed for good."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -40,9 +40,20 @@ def recorded() -> Iterator[Recording]:
 
 
 @contextmanager
+def listening(engine: Any, listeners: Mapping[str, Callable[..., Any]]) -> Iterator[None]:
+    """Have an engine, or all of a class, tell of events by their names."""
+    for name, listener in listeners.items():
+        sa.event.listen(engine, name, listener)
+    try:
+        yield
+    finally:
+        for name, listener in listeners.items():
+            sa.event.remove(engine, name, listener)
+
+
+@contextmanager
 def changes(database: Database) -> Iterator[list[str]]:
     """The tables, of those that are `WATCHED`, in which a committed transaction wrote rows: one name for each statement."""
-    engine: Any = database._writer.sync_engine
     done: list[str] = []
     open_: dict[Any, list[str]] = {}
 
@@ -57,20 +68,14 @@ def changes(database: Database) -> Iterator[list[str]]:
         open_.pop(connection, None)
 
     listeners = {"after_cursor_execute": write, "commit": commit, "rollback": roll_back}
-    for name, listener in listeners.items():
-        sa.event.listen(engine, name, listener)
-    try:
+    with listening(database._writer.sync_engine, listeners):
         yield done
-    finally:
-        for name, listener in listeners.items():
-            sa.event.remove(engine, name, listener)
 
 
 @contextmanager
 def out_of_order(database: Database) -> Iterator[list[str]]:
     """What transactions on PostgreSQL locked or changed against the order of locks: rows of a table after those of a later
     one, or several rows at once without order."""
-    engine: Any = database._writer.sync_engine
     place = {model.__tablename__: n for n, model in enumerate(ORDER)}
     open_: dict[Any, tuple[int, set[str]]] = {}
     found: list[str] = []
@@ -92,13 +97,8 @@ def out_of_order(database: Database) -> Iterator[list[str]]:
         open_.pop(connection, None)
 
     listeners = {"before_cursor_execute": look, "commit": end, "rollback": end}
-    for name, listener in listeners.items():
-        sa.event.listen(engine, name, listener)
-    try:
+    with listening(database._writer.sync_engine, listeners):
         yield found
-    finally:
-        for name, listener in listeners.items():
-            sa.event.remove(engine, name, listener)
 
 
 def _made_key(text: str, arguments: Any) -> str | None:
