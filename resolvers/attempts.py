@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from db.engine import aside
+from db.locks import in_order
 from db.models import Attempts
 from db.types import later, now
 from db.written import because
@@ -18,7 +19,6 @@ from resolvers.context import Context
 from resolvers.failures import RateLimited
 from resolvers.keyring import digest_of
 from resolvers.limits import Bound
-from resolvers.locks import in_order
 
 KNOWN, KNOWN_FOR = "known:", 30 * 86_400
 """How keys begin that say that someone signed in from an address, and the seconds for which they are kept."""

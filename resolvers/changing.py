@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.engine import changed, moment_of
+from db.locks import in_order
 from db.models import Attempts, AuthProvider, Credential, CredentialKind, Participant, User
 from db.types import now
 from db.written import because
@@ -18,7 +19,6 @@ from resolvers.context import Context
 from resolvers.editing import must, place_of, writing
 from resolvers.failures import Conflict, Forbidden, Invalid, WrongState
 from resolvers.feed import principal_topic
-from resolvers.locks import in_order
 from resolvers.notices import post
 from resolvers.principal import Kind
 from resolvers.proving import prove

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from db import models as m
 from db.engine import changed, row_topic
+from db.locks import in_order
 from db.models import Entity, PlatformRole
 from db.written import because
 from resolvers import login_sessions, schemas, wording
@@ -21,7 +22,6 @@ from resolvers.audit import record
 from resolvers.context import Context
 from resolvers.failures import Dependency, Forbidden, Invalid, WrongState
 from resolvers.feed import RIGHTS
-from resolvers.locks import in_order
 from resolvers.principal import Kind
 from resolvers.roles import held_beside, role_in
 

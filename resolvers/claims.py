@@ -16,13 +16,13 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.engine import Database, changed, moment_of
+from db.locks import held_in_order, in_order
 from db.models import TERMINAL, Cluster, Job, JobState, Task, TaskResult
 from db.types import now
 from jobs.engine import Ending
 from resolvers.failures import NotFound, WrongState
 from resolvers.feed import ENDED, WORK, job_topic
 from resolvers.lifecycle import locked_task, move, settle
-from resolvers.locks import held_in_order, in_order
 from resolvers.principal import Errand
 
 CLAIM, COLLECT = frozenset({"claim"}), frozenset({"collect"})

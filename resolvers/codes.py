@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.engine import moment_of
+from db.locks import in_order
 from db.models import Credential, CredentialKind, TwoFactor, User
 from db.types import later, now
 from db.written import because
@@ -21,7 +22,6 @@ from resolvers.attempts import Tries
 from resolvers.context import Context
 from resolvers.keyring import digest_of
 from resolvers.limits import Bound
-from resolvers.locks import in_order
 from resolvers.notices import post
 
 STEP = 30

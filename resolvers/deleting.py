@@ -14,10 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from db import models as m
 from db.engine import changed, moment_of, row_topic
 from db.keys import among
+from db.locks import ORDER, held_in_order
 from db.models import TERMINAL, Entity, Erasable
 from db.written import because
 from resolvers.failures import Dependency, WrongState
-from resolvers.locks import ORDER, held_in_order
 
 Model = type[Entity]
 

@@ -19,6 +19,7 @@ from sqlalchemy.orm.attributes import set_committed_value
 from db import models
 from db.engine import aside, changed, row_topic
 from db.keys import among
+from db.locks import referred_held
 from db.models import Entity, Erasable
 from db.written import asked, because
 from resolvers import attempts, roles
@@ -31,7 +32,6 @@ from resolvers.deleting import erase, hold, revive
 from resolvers.failures import Failure, Forbidden, NotFound, WrongState
 from resolvers.feed import RIGHTS, principal_topic
 from resolvers.limits import Bound
-from resolvers.locks import referred_held
 from resolvers.principal import Kind
 from resolvers.returning import hold_granted, take_back
 from resolvers.rules import FALSE, TRUE, Rule, allowed, words

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.aliases import Alias
 from db.engine import changed, moment_of
+from db.locks import held_in_order, in_order
 from db.models import TERMINAL, Job, JobState, Task, TaskResult
 from db.types import later, now
 from db.written import because
@@ -21,7 +22,6 @@ from resolvers.editing import must, writing
 from resolvers.failures import WrongState
 from resolvers.feed import WORK, job_topic
 from resolvers.lifecycle import expect_ended, move, new_job
-from resolvers.locks import held_in_order, in_order
 from resolvers.placing import checked_options, chosen_place
 from resolvers.rules import Rule
 from resolvers.statements import Where, reached

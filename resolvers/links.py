@@ -10,13 +10,13 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from db.locks import in_order
 from db.models import Credential, CredentialKind, User
 from db.types import later, now
 from db.written import because
 from resolvers.context import Context
 from resolvers.failures import Invalid
 from resolvers.keyring import digest_of
-from resolvers.locks import in_order
 
 PAGES = {CredentialKind.EMAIL_VERIFY: "verify-email", CredentialKind.PASSWORD_RESET: "reset-password"}
 """Where each kind leads to, below the gateway's address."""

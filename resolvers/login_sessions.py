@@ -7,11 +7,11 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.engine import changed
+from db.locks import in_order
 from db.models import Credential, CredentialKind
 from db.types import now
 from db.written import because
 from resolvers.feed import principal_topic
-from resolvers.locks import in_order
 from resolvers.principal import Kind
 
 

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.engine import moment_of
+from db.locks import in_order
 from db.models import Credential, CredentialKind, Participant, Project, User
 from db.types import later, now, uuid7
 from db.written import because
@@ -21,7 +22,6 @@ from resolvers.context import Context
 from resolvers.editing import must, place_of, writing
 from resolvers.failures import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
 from resolvers.keyring import Session, digest_of
-from resolvers.locks import in_order
 from resolvers.principal import Kind, Principal
 from resolvers.principals import principal_of
 from resolvers.writing import locked, signed_in

@@ -10,10 +10,10 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from db.engine import Database, changed
+from db.locks import in_order
 from db.models import Device, Participant, User
 from db.types import now
 from resolvers.feed import PRESENT
-from resolvers.locks import in_order
 from resolvers.principal import Kind, Principal
 
 INTERVAL = 30.0

@@ -6,6 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from db.engine import Database, changed, row_topic
+from db.locks import held_in_order, in_order
 from db.models import (
     Attempts,
     AuditEvent,
@@ -20,7 +21,6 @@ from db.models import (
 )
 from db.types import later, now
 from resolvers.attempts import KNOWN, KNOWN_FOR
-from resolvers.locks import held_in_order, in_order
 
 DAY = 86_400
 SOME = 50

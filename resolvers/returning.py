@@ -6,12 +6,12 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.engine import changed, moment_of
+from db.locks import groups_held
 from db.models import CORE, Project, Role, RoleGrant
 from db.written import because
 from resolvers.audit import record
 from resolvers.context import Context
 from resolvers.feed import RIGHTS
-from resolvers.locks import groups_held
 from resolvers.rules import RETURNING, SUPERADMIN, TRUE, allowed
 
 

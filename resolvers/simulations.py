@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.engine import changed
 from db.folding import composed
+from db.locks import held_in_order
 from db.models import (
     Estimator,
     InputType,
@@ -40,7 +41,6 @@ from resolvers.editing import must, writing
 from resolvers.failures import Invalid
 from resolvers.feed import WORK, job_topic, principal_topic, results_topic
 from resolvers.lifecycle import Place, expect_ended, new_job
-from resolvers.locks import held_in_order
 from resolvers.placing import checked_options, chosen_place
 from resolvers.rules import Rule
 from resolvers.writing import expect, locked, signed_in

@@ -1,4 +1,4 @@
-"""Transactions lock rows in one order, so that no two wait for each other: `resolvers.locks.ORDER`."""
+"""Transactions lock rows in one order, so that no two wait for each other: `db.locks.ORDER`."""
 
 import asyncio
 import itertools
@@ -8,9 +8,9 @@ import pytest
 import sqlalchemy as sa
 
 from db import models as m
+from db.locks import ORDER
 from db.models import Base
 from resolvers import claims
-from resolvers.locks import ORDER
 from resolvers.roles import role_in
 from schema.scalars import global_id
 from tests.support.matrix import mutate
