@@ -40,7 +40,7 @@ from resolvers.feed import Feed
 from resolvers.issuers import Issuers
 from resolvers.keyring import KeyRing
 from resolvers.limits import Limits
-from resolvers.locking import Locking
+from resolvers.maintenance import Locking
 from resolvers.passwords import Leaked, Passwords
 from resolvers.presence import Presence
 from resolvers.principals import Principals

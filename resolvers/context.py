@@ -13,7 +13,7 @@ from resolvers.issuers import Issuers
 from resolvers.keyring import KeyRing
 from resolvers.limits import Limits
 from resolvers.loading import Loaders
-from resolvers.locking import Locking
+from resolvers.maintenance import Locking
 from resolvers.passwords import Passwords
 from resolvers.presence import Presence
 from resolvers.principal import ANONYMOUS, Principal

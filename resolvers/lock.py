@@ -5,7 +5,7 @@ from db.models import ServerSetting
 from resolvers.audit import record
 from resolvers.context import Context
 from resolvers.editing import writing
-from resolvers.locking import LOCK, SETTING
+from resolvers.maintenance import LOCK, SETTING
 from resolvers.server_settings import put
 
 

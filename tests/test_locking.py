@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from db.engine import Database
-from resolvers.locking import Locking
+from resolvers.maintenance import Locking
 from tests.support.platforms import Platform
 from tests.support.world import PASSWORD
 

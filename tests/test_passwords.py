@@ -16,7 +16,7 @@ from db import models
 from db.models import Credential, CredentialKind
 from gateway.auth import authenticate
 from gateway.settings import SettingsError, load
-from resolvers import attempts, editing, locking, registering
+from resolvers import attempts, editing, maintenance, registering
 from resolvers.access import WRITES
 from resolvers.constraints import everywhere
 from resolvers.context import Context
@@ -710,7 +710,7 @@ async def test_only_superadmins_change_settings_of_the_server_and_refusals_are_o
         told = await ask(platform, query, "sita")
         assert (told["code"], "only superadmins may" in told["message"]) == ("FORBIDDEN", True)
     assert (await audited(platform)).count("REFUSED") == 2
-    named = models.ServerSetting.name.in_((registering.SETTING, locking.SETTING))
+    named = models.ServerSetting.name.in_((registering.SETTING, maintenance.SETTING))
     assert await platform.services.database.rows(sa.select(models.ServerSetting.id).where(named)) == []
 
 
