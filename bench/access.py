@@ -25,9 +25,9 @@ from gateway.documents import Documents, Envelope
 from gateway.execution import Execution
 from gateway.settings import Settings
 from resolvers.context import Context, Services
-from resolvers.keyring import Session
-from resolvers.principal import Kind, Principal
-from resolvers.principals import principal_of
+from resolvers.identity.lookup import principal_of
+from resolvers.identity.principal import Kind, Principal
+from resolvers.identity.tokens import Session
 from schema import build
 from schema.limits import Bounds
 from tests.support.postgres import running_postgres

@@ -45,7 +45,7 @@ from resolvers import claims, simulations
 from resolvers.context import Context, Services
 from resolvers.dispatching import Dispatcher, Post
 from resolvers.feed import WORK
-from resolvers.principal import Errand, Kind, Principal
+from resolvers.identity.principal import Errand, Kind, Principal
 from schema.scalars import global_id
 from tests.support.platforms import login_session
 from tests.support.postgres import free_port, running_postgres

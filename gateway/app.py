@@ -37,15 +37,15 @@ from jobs.programs import Registry, configured
 from resolvers.context import Entrance, Services
 from resolvers.dispatching import Dispatcher
 from resolvers.feed import Feed
-from resolvers.issuers import Issuers
-from resolvers.keyring import KeyRing
+from resolvers.identity.hashing import Leaked, Passwords
+from resolvers.identity.last_used import Uses
+from resolvers.identity.lookup import Principals
+from resolvers.identity.oidc import Issuers
+from resolvers.identity.presence import Presence
+from resolvers.identity.tokens import KeyRing
 from resolvers.limits import Limits
 from resolvers.maintenance import Locking
-from resolvers.passwords import Leaked, Passwords
-from resolvers.presence import Presence
-from resolvers.principals import Principals
 from resolvers.reporting import Reports
-from resolvers.uses import Uses
 from schema import build
 from schema.introspection import introspection_of
 from schema.limits import Bounds

@@ -14,8 +14,8 @@ from resolvers import identity
 from resolvers.context import Services
 from resolvers.failures import Unauthenticated
 from resolvers.feed import RIGHTS, renewed_topic
-from resolvers.keyring import Secret
-from resolvers.principal import ANONYMOUS, Errand, Kind, Principal
+from resolvers.identity.principal import ANONYMOUS, Errand, Kind, Principal
+from resolvers.identity.tokens import Secret
 
 RECHECK = 120.0
 """Seconds after which the principal of a stream or socket is looked up again, even if nothing is heard of it."""

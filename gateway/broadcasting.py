@@ -19,7 +19,7 @@ from gateway.errors import refused
 from gateway.execution import Execution
 from resolvers.context import Context
 from resolvers.failures import LimitExceeded
-from resolvers.principal import Principal
+from resolvers.identity.principal import Principal
 from schema.jobs import SHARED, Joining
 
 BACKLOG = 1_000

@@ -18,7 +18,7 @@ from jobs.programs import proton_beam, shieldhit
 from resolvers import claims, merging, roles, simulations, working
 from resolvers.accounts import create_user
 from resolvers.context import Context, Services
-from resolvers.principal import Kind, Principal
+from resolvers.identity.principal import Kind, Principal
 from resolvers.reporting import Line, Report
 
 

@@ -30,7 +30,7 @@ from gateway.errors import (
 )
 from resolvers.context import Context, lane_of
 from resolvers.failures import Code, Failure, Forbidden, NotShown, TimedOut, TooLarge, check_errors
-from resolvers.principal import Kind
+from resolvers.identity.principal import Kind
 from resolvers.rendering import Rendered
 from resolvers.tree import Denial
 from schema import Schema

@@ -13,7 +13,7 @@ from gateway.documents import Operation
 from gateway.errors import BAD_VARIABLES, coded
 from resolvers import rendering
 from resolvers.context import Services
-from resolvers.principal import Principal
+from resolvers.identity.principal import Principal
 from resolvers.tree import Constant, Drawing, Id, Tree
 from schema.drawing import Undrawn, drawing, tree_of
 from schema.outline import Nodes, TypeName, entry_of

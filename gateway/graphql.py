@@ -30,7 +30,7 @@ from gateway.serving import request_id
 from gateway.settings import Settings
 from resolvers.context import Context, Services, lane_of
 from resolvers.failures import Failure, TimedOut
-from resolvers.principal import Kind, Principal
+from resolvers.identity.principal import Kind, Principal
 
 log = structlog.get_logger("torana")
 

@@ -11,7 +11,7 @@ from db import refolding
 from db.folding import UNICODE
 from db.outages import Unavailable, tried_again
 from resolvers.context import Services
-from resolvers.presence import INTERVAL
+from resolvers.identity.presence import INTERVAL
 from resolvers.retention import tidy
 
 HOUR = 3_600.0

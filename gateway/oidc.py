@@ -26,7 +26,7 @@ from gateway.settings import Settings
 from resolvers import identity
 from resolvers.context import Context, Services
 from resolvers.failures import Code, Failure, Invalid, NotFound, Unauthenticated
-from resolvers.issuers import Issuer, Unreachable
+from resolvers.identity.oidc import Issuer, Unreachable
 from resolvers.logins import Tokens
 
 log = structlog.get_logger("torana.oidc")

@@ -17,9 +17,9 @@ from pydantic_settings import (
 from gateway.delivery import read_sender, read_smtp, read_webhooks
 from gateway.engines import read_clusters
 from jobs.programs import Registry, configured
-from resolvers.issuers import Provider
-from resolvers.keyring import MINIMUM
-from resolvers.passwords import Leaked
+from resolvers.identity.hashing import Leaked
+from resolvers.identity.oidc import Provider
+from resolvers.identity.tokens import MINIMUM
 
 FILE = "TORANA_SETTINGS"
 """Names a TOML file with settings by their names in lower case, without the prefix. Variables win over it."""

@@ -25,7 +25,7 @@ from gateway.graphql import encode, note, run_logged
 from gateway.settings import Settings
 from resolvers.context import Browser, Context, Services, lane_of
 from resolvers.failures import Failure
-from resolvers.principal import Kind, Principal
+from resolvers.identity.principal import Kind, Principal
 
 PROTOCOL = "graphql-transport-ws"
 INIT_WAIT = 10.0

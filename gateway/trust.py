@@ -13,8 +13,8 @@ from gateway.documents import Documents, Envelope, Operation, documents_in, read
 from gateway.explaining import explain as explained
 from gateway.settings import Settings, load
 from gateway.terminal import fail, opened
-from resolvers.principal import ANONYMOUS
-from resolvers.principals import principal_named
+from resolvers.identity.lookup import principal_named
+from resolvers.identity.principal import ANONYMOUS
 from schema import Schema, build
 
 documents = typer.Typer(name="documents", help="The documents that a gateway trusts.", no_args_is_help=True)

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from db import models
 from db.aliases import Alias, model_of
-from resolvers.principal import Kind, Standing
+from resolvers.identity.principal import Kind, Standing
 from resolvers.rules import (
     ACCOUNT_ADMIN,
     ACTOR,

@@ -28,8 +28,8 @@ from resolvers.audit import record
 from resolvers.context import Context
 from resolvers.editing import must
 from resolvers.failures import Invalid, Unauthenticated
+from resolvers.identity.principal import Kind
 from resolvers.logins import Tokens
-from resolvers.principal import Kind
 from resolvers.registration import checked_columns, throttle
 from resolvers.rules import SELF
 from resolvers.writing import expect, locked

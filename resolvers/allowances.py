@@ -14,7 +14,7 @@ from db.aliases import Alias
 from db.models import Entity
 from resolvers.access import WRITES, visible
 from resolvers.context import Context
-from resolvers.principal import Standing
+from resolvers.identity.principal import Standing
 from resolvers.rules import PLACED, allowed
 
 

@@ -17,7 +17,7 @@ from db.types import later, now
 from db.written import because
 from resolvers.context import Context
 from resolvers.failures import RateLimited
-from resolvers.keyring import digest_of
+from resolvers.identity.tokens import digest_of
 from resolvers.limits import Bound
 
 KNOWN, KNOWN_FOR = "known:", 30 * 86_400

@@ -24,7 +24,7 @@ from jobs.engine import Login
 from resolvers.audit import record
 from resolvers.context import Context, Services
 from resolvers.failures import Invalid
-from resolvers.principal import Kind
+from resolvers.identity.principal import Kind
 from resolvers.writing import signed_in
 
 SIZE = 20_000

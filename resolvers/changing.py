@@ -12,15 +12,16 @@ from db.locks import in_order
 from db.models import Attempts, AuthProvider, Credential, CredentialKind, Participant, User
 from db.types import now
 from db.written import because
-from resolvers import attempts, links, login_sessions, logins, proving
+from resolvers import attempts, links, logins, proving
 from resolvers.access import ACCOUNT, WRITES
 from resolvers.audit import record
 from resolvers.context import Context
 from resolvers.editing import must, place_of, writing
 from resolvers.failures import Conflict, Forbidden, Invalid, WrongState
 from resolvers.feed import principal_topic
+from resolvers.identity import session_store
+from resolvers.identity.principal import Kind
 from resolvers.notices import post
-from resolvers.principal import Kind
 from resolvers.proving import prove
 from resolvers.registration import mail, throttle
 from resolvers.writing import locked
@@ -113,7 +114,7 @@ async def set_for_participant(ctx: Context, participant: UUID, new: str) -> UUID
     async with writing(ctx, "SET_PASSWORD", Participant, participant) as session:
         row = await _kept(session, ctx, participant)
         await _put(session, hashed, participant_id=participant)
-        await login_sessions.end(session, Kind.PARTICIPANT, participant)
+        await session_store.end(session, Kind.PARTICIPANT, participant)
         record(session, ctx, "SET_PASSWORD", "Participant", participant, **await place_of(session, row))
     return participant
 
@@ -167,7 +168,7 @@ async def _end_keys(session: AsyncSession, user: UUID) -> None:
 async def _follow(session: AsyncSession, user: User, *which: Any) -> None:
     """What goes with a new password: login sessions (only `which`) end, and so do links; the owner hears of it."""
     because(session, "links, keys and counted tries end with the password before", User, Credential, Attempts)
-    await login_sessions.end(session, Kind.USER, user.id, *which)
+    await session_store.end(session, Kind.USER, user.id, *which)
     gone = sa.delete(Credential).where(Credential.user_id == user.id, Credential.kind.in_(_ENDED))
     await in_order(session, gone)
     await attempts.forget(session, proving.tries(user.id))

@@ -17,12 +17,13 @@ from db.engine import changed, row_topic
 from db.locks import in_order
 from db.models import Entity, PlatformRole
 from db.written import because
-from resolvers import login_sessions, schemas, wording
+from resolvers import schemas, wording
 from resolvers.audit import record
 from resolvers.context import Context
 from resolvers.failures import Dependency, Forbidden, Invalid, WrongState
 from resolvers.feed import RIGHTS
-from resolvers.principal import Kind
+from resolvers.identity import session_store
+from resolvers.identity.principal import Kind
 from resolvers.roles import held_beside, role_in
 
 Before = Mapping[str, Any] | None
@@ -46,7 +47,7 @@ async def _user(session: AsyncSession, ctx: Context, user: m.User, before: Befor
         links = sa.delete(m.Credential).where(m.Credential.user_id == user.id, m.Credential.kind.in_(_LINKS))
         await in_order(session, links)
     if before.get("active") and not user.active:
-        await login_sessions.end(session, Kind.USER, user.id)
+        await session_store.end(session, Kind.USER, user.id)
     if ctx.principal.superadmin:
         return
     if "platform_role" in before and PlatformRole.MANAGER in (before["platform_role"], user.platform_role):
@@ -120,7 +121,7 @@ async def _participant(session: AsyncSession, ctx: Context, participant: m.Parti
     if before.get("project_id", participant.project_id) != participant.project_id:
         await _leave_devices(session, m.Participant.id == participant.id, participant.project_id)
     if any(before.get(name) and not getattr(participant, name) for name in ("enabled", "login_enabled")):
-        await login_sessions.end(session, Kind.PARTICIPANT, participant.id)
+        await session_store.end(session, Kind.PARTICIPANT, participant.id)
 
 
 async def _device(session: AsyncSession, ctx: Context, device: m.Device, before: Before) -> None:

@@ -20,7 +20,7 @@ from db.written import because
 from resolvers import attempts
 from resolvers.attempts import Tries
 from resolvers.context import Context
-from resolvers.keyring import digest_of
+from resolvers.identity.tokens import digest_of
 from resolvers.limits import Bound
 from resolvers.notices import post
 

@@ -10,7 +10,7 @@ from db.folding import beside, words
 from db.keys import among, found
 from resolvers.access import visible
 from resolvers.failures import Invalid, LimitExceeded
-from resolvers.principal import Standing
+from resolvers.identity.principal import Standing
 from resolvers.statements import ends, parents
 
 TEXT, WORDS = 100, 8

@@ -9,17 +9,17 @@ from db.engine import Database
 from jobs.programs import Registry
 from resolvers.failures import TooLarge
 from resolvers.feed import Feed
-from resolvers.issuers import Issuers
-from resolvers.keyring import KeyRing
+from resolvers.identity.hashing import Passwords
+from resolvers.identity.last_used import Uses
+from resolvers.identity.lookup import Principals
+from resolvers.identity.oidc import Issuers
+from resolvers.identity.presence import Presence
+from resolvers.identity.principal import ANONYMOUS, Principal
+from resolvers.identity.tokens import KeyRing
 from resolvers.limits import Limits
 from resolvers.loading import Loaders
 from resolvers.maintenance import Locking
-from resolvers.passwords import Passwords
-from resolvers.presence import Presence
-from resolvers.principal import ANONYMOUS, Principal
-from resolvers.principals import Principals
 from resolvers.reporting import Reports
-from resolvers.uses import Uses
 
 BYTES = 32_000_000
 """Of one answer."""

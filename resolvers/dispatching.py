@@ -25,8 +25,8 @@ from resolvers.certificates import login_of
 from resolvers.claims import Handed
 from resolvers.context import Services
 from resolvers.feed import ENDED, WORK
+from resolvers.identity.principal import Errand
 from resolvers.merging import merge_ready
-from resolvers.principal import Errand
 
 log = structlog.get_logger("torana.jobs")
 

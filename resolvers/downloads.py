@@ -17,9 +17,9 @@ from resolvers.access import INPUT
 from resolvers.audit import record
 from resolvers.context import Context
 from resolvers.failures import Forbidden, Invalid, NotFound
+from resolvers.identity.principal import Kind
 from resolvers.loading import Loaders
 from resolvers.paging import MOST, Order, Slice
-from resolvers.principal import Kind
 from resolvers.rules import words
 from resolvers.selection import Selection
 from resolvers.statements import Relationship, Where

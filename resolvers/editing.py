@@ -31,8 +31,8 @@ from resolvers.context import Context
 from resolvers.deleting import erase, hold, revive
 from resolvers.failures import Failure, Forbidden, NotFound, WrongState
 from resolvers.feed import RIGHTS, principal_topic
+from resolvers.identity.principal import Kind
 from resolvers.limits import Bound
-from resolvers.principal import Kind
 from resolvers.returning import hold_granted, take_back
 from resolvers.rules import FALSE, TRUE, Rule, allowed, words
 from resolvers.writing import expect, locked, seen

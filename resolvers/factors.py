@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from db.engine import changed, moment_of
 from db.models import AuthProvider, Credential, CredentialKind, TwoFactor, User
 from db.written import because
-from resolvers import attempts, codes, login_sessions, logins
+from resolvers import attempts, codes, logins
 from resolvers.access import ACCOUNT
 from resolvers.audit import record
 from resolvers.codes import Use
@@ -19,9 +19,10 @@ from resolvers.context import Context
 from resolvers.editing import must, writing
 from resolvers.failures import Forbidden, Invalid, Unauthenticated, WrongState
 from resolvers.feed import principal_topic
+from resolvers.identity import session_store
+from resolvers.identity.lookup import two_factor_required
+from resolvers.identity.principal import Kind
 from resolvers.notices import Change, tell
-from resolvers.principal import Kind
-from resolvers.principals import two_factor_required
 from resolvers.proving import prove
 from resolvers.writing import locked
 
@@ -115,7 +116,7 @@ async def remove(ctx: Context, user: UUID) -> UUID:
         if row.two_factor is TwoFactor.NONE:
             raise WrongState("this user has no second factor", field="user")
         await _off(session, row)
-        await login_sessions.end(session, Kind.USER, user)
+        await session_store.end(session, Kind.USER, user)
         record(session, ctx, "TWO_FACTOR_REMOVED", "User", user)
     return user
 

@@ -17,7 +17,7 @@ from resolvers.access import visible
 from resolvers.context import Context
 from resolvers.failures import Invalid, LimitExceeded, NotFound
 from resolvers.feed import any_of_kind, key_of_topic, renewed_topic
-from resolvers.principal import Principal
+from resolvers.identity.principal import Principal
 from resolvers.rules import PROJECTS, SITES
 from resolvers.watching import SOME, TOGETHER, UNHEARD, watch
 

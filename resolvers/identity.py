@@ -21,8 +21,8 @@ from resolvers.context import Context, Services
 from resolvers.editing import stored
 from resolvers.failures import Conflict, Failure, Invalid, Unauthenticated
 from resolvers.feed import principal_topic
-from resolvers.issuers import Provider
-from resolvers.principal import ANONYMOUS, Kind
+from resolvers.identity.oidc import Provider
+from resolvers.identity.principal import ANONYMOUS, Kind
 
 log = structlog.get_logger("torana.oidc")
 

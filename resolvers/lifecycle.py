@@ -14,7 +14,7 @@ from db.models import TERMINAL, Job, JobKind, JobState, Platform, Task, TaskResu
 from db.types import instant_text
 from resolvers.failures import WrongState
 from resolvers.feed import WORK, job_topic, log_topic, results_topic
-from resolvers.principal import Errand
+from resolvers.identity.principal import Errand
 
 _S = JobState
 MOVES: dict[JobState, frozenset[JobState]] = {

@@ -16,7 +16,7 @@ from db.types import later, now
 from db.written import because
 from resolvers.context import Context
 from resolvers.failures import Invalid
-from resolvers.keyring import digest_of
+from resolvers.identity.tokens import digest_of
 
 PAGES = {CredentialKind.EMAIL_VERIFY: "verify-email", CredentialKind.PASSWORD_RESET: "reset-password"}
 """Where each kind leads to, below the gateway's address."""

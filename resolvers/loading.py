@@ -17,8 +17,8 @@ from db.engine import Database, TooComplex
 from db.models import Entity
 from db.prepared import Statement
 from resolvers import rendering, statements
+from resolvers.identity.principal import Principal
 from resolvers.paging import Page, Slice
-from resolvers.principal import Principal
 from resolvers.rendering import Rendered, Stored
 from resolvers.selection import Selection
 from resolvers.shapes import shape

@@ -15,15 +15,16 @@ from db.locks import in_order
 from db.models import Credential, CredentialKind, Participant, Project, User
 from db.types import later, now, uuid7
 from db.written import because
-from resolvers import attempts, login_sessions
+from resolvers import attempts
 from resolvers.access import WRITES
 from resolvers.audit import record
 from resolvers.context import Context
 from resolvers.editing import must, place_of, writing
 from resolvers.failures import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
-from resolvers.keyring import Session, digest_of
-from resolvers.principal import Kind, Principal
-from resolvers.principals import principal_of
+from resolvers.identity import session_store
+from resolvers.identity.lookup import principal_of
+from resolvers.identity.principal import Kind, Principal
+from resolvers.identity.tokens import Session, digest_of
 from resolvers.writing import locked, signed_in
 
 CROSSED = timedelta(seconds=10)
@@ -109,11 +110,11 @@ async def refresh(ctx: Context, token: str | None) -> Tokens:
             elif spent.last_used_at is not None:
                 crossed = own and moment - spent.last_used_at < CROSSED
                 if not crossed:
-                    await login_sessions.end(session, kind, owner, Credential.family == spent.family)
+                    await session_store.end(session, kind, owner, Credential.family == spent.family)
                     record(session, ctx, "REFRESH_TOKEN_REUSED", _NAMES[kind], owner, actor_id=owner)
             elif active and spent.revoked_at is None and spent.expires_at > moment:
                 spent.last_used_at = spent.revoked_at = moment
-                old = sa.delete(Credential).where(*login_sessions.of(kind, owner), Credential.expires_at < moment)
+                old = sa.delete(Credential).where(*session_store.of(kind, owner), Credential.expires_at < moment)
                 await in_order(session, old)
                 await _seen(session, kind, owner)
                 tokens = await _issue(session, ctx, kind, owner, spent.family)
@@ -170,7 +171,7 @@ async def of_user(ctx: Context, user: UUID) -> Sequence[LoginSession]:
 async def _held(ctx: Context, kind: Kind, owner: UUID) -> Sequence[LoginSession]:
     live = (
         sa.select(Credential.family, Credential.client, Credential.created_at)
-        .where(*login_sessions.of(kind, owner), Credential.revoked_at.is_(None), Credential.expires_at > now())
+        .where(*session_store.of(kind, owner), Credential.revoked_at.is_(None), Credential.expires_at > now())
         .order_by(Credential.created_at.desc(), Credential.id.desc())
         .limit(MOST)
     )
@@ -189,7 +190,7 @@ async def log_out(ctx: Context) -> datetime:
     owner = signed_in(ctx)
     async with ctx.database.write() as session:
         await hold(session, ctx.principal.kind, owner)
-        await login_sessions.end(session, ctx.principal.kind, owner, Credential.family == ctx.principal.session)
+        await session_store.end(session, ctx.principal.kind, owner, Credential.family == ctx.principal.session)
         record(session, ctx, "LOG_OUT", _NAMES[ctx.principal.kind], owner)
         moment = await moment_of(session)
     _clear(ctx)
@@ -214,7 +215,7 @@ async def _close(ctx: Context, which: Any) -> int:
     kind = ctx.principal.kind
     async with ctx.database.write() as session:
         await hold(session, kind, owner)
-        count = await login_sessions.end(session, kind, owner, which)
+        count = await session_store.end(session, kind, owner, which)
         if count:
             record(session, ctx, "CLOSE_SESSION", _NAMES[kind], owner, count=count)
         return count
@@ -225,7 +226,7 @@ async def close_all(ctx: Context, user: UUID) -> int:
     async with writing(ctx, "CLOSE_SESSION", User, user) as session:
         row = await locked(session, ctx, User, user, field="user")
         await must(session, ctx, row, WRITES[User].update, "close sessions of")
-        count = await login_sessions.end(session, Kind.USER, user)
+        count = await session_store.end(session, Kind.USER, user)
         record(session, ctx, "CLOSE_SESSION", "User", user, count=count)
         return count
 

@@ -18,7 +18,7 @@ from resolvers.credentials import new_secret, token_of
 from resolvers.editing import stored, writing
 from resolvers.failures import Invalid, Unauthenticated
 from resolvers.feed import principal_topic
-from resolvers.keyring import digest_of
+from resolvers.identity.tokens import digest_of
 from resolvers.server_settings import put
 from resolvers.writing import expect, locked, signed_in
 

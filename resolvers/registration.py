@@ -21,7 +21,7 @@ from resolvers.audit import record
 from resolvers.context import Context
 from resolvers.failures import Forbidden, Invalid
 from resolvers.feed import principal_topic
-from resolvers.keyring import digest_of
+from resolvers.identity.tokens import digest_of
 from resolvers.notices import address, post
 
 _USERNAME = re.compile(r"[a-z0-9._-]{2,150}")

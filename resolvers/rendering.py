@@ -24,8 +24,8 @@ from db.texts import Piece, base64, joined, json_octets, listed, maybe, number, 
 from resolvers import rules
 from resolvers.access import visible
 from resolvers.failures import check_errors
+from resolvers.identity.principal import Standing
 from resolvers.paging import Cut
-from resolvers.principal import Standing
 from resolvers.statements import ends, joins, narrowed, planned, reached, seek
 from resolvers.tree import (
     Asked,

@@ -21,9 +21,9 @@ from db.models import TERMINAL, Job, JobState, LogEntry, Task
 from db.outages import tried_again
 from resolvers.failures import Failure, NotFound, WrongState
 from resolvers.feed import job_topic, log_topic
+from resolvers.identity.principal import Errand
 from resolvers.lifecycle import settle
 from resolvers.limits import Limits
-from resolvers.principal import Errand
 
 LINE = 4_000
 """Characters kept of a log line."""

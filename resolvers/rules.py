@@ -14,7 +14,7 @@ from db import models
 from db.aliases import Alias, model_of
 from db.keys import among, most_among
 from db.types import Key
-from resolvers.principal import Kind, Standing
+from resolvers.identity.principal import Kind, Standing
 
 Clause = sa.ColumnElement[bool]
 

@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from db import models
-from resolvers.principal import Standing
+from resolvers.identity.principal import Standing
 from resolvers.rules import TRUE, Rule, allowed
 
 

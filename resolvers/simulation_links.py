@@ -15,7 +15,7 @@ from resolvers.context import Context
 from resolvers.credentials import Issued, new_secret
 from resolvers.editing import must, writing
 from resolvers.failures import Invalid, LimitExceeded
-from resolvers.keyring import digest_of
+from resolvers.identity.tokens import digest_of
 from resolvers.writing import locked, signed_in
 
 USUAL, LONGEST = timedelta(days=7), timedelta(days=90)

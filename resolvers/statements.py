@@ -18,8 +18,8 @@ from db.keys import among, spread
 from db.models import Entity
 from db.prepared import Statement
 from resolvers.access import sees_part, visible
+from resolvers.identity.principal import Standing
 from resolvers.paging import Cut
-from resolvers.principal import Standing
 from resolvers.selection import Selection
 from resolvers.shapes import shape
 

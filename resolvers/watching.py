@@ -28,8 +28,8 @@ from resolvers.feed import (
     results_topic,
     watched_topic,
 )
+from resolvers.identity.presence import INTERVAL, ONLINE
 from resolvers.paging import Order, Slice
-from resolvers.presence import INTERVAL, ONLINE
 from resolvers.rules import PROJECTS, allowed
 from resolvers.selection import Selection
 from resolvers.statements import Where

@@ -25,8 +25,8 @@ from resolvers.claims import claim_task, expect_end
 from resolvers.context import Context
 from resolvers.failures import Failure, Forbidden, Invalid, NotFound, Unauthenticated
 from resolvers.feed import WORK
+from resolvers.identity.principal import Errand
 from resolvers.lifecycle import locked_task, settle
-from resolvers.principal import Errand
 from resolvers.reporting import LINE, Report, lost, sum_up
 
 log = structlog.get_logger("torana.jobs")

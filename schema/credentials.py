@@ -10,8 +10,8 @@ import strawberry
 from db import models
 from resolvers import credentials, registering
 from resolvers.failures import Unauthenticated
+from resolvers.identity.principal import Kind
 from resolvers.paging import Order
-from resolvers.principal import Kind
 from schema.accounts import User
 from schema.declarations import Orders
 from schema.devices import Device

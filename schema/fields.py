@@ -11,9 +11,10 @@ import strawberry
 from strawberry.types.fields.resolver import StrawberryResolver
 
 from db import models
-from resolvers import access, presence
+from resolvers import access
 from resolvers.context import Context
 from resolvers.failures import Forbidden
+from resolvers.identity import presence
 from resolvers.paging import Order, Slice
 from resolvers.rules import Rule, words
 from resolvers.statements import Where

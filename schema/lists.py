@@ -11,8 +11,8 @@ from strawberry.types.field import StrawberryField
 
 from resolvers import conditions as how_to
 from resolvers.failures import LimitExceeded
+from resolvers.identity.principal import Standing
 from resolvers.paging import MOST, Slice
-from resolvers.principal import Standing
 from resolvers.ranges import numbers_in
 from resolvers.rules import Rule, all_of, allowed, any_of
 from resolvers.statements import Where

@@ -7,8 +7,8 @@ import strawberry
 
 from db import models
 from resolvers import accounts, factors, logins
-from resolvers.principal import Duty as Must
-from resolvers.principal import Kind
+from resolvers.identity.principal import Duty as Must
+from resolvers.identity.principal import Kind
 from schema.accounts import TwoFactor, User
 from schema.fields import Info
 from schema.mutations import ANYONE, IN_PERSON, mutation, written

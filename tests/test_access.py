@@ -15,8 +15,8 @@ from db import models
 from db.models import Base
 from db.types import uuid7
 from resolvers.conditions import contains
+from resolvers.identity.principal import Kind, Principal
 from resolvers.loading import Loaders
-from resolvers.principal import Kind, Principal
 from resolvers.selection import Selection
 from schema import Schema
 from schema.checks import declared_fields

@@ -18,9 +18,9 @@ from gateway.documents import Envelope
 from resolvers.context import Context
 from resolvers.failures import Unauthenticated
 from resolvers.feed import principal_topic
-from resolvers.keyring import KeyRing, digest_of
+from resolvers.identity.principal import ANONYMOUS, Errand, Kind
+from resolvers.identity.tokens import KeyRing, digest_of
 from resolvers.limits import Limits
-from resolvers.principal import ANONYMOUS, Errand, Kind
 from resolvers.retention import tidy
 from schema.scalars import global_id
 from tests.support.platforms import KEY, Platform, received

@@ -27,9 +27,9 @@ from gateway.settings import load
 from gateway.tables import aligned, columns
 from gateway.terminal import opened
 from resolvers.access import ROWS, THROUGH, WRITES
-from resolvers.keyring import Secret, digest_of
-from resolvers.principal import ANONYMOUS, OPERATOR, Kind
-from resolvers.principals import principal_of
+from resolvers.identity.lookup import principal_of
+from resolvers.identity.principal import ANONYMOUS, OPERATOR, Kind
+from resolvers.identity.tokens import Secret, digest_of
 from resolvers.registering import SETTING
 from schema import build
 from tests.support.databases import Prepared, quick_passwords

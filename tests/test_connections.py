@@ -25,7 +25,7 @@ from gateway.connections import Connection, Connections
 from gateway.serving import Server, Socket, make_server
 from gateway.settings import Settings
 from resolvers.claims import SCOPES
-from resolvers.principal import Errand
+from resolvers.identity.principal import Errand
 from tests.support.postgres import free_port
 from tests.support.serving import Serve, Served
 

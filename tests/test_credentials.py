@@ -16,11 +16,12 @@ from db import models
 from db.engine import Tally, tally
 from db.types import instant_text, later
 from gateway.auth import authenticate
-from resolvers import attempts, uses
+from resolvers import attempts
 from resolvers.context import Context
 from resolvers.failures import Unauthenticated
-from resolvers.keyring import digest_of
-from resolvers.principal import Kind, Principal
+from resolvers.identity import last_used
+from resolvers.identity.principal import Kind, Principal
+from resolvers.identity.tokens import digest_of
 from schema.scalars import global_id
 from tests.support.platforms import Platform
 from tests.support.serving import Serve
@@ -287,7 +288,7 @@ async def test_use_is_noted_beside_the_request_and_once_a_minute(platform: Platf
     await _as(platform, made["secret"])
     await platform.services.uses.settled()
     assert await _last_used(platform, made) == first
-    await _set(platform, made, last_used_at=later(-uses.INTERVAL - 1))
+    await _set(platform, made, last_used_at=later(-last_used.INTERVAL - 1))
     await _as(platform, made["secret"])
     await platform.services.uses.settled()
     assert platform.services.uses._writing is not None

@@ -9,9 +9,9 @@ from db import models
 from db.models import JobKind, JobState, SessionEventType, SessionStatus
 from db.types import uuid7
 from resolvers.failures import Unauthenticated
-from resolvers.keyring import Secret
-from resolvers.principal import Kind
-from resolvers.principals import principal_of
+from resolvers.identity.lookup import principal_of
+from resolvers.identity.principal import Kind
+from resolvers.identity.tokens import Secret
 from schema.scalars import global_id
 from tests.support.organising import (
     Dune,

@@ -29,8 +29,8 @@ from resolvers import downloads, ranges
 from resolvers.context import Context
 from resolvers.credentials import new_secret
 from resolvers.failures import Failure
-from resolvers.keyring import digest_of
-from resolvers.principal import Kind
+from resolvers.identity.principal import Kind
+from resolvers.identity.tokens import digest_of
 from resolvers.simulations import store_estimators
 from schema.scalars import global_id
 from tests.support.platforms import Platform

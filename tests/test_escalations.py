@@ -13,9 +13,9 @@ from db.types import uuid7
 from gateway.auth import authenticate
 from resolvers import roles
 from resolvers.failures import Unauthenticated
-from resolvers.keyring import Secret, digest_of
-from resolvers.principal import Kind, Principal
-from resolvers.principals import principal_named, principal_of
+from resolvers.identity.lookup import principal_named, principal_of
+from resolvers.identity.principal import Kind, Principal
+from resolvers.identity.tokens import Secret, digest_of
 from schema import Schema
 from schema.limits import Bounds
 from schema.scalars import global_id, parse_id

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from db import models
 from db.outages import Unavailable
 from gateway.auth import authenticate
-from resolvers import keyring
+from resolvers.identity import tokens
 from resolvers.merging import merge_ready
 from schema import Schema
 from schema.limits import Bounds
@@ -101,7 +101,7 @@ async def test_a_worker_reports_to_gateways_whose_clock_is_an_hour_off(platform:
     submitted = await submit(platform, 1)
     (worker,) = await claim(platform)
     assert worker.errand is not None
-    with patch.object(keyring, "datetime", Clock):
+    with patch.object(tokens, "datetime", Clock):
         token = platform.services.keys.worker_token(worker.errand, platform.services.limits.worker_lifetime)
     known = await authenticate(platform.services, f"Bearer {token}")
     await platform.ask(RESULTS, known, e=estimators(1.0))

@@ -14,7 +14,7 @@ from db.types import later
 from resolvers import deleting, following
 from resolvers import watching as watching_of
 from resolvers.feed import PRESENT
-from resolvers.principal import Principal
+from resolvers.identity.principal import Principal
 from tests.support.organising import Dune, delete, link, made, restore, settle, update
 from tests.support.platforms import Platform
 

@@ -12,7 +12,7 @@ from db.engine import Database
 from db.prepared import Prepared
 from gateway.negotiation import EVENTS, GRAPHQL, JSON, accepted, choose
 from resolvers.claims import SCOPES
-from resolvers.principal import Errand
+from resolvers.identity.principal import Errand
 from tests.support.serving import Serve, Served
 
 NEW = {"Accept": GRAPHQL}

@@ -22,9 +22,9 @@ from resolvers import claims, working
 from resolvers.claims import SCOPES
 from resolvers.failures import WrongState
 from resolvers.feed import ENDED
+from resolvers.identity.principal import Errand
 from resolvers.lifecycle import MOVES, move
 from resolvers.merging import merge_ready
-from resolvers.principal import Errand
 from resolvers.reporting import Report, Reports
 from resolvers.retention import tidy
 from resolvers.simulations import shares

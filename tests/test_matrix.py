@@ -14,10 +14,10 @@ from graphql import get_named_type, is_leaf_type
 from db import models
 from resolvers import roles
 from resolvers.failures import NotFound, Unauthenticated
-from resolvers.keyring import Session as Said
-from resolvers.keyring import digest_of
-from resolvers.principal import Kind
-from resolvers.principals import principal_named, principal_of
+from resolvers.identity.lookup import principal_named, principal_of
+from resolvers.identity.principal import Kind
+from resolvers.identity.tokens import Session as Said
+from resolvers.identity.tokens import digest_of
 from schema import Schema
 from schema.checks import declared_fields
 from schema.declarations import Column, Computed, Connected, Part

@@ -27,9 +27,8 @@ from starlette.routing import Route
 from db import models
 from db.engine import changed
 from gateway.settings import SettingsError, load
-from resolvers import issuers
 from resolvers.feed import principal_topic
-from resolvers.identity import _called
+from resolvers.identity import _called, oidc
 from schema.scalars import global_id
 from tests.support.platforms import KEY, Platform
 from tests.support.postgres import free_port
@@ -595,7 +594,7 @@ async def test_a_key_that_is_not_known_is_looked_for_once_in_a_while(serve: Serv
         for _ in range(3):
             assert "not one of the provider" in await _bearing(gateway, forge.sign(key=new, **ACCESS))
         assert forge.looked == 1
-        monkeypatch.setattr(issuers, "PAUSE", 0.0)
+        monkeypatch.setattr(oidc, "PAUSE", 0.0)
         assert await _bearing(gateway, forge.sign(key=new, **ACCESS)) == {"viewer": {"username": "zoe"}}
         assert forge.looked == 2
         assert "not one of the provider" in await _bearing(gateway, forge.sign(**ACCESS))

@@ -16,9 +16,9 @@ from db.engine import Tally, tally
 from db.models import CredentialKind
 from db.types import later, uuid7
 from resolvers.failures import Unauthenticated
-from resolvers.keyring import Secret, Session
-from resolvers.principal import Duty, Kind, Principal
-from resolvers.principals import KEPT, Principals
+from resolvers.identity.lookup import KEPT, Principals
+from resolvers.identity.principal import Duty, Kind, Principal
+from resolvers.identity.tokens import Secret, Session
 from schema import Schema, build
 from schema.limits import Bounds
 from schema.lists import Connected

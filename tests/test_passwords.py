@@ -21,9 +21,9 @@ from resolvers.access import WRITES
 from resolvers.constraints import everywhere
 from resolvers.context import Context
 from resolvers.failures import Invalid, Unauthenticated
+from resolvers.identity.hashing import Leaked, check_new
+from resolvers.identity.principal import ANONYMOUS, Duty
 from resolvers.limits import Bound
-from resolvers.passwords import Leaked, check_new
-from resolvers.principal import ANONYMOUS, Duty
 from schema.scalars import global_id
 from tests.support.platforms import KEY, Platform
 from tests.support.signing import (

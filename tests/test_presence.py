@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from db import models
 from db.types import later, uuid7
-from resolvers.presence import ONLINE, online
+from resolvers.identity.presence import ONLINE, online
 from resolvers.retention import tidy
 from tests.support.platforms import Platform
 

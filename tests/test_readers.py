@@ -17,7 +17,7 @@ from db.engine import Database, TooComplex
 from db.prepared import Prepared as Statement
 from gateway.documents import Envelope
 from resolvers.context import Context
-from resolvers.principal import ANONYMOUS
+from resolvers.identity.principal import ANONYMOUS
 from schema import Schema
 from schema.limits import Bounds
 from schema.scalars import global_id

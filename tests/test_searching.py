@@ -18,7 +18,7 @@ from db.types import Name, now, uuid7
 from gateway.housekeeping import Housekeeping
 from resolvers.accounts import create_user
 from resolvers.conditions import contains
-from resolvers.principal import Principal
+from resolvers.identity.principal import Principal
 from resolvers.shapes import shape
 from resolvers.statements import Where
 from schema import Schema

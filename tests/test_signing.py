@@ -13,8 +13,8 @@ from db import models
 from db.models import Credential, CredentialKind
 from gateway.auth import authenticate
 from resolvers.failures import Unauthenticated
-from resolvers.keyring import KeyRing
-from resolvers.principal import Duty, Kind, Principal
+from resolvers.identity.principal import Duty, Kind, Principal
+from resolvers.identity.tokens import KeyRing
 from schema.scalars import global_id
 from tests.support.platforms import Platform
 from tests.support.signing import (

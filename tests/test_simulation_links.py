@@ -16,9 +16,9 @@ from db.types import instant_text, later
 from resolvers import simulation_links
 from resolvers.failures import Unauthenticated
 from resolvers.feed import job_topic, principal_topic
-from resolvers.keyring import Secret, digest_of
-from resolvers.principal import Kind, Principal
-from resolvers.principals import principal_of
+from resolvers.identity.lookup import principal_of
+from resolvers.identity.principal import Kind, Principal
+from resolvers.identity.tokens import Secret, digest_of
 from tests.support.matrix import mutate
 from tests.support.platforms import Platform
 from tests.support.serving import Serve, Served

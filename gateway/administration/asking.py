@@ -20,8 +20,8 @@ from gateway.settings import Settings
 from resolvers.addresses import spellings
 from resolvers.context import Context, Services
 from resolvers.failures import Code, Failure, Invalid
-from resolvers.principal import OPERATOR, Principal
-from resolvers.principals import principal_named
+from resolvers.identity.lookup import principal_named
+from resolvers.identity.principal import OPERATOR, Principal
 from schema import build
 from schema.scalars import global_id, parse_id
 

@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from db import migrating
 from db.engine import Database, parse_address
 from db.models import Base
-from resolvers.passwords import Passwords
+from resolvers.identity.hashing import Passwords
 from tests.support.postgres import memory, running_postgres
 from tests.support.world import PASSWORD, World, populate
 

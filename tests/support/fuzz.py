@@ -26,7 +26,7 @@ from db import models
 from db.models import InputType, JobKind, JobState, SessionCategory, SessionEventType, SimulationType
 from db.types import uuid7
 from gateway.execution import Execution
-from resolvers.principal import Principal
+from resolvers.identity.principal import Principal
 from resolvers.roles import enrol
 from schema import Schema, build
 from schema.limits import Bounds

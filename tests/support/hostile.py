@@ -20,7 +20,7 @@ from websockets.typing import Subprotocol
 from db.models import InputType, SimulationType
 from resolvers import claims, simulations
 from resolvers.context import Context, Services
-from resolvers.principal import Errand, Kind, Principal
+from resolvers.identity.principal import Errand, Kind, Principal
 from tests.support.inputs import FILES
 from tests.support.keys import large_key
 from tests.support.platforms import login_session

@@ -18,9 +18,9 @@ from db.types import later, uuid7
 from gateway.execution import Execution
 from resolvers import roles
 from resolvers.deleting import erase
-from resolvers.keyring import Secret, digest_of
-from resolvers.principal import ANONYMOUS, Kind, Principal
-from resolvers.principals import principal_named, principal_of
+from resolvers.identity.lookup import principal_named, principal_of
+from resolvers.identity.principal import ANONYMOUS, Kind, Principal
+from resolvers.identity.tokens import Secret, digest_of
 from schema import Schema, build
 from schema.checks import declared_fields
 from schema.limits import Bounds

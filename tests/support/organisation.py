@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from db import models
 from db.types import later, uuid7
 from resolvers import roles
-from resolvers.keyring import digest_of
+from resolvers.identity.tokens import digest_of
 from schema.scalars import global_id
 
 

@@ -14,8 +14,8 @@ import orjson
 from db import models
 from db.models import Base, CredentialKind
 from resolvers import roles
-from resolvers.keyring import digest_of
-from resolvers.principal import Principal
+from resolvers.identity.principal import Principal
+from resolvers.identity.tokens import digest_of
 from schema.scalars import global_id, parse_id
 from tests.support.platforms import Platform, principal_as
 

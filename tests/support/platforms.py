@@ -19,9 +19,9 @@ from gateway.execution import Execution
 from gateway.graphql import encode
 from gateway.settings import Settings
 from resolvers.context import Context, Services
-from resolvers.keyring import Secret, Session, digest_of
-from resolvers.principal import ANONYMOUS, Kind, Principal
-from resolvers.principals import principal_of
+from resolvers.identity.lookup import principal_of
+from resolvers.identity.principal import ANONYMOUS, Kind, Principal
+from resolvers.identity.tokens import Secret, Session, digest_of
 from schema import Schema
 from schema.limits import Bounds
 from tests.support.databases import quick_passwords

@@ -27,9 +27,9 @@ from db.models import Entity
 from db.types import later, uuid7
 from resolvers import allowances
 from resolvers.access import WRITES
-from resolvers.keyring import Secret, digest_of
-from resolvers.principal import Kind, Principal, Standing
-from resolvers.principals import principal_named, principal_of
+from resolvers.identity.lookup import principal_named, principal_of
+from resolvers.identity.principal import Kind, Principal, Standing
+from resolvers.identity.tokens import Secret, digest_of
 from resolvers.roles import enrol, found, role_in
 from resolvers.rules import SITE_ADMIN, SUPERADMIN, allowed
 from schema import Schema, build

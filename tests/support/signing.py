@@ -10,7 +10,7 @@ from db import models
 from db.engine import changed
 from gateway.auth import authenticate
 from resolvers.feed import principal_topic
-from resolvers.principal import Principal
+from resolvers.identity.principal import Principal
 from tests.support.platforms import Platform
 from tests.support.world import PASSWORD
 

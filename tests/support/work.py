@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 
 from resolvers import claims
-from resolvers.principal import Errand, Kind, Principal
+from resolvers.identity.principal import Errand, Kind, Principal
 from tests.support.inputs import FILES
 from tests.support.platforms import Platform
 

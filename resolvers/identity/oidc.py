@@ -26,7 +26,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from db.models import AuthProvider
 from resolvers.failures import Away, Unauthenticated
-from resolvers.principal import Kind
+from resolvers.identity.principal import Kind
 
 log = structlog.get_logger("torana.oidc")
 

@@ -37,9 +37,9 @@ from db.texts import joined, listed
 from db.types import now
 from resolvers.failures import Conflict, NotFound, Unauthenticated
 from resolvers.feed import RIGHTS
-from resolvers.issuers import External
-from resolvers.keyring import Fetch, Secret, Session
-from resolvers.principal import Duty, Kind, Principal
+from resolvers.identity.oidc import External
+from resolvers.identity.principal import Duty, Kind, Principal
+from resolvers.identity.tokens import Fetch, Secret, Session
 
 KEPT = 5.0
 """Seconds, for changes that are made past the gateway."""

@@ -15,7 +15,7 @@ from db.engine import Database
 from db.models import Credential, SimulationLink
 from db.outages import Unavailable, tried_again
 from db.types import later, now
-from resolvers.principal import Kind
+from resolvers.identity.principal import Kind
 
 log = structlog.get_logger("torana")
 

@@ -14,7 +14,7 @@ from db.locks import in_order
 from db.models import Device, Participant, User
 from db.types import now
 from resolvers.feed import PRESENT
-from resolvers.principal import Kind, Principal
+from resolvers.identity.principal import Kind, Principal
 
 INTERVAL = 30.0
 """Seconds between two writes."""

@@ -19,7 +19,7 @@ from joserfc.jws import JWSRegistry
 from uuid_utils.compat import uuid4
 
 from resolvers.failures import Unauthenticated
-from resolvers.principal import Errand, Kind
+from resolvers.identity.principal import Errand, Kind
 
 ALGORITHM = "HS256"
 ISSUER = "torana"

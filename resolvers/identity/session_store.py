@@ -12,7 +12,7 @@ from db.models import Credential, CredentialKind
 from db.types import now
 from db.written import because
 from resolvers.feed import principal_topic
-from resolvers.principal import Kind
+from resolvers.identity.principal import Kind
 
 
 async def end(session: AsyncSession, kind: Kind, owner: UUID, *which: Any) -> int:

@@ -1,0 +1,1 @@
+"""Whose the presented credentials are, and what their owner may be."""
