@@ -20,7 +20,7 @@ from db.outages import Contended, Unavailable, finished, tried_again
 from db.types import now
 from gateway.delivery import Delivery, Undelivered
 from resolvers.context import Services
-from resolvers.notices import OUTBOX
+from resolvers.mail.outbox import OUTBOX
 
 log = structlog.get_logger("torana.outbox")
 

@@ -12,7 +12,7 @@ from resolvers.context import Context
 from resolvers.editing import must, writing
 from resolvers.failures import Invalid, LimitExceeded, NotFound
 from resolvers.identity.principal import Kind
-from resolvers.notices import mailable, post_text
+from resolvers.mail.outbox import mailable, post_text
 from resolvers.rules import LINKED_SERVICE, PROJECT_ADMIN, SITE_ADMIN, SUPERADMIN
 
 ADMINISTRATORS = (PROJECT_ADMIN, SITE_ADMIN, LINKED_SERVICE, SUPERADMIN)

@@ -21,7 +21,7 @@ from resolvers.failures import Conflict, Forbidden, Invalid, WrongState
 from resolvers.feed import principal_topic
 from resolvers.identity import session_store
 from resolvers.identity.principal import Kind
-from resolvers.notices import post
+from resolvers.mail.outbox import post
 from resolvers.proving import prove
 from resolvers.registration import mail, throttle
 from resolvers.writing import locked

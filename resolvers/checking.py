@@ -17,13 +17,14 @@ from db.engine import changed, row_topic
 from db.locks import in_order
 from db.models import Entity, PlatformRole
 from db.written import because
-from resolvers import schemas, wording
+from resolvers import schemas
 from resolvers.audit import record
 from resolvers.context import Context
 from resolvers.failures import Dependency, Forbidden, Invalid, WrongState
 from resolvers.feed import RIGHTS
 from resolvers.identity import session_store
 from resolvers.identity.principal import Kind
+from resolvers.mail import templates
 from resolvers.roles import held_beside, role_in
 
 Before = Mapping[str, Any] | None
@@ -267,13 +268,13 @@ async def _template(session: AsyncSession, ctx: Context, template: m.Notificatio
         return
     if template.site_id is not None and template.project_id is not None:
         raise Invalid("a template holds in a site or in a project, not in both", field="input.project")
-    if (template.site_id or template.project_id) is not None and template.key in wording.SECURITY:
+    if (template.site_id or template.project_id) is not None and template.key in templates.SECURITY:
         raise Invalid(
             f"{template.key} is about the security of an account: its words are the same everywhere, and superadmins "
             "write them",
             field="input.key",
         )
-    await asyncio.to_thread(wording.check, template.subject, template.text, template.html)
+    await asyncio.to_thread(templates.check, template.subject, template.text, template.html)
 
 
 CHECKS: Mapping[type[Entity], Check] = {

@@ -22,7 +22,7 @@ from resolvers.attempts import Tries
 from resolvers.context import Context
 from resolvers.identity.tokens import digest_of
 from resolvers.limits import Bound
-from resolvers.notices import post
+from resolvers.mail.outbox import post
 
 STEP = 30
 """Seconds of one code of an authenticator; those of the steps beside it count too."""

@@ -28,7 +28,7 @@ from resolvers.editing import check, must, place_of, writing
 from resolvers.failures import Forbidden, Invalid, LimitExceeded, NotFound, WrongState
 from resolvers.feed import principal_topic
 from resolvers.identity.tokens import digest_of
-from resolvers.notices import Change, tell
+from resolvers.mail.outbox import Change, tell
 from resolvers.rules import DEVICE_LINKER, LINKED_SERVICE, OWNER, PROJECT_ADMIN, SITE_ADMIN, SUPERADMIN, Rule, allowed
 from resolvers.writing import locked, signed_in
 

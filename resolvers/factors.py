@@ -22,7 +22,7 @@ from resolvers.feed import principal_topic
 from resolvers.identity import session_store
 from resolvers.identity.lookup import two_factor_required
 from resolvers.identity.principal import Kind
-from resolvers.notices import Change, tell
+from resolvers.mail.outbox import Change, tell
 from resolvers.proving import prove
 from resolvers.writing import locked
 

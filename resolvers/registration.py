@@ -22,7 +22,7 @@ from resolvers.context import Context
 from resolvers.failures import Forbidden, Invalid
 from resolvers.feed import principal_topic
 from resolvers.identity.tokens import digest_of
-from resolvers.notices import address, post
+from resolvers.mail.outbox import address, post
 
 _USERNAME = re.compile(r"[a-z0-9._-]{2,150}")
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8}){0,2}")

@@ -16,8 +16,8 @@ from db.types import Name
 from resolvers import editing as rows
 from resolvers.access import WRITES
 from resolvers.failures import Invalid
+from resolvers.mail.templates import printable
 from resolvers.rules import words
-from resolvers.wording import printable
 from schema.fields import Info
 from schema.mutations import WRITER, mutation, written
 from schema.nodes import Node

@@ -31,9 +31,9 @@ from gateway.delivery import Delivery, MailServer, read_sender, read_smtp, read_
 from gateway.outbox import LEASE, PAUSES, Outbox, claim, settle
 from gateway.outbox import Undelivered as Failed
 from gateway.settings import SettingsError, load
-from resolvers import wording
 from resolvers.failures import Invalid
-from resolvers.notices import OUTBOX, Place, address, post, post_chat, post_text
+from resolvers.mail import templates
+from resolvers.mail.outbox import OUTBOX, Place, address, post, post_chat, post_text
 from tests.support.platforms import Platform
 from tests.support.postgres import free_port
 from tests.support.serving import Serve
@@ -280,7 +280,7 @@ MAILS = ("email_verification", "password_reset", "password_changed", "two_factor
 def test_every_built_in_template_can_be_rendered() -> None:
     for key in (*MAILS, "new_challenge", "new_submission"):
         for language in ("en", "fr") if key in MAILS else ("en",):
-            words = wording.built_in(key, Channel.EMAIL, language)
+            words = templates.built_in(key, Channel.EMAIL, language)
             assert words is not None, (key, language)
             made = words.render(GIVEN)
             assert made.subject
@@ -288,7 +288,7 @@ def test_every_built_in_template_can_be_rendered() -> None:
             assert made.html is not None
             assert f'lang="{language}"' in made.html
     for key in ("new_submission", "leaderboard_update"):
-        words = wording.built_in(key, Channel.CHAT, "en")
+        words = templates.built_in(key, Channel.CHAT, "en")
         assert words is not None
         assert "units" in words.render(GIVEN).text
 
@@ -299,13 +299,13 @@ def test_every_built_in_template_can_be_rendered() -> None:
 )  # fmt: skip
 def test_how_long_a_link_holds_is_said_in_words(minutes: float, english: str, french: str) -> None:
     for language, said in (("en", english), ("fr", french)):
-        words = wording.built_in("password_reset", Channel.EMAIL, language)
+        words = templates.built_in("password_reset", Channel.EMAIL, language)
         assert words is not None
         assert f" {said}." in words.render({**GIVEN, "minutes": minutes}).text
 
 
 def test_a_built_in_template_must_be_given_what_it_names() -> None:
-    words = wording.built_in("password_reset", Channel.EMAIL, "en")
+    words = templates.built_in("password_reset", Channel.EMAIL, "en")
     assert words is not None
     with pytest.raises(jinja2.UndefinedError, match="'url' is undefined"):
         words.render({"username": "tom"})
@@ -347,7 +347,7 @@ async def test_who_is_at_home_in_one_place_is_written_to_in_its_words(platform: 
     assert all(text.startswith("Hello") for key, _, text in texts if key == "password_reset"), "these are nobody's"
 
 
-@pytest.mark.parametrize("key", sorted(wording.SECURITY))
+@pytest.mark.parametrize("key", sorted(templates.SECURITY))
 @pytest.mark.parametrize(("who", "place"), [("maria", "project"), ("sita", "site"), ("root", "site")])
 async def test_nobody_words_for_a_place_what_lets_somebody_in(
     platform: Platform, who: str, place: str, key: str
@@ -361,10 +361,10 @@ async def test_nobody_words_for_a_place_what_lets_somebody_in(
 
 
 def test_every_message_with_a_link_or_a_code_is_about_security() -> None:
-    for path in wording.FOLDER.glob("*/*"):
+    for path in templates.FOLDER.glob("*/*"):
         text = path.read_text()
         secret = "{{ code" in text or "lasting(" in text
-        assert not secret or path.stem in (*wording.SECURITY, "lasting"), path.name
+        assert not secret or path.stem in (*templates.SECURITY, "lasting"), path.name
 
 
 async def test_a_message_whose_link_no_longer_holds_is_not_sent(platform: Platform) -> None:
@@ -458,7 +458,7 @@ async def test_a_stored_subject_shows_no_code_and_no_link(platform: Platform) ->
 )
 def test_a_stored_template_may_only_put_words_in_their_places(source: str) -> None:
     with pytest.raises(Invalid) as refused:
-        wording.check("subject", source, None)
+        templates.check("subject", source, None)
     assert refused.value.field == "text"
 
 
@@ -466,7 +466,7 @@ def test_a_stored_template_may_have_conditions_and_filters() -> None:
     source = (
         "{% if url is defined and minutes > 5 %}{{ url|urlencode }}{% else %}{{ name|default('you')|upper }}{% endif %}"
     )
-    wording.check(None, source, source)
+    templates.check(None, source, source)
 
 
 # Out of it ----------------------------------------------------------------------------------------------------------
@@ -882,4 +882,4 @@ async def test_users_say_themselves_whether_they_want_messages(platform: Platfor
 )
 def test_a_template_that_is_nested_deeply_or_long_is_refused(source: str) -> None:
     with pytest.raises(Invalid):
-        wording.check("subject", source, None)
+        templates.check("subject", source, None)

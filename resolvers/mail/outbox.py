@@ -18,9 +18,9 @@ from db.engine import changed
 from db.models import Channel, Notification, NotificationTemplate
 from db.types import later
 from db.written import because
-from resolvers import wording
 from resolvers.failures import Invalid
-from resolvers.wording import Message, Wording
+from resolvers.mail import templates
+from resolvers.mail.templates import Message, Wording
 
 log = structlog.get_logger("torana.notices")
 
@@ -66,7 +66,7 @@ async def post(
     """
     if (recipient := _recipient(user, to, template)) is None:
         return
-    if template in wording.SECURITY:
+    if template in templates.SECURITY:
         place = EVERYWHERE
     elif place is None:
         place = EVERYWHERE if user is None else await _home(session, user.id)
@@ -131,7 +131,7 @@ async def post_text(
     if (recipient := _recipient(user, to, None)) is None:
         return
     given = variables or {}
-    subject = wording.one_line(string.Template(subject).safe_substitute(given), "subject")
+    subject = templates.one_line(string.Template(subject).safe_substitute(given), "subject")
     message = Message(subject or NO_SUBJECT, string.Template(text).safe_substitute(given))
     headers = None if reply_to is None else {"Reply-To": address(reply_to, "replyTo")}
     _put(session, Channel.EMAIL, recipient, message, user=user, headers=headers)
@@ -145,7 +145,7 @@ async def post_chat(session: AsyncSession, template: str, chat: str = "default",
 
 def address(text: str, field: str = "email") -> str:
     """The e-mail address as it was given; refuses what is not exactly one."""
-    if len(text) > 254 or not _ADDRESS.fullmatch(text) or not wording.printable(text):
+    if len(text) > 254 or not _ADDRESS.fullmatch(text) or not templates.printable(text):
         raise Invalid("not an e-mail address", field=field)
     return text
 
@@ -156,7 +156,7 @@ def mailable(stored: str | None) -> str | None:
 
 
 def _recipient(user: models.User | None, to: str | None, template: str | None) -> str | None:
-    if user is not None and not user.notified and template not in wording.SECURITY:
+    if user is not None and not user.notified and template not in templates.SECURITY:
         return None
     found = to or mailable(user.email if user is not None else None)
     if not found:
@@ -231,8 +231,8 @@ def _wordings(
     key: str, channel: Channel, languages: Sequence[str], found: Sequence[NotificationTemplate]
 ) -> Iterator[Wording]:
     for language in languages:
-        yield from (wording.stored(row) for row in found if row.language == language)
-        if (words := wording.built_in(key, channel, language)) is not None:
+        yield from (templates.stored(row) for row in found if row.language == language)
+        if (words := templates.built_in(key, channel, language)) is not None:
             yield words
 
 
