@@ -15,7 +15,8 @@ from db import files, models
 from db.models import InputType, SessionCategory, SessionEventType, SessionStatus, SimulationType
 from db.types import uuid7
 from jobs.programs import proton_beam, shieldhit
-from resolvers import claims, merging, roles, simulations, working
+from resolvers import claims, merging, simulations, working
+from resolvers.access import roles
 from resolvers.accounts import create_user
 from resolvers.context import Context, Services
 from resolvers.identity.principal import Kind, Principal

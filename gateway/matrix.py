@@ -9,8 +9,8 @@ from graphql import GraphQLSchema
 
 from db import models
 from gateway.tables import aligned
-from resolvers.access import ROWS, THROUGH, WRITES, reading
-from resolvers.rules import ROLES, SUPERADMIN, Rule, words
+from resolvers.access.rules import ROLES, SUPERADMIN, Rule, words
+from resolvers.access.visibility import ROWS, THROUGH, WRITES, reading
 from schema.checks import declared_fields
 from schema.declarations import Column, Computed
 from schema.selecting import DEFINITION

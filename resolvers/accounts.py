@@ -22,6 +22,7 @@ from db.models import (
 from db.types import now
 from db.written import because
 from resolvers import attempts, codes, logins
+from resolvers.access.rules import SELF
 from resolvers.addresses import canonical, spellings
 from resolvers.attempts import Tries
 from resolvers.audit import record
@@ -31,7 +32,6 @@ from resolvers.failures import Invalid, Unauthenticated
 from resolvers.identity.principal import Kind
 from resolvers.logins import Tokens
 from resolvers.registration import checked_columns, throttle
-from resolvers.rules import SELF
 from resolvers.writing import expect, locked
 
 WRONG = "wrong username or password"

@@ -12,10 +12,10 @@ import sqlalchemy as sa
 from db import models
 from db.aliases import Alias
 from db.models import Entity
-from resolvers.access import WRITES, visible
+from resolvers.access.rules import PLACED, allowed
+from resolvers.access.visibility import WRITES, visible
 from resolvers.context import Context
 from resolvers.identity.principal import Standing
-from resolvers.rules import PLACED, allowed
 
 
 class Action(Enum):

@@ -6,14 +6,14 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from db.models import User
-from resolvers.access import visible
+from resolvers.access.rules import LINKED_SERVICE, PROJECT_ADMIN, SITE_ADMIN, SUPERADMIN
+from resolvers.access.visibility import visible
 from resolvers.audit import record
 from resolvers.context import Context
 from resolvers.editing import must, writing
 from resolvers.failures import Invalid, LimitExceeded, NotFound
 from resolvers.identity.principal import Kind
 from resolvers.mail.outbox import mailable, post_text
-from resolvers.rules import LINKED_SERVICE, PROJECT_ADMIN, SITE_ADMIN, SUPERADMIN
 
 ADMINISTRATORS = (PROJECT_ADMIN, SITE_ADMIN, LINKED_SERVICE, SUPERADMIN)
 """Of a user: who may write to him or her."""

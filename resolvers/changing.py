@@ -13,7 +13,7 @@ from db.models import Attempts, AuthProvider, Credential, CredentialKind, Partic
 from db.types import now
 from db.written import because
 from resolvers import attempts, links, logins, proving
-from resolvers.access import ACCOUNT, WRITES
+from resolvers.access.visibility import ACCOUNT, WRITES
 from resolvers.audit import record
 from resolvers.context import Context
 from resolvers.editing import must, place_of, writing

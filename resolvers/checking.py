@@ -18,6 +18,7 @@ from db.locks import in_order
 from db.models import Entity, PlatformRole
 from db.written import because
 from resolvers import schemas
+from resolvers.access.roles import held_beside, role_in
 from resolvers.audit import record
 from resolvers.context import Context
 from resolvers.failures import Dependency, Forbidden, Invalid, WrongState
@@ -25,7 +26,6 @@ from resolvers.feed import RIGHTS
 from resolvers.identity import session_store
 from resolvers.identity.principal import Kind
 from resolvers.mail import templates
-from resolvers.roles import held_beside, role_in
 
 Before = Mapping[str, Any] | None
 Check = Callable[[AsyncSession, Context, Any, Before], Awaitable[None]]

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from db.aliases import Alias
 from db.folding import beside, words
 from db.keys import among, found
-from resolvers.access import visible
+from resolvers.access.visibility import visible
 from resolvers.failures import Invalid, LimitExceeded
 from resolvers.identity.principal import Standing
 from resolvers.statements import ends, parents

@@ -21,7 +21,17 @@ from db.folding import composed
 from db.models import CORE, Credential, CredentialKind, Device, Entity, Participant, Service, User
 from db.types import now
 from db.written import because
-from resolvers.access import DEVICE_ACCOUNT, WRITES, visible
+from resolvers.access.rules import (
+    DEVICE_LINKER,
+    LINKED_SERVICE,
+    OWNER,
+    PROJECT_ADMIN,
+    SITE_ADMIN,
+    SUPERADMIN,
+    Rule,
+    allowed,
+)
+from resolvers.access.visibility import DEVICE_ACCOUNT, WRITES, visible
 from resolvers.audit import record
 from resolvers.context import Context
 from resolvers.editing import check, must, place_of, writing
@@ -29,7 +39,6 @@ from resolvers.failures import Forbidden, Invalid, LimitExceeded, NotFound, Wron
 from resolvers.feed import principal_topic
 from resolvers.identity.tokens import digest_of
 from resolvers.mail.outbox import Change, tell
-from resolvers.rules import DEVICE_LINKER, LINKED_SERVICE, OWNER, PROJECT_ADMIN, SITE_ADMIN, SUPERADMIN, Rule, allowed
 from resolvers.writing import locked, signed_in
 
 READ, WRITE = "read", "write"

@@ -13,14 +13,14 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from db import models
-from resolvers.access import INPUT
+from resolvers.access.rules import words
+from resolvers.access.visibility import INPUT
 from resolvers.audit import record
 from resolvers.context import Context
 from resolvers.failures import Forbidden, Invalid, NotFound
 from resolvers.identity.principal import Kind
 from resolvers.loading import Loaders
 from resolvers.paging import MOST, Order, Slice
-from resolvers.rules import words
 from resolvers.selection import Selection
 from resolvers.statements import Relationship, Where
 from resolvers.writing import signed_in

@@ -22,8 +22,10 @@ from db.keys import among
 from db.locks import referred_held
 from db.models import Entity, Erasable
 from db.written import asked, because
-from resolvers import attempts, roles
-from resolvers.access import WRITES, visible
+from resolvers import attempts
+from resolvers.access import roles
+from resolvers.access.rules import FALSE, TRUE, Rule, allowed, words
+from resolvers.access.visibility import WRITES, visible
 from resolvers.audit import record
 from resolvers.checking import CHECKS
 from resolvers.constraints import Taken, everywhere, names_of, spelled, unlike
@@ -34,7 +36,6 @@ from resolvers.feed import RIGHTS, principal_topic
 from resolvers.identity.principal import Kind
 from resolvers.limits import Bound
 from resolvers.returning import hold_granted, take_back
-from resolvers.rules import FALSE, TRUE, Rule, allowed, words
 from resolvers.writing import expect, locked, seen
 
 _RIGHTS = (

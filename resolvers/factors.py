@@ -12,7 +12,7 @@ from db.engine import changed, moment_of
 from db.models import AuthProvider, Credential, CredentialKind, TwoFactor, User
 from db.written import because
 from resolvers import attempts, codes, logins
-from resolvers.access import ACCOUNT
+from resolvers.access.visibility import ACCOUNT
 from resolvers.audit import record
 from resolvers.codes import Use
 from resolvers.context import Context

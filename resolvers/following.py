@@ -13,12 +13,12 @@ from db import models
 from db.engine import row_topic
 from db.keys import among
 from db.models import Entity
-from resolvers.access import visible
+from resolvers.access.rules import PROJECTS, SITES
+from resolvers.access.visibility import visible
 from resolvers.context import Context
 from resolvers.failures import Invalid, LimitExceeded, NotFound
 from resolvers.feed import any_of_kind, key_of_topic, renewed_topic
 from resolvers.identity.principal import Principal
-from resolvers.rules import PROJECTS, SITES
 from resolvers.watching import SOME, TOGETHER, UNHEARD, watch
 
 MOST = 20_000

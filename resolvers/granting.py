@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from db import models
 from db.locks import ORDER, groups_held
 from db.models import Entity
-from resolvers.access import WRITES, visible
+from resolvers.access.visibility import WRITES, visible
 from resolvers.context import Context
 from resolvers.editing import check, must, note_link, stored, target, told, writing
 from resolvers.failures import Invalid, LimitExceeded

@@ -15,7 +15,8 @@ from db.locks import held_in_order, in_order
 from db.models import TERMINAL, Job, JobState, Task, TaskResult
 from db.types import later, now
 from db.written import because
-from resolvers.access import CANCEL, RETRY, WRITES
+from resolvers.access.rules import Rule
+from resolvers.access.visibility import CANCEL, RETRY, WRITES
 from resolvers.audit import record
 from resolvers.context import Context
 from resolvers.editing import must, writing
@@ -23,7 +24,6 @@ from resolvers.failures import WrongState
 from resolvers.feed import WORK, job_topic
 from resolvers.lifecycle import expect_ended, move, new_job
 from resolvers.placing import checked_options, chosen_place
-from resolvers.rules import Rule
 from resolvers.statements import Where, reached
 from resolvers.writing import locked
 

@@ -16,7 +16,7 @@ from db.models import Credential, CredentialKind, Participant, Project, User
 from db.types import later, now, uuid7
 from db.written import because
 from resolvers import attempts
-from resolvers.access import WRITES
+from resolvers.access.visibility import WRITES
 from resolvers.audit import record
 from resolvers.context import Context
 from resolvers.editing import must, place_of, writing

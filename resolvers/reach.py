@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from db.aliases import Alias
 from db.models import ADMIN, CORE, USER, Project, Role, RoleGrant, Site, UserGroup, UserGroupMember
-from resolvers.access import visible
+from resolvers.access.visibility import visible
 from resolvers.context import Context
 from resolvers.failures import Invalid
 

@@ -21,8 +21,8 @@ from db.aliases import Alias, model_of
 from db.keys import among, spread
 from db.prepared import Statement
 from db.texts import Piece, base64, joined, json_octets, listed, maybe, number, octets, otherwise, string, value
-from resolvers import rules
-from resolvers.access import visible
+from resolvers.access import rules
+from resolvers.access.visibility import visible
 from resolvers.failures import check_errors
 from resolvers.identity.principal import Standing
 from resolvers.paging import Cut

@@ -8,8 +8,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from db import models
+from resolvers.access.rules import TRUE, Rule, allowed
 from resolvers.identity.principal import Standing
-from resolvers.rules import TRUE, Rule, allowed
 
 
 @dataclass(frozen=True)

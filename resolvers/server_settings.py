@@ -5,7 +5,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.models import ServerSetting
 from db.types import uuid7
-from resolvers.access import WRITES
+from resolvers.access.visibility import WRITES
 from resolvers.context import Context
 from resolvers.editing import must, stored
 

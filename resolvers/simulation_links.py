@@ -9,7 +9,7 @@ from db.engine import moment_of
 from db.folding import composed
 from db.models import Simulation, SimulationLink
 from db.types import instant_text
-from resolvers.access import WRITES
+from resolvers.access.visibility import WRITES
 from resolvers.audit import record
 from resolvers.context import Context
 from resolvers.credentials import Issued, new_secret

@@ -33,7 +33,8 @@ from jobs.programs.program import Program
 from jobs.results import Axis
 from jobs.results import Estimator as Delivered
 from jobs.results import Page as DeliveredPage
-from resolvers.access import WRITES
+from resolvers.access.rules import Rule
+from resolvers.access.visibility import WRITES
 from resolvers.audit import record
 from resolvers.context import Context
 from resolvers.deleting import erase
@@ -42,7 +43,6 @@ from resolvers.failures import Invalid
 from resolvers.feed import WORK, job_topic, principal_topic, results_topic
 from resolvers.lifecycle import Place, expect_ended, new_job
 from resolvers.placing import checked_options, chosen_place
-from resolvers.rules import Rule
 from resolvers.writing import expect, locked, signed_in
 
 TITLE = 255

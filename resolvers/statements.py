@@ -17,7 +17,7 @@ from db.aliases import Alias
 from db.keys import among, spread
 from db.models import Entity
 from db.prepared import Statement
-from resolvers.access import sees_part, visible
+from resolvers.access.visibility import sees_part, visible
 from resolvers.identity.principal import Standing
 from resolvers.paging import Cut
 from resolvers.selection import Selection

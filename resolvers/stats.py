@@ -8,10 +8,10 @@ import sqlalchemy as sa
 from db import models
 from db.aliases import Alias
 from db.models import Entity
-from resolvers.access import visible
+from resolvers.access.rules import PROJECTS, SITES
+from resolvers.access.visibility import visible
 from resolvers.context import Context
 from resolvers.failures import Invalid, NotFound
-from resolvers.rules import PROJECTS, SITES
 
 COUNTED: Mapping[str, type[Entity]] = {
     "sites": models.Site,

@@ -9,8 +9,8 @@ from typing import Any
 
 from db import models
 from db.prepared import Prepared
+from resolvers.access.rules import Rule
 from resolvers.paging import Order, Slice
-from resolvers.rules import Rule
 from resolvers.statements import Relationship, Where
 
 Fields = tuple[tuple[str, Any], ...]

@@ -14,7 +14,8 @@ from db import models
 from db.aliases import Alias
 from db.models import TERMINAL, JobState
 from db.types import later
-from resolvers.access import THERE, visible
+from resolvers.access.rules import PROJECTS, allowed
+from resolvers.access.visibility import THERE, visible
 from resolvers.context import Context
 from resolvers.failures import LimitExceeded, NotFound
 from resolvers.feed import (
@@ -30,7 +31,6 @@ from resolvers.feed import (
 )
 from resolvers.identity.presence import INTERVAL, ONLINE
 from resolvers.paging import Order, Slice
-from resolvers.rules import PROJECTS, allowed
 from resolvers.selection import Selection
 from resolvers.statements import Where
 

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.models import Entity, Erasable
-from resolvers.access import visible
+from resolvers.access.visibility import visible
 from resolvers.context import Context
 from resolvers.failures import Conflict, NotFound, Unauthenticated
 

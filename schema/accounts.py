@@ -7,17 +7,9 @@ import sqlalchemy as sa
 import strawberry
 
 from db import models
-from resolvers.access import THERE
+from resolvers.access.rules import ACTOR, LINKED_SERVICE, MANAGER, PROJECT_ADMIN, SELF, SITE_ADMIN, SUPERADMIN
+from resolvers.access.visibility import THERE
 from resolvers.paging import Order
-from resolvers.rules import (
-    ACTOR,
-    LINKED_SERVICE,
-    MANAGER,
-    PROJECT_ADMIN,
-    SELF,
-    SITE_ADMIN,
-    SUPERADMIN,
-)
 from resolvers.statements import Where
 from schema.declarations import Orders
 from schema.fields import column, computed, found, node, present

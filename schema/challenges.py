@@ -6,8 +6,8 @@ from typing import Annotated
 import strawberry
 
 from db import models
+from resolvers.access.rules import SUPERADMIN
 from resolvers.paging import Order
-from resolvers.rules import SUPERADMIN
 from resolvers.statements import Where
 from schema.declarations import Orders
 from schema.fields import column, found, node, related

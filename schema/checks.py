@@ -5,7 +5,7 @@ from typing import Any
 
 from graphql import GraphQLObjectType, GraphQLSchema, get_named_type, is_non_null_type
 
-from resolvers.access import ROWS, THROUGH
+from resolvers.access.visibility import ROWS, THROUGH
 from schema.declarations import Column, Connected, Related
 from schema.selecting import DEFINITION, model_of
 
@@ -31,4 +31,6 @@ def check(schema: GraphQLSchema) -> None:
             target = target.fields["nodes"].type if isinstance(declared, Connected) else target
             model = model_of(get_named_type(target))
             if model not in ROWS and model not in THROUGH:
-                raise TypeError(f"{where}: resolvers.access has no rule for the rows of {model and model.__name__}")
+                raise TypeError(
+                    f"{where}: resolvers.access.visibility has no rule for the rows of {model and model.__name__}"
+                )

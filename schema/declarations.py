@@ -13,9 +13,9 @@ import strawberry
 from strawberry.types.field import StrawberryField
 
 from db import models
+from resolvers.access.rules import Rule, words
 from resolvers.failures import Forbidden
 from resolvers.paging import Order
-from resolvers.rules import Rule, words
 from resolvers.tree import Asked
 from schema.scalars import global_id
 

@@ -5,15 +5,9 @@ from datetime import datetime
 import strawberry
 
 from db import models
-from resolvers.access import THERE
+from resolvers.access.rules import DEVICE_SELF, LINKED_SERVICE, PROJECT_ADMIN, SITE_ADMIN, SUPERADMIN
+from resolvers.access.visibility import THERE
 from resolvers.paging import Order
-from resolvers.rules import (
-    DEVICE_SELF,
-    LINKED_SERVICE,
-    PROJECT_ADMIN,
-    SITE_ADMIN,
-    SUPERADMIN,
-)
 from schema.declarations import Orders
 from schema.editing import Given, Several, editing, inputs, result
 from schema.fields import column, node, present, related

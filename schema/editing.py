@@ -14,10 +14,10 @@ from db import models
 from db.folding import composed
 from db.types import Name
 from resolvers import editing as rows
-from resolvers.access import WRITES
+from resolvers.access.rules import words
+from resolvers.access.visibility import WRITES
 from resolvers.failures import Invalid
 from resolvers.mail.templates import printable
-from resolvers.rules import words
 from schema.fields import Info
 from schema.mutations import WRITER, mutation, written
 from schema.nodes import Node

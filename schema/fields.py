@@ -11,12 +11,12 @@ import strawberry
 from strawberry.types.fields.resolver import StrawberryResolver
 
 from db import models
-from resolvers import access
+from resolvers.access import visibility
+from resolvers.access.rules import Rule, words
 from resolvers.context import Context
 from resolvers.failures import Forbidden
 from resolvers.identity import presence
 from resolvers.paging import Order, Slice
-from resolvers.rules import Rule, words
 from resolvers.statements import Where
 from resolvers.tree import Asked
 from schema.declarations import ById, Column, Computed, Found, Key, Numbers, Part, Related, target_of
@@ -122,7 +122,9 @@ def node(model: type[models.Entity]) -> Callable[[type[T]], type[T]]:
         cls.__annotations__["id"] = strawberry.ID
         cls.id = key  # type: ignore[attr-defined]
         cls.model = model  # type: ignore[attr-defined]
-        description = f"{inspect.cleandoc(cls.__doc__ or '')}\n\nSeen by {access.readers(model)}; superadmins see all."
+        description = (
+            f"{inspect.cleandoc(cls.__doc__ or '')}\n\nSeen by {visibility.readers(model)}; superadmins see all."
+        )
         return strawberry.type(cls, description=description)
 
     return declare

@@ -11,10 +11,10 @@ import strawberry
 from db import models
 from db.models import JobState as State
 from resolvers import jobs, watching, working
+from resolvers.access.rules import OWNER_OF_JOB, OWNER_OF_TASK, SUPERADMIN
 from resolvers.failures import Invalid
 from resolvers.paging import Order
 from resolvers.reporting import Line, Report
-from resolvers.rules import OWNER_OF_JOB, OWNER_OF_TASK, SUPERADMIN
 from resolvers.statements import Where
 from schema.declarations import Orders
 from schema.editing import Deleted, DeletedResult

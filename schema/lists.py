@@ -10,11 +10,11 @@ import strawberry
 from strawberry.types.field import StrawberryField
 
 from resolvers import conditions as how_to
+from resolvers.access.rules import Rule, all_of, allowed, any_of
 from resolvers.failures import LimitExceeded
 from resolvers.identity.principal import Standing
 from resolvers.paging import MOST, Slice
 from resolvers.ranges import numbers_in
-from resolvers.rules import Rule, all_of, allowed, any_of
 from resolvers.statements import Where
 from resolvers.tree import Asked
 from schema.declarations import Connected, Orders, target_of

@@ -19,7 +19,7 @@ from graphql import (
 )
 
 from db import models
-from resolvers.rules import Rule
+from resolvers.access.rules import Rule
 from resolvers.selection import Selection
 
 DEFINITION = "strawberry-definition"

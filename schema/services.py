@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 import strawberry
 
 from db import models
+from resolvers.access.rules import PROJECT_USER, SERVICE_SELF, SITE_ADMIN, SITE_USER, SUPERADMIN
 from resolvers.paging import Order
-from resolvers.rules import PROJECT_USER, SERVICE_SELF, SITE_ADMIN, SITE_USER, SUPERADMIN
 from schema.declarations import Orders
 from schema.editing import Given, editing, inputs, result
 from schema.fields import column, node, related

@@ -6,8 +6,16 @@ from typing import TYPE_CHECKING, Annotated
 import strawberry
 
 from db import models
+from resolvers.access.rules import (
+    CREATOR,
+    INVITED,
+    INVITED_PARTICIPANT,
+    LINKED_SERVICE,
+    ORGANISED,
+    PROJECT_USER,
+    SUPERADMIN,
+)
 from resolvers.paging import Order
-from resolvers.rules import CREATOR, INVITED, INVITED_PARTICIPANT, LINKED_SERVICE, ORGANISED, PROJECT_USER, SUPERADMIN
 from schema.declarations import Orders
 from schema.editing import deleting, restoring, result
 from schema.fields import column, node, related

@@ -6,7 +6,8 @@ import sqlalchemy as sa
 import strawberry
 
 from db import models
-from resolvers import access, ranges, simulations
+from resolvers import ranges, simulations
+from resolvers.access import visibility
 from resolvers.failures import Invalid
 from resolvers.paging import Order
 from resolvers.statements import Where
@@ -101,10 +102,10 @@ class Simulation(Node):
 class SimulationInput(Node):
     """The input of a simulation."""
 
-    files: JSON | None = column("The input files: an object of name to text.", needs=access.INPUT)
+    files: JSON | None = column("The input files: an object of name to text.", needs=visibility.INPUT)
     project: JSON | None = column(
         "The editor's project from which the files were made; null when files were given.",
-        needs=access.INPUT,
+        needs=visibility.INPUT,
     )
     total_primaries: BigInt = column("The primary particles asked for, over all tasks.")
     simulation: Simulation | None = related(models.SimulationInput.simulation, "The simulation.")

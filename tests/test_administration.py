@@ -26,7 +26,7 @@ from gateway.matrix import Matrix
 from gateway.settings import load
 from gateway.tables import aligned, columns
 from gateway.terminal import opened
-from resolvers.access import ROWS, THROUGH, WRITES
+from resolvers.access.visibility import ROWS, THROUGH, WRITES
 from resolvers.identity.lookup import principal_of
 from resolvers.identity.principal import ANONYMOUS, OPERATOR, Kind
 from resolvers.identity.tokens import Secret, digest_of

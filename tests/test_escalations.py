@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from db import models
 from db.types import uuid7
 from gateway.auth import authenticate
-from resolvers import roles
+from resolvers.access import roles
 from resolvers.failures import Unauthenticated
 from resolvers.identity.lookup import principal_named, principal_of
 from resolvers.identity.principal import Kind, Principal

@@ -11,7 +11,7 @@ from db import models as m
 from db.locks import ORDER
 from db.models import Base
 from resolvers import claims
-from resolvers.roles import role_in
+from resolvers.access.roles import role_in
 from schema.scalars import global_id
 from tests.support.matrix import mutate
 from tests.support.platforms import Platform, platform_on

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from graphql import get_named_type, is_leaf_type
 
 from db import models
-from resolvers import roles
+from resolvers.access import roles
 from resolvers.failures import NotFound, Unauthenticated
 from resolvers.identity.lookup import principal_named, principal_of
 from resolvers.identity.principal import Kind

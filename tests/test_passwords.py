@@ -17,7 +17,7 @@ from db.models import Credential, CredentialKind
 from gateway.auth import authenticate
 from gateway.settings import SettingsError, load
 from resolvers import attempts, editing, maintenance, registering
-from resolvers.access import WRITES
+from resolvers.access.visibility import WRITES
 from resolvers.constraints import everywhere
 from resolvers.context import Context
 from resolvers.failures import Invalid, Unauthenticated

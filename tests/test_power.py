@@ -26,8 +26,9 @@ from typing import Any
 import pytest
 
 from db import models
-from resolvers import checking, rules
-from resolvers.access import WRITES, Writes
+from resolvers import checking
+from resolvers.access import rules
+from resolvers.access.visibility import WRITES, Writes
 from schema import Schema
 from tests.support.databases import BACKENDS, Prepared
 from tests.support.power import Arena, Violation, arena_on, forget, report, roam, say, untried

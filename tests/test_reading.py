@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from graphql import GraphQLObjectType, get_named_type, is_leaf_type
 
 from db import models
-from resolvers.roles import enrol
+from resolvers.access.roles import enrol
 from schema import Schema, build
 from schema.checks import declared_fields
 from schema.fields import Column, Related

@@ -25,7 +25,7 @@ from graphql import (
 
 from db import migrating, models
 from resolvers import granting
-from resolvers.access import ROWS, SUPERADMIN, THROUGH
+from resolvers.access.visibility import ROWS, SUPERADMIN, THROUGH
 from schema import Schema, build
 from schema.checks import check, declared_fields
 from schema.fields import Column, Related, column, node, related

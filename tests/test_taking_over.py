@@ -5,7 +5,7 @@ import sqlalchemy as sa
 
 from db import models
 from db.models import PlatformRole, TwoFactor
-from resolvers.roles import enrol
+from resolvers.access.roles import enrol
 from schema.scalars import global_id
 from tests.support.platforms import Platform
 

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from db import models
 from db.models import SessionCategory, SessionEventType
 from db.types import later, uuid7
-from resolvers.roles import enrol
+from resolvers.access.roles import enrol
 from tests.support.world import START, World, simulate, specify
 
 MANY = 20

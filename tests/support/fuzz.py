@@ -26,8 +26,8 @@ from db import models
 from db.models import InputType, JobKind, JobState, SessionCategory, SessionEventType, SimulationType
 from db.types import uuid7
 from gateway.execution import Execution
+from resolvers.access.roles import enrol
 from resolvers.identity.principal import Principal
-from resolvers.roles import enrol
 from schema import Schema, build
 from schema.limits import Bounds
 from tests.support.databases import BACKENDS, WORLD, Prepared, Recipe

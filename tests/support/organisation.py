@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from db import models
 from db.types import later, uuid7
-from resolvers import roles
+from resolvers.access import roles
 from resolvers.identity.tokens import digest_of
 from schema.scalars import global_id
 

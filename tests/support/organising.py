@@ -13,7 +13,7 @@ import orjson
 
 from db import models
 from db.models import Base, CredentialKind
-from resolvers import roles
+from resolvers.access import roles
 from resolvers.identity.principal import Principal
 from resolvers.identity.tokens import digest_of
 from schema.scalars import global_id, parse_id

@@ -26,12 +26,12 @@ from db.aliases import Alias
 from db.models import Entity
 from db.types import later, uuid7
 from resolvers import allowances
-from resolvers.access import WRITES
+from resolvers.access.roles import enrol, found, role_in
+from resolvers.access.rules import SITE_ADMIN, SUPERADMIN, allowed
+from resolvers.access.visibility import WRITES
 from resolvers.identity.lookup import principal_named, principal_of
 from resolvers.identity.principal import Kind, Principal, Standing
 from resolvers.identity.tokens import Secret, digest_of
-from resolvers.roles import enrol, found, role_in
-from resolvers.rules import SITE_ADMIN, SUPERADMIN, allowed
 from schema import Schema, build
 from schema.accounts import PRIVATE, STATUS
 from schema.limits import Bounds

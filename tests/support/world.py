@@ -9,8 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from db import models
 from db.models import InputType, JobKind, JobState, SessionCategory, SessionEventType, SimulationType
 from db.types import uuid7
+from resolvers.access.roles import enrol
 from resolvers.accounts import create_user
-from resolvers.roles import enrol
 from schema.scalars import global_id
 from tests.support.organisation import Place, furnish
 

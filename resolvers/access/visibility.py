@@ -14,8 +14,7 @@ import sqlalchemy as sa
 
 from db import models
 from db.aliases import Alias, model_of
-from resolvers.identity.principal import Kind, Standing
-from resolvers.rules import (
+from resolvers.access.rules import (
     ACCOUNT_ADMIN,
     ACTOR,
     ANY_USER,
@@ -74,6 +73,7 @@ from resolvers.rules import (
     allowed,
     words,
 )
+from resolvers.identity.principal import Kind, Standing
 
 Rules = tuple[Rule, ...]
 
