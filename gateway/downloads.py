@@ -29,7 +29,7 @@ from resolvers.context import Context, Services
 from resolvers.downloads import Chosen
 from resolvers.failures import Code, Failure, Forbidden, NotFound, Unauthenticated
 from resolvers.identity.principal import Kind, Principal
-from resolvers.ranges import numbers_in
+from resolvers.reading.ranges import numbers_in
 from schema.downloads import FOLDER
 from schema.scalars import key_of, parse_id
 

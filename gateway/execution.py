@@ -31,8 +31,8 @@ from gateway.errors import (
 from resolvers.context import Context, lane_of
 from resolvers.failures import Code, Failure, Forbidden, NotShown, TimedOut, TooLarge, check_errors
 from resolvers.identity.principal import Kind
-from resolvers.rendering import Rendered
-from resolvers.tree import Denial
+from resolvers.reading.plan import Denial
+from resolvers.reading.rendering import Rendered
 from schema import Schema
 from schema.drawing import Undrawn, is_drawn
 from schema.introspection import KINDS, introspection_of

@@ -11,10 +11,10 @@ from graphql import FieldNode, GraphQLObjectType, OperationType, VariableValues
 from gateway.answers import Answer, Refused
 from gateway.documents import Operation
 from gateway.errors import BAD_VARIABLES, coded
-from resolvers import rendering
 from resolvers.context import Services
 from resolvers.identity.principal import Principal
-from resolvers.tree import Constant, Drawing, Id, Tree
+from resolvers.reading import rendering
+from resolvers.reading.plan import Constant, Drawing, Id, Tree
 from schema.drawing import Undrawn, drawing, tree_of
 from schema.outline import Nodes, TypeName, entry_of
 from schema.selecting import Scope

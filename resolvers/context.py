@@ -17,8 +17,8 @@ from resolvers.identity.presence import Presence
 from resolvers.identity.principal import ANONYMOUS, Principal
 from resolvers.identity.tokens import KeyRing
 from resolvers.limits import Limits
-from resolvers.loading import Loaders
 from resolvers.maintenance import Locking
+from resolvers.reading.loaders import Loaders
 from resolvers.reporting import Reports
 
 BYTES = 32_000_000

@@ -19,10 +19,10 @@ from resolvers.audit import record
 from resolvers.context import Context
 from resolvers.failures import Forbidden, Invalid, NotFound
 from resolvers.identity.principal import Kind
-from resolvers.loading import Loaders
-from resolvers.paging import MOST, Order, Slice
-from resolvers.selection import Selection
-from resolvers.statements import Relationship, Where
+from resolvers.reading.loaders import Loaders
+from resolvers.reading.paging import MOST, Order, Slice
+from resolvers.reading.selection import Selection
+from resolvers.reading.statements import Relationship, Where
 from resolvers.writing import signed_in
 
 LASTS = timedelta(minutes=5)

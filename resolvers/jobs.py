@@ -24,7 +24,7 @@ from resolvers.failures import WrongState
 from resolvers.feed import WORK, job_topic
 from resolvers.lifecycle import expect_ended, move, new_job
 from resolvers.placing import checked_options, chosen_place
-from resolvers.statements import Where, reached
+from resolvers.reading.statements import Where, reached
 from resolvers.writing import locked
 
 LETTING_GO = 10.0

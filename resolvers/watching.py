@@ -30,9 +30,9 @@ from resolvers.feed import (
     watched_topic,
 )
 from resolvers.identity.presence import INTERVAL, ONLINE
-from resolvers.paging import Order, Slice
-from resolvers.selection import Selection
-from resolvers.statements import Where
+from resolvers.reading.paging import Order, Slice
+from resolvers.reading.selection import Selection
+from resolvers.reading.statements import Where
 
 _STATE = Selection(models.Job, ("history", "state", "version"))
 _NEWEST = Order(models.Job.attempt, descending=True)

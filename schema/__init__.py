@@ -9,7 +9,7 @@ from graphql import GraphQLInterfaceType, GraphQLObjectType, GraphQLSchema, Grap
 from strawberry.schema.config import StrawberryConfig
 
 from resolvers.failures import Failure, LimitExceeded
-from resolvers.paging import MOST
+from resolvers.reading.paging import MOST
 from schema.access import AccessMutation, AccessQuery
 from schema.accounts import AccountsQuery
 from schema.challenges import ChallengesQuery

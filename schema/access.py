@@ -8,7 +8,7 @@ import strawberry
 
 from db import models
 from resolvers import allowances, lock, reach, stats
-from resolvers.paging import MOST, page_size
+from resolvers.reading.paging import MOST, page_size
 from schema.fields import Info
 from schema.groups import UserGroup
 from schema.mutations import SIGNED_IN, mutation

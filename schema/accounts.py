@@ -9,8 +9,8 @@ import strawberry
 from db import models
 from resolvers.access.rules import ACTOR, LINKED_SERVICE, MANAGER, PROJECT_ADMIN, SELF, SITE_ADMIN, SUPERADMIN
 from resolvers.access.visibility import THERE
-from resolvers.paging import Order
-from resolvers.statements import Where
+from resolvers.reading.paging import Order
+from resolvers.reading.statements import Where
 from schema.declarations import Orders
 from schema.fields import column, computed, found, node, present
 from schema.lists import chosen, connection, equal, refers, search, since, until

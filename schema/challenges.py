@@ -7,8 +7,8 @@ import strawberry
 
 from db import models
 from resolvers.access.rules import SUPERADMIN
-from resolvers.paging import Order
-from resolvers.statements import Where
+from resolvers.reading.paging import Order
+from resolvers.reading.statements import Where
 from schema.declarations import Orders
 from schema.fields import column, found, node, related
 from schema.lists import connection, contains, equal

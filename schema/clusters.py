@@ -7,7 +7,7 @@ import strawberry
 
 from db import models
 from resolvers import certificates
-from resolvers.paging import Order
+from resolvers.reading.paging import Order
 from schema.declarations import Orders
 from schema.editing import Given, editing, inputs, result
 from schema.fields import Info, column, node

@@ -11,7 +11,7 @@ from db import models
 from resolvers import credentials, registering
 from resolvers.failures import Unauthenticated
 from resolvers.identity.principal import Kind
-from resolvers.paging import Order
+from resolvers.reading.paging import Order
 from schema.accounts import User
 from schema.declarations import Orders
 from schema.devices import Device

@@ -15,8 +15,8 @@ from strawberry.types.field import StrawberryField
 from db import models
 from resolvers.access.rules import Rule, words
 from resolvers.failures import Forbidden
-from resolvers.paging import Order
-from resolvers.tree import Asked
+from resolvers.reading.paging import Order
+from resolvers.reading.plan import Asked
 from schema.scalars import global_id
 
 

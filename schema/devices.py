@@ -7,7 +7,7 @@ import strawberry
 from db import models
 from resolvers.access.rules import DEVICE_SELF, LINKED_SERVICE, PROJECT_ADMIN, SITE_ADMIN, SUPERADMIN
 from resolvers.access.visibility import THERE
-from resolvers.paging import Order
+from resolvers.reading.paging import Order
 from schema.declarations import Orders
 from schema.editing import Given, Several, editing, inputs, result
 from schema.fields import column, node, present, related

@@ -8,7 +8,7 @@ import strawberry
 
 from resolvers import downloads
 from resolvers.failures import Invalid
-from resolvers.ranges import numbers_in
+from resolvers.reading.ranges import numbers_in
 from schema.fields import Info
 from schema.mutations import FETCHER, mutation
 from schema.problems import Problem

@@ -20,7 +20,7 @@ from graphql import (
 from strawberry.types.arguments import convert_arguments
 
 from resolvers.failures import Failure
-from resolvers.tree import (
+from resolvers.reading.plan import (
     Asked,
     Constant,
     Denial,

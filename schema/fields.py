@@ -16,9 +16,9 @@ from resolvers.access.rules import Rule, words
 from resolvers.context import Context
 from resolvers.failures import Forbidden
 from resolvers.identity import presence
-from resolvers.paging import Order, Slice
-from resolvers.statements import Where
-from resolvers.tree import Asked
+from resolvers.reading.paging import Order, Slice
+from resolvers.reading.plan import Asked
+from resolvers.reading.statements import Where
 from schema.declarations import ById, Column, Computed, Found, Key, Numbers, Part, Related, target_of
 from schema.drawing import draw
 from schema.selecting import select

@@ -6,7 +6,7 @@ import strawberry
 
 from db import models
 from resolvers import granting
-from resolvers.paging import Order
+from resolvers.reading.paging import Order
 from schema.declarations import Orders
 from schema.editing import Given, Several, deleting, editing, inputs, result
 from schema.fields import Info, column, node, related

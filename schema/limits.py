@@ -28,7 +28,7 @@ from graphql import (
 )
 
 from resolvers.failures import BIGGEST, Failure, LimitExceeded
-from resolvers.paging import page_size
+from resolvers.reading.paging import page_size
 from schema.declarations import Connected, Numbers
 from schema.selecting import DEFINITION
 

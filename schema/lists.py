@@ -9,14 +9,14 @@ from typing import Annotated, Any
 import strawberry
 from strawberry.types.field import StrawberryField
 
-from resolvers import conditions as how_to
 from resolvers.access.rules import Rule, all_of, allowed, any_of
 from resolvers.failures import LimitExceeded
 from resolvers.identity.principal import Standing
-from resolvers.paging import MOST, Slice
-from resolvers.ranges import numbers_in
-from resolvers.statements import Where
-from resolvers.tree import Asked
+from resolvers.reading import filters as how_to
+from resolvers.reading.paging import MOST, Slice
+from resolvers.reading.plan import Asked
+from resolvers.reading.ranges import numbers_in
+from resolvers.reading.statements import Where
 from schema.declarations import Connected, Orders, target_of
 from schema.fields import Info, drawn, resolver_of, sign
 from schema.scalars import key_of

@@ -9,7 +9,7 @@ from db import models
 from resolvers.access.rules import LINKED_SERVICE, PARTICIPANT_SELF, PROJECT_ADMIN, SUPERADMIN
 from resolvers.access.visibility import THERE
 from resolvers.addresses import canonical
-from resolvers.paging import Order
+from resolvers.reading.paging import Order
 from schema.declarations import Orders
 from schema.editing import Given, editing, inputs, lower, result
 from schema.fields import column, node, present, related

@@ -17,11 +17,11 @@ from graphql import (
 )
 
 from resolvers.failures import Invalid
-from resolvers.loading import Loaders
-from resolvers.paging import MOST
-from resolvers.rendering import Rendered
-from resolvers.statements import Where
-from resolvers.tree import Asked, Drawing, Tree
+from resolvers.reading.loaders import Loaders
+from resolvers.reading.paging import MOST
+from resolvers.reading.plan import Asked, Drawing, Tree
+from resolvers.reading.rendering import Rendered
+from resolvers.reading.statements import Where
 from schema.declarations import ById
 from schema.drawing import Undrawn, drawing, tree_of, tree_of_node
 from schema.scalars import parse_id

@@ -8,8 +8,8 @@ import strawberry
 from db import models
 from resolvers import preferences
 from resolvers.addresses import canonical
-from resolvers.paging import Order
-from resolvers.statements import Where
+from resolvers.reading.paging import Order
+from resolvers.reading.statements import Where
 from schema.accounts import PlatformRole, User
 from schema.declarations import Orders
 from schema.devices import Device

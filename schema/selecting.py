@@ -20,7 +20,7 @@ from graphql import (
 
 from db import models
 from resolvers.access.rules import Rule
-from resolvers.selection import Selection
+from resolvers.reading.selection import Selection
 
 DEFINITION = "strawberry-definition"
 """Where Strawberry keeps, on graphql-core's types and fields, the declarations they were made from."""

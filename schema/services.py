@@ -6,7 +6,7 @@ import strawberry
 
 from db import models
 from resolvers.access.rules import PROJECT_USER, SERVICE_SELF, SITE_ADMIN, SITE_USER, SUPERADMIN
-from resolvers.paging import Order
+from resolvers.reading.paging import Order
 from schema.declarations import Orders
 from schema.editing import Given, editing, inputs, result
 from schema.fields import column, node, related

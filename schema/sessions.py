@@ -15,7 +15,7 @@ from resolvers.access.rules import (
     PROJECT_USER,
     SUPERADMIN,
 )
-from resolvers.paging import Order
+from resolvers.reading.paging import Order
 from schema.declarations import Orders
 from schema.editing import deleting, restoring, result
 from schema.fields import column, node, related

@@ -6,8 +6,8 @@ import sqlalchemy as sa
 import strawberry
 
 from db import models
-from resolvers.paging import Order
-from resolvers.statements import Where
+from resolvers.reading.paging import Order
+from resolvers.reading.statements import Where
 from schema.declarations import Orders
 from schema.fields import column, found, node, related
 from schema.lists import connection, contains

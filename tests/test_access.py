@@ -14,10 +14,10 @@ from graphql import GraphQLList, GraphQLNonNull, get_named_type
 from db import models
 from db.models import Base
 from db.types import uuid7
-from resolvers.conditions import contains
 from resolvers.identity.principal import Kind, Principal
-from resolvers.loading import Loaders
-from resolvers.selection import Selection
+from resolvers.reading.filters import contains
+from resolvers.reading.loaders import Loaders
+from resolvers.reading.selection import Selection
 from schema import Schema
 from schema.checks import declared_fields
 from schema.declarations import Column, Connected, Related

@@ -25,12 +25,13 @@ from gateway.downloads import Downloads, _members, disposition, safe
 from gateway.serving import make_server
 from gateway.settings import Settings
 from jobs.results import Axis, Estimator, Page, read
-from resolvers import downloads, ranges
+from resolvers import downloads
 from resolvers.context import Context
 from resolvers.credentials import new_secret
 from resolvers.failures import Failure
 from resolvers.identity.principal import Kind
 from resolvers.identity.tokens import digest_of
+from resolvers.reading import ranges
 from resolvers.simulations import store_estimators
 from schema.scalars import global_id
 from tests.support.platforms import Platform

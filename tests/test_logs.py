@@ -52,8 +52,8 @@ async def test_a_failed_statement_is_told_without_its_values(
     monkeypatch.setattr(
         "gateway.errors.log.error", lambda *_, exc_info, **__: told.append(str(exc_info)), raising=False
     )
-    monkeypatch.setattr("resolvers.statements.first", lambda *_: sa.text("SELECT :where_label FROM nowhere"))
-    monkeypatch.setattr("resolvers.rendering.root", lambda *_: sa.text("SELECT :where_label_0 FROM nowhere"))
+    monkeypatch.setattr("resolvers.reading.statements.first", lambda *_: sa.text("SELECT :where_label FROM nowhere"))
+    monkeypatch.setattr("resolvers.reading.rendering.root", lambda *_: sa.text("SELECT :where_label_0 FROM nowhere"))
     for rendering in (True, False):
         monkeypatch.setattr(reading.execution, "renders", rendering)
         await reading.answer('{challenge(label:"hunter2-secret"){id}}')

@@ -139,8 +139,8 @@ async def test_below_what_was_written_no_error_says_that_it_may_be_tried_again(p
         raise Unavailable("away")
 
     with (
-        patch("resolvers.loading.Loaders.page", fails),
-        patch("resolvers.loading.Loaders.below", fails),
+        patch("resolvers.reading.loaders.Loaders.page", fails),
+        patch("resolvers.reading.loaders.Loaders.below", fails),
     ):
         assert await platform.refused(nested, "root") == ["UNCONFIRMED"]
 

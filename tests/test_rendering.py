@@ -16,7 +16,7 @@ from graphql import get_named_type
 
 from db import models
 from db.folding import composed, fold, words
-from resolvers.paging import Order
+from resolvers.reading.paging import Order
 from schema import Schema, build
 from schema.checks import declared_fields
 from schema.declarations import Connected

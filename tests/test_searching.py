@@ -17,10 +17,10 @@ from db.folding import UNICODE, composed, fold, folded
 from db.types import Name, now, uuid7
 from gateway.housekeeping import Housekeeping
 from resolvers.accounts import create_user
-from resolvers.conditions import contains
 from resolvers.identity.principal import Principal
-from resolvers.shapes import shape
-from resolvers.statements import Where
+from resolvers.reading.filters import contains
+from resolvers.reading.shapes import shape
+from resolvers.reading.statements import Where
 from schema import Schema
 from schema.checks import declared_fields
 from schema.declarations import Column, Connected

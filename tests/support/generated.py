@@ -33,8 +33,8 @@ from hypothesis_graphql import queries
 from db import models
 from db.engine import Database
 from db.types import instant_text
-from resolvers.conditions import TEXT, ranged
-from resolvers.paging import Order
+from resolvers.reading.filters import TEXT, ranged
+from resolvers.reading.paging import Order
 from schema.checks import declared_fields
 from schema.declarations import Connected
 from schema.lists import CHOICES, Condition

@@ -25,9 +25,8 @@ from resolvers.access import rules
 from resolvers.access.visibility import visible
 from resolvers.failures import check_errors
 from resolvers.identity.principal import Standing
-from resolvers.paging import Cut
-from resolvers.statements import ends, joins, narrowed, planned, reached, seek
-from resolvers.tree import (
+from resolvers.reading.paging import Cut
+from resolvers.reading.plan import (
     Asked,
     Constant,
     Denial,
@@ -44,6 +43,7 @@ from resolvers.tree import (
     Rows,
     Value,
 )
+from resolvers.reading.statements import ends, joins, narrowed, planned, reached, seek
 
 SHORT = 1_000
 """Bytes of JSON that the database puts into a text itself."""

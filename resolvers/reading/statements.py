@@ -19,9 +19,9 @@ from db.models import Entity
 from db.prepared import Statement
 from resolvers.access.visibility import sees_part, visible
 from resolvers.identity.principal import Standing
-from resolvers.paging import Cut
-from resolvers.selection import Selection
-from resolvers.shapes import shape
+from resolvers.reading.paging import Cut
+from resolvers.reading.selection import Selection
+from resolvers.reading.shapes import shape
 
 Relationship = InstrumentedAttribute[Any]
 

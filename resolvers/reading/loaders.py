@@ -16,14 +16,14 @@ from strawberry.dataloader import DataLoader
 from db.engine import Database, TooComplex
 from db.models import Entity
 from db.prepared import Statement
-from resolvers import rendering, statements
 from resolvers.identity.principal import Principal
-from resolvers.paging import Page, Slice
-from resolvers.rendering import Rendered, Stored
-from resolvers.selection import Selection
-from resolvers.shapes import shape
-from resolvers.statements import Relationship, Where
-from resolvers.tree import Drawing
+from resolvers.reading import rendering, statements
+from resolvers.reading.paging import Page, Slice
+from resolvers.reading.plan import Drawing
+from resolvers.reading.rendering import Rendered, Stored
+from resolvers.reading.selection import Selection
+from resolvers.reading.shapes import shape
+from resolvers.reading.statements import Relationship, Where
 
 BATCH = 1_000
 """Keys of one statement."""

@@ -10,8 +10,8 @@ from typing import Any
 from db import models
 from db.prepared import Prepared
 from resolvers.access.rules import Rule
-from resolvers.paging import Order, Slice
-from resolvers.statements import Relationship, Where
+from resolvers.reading.paging import Order, Slice
+from resolvers.reading.statements import Relationship, Where
 
 Fields = tuple[tuple[str, Any], ...]
 """What an object holds, by response key in the order of the response."""
