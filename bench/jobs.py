@@ -41,11 +41,12 @@ from gateway.demo import beam_files
 from gateway.serving import make_server, set_up_logs
 from gateway.settings import Settings
 from jobs.engine import Batch, Held, Seen
-from resolvers import claims, simulations
+from resolvers import simulations
 from resolvers.context import Context, Services
 from resolvers.dispatching import Dispatcher, Post
 from resolvers.feed import WORK
 from resolvers.identity.principal import Errand, Kind, Principal
+from resolvers.queue import leases
 from schema.scalars import global_id
 from tests.support.platforms import login_session
 from tests.support.postgres import free_port, running_postgres
@@ -123,7 +124,7 @@ async def fan_out(server: str, folder: Path) -> None:
             ]
             await submit(services, user, TASKS, 1_000_000)
             async with services.database.write(as_system="bench") as session:
-                errands = await claims.claim_waiting(session, TASKS, 3_600)
+                errands = await leases.claim_waiting(session, TASKS, 3_600)
             try:
                 medians[processes] = await _followed(services, gateways, errands)
             except Unanswered as error:

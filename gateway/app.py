@@ -45,7 +45,7 @@ from resolvers.identity.presence import Presence
 from resolvers.identity.tokens import KeyRing
 from resolvers.limits import Limits
 from resolvers.maintenance import Locking
-from resolvers.reporting import Reports
+from resolvers.queue.reports import Reports
 from schema import build
 from schema.introspection import introspection_of
 from schema.limits import Bounds

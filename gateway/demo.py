@@ -15,12 +15,13 @@ from db import files, models
 from db.models import InputType, SessionCategory, SessionEventType, SessionStatus, SimulationType
 from db.types import uuid7
 from jobs.programs import proton_beam, shieldhit
-from resolvers import claims, merging, simulations, working
+from resolvers import merging, simulations, working
 from resolvers.access import roles
 from resolvers.accounts import create_user
 from resolvers.context import Context, Services
 from resolvers.identity.principal import Kind, Principal
-from resolvers.reporting import Line, Report
+from resolvers.queue import leases
+from resolvers.queue.reports import Line, Report
 
 
 @dataclass(frozen=True, slots=True)
@@ -372,7 +373,7 @@ async def _simulation(services: Services, owner: UUID, project: UUID, tell: Call
     primaries, tasks = 1_000, 2
     await _submit(services, owner, project, "150 MeV protons in water", primaries, tasks)
     async with services.database.write(as_system="the demo fills its own database") as session:
-        errands = await claims.claim_waiting(session, tasks, services.limits.lease)
+        errands = await leases.claim_waiting(session, tasks, services.limits.lease)
     plan = shieldhit.read(beam_files(primaries))
     for errand, share in zip(errands, simulations.shares(primaries, tasks), strict=True):
         ctx = Context(services, Principal(kind=Kind.WORKER, errand=errand))

@@ -18,8 +18,8 @@ from resolvers.identity.principal import ANONYMOUS, Principal
 from resolvers.identity.tokens import KeyRing
 from resolvers.limits import Limits
 from resolvers.maintenance import Locking
+from resolvers.queue.reports import Reports
 from resolvers.reading.loaders import Loaders
-from resolvers.reporting import Reports
 
 BYTES = 32_000_000
 """Of one answer."""

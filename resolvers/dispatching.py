@@ -20,13 +20,13 @@ import structlog
 from db.models import JobState
 from db.outages import Unavailable, finished, tried_again
 from jobs.engine import Away, Batch, Engine, Held, Login, Refused, State
-from resolvers import claims
 from resolvers.certificates import login_of
-from resolvers.claims import Handed
 from resolvers.context import Services
 from resolvers.feed import ENDED, WORK
 from resolvers.identity.principal import Errand
 from resolvers.merging import merge_ready
+from resolvers.queue import leases
+from resolvers.queue.leases import Handed
 
 log = structlog.get_logger("torana.jobs")
 
@@ -95,28 +95,28 @@ class Dispatcher:
         most = self._services.limits.lease
         self._merge_at = time.monotonic() + most
         await merge_ready(self._services)
-        self._merge_at = time.monotonic() + await claims.parts_due(self._services.database, most)
+        self._merge_at = time.monotonic() + await leases.parts_due(self._services.database, most)
 
     async def _take_back_all(self) -> None:
         """At the start of the one process: nothing runs on this machine, and nothing is being merged."""
-        live = await claims.live_tasks(self._services.database, None, JobState.PENDING, JobState.RUNNING)
+        live = await leases.live_tasks(self._services.database, None, JobState.PENDING, JobState.RUNNING)
         async with self._services.database.write(as_system="jobs are handed to engines") as session:
-            await claims.free_merging(session)
+            await leases.free_merging(session)
         async with self._services.database.write(as_system="jobs are handed to engines") as session:
-            await claims.hold_jobs(session, [one.errand for one in live])
+            await leases.hold_jobs(session, [one.errand for one in live])
             for one in live:
-                await claims.release_task(
+                await leases.release_task(
                     session, one.errand, "the gateway that ran it ended", self._services.limits.task_attempts
                 )
 
     async def _reap(self) -> None:
         """Give up what is no longer run by anybody."""
         async with self._services.database.write(as_system="jobs are handed to engines") as session:
-            lost = await claims.lost_errands(session)
-            await claims.hold_jobs(session, lost)
+            lost = await leases.lost_errands(session)
+            await leases.hold_jobs(session, lost)
             for errand in lost:
                 most = self._services.limits.task_attempts
-                await claims.release_task(session, errand, "no sign of life within the lease", most, lapsed=True)
+                await leases.release_task(session, errand, "no sign of life within the lease", most, lapsed=True)
 
 
 async def guarded(step: Callable[[], Awaitable[None]]) -> None:
@@ -156,14 +156,14 @@ class _Posted:
         if self._post.cluster is not None:
             await engine.close()
             return
-        live = await claims.live_tasks(self._services.database, None, JobState.PENDING, JobState.RUNNING)
+        live = await leases.live_tasks(self._services.database, None, JobState.PENDING, JobState.RUNNING)
         mine = await engine.poll([Held(one.name) for one in live])
         await engine.close()
         async with self._services.database.write(as_system="jobs are handed to engines") as session:
-            await claims.hold_jobs(session, [one.errand for one in live])
+            await leases.hold_jobs(session, [one.errand for one in live])
             for one in live:
                 if one.ordinal in mine.get(one.name, {}):
-                    await claims.release_task(session, one.errand, "the gateway stopped", None)
+                    await leases.release_task(session, one.errand, "the gateway stopped", None)
 
     async def _step(self) -> None:
         try:
@@ -188,7 +188,7 @@ class _Posted:
 
     async def _cancel(self) -> None:
         """Tell the engine, once, what was cancelled."""
-        live = await claims.live_tasks(self._services.database, self._post.cluster, JobState.CANCELED)
+        live = await leases.live_tasks(self._services.database, self._post.cluster, JobState.CANCELED)
         told = [one for one in live if (one.name, one.ordinal) not in self._cancelled]
         wanted: defaultdict[str, list[int]] = defaultdict(list)
         for one in told:
@@ -202,7 +202,7 @@ class _Posted:
     async def _agree(self) -> None:
         """Take back what the engine says has ended, and hand over again what it does not have."""
         database, cluster = self._services.database, self._post.cluster
-        live = await claims.live_tasks(database, cluster, JobState.PENDING, JobState.RUNNING)
+        live = await leases.live_tasks(database, cluster, JobState.PENDING, JobState.RUNNING)
         held = list((await self._held({one.name: one.owner for one in live})).values())
         seen = await self._post.engine.poll(held)
         # Of those whose owners' logins have ended nothing can be seen: they may wait there still.
@@ -218,15 +218,15 @@ class _Posted:
                 queued[one.name] = found.starts_at
         if ended:
             async with database.write(as_system="jobs are handed to engines") as session:
-                await claims.hold_jobs(session, [errand for errand, _ in ended])
+                await leases.hold_jobs(session, [errand for errand, _ in ended])
                 for errand, found in ended:
                     most = self._services.limits.task_attempts
-                    await claims.release_task(session, errand, found.reason, most, ending=found.ending)
+                    await leases.release_task(session, errand, found.reason, most, ending=found.ending)
         if queued:
             async with database.write(as_system="jobs are handed to engines") as session:
-                await claims.prolong(session, queued, self._post.patience)
+                await leases.prolong(session, queued, self._post.patience)
         async with database.write(as_system="jobs are handed to engines") as session:
-            await claims.let_go(session, cluster)
+            await leases.let_go(session, cluster)
 
     async def _fill(self) -> None:
         """Hand over what waits, as much as the engine and the cluster take."""
@@ -234,8 +234,8 @@ class _Posted:
         if (room := min(STEP, post.engine.room())) <= 0:
             return
         async with self._services.database.write(as_system="jobs are handed to engines") as session:
-            room = min(room, await claims.room_on(session, post.cluster))
-            handed = await claims.hand_over(session, post.cluster, room, post.patience) if room > 0 else []
+            room = min(room, await leases.room_on(session, post.cluster))
+            handed = await leases.hand_over(session, post.cluster, room, post.patience) if room > 0 else []
         for index, one in enumerate(handed):
             try:
                 await self._submit(one)
@@ -251,7 +251,7 @@ class _Posted:
     async def _withdraw(self, untaken: Sequence[Handed]) -> None:
         async with self._services.database.write(as_system="jobs are handed to engines") as session:
             for one in untaken:
-                await claims.withdraw(session, one)
+                await leases.withdraw(session, one)
 
     async def _submit(self, handed: Handed) -> None:
         """Give a batch to the engine. What it won't take failed."""
@@ -267,11 +267,11 @@ class _Posted:
 
     async def _refuse(self, handed: Handed, why: str) -> None:
         async with self._services.database.write(as_system="jobs are handed to engines") as session:
-            await claims.refuse_batch(session, handed, why)
+            await leases.refuse_batch(session, handed, why)
 
     async def _note(self, handed: Handed, external: Mapping[str, Any]) -> None:
         async with self._services.database.write(as_system="jobs are handed to engines") as session:
-            await claims.note(session, handed, external)
+            await leases.note(session, handed, external)
 
     def _batch(self, handed: Handed, held: Held) -> Batch:
         def token(ordinal: int, scopes: frozenset[str]) -> str:
@@ -281,7 +281,7 @@ class _Posted:
         return Batch(
             held=held,
             gateway=self._reports_to,
-            tokens={ordinal: token(ordinal, claims.CLAIM) for ordinal in handed.ordinals},
-            collector=token(0, claims.COLLECT),
+            tokens={ordinal: token(ordinal, leases.CLAIM) for ordinal in handed.ordinals},
+            collector=token(0, leases.COLLECT),
             options=handed.options,
         )

@@ -22,8 +22,8 @@ from resolvers.context import Context
 from resolvers.editing import must, writing
 from resolvers.failures import WrongState
 from resolvers.feed import WORK, job_topic
-from resolvers.lifecycle import expect_ended, move, new_job
 from resolvers.placing import checked_options, chosen_place
+from resolvers.queue.lifecycle import expect_ended, move, new_job
 from resolvers.reading.statements import Where, reached
 from resolvers.writing import locked
 

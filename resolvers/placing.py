@@ -10,7 +10,7 @@ from db.models import Cluster
 from jobs.engine import WORD
 from resolvers.context import Context
 from resolvers.failures import Forbidden, Invalid
-from resolvers.lifecycle import Place
+from resolvers.queue.lifecycle import Place
 from resolvers.writing import locked
 
 MOST = {"minutes": 60 * 24 * 30, "megabytes": 4_000_000, "cores": 1_024}

@@ -41,8 +41,8 @@ from resolvers.deleting import erase
 from resolvers.editing import must, writing
 from resolvers.failures import Invalid
 from resolvers.feed import WORK, job_topic, principal_topic, results_topic
-from resolvers.lifecycle import Place, expect_ended, new_job
 from resolvers.placing import checked_options, chosen_place
+from resolvers.queue.lifecycle import Place, expect_ended, new_job
 from resolvers.writing import expect, locked, signed_in
 
 TITLE = 255

@@ -21,13 +21,13 @@ from db.engine import aside, changed, moment_of
 from db.models import TERMINAL, Job, JobState, Simulation, SimulationInput, Task, TaskResult
 from jobs.results import ResultError, read
 from resolvers.audit import record
-from resolvers.claims import claim_task, expect_end
 from resolvers.context import Context
 from resolvers.failures import Failure, Forbidden, Invalid, NotFound, Unauthenticated
 from resolvers.feed import WORK
 from resolvers.identity.principal import Errand
-from resolvers.lifecycle import locked_task, settle
-from resolvers.reporting import LINE, Report, lost, sum_up
+from resolvers.queue.leases import claim_task, expect_end
+from resolvers.queue.lifecycle import locked_task, settle
+from resolvers.queue.reports import LINE, Report, lost, sum_up
 
 log = structlog.get_logger("torana.jobs")
 

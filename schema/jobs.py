@@ -13,9 +13,9 @@ from db.models import JobState as State
 from resolvers import jobs, watching, working
 from resolvers.access.rules import OWNER_OF_JOB, OWNER_OF_TASK, SUPERADMIN
 from resolvers.failures import Invalid
+from resolvers.queue.reports import Line, Report
 from resolvers.reading.paging import Order
 from resolvers.reading.statements import Where
-from resolvers.reporting import Line, Report
 from schema.declarations import Orders
 from schema.editing import Deleted, DeletedResult
 from schema.fields import Info, column, computed, found, node, related

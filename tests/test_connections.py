@@ -24,8 +24,8 @@ from gateway import connections, serving, sockets
 from gateway.connections import Connection, Connections
 from gateway.serving import Server, Socket, make_server
 from gateway.settings import Settings
-from resolvers.claims import SCOPES
 from resolvers.identity.principal import Errand
+from resolvers.queue.leases import SCOPES
 from tests.support.postgres import free_port
 from tests.support.serving import Serve, Served
 

@@ -19,8 +19,8 @@ from db.prepared import Kept, Prepared
 from gateway.answers import Refused
 from gateway.documents import Documents, Envelope, ListError, read_list, write_list
 from gateway.negotiation import GRAPHQL, JSON
-from resolvers.claims import SCOPES
 from resolvers.identity.principal import Errand
+from resolvers.queue.leases import SCOPES
 from schema import Schema
 from schema.limits import Bounds
 from tests import test_cli

@@ -11,8 +11,8 @@ import sqlalchemy as sa
 from db.engine import Database
 from db.prepared import Prepared
 from gateway.negotiation import EVENTS, GRAPHQL, JSON, accepted, choose
-from resolvers.claims import SCOPES
 from resolvers.identity.principal import Errand
+from resolvers.queue.leases import SCOPES
 from tests.support.serving import Serve, Served
 
 NEW = {"Accept": GRAPHQL}

@@ -18,14 +18,15 @@ from db.types import later
 from gateway.auth import authenticate
 from jobs.engine import Ending
 from jobs.programs.program import Program
-from resolvers import claims, working
-from resolvers.claims import SCOPES
+from resolvers import working
 from resolvers.failures import WrongState
 from resolvers.feed import ENDED
 from resolvers.identity.principal import Errand
-from resolvers.lifecycle import MOVES, move
 from resolvers.merging import merge_ready
-from resolvers.reporting import Report, Reports
+from resolvers.queue import leases
+from resolvers.queue.leases import SCOPES
+from resolvers.queue.lifecycle import MOVES, move
+from resolvers.queue.reports import Report, Reports
 from resolvers.retention import tidy
 from resolvers.simulations import shares
 from tests.support.inputs import FILES
@@ -474,9 +475,9 @@ async def test_what_no_lease_holds_is_found(platform: Platform) -> None:
     one, _ = await claim(platform)
     assert one.errand is not None
     async with platform.services.database.write(as_system="test") as session:
-        assert await claims.lost_errands(session) == []
+        assert await leases.lost_errands(session) == []
         await session.execute(sa.update(Task).where(Task.ordinal == 1).values(lease_until=Task.created_at))
-        assert await claims.lost_errands(session) == [one.errand]
+        assert await leases.lost_errands(session) == [one.errand]
 
 
 async def test_members_of_the_project_learn_that_a_job_failed_and_its_owner_why(platform: Platform) -> None:
@@ -622,7 +623,7 @@ async def test_a_batch_that_nobody_claims_is_handed_over_again_ever_later(platfo
             waits.append(round((task.lease_until - await moment_of(session)).total_seconds()))
         await _expire_leases(platform)
         async with platform.services.database.write(as_system="test") as session:
-            await claims.let_go(session, None)
+            await leases.let_go(session, None)
     assert waits == [30, 60, 120]
 
 
@@ -633,7 +634,7 @@ async def test_after_the_end_of_a_batch_its_cluster_has_a_while_to_say_how(platf
     task = (await platform.ask(CLAIM, second, n="worker-two"))["workerClaim"]
     await platform.ask(RESULTS, await authenticate(platform.services, f"Bearer {task['token']}"), e=estimators(1.0))
     assert first.errand is not None
-    collector = replace(first, errand=replace(first.errand, ordinal=0, scopes=claims.COLLECT))
+    collector = replace(first, errand=replace(first.errand, ordinal=0, scopes=leases.COLLECT))
     collect = 'mutation{workerCollect(reason:"the nodes went away"){state}}'
     assert await platform.refused(collect, first) == ["FORBIDDEN"]
     with platform.services.feed.subscription(ENDED) as changes:
@@ -667,7 +668,7 @@ async def test_what_a_cluster_ended_is_not_run_again(
             continue
         assert worker.errand is not None
         async with platform.services.database.write(as_system="test") as session:
-            await claims.release_task(session, worker.errand, "Slurm ended it: it did", 3, ending=ending)
+            await leases.release_task(session, worker.errand, "Slurm ended it: it did", 3, ending=ending)
     await merge_ready(platform.services)
     job = await job_of(platform, submitted)
     assert (job["state"], job["error"] and job["error"]["code"]) == (state, code)
@@ -680,10 +681,10 @@ async def test_a_worker_that_was_heard_of_after_all_keeps_its_task(platform: Pla
     (worker,) = await claim(platform)
     await _expire_leases(platform)
     async with platform.services.database.write(as_system="test") as session:
-        (lost,) = await claims.lost_errands(session)
+        (lost,) = await leases.lost_errands(session)
     await platform.ask(REPORT, worker, l=[{"number": 1, "text": "here"}])
     async with platform.services.database.write(as_system="test") as session:
-        await claims.release_task(session, lost, "silent", 3, lapsed=True)
+        await leases.release_task(session, lost, "silent", 3, lapsed=True)
     await platform.ask(RESULTS, worker, e=estimators(1.0))
 
 

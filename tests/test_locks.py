@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from db import models as m
 from db.locks import ORDER
 from db.models import Base
-from resolvers import claims
 from resolvers.access.roles import role_in
+from resolvers.queue import leases
 from schema.scalars import global_id
 from tests.support.matrix import mutate
 from tests.support.platforms import Platform, platform_on
@@ -43,7 +43,7 @@ async def test_the_life_of_a_job_locks_in_order(platform: Platform) -> None:
         await hand(platform)
         await platform.ask(RESULTS, workers[0], e=estimators(1.0))
         async with platform.services.database.write(as_system="a test") as session:
-            await claims.let_go(session, None)
+            await leases.let_go(session, None)
         for one in (first, second):
             await platform.ask(CANCEL, "tom", id=one["job"]["id"])
             await platform.ask(RETRY, "tom", id=one["job"]["id"])

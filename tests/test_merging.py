@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from jobs.results import Estimator, Merging, ResultError, read
-from resolvers import claims, merging
+from resolvers import merging
 from resolvers.merging import merge, merge_ready
+from resolvers.queue import leases
 from tests.support.platforms import Platform
 from tests.support.work import RESULTS, claim, estimators, job_of, submit, values_of
 
@@ -76,7 +77,7 @@ async def test_a_merge_that_was_taken_over_changes_nothing(platform: Platform) -
     for worker in await claim(platform):
         await platform.ask(RESULTS, worker, e=estimators(6.0))
     async with platform.services.database.write(as_system="test") as session:
-        late = await claims.claim_merging(session, -1)
+        late = await leases.claim_merging(session, -1)
     assert late is not None
     await merge_ready(platform.services)
     assert await values_of(platform, submitted) == [6.0, 6.0, 6.0]
@@ -90,7 +91,7 @@ async def test_a_cancel_during_merging_keeps_the_results(platform: Platform) -> 
     for worker in await claim(platform):
         await platform.ask(RESULTS, worker, e=estimators(6.0))
     async with platform.services.database.write(as_system="test") as session:
-        claimed = await claims.claim_merging(session, 60)
+        claimed = await leases.claim_merging(session, 60)
     assert claimed is not None
     await platform.ask("mutation($id:ID!){cancelJob(id:$id){__typename}}", "tom", id=submitted["job"]["id"])
     await merge_ready(platform.services)
@@ -145,7 +146,7 @@ async def test_results_that_can_not_be_merged_keep_no_other_job_waiting(
     assert (await job_of(platform, bad))["state"] == "MERGING_RUNNING"
     monkeypatch.setattr(merging, "ENOUGH", 0.0)
     async with platform.services.database.write(as_system="test") as session:
-        await claims.free_merging(session)
+        await leases.free_merging(session)
     await merge_ready(platform.services)
     job = await job_of(platform, bad)
     assert (job["state"], job["error"]["code"]) == ("FAILED", "MERGE_FAILED")
@@ -179,12 +180,12 @@ async def test_who_goes_on_merging_keeps_the_lease(platform: Platform, monkeypat
         await platform.ask(RESULTS, worker, e=estimators(6.0))
     monkeypatch.setattr(merging, "LEASE", 0.3)
     reading, prolonged = merging._merged, asyncio.Event()
-    prolong = claims.prolong_merging
+    prolong = leases.prolong_merging
 
     async def slow(*given: Any) -> Any:
         await prolonged.wait()
         async with platform.services.database.write(as_system="test") as session:
-            assert await claims.claim_merging(session, 60) is None
+            assert await leases.claim_merging(session, 60) is None
         return await reading(*given)
 
     async def noted(*given: Any) -> None:
@@ -192,7 +193,7 @@ async def test_who_goes_on_merging_keeps_the_lease(platform: Platform, monkeypat
         prolonged.set()
 
     monkeypatch.setattr(merging, "_merged", slow)
-    monkeypatch.setattr(claims, "prolong_merging", noted)
+    monkeypatch.setattr(leases, "prolong_merging", noted)
     async with asyncio.timeout(20):
         await merge_ready(platform.services)
     assert (await job_of(platform, submitted))["state"] == "COMPLETED"
@@ -204,7 +205,7 @@ async def test_a_gateway_that_stops_does_not_use_up_the_runs_of_a_task(platform:
         (worker,) = await claim(platform)
         assert worker.errand is not None
         async with platform.services.database.write(as_system="test") as session:
-            await claims.release_task(session, worker.errand, "the gateway stopped", None)
+            await leases.release_task(session, worker.errand, "the gateway stopped", None)
     assert len(await claim(platform)) == 1
 
 

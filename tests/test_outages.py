@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 from db import models as m
 from db.engine import Database, changed
 from db.outages import Contended, Unavailable, finished, tried_again
-from resolvers.lifecycle import settle
+from resolvers.queue.lifecycle import settle
 from schema import Schema
 from schema.limits import Bounds
 from schema.scalars import key_of

@@ -16,8 +16,8 @@ from db import models
 from db.engine import changed
 from gateway import auth, broadcasting, sockets
 from gateway.answers import Answer
-from resolvers import claims
 from resolvers.feed import principal_topic
+from resolvers.queue import leases
 from schema.scalars import parse_id
 from tests.support.inputs import FILES
 from tests.support.serving import Serve, Served
@@ -430,7 +430,7 @@ async def test_a_newcomer_is_first_sent_what_is_now(gateway: Served) -> None:
         await _hear(one)
         async with gateway.services.database.write(as_system="test") as session:
             (errand,) = [
-                e for e in await claims.claim_waiting(session, 9, 30) if str(e.job_id) == str(parse_id(job)[1])
+                e for e in await leases.claim_waiting(session, 9, 30) if str(e.job_id) == str(parse_id(job)[1])
             ]
         assert (await _hear(one))["payload"]["data"]["jobUpdated"] == {"state": "RUNNING"}
         await _say(late, id="1", type="subscribe", payload=payload)

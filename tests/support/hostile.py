@@ -18,9 +18,10 @@ from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from db.models import InputType, SimulationType
-from resolvers import claims, simulations
+from resolvers import simulations
 from resolvers.context import Context, Services
 from resolvers.identity.principal import Errand, Kind, Principal
+from resolvers.queue import leases
 from tests.support.inputs import FILES
 from tests.support.keys import large_key
 from tests.support.platforms import login_session
@@ -238,7 +239,7 @@ async def _errand(services: Services, world: World) -> Errand:
         ctx, title="hostile", sim_type=SimulationType.SHIELDHIT, input_type=InputType.FILES, given=FILES, tasks=1
     )
     async with services.database.write(as_system="test") as session:
-        errands = await claims.claim_waiting(session, 1, 3_600)
+        errands = await leases.claim_waiting(session, 1, 3_600)
     return errands[0]
 
 

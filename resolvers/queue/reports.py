@@ -22,8 +22,8 @@ from db.outages import tried_again
 from resolvers.failures import Failure, NotFound, WrongState
 from resolvers.feed import job_topic, log_topic
 from resolvers.identity.principal import Errand
-from resolvers.lifecycle import settle
 from resolvers.limits import Limits
+from resolvers.queue.lifecycle import settle
 
 LINE = 4_000
 """Characters kept of a log line."""

@@ -23,7 +23,7 @@ from jobs.engine import Ending
 from resolvers.failures import NotFound, WrongState
 from resolvers.feed import ENDED, WORK, job_topic
 from resolvers.identity.principal import Errand
-from resolvers.lifecycle import locked_task, move, settle
+from resolvers.queue.lifecycle import locked_task, move, settle
 
 CLAIM, COLLECT = frozenset({"claim"}), frozenset({"collect"})
 SCOPES = frozenset({"progress", "log", "results"})

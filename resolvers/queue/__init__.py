@@ -1,0 +1,1 @@
+"""The life of jobs and tasks in rows, whatever they run."""
