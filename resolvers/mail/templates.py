@@ -14,7 +14,7 @@ from jinja2.sandbox import SandboxedEnvironment
 from db.models import Channel, NotificationTemplate
 from resolvers.failures import Invalid
 
-FOLDER = Path(__file__).parent / "templates"
+FOLDER = Path(__file__).parent / "words"
 """`<language>/<key>.txt`, whose first line is the subject, `.html` beside it, and `.chat` for chats."""
 
 SUBJECT = 255
