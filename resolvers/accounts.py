@@ -21,18 +21,19 @@ from db.models import (
 )
 from db.types import now
 from db.written import because
-from resolvers import attempts, codes, logins
+from resolvers import codes, logins
 from resolvers.access.rules import SELF
 from resolvers.addresses import canonical, spellings
-from resolvers.attempts import Tries
-from resolvers.audit import record
 from resolvers.context import Context
-from resolvers.editing import must
 from resolvers.failures import Invalid, Unauthenticated
 from resolvers.identity.principal import Kind
 from resolvers.logins import Tokens
 from resolvers.registration import checked_columns, throttle
-from resolvers.writing import expect, locked
+from resolvers.writing import rate_limits
+from resolvers.writing.audit import record
+from resolvers.writing.crud import must
+from resolvers.writing.rate_limits import Tries
+from resolvers.writing.rows import expect, locked
 
 WRONG = "wrong username or password"
 
@@ -129,7 +130,7 @@ async def _second(session: AsyncSession, ctx: Context, user: User, code: str) ->
 async def _enter(session: AsyncSession, ctx: Context, user: User, **detail: Any) -> Tokens:
     """Begin a login session, and no longer count what was tried from here before it."""
     names = [_tries(spellings(name)[0]) for name in (user.username, user.email) if name]
-    await attempts.entered(session, ctx, *names, codes.tries(user.id))
+    await rate_limits.entered(session, ctx, *names, codes.tries(user.id))
     return await logins.begin(session, ctx, Kind.USER, user.id, **detail)
 
 
@@ -185,7 +186,7 @@ async def log_in_participant(ctx: Context, username: str, password: str) -> Toke
             session, stored, renewed
         ):
             raise Unauthenticated(WRONG)
-        await attempts.entered(session, ctx, tries)
+        await rate_limits.entered(session, ctx, tries)
         tokens = await logins.begin(session, ctx, Kind.PARTICIPANT, stored.id)
     return logins.settle(ctx, tokens)
 

@@ -8,12 +8,12 @@ import sqlalchemy as sa
 from db.models import User
 from resolvers.access.rules import LINKED_SERVICE, PROJECT_ADMIN, SITE_ADMIN, SUPERADMIN
 from resolvers.access.visibility import visible
-from resolvers.audit import record
 from resolvers.context import Context
-from resolvers.editing import must, writing
 from resolvers.failures import Invalid, LimitExceeded, NotFound
 from resolvers.identity.principal import Kind
 from resolvers.mail.outbox import mailable, post_text
+from resolvers.writing.audit import record
+from resolvers.writing.crud import must, writing
 
 ADMINISTRATORS = (PROJECT_ADMIN, SITE_ADMIN, LINKED_SERVICE, SUPERADMIN)
 """Of a user: who may write to him or her."""

@@ -21,11 +21,11 @@ from db.models import Credential, CredentialKind
 from db.types import instant_text, now
 from db.written import because
 from jobs.engine import Login
-from resolvers.audit import record
 from resolvers.context import Context, Services
 from resolvers.failures import Invalid
 from resolvers.identity.principal import Kind
-from resolvers.writing import signed_in
+from resolvers.writing.audit import record
+from resolvers.writing.rows import signed_in
 
 SIZE = 20_000
 """Characters of a key."""

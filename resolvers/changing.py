@@ -12,11 +12,9 @@ from db.locks import in_order
 from db.models import Attempts, AuthProvider, Credential, CredentialKind, Participant, User
 from db.types import now
 from db.written import because
-from resolvers import attempts, links, logins, proving
+from resolvers import links, logins, proving
 from resolvers.access.visibility import ACCOUNT, WRITES
-from resolvers.audit import record
 from resolvers.context import Context
-from resolvers.editing import must, place_of, writing
 from resolvers.failures import Conflict, Forbidden, Invalid, WrongState
 from resolvers.feed import principal_topic
 from resolvers.identity import session_store
@@ -24,7 +22,10 @@ from resolvers.identity.principal import Kind
 from resolvers.mail.outbox import post
 from resolvers.proving import prove
 from resolvers.registration import mail, throttle
-from resolvers.writing import locked
+from resolvers.writing import rate_limits
+from resolvers.writing.audit import record
+from resolvers.writing.crud import must, place_of, writing
+from resolvers.writing.rows import locked
 
 _ENDED = (CredentialKind.PASSWORD_RESET, CredentialKind.EMAIL_CODE)
 """What a new password puts an end to."""
@@ -171,6 +172,6 @@ async def _follow(session: AsyncSession, user: User, *which: Any) -> None:
     await session_store.end(session, Kind.USER, user.id, *which)
     gone = sa.delete(Credential).where(Credential.user_id == user.id, Credential.kind.in_(_ENDED))
     await in_order(session, gone)
-    await attempts.forget(session, proving.tries(user.id))
+    await rate_limits.forget(session, proving.tries(user.id))
     changed(session, principal_topic(user.id))
     await post(session, "password_changed", user)

@@ -17,12 +17,12 @@ from db.locks import in_order
 from db.models import Credential, CredentialKind, TwoFactor, User
 from db.types import later, now
 from db.written import because
-from resolvers import attempts
-from resolvers.attempts import Tries
 from resolvers.context import Context
 from resolvers.identity.tokens import digest_of
 from resolvers.limits import Bound
 from resolvers.mail.outbox import post
+from resolvers.writing import rate_limits
+from resolvers.writing.rate_limits import Tries
 
 STEP = 30
 """Seconds of one code of an authenticator; those of the steps beside it count too."""
@@ -46,7 +46,7 @@ async def count(ctx: Context, user: UUID) -> None:
     """Count a code before it is looked at; RATE_LIMITED when there were too many wrong ones."""
     limits, window = ctx.services.limits, ctx.services.limits.code_window
     here, anywhere = Bound(limits.codes_per_account, window), Bound(limits.codes_anywhere, window)
-    await attempts.count_for(ctx, tries(user), here, anywhere)
+    await rate_limits.count_for(ctx, tries(user), here, anywhere)
 
 
 async def new_seed(session: AsyncSession, ctx: Context, user: UUID) -> str:

@@ -32,14 +32,14 @@ from resolvers.access.rules import (
     allowed,
 )
 from resolvers.access.visibility import DEVICE_ACCOUNT, WRITES, visible
-from resolvers.audit import record
 from resolvers.context import Context
-from resolvers.editing import check, must, place_of, writing
 from resolvers.failures import Forbidden, Invalid, LimitExceeded, NotFound, WrongState
 from resolvers.feed import principal_topic
 from resolvers.identity.tokens import digest_of
 from resolvers.mail.outbox import Change, tell
-from resolvers.writing import locked, signed_in
+from resolvers.writing.audit import record
+from resolvers.writing.crud import check, must, place_of, writing
+from resolvers.writing.rows import locked, signed_in
 
 READ, WRITE = "read", "write"
 """What a key may do; every one may read."""

@@ -15,7 +15,6 @@ import sqlalchemy as sa
 from db import models
 from resolvers.access.rules import words
 from resolvers.access.visibility import INPUT
-from resolvers.audit import record
 from resolvers.context import Context
 from resolvers.failures import Forbidden, Invalid, NotFound
 from resolvers.identity.principal import Kind
@@ -23,7 +22,8 @@ from resolvers.reading.loaders import Loaders
 from resolvers.reading.paging import MOST, Order, Slice
 from resolvers.reading.selection import Selection
 from resolvers.reading.statements import Relationship, Where
-from resolvers.writing import signed_in
+from resolvers.writing.audit import record
+from resolvers.writing.rows import signed_in
 
 LASTS = timedelta(minutes=5)
 """For how long a ticket holds."""

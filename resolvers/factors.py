@@ -11,12 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from db.engine import changed, moment_of
 from db.models import AuthProvider, Credential, CredentialKind, TwoFactor, User
 from db.written import because
-from resolvers import attempts, codes, logins
+from resolvers import codes, logins
 from resolvers.access.visibility import ACCOUNT
-from resolvers.audit import record
 from resolvers.codes import Use
 from resolvers.context import Context
-from resolvers.editing import must, writing
 from resolvers.failures import Forbidden, Invalid, Unauthenticated, WrongState
 from resolvers.feed import principal_topic
 from resolvers.identity import session_store
@@ -24,7 +22,10 @@ from resolvers.identity.lookup import two_factor_required
 from resolvers.identity.principal import Kind
 from resolvers.mail.outbox import Change, tell
 from resolvers.proving import prove
-from resolvers.writing import locked
+from resolvers.writing import rate_limits
+from resolvers.writing.audit import record
+from resolvers.writing.crud import must, writing
+from resolvers.writing.rows import locked
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ async def set_up(ctx: Context, method: TwoFactor, password: str | None) -> SetUp
     if method is TwoFactor.NONE:
         raise Invalid("choose TOTP or EMAIL; disableTwoFactor ends it", field="method")
     limits = ctx.services.limits
-    await attempts.count_for(ctx, attempts.Tries("factor", str(user)), limits.here, limits.anywhere)
+    await rate_limits.count_for(ctx, rate_limits.Tries("factor", str(user)), limits.here, limits.anywhere)
     present = (await ctx.database.rows(sa.select(User.two_factor).where(User.id == user)))[0].two_factor
     if password is None:
         raise Invalid("to set up a second factor, give your password", field="password")
@@ -78,7 +79,7 @@ async def confirm(ctx: Context, code: str) -> Sequence[str]:
                 await session.execute(confirmed.values(label=Use.SIGN_IN.value, expires_at=None))
                 row.two_factor = method
                 found = await codes.new_recovery_codes(session, user)
-                await attempts.clear(session, ctx, codes.tries(user))
+                await rate_limits.clear(session, ctx, codes.tries(user))
                 changed(session, principal_topic(user))
                 record(session, ctx, "TWO_FACTOR_SET_UP", "User", user, method=method)
                 await tell(session, row, Change.TWO_FACTOR_SET_UP)

@@ -14,9 +14,9 @@ from db.locks import ORDER, groups_held
 from db.models import Entity
 from resolvers.access.visibility import WRITES, visible
 from resolvers.context import Context
-from resolvers.editing import check, must, note_link, stored, target, told, writing
 from resolvers.failures import Invalid, LimitExceeded
-from resolvers.writing import locked, seen
+from resolvers.writing.crud import check, must, note_link, stored, target, told, writing
+from resolvers.writing.rows import locked, seen
 
 GRANTEES: Mapping[str, str] = {
     "UserGroup": "user_group_id",

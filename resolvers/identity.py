@@ -16,13 +16,13 @@ from db.models import AuthProvider, User, UserGroup, UserGroupMember
 from db.written import because
 from resolvers import logins
 from resolvers.addresses import canonical
-from resolvers.audit import record
 from resolvers.context import Context, Services
-from resolvers.editing import stored
 from resolvers.failures import Conflict, Failure, Invalid, Unauthenticated
 from resolvers.feed import principal_topic
 from resolvers.identity.oidc import Provider
 from resolvers.identity.principal import ANONYMOUS, Kind
+from resolvers.writing.audit import record
+from resolvers.writing.crud import stored
 
 log = structlog.get_logger("torana.oidc")
 

@@ -17,15 +17,15 @@ from db.types import later, now
 from db.written import because
 from resolvers.access.rules import Rule
 from resolvers.access.visibility import CANCEL, RETRY, WRITES
-from resolvers.audit import record
 from resolvers.context import Context
-from resolvers.editing import must, writing
 from resolvers.failures import WrongState
 from resolvers.feed import WORK, job_topic
 from resolvers.placing import checked_options, chosen_place
 from resolvers.queue.lifecycle import expect_ended, move, new_job
 from resolvers.reading.statements import Where, reached
-from resolvers.writing import locked
+from resolvers.writing.audit import record
+from resolvers.writing.crud import must, writing
+from resolvers.writing.rows import locked
 
 LETTING_GO = 10.0
 """Seconds for which a cancelled task is still known to the engine that has it, to be ended there."""

@@ -2,11 +2,11 @@
 
 from db.engine import changed
 from db.models import ServerSetting
-from resolvers.audit import record
 from resolvers.context import Context
-from resolvers.editing import writing
 from resolvers.maintenance import LOCK, SETTING
-from resolvers.server_settings import put
+from resolvers.writing.audit import record
+from resolvers.writing.crud import writing
+from resolvers.writing.server_settings import put
 
 
 async def set_read_only(ctx: Context, read_only: bool) -> None:

@@ -15,17 +15,17 @@ from db.locks import in_order
 from db.models import Credential, CredentialKind, Participant, Project, User
 from db.types import later, now, uuid7
 from db.written import because
-from resolvers import attempts
 from resolvers.access.visibility import WRITES
-from resolvers.audit import record
 from resolvers.context import Context
-from resolvers.editing import must, place_of, writing
 from resolvers.failures import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
 from resolvers.identity import session_store
 from resolvers.identity.lookup import principal_of
 from resolvers.identity.principal import Kind, Principal
 from resolvers.identity.tokens import Session, digest_of
-from resolvers.writing import locked, signed_in
+from resolvers.writing import rate_limits
+from resolvers.writing.audit import record
+from resolvers.writing.crud import must, place_of, writing
+from resolvers.writing.rows import locked, signed_in
 
 CROSSED = timedelta(seconds=10)
 """Within which two pages of one browser may send the cookie that they share, without being taken for a thief."""
@@ -92,8 +92,8 @@ async def refresh(ctx: Context, token: str | None) -> Tokens:
     if own and ctx.browser is not None:
         token = ctx.browser.sent
     limits = ctx.services.limits
-    source = f"refresh:{attempts.address_of(ctx)}"
-    await attempts.count(ctx, {source: limits.sign_ins_per_address}, limits.sign_in_window)
+    source = f"refresh:{rate_limits.address_of(ctx)}"
+    await rate_limits.count(ctx, {source: limits.sign_ins_per_address}, limits.sign_in_window)
     tokens, crossed = None, False
     wanted = sa.select(Credential).where(
         Credential.kind == CredentialKind.LOGIN_SESSION, Credential.secret_hash == digest_of(token or "")
@@ -119,7 +119,7 @@ async def refresh(ctx: Context, token: str | None) -> Tokens:
                 await _seen(session, kind, owner)
                 tokens = await _issue(session, ctx, kind, owner, spent.family)
                 # Who has a right token guesses nothing, however many sit behind one address.
-                await attempts.forgive(session, source)
+                await rate_limits.forgive(session, source)
     if tokens is not None:
         return settle(ctx, tokens)
     if crossed:

@@ -11,7 +11,7 @@ from jobs.engine import WORD
 from resolvers.context import Context
 from resolvers.failures import Forbidden, Invalid
 from resolvers.queue.lifecycle import Place
-from resolvers.writing import locked
+from resolvers.writing.rows import locked
 
 MOST = {"minutes": 60 * 24 * 30, "megabytes": 4_000_000, "cores": 1_024}
 """What one task may be given, at most."""

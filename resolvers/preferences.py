@@ -9,7 +9,7 @@ from db.models import Preference, User
 from db.written import because
 from resolvers.context import Context
 from resolvers.failures import Invalid, LimitExceeded
-from resolvers.writing import signed_in
+from resolvers.writing.rows import signed_in
 
 LONGEST, MOST = 100, 100
 """Characters of an application's tag; applications of one user."""

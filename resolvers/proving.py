@@ -6,10 +6,10 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from db.models import Credential, CredentialKind
-from resolvers import attempts
-from resolvers.attempts import Tries
 from resolvers.context import Context
 from resolvers.failures import Invalid
+from resolvers.writing import rate_limits
+from resolvers.writing.rate_limits import Tries
 
 
 def tries(user: UUID) -> Tries:
@@ -19,7 +19,7 @@ def tries(user: UUID) -> Tries:
 async def prove(ctx: Context, user: UUID, password: str, field: str) -> Any:
     """The id and hash of the user's password, when it is this one; INVALID for another, RATE_LIMITED for too many."""
     limits = ctx.services.limits
-    await attempts.count_for(ctx, tries(user), limits.here, limits.anywhere)
+    await rate_limits.count_for(ctx, tries(user), limits.here, limits.anywhere)
     mine = sa.select(Credential.id, Credential.secret_hash).where(
         Credential.user_id == user, Credential.kind == CredentialKind.PASSWORD
     )
@@ -27,5 +27,5 @@ async def prove(ctx: Context, user: UUID, password: str, field: str) -> Any:
     if not await ctx.services.passwords.verify(stored.secret_hash if stored else None, password) or stored is None:
         raise Invalid("the password is wrong", field=field)
     async with ctx.database.write() as session:
-        await attempts.clear(session, ctx, tries(user))
+        await rate_limits.clear(session, ctx, tries(user))
     return stored

@@ -11,16 +11,16 @@ from db.folding import composed
 from db.models import Device, DeviceType, ServerSetting
 from db.types import now
 from db.written import because
-from resolvers import attempts
-from resolvers.audit import record
 from resolvers.context import Context
 from resolvers.credentials import new_secret, token_of
-from resolvers.editing import stored, writing
 from resolvers.failures import Invalid, Unauthenticated
 from resolvers.feed import principal_topic
 from resolvers.identity.tokens import digest_of
-from resolvers.server_settings import put
-from resolvers.writing import expect, locked, signed_in
+from resolvers.writing import rate_limits
+from resolvers.writing.audit import record
+from resolvers.writing.crud import stored, writing
+from resolvers.writing.rows import expect, locked, signed_in
+from resolvers.writing.server_settings import put
 
 SETTING = "DEVICE_REGISTER_KEY"
 """The server setting with the digest of the key."""
@@ -41,8 +41,8 @@ async def register(
     """A new device, which may not connect yet, and its token. A key that is unknown, wrong or missing gets the same
     answer."""
     limits = ctx.services.limits
-    source = f"register:{attempts.address_of(ctx)}"
-    await attempts.count(ctx, {source: limits.registrations_per_address}, limits.sign_in_window)
+    source = f"register:{rate_limits.address_of(ctx)}"
+    await rate_limits.count(ctx, {source: limits.registrations_per_address}, limits.sign_in_window)
     known = await ctx.database.rows(sa.select(ServerSetting.value).where(ServerSetting.name == SETTING))
     expected = known[0].value if known else ""
     if not hmac.compare_digest(expected, digest_of(register_key)):

@@ -15,14 +15,15 @@ from db.folding import composed
 from db.models import AuthProvider, Credential, CredentialKind, User
 from db.types import uuid7
 from db.written import because
-from resolvers import attempts, links, logins
+from resolvers import links, logins
 from resolvers.addresses import canonical, spellings
-from resolvers.audit import record
 from resolvers.context import Context
 from resolvers.failures import Forbidden, Invalid
 from resolvers.feed import principal_topic
 from resolvers.identity.tokens import digest_of
 from resolvers.mail.outbox import address, post
+from resolvers.writing import rate_limits
+from resolvers.writing.audit import record
 
 _USERNAME = re.compile(r"[a-z0-9._-]{2,150}")
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8}){0,2}")
@@ -156,19 +157,19 @@ async def mail(
     return email
 
 
-async def throttle(ctx: Context, tries: attempts.Tries | None = None) -> None:
+async def throttle(ctx: Context, tries: rate_limits.Tries | None = None) -> None:
     """Count an attempt of what anyone may try: by its address, and for the account that is tried."""
     limits = ctx.services.limits
-    bounds = {attempts.source_key(ctx): limits.sign_ins_per_address}
+    bounds = {rate_limits.source_key(ctx): limits.sign_ins_per_address}
     if tries is None:
-        await attempts.count(ctx, bounds, limits.sign_in_window)
+        await rate_limits.count(ctx, bounds, limits.sign_in_window)
     else:
-        await attempts.count_for(ctx, tries, limits.here, limits.anywhere, bounds)
+        await rate_limits.count_for(ctx, tries, limits.here, limits.anywhere, bounds)
 
 
 async def _bound_mails(ctx: Context, key: str) -> None:
     """Count what is mailed to an address, whoever asks for it: nobody may be flooded, nor kept from using a link."""
-    await attempts.count(ctx, {key: ctx.services.limits.mails_per_address}, ctx.services.limits.mail_window)
+    await rate_limits.count(ctx, {key: ctx.services.limits.mails_per_address}, ctx.services.limits.mail_window)
 
 
 def _nobody() -> User:

@@ -20,7 +20,7 @@ from db.models import (
     Task,
 )
 from db.types import later, now
-from resolvers.attempts import KNOWN, KNOWN_FOR
+from resolvers.writing.rate_limits import KNOWN, KNOWN_FOR
 
 DAY = 86_400
 SOME = 50

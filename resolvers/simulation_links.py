@@ -10,13 +10,13 @@ from db.folding import composed
 from db.models import Simulation, SimulationLink
 from db.types import instant_text
 from resolvers.access.visibility import WRITES
-from resolvers.audit import record
 from resolvers.context import Context
 from resolvers.credentials import Issued, new_secret
-from resolvers.editing import must, writing
 from resolvers.failures import Invalid, LimitExceeded
 from resolvers.identity.tokens import digest_of
-from resolvers.writing import locked, signed_in
+from resolvers.writing.audit import record
+from resolvers.writing.crud import must, writing
+from resolvers.writing.rows import locked, signed_in
 
 USUAL, LONGEST = timedelta(days=7), timedelta(days=90)
 """For how long a link holds when nothing is said, and at most."""

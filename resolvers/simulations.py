@@ -35,15 +35,15 @@ from jobs.results import Estimator as Delivered
 from jobs.results import Page as DeliveredPage
 from resolvers.access.rules import Rule
 from resolvers.access.visibility import WRITES
-from resolvers.audit import record
 from resolvers.context import Context
-from resolvers.deleting import erase
-from resolvers.editing import must, writing
 from resolvers.failures import Invalid
 from resolvers.feed import WORK, job_topic, principal_topic, results_topic
 from resolvers.placing import checked_options, chosen_place
 from resolvers.queue.lifecycle import Place, expect_ended, new_job
-from resolvers.writing import expect, locked, signed_in
+from resolvers.writing.audit import record
+from resolvers.writing.cascade import erase
+from resolvers.writing.crud import must, writing
+from resolvers.writing.rows import expect, locked, signed_in
 
 TITLE = 255
 FILES, FILE_BYTES = 32, 1_000_000

@@ -20,7 +20,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from db.engine import aside, changed, moment_of
 from db.models import TERMINAL, Job, JobState, Simulation, SimulationInput, Task, TaskResult
 from jobs.results import ResultError, read
-from resolvers.audit import record
 from resolvers.context import Context
 from resolvers.failures import Failure, Forbidden, Invalid, NotFound, Unauthenticated
 from resolvers.feed import WORK
@@ -28,6 +27,7 @@ from resolvers.identity.principal import Errand
 from resolvers.queue.leases import claim_task, expect_end
 from resolvers.queue.lifecycle import locked_task, settle
 from resolvers.queue.reports import LINE, Report, lost, sum_up
+from resolvers.writing.audit import record
 
 log = structlog.get_logger("torana.jobs")
 

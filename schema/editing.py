@@ -13,11 +13,11 @@ import strawberry
 from db import models
 from db.folding import composed
 from db.types import Name
-from resolvers import editing as rows
 from resolvers.access.rules import words
 from resolvers.access.visibility import WRITES
 from resolvers.failures import Invalid
 from resolvers.mail.templates import printable
+from resolvers.writing import crud as rows
 from schema.fields import Info
 from schema.mutations import WRITER, mutation, written
 from schema.nodes import Node

@@ -12,7 +12,7 @@ from strawberry.types.field import StrawberryField
 from db import models
 from resolvers.failures import Failure, Forbidden, Locked, Unauthenticated
 from resolvers.identity.principal import Kind, Principal
-from resolvers.once import done_once
+from resolvers.writing.once import done_once
 from schema.fields import Info
 from schema.selecting import select
 from schema.values import camel, check

@@ -16,12 +16,12 @@ from db import models
 from db.engine import Tally, tally
 from db.types import instant_text, later
 from gateway.auth import authenticate
-from resolvers import attempts
 from resolvers.context import Context
 from resolvers.failures import Unauthenticated
 from resolvers.identity import last_used
 from resolvers.identity.principal import Kind, Principal
 from resolvers.identity.tokens import digest_of
+from resolvers.writing import rate_limits
 from schema.scalars import global_id
 from tests.support.platforms import Platform
 from tests.support.serving import Serve
@@ -479,7 +479,7 @@ async def test_registering_is_limited_by_address(platform: Platform) -> None:
 
 def test_an_address_of_ipv6_stands_for_its_network() -> None:
     def address(ip: str) -> str:
-        return attempts.address_of(Context(None, client={"ip": ip}))  # type: ignore[arg-type]
+        return rate_limits.address_of(Context(None, client={"ip": ip}))  # type: ignore[arg-type]
 
     assert address("2001:db8:1:2:3:4:5:6") == address("2001:db8:1:2::9") == "2001:db8:1:2::/64"
     assert address("192.0.2.7") == "192.0.2.7"

@@ -11,10 +11,11 @@ import sqlalchemy as sa
 from db import models
 from db.engine import changed
 from db.types import later
-from resolvers import deleting, following
+from resolvers import following
 from resolvers import watching as watching_of
 from resolvers.feed import PRESENT
 from resolvers.identity.principal import Principal
+from resolvers.writing import cascade
 from tests.support.organising import Dune, delete, link, made, restore, settle, update
 from tests.support.platforms import Platform
 
@@ -129,7 +130,7 @@ async def test_a_deleted_device_goes_from_the_sight_of_its_project(platform: Pla
 async def test_all_that_goes_with_a_row_is_told_however_much_it_is(
     platform: Platform, dune: Dune, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deleting, "MANY", 1)
+    monkeypatch.setattr(cascade, "MANY", 1)
     async with watching(platform, "root", "PARTICIPANT", scope=dune.site) as told:
         await delete(platform, dune.group)
         assert await told.next() == ("PARTICIPANT", dune.inside, None)

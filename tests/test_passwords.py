@@ -16,14 +16,15 @@ from db import models
 from db.models import Credential, CredentialKind
 from gateway.auth import authenticate
 from gateway.settings import SettingsError, load
-from resolvers import attempts, editing, maintenance, registering
+from resolvers import maintenance, registering
 from resolvers.access.visibility import WRITES
-from resolvers.constraints import everywhere
 from resolvers.context import Context
 from resolvers.failures import Invalid, Unauthenticated
 from resolvers.identity.hashing import Leaked, check_new
 from resolvers.identity.principal import ANONYMOUS, Duty
 from resolvers.limits import Bound
+from resolvers.writing import crud, rate_limits
+from resolvers.writing.constraints import everywhere
 from schema.scalars import global_id
 from tests.support.platforms import KEY, Platform
 from tests.support.signing import (
@@ -651,7 +652,7 @@ async def test_a_name_that_would_break_a_mail_is_refused_in_a_profile(platform: 
 async def test_who_makes_users_is_not_told_for_ever_which_addresses_are_taken(
     platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(editing, "TAKEN", Bound(2, 86_400))
+    monkeypatch.setattr(crud, "TAKEN", Bound(2, 86_400))
     query = "mutation($i:NewUser!){r:createUser(input:$i){__typename ...on Problem{code}}}"
     group = global_id("UserGroup", platform.world.here.members)
 
@@ -669,7 +670,7 @@ async def test_who_makes_users_is_not_told_for_ever_which_addresses_are_taken(
 async def test_usernames_of_participants_elsewhere_are_bounded_alike(
     platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(editing, "TAKEN", Bound(2, 86_400))
+    monkeypatch.setattr(crud, "TAKEN", Bound(2, 86_400))
     new = "mutation($i:NewParticipant!){r:createParticipant(input:$i){__typename ...on Problem{code}}}"
     project, there = global_id("Project", platform.world.shared), platform.world.there.participant
     await change(platform, models.Participant, models.Participant.id == there, username="hidden")
@@ -721,7 +722,7 @@ async def test_right_passwords_keep_nobody_out_who_shares_the_address(platform: 
 
 def test_an_address_of_ipv4_counts_by_itself_however_it_is_written() -> None:
     def address(ip: str) -> str:
-        return attempts.address_of(Context(Any, ANONYMOUS, {"ip": ip}))  # type: ignore[arg-type]
+        return rate_limits.address_of(Context(Any, ANONYMOUS, {"ip": ip}))  # type: ignore[arg-type]
 
     assert address("::ffff:192.0.2.1") == address("192.0.2.1") != address("::ffff:192.0.2.2")
     assert address("2001:db8::1") == address("2001:db8::2") != address("2001:db8:0:1::1")

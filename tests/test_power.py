@@ -26,9 +26,9 @@ from typing import Any
 import pytest
 
 from db import models
-from resolvers import checking
 from resolvers.access import rules
 from resolvers.access.visibility import WRITES, Writes
+from resolvers.writing import checks
 from schema import Schema
 from tests.support.databases import BACKENDS, Prepared
 from tests.support.power import Arena, Violation, arena_on, forget, report, roam, say, untried
@@ -88,7 +88,7 @@ async def test_the_former_rule_for_granting_is_found(embedded: Arena, monkeypatc
 @pytest.mark.slow
 async def test_the_former_way_out_of_a_site_is_found(embedded: Arena, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever administered a project took a group out of its site, and came to administer what was left."""
-    monkeypatch.delitem(checking.CHECKS, models.RoleGrant)
+    monkeypatch.delitem(checks.CHECKS, models.RoleGrant)
     violation = await _first(embedded, 21, 60, kinds=("revokeRole",))
     assert violation is not None
     assert violation.step.mutation == "revokeRole"

@@ -17,10 +17,10 @@ from db import models as m
 from db.types import later, uuid7
 from gateway.execution import Execution
 from resolvers.access import roles
-from resolvers.deleting import erase
 from resolvers.identity.lookup import principal_named, principal_of
 from resolvers.identity.principal import ANONYMOUS, Kind, Principal
 from resolvers.identity.tokens import Secret, digest_of
+from resolvers.writing.cascade import erase
 from schema import Schema, build
 from schema.checks import declared_fields
 from schema.limits import Bounds

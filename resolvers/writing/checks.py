@@ -17,15 +17,15 @@ from db.engine import changed, row_topic
 from db.locks import in_order
 from db.models import Entity, PlatformRole
 from db.written import because
-from resolvers import schemas
 from resolvers.access.roles import held_beside, role_in
-from resolvers.audit import record
 from resolvers.context import Context
 from resolvers.failures import Dependency, Forbidden, Invalid, WrongState
 from resolvers.feed import RIGHTS
 from resolvers.identity import session_store
 from resolvers.identity.principal import Kind
 from resolvers.mail import templates
+from resolvers.writing import json_schemas
+from resolvers.writing.audit import record
 
 Before = Mapping[str, Any] | None
 Check = Callable[[AsyncSession, Context, Any, Before], Awaitable[None]]
@@ -137,7 +137,7 @@ async def _service(session: AsyncSession, ctx: Context, service: m.Service, befo
         raise Forbidden("services of the system can't be changed")
     if not 1 <= service.port <= 65535:
         raise Invalid("a port is 1 to 65535", field="input.port")
-    if (wrong := schemas.wrong(service.config_schema)) is not None:
+    if (wrong := json_schemas.wrong(service.config_schema)) is not None:
         raise Invalid(wrong, field="input.configSchema")
 
 
@@ -148,7 +148,7 @@ async def _service_config(session: AsyncSession, ctx: Context, config: m.Service
     if not service.editable_config:
         raise WrongState("this service can't be configured", field="input.service")
     try:
-        against = schemas.against(service.config_schema, config.config)
+        against = json_schemas.against(service.config_schema, config.config)
     except ValueError:
         raise WrongState(
             "the service's schema can't be followed; a superadmin must mend it", field="input.service"

@@ -9,9 +9,9 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from db.models import Entity, Erasable
-from resolvers.audit import camel
-from resolvers.checking import CONTRADICTIONS
 from resolvers.failures import Conflict, Invalid
+from resolvers.writing.audit import camel
+from resolvers.writing.checks import CONTRADICTIONS
 
 
 class Taken(Conflict):

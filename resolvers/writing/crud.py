@@ -22,21 +22,21 @@ from db.keys import among
 from db.locks import referred_held
 from db.models import Entity, Erasable
 from db.written import asked, because
-from resolvers import attempts
 from resolvers.access import roles
 from resolvers.access.rules import FALSE, TRUE, Rule, allowed, words
 from resolvers.access.visibility import WRITES, visible
-from resolvers.audit import record
-from resolvers.checking import CHECKS
-from resolvers.constraints import Taken, everywhere, names_of, spelled, unlike
 from resolvers.context import Context
-from resolvers.deleting import erase, hold, revive
 from resolvers.failures import Failure, Forbidden, NotFound, WrongState
 from resolvers.feed import RIGHTS, principal_topic
 from resolvers.identity.principal import Kind
 from resolvers.limits import Bound
-from resolvers.returning import hold_granted, take_back
-from resolvers.writing import expect, locked, seen
+from resolvers.writing import rate_limits
+from resolvers.writing.audit import record
+from resolvers.writing.cascade import erase, hold, revive
+from resolvers.writing.checks import CHECKS
+from resolvers.writing.constraints import Taken, everywhere, names_of, spelled, unlike
+from resolvers.writing.returning import hold_granted, take_back
+from resolvers.writing.rows import expect, locked, seen
 
 _RIGHTS = (
     models.UserGroup, models.UserGroupMember, models.Role, models.RoleGrant, models.Site, models.Project,
@@ -292,7 +292,7 @@ async def recorded(ctx: Context, action: str, model: type[Entity], key: UUID | N
             aside(session)
             record(session, ctx, "REFUSED", model.__name__, key, tried=action, why=refusal.message)
         if isinstance(refusal, Taken):
-            await attempts.count(ctx, {_taken_key(ctx): TAKEN.most}, TAKEN.seconds)
+            await rate_limits.count(ctx, {_taken_key(ctx): TAKEN.most}, TAKEN.seconds)
         raise
 
 
@@ -322,7 +322,7 @@ async def _expect_room(session: AsyncSession, ctx: Context, model: type[Entity],
     """Refuse a name that no other row of any place may have from who was told too often that one is taken: else it
     would still tell which are free."""
     if not ctx.principal.superadmin and any(values.get(name) is not None for name in everywhere(model)):
-        await attempts.expect_room(session, _taken_key(ctx), TAKEN)
+        await rate_limits.expect_room(session, _taken_key(ctx), TAKEN)
 
 
 def _taken_key(ctx: Context) -> str:

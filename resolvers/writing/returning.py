@@ -10,9 +10,9 @@ from db.locks import groups_held
 from db.models import CORE, Project, Role, RoleGrant
 from db.written import because
 from resolvers.access.rules import RETURNING, SUPERADMIN, TRUE, allowed
-from resolvers.audit import record
 from resolvers.context import Context
 from resolvers.feed import RIGHTS
+from resolvers.writing.audit import record
 
 
 async def hold_granted(session: AsyncSession, project: UUID) -> None:

@@ -7,7 +7,7 @@ from db.models import ServerSetting
 from db.types import uuid7
 from resolvers.access.visibility import WRITES
 from resolvers.context import Context
-from resolvers.editing import must, stored
+from resolvers.writing.crud import must, stored
 
 
 async def put(session: AsyncSession, ctx: Context, name: str, value: str) -> ServerSetting:

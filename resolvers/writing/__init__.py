@@ -1,0 +1,1 @@
+"""How rows are written: found, checked, changed, put on record."""
