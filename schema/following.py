@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import strawberry
 
 from db import models
-from resolvers import following, watching
 from resolvers.failures import LimitExceeded
+from resolvers.live import entity_changes, job_streams
 from schema.access import RestorableModel
 from schema.fields import Info
 from schema.mutations import written
@@ -33,7 +33,7 @@ class EntityChange:
 
     @strawberry.field(description="As it is now; null when it is deleted, or no longer yours to see.")
     async def node(self, info: Info) -> Node | None:
-        change: following.Change = self.change
+        change: entity_changes.Change = self.change
         return None if change.gone else await written(info, change.model.__name__, change.model, change.id)
 
 
@@ -59,7 +59,7 @@ class FollowingSubscription:
         self, info: Info, project: Annotated[strawberry.ID, strawberry.argument(description="The project.")]
     ) -> AsyncGenerator[list[PresenceChange], None]:
         key = key_of("Project", project, "project")
-        async with aclosing(watching.present(info.context, key)) as found:
+        async with aclosing(job_streams.present(info.context, key)) as found:
             async for some in found:
                 yield [
                     PresenceChange(
@@ -75,8 +75,8 @@ class FollowingSubscription:
         description="The changes to what you see of these types: made, changed, deleted or brought back. The first "
         "answer is empty: read your lists after it, and nothing is missed. "
         "What comes into your sight, or goes from it, with a role or a link is told, too. A row that changes often is "
-        f"told of four times a second, with at most {watching.SOME} changes at once; at most {following.MOST} rows "
-        f"are watched, by {watching.AT_ONCE} subscriptions of yours, those of `presence` among them."
+        f"told of four times a second, with at most {job_streams.SOME} changes at once; at most {entity_changes.MOST} rows "
+        f"are watched, by {job_streams.AT_ONCE} subscriptions of yours, those of `presence` among them."
     )
     async def entity_changed(
         self,
@@ -86,9 +86,9 @@ class FollowingSubscription:
     ) -> AsyncGenerator[list[EntityChange], None]:
         if not types:
             raise LimitExceeded("name at least one type", limit="types", allowed=len(_Watched), value=0)
-        place = None if scope is None else following.place_named(*parse_id(scope, "scope"))
+        place = None if scope is None else entity_changes.place_named(*parse_id(scope, "scope"))
         watched = {one.value for one in types}  # type: ignore[attr-defined]
-        async with aclosing(following.changes(info.context, watched, place)) as found:
+        async with aclosing(entity_changes.changes(info.context, watched, place)) as found:
             async for some in found:
                 yield [
                     EntityChange(

@@ -10,9 +10,10 @@ import strawberry
 
 from db import models
 from db.models import JobState as State
-from resolvers import jobs, watching, working
+from resolvers import jobs, working
 from resolvers.access.rules import OWNER_OF_JOB, OWNER_OF_TASK, SUPERADMIN
 from resolvers.failures import Invalid
+from resolvers.live import job_streams
 from resolvers.queue.reports import Line, Report
 from resolvers.reading.paging import Order
 from resolvers.reading.statements import Where
@@ -395,7 +396,7 @@ class JobsSubscription:
     async def job_updated(
         self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The job.")]
     ) -> AsyncGenerator[Job, None]:
-        async with aclosing(watching.job(info.context, key_of("Job", id), select(info, models.Job))) as rows:
+        async with aclosing(job_streams.job(info.context, key_of("Job", id), select(info, models.Job))) as rows:
             async for row in rows:
                 yield row
 
@@ -408,7 +409,7 @@ class JobsSubscription:
         info: Info,
         filter: Annotated[JobFilter | None, strawberry.argument(description="Only jobs that meet it.")] = None,
     ) -> AsyncGenerator[Job, None]:
-        changed = watching.jobs(info.context, select(info, models.Job), conditions(filter))
+        changed = job_streams.jobs(info.context, select(info, models.Job), conditions(filter))
         async with aclosing(changed) as rows:
             async for row in rows:
                 yield row
@@ -421,7 +422,7 @@ class JobsSubscription:
         self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The simulation.")]
     ) -> AsyncGenerator[Annotated["Simulation", strawberry.lazy("schema.simulations")], None]:
         key = key_of("Simulation", id)
-        stored = watching.results(info.context, key, select(info, models.Simulation))
+        stored = job_streams.results(info.context, key, select(info, models.Simulation))
         async with aclosing(stored) as rows:
             async for row in rows:
                 yield row
@@ -437,7 +438,7 @@ class JobsSubscription:
         after: Annotated[str | None, strawberry.argument(description="Only lines after this cursor.")] = None,
     ) -> AsyncGenerator[LogEntry, None]:
         place = None if after is None else LOG_ORDER.place(after, "after")
-        lines = watching.job_log(info.context, key_of("Job", id), select(info, models.LogEntry), LOG_ORDER, place)
+        lines = job_streams.job_log(info.context, key_of("Job", id), select(info, models.LogEntry), LOG_ORDER, place)
         async with aclosing(lines) as rows:
             async for row in rows:
                 yield row

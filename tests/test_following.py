@@ -11,10 +11,10 @@ import sqlalchemy as sa
 from db import models
 from db.engine import changed
 from db.types import later
-from resolvers import following
-from resolvers import watching as watching_of
 from resolvers.feed import PRESENT
 from resolvers.identity.principal import Principal
+from resolvers.live import entity_changes
+from resolvers.live import job_streams as watching_of
 from resolvers.writing import cascade
 from tests.support.organising import Dune, delete, link, made, restore, settle, update
 from tests.support.platforms import Platform
@@ -174,7 +174,7 @@ async def test_what_can_not_be_watched_is_refused(
 async def test_more_rows_than_are_followed_are_refused(
     platform: Platform, dune: Dune, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(following, "MOST", 1)
+    monkeypatch.setattr(entity_changes, "MOST", 1)
     async with platform.watch(WATCH, dune.project_user, t=["PARTICIPANT"]) as answers:
         assert (await anext(answers)).codes == ["LIMIT_EXCEEDED"]
 
