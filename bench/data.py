@@ -18,7 +18,7 @@ from db import migrating, models
 from db.engine import Database
 from db.folding import fold, folded
 from db.types import instant_text
-from resolvers.accounts import create_user
+from resolvers.accounts.sign_in import create_user
 from resolvers.identity.hashing import Passwords
 from resolvers.simulations import store_estimators
 from schema.scalars import global_id

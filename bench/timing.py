@@ -23,7 +23,7 @@ from gateway.app import bounds_of, make_services
 from gateway.documents import Documents, Envelope
 from gateway.execution import Execution
 from gateway.settings import Settings
-from resolvers.accounts import create_user
+from resolvers.accounts.sign_in import create_user
 from resolvers.context import Context, Services
 from schema import build
 

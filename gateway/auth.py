@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 from db.outages import Unavailable
-from resolvers import identity
+from resolvers.accounts import external_identity
 from resolvers.context import Services
 from resolvers.failures import Unauthenticated
 from resolvers.feed import RIGHTS, renewed_topic
@@ -41,7 +41,7 @@ async def _presented(services: Services, authorization: str) -> Principal:
         return await _known(services, _pair(services, token))
     if scheme.lower() != "bearer" or not token:
         raise Unauthenticated("the Authorization header must be: Bearer <access token>")
-    if (external := await services.issuers.verify(token, partial(identity.learn, services))) is not None:
+    if (external := await services.issuers.verify(token, partial(external_identity.learn, services))) is not None:
         return await services.principals.of(external)
     said = services.keys.verify(token)
     if isinstance(said, Errand):

@@ -17,7 +17,7 @@ from db.types import uuid7
 from jobs.programs import proton_beam, shieldhit
 from resolvers import merging, simulations, working
 from resolvers.access import roles
-from resolvers.accounts import create_user
+from resolvers.accounts.sign_in import create_user
 from resolvers.context import Context, Services
 from resolvers.identity.principal import Kind, Principal
 from resolvers.queue import leases

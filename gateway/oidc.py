@@ -23,11 +23,11 @@ from starlette.routing import Route
 from gateway import cookies
 from gateway.exchange import client_of
 from gateway.settings import Settings
-from resolvers import identity
+from resolvers.accounts import external_identity
+from resolvers.accounts.sessions import Tokens
 from resolvers.context import Context, Services
 from resolvers.failures import Code, Failure, Invalid, NotFound, Unauthenticated
 from resolvers.identity.oidc import Issuer, Unreachable
-from resolvers.logins import Tokens
 
 log = structlog.get_logger("torana.oidc")
 
@@ -102,7 +102,7 @@ class OidcRoutes:
             token = await issuer.exchange(given["code"], flow["verifier"], self._callback(name))
             claims = await issuer.identity(token, flow["nonce"])
             ctx = Context(self.services, client=client_of(request.scope, request.headers.get("user-agent")))
-            tokens = await identity.sign_in(ctx, issuer.provider, claims)
+            tokens = await external_identity.sign_in(ctx, issuer.provider, claims)
         except (Failure, Unreachable) as error:
             response = _told(name, error)
         else:

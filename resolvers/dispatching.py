@@ -20,7 +20,7 @@ import structlog
 from db.models import JobState
 from db.outages import Unavailable, finished, tried_again
 from jobs.engine import Away, Batch, Engine, Held, Login, Refused, State
-from resolvers.certificates import login_of
+from resolvers.accounts.ssh_certificates import login_of
 from resolvers.context import Services
 from resolvers.feed import ENDED, WORK
 from resolvers.identity.principal import Errand

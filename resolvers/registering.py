@@ -11,8 +11,8 @@ from db.folding import composed
 from db.models import Device, DeviceType, ServerSetting
 from db.types import now
 from db.written import because
+from resolvers.accounts.api_keys import new_secret, token_of
 from resolvers.context import Context
-from resolvers.credentials import new_secret, token_of
 from resolvers.failures import Invalid, Unauthenticated
 from resolvers.feed import principal_topic
 from resolvers.identity.tokens import digest_of

@@ -10,8 +10,8 @@ from db.folding import composed
 from db.models import Simulation, SimulationLink
 from db.types import instant_text
 from resolvers.access.visibility import WRITES
+from resolvers.accounts.api_keys import Issued, new_secret
 from resolvers.context import Context
-from resolvers.credentials import Issued, new_secret
 from resolvers.failures import Invalid, LimitExceeded
 from resolvers.identity.tokens import digest_of
 from resolvers.writing.audit import record

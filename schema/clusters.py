@@ -6,7 +6,7 @@ from typing import Annotated
 import strawberry
 
 from db import models
-from resolvers import certificates
+from resolvers.accounts import ssh_certificates
 from resolvers.reading.paging import Order
 from schema.declarations import Orders
 from schema.editing import Given, editing, inputs, result
@@ -61,7 +61,7 @@ ClusterLoginResult = Annotated[
 class ClustersQuery:
     @strawberry.field(description="What you left to reach clusters with; null for nothing.")
     async def cluster_login(self, info: Info) -> ClusterLogin | None:
-        found = await certificates.left(info.context)
+        found = await ssh_certificates.left(info.context)
         return None if found is None else ClusterLogin(principals=list(found.principals), expires_at=found.expires_at)
 
     clusters: Connection[Cluster] = connection(
@@ -93,11 +93,11 @@ class ClustersMutation:
         signed_key: Annotated[str, strawberry.argument(description="Its certificate, as in id_ed25519-cert.pub.")],
     ) -> ClusterLoginResult:
         """Leave an SSH key with its certificate, to be used for one's jobs alone; what was left before is forgotten."""
-        left = await certificates.leave(info.context, private_key, signed_key)
+        left = await ssh_certificates.leave(info.context, private_key, signed_key)
         return ClusterLogin(principals=list(left.principals), expires_at=left.expires_at)
 
     @mutation(needs=IN_PERSON)
     async def remove_cluster_login(self, info: Info) -> bool:
         """Have the SSH key and its certificate forgotten; jobs on such clusters are then left to themselves."""
-        await certificates.remove(info.context)
+        await ssh_certificates.remove(info.context)
         return True

@@ -8,7 +8,8 @@ from uuid import UUID
 import strawberry
 
 from db import models
-from resolvers import credentials, registering
+from resolvers import registering
+from resolvers.accounts import api_keys
 from resolvers.failures import Unauthenticated
 from resolvers.identity.principal import Kind
 from resolvers.reading.paging import Order
@@ -38,8 +39,8 @@ class _Kind(StrEnum):
 
 
 class _Scope(Enum):
-    READ = credentials.READ
-    WRITE = credentials.WRITE
+    READ = api_keys.READ
+    WRITE = api_keys.WRITE
 
 
 CredentialKind = enum(
@@ -93,7 +94,7 @@ class CredentialFilter:
 
 @strawberry.type
 class CredentialsQuery:
-    credentials: Connection[Credential] = connection(
+    api_keys: Connection[Credential] = connection(
         models.Credential,
         "API keys and static tokens that you may see: your own, and those of participants and devices that you "
         "administer.",
@@ -154,7 +155,7 @@ RegisterKeyResult = Annotated[
 _Id = Annotated[strawberry.ID, strawberry.argument(description="Which one.")]
 
 
-def _issued(made: credentials.Issued) -> IssuedCredential:
+def _issued(made: api_keys.Issued) -> IssuedCredential:
     return IssuedCredential(secret=made.secret, public_key=made.public_key, key=made.credential)
 
 
@@ -172,7 +173,7 @@ class CredentialsMutation:
     ) -> IssuedCredentialResult:
         """Make a pair of keys for your programs. A key makes no keys: sign in for this."""
         wanted = frozenset(str(scope.value) for scope in scopes)  # type: ignore[attr-defined]
-        return _issued(await credentials.create_key(info.context, label, wanted, expires_at))
+        return _issued(await api_keys.create_key(info.context, label, wanted, expires_at))
 
     @mutation(needs=SIGNED_IN)
     async def rotate_api_key(
@@ -186,7 +187,7 @@ class CredentialsMutation:
     ) -> IssuedCredentialResult:
         """Make a second pair with the same label and scopes. The older one goes on until it is revoked or ends."""
         until = ... if expires_at is strawberry.UNSET else expires_at
-        return _issued(await credentials.rotate_key(info.context, key_of("Credential", id), until))
+        return _issued(await api_keys.rotate_key(info.context, key_of("Credential", id), until))
 
     @mutation(needs=WRITER)
     async def create_participant_token(
@@ -195,7 +196,7 @@ class CredentialsMutation:
         """Make a static token of a participant, and let its tokens be used. With it the participant sees little more
         than its name. Allowed to administrators of the project, services linked to it, superadmins."""
         key = key_of("Participant", participant, "participant")
-        return _issued(await credentials.create_token(info.context, models.Participant, key))
+        return _issued(await api_keys.create_token(info.context, models.Participant, key))
 
     @mutation(needs=WRITER)
     async def create_device_token(
@@ -203,7 +204,7 @@ class CredentialsMutation:
     ) -> IssuedCredentialResult:
         """Make a static token of a device. Allowed to administrators of every site that it is in, superadmins."""
         key = key_of("Device", device, "device")
-        return _issued(await credentials.create_token(info.context, models.Device, key))
+        return _issued(await api_keys.create_token(info.context, models.Device, key))
 
     @mutation(needs=SIGNED_IN)
     async def create_service_token(
@@ -211,13 +212,13 @@ class CredentialsMutation:
     ) -> IssuedCredentialResult:
         """Make a static token of a service. Allowed to superadmins."""
         key = key_of("Service", service, "service")
-        return _issued(await credentials.create_token(info.context, models.Service, key))
+        return _issued(await api_keys.create_token(info.context, models.Service, key))
 
     @mutation(needs=WRITER)
     async def revoke_credential(self, info: Info, id: _Id) -> RevokedResult:
         """End a key or token: nothing works with it from now on. Allowed to its owner, who administers the participant
         or every site that the device is in, and superadmins; to linked services for tokens of participants."""
-        return Revoked(id=id, at=await credentials.revoke(info.context, key_of("Credential", id)))
+        return Revoked(id=id, at=await api_keys.revoke(info.context, key_of("Credential", id)))
 
     @mutation(needs=ANYONE)
     async def register_device(

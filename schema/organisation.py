@@ -8,7 +8,7 @@ import strawberry
 from db import models
 from resolvers.access.rules import LINKED_SERVICE, PARTICIPANT_SELF, PROJECT_ADMIN, SUPERADMIN
 from resolvers.access.visibility import THERE
-from resolvers.addresses import canonical
+from resolvers.accounts.addresses import canonical
 from resolvers.reading.paging import Order
 from schema.declarations import Orders
 from schema.editing import Given, editing, inputs, lower, result

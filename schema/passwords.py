@@ -5,7 +5,7 @@ from typing import Annotated
 import strawberry
 
 from db import models
-from resolvers import accounts, changing, factors, registration
+from resolvers.accounts import password_changes, sign_in, sign_up, two_factor
 from schema.accounts import ExpectedVersion, User
 from schema.fields import Info
 from schema.mutations import ANYONE, IN_PERSON, SIGNED_IN, WRITER, mutation, written
@@ -80,29 +80,29 @@ class PasswordsMutation:
             for name in ("first_name", "last_name", "affiliation", "language")
             if (value := getattr(input, name)) is not None
         }
-        given = registration.NewAccount(input.username, input.email, input.password, columns)
-        return MailSent(to=await registration.sign_up(info.context, given))
+        given = sign_up.NewAccount(input.username, input.email, input.password, columns)
+        return MailSent(to=await sign_up.sign_up(info.context, given))
 
     @mutation(needs=ANYONE)
     async def verify_email(self, info: Info, token: Token) -> DoneResult:
         """Confirm an e-mail address by the link that was mailed to it. A link holds for a day, and only the newest
         does; the same link again answers when the address was confirmed."""
-        return Done(at=await registration.verify(info.context, token))
+        return Done(at=await sign_up.verify(info.context, token))
 
     @mutation(needs=ANYONE)
     async def resend_verification(self, info: Info, email: Email) -> MailResult:
         """Mail another link that confirms the address."""
-        return MailSent(to=await registration.resend(info.context, email))
+        return MailSent(to=await sign_up.resend(info.context, email))
 
     @mutation(needs=ANYONE)
     async def request_password_reset(self, info: Info, email: Email) -> MailResult:
         """Mail a link that sets a new password, to the owner of an account. It holds for 45 minutes and works once."""
-        return MailSent(to=await changing.request_reset(info.context, email))
+        return MailSent(to=await password_changes.request_reset(info.context, email))
 
     @mutation(needs=ANYONE)
     async def reset_password(self, info: Info, token: Token, new_password: NewPassword) -> DoneResult:
         """Set a new password by the link that was mailed; all login sessions end."""
-        return Done(at=await changing.reset(info.context, token, new_password))
+        return Done(at=await password_changes.reset(info.context, token, new_password))
 
     @mutation(needs=IN_PERSON)
     async def change_password(
@@ -112,7 +112,7 @@ class PasswordsMutation:
         new_password: NewPassword,
     ) -> UserResult:
         """Change one's own password; all other login sessions end."""
-        key = await changing.change(info.context, old_password, new_password)
+        key = await password_changes.change(info.context, old_password, new_password)
         return await written(info, "User", models.User, key)  # type: ignore[no-any-return]
 
     @mutation(needs=IN_PERSON)
@@ -121,7 +121,7 @@ class PasswordsMutation:
     ) -> UserResult:
         """Take the second factor from a user who lost it; all login sessions of the user end. Allowed to administrators
         of every place that the user has a role in, unless the user is a superadmin or a manager, and to superadmins."""
-        key = await factors.remove(info.context, key_of("User", user, "user"))
+        key = await two_factor.remove(info.context, key_of("User", user, "user"))
         return await written(info, "User", models.User, key)  # type: ignore[no-any-return]
 
     @mutation(needs=IN_PERSON)
@@ -134,7 +134,7 @@ class PasswordsMutation:
         """Give a user a password, to be changed at the next sign-in; all login sessions of the user end. Allowed to
         administrators of every place that the user has a role in, unless the user is a superadmin or a manager, and to
         superadmins."""
-        key = await changing.set_for_user(info.context, key_of("User", user, "user"), new_password)
+        key = await password_changes.set_for_user(info.context, key_of("User", user, "user"), new_password)
         return await written(info, "User", models.User, key)  # type: ignore[no-any-return]
 
     @mutation(needs=WRITER)
@@ -147,7 +147,7 @@ class PasswordsMutation:
         """Give a participant a password; all login sessions of the participant end. Allowed to whoever may let a
         participant sign in."""
         key = key_of("Participant", participant, "participant")
-        await changing.set_for_participant(info.context, key, new_password)
+        await password_changes.set_for_participant(info.context, key, new_password)
         return await written(info, "Participant", models.Participant, key)  # type: ignore[no-any-return]
 
     @mutation(needs=SIGNED_IN)
@@ -159,5 +159,5 @@ class PasswordsMutation:
     ) -> UserResult:
         """Change one's own names, affiliation or profile."""
         changes = {k: v for k, v in vars(input).items() if v is not strawberry.UNSET}
-        key = await accounts.update_profile(info.context, expected_version, changes)
+        key = await sign_in.update_profile(info.context, expected_version, changes)
         return await written(info, "User", models.User, key)  # type: ignore[no-any-return]

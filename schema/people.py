@@ -6,8 +6,8 @@ import sqlalchemy as sa
 import strawberry
 
 from db import models
-from resolvers import preferences
-from resolvers.addresses import canonical
+from resolvers.accounts import preferences
+from resolvers.accounts.addresses import canonical
 from resolvers.reading.paging import Order
 from resolvers.reading.statements import Where
 from schema.accounts import PlatformRole, User

@@ -6,7 +6,7 @@ from typing import Annotated
 import strawberry
 
 from db import models
-from resolvers import accounts, factors, logins
+from resolvers.accounts import sessions, sign_in, two_factor
 from resolvers.identity.principal import Duty as Must
 from resolvers.identity.principal import Kind
 from schema.accounts import TwoFactor, User
@@ -152,7 +152,7 @@ Password = Annotated[str, strawberry.argument(description="The password.")]
 OwnPassword = Annotated[str, strawberry.argument(description="Your password, asked once more.")]
 
 
-def _tokens(issued: logins.Tokens) -> Tokens:
+def _tokens(issued: sessions.Tokens) -> Tokens:
     return Tokens(access_token=issued.access_token, refresh_token=issued.refresh_token, expires_in=issued.expires_in)
 
 
@@ -181,7 +181,7 @@ class SigningQuery:
                 last_used_at=held.used_at,
                 current=held.current,
             )
-            for held in await logins.mine(info.context)
+            for held in await sessions.mine(info.context)
         ]
 
 
@@ -198,8 +198,8 @@ class SigningMutation:
         ] = None,
     ) -> LogInResult:
         """Sign in. An unknown name and a wrong password are not told apart; too many attempts are RATE_LIMITED."""
-        found = await accounts.log_in(info.context, username, password, code)
-        if isinstance(found, logins.Tokens):
+        found = await sign_in.log_in(info.context, username, password, code)
+        if isinstance(found, sessions.Tokens):
             return _tokens(found)
         return TwoFactorNeeded(method=found.method, ticket=found.ticket, expires_in=found.expires_in)
 
@@ -211,7 +211,7 @@ class SigningMutation:
         code: Annotated[str, strawberry.argument(description="A code of the second factor, or a recovery code.")],
     ) -> TokensResult:
         """Sign in with the second factor. Each code works once; five wrong ones within an hour are RATE_LIMITED."""
-        return _tokens(await accounts.complete(info.context, ticket, code))
+        return _tokens(await sign_in.complete(info.context, ticket, code))
 
     @mutation(needs=ANYONE, always=True)
     async def log_in_participant(
@@ -221,7 +221,7 @@ class SigningMutation:
         password: Password,
     ) -> TokensResult:
         """Sign in as a participant, as far as a project lets them."""
-        return _tokens(await accounts.log_in_participant(info.context, username, password))
+        return _tokens(await sign_in.log_in_participant(info.context, username, password))
 
     @mutation(needs=ANYONE, always=True)
     async def refresh(
@@ -236,25 +236,25 @@ class SigningMutation:
         ] = None,
     ) -> RefreshResult:
         """Spend a refresh token for a new pair of tokens."""
-        return _tokens(await logins.refresh(info.context, refresh_token))
+        return _tokens(await sessions.refresh(info.context, refresh_token))
 
     @mutation(needs=IN_PERSON, always=True)
     async def log_out(self, info: Info) -> LogOutResult:
         """End the login session whose access token is in use: no token of it works from now on."""
-        return LoggedOut(at=await logins.log_out(info.context))
+        return LoggedOut(at=await sessions.log_out(info.context))
 
     @mutation(needs=IN_PERSON)
     async def close_session(
         self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The login session.")]
     ) -> ClosedResult:
         """End one of your login sessions."""
-        await logins.close(info.context, key_of("LoginSession", id))
+        await sessions.close(info.context, key_of("LoginSession", id))
         return SessionsClosed(count=1)
 
     @mutation(needs=IN_PERSON)
     async def close_other_sessions(self, info: Info) -> ClosedResult:
         """End all your login sessions but the one in use."""
-        return SessionsClosed(count=await logins.close_others(info.context))
+        return SessionsClosed(count=await sessions.close_others(info.context))
 
     @mutation(needs=IN_PERSON)
     async def close_sessions(
@@ -262,7 +262,7 @@ class SigningMutation:
     ) -> ClosedResult:
         """End all login sessions of a user. Allowed to administrators of a site of the user, who is no superadmin, and
         to superadmins."""
-        return SessionsClosed(count=await logins.close_all(info.context, key_of("User", user, "user")))
+        return SessionsClosed(count=await sessions.close_all(info.context, key_of("User", user, "user")))
 
     @mutation(needs=IN_PERSON)
     async def set_up_two_factor(
@@ -274,7 +274,7 @@ class SigningMutation:
         ] = None,
     ) -> SetupResult:
         """Begin with a second factor; it is asked for once its first code was given to `confirmTwoFactor`."""
-        begun = await factors.set_up(info.context, method, password)
+        begun = await two_factor.set_up(info.context, method, password)
         return TwoFactorSetup(method=begun.method, uri=begun.address, key=begun.seed)
 
     @mutation(needs=IN_PERSON)
@@ -282,14 +282,14 @@ class SigningMutation:
         self, info: Info, code: Annotated[str, strawberry.argument(description="The first code.")]
     ) -> CodesResult:
         """Use the second factor that was set up from now on. Gives new recovery codes."""
-        return RecoveryCodes(codes=list(await factors.confirm(info.context, code)))
+        return RecoveryCodes(codes=list(await two_factor.confirm(info.context, code)))
 
     @mutation(needs=IN_PERSON)
     async def disable_two_factor(self, info: Info, password: OwnPassword) -> DoneResult:
         """Go on without a second factor. STATE where a site that you have a part in wants one."""
-        return Done(at=await factors.disable(info.context, password))
+        return Done(at=await two_factor.disable(info.context, password))
 
     @mutation(needs=IN_PERSON)
     async def new_recovery_codes(self, info: Info, password: OwnPassword) -> CodesResult:
         """Ten new recovery codes; the former ones end."""
-        return RecoveryCodes(codes=list(await factors.renew_codes(info.context, password)))
+        return RecoveryCodes(codes=list(await two_factor.renew_codes(info.context, password)))

@@ -26,8 +26,8 @@ from gateway.serving import make_server
 from gateway.settings import Settings
 from jobs.results import Axis, Estimator, Page, read
 from resolvers import downloads
+from resolvers.accounts.api_keys import new_secret
 from resolvers.context import Context
-from resolvers.credentials import new_secret
 from resolvers.failures import Failure
 from resolvers.identity.principal import Kind
 from resolvers.identity.tokens import digest_of

@@ -27,8 +27,9 @@ from starlette.routing import Route
 from db import models
 from db.engine import changed
 from gateway.settings import SettingsError, load
+from resolvers.accounts.external_identity import _called
 from resolvers.feed import principal_topic
-from resolvers.identity import _called, oidc
+from resolvers.identity import oidc
 from schema.scalars import global_id
 from tests.support.platforms import KEY, Platform
 from tests.support.postgres import free_port

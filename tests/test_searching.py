@@ -16,7 +16,7 @@ from db.engine import Database
 from db.folding import UNICODE, composed, fold, folded
 from db.types import Name, now, uuid7
 from gateway.housekeeping import Housekeeping
-from resolvers.accounts import create_user
+from resolvers.accounts.sign_in import create_user
 from resolvers.identity.principal import Principal
 from resolvers.reading.filters import contains
 from resolvers.reading.shapes import shape

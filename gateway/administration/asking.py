@@ -17,7 +17,7 @@ from gateway.documents import Documents, Envelope
 from gateway.execution import Execution
 from gateway.graphql import encode
 from gateway.settings import Settings
-from resolvers.addresses import spellings
+from resolvers.accounts.addresses import spellings
 from resolvers.context import Context, Services
 from resolvers.failures import Code, Failure, Invalid
 from resolvers.identity.lookup import principal_named

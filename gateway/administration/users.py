@@ -8,7 +8,7 @@ import typer
 from gateway.administration.asking import Asking, Listed, Refusal, listing, uuid_of, writing
 from gateway.administration.commands import Limit, Shown, Yes, command, confirm, group, one, rows
 from gateway.tables import Cell, moment
-from resolvers import changing, logins
+from resolvers.accounts import password_changes, sessions
 from resolvers.failures import Code, Failure
 from schema.scalars import key_of
 
@@ -150,7 +150,7 @@ async def create(
     said = f"made {username.lower()}{', a superadmin' if superadmin else ''}"
     if password is None:
         assert email is not None
-        await changing.invite(ask.context, email)
+        await password_changes.invite(ask.context, email)
         return Shown(made, f"{said}; a link goes to {email}")
     try:
         await _set_password(
@@ -244,7 +244,7 @@ async def password(ask: Asking, user: User, password: Password = None, must_chan
 async def sessions(ask: Asking, user: User) -> Shown:
     """List where an account is signed in, the latest first."""
     found = await ask.find("User", user)
-    held = await logins.of_user(ask.context, key_of("User", found.id))
+    held = await sessions.of_user(ask.context, key_of("User", found.id))
     return rows(
         Listed(
             [
@@ -272,7 +272,7 @@ async def close_sessions(ask: Asking, user: User, yes: Yes = False) -> Shown:
     """End all login sessions of an account."""
     found = await ask.find("User", user)
     confirm(f"Sign {found.name} out everywhere?", yes=yes)
-    count = await logins.close_all(ask.context, key_of("User", found.id))
+    count = await sessions.close_all(ask.context, key_of("User", found.id))
     return Shown({"closed": count}, f"{found.name}: ended {count}")
 
 
@@ -298,7 +298,7 @@ async def _changed(ask: Asking, user: str, **changes: Any) -> dict[str, Any]:
 
 
 async def _set_password(ask: Asking, id: str, password: str, *, must_change: bool) -> None:
-    await changing.set_for_user(ask.context, key_of("User", id), password)
+    await password_changes.set_for_user(ask.context, key_of("User", id), password)
     if not must_change:
         await _changed(ask, id, forcePasswordChange=False)
 

@@ -10,7 +10,7 @@ from db import models
 from db.models import InputType, JobKind, JobState, SessionCategory, SessionEventType, SimulationType
 from db.types import uuid7
 from resolvers.access.roles import enrol
-from resolvers.accounts import create_user
+from resolvers.accounts.sign_in import create_user
 from schema.scalars import global_id
 from tests.support.organisation import Place, furnish
 

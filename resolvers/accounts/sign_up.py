@@ -15,8 +15,8 @@ from db.folding import composed
 from db.models import AuthProvider, Credential, CredentialKind, User
 from db.types import uuid7
 from db.written import because
-from resolvers import links, logins
-from resolvers.addresses import canonical, spellings
+from resolvers.accounts import email_links, sessions
+from resolvers.accounts.addresses import canonical, spellings
 from resolvers.context import Context
 from resolvers.failures import Forbidden, Invalid
 from resolvers.feed import principal_topic
@@ -66,7 +66,7 @@ async def sign_up(ctx: Context, given: NewAccount) -> str:
     async with ctx.database.write() as session:
         made, url = None, ""
         try:
-            async with links.kept_if(session, not taken):
+            async with email_links.kept_if(session, not taken):
                 made = User(username=username, email=email, **columns) if not taken else _nobody()
                 url = await _prepare(session, ctx, made, hashed)
         except IntegrityError:  # someone else took it meanwhile
@@ -89,7 +89,7 @@ async def _prepare(session: AsyncSession, ctx: Context, user: User, hashed: str)
     session.add(user)
     await session.flush()
     session.add(Credential(user_id=user.id, kind=CredentialKind.PASSWORD, secret_hash=hashed, algorithm="argon2id"))
-    return await links.make(session, ctx, CredentialKind.EMAIL_VERIFY, user, ctx.services.limits.verify_lifetime)
+    return await email_links.make(session, ctx, CredentialKind.EMAIL_VERIFY, user, ctx.services.limits.verify_lifetime)
 
 
 async def resend(ctx: Context, email: str) -> str:
@@ -105,24 +105,24 @@ async def verify(ctx: Context, token: str) -> datetime:
     try:
         return await _confirm(ctx, token)
     except Invalid:
-        if (before := await links.confirmed(ctx, token)) is None:
+        if (before := await email_links.confirmed(ctx, token)) is None:
             raise
         return before
 
 
 async def _confirm(ctx: Context, token: str) -> datetime:
-    user = await links.owner(ctx, CredentialKind.EMAIL_VERIFY, token)
+    user = await email_links.owner(ctx, CredentialKind.EMAIL_VERIFY, token)
     principal = ctx.principal
     async with ctx.database.write() as session:
-        row, moment = await logins.held(session, user), await moment_of(session)
-        if row is None or not await links.spend(session, CredentialKind.EMAIL_VERIFY, token, row, keep=moment):
+        row, moment = await sessions.held(session, user), await moment_of(session)
+        if row is None or not await email_links.spend(session, CredentialKind.EMAIL_VERIFY, token, row, keep=moment):
             raise Invalid("the link is for an address that the account no longer has", field="token")
         because(session, "who has the link confirms the address", User)
         row.email_verified = True
         changed(session, principal_topic(user))
         record(session, ctx, "VERIFY_EMAIL", "User", user, actor_id=user)
         if principal.id == user and principal.session is not None:
-            principal = await logins.renewed(session, ctx)
+            principal = await sessions.renewed(session, ctx)
     ctx.become(principal)
     return moment
 
@@ -150,8 +150,8 @@ async def mail(
         other = sa.select(User).order_by(User.id).limit(1).with_for_update(skip_locked=True, key_share=True)
         user = await session.scalar(wanted.with_for_update(key_share=True) if known else other)
         if user is not None:
-            async with links.kept_if(session, bool(known)):
-                url = await links.make(session, ctx, kind, user, lifetime)
+            async with email_links.kept_if(session, bool(known)):
+                url = await email_links.make(session, ctx, kind, user, lifetime)
                 await post(session, template, user, to=email, lasting=lifetime, url=url)
         record(session, ctx, action, "User", user.id if known and user is not None else None)
     return email

@@ -14,8 +14,8 @@ from db.engine import aside, changed
 from db.folding import composed
 from db.models import AuthProvider, User, UserGroup, UserGroupMember
 from db.written import because
-from resolvers import logins
-from resolvers.addresses import canonical
+from resolvers.accounts import sessions
+from resolvers.accounts.addresses import canonical
 from resolvers.context import Context, Services
 from resolvers.failures import Conflict, Failure, Invalid, Unauthenticated
 from resolvers.feed import principal_topic
@@ -59,7 +59,7 @@ def read(provider: Provider, claims: Mapping[str, Any]) -> Identity:
     )
 
 
-async def sign_in(ctx: Context, provider: Provider, claims: Mapping[str, Any]) -> logins.Tokens:
+async def sign_in(ctx: Context, provider: Provider, claims: Mapping[str, Any]) -> sessions.Tokens:
     """A login session of the user with this identity; a new user only where the settings say so."""
     try:
         identity = read(provider, claims)
@@ -69,7 +69,7 @@ async def sign_in(ctx: Context, provider: Provider, claims: Mapping[str, Any]) -
                 raise Unauthenticated("no user of this gateway has this identity")
             if not user.active or user.deleted_at is not None:
                 raise Unauthenticated("this account is disabled")
-            tokens = await logins.begin(session, ctx, Kind.USER, user.id, provider=provider.name)
+            tokens = await sessions.begin(session, ctx, Kind.USER, user.id, provider=provider.name)
     except Failure as failure:
         async with ctx.database.write() as session:
             aside(session)

@@ -11,9 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from db.engine import changed, moment_of
 from db.models import AuthProvider, Credential, CredentialKind, TwoFactor, User
 from db.written import because
-from resolvers import codes, logins
 from resolvers.access.visibility import ACCOUNT
-from resolvers.codes import Use
+from resolvers.accounts import one_time_codes, sessions
+from resolvers.accounts.one_time_codes import Use
+from resolvers.accounts.reauthentication import prove
 from resolvers.context import Context
 from resolvers.failures import Forbidden, Invalid, Unauthenticated, WrongState
 from resolvers.feed import principal_topic
@@ -21,7 +22,6 @@ from resolvers.identity import session_store
 from resolvers.identity.lookup import two_factor_required
 from resolvers.identity.principal import Kind
 from resolvers.mail.outbox import Change, tell
-from resolvers.proving import prove
 from resolvers.writing import rate_limits
 from resolvers.writing.audit import record
 from resolvers.writing.crud import must, writing
@@ -39,7 +39,7 @@ class SetUp:
 
 async def set_up(ctx: Context, method: TwoFactor, password: str | None) -> SetUp:
     """Begin with a second factor, which takes the password; nothing changes before its first code."""
-    user = logins.person(ctx)
+    user = sessions.person(ctx)
     if method is TwoFactor.NONE:
         raise Invalid("choose TOTP or EMAIL; disableTwoFactor ends it", field="method")
     limits = ctx.services.limits
@@ -54,36 +54,38 @@ async def set_up(ctx: Context, method: TwoFactor, password: str | None) -> SetUp
             raise WrongState("the second factor was changed meanwhile")
         record(session, ctx, "TWO_FACTOR_BEGUN", "User", user, method=method)
         if method is TwoFactor.TOTP:
-            seed = await codes.new_seed(session, ctx, user)
-            return SetUp(method, codes.address_of(seed, row.username), seed)
+            seed = await one_time_codes.new_seed(session, ctx, user)
+            return SetUp(method, one_time_codes.address_of(seed, row.username), seed)
         if row.email is None or not row.email_verified:
             raise WrongState("your account has no confirmed e-mail address", field="method")
-        await codes.send(session, ctx, row, Use.SET_UP)
+        await one_time_codes.send(session, ctx, row, Use.SET_UP)
         return SetUp(method)
 
 
 async def confirm(ctx: Context, code: str) -> Sequence[str]:
     """Have the second factor that was set up from now on; returns its recovery codes."""
-    user, principal = logins.person(ctx), ctx.principal
-    await codes.count(ctx, user)
+    user, principal = sessions.person(ctx), ctx.principal
+    await one_time_codes.count(ctx, user)
     found: Sequence[str] = ()
     async with ctx.database.write() as session:
         row = await _held(session, user)
         for method in (TwoFactor.TOTP, TwoFactor.EMAIL):
-            if await codes.spend(session, ctx, user, method, code, Use.SET_UP):
-                await codes.forget(session, user, CredentialKind.TOTP, CredentialKind.EMAIL_CODE, use=Use.SIGN_IN)
+            if await one_time_codes.spend(session, ctx, user, method, code, Use.SET_UP):
+                await one_time_codes.forget(
+                    session, user, CredentialKind.TOTP, CredentialKind.EMAIL_CODE, use=Use.SIGN_IN
+                )
                 await session.flush()
                 confirmed = sa.update(Credential).where(
                     Credential.user_id == user, Credential.kind == CredentialKind.TOTP
                 )
                 await session.execute(confirmed.values(label=Use.SIGN_IN.value, expires_at=None))
                 row.two_factor = method
-                found = await codes.new_recovery_codes(session, user)
-                await rate_limits.clear(session, ctx, codes.tries(user))
+                found = await one_time_codes.new_recovery_codes(session, user)
+                await rate_limits.clear(session, ctx, one_time_codes.tries(user))
                 changed(session, principal_topic(user))
                 record(session, ctx, "TWO_FACTOR_SET_UP", "User", user, method=method)
                 await tell(session, row, Change.TWO_FACTOR_SET_UP)
-                principal = await logins.renewed(session, ctx)
+                principal = await sessions.renewed(session, ctx)
                 break
         else:
             record(session, ctx, "TWO_FACTOR_FAILED", "User", user)
@@ -95,7 +97,7 @@ async def confirm(ctx: Context, code: str) -> Sequence[str]:
 
 async def disable(ctx: Context, password: str) -> datetime:
     """Go on without a second factor; STATE where a site wants one. Returns when."""
-    user = logins.person(ctx)
+    user = sessions.person(ctx)
     await prove(ctx, user, password, "password")
     async with ctx.database.write() as session:
         row = await _held(session, user)
@@ -124,20 +126,22 @@ async def remove(ctx: Context, user: UUID) -> UUID:
 
 async def _off(session: AsyncSession, user: User) -> None:
     user.two_factor = TwoFactor.NONE
-    await codes.forget(session, user.id, CredentialKind.TOTP, CredentialKind.EMAIL_CODE, CredentialKind.RECOVERY_CODE)
+    await one_time_codes.forget(
+        session, user.id, CredentialKind.TOTP, CredentialKind.EMAIL_CODE, CredentialKind.RECOVERY_CODE
+    )
     await tell(session, user, Change.TWO_FACTOR_GONE)
     changed(session, principal_topic(user.id))
 
 
 async def renew_codes(ctx: Context, password: str) -> Sequence[str]:
     """New recovery codes; the former ones end."""
-    user = logins.person(ctx)
+    user = sessions.person(ctx)
     await prove(ctx, user, password, "password")
     async with ctx.database.write() as session:
         row = await _held(session, user)
         if row.two_factor is TwoFactor.NONE:
             raise WrongState("there is no second factor to recover; set one up first")
-        found = await codes.new_recovery_codes(session, user)
+        found = await one_time_codes.new_recovery_codes(session, user)
         changed(session, principal_topic(user))
         record(session, ctx, "NEW_RECOVERY_CODES", "User", user)
         await tell(session, row, Change.RECOVERY_CODES)
@@ -146,7 +150,7 @@ async def renew_codes(ctx: Context, password: str) -> Sequence[str]:
 
 async def _held(session: AsyncSession, user: UUID) -> User:
     because(session, "one's own second factor, once the password is proved", User, Credential)
-    row = await logins.held(session, user)
+    row = await sessions.held(session, user)
     if row is None:
         raise Unauthenticated("the account can't sign in any more")
     if row.auth_provider is not AuthProvider.LOCAL:

@@ -21,14 +21,14 @@ from db.models import (
 )
 from db.types import now
 from db.written import because
-from resolvers import codes, logins
 from resolvers.access.rules import SELF
-from resolvers.addresses import canonical, spellings
+from resolvers.accounts import one_time_codes, sessions
+from resolvers.accounts.addresses import canonical, spellings
+from resolvers.accounts.sessions import Tokens
+from resolvers.accounts.sign_up import checked_columns, throttle
 from resolvers.context import Context
 from resolvers.failures import Invalid, Unauthenticated
 from resolvers.identity.principal import Kind
-from resolvers.logins import Tokens
-from resolvers.registration import checked_columns, throttle
 from resolvers.writing import rate_limits
 from resolvers.writing.audit import record
 from resolvers.writing.crud import must
@@ -52,7 +52,7 @@ class TwoFactorNeeded:
 
 async def log_in(ctx: Context, username: str, password: str, code: str | None = None) -> Tokens | TwoFactorNeeded:
     """By username or e-mail. An unknown name and a wrong password get the same answer, after the same work."""
-    logins.check_browser(ctx)
+    sessions.check_browser(ctx)
     name, typed = spellings(username)
     await throttle(ctx, _tries(name))
     known = (
@@ -75,16 +75,16 @@ async def log_in(ctx: Context, username: str, password: str, code: str | None = 
     # A username that is another user's e-mail address names the former.
     stored = await _verified(ctx, "User", known, name, password)
     if code is not None and stored.two_factor is not TwoFactor.NONE:
-        await codes.count(ctx, stored.id)
+        await one_time_codes.count(ctx, stored.id)
     renewed = await _renewed(ctx, stored.secret_hash, password)
     tokens: Tokens | None = None
     async with ctx.database.write() as session:
-        user = await logins.held(session, stored.id)
+        user = await sessions.held(session, stored.id)
         if user is None or not await _unchanged(session, stored, renewed):
             raise Unauthenticated(WRONG)  # it was changed while we looked
         if user.two_factor is not TwoFactor.NONE and code is None:
             if user.two_factor is TwoFactor.EMAIL:
-                await codes.send(session, ctx, user, codes.Use.SIGN_IN)
+                await one_time_codes.send(session, ctx, user, one_time_codes.Use.SIGN_IN)
             lifetime = ctx.services.limits.ticket_lifetime
             ticket = ctx.services.keys.ticket(user.id, stored.credential_id, stored.version, lifetime)
             return TwoFactorNeeded(user.two_factor, ticket, int(lifetime.total_seconds()))
@@ -98,12 +98,12 @@ async def log_in(ctx: Context, username: str, password: str, code: str | None = 
 async def complete(ctx: Context, ticket: str, code: str) -> Tokens:
     """Sign in with the second factor that a ticket waits for. The ticket works once, and for the password it was
     given for."""
-    logins.check_browser(ctx)
+    sessions.check_browser(ctx)
     said = ctx.services.keys.read_ticket(ticket)
     await throttle(ctx)
-    await codes.count(ctx, said.owner)
+    await one_time_codes.count(ctx, said.owner)
     async with ctx.database.write() as session:
-        user = await logins.held(session, said.owner)
+        user = await sessions.held(session, said.owner)
         password = sa.select(Credential.id).where(
             Credential.id == said.password,
             Credential.user_id == said.owner,
@@ -120,7 +120,7 @@ async def complete(ctx: Context, ticket: str, code: str) -> Tokens:
 
 async def _second(session: AsyncSession, ctx: Context, user: User, code: str) -> Tokens | None:
     """The tokens for a right code; None, recorded, for a wrong one."""
-    by = await codes.accept(session, ctx, user, code)
+    by = await one_time_codes.accept(session, ctx, user, code)
     if by is None:
         record(session, ctx, "TWO_FACTOR_FAILED", "User", user.id)
         return None
@@ -130,8 +130,8 @@ async def _second(session: AsyncSession, ctx: Context, user: User, code: str) ->
 async def _enter(session: AsyncSession, ctx: Context, user: User, **detail: Any) -> Tokens:
     """Begin a login session, and no longer count what was tried from here before it."""
     names = [_tries(spellings(name)[0]) for name in (user.username, user.email) if name]
-    await rate_limits.entered(session, ctx, *names, codes.tries(user.id))
-    return await logins.begin(session, ctx, Kind.USER, user.id, **detail)
+    await rate_limits.entered(session, ctx, *names, one_time_codes.tries(user.id))
+    return await sessions.begin(session, ctx, Kind.USER, user.id, **detail)
 
 
 def _tries(name: str) -> Tries:
@@ -142,7 +142,7 @@ def _tries(name: str) -> Tries:
 def _entered(ctx: Context, tokens: Tokens | None) -> Tokens:
     if tokens is None:
         raise Unauthenticated("wrong code")
-    return logins.settle(ctx, tokens)
+    return sessions.settle(ctx, tokens)
 
 
 async def _spend(session: AsyncSession, number: UUID) -> None:
@@ -159,7 +159,7 @@ async def _spend(session: AsyncSession, number: UUID) -> None:
 
 async def log_in_participant(ctx: Context, username: str, password: str) -> Tokens:
     """As `log_in`, for a participant who may sign in."""
-    logins.check_browser(ctx)
+    sessions.check_browser(ctx)
     name = username.strip().lower()
     tries = Tries("participant", f"participant {name}")
     await throttle(ctx, tries)
@@ -182,13 +182,13 @@ async def log_in_participant(ctx: Context, username: str, password: str) -> Toke
     stored = await _verified(ctx, "Participant", known, name, password)
     renewed = await _renewed(ctx, stored.secret_hash, password)
     async with ctx.database.write() as session:
-        if not await logins.hold(session, Kind.PARTICIPANT, stored.id) or not await _unchanged(
+        if not await sessions.hold(session, Kind.PARTICIPANT, stored.id) or not await _unchanged(
             session, stored, renewed
         ):
             raise Unauthenticated(WRONG)
         await rate_limits.entered(session, ctx, tries)
-        tokens = await logins.begin(session, ctx, Kind.PARTICIPANT, stored.id)
-    return logins.settle(ctx, tokens)
+        tokens = await sessions.begin(session, ctx, Kind.PARTICIPANT, stored.id)
+    return sessions.settle(ctx, tokens)
 
 
 # Both ---------------------------------------------------------------------------------------------------------------
@@ -227,7 +227,7 @@ async def _unchanged(session: AsyncSession, stored: Any, renewed: str) -> bool:
 
 async def update_profile(ctx: Context, expected_version: int, changes: Mapping[str, Any]) -> UUID:
     """Change one's own names, affiliation or profile: only the given attributes, nothing else of the row."""
-    user = logins.person(ctx)
+    user = sessions.person(ctx)
     changes = checked_columns(changes)
     async with ctx.database.write() as session:
         row = await locked(session, ctx, User, user)

@@ -12,16 +12,16 @@ from db.locks import in_order
 from db.models import Attempts, AuthProvider, Credential, CredentialKind, Participant, User
 from db.types import now
 from db.written import because
-from resolvers import links, logins, proving
 from resolvers.access.visibility import ACCOUNT, WRITES
+from resolvers.accounts import email_links, reauthentication, sessions
+from resolvers.accounts.reauthentication import prove
+from resolvers.accounts.sign_up import mail, throttle
 from resolvers.context import Context
 from resolvers.failures import Conflict, Forbidden, Invalid, WrongState
 from resolvers.feed import principal_topic
 from resolvers.identity import session_store
 from resolvers.identity.principal import Kind
 from resolvers.mail.outbox import post
-from resolvers.proving import prove
-from resolvers.registration import mail, throttle
 from resolvers.writing import rate_limits
 from resolvers.writing.audit import record
 from resolvers.writing.crud import must, place_of, writing
@@ -33,7 +33,7 @@ _ENDED = (CredentialKind.PASSWORD_RESET, CredentialKind.EMAIL_CODE)
 
 async def change(ctx: Context, old: str, new: str) -> UUID:
     """Asks the old one, and ends every other login session of the user."""
-    user, principal = logins.person(ctx), ctx.principal
+    user, principal = sessions.person(ctx), ctx.principal
     names = sa.select(User.username, User.email, User.first_name, User.last_name).where(User.id == user)
     stored = await prove(ctx, user, old, "oldPassword")
     await ctx.services.passwords.check(new, "newPassword", *(await ctx.database.rows(names))[0])
@@ -53,7 +53,7 @@ async def change(ctx: Context, old: str, new: str) -> UUID:
         await _follow(session, row, Credential.family != principal.session)
         record(session, ctx, "CHANGE_PASSWORD", "User", user)
         if principal.session is not None:
-            principal = await logins.renewed(session, ctx)
+            principal = await sessions.renewed(session, ctx)
     ctx.become(principal)
     return user
 
@@ -73,13 +73,13 @@ async def invite(ctx: Context, email: str) -> str:
 async def reset(ctx: Context, token: str, new: str) -> datetime:
     """Set the password by a link, which also shows that the address is right; all login sessions end. Returns when."""
     await throttle(ctx)
-    user = await links.owner(ctx, CredentialKind.PASSWORD_RESET, token)
+    user = await email_links.owner(ctx, CredentialKind.PASSWORD_RESET, token)
     names = sa.select(User.username, User.email, User.first_name, User.last_name).where(User.id == user)
     await ctx.services.passwords.check(new, "newPassword", *(await ctx.database.rows(names))[0])
     hashed = await ctx.services.passwords.hash(new)
     async with ctx.database.write() as session:
         row = await _held(session, user)
-        row.email_verified |= await links.spend(session, CredentialKind.PASSWORD_RESET, token, row)
+        row.email_verified |= await email_links.spend(session, CredentialKind.PASSWORD_RESET, token, row)
         await _put(session, hashed, user_id=user)
         row.force_password_change = False
         await _follow(session, row)
@@ -140,7 +140,7 @@ async def _kept(session: AsyncSession, ctx: Context, participant: UUID) -> Parti
 
 
 async def _held(session: AsyncSession, user: UUID) -> User:
-    row = await logins.held(session, user)
+    row = await sessions.held(session, user)
     if row is None or row.auth_provider is not AuthProvider.LOCAL:
         raise WrongState("this account has no password here")
     return row
@@ -172,6 +172,6 @@ async def _follow(session: AsyncSession, user: User, *which: Any) -> None:
     await session_store.end(session, Kind.USER, user.id, *which)
     gone = sa.delete(Credential).where(Credential.user_id == user.id, Credential.kind.in_(_ENDED))
     await in_order(session, gone)
-    await rate_limits.forget(session, proving.tries(user.id))
+    await rate_limits.forget(session, reauthentication.tries(user.id))
     changed(session, principal_topic(user.id))
     await post(session, "password_changed", user)
