@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import strawberry
 
 from db import models
-from resolvers import allowances, lock, reach, stats
+from resolvers.organisation import counts, effective_roles, maintenance_mode, permissions
 from resolvers.reading.paging import MOST, page_size
 from schema.fields import Info
 from schema.groups import UserGroup
@@ -19,7 +19,7 @@ from schema.selecting import model_of, select
 from schema.values import camel
 
 AccessAction = enum(
-    allowances.Action,
+    permissions.Action,
     "What may be done with a row.",
     READ="Read it.",
     UPDATE="Change some of it.",
@@ -110,7 +110,7 @@ class AccessQuery:
     ) -> Access | None:
         typename, key = parse_id(id)
         model = model_of(info._raw_info.schema.get_type(typename))
-        found = None if model is None else await allowances.allowance(info.context, model, key)
+        found = None if model is None else await permissions.allowance(info.context, model, key)
         if found is None or model is None:
             return None
         known = info._raw_info.schema
@@ -137,7 +137,7 @@ class AccessQuery:
                 site_id=held.site_id,
                 project_id=held.project_id,
             )
-            for held in await reach.access_for(info.context, *parse_id(id))
+            for held in await effective_roles.access_for(info.context, *parse_id(id))
         ]
 
     @strawberry.field(description="How many of everything you see: in a Site or a Project, or everywhere.")
@@ -147,7 +147,7 @@ class AccessQuery:
         scope: Annotated[strawberry.ID | None, strawberry.argument(description="A Site or a Project.")] = None,
     ) -> Stats:
         kind, key = (None, None) if scope is None else parse_id(scope, "scope")
-        return Stats(**await stats.count(info.context, kind, key))
+        return Stats(**await counts.count(info.context, kind, key))
 
     @strawberry.field(description="What was deleted and you may bring back, the last deleted first: at most 100.")
     async def restorable(
@@ -157,7 +157,7 @@ class AccessQuery:
         first: Annotated[int, strawberry.argument(description="How many, at most 100.")] = 50,
     ) -> list[Restorable]:
         model: Any = type.value  # type: ignore[attr-defined]
-        found = await allowances.restorable(info.context, model, page_size(first, None, MOST))
+        found = await permissions.restorable(info.context, model, page_size(first, None, MOST))
         return [
             Restorable(id=strawberry.ID(global_id(model.__name__, one.id)), name=one.name, deleted_at=one.at)
             for one in found
@@ -186,5 +186,5 @@ class AccessMutation:
     ) -> LockResult:
         """Lock the gateway, so that nothing changes: signing in and out, reading, and the reports of running workers go
         on, every other mutation is LOCKED. Allowed to superadmins."""
-        await lock.set_read_only(info.context, read_only)
+        await maintenance_mode.set_read_only(info.context, read_only)
         return Lock(read_only=read_only)

@@ -8,10 +8,10 @@ from uuid import UUID
 import strawberry
 
 from db import models
-from resolvers import registering
 from resolvers.accounts import api_keys
 from resolvers.failures import Unauthenticated
 from resolvers.identity.principal import Kind
+from resolvers.organisation import device_registration
 from resolvers.reading.paging import Order
 from schema.accounts import User
 from schema.declarations import Orders
@@ -234,13 +234,13 @@ class CredentialsMutation:
     ) -> RegisteredDeviceResult:
         """Register the device that asks. Until an administrator links it to a site and enables it, it may not connect;
         too many attempts from one address are RATE_LIMITED."""
-        key, secret = await registering.register(info.context, register_key, name, type_key, infos)  # type: ignore[arg-type]
+        key, secret = await device_registration.register(info.context, register_key, name, type_key, infos)  # type: ignore[arg-type]
         return RegisteredDevice(id=strawberry.ID(global_id("Device", key)), secret=secret)
 
     @mutation(needs=SIGNED_IN)
     async def new_device_register_key(self, info: Info) -> RegisterKeyResult:
         """Make the key with which devices register themselves; the former one ends. Allowed to superadmins."""
-        return RegisterKey(secret=await registering.new_register_key(info.context))
+        return RegisterKey(secret=await device_registration.new_register_key(info.context))
 
     @mutation(needs=DEVICE)
     async def set_device_status(
@@ -252,7 +252,7 @@ class CredentialsMutation:
         ],
     ) -> DeviceResult:
         """Report as the device that asks; this is also when it was last heard of."""
-        key = await registering.set_status(info.context, status)  # type: ignore[arg-type]
+        key = await device_registration.set_status(info.context, status)  # type: ignore[arg-type]
         return await written(info, "Device", models.Device, key)  # type: ignore[no-any-return]
 
     @mutation(needs=DEVICE)
@@ -269,5 +269,5 @@ class CredentialsMutation:
         ] = None,
     ) -> DeviceResult:
         """Replace the settings of the device that asks."""
-        key = await registering.set_config(info.context, config, expected_version)  # type: ignore[arg-type]
+        key = await device_registration.set_config(info.context, config, expected_version)  # type: ignore[arg-type]
         return await written(info, "Device", models.Device, key)  # type: ignore[no-any-return]

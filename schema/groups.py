@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import strawberry
 
 from db import models
-from resolvers import granting
+from resolvers.organisation import links
 from resolvers.reading.paging import Order
 from schema.declarations import Orders
 from schema.editing import Given, Several, deleting, editing, inputs, result
@@ -167,7 +167,7 @@ class Linked:
 
 LinkedResult = Annotated[Linked | Problem, strawberry.union("LinkedResult", description="What changed, or why not.")]
 LinkKind = enum(
-    granting.LinkKind,
+    links.LinkKind,
     "What is linked with what; the owner is named first.",
     USER_GROUP_USERS="A group of users with its members.",
     DEVICE_SITES="A device with the sites that have it.",
@@ -200,7 +200,7 @@ class GroupsMutation:
         ],
     ) -> RoleGrantResult:
         """Give a role that one administers. One that is held already stays."""
-        key = await granting.grant(info.context, key_of("Role", role, "role"), *parse_id(grantee, "grantee"))
+        key = await links.grant(info.context, key_of("Role", role, "role"), *parse_id(grantee, "grantee"))
         return await written(info, "RoleGrant", models.RoleGrant, key)  # type: ignore[no-any-return]
 
     @mutation(needs=WRITER)
@@ -213,7 +213,7 @@ class GroupsMutation:
     ) -> LinkedResult:
         """Link with exactly these. You must be able to make each new link and to undo each that goes; links that you
         do not see stay."""
-        added, removed = await granting.set_links(info.context, kind, owner, ids, parse_id)
+        added, removed = await links.set_links(info.context, kind, owner, ids, parse_id)
         return Linked(added=added, removed=removed)
 
     @mutation(needs=WRITER)
@@ -224,8 +224,8 @@ class GroupsMutation:
         users: Annotated[list[strawberry.ID], strawberry.argument(description="Who joins it.")],
     ) -> LinkedResult:
         """Put users into a group. Superadmins need no groups, and are refused."""
-        kind = granting.LinkKind.USER_GROUP_USERS
-        added, _ = await granting.set_links(info.context, kind, group, users, parse_id, remove=False)
+        kind = links.LinkKind.USER_GROUP_USERS
+        added, _ = await links.set_links(info.context, kind, group, users, parse_id, remove=False)
         return Linked(added=added, removed=0)
 
     @mutation(needs=WRITER)
@@ -236,5 +236,5 @@ class GroupsMutation:
         users: Annotated[list[strawberry.ID], strawberry.argument(description="Who leaves it.")],
     ) -> LinkedResult:
         """Take users out of a group."""
-        removed = await granting.unlink(info.context, granting.LinkKind.USER_GROUP_USERS, group, users, parse_id)
+        removed = await links.unlink(info.context, links.LinkKind.USER_GROUP_USERS, group, users, parse_id)
         return Linked(added=0, removed=removed)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import strawberry
 
 from db import models
-from resolvers import announcing
 from resolvers.access.rules import SUPERADMIN
+from resolvers.organisation import messages
 from resolvers.reading.paging import Order
 from schema.declarations import Orders
 from schema.editing import Given, editing, inputs, result
@@ -141,4 +141,4 @@ class NoticesMutation:
         """Write a mail to users of projects or sites that one administers, or as a service to those of its projects. It
         answers to one's own address."""
         keys = [key_of("User", id, f"users.{n}") for n, id in enumerate(users)]
-        return Sent(count=await announcing.send(info.context, keys, subject, text))
+        return Sent(count=await messages.send(info.context, keys, subject, text))

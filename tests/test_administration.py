@@ -30,7 +30,7 @@ from resolvers.access.visibility import ROWS, THROUGH, WRITES
 from resolvers.identity.lookup import principal_of
 from resolvers.identity.principal import ANONYMOUS, OPERATOR, Kind
 from resolvers.identity.tokens import Secret, digest_of
-from resolvers.registering import SETTING
+from resolvers.organisation.device_registration import SETTING
 from schema import build
 from tests.support.databases import Prepared, quick_passwords
 from tests.support.platforms import KEY, principal_as

@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from db import models
-from resolvers.granting import MOST, LinkKind
+from resolvers.organisation.links import MOST, LinkKind
 from schema.scalars import global_id
 from tests.support.organising import (
     Dune,

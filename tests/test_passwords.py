@@ -16,13 +16,14 @@ from db import models
 from db.models import Credential, CredentialKind
 from gateway.auth import authenticate
 from gateway.settings import SettingsError, load
-from resolvers import maintenance, registering
+from resolvers import maintenance
 from resolvers.access.visibility import WRITES
 from resolvers.context import Context
 from resolvers.failures import Invalid, Unauthenticated
 from resolvers.identity.hashing import Leaked, check_new
 from resolvers.identity.principal import ANONYMOUS, Duty
 from resolvers.limits import Bound
+from resolvers.organisation import device_registration
 from resolvers.writing import crud, rate_limits
 from resolvers.writing.constraints import everywhere
 from schema.scalars import global_id
@@ -711,7 +712,7 @@ async def test_only_superadmins_change_settings_of_the_server_and_refusals_are_o
         told = await ask(platform, query, "sita")
         assert (told["code"], "only superadmins may" in told["message"]) == ("FORBIDDEN", True)
     assert (await audited(platform)).count("REFUSED") == 2
-    named = models.ServerSetting.name.in_((registering.SETTING, maintenance.SETTING))
+    named = models.ServerSetting.name.in_((device_registration.SETTING, maintenance.SETTING))
     assert await platform.services.database.rows(sa.select(models.ServerSetting.id).where(named)) == []
 
 

@@ -24,8 +24,8 @@ from graphql import (
 )
 
 from db import migrating, models
-from resolvers import granting
 from resolvers.access.visibility import ROWS, SUPERADMIN, THROUGH
+from resolvers.organisation import links
 from schema import Schema, build
 from schema.checks import check, declared_fields
 from schema.fields import Column, Related, column, node, related
@@ -134,7 +134,7 @@ def test_every_node_says_who_sees_it(schema: Schema) -> None:
 
 
 def test_every_entity_has_a_rule_for_its_rows() -> None:
-    links = {kind.model for kind in granting.LINKS.values()}
+    links = {kind.model for kind in links.LINKS.values()}
     assert _entities() - links - {models.TaskResult, models.ServerSetting} == set(ROWS) | set(THROUGH)
 
 

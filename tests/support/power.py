@@ -25,13 +25,13 @@ from db import models
 from db.aliases import Alias
 from db.models import Entity
 from db.types import later, uuid7
-from resolvers import allowances
 from resolvers.access.roles import enrol, found, role_in
 from resolvers.access.rules import SITE_ADMIN, SUPERADMIN, allowed
 from resolvers.access.visibility import WRITES
 from resolvers.identity.lookup import principal_named, principal_of
 from resolvers.identity.principal import Kind, Principal, Standing
 from resolvers.identity.tokens import Secret, digest_of
+from resolvers.organisation import permissions
 from schema import Schema, build
 from schema.accounts import PRIVATE, STATUS
 from schema.limits import Bounds
@@ -173,7 +173,7 @@ def _asked(model: type[Entity], standing: Standing) -> tuple[Any, Sequence[str]]
         entity: Any = Alias(model)
         clause = allowed(WRITES[model].delete, entity, standing)
         return sa.select(entity.id, clause.label("may_0")).where(clause), ["DELETE"]
-    asked = allowances.asked_of(model, standing)
+    asked = permissions.asked_of(model, standing)
     told = [what if kind == "column" else what.value for kind, what in asked.what if kind != "create"]
     kept = [n for n, (kind, _) in enumerate(asked.what) if kind != "create"]
     statement, entity = asked.statement, asked.entity
