@@ -43,10 +43,10 @@ from gateway.settings import Settings
 from jobs.engine import Batch, Held, Seen
 from resolvers import simulations
 from resolvers.context import Context, Services
-from resolvers.dispatching import Dispatcher, Post
 from resolvers.feed import WORK
 from resolvers.identity.principal import Errand, Kind, Principal
 from resolvers.queue import leases
+from resolvers.work.dispatcher import Dispatcher, Post
 from schema.scalars import global_id
 from tests.support.platforms import login_session
 from tests.support.postgres import free_port, running_postgres

@@ -35,7 +35,6 @@ from gateway.settings import Settings
 from gateway.sockets import SocketEndpoint
 from jobs.programs import Registry, configured
 from resolvers.context import Entrance, Services
-from resolvers.dispatching import Dispatcher
 from resolvers.feed import Feed
 from resolvers.identity.hashing import Leaked, Passwords
 from resolvers.identity.last_used import Uses
@@ -46,6 +45,7 @@ from resolvers.identity.tokens import KeyRing
 from resolvers.limits import Limits
 from resolvers.maintenance import Locking
 from resolvers.queue.reports import Reports
+from resolvers.work.dispatcher import Dispatcher
 from schema import build
 from schema.introspection import introspection_of
 from schema.limits import Bounds

@@ -15,13 +15,14 @@ from db import files, models
 from db.models import InputType, SessionCategory, SessionEventType, SessionStatus, SimulationType
 from db.types import uuid7
 from jobs.programs import proton_beam, shieldhit
-from resolvers import merging, simulations, working
+from resolvers import merging, simulations
 from resolvers.access import roles
 from resolvers.accounts.sign_in import create_user
 from resolvers.context import Context, Services
 from resolvers.identity.principal import Kind, Principal
 from resolvers.queue import leases
 from resolvers.queue.reports import Line, Report
+from resolvers.work import worker_api
 
 
 @dataclass(frozen=True, slots=True)
@@ -381,8 +382,8 @@ async def _simulation(services: Services, owner: UUID, project: UUID, tell: Call
         seed = plan.seed + errand.ordinal
         estimators = await asyncio.to_thread(proton_beam.run, plan, share, seed, said.append, lambda _: None)
         lines = [Line(number, line) for number, line in enumerate(said, 1)]
-        await working.report(ctx, Report(lines=lines))
-        await working.put_results(ctx, estimators)
+        await worker_api.report(ctx, Report(lines=lines))
+        await worker_api.put_results(ctx, estimators)
         tell(f"  task {errand.ordinal} of {tasks}: {share} primaries")
     await merging.merge_ready(services)
 

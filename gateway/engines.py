@@ -13,10 +13,10 @@ from db.models import Cluster, Platform
 from jobs.embedded import EmbeddedEngine
 from jobs.engine import WORD, Engine
 from jobs.slurm import SlurmConfig, SlurmEngine
-from resolvers.clusters import register
 from resolvers.context import Services
-from resolvers.dispatching import Post
 from resolvers.feed import WORK
+from resolvers.work.clusters import register
+from resolvers.work.dispatcher import Post
 
 HEARTBEAT, START = 10.0, 60.0
 """Seconds between two looks at the workers of this machine, and until one must have claimed its task."""

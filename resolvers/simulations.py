@@ -38,8 +38,8 @@ from resolvers.access.visibility import WRITES
 from resolvers.context import Context
 from resolvers.failures import Invalid
 from resolvers.feed import WORK, job_topic, principal_topic, results_topic
-from resolvers.placing import checked_options, chosen_place
 from resolvers.queue.lifecycle import Place, expect_ended, new_job
+from resolvers.work.placement import checked_options, chosen_place
 from resolvers.writing.audit import record
 from resolvers.writing.cascade import erase
 from resolvers.writing.crud import must, writing

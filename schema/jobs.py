@@ -10,13 +10,13 @@ import strawberry
 
 from db import models
 from db.models import JobState as State
-from resolvers import jobs, working
 from resolvers.access.rules import OWNER_OF_JOB, OWNER_OF_TASK, SUPERADMIN
 from resolvers.failures import Invalid
 from resolvers.live import job_streams
 from resolvers.queue.reports import Line, Report
 from resolvers.reading.paging import Order
 from resolvers.reading.statements import Where
+from resolvers.work import commands, worker_api
 from schema.declarations import Orders
 from schema.editing import Deleted, DeletedResult
 from schema.fields import Info, column, computed, found, node, related
@@ -205,7 +205,7 @@ class JobTotal:
 
 @strawberry.type
 class JobsQuery:
-    jobs: Connection[Job] = connection(
+    commands: Connection[Job] = connection(
         models.Job, "Your jobs and those of your projects.", orders=JOB_ORDERS, filter=JobFilter
     )
 
@@ -215,7 +215,7 @@ class JobsQuery:
         info: Info,
         filter: Annotated[JobFilter | None, strawberry.argument(description="Only jobs that meet it.")] = None,
     ) -> list["JobTotal"]:
-        found = await jobs.totals(info.context, conditions(filter))
+        found = await commands.totals(info.context, conditions(filter))
         return [JobTotal(state=state, count=number) for state, number in found.items()]
 
     job: Job | None = found(models.Job, "One job, or null: by its id or its key.", _job)
@@ -259,7 +259,7 @@ class JobsMutation:
         self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The job.")]
     ) -> JobResult:
         """End a job of one's own; results that its tasks delivered are merged and kept."""
-        key = await jobs.cancel_job(info.context, key_of("Job", id))
+        key = await commands.cancel_job(info.context, key_of("Job", id))
         return await written(info, "Job", models.Job, key)  # type: ignore[no-any-return]
 
     @mutation(needs=SIGNED_IN)
@@ -284,7 +284,7 @@ class JobsMutation:
             elsewhere = optional_key("Cluster", cluster_id, "clusterId"), vars(options) if options else {}
         elif options is not None:
             raise Invalid("options go with the cluster that they are for", field="options")
-        key = await jobs.retry_job(info.context, key_of("Job", id), elsewhere)
+        key = await commands.retry_job(info.context, key_of("Job", id), elsewhere)
         return await written(info, "Job", models.Job, key)  # type: ignore[no-any-return]
 
     @mutation(needs=SIGNED_IN)
@@ -292,7 +292,7 @@ class JobsMutation:
         self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The job.")]
     ) -> DeletedResult:
         """Remove a job of one's own that has ended, with its tasks and its log; results of its simulation stay."""
-        await jobs.delete_job(info.context, key_of("Job", id))
+        await commands.delete_job(info.context, key_of("Job", id))
         return Deleted(id=id, at=datetime.now(UTC))
 
     @mutation(needs=WORKER, always=True)
@@ -316,7 +316,7 @@ class JobsMutation:
         """Report progress and log lines, and keep the task. STATE means that this run is no longer wanted: stop."""
         said = [Line(line.number, readable(line.text)) for line in lines]
         report = Report(number, done, estimated_seconds, said, error and readable(error))
-        return WorkerReceipt(state=await working.report(info.context, report))
+        return WorkerReceipt(state=await worker_api.report(info.context, report))
 
     @mutation(needs=WORKER, always=True)
     async def worker_put_results(
@@ -334,7 +334,7 @@ class JobsMutation:
         ] = None,
     ) -> WorkerReceipt:
         """Deliver the task's results, and end it; with `done`, what it has so far. The same again changes nothing."""
-        return WorkerReceipt(state=await working.put_results(info.context, estimators, done=done))
+        return WorkerReceipt(state=await worker_api.put_results(info.context, estimators, done=done))
 
     @mutation(needs=WORKER, always=True)
     async def worker_claim(
@@ -345,7 +345,7 @@ class JobsMutation:
         ],
     ) -> WorkerAssignment:
         """Take the task that the worker was started for. STATE means that another has it, or that it is over: stop."""
-        task = await working.claim(info.context, number)
+        task = await worker_api.claim(info.context, number)
         return WorkerAssignment(
             token=task.token,
             program=JSON(task.program),
@@ -368,7 +368,7 @@ class JobsMutation:
         ],
     ) -> WorkerReceipt:
         """Tell that all tasks of a batch have ended: those that did not say so wait again, or failed."""
-        return WorkerReceipt(state=await working.collect(info.context, readable(reason)))
+        return WorkerReceipt(state=await worker_api.collect(info.context, readable(reason)))
 
 
 class Joining(Enum):

@@ -16,7 +16,7 @@ import redis.asyncio
 
 from jobs.celery import CeleryEngine
 from jobs.engine import Away, Batch, Held
-from resolvers.dispatching import Dispatcher, Post
+from resolvers.work.dispatcher import Dispatcher, Post
 from tests.support.inputs import files
 from tests.support.postgres import free_port
 from tests.support.redis import Redis, running_redis

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from db import models
 from db.models import JobState
 from db.models import Platform as Kind
-from resolvers.clusters import register
+from resolvers.work.clusters import register
 from schema.scalars import global_id
 from tests.support.matrix import mutate
 from tests.support.organising import link, made

@@ -15,7 +15,7 @@ from graphql.execution.values import get_variable_values
 
 import gateway
 from db import models
-from resolvers.clusters import register
+from resolvers.work.clusters import register
 from schema import Schema
 from tests.support.serving import Serve, Served
 from tests.support.world import PASSWORD

@@ -18,7 +18,6 @@ from db.types import later
 from gateway.auth import authenticate
 from jobs.engine import Ending
 from jobs.programs.program import Program
-from resolvers import working
 from resolvers.failures import WrongState
 from resolvers.feed import ENDED
 from resolvers.identity.principal import Errand
@@ -29,6 +28,7 @@ from resolvers.queue.lifecycle import MOVES, move
 from resolvers.queue.reports import Report, Reports
 from resolvers.retention import tidy
 from resolvers.simulations import shares
+from resolvers.work import worker_api
 from tests.support.inputs import FILES
 from tests.support.platforms import Platform
 from tests.support.work import CLAIM, REPORT, RESULTS, claim, estimators, hand, job_of, release, submit, values_of
@@ -643,7 +643,7 @@ async def test_after_the_end_of_a_batch_its_cluster_has_a_while_to_say_how(platf
     async with platform.services.database.write(as_system="test") as session:
         moment = await moment_of(session)
         left = await session.scalars(sa.select(Task).where(Task.state != JobState.COMPLETED, Task.holder.is_not(None)))
-        assert all(task.lease_until <= moment + timedelta(seconds=working.VERDICT) for task in left)
+        assert all(task.lease_until <= moment + timedelta(seconds=worker_api.VERDICT) for task in left)
     tasks = (await job_of(platform, submitted))["tasks"]["nodes"]
     assert [task["state"] for task in tasks] == ["RUNNING", "COMPLETED", "PENDING"]
 

@@ -20,9 +20,9 @@ from resolvers.access.visibility import CANCEL, RETRY, WRITES
 from resolvers.context import Context
 from resolvers.failures import WrongState
 from resolvers.feed import WORK, job_topic
-from resolvers.placing import checked_options, chosen_place
 from resolvers.queue.lifecycle import expect_ended, move, new_job
 from resolvers.reading.statements import Where, reached
+from resolvers.work.placement import checked_options, chosen_place
 from resolvers.writing.audit import record
 from resolvers.writing.crud import must, writing
 from resolvers.writing.rows import locked

@@ -1,0 +1,1 @@
+"""Jobs at work: commanded, placed, run, reported on."""
