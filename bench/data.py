@@ -20,7 +20,7 @@ from db.folding import fold, folded
 from db.types import instant_text
 from resolvers.accounts.sign_in import create_user
 from resolvers.identity.hashing import Passwords
-from resolvers.simulations import store_estimators
+from resolvers.simulations.simulations import store_estimators
 from schema.scalars import global_id
 
 DATABASE = "torana_bench"

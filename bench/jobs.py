@@ -41,11 +41,11 @@ from gateway.demo import beam_files
 from gateway.serving import make_server, set_up_logs
 from gateway.settings import Settings
 from jobs.engine import Batch, Held, Seen
-from resolvers import simulations
 from resolvers.context import Context, Services
 from resolvers.feed import WORK
 from resolvers.identity.principal import Errand, Kind, Principal
 from resolvers.queue import leases
+from resolvers.simulations import simulations
 from resolvers.work.dispatcher import Dispatcher, Post
 from schema.scalars import global_id
 from tests.support.platforms import login_session

@@ -27,7 +27,7 @@ from bench.jobs import bare, torana
 from bench.measuring import say
 from bench.servers import running
 from resolvers.context import Services
-from resolvers.simulations import store_estimators
+from resolvers.simulations.simulations import store_estimators
 from tests.support.databases import quick_passwords
 from tests.support.hostile import HOSTILE, Hostile, authorizations, on_socket
 from tests.support.postgres import running_postgres

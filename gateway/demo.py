@@ -15,13 +15,13 @@ from db import files, models
 from db.models import InputType, SessionCategory, SessionEventType, SessionStatus, SimulationType
 from db.types import uuid7
 from jobs.programs import proton_beam, shieldhit
-from resolvers import merging, simulations
 from resolvers.access import roles
 from resolvers.accounts.sign_in import create_user
 from resolvers.context import Context, Services
 from resolvers.identity.principal import Kind, Principal
 from resolvers.queue import leases
 from resolvers.queue.reports import Line, Report
+from resolvers.simulations import merging, simulations
 from resolvers.work import worker_api
 
 

@@ -24,12 +24,12 @@ from gateway.errors import internal, of_database, refused
 from gateway.exchange import client_of
 from gateway.graphql import encode
 from gateway.serving import request_id
-from resolvers import downloads
 from resolvers.context import Context, Services
-from resolvers.downloads import Chosen
 from resolvers.failures import Code, Failure, Forbidden, NotFound, Unauthenticated
 from resolvers.identity.principal import Kind, Principal
 from resolvers.reading.ranges import numbers_in
+from resolvers.simulations import exports
+from resolvers.simulations.exports import Chosen
 from schema.downloads import FOLDER
 from schema.scalars import key_of, parse_id
 
@@ -96,10 +96,10 @@ class Downloads:
         try:
             principal = await self._principal(request)
             ctx = Context(self.services, principal, client_of(request.scope, request.headers.get("user-agent")))
-            row = await downloads.simulation(ctx, key_of("Simulation", request.path_params["id"]))
+            row = await exports.simulation(ctx, key_of("Simulation", request.path_params["id"]))
             file = await find(ctx, row, request)
             if request.method != "HEAD":
-                await downloads.note(ctx, row, file.name)
+                await exports.note(ctx, row, file.name)
         except Failure as failure:
             return _told(_STATUS.get(failure.code, 400), refused(failure), number)
         except Exception as error:
@@ -114,9 +114,9 @@ class Downloads:
     async def _principal(self, request: Request) -> Principal:
         """Whoever the header says, or the ticket where no header can be sent."""
         given, query = request.headers.get("authorization"), request.query_params
-        if given is None and downloads.TICKET in query:
-            address = downloads.address_of(request.scope["path"], query.multi_items())
-            said = self.services.keys.read_fetch(query[downloads.TICKET], address)
+        if given is None and exports.TICKET in query:
+            address = exports.address_of(request.scope["path"], query.multi_items())
+            said = self.services.keys.read_fetch(query[exports.TICKET], address)
             return await self.services.principals.of(said)
         principal = await authenticate(self.services, given)
         if principal.kind is Kind.ANONYMOUS:
@@ -147,16 +147,16 @@ async def _results(ctx: Context, row: Any, request: Request) -> File:
     asked = request.query_params
     names = [name.strip() for given in asked.getlist("estimators") for name in given.split(",") if name.strip()]
     numbers = None if "pages" not in asked else frozenset(numbers_in(asked["pages"], "pages"))
-    chosen = await downloads.estimators(ctx, row, names, numbers)
+    chosen = await exports.estimators(ctx, row, names, numbers)
     return File(f"{_title(row)}.json", JSON, formats.results(ctx, chosen))
 
 
 async def _page(ctx: Context, row: Any, request: Request) -> File:
     named, number = request.path_params["estimator"], request.path_params["number"]
-    estimator = await downloads.estimator(ctx, row, **_named(named))
-    key = await downloads.page_numbered(ctx, estimator, number)
+    estimator = await exports.estimator(ctx, row, **_named(named))
+    key = await exports.page_numbered(ctx, estimator, number)
     name = f"{_title(row)}-{safe(estimator.file_name)}-{number}.csv"
-    return File(name, CSV, formats.each(formats.table(await downloads.page(ctx, key))))
+    return File(name, CSV, formats.each(formats.table(await exports.page(ctx, key))))
 
 
 def _named(estimator: str) -> dict[str, Any]:
@@ -169,11 +169,11 @@ def _named(estimator: str) -> dict[str, Any]:
 
 
 async def _log(ctx: Context, row: Any, _: Request) -> File:
-    return File(f"{_title(row)}-log.txt", TEXT, formats.log(await downloads.log(ctx, row)))
+    return File(f"{_title(row)}-log.txt", TEXT, formats.log(await exports.log(ctx, row)))
 
 
 async def _inputs(ctx: Context, row: Any, _: Request) -> File:
-    files = await downloads.inputs(ctx, row)
+    files = await exports.inputs(ctx, row)
 
     async def members() -> AsyncIterator[Member]:
         for name, text in files.items():
@@ -184,14 +184,14 @@ async def _inputs(ctx: Context, row: Any, _: Request) -> File:
 
 async def _input(ctx: Context, row: Any, request: Request) -> File:
     name = request.path_params["name"]
-    files = await downloads.inputs(ctx, row)
+    files = await exports.inputs(ctx, row)
     if name not in files:
         raise NotFound(f"no input file of this name; there are: {', '.join(sorted(files))}", field="name")
     return File(name, TEXT, formats.each(formats.pieces(files[name])))
 
 
 async def _all(ctx: Context, row: Any, _: Request) -> File:
-    chosen = await downloads.estimators(ctx, row)
+    chosen = await exports.estimators(ctx, row)
     return File(f"{_title(row)}.zip", ZIP, archive(_members(ctx, row, chosen), row.created_at))
 
 
@@ -202,14 +202,14 @@ async def _members(ctx: Context, row: Any, chosen: Sequence[Chosen]) -> AsyncIte
     for estimator in chosen:
         folder = _new(safe(estimator.row.file_name), folders)
         for number, key in estimator.pages.items():
-            made = formats.table(await downloads.page(ctx, key))
+            made = formats.table(await exports.page(ctx, key))
             yield Member(f"pages/{folder}/{number}.csv", formats.packed(formats.each(made)))
     try:
-        yield Member("log.txt", formats.packed(formats.log(await downloads.log(ctx, row))))
+        yield Member("log.txt", formats.packed(formats.log(await exports.log(ctx, row))))
     except NotFound:
         log.debug("download.without_log")
     try:
-        files = await downloads.inputs(ctx, row)
+        files = await exports.inputs(ctx, row)
     except (Forbidden, NotFound):
         return
     for name, text in files.items():

@@ -9,9 +9,9 @@ from typing import Any
 
 import orjson
 
-from resolvers import downloads
 from resolvers.context import Context
-from resolvers.downloads import Chosen
+from resolvers.simulations import exports
+from resolvers.simulations.exports import Chosen
 
 PIECE = 64 * 1024
 """Bytes that are made and sent at once, more or less."""
@@ -29,7 +29,7 @@ async def results(ctx: Context, chosen: Sequence[Chosen]) -> AsyncIterator[bytes
         for place, key in enumerate(estimator.pages.values()):
             if place:
                 yield b","
-            for piece in _page(await downloads.page(ctx, key)):
+            for piece in _page(await exports.page(ctx, key)):
                 yield piece
         yield b"]}"
     yield b"]"

@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 import strawberry
 
-from resolvers import downloads
 from resolvers.failures import Invalid
 from resolvers.reading.ranges import numbers_in
+from resolvers.simulations import exports
 from schema.fields import Info
 from schema.mutations import FETCHER, mutation
 from schema.problems import Problem
@@ -88,7 +88,7 @@ class DownloadsMutation:
         if pages is not None:
             numbers_in(pages, "pages")
             query["pages"] = pages
-        made = await downloads.ticket(info.context, key, (*FOLDER, simulation, *end), query)
+        made = await exports.ticket(info.context, key, (*FOLDER, simulation, *end), query)
         return Download(url=made.url, expires_at=made.expires_at)
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 import strawberry
 
 from db import models
-from resolvers import simulation_links
+from resolvers.simulations import share_links
 from schema.accounts import User
 from schema.editing import deleting
 from schema.fields import Info, column, node, related
@@ -58,19 +58,19 @@ class SimulationLinksMutation:
         simulation: Annotated[strawberry.ID, strawberry.argument(description="What to share.")],
         label: Annotated[
             str,
-            strawberry.argument(description=f"What it is for; at most {simulation_links.LABEL} characters."),
+            strawberry.argument(description=f"What it is for; at most {share_links.LABEL} characters."),
         ] = "",
         expires_at: Annotated[
             datetime | None,
             strawberry.argument(
-                description=f"When it ends, at most {simulation_links.LONGEST.days} days from now; left out or null: "
-                f"in {simulation_links.USUAL.days} days."
+                description=f"When it ends, at most {share_links.LONGEST.days} days from now; left out or null: "
+                f"in {share_links.USUAL.days} days."
             ),
         ] = None,
     ) -> IssuedSimulationLinkResult:
         """Share a simulation by a link. Allowed to the owner of the simulation, superadmins."""
         key = key_of("Simulation", simulation, "simulation")
-        made = await simulation_links.create(info.context, key, label, expires_at)
+        made = await share_links.create(info.context, key, label, expires_at)
         return IssuedSimulationLink(secret=made.secret, key=made.credential)
 
     delete_simulation_link = deleting(

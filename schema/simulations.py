@@ -6,12 +6,12 @@ import sqlalchemy as sa
 import strawberry
 
 from db import models
-from resolvers import simulations
 from resolvers.access import visibility
 from resolvers.failures import Invalid
 from resolvers.reading import ranges
 from resolvers.reading.paging import Order
 from resolvers.reading.statements import Where
+from resolvers.simulations import simulations
 from schema.accounts import ExpectedVersion
 from schema.declarations import Orders
 from schema.editing import Deleted, DeletedResult

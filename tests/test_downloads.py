@@ -25,14 +25,14 @@ from gateway.downloads import Downloads, _members, disposition, safe
 from gateway.serving import make_server
 from gateway.settings import Settings
 from jobs.results import Axis, Estimator, Page, read
-from resolvers import downloads
 from resolvers.accounts.api_keys import new_secret
 from resolvers.context import Context
 from resolvers.failures import Failure
 from resolvers.identity.principal import Kind
 from resolvers.identity.tokens import digest_of
 from resolvers.reading import ranges
-from resolvers.simulations import store_estimators
+from resolvers.simulations import exports
+from resolvers.simulations.simulations import store_estimators
 from schema.scalars import global_id
 from tests.support.platforms import Platform
 from tests.support.postgres import free_port
@@ -73,7 +73,7 @@ class Shelf:
         principal = await self.platform.principal(who)
         assert principal.id is not None
         assert principal.session is not None
-        token = keys.access_token(Kind.USER, principal.id, principal.session, downloads.LASTS)
+        token = keys.access_token(Kind.USER, principal.id, principal.session, exports.LASTS)
         return {"Authorization": f"Bearer {token}"}
 
     async def link(self) -> str:
@@ -323,7 +323,7 @@ async def test_a_ticket_ends_with_its_time_and_its_session(shelf: Shelf, monkeyp
     services, world = shelf.platform.services, shelf.platform.world
     made = urlsplit((await shelf.ticket(what="LOG"))["url"])
     with monkeypatch.context() as patch:
-        patch.setattr(downloads, "LASTS", -downloads.LASTS)
+        patch.setattr(exports, "LASTS", -exports.LASTS)
         late = urlsplit((await shelf.ticket(what="LOG"))["url"])
     assert (await shelf.client.get(f"{late.path}?{late.query}")).status_code == 401
     async with services.database.write(as_system="test") as session:
@@ -390,8 +390,8 @@ async def _large(platform: Platform, pages: int = 30, values: int = 50_000) -> N
 async def test_memory_does_not_grow_with_what_is_sent(shelf: Shelf) -> None:
     await _large(shelf.platform, pages=12)
     ctx = Context(shelf.platform.services, await shelf.platform.principal("tom"))
-    row = await downloads.simulation(ctx, shelf.platform.world.simulation)
-    chosen = await downloads.estimators(ctx, row)
+    row = await exports.simulation(ctx, shelf.platform.world.simulation)
+    chosen = await exports.estimators(ctx, row)
     contents = (formats.results(ctx, chosen), archive(_members(ctx, row, chosen), row.created_at))
     for content in contents:
         size, longest = 0, 0
@@ -409,7 +409,7 @@ async def test_memory_does_not_grow_with_what_is_sent(shelf: Shelf) -> None:
 async def test_others_have_their_turn_while_a_file_is_made(shelf: Shelf) -> None:
     await _large(shelf.platform, pages=2, values=200_000)
     ctx = Context(shelf.platform.services, await shelf.platform.principal("tom"))
-    row = await downloads.simulation(ctx, shelf.platform.world.simulation)
+    row = await exports.simulation(ctx, shelf.platform.world.simulation)
     gaps: list[float] = []
 
     async def watch() -> None:
@@ -422,7 +422,7 @@ async def test_others_have_their_turn_while_a_file_is_made(shelf: Shelf) -> None
             last = now
 
     watching = asyncio.create_task(watch())
-    chosen = await downloads.estimators(ctx, row)
+    chosen = await exports.estimators(ctx, row)
     async for _ in formats.packed(archive(_members(ctx, row, chosen), row.created_at)):
         pass
     watching.cancel()
@@ -433,7 +433,7 @@ async def test_others_have_their_turn_while_a_file_is_made(shelf: Shelf) -> None
 async def test_a_client_that_goes_away_ends_the_reading(shelf: Shelf) -> None:
     await _large(shelf.platform)
     reads: list[int] = []
-    own = downloads.page
+    own = exports.page
 
     async def counted(*given: Any) -> Any:
         reads.append(1)
@@ -446,7 +446,7 @@ async def test_a_client_that_goes_away_ends_the_reading(shelf: Shelf) -> None:
     while not server.started:
         await asyncio.sleep(0.01)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(downloads, "page", counted)
+        patch.setattr(exports, "page", counted)
         headers = await shelf.header("tom")
         async with (
             httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client,
@@ -470,7 +470,7 @@ async def test_a_file_that_can_t_be_finished_does_not_look_whole(shelf: Shelf) -
     running = asyncio.create_task(server._serve())
     while not server.started:
         await asyncio.sleep(0.01)
-    own, read_pages = downloads.page, 0
+    own, read_pages = exports.page, 0
 
     async def failing(ctx: Context, key: Any) -> Any:
         nonlocal read_pages
@@ -481,7 +481,7 @@ async def test_a_file_that_can_t_be_finished_does_not_look_whole(shelf: Shelf) -
         return await own(ctx, key)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(downloads, "page", failing)
+        patch.setattr(exports, "page", failing)
         headers = await shelf.header("tom")
         async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
             with pytest.raises(httpx2.RemoteProtocolError):

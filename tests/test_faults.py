@@ -18,7 +18,7 @@ from db import models
 from db.outages import Unavailable
 from gateway.auth import authenticate
 from resolvers.identity import tokens
-from resolvers.merging import merge_ready
+from resolvers.simulations.merging import merge_ready
 from schema import Schema
 from schema.limits import Bounds
 from tests.support.databases import Prepared

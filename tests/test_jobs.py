@@ -21,13 +21,13 @@ from jobs.programs.program import Program
 from resolvers.failures import WrongState
 from resolvers.feed import ENDED
 from resolvers.identity.principal import Errand
-from resolvers.merging import merge_ready
 from resolvers.queue import leases
 from resolvers.queue.leases import SCOPES
 from resolvers.queue.lifecycle import MOVES, move
 from resolvers.queue.reports import Report, Reports
 from resolvers.retention import tidy
-from resolvers.simulations import shares
+from resolvers.simulations.merging import merge_ready
+from resolvers.simulations.simulations import shares
 from resolvers.work import worker_api
 from tests.support.inputs import FILES
 from tests.support.platforms import Platform

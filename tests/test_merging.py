@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from jobs.results import Estimator, Merging, ResultError, read
-from resolvers import merging
-from resolvers.merging import merge, merge_ready
 from resolvers.queue import leases
+from resolvers.simulations import merging
+from resolvers.simulations.merging import merge, merge_ready
 from tests.support.platforms import Platform
 from tests.support.work import RESULTS, claim, estimators, job_of, submit, values_of
 

@@ -13,12 +13,12 @@ from db import models
 from db.engine import changed
 from db.models import JobState
 from db.types import instant_text, later
-from resolvers import simulation_links
 from resolvers.failures import Unauthenticated
 from resolvers.feed import job_topic, principal_topic
 from resolvers.identity.lookup import principal_of
 from resolvers.identity.principal import Kind, Principal
 from resolvers.identity.tokens import Secret, digest_of
+from resolvers.simulations import share_links
 from tests.support.matrix import mutate
 from tests.support.platforms import Platform
 from tests.support.serving import Serve, Served
@@ -76,7 +76,7 @@ async def test_a_link_ends_within_ninety_days(platform: Platform, days: int) -> 
 
 
 async def test_so_many_links_hold_at_once(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(simulation_links, "MOST", 2)
+    monkeypatch.setattr(share_links, "MOST", 2)
     assert [(await _made(platform)).get("code") for _ in range(3)] == [None, None, "LIMIT_EXCEEDED"]
 
 

@@ -24,9 +24,9 @@ from resolvers.accounts.ssh_certificates import login_of
 from resolvers.context import Services
 from resolvers.feed import ENDED, WORK
 from resolvers.identity.principal import Errand
-from resolvers.merging import merge_ready
 from resolvers.queue import leases
 from resolvers.queue.leases import Handed
+from resolvers.simulations.merging import merge_ready
 
 log = structlog.get_logger("torana.jobs")
 

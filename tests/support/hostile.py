@@ -18,10 +18,10 @@ from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from db.models import InputType, SimulationType
-from resolvers import simulations
 from resolvers.context import Context, Services
 from resolvers.identity.principal import Errand, Kind, Principal
 from resolvers.queue import leases
+from resolvers.simulations import simulations
 from tests.support.inputs import FILES
 from tests.support.keys import large_key
 from tests.support.platforms import login_session

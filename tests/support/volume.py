@@ -12,7 +12,7 @@ from db import migrating, models
 from db.engine import Database
 from db.types import uuid7
 from resolvers.accounts.sign_in import create_user
-from resolvers.simulations import store_estimators
+from resolvers.simulations.simulations import store_estimators
 from schema.scalars import global_id
 from tests.support.databases import quick_passwords
 from tests.support.world import PASSWORD

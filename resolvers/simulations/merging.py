@@ -19,7 +19,7 @@ from resolvers.feed import WORK, job_topic, results_topic
 from resolvers.queue import leases
 from resolvers.queue.leases import Merge
 from resolvers.queue.lifecycle import move
-from resolvers.simulations import read_delivered, store_estimators
+from resolvers.simulations.simulations import read_delivered, store_estimators
 
 LEASE = 60.0
 """Seconds after which another process takes over from one that died while it merged; one that lives prolongs it."""

@@ -1,0 +1,1 @@
+"""Simulations and their results."""
