@@ -94,7 +94,7 @@ class CredentialFilter:
 
 @strawberry.type
 class CredentialsQuery:
-    api_keys: Connection[Credential] = connection(
+    credentials: Connection[Credential] = connection(
         models.Credential,
         "API keys and static tokens that you may see: your own, and those of participants and devices that you "
         "administer.",

@@ -75,8 +75,8 @@ class FollowingSubscription:
         description="The changes to what you see of these types: made, changed, deleted or brought back. The first "
         "answer is empty: read your lists after it, and nothing is missed. "
         "What comes into your sight, or goes from it, with a role or a link is told, too. A row that changes often is "
-        f"told of four times a second, with at most {job_streams.SOME} changes at once; at most {entity_changes.MOST} rows "
-        f"are watched, by {job_streams.AT_ONCE} subscriptions of yours, those of `presence` among them."
+        f"told of four times a second, with at most {job_streams.SOME} changes at once; at most {entity_changes.MOST} "
+        f"rows are watched, by {job_streams.AT_ONCE} subscriptions of yours, those of `presence` among them."
     )
     async def entity_changed(
         self,

@@ -205,7 +205,7 @@ class JobTotal:
 
 @strawberry.type
 class JobsQuery:
-    commands: Connection[Job] = connection(
+    jobs: Connection[Job] = connection(
         models.Job, "Your jobs and those of your projects.", orders=JOB_ORDERS, filter=JobFilter
     )
 

@@ -241,7 +241,7 @@ async def password(ask: Asking, user: User, password: Password = None, must_chan
 
 
 @command(users, "sessions")
-async def sessions(ask: Asking, user: User) -> Shown:
+async def list_sessions(ask: Asking, user: User) -> Shown:
     """List where an account is signed in, the latest first."""
     found = await ask.find("User", user)
     held = await sessions.of_user(ask.context, key_of("User", found.id))
