@@ -20,17 +20,17 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from db import folding, migrating
 from db.engine import Database
 from gateway import page
+from gateway.background.engines import make_posts, read_clusters
+from gateway.background.housekeeping import Housekeeping
+from gateway.background.mail_sender import Outbox
+from gateway.background.relay import relayed
+from gateway.background.transports import Delivery, read_sender, read_smtp, read_webhooks
 from gateway.broadcasting import Broadcasts
-from gateway.delivery import Delivery, read_sender, read_smtp, read_webhooks
 from gateway.documents import Documents, read_list
 from gateway.downloads import Downloads
-from gateway.engines import make_posts, read_clusters
 from gateway.execution import Execution
 from gateway.graphql import PREFLIGHT, Endpoint
-from gateway.housekeeping import Housekeeping
 from gateway.oidc import OidcRoutes
-from gateway.outbox import Outbox
-from gateway.relaying import relayed
 from gateway.settings import Settings
 from gateway.sockets import SocketEndpoint
 from jobs.programs import Registry, configured

@@ -14,8 +14,8 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from gateway.delivery import read_sender, read_smtp, read_webhooks
-from gateway.engines import read_clusters
+from gateway.background.engines import read_clusters
+from gateway.background.transports import read_sender, read_smtp, read_webhooks
 from jobs.programs import Registry, configured
 from resolvers.identity.hashing import Leaked
 from resolvers.identity.oidc import Provider

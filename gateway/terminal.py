@@ -14,8 +14,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from db import migrating
 from db.engine import AddressError, InUse
 from gateway.app import make_services
+from gateway.background.relay import relayed
 from gateway.documents import ListError
-from gateway.relaying import relayed
 from gateway.settings import Settings, SettingsError
 from resolvers.context import Services
 from resolvers.failures import Failure

@@ -27,9 +27,9 @@ from cryptography.x509.oid import NameOID
 from db import models
 from db.models import Channel, Notification, NotificationState, NotificationTemplate
 from gateway.app import make_delivery, make_services
-from gateway.delivery import Delivery, MailServer, read_sender, read_smtp, read_webhooks
-from gateway.outbox import LEASE, PAUSES, Outbox, claim, settle
-from gateway.outbox import Undelivered as Failed
+from gateway.background.mail_sender import LEASE, PAUSES, Outbox, claim, settle
+from gateway.background.mail_sender import Undelivered as Failed
+from gateway.background.transports import Delivery, MailServer, read_sender, read_smtp, read_webhooks
 from gateway.settings import SettingsError, load
 from resolvers.failures import Invalid
 from resolvers.mail import templates

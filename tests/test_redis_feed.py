@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from db.engine import Database, changed
-from gateway import redis_feed
-from gateway.redis_feed import RedisFeed
+from gateway.background import redis_feed
+from gateway.background.redis_feed import RedisFeed
 from tests.support.databases import Prepared
 from tests.support.postgres import free_port
 from tests.support.redis import Redis, running_redis

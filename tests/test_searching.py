@@ -15,7 +15,7 @@ from db import migrating, models, refolding
 from db.engine import Database
 from db.folding import UNICODE, composed, fold, folded
 from db.types import Name, now, uuid7
-from gateway.housekeeping import Housekeeping
+from gateway.background.housekeeping import Housekeeping
 from resolvers.accounts.sign_in import create_user
 from resolvers.identity.principal import Principal
 from resolvers.reading.filters import contains

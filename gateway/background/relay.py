@@ -14,7 +14,7 @@ async def relayed(settings: Settings, database: Database) -> AsyncIterator[None]
     if not (url := settings.redis_url.get_secret_value()):
         yield
         return
-    made = import_module("gateway.redis_feed").RedisFeed
+    made = import_module("gateway.background.redis_feed").RedisFeed
     relay = made(url, settings.redis_channel, database.publish, database.missed)
     database.announce = relay.announce
     await relay.start()

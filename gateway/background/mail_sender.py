@@ -18,7 +18,7 @@ from db.engine import moment_of
 from db.models import Notification, NotificationState
 from db.outages import Contended, Unavailable, finished, tried_again
 from db.types import now
-from gateway.delivery import Delivery, Undelivered
+from gateway.background.transports import Delivery, Undelivered
 from resolvers.context import Services
 from resolvers.mail.outbox import OUTBOX
 

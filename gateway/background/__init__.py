@@ -1,0 +1,1 @@
+"""What runs beside the requests: the outbox, the engines, housekeeping, news from other processes."""
