@@ -21,8 +21,8 @@ from db import models
 from db.engine import Database
 from db.types import later, uuid7
 from gateway.app import make_services
-from gateway.documents import Documents, Envelope
-from gateway.execution import Execution
+from gateway.operations.documents import Documents, Envelope
+from gateway.operations.execution import Execution
 from gateway.settings import Settings
 from resolvers.context import Context, Services
 from resolvers.identity.lookup import principal_of

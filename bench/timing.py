@@ -20,8 +20,8 @@ from typing import Any
 
 from db import migrating, models
 from gateway.app import bounds_of, make_services
-from gateway.documents import Documents, Envelope
-from gateway.execution import Execution
+from gateway.operations.documents import Documents, Envelope
+from gateway.operations.execution import Execution
 from gateway.settings import Settings
 from resolvers.accounts.sign_in import create_user
 from resolvers.context import Context, Services

@@ -25,12 +25,12 @@ from gateway.background.housekeeping import Housekeeping
 from gateway.background.mail_sender import Outbox
 from gateway.background.relay import relayed
 from gateway.background.transports import Delivery, read_sender, read_smtp, read_webhooks
-from gateway.broadcasting import Broadcasts
-from gateway.documents import Documents, read_list
 from gateway.downloads import Downloads
-from gateway.execution import Execution
 from gateway.graphql import PREFLIGHT, Endpoint
 from gateway.oidc import OidcRoutes
+from gateway.operations.documents import Documents, read_list
+from gateway.operations.execution import Execution
+from gateway.operations.fanout import Broadcasts
 from gateway.settings import Settings
 from gateway.sockets import SocketEndpoint
 from jobs.programs import Registry, configured

@@ -20,9 +20,9 @@ from db.outages import Unavailable
 from gateway import formats
 from gateway.archives import Member, archive
 from gateway.auth import authenticate
-from gateway.errors import internal, of_database, refused
 from gateway.exchange import client_of
 from gateway.graphql import encode
+from gateway.operations.errors import internal, of_database, refused
 from gateway.serving import request_id
 from resolvers.context import Context, Services
 from resolvers.failures import Code, Failure, Forbidden, NotFound, Unauthenticated

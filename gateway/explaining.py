@@ -8,9 +8,9 @@ from typing import Any
 import graphql
 from graphql import FieldNode, GraphQLObjectType, OperationType, VariableValues
 
-from gateway.answers import Answer, Refused
-from gateway.documents import Operation
-from gateway.errors import BAD_VARIABLES, coded
+from gateway.operations.documents import Operation
+from gateway.operations.errors import BAD_VARIABLES, coded
+from gateway.operations.responses import Answer, Refused
 from resolvers.context import Services
 from resolvers.identity.principal import Principal
 from resolvers.reading import rendering

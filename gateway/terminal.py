@@ -15,7 +15,7 @@ from db import migrating
 from db.engine import AddressError, InUse
 from gateway.app import make_services
 from gateway.background.relay import relayed
-from gateway.documents import ListError
+from gateway.operations.documents import ListError
 from gateway.settings import Settings, SettingsError
 from resolvers.context import Services
 from resolvers.failures import Failure

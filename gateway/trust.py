@@ -7,10 +7,10 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from gateway.answers import Refused
 from gateway.app import bounds_of
-from gateway.documents import Documents, Envelope, Operation, documents_in, read_list, said, write_list
 from gateway.explaining import explain as explained
+from gateway.operations.documents import Documents, Envelope, Operation, documents_in, read_list, said, write_list
+from gateway.operations.responses import Refused
 from gateway.settings import Settings, load
 from gateway.terminal import fail, opened
 from resolvers.identity.lookup import principal_named

@@ -14,7 +14,7 @@ from db import models
 from db.engine import Tally, changed, tally
 from db.types import later, uuid7
 from gateway.auth import authenticate
-from gateway.documents import Envelope
+from gateway.operations.documents import Envelope
 from resolvers.context import Context
 from resolvers.failures import Unauthenticated
 from resolvers.feed import principal_topic

@@ -14,9 +14,9 @@ import sqlalchemy as sa
 
 from db import models
 from db.plans import literal
-from gateway.answers import Refused
-from gateway.documents import Envelope
 from gateway.explaining import Explained, explain
+from gateway.operations.documents import Envelope
+from gateway.operations.responses import Refused
 from schema import Schema
 from tests import test_cli
 from tests.support.databases import Prepared

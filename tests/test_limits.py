@@ -8,10 +8,10 @@ import pytest
 from graphql import Source, execute_sync, get_introspection_query, parse
 
 from db import models
-from gateway import sources
-from gateway.answers import Refused
-from gateway.documents import Documents, Envelope
-from gateway.sources import Text
+from gateway.operations import sources
+from gateway.operations.documents import Documents, Envelope
+from gateway.operations.responses import Refused
+from gateway.operations.sources import Text
 from resolvers.failures import LimitExceeded
 from schema import Schema
 from schema.counting import count

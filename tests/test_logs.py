@@ -50,7 +50,7 @@ async def test_a_failed_statement_is_told_without_its_values(
     monkeypatch.setattr(reading, "faulty", True)
     told: list[str] = []
     monkeypatch.setattr(
-        "gateway.errors.log.error", lambda *_, exc_info, **__: told.append(str(exc_info)), raising=False
+        "gateway.operations.errors.log.error", lambda *_, exc_info, **__: told.append(str(exc_info)), raising=False
     )
     monkeypatch.setattr("resolvers.reading.statements.first", lambda *_: sa.text("SELECT :where_label FROM nowhere"))
     monkeypatch.setattr("resolvers.reading.rendering.root", lambda *_: sa.text("SELECT :where_label_0 FROM nowhere"))

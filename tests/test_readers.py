@@ -15,7 +15,7 @@ import structlog.testing
 from db import models
 from db.engine import Database, TooComplex
 from db.prepared import Prepared as Statement
-from gateway.documents import Envelope
+from gateway.operations.documents import Envelope
 from resolvers.context import Context
 from resolvers.identity.principal import ANONYMOUS
 from schema import Schema

@@ -14,8 +14,9 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from db import models
 from db.engine import changed
-from gateway import auth, broadcasting, sockets
-from gateway.answers import Answer
+from gateway import auth, sockets
+from gateway.operations import fanout
+from gateway.operations.responses import Answer
 from resolvers.feed import principal_topic
 from resolvers.queue import leases
 from schema.scalars import parse_id
@@ -531,8 +532,8 @@ async def test_a_log_is_followed_by_many_from_its_first_line_each(gateway: Serve
 
 
 async def test_who_falls_far_behind_is_told_and_ended() -> None:
-    listener = broadcasting._Listener()
-    for number in range(broadcasting.BACKLOG + 5):
+    listener = fanout._Listener()
+    for number in range(fanout.BACKLOG + 5):
         listener.put(Answer(200, {"data": number}))
     answer = await listener.next()
     assert answer is not None

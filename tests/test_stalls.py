@@ -17,7 +17,7 @@ from bench.stalls import send
 from db.readers import Readers
 from db.turns import Turns
 from gateway.bodies import read, read_in_steps
-from gateway.documents import Documents, Envelope
+from gateway.operations.documents import Documents, Envelope
 from schema import Schema
 from schema.limits import Bounds
 from tests.support.hostile import HOSTILE, Bodies, authorizations, largest

@@ -11,11 +11,11 @@ from uuid import UUID
 
 import orjson
 
-from gateway.answers import Refused
 from gateway.app import bounds_of
-from gateway.documents import Documents, Envelope
-from gateway.execution import Execution
 from gateway.graphql import encode
+from gateway.operations.documents import Documents, Envelope
+from gateway.operations.execution import Execution
+from gateway.operations.responses import Refused
 from gateway.settings import Settings
 from resolvers.accounts.addresses import spellings
 from resolvers.context import Context, Services

@@ -25,7 +25,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from db import models
 from db.models import InputType, JobKind, JobState, SessionCategory, SessionEventType, SimulationType
 from db.types import uuid7
-from gateway.execution import Execution
+from gateway.operations.execution import Execution
 from resolvers.access.roles import enrol
 from resolvers.identity.principal import Principal
 from schema import Schema, build

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from db import models as m
 from db.types import later, uuid7
-from gateway.execution import Execution
+from gateway.operations.execution import Execution
 from resolvers.access import roles
 from resolvers.identity.lookup import principal_named, principal_of
 from resolvers.identity.principal import ANONYMOUS, Kind, Principal

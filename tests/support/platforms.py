@@ -12,11 +12,11 @@ import orjson
 from db.engine import Database
 from db.models import Credential, CredentialKind
 from db.types import later, uuid7
-from gateway.answers import Answer, Refused
 from gateway.app import make_database, make_services
-from gateway.documents import Documents, Envelope
-from gateway.execution import Execution
 from gateway.graphql import encode
+from gateway.operations.documents import Documents, Envelope
+from gateway.operations.execution import Execution
+from gateway.operations.responses import Answer, Refused
 from gateway.settings import Settings
 from resolvers.context import Context, Services
 from resolvers.identity.lookup import principal_of

@@ -13,10 +13,10 @@ from typing import Any
 import orjson
 from graphql import FieldNode
 
-from gateway.answers import Answer
-from gateway.documents import Operation
-from gateway.errors import refused
-from gateway.execution import Execution
+from gateway.operations.documents import Operation
+from gateway.operations.errors import refused
+from gateway.operations.execution import Execution
+from gateway.operations.responses import Answer
 from resolvers.context import Context
 from resolvers.failures import LimitExceeded
 from resolvers.identity.principal import Principal

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from gateway.errors import Formatted
+from gateway.operations.errors import Formatted
 
 
 @dataclass(frozen=True)

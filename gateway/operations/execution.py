@@ -17,17 +17,9 @@ from graphql import (
 )
 
 from db.engine import TooComplex, tally
-from gateway.answers import Answer, Refused
-from gateway.documents import Operation
-from gateway.errors import (
-    AGAIN,
-    BAD_VARIABLES,
-    coded,
-    internal,
-    masked,
-    of_database,
-    refused,
-)
+from gateway.operations.documents import Operation
+from gateway.operations.errors import AGAIN, BAD_VARIABLES, coded, internal, masked, of_database, refused
+from gateway.operations.responses import Answer, Refused
 from resolvers.context import Context, lane_of
 from resolvers.failures import Code, Failure, Forbidden, NotShown, TimedOut, TooLarge, check_errors
 from resolvers.identity.principal import Kind

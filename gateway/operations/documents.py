@@ -32,8 +32,7 @@ from graphql.pyutils import Undefined
 from graphql.validation import ASTValidationRule, specified_rules
 
 from db.turns import Turns
-from gateway.answers import Answer, Refused
-from gateway.errors import (
+from gateway.operations.errors import (
     BAD_REQUEST,
     DOCUMENT_NOT_TRUSTED,
     OPERATION_UNKNOWN,
@@ -43,7 +42,8 @@ from gateway.errors import (
     coded,
     refused,
 )
-from gateway.sources import Text
+from gateway.operations.responses import Answer, Refused
+from gateway.operations.sources import Text
 from resolvers.failures import Failure
 from schema.counting import count
 from schema.limits import Bounds, Cost, costs

@@ -1,0 +1,1 @@
+"""Operations: their documents, how they run, and what is answered."""
