@@ -19,20 +19,20 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from db import folding, migrating
 from db.engine import Database
-from gateway import page
 from gateway.background.engines import make_posts, read_clusters
 from gateway.background.housekeeping import Housekeeping
 from gateway.background.mail_sender import Outbox
 from gateway.background.relay import relayed
 from gateway.background.transports import Delivery, read_sender, read_smtp, read_webhooks
-from gateway.downloads import Downloads
-from gateway.graphql import PREFLIGHT, Endpoint
-from gateway.oidc import OidcRoutes
 from gateway.operations.documents import Documents, read_list
 from gateway.operations.execution import Execution
 from gateway.operations.fanout import Broadcasts
+from gateway.protocol import pages
+from gateway.protocol.downloads import Downloads
+from gateway.protocol.http import PREFLIGHT, Endpoint
+from gateway.protocol.oidc import OidcRoutes
+from gateway.protocol.websocket import SocketEndpoint
 from gateway.settings import Settings
-from gateway.sockets import SocketEndpoint
 from jobs.programs import Registry, configured
 from resolvers.context import Entrance, Services
 from resolvers.feed import Feed
@@ -176,7 +176,7 @@ def create_app(settings: Settings, services: Services | None = None) -> Starlett
     services = services or make_services(settings)
     bounds = bounds_of(settings)
     schema = build()
-    trusted = {**read_list(settings.trusted_documents), **page.DOCUMENTS} if settings.trusted_documents else None
+    trusted = {**read_list(settings.trusted_documents), **pages.DOCUMENTS} if settings.trusted_documents else None
     documents = Documents(schema.core, bounds, keep=settings.documents, trusted=trusted, turns=services.database.turns)
     # Made now, so that no request waits for them.
     introspection_of(schema.core)
@@ -189,7 +189,7 @@ def create_app(settings: Settings, services: Services | None = None) -> Starlett
     socket = SocketEndpoint(documents, execution, broadcasts, services, settings)
 
     async def graphql(scope: Scope, receive: Receive, send: Send) -> None:
-        asked = page.show() if settings.explorer and page.wanted(scope) else endpoint
+        asked = pages.show() if settings.explorer and pages.wanted(scope) else endpoint
         await asked(scope, receive, send)
 
     async def health(_: Request) -> Response:
@@ -228,8 +228,8 @@ def create_app(settings: Settings, services: Services | None = None) -> Starlett
         routes=[
             Route("/", lambda _: RedirectResponse("/graphql"), methods=["GET"]),
             WebSocketRoute("/graphql", socket.__call__),
-            Mount("/graphql", page.Assets()),
-            *page.LINKS,
+            Mount("/graphql", pages.Assets()),
+            *pages.LINKS,
             *Downloads(services).routes,
             *(OidcRoutes(settings, services).routes if settings.oidc else ()),
             Route("/healthz", health),

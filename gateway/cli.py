@@ -18,11 +18,12 @@ import uvloop
 from db import files, migrating, refolding
 from db.engine import Database, file_of, parse_address
 from db.folding import UNICODE
-from gateway import administration, page
+from gateway import administration
 from gateway import demo as demonstration
 from gateway.app import create_app
 from gateway.matrix import Matrix
-from gateway.serving import make_server, set_up_logs
+from gateway.protocol import pages
+from gateway.protocol.server import make_server, set_up_logs
 from gateway.settings import FILE, Settings, load
 from gateway.terminal import check_migrated, fail, opened, told
 from gateway.trust import documents, explain
@@ -86,9 +87,8 @@ def demo(
     _check_port(host, port)
     _run(_prepare_demo(settings))
     address = f"http://{host}:{port}"
-    typer.echo(
-        f"\nTorana is at {address}/graphql" + ("" if page.built() else "  (the explorer page is not built: no Node.js)")
-    )
+    missing = "" if pages.built() else "  (the explorer page is not built: no Node.js)"
+    typer.echo(f"\nTorana is at {address}/graphql{missing}")
     for account in demonstration.ACCOUNTS:
         typer.echo(f"  {account.role:<16} {account.username:<6} {account.password}")
     typer.echo("Stop it with Ctrl-C.\n")

@@ -13,8 +13,8 @@ from joserfc.jwk import OctKey
 from db import models
 from db.engine import Tally, changed, tally
 from db.types import later, uuid7
-from gateway.auth import authenticate
 from gateway.operations.documents import Envelope
+from gateway.protocol.authentication import authenticate
 from resolvers.context import Context
 from resolvers.failures import Unauthenticated
 from resolvers.feed import principal_topic

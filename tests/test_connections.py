@@ -20,9 +20,10 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.frames import Frame, Opcode
 
-from gateway import connections, serving, sockets
-from gateway.connections import Connection, Connections
-from gateway.serving import Server, Socket, make_server
+from gateway.protocol import connections, websocket
+from gateway.protocol import server as servers
+from gateway.protocol.connections import Connection, Connections
+from gateway.protocol.server import Server, Socket, make_server
 from gateway.settings import Settings
 from resolvers.identity.principal import Errand
 from resolvers.queue.leases import SCOPES
@@ -242,12 +243,12 @@ async def test_sockets_and_streams_may_be_silent(serve: Serve) -> None:
 
 
 async def test_pings_are_no_connection_init(patient: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sockets, "INIT_WAIT", 0.1)
-    async with _socket(patient) as websocket, asyncio.timeout(20):
+    monkeypatch.setattr(websocket, "INIT_WAIT", 0.1)
+    async with _socket(patient) as held, asyncio.timeout(20):
         with pytest.raises(ConnectionClosed) as closed:
             while True:
-                await websocket.send('{"type":"ping"}')
-                await websocket.recv()
+                await held.send('{"type":"ping"}')
+                await held.recv()
     assert closed.value.rcvd is not None
     assert closed.value.rcvd.code == 4408
 
@@ -322,7 +323,7 @@ async def test_pings_of_who_reads_nothing_are_not_kept(serve: Serve) -> None:
 
 
 async def test_pieces_of_nothing_are_not_kept() -> None:
-    config = serving.make_server(Starlette(), Settings()).config
+    config = make_server(Starlette(), Settings()).config
     socket_ = Socket(config, Connections(Settings()), {})
     for _ in range(1000):
         socket_.handle_cont(Frame(Opcode.CONT, b"", fin=False))
@@ -422,11 +423,11 @@ async def test_files_are_allowed_as_far_as_the_system_does(monkeypatch: pytest.M
     limits = {"given": (256, 4096)}
     monkeypatch.setattr(resource, "getrlimit", lambda _: limits["given"])
     monkeypatch.setattr(resource, "setrlimit", lambda _, given: limits.update(given=given))
-    serving._allow_files(1000)
+    servers._allow_files(1000)
     assert limits["given"] == (1000, 4096)
-    serving._allow_files(10_000)
+    servers._allow_files(10_000)
     assert limits["given"] == (4096, 4096)
-    serving._allow_files(100)
+    servers._allow_files(100)
     assert limits["given"] == (4096, 4096)
 
 

@@ -15,7 +15,7 @@ from websockets.exceptions import ConnectionClosed
 from db import models
 from db.engine import Tally, tally
 from db.types import instant_text, later
-from gateway.auth import authenticate
+from gateway.protocol.authentication import authenticate
 from resolvers.context import Context
 from resolvers.failures import Unauthenticated
 from resolvers.identity import last_used

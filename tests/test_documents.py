@@ -16,9 +16,9 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
 from db.prepared import Kept, Prepared
-from gateway.negotiation import GRAPHQL, JSON
 from gateway.operations.documents import Documents, Envelope, ListError, read_list, write_list
 from gateway.operations.responses import Refused
+from gateway.protocol.negotiation import GRAPHQL, JSON
 from resolvers.identity.principal import Errand
 from resolvers.queue.leases import SCOPES
 from schema import Schema

@@ -19,10 +19,10 @@ from starlette.applications import Starlette
 
 from db import models
 from db.types import uuid7
-from gateway import formats
-from gateway.archives import archive
-from gateway.downloads import Downloads, _members, disposition, safe
-from gateway.serving import make_server
+from gateway.protocol import formats
+from gateway.protocol.downloads import Downloads, _members, disposition, safe
+from gateway.protocol.server import make_server
+from gateway.protocol.zip_stream import archive
 from gateway.settings import Settings
 from jobs.results import Axis, Estimator, Page, read
 from resolvers.accounts.api_keys import new_secret

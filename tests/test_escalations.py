@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from db import models
 from db.types import uuid7
-from gateway.auth import authenticate
+from gateway.protocol.authentication import authenticate
 from resolvers.access import roles
 from resolvers.failures import Unauthenticated
 from resolvers.identity.lookup import principal_named, principal_of

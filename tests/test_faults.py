@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from db import models
 from db.outages import Unavailable
-from gateway.auth import authenticate
+from gateway.protocol.authentication import authenticate
 from resolvers.identity import tokens
 from resolvers.simulations.merging import merge_ready
 from schema import Schema

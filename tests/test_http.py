@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from db.engine import Database
 from db.prepared import Prepared
-from gateway.negotiation import EVENTS, GRAPHQL, JSON, accepted, choose
+from gateway.protocol.negotiation import EVENTS, GRAPHQL, JSON, accepted, choose
 from resolvers.identity.principal import Errand
 from resolvers.queue.leases import SCOPES
 from tests.support.serving import Serve, Served

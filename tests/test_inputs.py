@@ -20,8 +20,8 @@ from graphql import (
 
 from db.models import Base
 from db.types import Json
-from gateway.bodies import read
 from gateway.operations.responses import Refused
+from gateway.protocol.bodies import read
 from schema import Schema
 from schema.scalars import global_id
 from schema.selecting import DEFINITION

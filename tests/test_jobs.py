@@ -15,7 +15,7 @@ from db import models
 from db.engine import moment_of
 from db.models import TERMINAL, Job, JobState, Simulation, Task
 from db.types import later
-from gateway.auth import authenticate
+from gateway.protocol.authentication import authenticate
 from jobs.engine import Ending
 from jobs.programs.program import Program
 from resolvers.failures import WrongState

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 import structlog
 import structlog.testing
 
-from gateway.serving import set_up_logs
+from gateway.protocol.server import set_up_logs
 from tests.support.platforms import Platform
 from tests.support.serving import Serve
 

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from db import models
 from db.models import Credential, CredentialKind
-from gateway.auth import authenticate
+from gateway.protocol.authentication import authenticate
 from gateway.settings import SettingsError, load
 from resolvers import maintenance
 from resolvers.access.visibility import WRITES

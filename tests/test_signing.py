@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from db import models
 from db.models import Credential, CredentialKind
-from gateway.auth import authenticate
+from gateway.protocol.authentication import authenticate
 from resolvers.failures import Unauthenticated
 from resolvers.identity.principal import Duty, Kind, Principal
 from resolvers.identity.tokens import KeyRing

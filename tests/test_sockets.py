@@ -14,9 +14,9 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from db import models
 from db.engine import changed
-from gateway import auth, sockets
 from gateway.operations import fanout
 from gateway.operations.responses import Answer
+from gateway.protocol import authentication, websocket
 from resolvers.feed import principal_topic
 from resolvers.queue import leases
 from schema.scalars import parse_id
@@ -87,13 +87,13 @@ async def test_queries_and_mutations_are_answered_too(gateway: Served) -> None:
 async def test_four_answers_of_a_socket_are_made_and_sent_at_once(
     gateway: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run, send = sockets.run_logged, sockets._Socket._next
+    run, send = websocket.run_logged, websocket._Socket._next
     ran: list[int] = []
     full, gate = asyncio.Event(), asyncio.Event()
 
     async def running(*given: Any) -> Answer:
         ran.append(1)
-        if len(ran) >= sockets.ANSWERS:
+        if len(ran) >= websocket.ANSWERS:
             full.set()
         return await run(*given)
 
@@ -102,8 +102,8 @@ async def test_four_answers_of_a_socket_are_made_and_sent_at_once(
             await gate.wait()
         await send(self, number, answer)
 
-    monkeypatch.setattr(sockets, "run_logged", running)
-    monkeypatch.setattr(sockets._Socket, "_next", sending)
+    monkeypatch.setattr(websocket, "run_logged", running)
+    monkeypatch.setattr(websocket._Socket, "_next", sending)
     tom = await gateway.log_in("tom")
     query = "{viewer{username}}"
     await gateway.ask(query)  # the document is known then
@@ -114,7 +114,7 @@ async def test_four_answers_of_a_socket_are_made_and_sent_at_once(
         await full.wait()
         await _say(socket, id="watch", type="subscribe", payload=watch)
         assert [(await _hear(socket))["type"] for _ in range(2)] == ["next", "complete"]
-        assert len(ran) == sockets.ANSWERS
+        assert len(ran) == websocket.ANSWERS
         gate.set()
         heard = [await _hear(socket) for _ in range(20)]
     assert {one["id"] for one in heard if one["type"] == "next"} == {f"query {n}" for n in range(10)}
@@ -183,7 +183,7 @@ async def test_a_bad_token_is_forbidden(gateway: Served) -> None:
 
 
 async def test_a_socket_that_says_nothing_is_closed(gateway: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sockets, "INIT_WAIT", 0.05)
+    monkeypatch.setattr(websocket, "INIT_WAIT", 0.05)
     async with _open(gateway) as socket:
         assert (await _closed(socket))[0] == 4408
 
@@ -310,7 +310,7 @@ async def test_a_stream_of_events_ends_when_its_session_does(gateway: Served) ->
 
 
 async def test_who_leaves_a_project_stops_seeing_its_jobs(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(auth, "RECHECK", 0.05)
+    monkeypatch.setattr(authentication, "RECHECK", 0.05)
     gateway = await serve()
     maria, tom = await gateway.log_in("maria"), await gateway.log_in("tom")
     query = "mutation($i:SubmitSimulationInput!){submitSimulation(input:$i){... on Simulation{job{id}}}}"
@@ -339,7 +339,7 @@ async def test_who_leaves_a_project_stops_seeing_its_jobs(serve: Serve, monkeypa
 async def test_who_leaves_a_group_is_told_which_places_went_from_sight(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(auth, "RECHECK", 0.05)
+    monkeypatch.setattr(authentication, "RECHECK", 0.05)
     gateway = await serve()
     project = gateway.world.id("Project", "shared")
     query = "subscription{entityChanged(types:[PROJECT]){id node{id}}}"

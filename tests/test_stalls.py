@@ -16,8 +16,8 @@ import pytest
 from bench.stalls import send
 from db.readers import Readers
 from db.turns import Turns
-from gateway.bodies import read, read_in_steps
 from gateway.operations.documents import Documents, Envelope
+from gateway.protocol.bodies import read, read_in_steps
 from schema import Schema
 from schema.limits import Bounds
 from tests.support.hostile import HOSTILE, Bodies, authorizations, largest
@@ -100,7 +100,7 @@ async def test_a_large_body_is_read_as_a_small_one(monkeypatch: pytest.MonkeyPat
         b'{"a":1,"a":{"b":2}}',
     ]
     whole = [read(text) for text in texts]
-    monkeypatch.setattr("gateway.bodies.STEP", 4)
+    monkeypatch.setattr("gateway.protocol.bodies.STEP", 4)
     assert [await read_in_steps(text) for text in texts] == whole
 
 
@@ -108,7 +108,7 @@ async def test_a_large_body_is_read_as_a_small_one(monkeypatch: pytest.MonkeyPat
     "text", [b'{"a":[1,2}', b'{"a":{"b":nope}}', b'[{"a":1},]', b'[[{"a":NaN}]]', b"{", b"[" * 9_000]
 )
 async def test_a_large_body_that_is_no_json_is_told(text: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.bodies.STEP", 4)
+    monkeypatch.setattr("gateway.protocol.bodies.STEP", 4)
     with pytest.raises(ValueError, match=r"."):
         await read_in_steps(text)
 

@@ -12,10 +12,10 @@ from uuid import UUID
 import orjson
 
 from gateway.app import bounds_of
-from gateway.graphql import encode
 from gateway.operations.documents import Documents, Envelope
 from gateway.operations.execution import Execution
 from gateway.operations.responses import Refused
+from gateway.protocol.http import encode
 from gateway.settings import Settings
 from resolvers.accounts.addresses import spellings
 from resolvers.context import Context, Services

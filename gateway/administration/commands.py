@@ -11,7 +11,7 @@ import orjson
 import typer
 
 from gateway.administration.asking import Asking, Refusal, refusal_of
-from gateway.serving import set_up_logs
+from gateway.protocol.server import set_up_logs
 from gateway.settings import Settings, load
 from gateway.tables import Cell, card, columns
 from gateway.terminal import WRONG, check_migrated, fail, opened, told

@@ -19,7 +19,7 @@ from db import plans
 from db.engine import Database
 from db.readers import driver
 from gateway.app import create_app, make_services
-from gateway.serving import make_server
+from gateway.protocol.server import make_server
 from gateway.settings import Settings
 from schema import Schema
 from schema.limits import Bounds

@@ -13,10 +13,10 @@ from db.engine import Database
 from db.models import Credential, CredentialKind
 from db.types import later, uuid7
 from gateway.app import make_database, make_services
-from gateway.graphql import encode
 from gateway.operations.documents import Documents, Envelope
 from gateway.operations.execution import Execution
 from gateway.operations.responses import Answer, Refused
+from gateway.protocol.http import encode
 from gateway.settings import Settings
 from resolvers.context import Context, Services
 from resolvers.identity.lookup import principal_of

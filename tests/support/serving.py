@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from gateway.app import create_app, make_services
-from gateway.serving import make_server
+from gateway.protocol.server import make_server
 from gateway.settings import Settings
 from resolvers.context import Services
 from tests.support.databases import Prepared, quick_passwords

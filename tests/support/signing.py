@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from db import models
 from db.engine import changed
-from gateway.auth import authenticate
+from gateway.protocol.authentication import authenticate
 from resolvers.feed import principal_topic
 from resolvers.identity.principal import Principal
 from tests.support.platforms import Platform

@@ -7,9 +7,9 @@ from urllib.parse import urlsplit
 
 from starlette.types import Scope
 
-from gateway.exchange import Incoming, Reply
 from gateway.operations.errors import BAD_REQUEST
 from gateway.operations.responses import Answer, Refused
+from gateway.protocol.asgi import Incoming, Reply
 from gateway.settings import Settings
 from resolvers.context import Browser
 

@@ -16,8 +16,8 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from gateway.exchange import Reply
 from gateway.operations.errors import BAD_REQUEST, Formatted, refused
+from gateway.protocol.asgi import Reply
 from gateway.settings import Settings
 from resolvers.failures import RETRY_AFTER, Away, TimedOut
 

@@ -17,7 +17,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.frames import Frame
 
 from db.types import instant_text
-from gateway.connections import RESERVE, Connection, Connections
+from gateway.protocol.connections import RESERVE, Connection, Connections
 from gateway.settings import Settings
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)

@@ -16,17 +16,17 @@ from graphql import OperationType
 from starlette.types import Receive, Scope, Send
 
 from db.engine import Tally, tally
-from gateway import cookies
-from gateway.auth import authenticate, keep
-from gateway.bodies import STEP, read, read_in_steps
-from gateway.exchange import PARAMETERS, Disconnected, Incoming, Reply
-from gateway.negotiation import EVENTS, GRAPHQL, JSON, Ranges, accepted, choose
 from gateway.operations.documents import Documents, Envelope, Operation
 from gateway.operations.errors import AGAIN, BAD_REQUEST, internal, of_database, refused
 from gateway.operations.execution import Execution
 from gateway.operations.fanout import Broadcasts, until
 from gateway.operations.responses import Answer, Refused
-from gateway.serving import request_id
+from gateway.protocol import cookies
+from gateway.protocol.asgi import PARAMETERS, Disconnected, Incoming, Reply
+from gateway.protocol.authentication import authenticate, keep
+from gateway.protocol.bodies import STEP, read, read_in_steps
+from gateway.protocol.negotiation import EVENTS, GRAPHQL, JSON, Ranges, accepted, choose
+from gateway.protocol.server import request_id
 from gateway.settings import Settings
 from resolvers.context import Context, Services, lane_of
 from resolvers.failures import Failure, TimedOut

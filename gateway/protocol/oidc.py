@@ -20,8 +20,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from gateway import cookies
-from gateway.exchange import client_of
+from gateway.protocol import cookies
+from gateway.protocol.asgi import client_of
 from gateway.settings import Settings
 from resolvers.accounts import external_identity
 from resolvers.accounts.sessions import Tokens

@@ -17,13 +17,13 @@ from starlette.routing import Route
 from starlette.types import Send
 
 from db.outages import Unavailable
-from gateway import formats
-from gateway.archives import Member, archive
-from gateway.auth import authenticate
-from gateway.exchange import client_of
-from gateway.graphql import encode
 from gateway.operations.errors import internal, of_database, refused
-from gateway.serving import request_id
+from gateway.protocol import formats
+from gateway.protocol.asgi import client_of
+from gateway.protocol.authentication import authenticate
+from gateway.protocol.http import encode
+from gateway.protocol.server import request_id
+from gateway.protocol.zip_stream import Member, archive
 from resolvers.context import Context, Services
 from resolvers.failures import Code, Failure, Forbidden, NotFound, Unauthenticated
 from resolvers.identity.principal import Kind, Principal

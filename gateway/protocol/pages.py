@@ -11,7 +11,7 @@ from starlette.routing import Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-FOLDER = Path(__file__).parent / "explorer" / "dist"
+FOLDER = Path(__file__).parents[1] / "explorer" / "dist"
 
 POLICY = (
     "default-src 'none'; script-src 'self'; worker-src 'self' blob:; style-src 'self' 'unsafe-inline'; "
@@ -63,7 +63,7 @@ def wanted(scope: Scope) -> bool:
 
 # Links in mails -----------------------------------------------------------------------------------------------------
 
-PAGES = Path(__file__).parent / "pages"
+PAGES = Path(__file__).parents[1] / "pages"
 LINK_HEADERS = {
     **HEADERS,
     "Content-Security-Policy": (

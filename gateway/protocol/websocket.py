@@ -12,16 +12,16 @@ from graphql import OperationType
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from db.outages import Unavailable
-from gateway import cookies
-from gateway.auth import authenticate, keep
-from gateway.bodies import read
-from gateway.exchange import client_of
-from gateway.graphql import encode, note, run_logged
 from gateway.operations.documents import Documents, Envelope
 from gateway.operations.errors import AGAIN, internal, of_database, refused
 from gateway.operations.execution import Execution
 from gateway.operations.fanout import Broadcasts
 from gateway.operations.responses import Answer, Refused
+from gateway.protocol import cookies
+from gateway.protocol.asgi import client_of
+from gateway.protocol.authentication import authenticate, keep
+from gateway.protocol.bodies import read
+from gateway.protocol.http import encode, note, run_logged
 from gateway.settings import Settings
 from resolvers.context import Browser, Context, Services, lane_of
 from resolvers.failures import Failure
