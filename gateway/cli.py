@@ -18,15 +18,15 @@ import uvloop
 from db import files, migrating, refolding
 from db.engine import Database, file_of, parse_address
 from db.folding import UNICODE
-from gateway import administration
-from gateway import demo as demonstration
 from gateway.app import create_app
-from gateway.matrix import Matrix
+from gateway.commands import administration
+from gateway.commands import demo as demonstration
+from gateway.commands.access_matrix import Matrix
+from gateway.commands.documents import documents, explain
+from gateway.commands.terminal import check_migrated, fail, opened, told
 from gateway.protocol import pages
 from gateway.protocol.server import make_server, set_up_logs
 from gateway.settings import FILE, Settings, load
-from gateway.terminal import check_migrated, fail, opened, told
-from gateway.trust import documents, explain
 from jobs.bundle import bundle as make_bundle
 from jobs.worker import work as run_worker
 from schema import build

@@ -21,11 +21,11 @@ from typer.testing import CliRunner
 from db import migrating, models
 from db.engine import Database
 from gateway import cli
-from gateway.administration.asking import Asking, Refusal
-from gateway.matrix import Matrix
+from gateway.commands.access_matrix import Matrix
+from gateway.commands.administration.asking import Asking, Refusal
+from gateway.commands.tables import aligned, columns
+from gateway.commands.terminal import opened
 from gateway.settings import load
-from gateway.tables import aligned, columns
-from gateway.terminal import opened
 from resolvers.access.visibility import ROWS, THROUGH, WRITES
 from resolvers.identity.lookup import principal_of
 from resolvers.identity.principal import ANONYMOUS, OPERATOR, Kind
@@ -102,7 +102,7 @@ class Operator:
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gateway.app.Passwords", lambda **_: quick_passwords())
-    monkeypatch.setattr("gateway.administration.commands.set_up_logs", lambda *_: None)
+    monkeypatch.setattr("gateway.commands.administration.commands.set_up_logs", lambda *_: None)
 
 
 @pytest.fixture

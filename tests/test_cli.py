@@ -18,7 +18,8 @@ import pytest
 import structlog
 
 from db.engine import Database
-from gateway import cli, demo
+from gateway import cli
+from gateway.commands import demo
 from gateway.settings import HOW_TO_MAKE_A_KEY, Settings, SettingsError, load
 from tests.support.platforms import KEY
 from tests.support.postgres import free_port

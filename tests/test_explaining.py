@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from db import models
 from db.plans import literal
-from gateway.explaining import Explained, explain
+from gateway.commands.explain import Explained, explain
 from gateway.operations.documents import Envelope
 from gateway.operations.responses import Refused
 from schema import Schema

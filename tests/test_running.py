@@ -13,7 +13,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from gateway.demo import beam_files
+from gateway.commands.demo import beam_files
 from tests.support.databases import BACKENDS, Prepared
 from tests.support.inputs import files
 from tests.support.platforms import KEY

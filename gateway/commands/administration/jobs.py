@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 
 from db.models import JobState, Platform
-from gateway.administration.asking import Asking, listing, uuid_of, writing
-from gateway.administration.commands import Limit, Shown, Yes, command, confirm, group, rows
-from gateway.tables import Row, moment
+from gateway.commands.administration.asking import Asking, listing, uuid_of, writing
+from gateway.commands.administration.commands import Limit, Shown, Yes, command, confirm, group, rows
+from gateway.commands.tables import Row, moment
 
 jobs = group("jobs", "What runs, ran or waits to run.")
 simulations = group("simulations", "What was asked of jobs, and what came out.")

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 import orjson
 import typer
 
-from gateway.administration.asking import Asking, Listed, listing, uuid_of
-from gateway.administration.commands import Shown, command, group, rows
-from gateway.tables import moment
+from gateway.commands.administration.asking import Asking, Listed, listing, uuid_of
+from gateway.commands.administration.commands import Shown, command, group, rows
+from gateway.commands.tables import moment
 from schema.scalars import parse_id
 
 audit = group("audit", "The record of what mattered.")

@@ -10,11 +10,11 @@ from typing import Annotated, Any
 import orjson
 import typer
 
-from gateway.administration.asking import Asking, Refusal, refusal_of
+from gateway.commands.administration.asking import Asking, Refusal, refusal_of
+from gateway.commands.tables import Cell, card, columns
+from gateway.commands.terminal import WRONG, check_migrated, fail, opened, told
 from gateway.protocol.server import set_up_logs
 from gateway.settings import Settings, load
-from gateway.tables import Cell, card, columns
-from gateway.terminal import WRONG, check_migrated, fail, opened, told
 from resolvers.failures import Failure
 
 

@@ -4,9 +4,9 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.administration.asking import Asking, listing, uuid_of, writing
-from gateway.administration.commands import Limit, Shown, Yes, command, confirm, group, rows
-from gateway.tables import Cell
+from gateway.commands.administration.asking import Asking, listing, uuid_of, writing
+from gateway.commands.administration.commands import Limit, Shown, Yes, command, confirm, group, rows
+from gateway.commands.tables import Cell
 
 sites = group("sites", "Places that run projects.")
 projects = group("projects", "Work that people share, each project of a site.")

@@ -5,9 +5,9 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.administration.asking import Asking, Listed, Refusal, listing, uuid_of, writing
-from gateway.administration.commands import Limit, Shown, Yes, command, confirm, group, one, rows
-from gateway.tables import Cell, moment
+from gateway.commands.administration.asking import Asking, Listed, Refusal, listing, uuid_of, writing
+from gateway.commands.administration.commands import Limit, Shown, Yes, command, confirm, group, one, rows
+from gateway.commands.tables import Cell, moment
 from resolvers.accounts import password_changes, sessions
 from resolvers.failures import Code, Failure
 from schema.scalars import key_of

@@ -1,7 +1,7 @@
 """torana writes: whether anything may change."""
 
-from gateway.administration.asking import Asking
-from gateway.administration.commands import Shown, command, group
+from gateway.commands.administration.asking import Asking
+from gateway.commands.administration.commands import Shown, command, group
 
 writes = group("writes", "Lock the gateway for maintenance: reading goes on, nothing changes.")
 

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from gateway.administration.asking import Asking, listing, uuid_of, writing
-from gateway.administration.commands import Limit, Shown, Yes, command, confirm, group, needs_one, rows
-from gateway.tables import Row, moment
+from gateway.commands.administration.asking import Asking, listing, uuid_of, writing
+from gateway.commands.administration.commands import Limit, Shown, Yes, command, confirm, group, needs_one, rows
+from gateway.commands.tables import Row, moment
 
 tokens = group("tokens", "API keys of users; static tokens of participants, devices and services.")
 

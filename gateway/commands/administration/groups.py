@@ -5,9 +5,9 @@ from typing import Annotated
 import typer
 
 from db.models import CORE
-from gateway.administration.asking import Asking, listing, uuid_of, writing
-from gateway.administration.commands import Limit, Shown, Yes, command, confirm, group, one, rows
-from gateway.tables import Row, names
+from gateway.commands.administration.asking import Asking, listing, uuid_of, writing
+from gateway.commands.administration.commands import Limit, Shown, Yes, command, confirm, group, one, rows
+from gateway.commands.tables import Row, names
 from schema.scalars import global_id
 
 groups = group("groups", "Groups of users, who hold the same roles.")

@@ -8,11 +8,11 @@ import msgspec
 import typer
 
 from gateway.app import bounds_of
-from gateway.explaining import explain as explained
+from gateway.commands.explain import explain as explained
+from gateway.commands.terminal import fail, opened
 from gateway.operations.documents import Documents, Envelope, Operation, documents_in, read_list, said, write_list
 from gateway.operations.responses import Refused
 from gateway.settings import Settings, load
-from gateway.terminal import fail, opened
 from resolvers.identity.lookup import principal_named
 from resolvers.identity.principal import ANONYMOUS
 from schema import Schema, build

@@ -8,7 +8,7 @@ import orjson
 from graphql import GraphQLSchema
 
 from db import models
-from gateway.tables import aligned
+from gateway.commands.tables import aligned
 from resolvers.access.rules import ROLES, SUPERADMIN, Rule, words
 from resolvers.access.visibility import ROWS, THROUGH, WRITES, reading
 from schema.checks import declared_fields

@@ -6,9 +6,9 @@ from typing import Annotated, Any
 import typer
 
 from db.models import CORE
-from gateway.administration.asking import Asking, Listed, Refusal, listing, writing
-from gateway.administration.commands import Limit, Shown, command, group, needs_one, rows
-from gateway.administration.groups import place
+from gateway.commands.administration.asking import Asking, Listed, Refusal, listing, writing
+from gateway.commands.administration.commands import Limit, Shown, command, group, needs_one, rows
+from gateway.commands.administration.groups import place
 from resolvers.failures import Code
 from schema.scalars import global_id
 

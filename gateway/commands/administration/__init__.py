@@ -1,0 +1,17 @@
+"""Commands for those who run a gateway: over the operations of the schema, on the gateway's database."""
+
+import typer
+
+from gateway.commands.administration.audit import audit
+from gateway.commands.administration.groups import groups
+from gateway.commands.administration.jobs import clusters, jobs, simulations
+from gateway.commands.administration.locks import writes
+from gateway.commands.administration.places import projects, sites
+from gateway.commands.administration.roles import roles
+from gateway.commands.administration.tokens import tokens
+from gateway.commands.administration.users import users
+
+
+def add_to(app: typer.Typer) -> None:
+    for noun in (users, groups, roles, sites, projects, jobs, simulations, clusters, tokens, audit, writes):
+        app.add_typer(noun)
