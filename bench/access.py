@@ -29,7 +29,7 @@ from resolvers.identity.lookup import principal_of
 from resolvers.identity.principal import Kind, Principal
 from resolvers.identity.tokens import Session
 from schema import build
-from schema.limits import Bounds
+from schema.fields.cost import Bounds
 from tests.support.postgres import running_postgres
 from tests.support.recording import recorded
 

@@ -47,7 +47,7 @@ from resolvers.identity.principal import Errand, Kind, Principal
 from resolvers.queue import leases
 from resolvers.simulations import simulations
 from resolvers.work.dispatcher import Dispatcher, Post
-from schema.scalars import global_id
+from schema.fields.scalars import global_id
 from tests.support.platforms import login_session
 from tests.support.postgres import free_port, running_postgres
 from tests.support.redis import running_redis

@@ -47,8 +47,8 @@ from resolvers.maintenance import Locking
 from resolvers.queue.reports import Reports
 from resolvers.work.dispatcher import Dispatcher
 from schema import build
-from schema.introspection import introspection_of
-from schema.limits import Bounds
+from schema.fields.cost import Bounds
+from schema.fields.introspection import introspection_of
 
 log = structlog.get_logger("torana")
 

@@ -13,24 +13,24 @@ from resolvers.reading.paging import MOST
 from schema.access import AccessMutation, AccessQuery
 from schema.accounts import AccountsQuery
 from schema.challenges import ChallengesQuery
-from schema.checks import check
 from schema.clusters import ClustersMutation, ClustersQuery
 from schema.credentials import CredentialsMutation, CredentialsQuery
 from schema.devices import DevicesMutation, DevicesQuery
 from schema.downloads import DownloadsMutation
-from schema.fields import Info, by_id
+from schema.fields.checks import check
+from schema.fields.fields import Info, by_id
+from schema.fields.mutations import written
+from schema.fields.nodes import Node
+from schema.fields.problems import ProblemHandler
+from schema.fields.scalars import SCALARS, parse_id
+from schema.fields.selection import model_of
 from schema.following import FollowingSubscription
 from schema.groups import GroupsMutation, GroupsQuery
 from schema.jobs import JobsMutation, JobsQuery, JobsSubscription
-from schema.mutations import written
-from schema.nodes import Node
 from schema.notices import NoticesMutation, NoticesQuery
 from schema.organisation import OrganisationMutation, OrganisationQuery
 from schema.passwords import PasswordsMutation
 from schema.people import PeopleMutation, PeopleQuery
-from schema.problems import ProblemHandler
-from schema.scalars import SCALARS, parse_id
-from schema.selecting import model_of
 from schema.services import ServicesMutation, ServicesQuery
 from schema.sessions import SessionsMutation, SessionsQuery
 from schema.signing import SigningMutation, SigningQuery

@@ -9,14 +9,14 @@ import strawberry
 from db import models
 from resolvers.organisation import counts, effective_roles, maintenance_mode, permissions
 from resolvers.reading.paging import MOST, page_size
-from schema.fields import Info
+from schema.fields.fields import Info
+from schema.fields.mutations import SIGNED_IN, mutation
+from schema.fields.problems import Problem
+from schema.fields.scalars import enum, global_id, parse_id
+from schema.fields.selection import model_of, select
+from schema.fields.values import camel
 from schema.groups import UserGroup
-from schema.mutations import SIGNED_IN, mutation
 from schema.organisation import Project, Site
-from schema.problems import Problem
-from schema.scalars import enum, global_id, parse_id
-from schema.selecting import model_of, select
-from schema.values import camel
 
 AccessAction = enum(
     permissions.Action,

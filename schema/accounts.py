@@ -11,11 +11,11 @@ from resolvers.access.rules import ACTOR, LINKED_SERVICE, MANAGER, PROJECT_ADMIN
 from resolvers.access.visibility import THERE
 from resolvers.reading.paging import Order
 from resolvers.reading.statements import Where
-from schema.declarations import Orders
-from schema.fields import column, computed, found, node, present
-from schema.lists import chosen, connection, equal, refers, search, since, until
-from schema.nodes import Connection, Node
-from schema.scalars import JSON, enum, global_id
+from schema.fields.connections import chosen, connection, equal, refers, search, since, until
+from schema.fields.declarations import Orders
+from schema.fields.fields import column, computed, found, node, present
+from schema.fields.nodes import Connection, Node
+from schema.fields.scalars import JSON, enum, global_id
 
 if TYPE_CHECKING:
     from schema.groups import UserGroup

@@ -9,11 +9,11 @@ from db import models
 from resolvers.access.rules import SUPERADMIN
 from resolvers.reading.paging import Order
 from resolvers.reading.statements import Where
-from schema.declarations import Orders
-from schema.fields import column, found, node, related
-from schema.lists import connection, contains, equal
-from schema.nodes import Connection, Node
-from schema.scalars import JSON
+from schema.fields.connections import connection, contains, equal
+from schema.fields.declarations import Orders
+from schema.fields.fields import column, found, node, related
+from schema.fields.nodes import Connection, Node
+from schema.fields.scalars import JSON
 
 LEADERBOARD_ORDERS = Orders(
     "LeaderboardOrder", "Orders of leaderboards.", LABEL=(Order(models.Leaderboard.label), "By label.")

@@ -8,15 +8,15 @@ import strawberry
 from db import models
 from resolvers.accounts import ssh_certificates
 from resolvers.reading.paging import Order
-from schema.declarations import Orders
-from schema.editing import Given, editing, inputs, result
-from schema.fields import Info, column, node
+from schema.fields.connections import chosen, connection, contains, equal
+from schema.fields.declarations import Orders
+from schema.fields.fields import Info, column, node
+from schema.fields.inputs import Given, editing, inputs, result
+from schema.fields.mutations import IN_PERSON, mutation
+from schema.fields.nodes import Connection, Node
+from schema.fields.problems import Problem
 from schema.groups import GROUP_ORDERS, UserGroup
 from schema.jobs import Platform
-from schema.lists import chosen, connection, contains, equal
-from schema.mutations import IN_PERSON, mutation
-from schema.nodes import Connection, Node
-from schema.problems import Problem
 
 
 @node(models.Cluster)

@@ -14,17 +14,17 @@ from resolvers.identity.principal import Kind
 from resolvers.organisation import device_registration
 from resolvers.reading.paging import Order
 from schema.accounts import User
-from schema.declarations import Orders
 from schema.devices import Device
-from schema.fields import Info, column, computed, node, related
-from schema.lists import connection, contains, equal, refers
-from schema.mutations import ANYONE, SIGNED_IN, WRITER, Need, mutation, written
-from schema.nodes import Connection, Node
+from schema.fields.connections import connection, contains, equal, refers
+from schema.fields.declarations import Orders
+from schema.fields.fields import Info, column, computed, node, related
+from schema.fields.mutations import ANYONE, SIGNED_IN, WRITER, Need, mutation, written
+from schema.fields.nodes import Connection, Node
+from schema.fields.problems import Problem
+from schema.fields.scalars import JSON, enum, global_id, key_of
+from schema.fields.values import OBJECT
 from schema.organisation import Participant
-from schema.problems import Problem
-from schema.scalars import JSON, enum, global_id, key_of
 from schema.services import Service
-from schema.values import OBJECT
 
 DEVICE = Need(
     "a device, with its token",

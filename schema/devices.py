@@ -8,14 +8,14 @@ from db import models
 from resolvers.access.rules import DEVICE_SELF, LINKED_SERVICE, PROJECT_ADMIN, SITE_ADMIN, SUPERADMIN
 from resolvers.access.visibility import THERE
 from resolvers.reading.paging import Order
-from schema.declarations import Orders
-from schema.editing import Given, Several, editing, inputs, result
-from schema.fields import column, node, present, related
-from schema.lists import connection, contains, equal, refers
-from schema.nodes import Connection, Node
+from schema.fields.connections import connection, contains, equal, refers
+from schema.fields.declarations import Orders
+from schema.fields.fields import column, node, present, related
+from schema.fields.inputs import Given, Several, editing, inputs, result
+from schema.fields.nodes import Connection, Node
+from schema.fields.scalars import JSON
+from schema.fields.values import OBJECT
 from schema.organisation import DEVICES_OF, PARTICIPANT_ORDERS, PROJECT_ORDERS, SITE_ORDERS, Participant, Project, Site
-from schema.scalars import JSON
-from schema.values import OBJECT
 
 TYPE_ORDERS = Orders("DeviceTypeOrder", "Orders of types of devices.", NAME=(Order(models.DeviceType.name), "By name."))
 SUBTYPE_ORDERS = Orders(

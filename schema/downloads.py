@@ -9,10 +9,10 @@ import strawberry
 from resolvers.failures import Invalid
 from resolvers.reading.ranges import numbers_in
 from resolvers.simulations import exports
-from schema.fields import Info
-from schema.mutations import FETCHER, mutation
-from schema.problems import Problem
-from schema.scalars import enum, key_of
+from schema.fields.fields import Info
+from schema.fields.mutations import FETCHER, mutation
+from schema.fields.problems import Problem
+from schema.fields.scalars import enum, key_of
 
 FOLDER = ("downloads", "simulations")
 """Below it, by its global id, what there is of a simulation."""

@@ -7,14 +7,14 @@ import strawberry
 from db import models
 from resolvers.organisation import links
 from resolvers.reading.paging import Order
-from schema.declarations import Orders
-from schema.editing import Given, Several, deleting, editing, inputs, result
-from schema.fields import Info, column, node, related
-from schema.lists import connection, contains, equal, refers
-from schema.mutations import WRITER, mutation, written
-from schema.nodes import Connection, Node
-from schema.problems import Problem
-from schema.scalars import enum, key_of, parse_id
+from schema.fields.connections import connection, contains, equal, refers
+from schema.fields.declarations import Orders
+from schema.fields.fields import Info, column, node, related
+from schema.fields.inputs import Given, Several, deleting, editing, inputs, result
+from schema.fields.mutations import WRITER, mutation, written
+from schema.fields.nodes import Connection, Node
+from schema.fields.problems import Problem
+from schema.fields.scalars import enum, key_of, parse_id
 
 if TYPE_CHECKING:
     from schema.accounts import User

@@ -17,17 +17,17 @@ from resolvers.queue.reports import Line, Report
 from resolvers.reading.paging import Order
 from resolvers.reading.statements import Where
 from resolvers.work import commands, worker_api
-from schema.declarations import Orders
-from schema.editing import Deleted, DeletedResult
-from schema.fields import Info, column, computed, found, node, related
-from schema.lists import among, chosen, conditions, connection, contains, refers, search, since, until
-from schema.mutations import SIGNED_IN, WORKER, mutation, written
-from schema.nodes import Connection, Node
-from schema.problems import Problem
-from schema.scalars import JSON, BigInt, enum, key_of, optional_key
-from schema.selecting import select
+from schema.fields.connections import among, chosen, conditions, connection, contains, refers, search, since, until
+from schema.fields.declarations import Orders
+from schema.fields.fields import Info, column, computed, found, node, related
+from schema.fields.inputs import Deleted, DeletedResult
+from schema.fields.mutations import SIGNED_IN, WORKER, mutation, written
+from schema.fields.nodes import Connection, Node
+from schema.fields.problems import Problem
+from schema.fields.scalars import JSON, BigInt, enum, key_of, optional_key
+from schema.fields.selection import select
+from schema.fields.values import PRINTED, Shape, readable
 from schema.simulations import ClusterOptions, SimulationType
-from schema.values import PRINTED, Shape, readable
 
 if TYPE_CHECKING:
     from schema.accounts import User

@@ -9,14 +9,14 @@ from db import models
 from resolvers.access.rules import SUPERADMIN
 from resolvers.organisation import messages
 from resolvers.reading.paging import Order
-from schema.declarations import Orders
-from schema.editing import Given, editing, inputs, result
-from schema.fields import Info, column, node, related
-from schema.lists import connection, equal
-from schema.mutations import WRITER, mutation
-from schema.nodes import Connection, Node
-from schema.problems import Problem
-from schema.scalars import enum, key_of
+from schema.fields.connections import connection, equal
+from schema.fields.declarations import Orders
+from schema.fields.fields import Info, column, node, related
+from schema.fields.inputs import Given, editing, inputs, result
+from schema.fields.mutations import WRITER, mutation
+from schema.fields.nodes import Connection, Node
+from schema.fields.problems import Problem
+from schema.fields.scalars import enum, key_of
 
 if TYPE_CHECKING:
     from schema.organisation import Project, Site

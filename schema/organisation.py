@@ -10,11 +10,11 @@ from resolvers.access.rules import LINKED_SERVICE, PARTICIPANT_SELF, PROJECT_ADM
 from resolvers.access.visibility import THERE
 from resolvers.accounts.addresses import canonical
 from resolvers.reading.paging import Order
-from schema.declarations import Orders
-from schema.editing import Given, editing, inputs, lower, result
-from schema.fields import column, node, present, related
-from schema.lists import connection, contains, equal, filled, refers, search
-from schema.nodes import Connection, Node
+from schema.fields.connections import connection, contains, equal, filled, refers, search
+from schema.fields.declarations import Orders
+from schema.fields.fields import column, node, present, related
+from schema.fields.inputs import Given, editing, inputs, lower, result
+from schema.fields.nodes import Connection, Node
 
 if TYPE_CHECKING:
     from schema.devices import Device

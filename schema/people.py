@@ -11,18 +11,18 @@ from resolvers.accounts.addresses import canonical
 from resolvers.reading.paging import Order
 from resolvers.reading.statements import Where
 from schema.accounts import PlatformRole, User
-from schema.declarations import Orders
 from schema.devices import Device
-from schema.editing import Given, Several, editing, inputs, lower, result
-from schema.fields import Info, column, found, node, related
-from schema.lists import connection, equal, refers
-from schema.mutations import SIGNED_IN, mutation, written
-from schema.nodes import Connection, Node
+from schema.fields.connections import connection, equal, refers
+from schema.fields.declarations import Orders
+from schema.fields.fields import Info, column, found, node, related
+from schema.fields.inputs import Given, Several, editing, inputs, lower, result
+from schema.fields.mutations import SIGNED_IN, mutation, written
+from schema.fields.nodes import Connection, Node
+from schema.fields.problems import Problem
+from schema.fields.scalars import JSON
+from schema.fields.values import ANY
 from schema.organisation import Participant
-from schema.problems import Problem
-from schema.scalars import JSON
 from schema.services import Service
-from schema.values import ANY
 
 
 @node(models.Preference)

@@ -7,15 +7,15 @@ import strawberry
 from db import models
 from resolvers.access.rules import PROJECT_USER, SERVICE_SELF, SITE_ADMIN, SITE_USER, SUPERADMIN
 from resolvers.reading.paging import Order
-from schema.declarations import Orders
-from schema.editing import Given, editing, inputs, result
-from schema.fields import column, node, related
+from schema.fields.connections import connection, contains, equal, refers
+from schema.fields.declarations import Orders
+from schema.fields.fields import column, node, related
+from schema.fields.inputs import Given, editing, inputs, result
+from schema.fields.nodes import Connection, Node
+from schema.fields.scalars import JSON
+from schema.fields.values import ANY, OBJECT
 from schema.groups import ROLE_ORDERS, Role
-from schema.lists import connection, contains, equal, refers
-from schema.nodes import Connection, Node
 from schema.organisation import PROJECT_ORDERS, SITE_ORDERS, Project, Site
-from schema.scalars import JSON
-from schema.values import ANY, OBJECT
 
 if TYPE_CHECKING:
     from schema.accounts import User

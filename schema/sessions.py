@@ -16,13 +16,13 @@ from resolvers.access.rules import (
     SUPERADMIN,
 )
 from resolvers.reading.paging import Order
-from schema.declarations import Orders
-from schema.editing import deleting, restoring, result
-from schema.fields import column, node, related
-from schema.lists import chosen, connection, contains, refers
-from schema.nodes import Connection, Node
+from schema.fields.connections import chosen, connection, contains, refers
+from schema.fields.declarations import Orders
+from schema.fields.fields import column, node, related
+from schema.fields.inputs import deleting, restoring, result
+from schema.fields.nodes import Connection, Node
+from schema.fields.scalars import JSON, enum
 from schema.organisation import SESSIONS_OF
-from schema.scalars import JSON, enum
 
 if TYPE_CHECKING:
     from schema.accounts import User

@@ -9,12 +9,12 @@ import strawberry
 from db import models
 from resolvers.simulations import share_links
 from schema.accounts import User
-from schema.editing import deleting
-from schema.fields import Info, column, node, related
-from schema.mutations import SIGNED_IN, mutation, written
-from schema.nodes import Node
-from schema.problems import Problem
-from schema.scalars import key_of
+from schema.fields.fields import Info, column, node, related
+from schema.fields.inputs import deleting
+from schema.fields.mutations import SIGNED_IN, mutation, written
+from schema.fields.nodes import Node
+from schema.fields.problems import Problem
+from schema.fields.scalars import key_of
 from schema.simulations import Simulation
 
 

@@ -13,15 +13,15 @@ from resolvers.reading.paging import Order
 from resolvers.reading.statements import Where
 from resolvers.simulations import simulations
 from schema.accounts import ExpectedVersion
-from schema.declarations import Orders
-from schema.editing import Deleted, DeletedResult
-from schema.fields import Info, column, found, node, numbers, part, related
-from schema.lists import chosen, connection, contains, ranged, refers
-from schema.mutations import SIGNED_IN, mutation, written
-from schema.nodes import Connection, Node
-from schema.problems import Problem
-from schema.scalars import JSON, BigInt, enum, key_of, optional_key
-from schema.values import Shape
+from schema.fields.connections import chosen, connection, contains, ranged, refers
+from schema.fields.declarations import Orders
+from schema.fields.fields import Info, column, found, node, numbers, part, related
+from schema.fields.inputs import Deleted, DeletedResult
+from schema.fields.mutations import SIGNED_IN, mutation, written
+from schema.fields.nodes import Connection, Node
+from schema.fields.problems import Problem
+from schema.fields.scalars import JSON, BigInt, enum, key_of, optional_key
+from schema.fields.values import Shape
 
 if TYPE_CHECKING:
     from schema.accounts import User

@@ -8,11 +8,11 @@ import strawberry
 from db import models
 from resolvers.reading.paging import Order
 from resolvers.reading.statements import Where
-from schema.declarations import Orders
-from schema.fields import column, found, node, related
-from schema.lists import connection, contains
-from schema.nodes import Connection, Node
-from schema.scalars import enum
+from schema.fields.connections import connection, contains
+from schema.fields.declarations import Orders
+from schema.fields.fields import column, found, node, related
+from schema.fields.nodes import Connection, Node
+from schema.fields.scalars import enum
 
 if TYPE_CHECKING:
     from schema.accounts import User

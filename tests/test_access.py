@@ -19,11 +19,11 @@ from resolvers.reading.filters import contains
 from resolvers.reading.loaders import Loaders
 from resolvers.reading.selection import Selection
 from schema import Schema
-from schema.checks import declared_fields
-from schema.declarations import Column, Connected, Related
-from schema.lists import Condition
-from schema.scalars import global_id, parse_id
-from schema.selecting import DEFINITION, model_of
+from schema.fields.checks import declared_fields
+from schema.fields.connections import Condition
+from schema.fields.declarations import Column, Connected, Related
+from schema.fields.scalars import global_id, parse_id
+from schema.fields.selection import DEFINITION, model_of
 from tests.support.databases import BACKENDS, Prepared
 from tests.support.matrix import (
     ARGUMENTS,

@@ -22,7 +22,7 @@ from resolvers.identity.principal import ANONYMOUS, Errand, Kind
 from resolvers.identity.tokens import KeyRing, digest_of
 from resolvers.limits import Limits
 from resolvers.retention import tidy
-from schema.scalars import global_id
+from schema.fields.scalars import global_id
 from tests.support.platforms import KEY, Platform, received
 from tests.support.signing import change, do
 from tests.support.world import PASSWORD

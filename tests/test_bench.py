@@ -16,8 +16,8 @@ from bench.operations import DOCUMENTS, Operation, operations
 from bench.results import estimators
 from bench.servers import FLOOR, PLAIN, TORANA
 from schema import Schema
-from schema.counting import count
-from schema.limits import Bounds, check_cost, costs
+from schema.fields.cost import Bounds, check_cost, costs
+from schema.fields.counting import count
 from tests.support.databases import Prepared
 
 

@@ -11,7 +11,7 @@ from db import models
 from db.models import JobState
 from db.models import Platform as Kind
 from resolvers.work.clusters import register
-from schema.scalars import global_id
+from schema.fields.scalars import global_id
 from tests.support.matrix import mutate
 from tests.support.organising import link, made
 from tests.support.platforms import Platform

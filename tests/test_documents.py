@@ -22,7 +22,7 @@ from gateway.protocol.negotiation import GRAPHQL, JSON
 from resolvers.identity.principal import Errand
 from resolvers.queue.leases import SCOPES
 from schema import Schema
-from schema.limits import Bounds
+from schema.fields.cost import Bounds
 from tests import test_cli
 from tests.support.platforms import KEY
 from tests.support.postgres import free_port

@@ -33,7 +33,7 @@ from resolvers.identity.tokens import digest_of
 from resolvers.reading import ranges
 from resolvers.simulations import exports
 from resolvers.simulations.simulations import store_estimators
-from schema.scalars import global_id
+from schema.fields.scalars import global_id
 from tests.support.platforms import Platform
 from tests.support.postgres import free_port
 

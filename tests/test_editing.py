@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from db import models
 from db.types import Name, uuid7
 from schema import build
-from schema.scalars import global_id
+from schema.fields.scalars import global_id
 from tests.support.organising import (
     Dune,
     create,

@@ -17,8 +17,8 @@ from resolvers.identity.lookup import principal_named, principal_of
 from resolvers.identity.principal import Kind, Principal
 from resolvers.identity.tokens import Secret, digest_of
 from schema import Schema
-from schema.limits import Bounds
-from schema.scalars import global_id, parse_id
+from schema.fields.cost import Bounds
+from schema.fields.scalars import global_id, parse_id
 from tests.support.databases import BACKENDS, Prepared
 from tests.support.matrix import mutate
 from tests.support.platforms import Platform, platform_on

@@ -20,7 +20,7 @@ from gateway.protocol.authentication import authenticate
 from resolvers.identity import tokens
 from resolvers.simulations.merging import merge_ready
 from schema import Schema
-from schema.limits import Bounds
+from schema.fields.cost import Bounds
 from tests.support.databases import Prepared
 from tests.support.platforms import Platform, platform_on
 from tests.support.work import REPORT, RESULTS, claim, estimators, job_of, submit, values_of

@@ -23,9 +23,9 @@ from db.types import Json
 from gateway.operations.responses import Refused
 from gateway.protocol.bodies import read
 from schema import Schema
-from schema.scalars import global_id
-from schema.selecting import DEFINITION
-from schema.values import Shape, camel
+from schema.fields.scalars import global_id
+from schema.fields.selection import DEFINITION
+from schema.fields.values import Shape, camel
 from tests.support.platforms import Platform
 from tests.support.positions import Position, literal, positions
 

@@ -14,8 +14,8 @@ from gateway.operations.responses import Refused
 from gateway.operations.sources import Text
 from resolvers.failures import LimitExceeded
 from schema import Schema
-from schema.counting import count
-from schema.limits import Bounds, check_cost, costs
+from schema.fields.cost import Bounds, check_cost, costs
+from schema.fields.counting import count
 from tests.support.platforms import Platform
 
 

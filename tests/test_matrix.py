@@ -19,10 +19,10 @@ from resolvers.identity.principal import Kind
 from resolvers.identity.tokens import Session as Said
 from resolvers.identity.tokens import digest_of
 from schema import Schema
-from schema.checks import declared_fields
-from schema.declarations import Column, Computed, Connected, Part
-from schema.scalars import global_id
-from schema.selecting import model_of
+from schema.fields.checks import declared_fields
+from schema.fields.declarations import Column, Computed, Connected, Part
+from schema.fields.scalars import global_id
+from schema.fields.selection import model_of
 from tests.support.databases import BACKENDS, Prepared
 from tests.support.matrix import (
     CHANGES,

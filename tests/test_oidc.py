@@ -30,7 +30,7 @@ from gateway.settings import SettingsError, load
 from resolvers.accounts.external_identity import _called
 from resolvers.feed import principal_topic
 from resolvers.identity import oidc
-from schema.scalars import global_id
+from schema.fields.scalars import global_id
 from tests.support.platforms import KEY, Platform
 from tests.support.postgres import free_port
 from tests.support.serving import Serve, Served

@@ -20,10 +20,10 @@ from resolvers.identity.lookup import KEPT, Principals
 from resolvers.identity.principal import Duty, Kind, Principal
 from resolvers.identity.tokens import Secret, Session
 from schema import Schema, build
-from schema.limits import Bounds
-from schema.lists import Connected
-from schema.scalars import global_id
-from schema.selecting import DEFINITION
+from schema.fields.connections import Connected
+from schema.fields.cost import Bounds
+from schema.fields.scalars import global_id
+from schema.fields.selection import DEFINITION
 from tests.support.organising import (
     Dune,
     acting,

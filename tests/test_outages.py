@@ -17,8 +17,8 @@ from db.engine import Database, changed
 from db.outages import Contended, Unavailable, finished, tried_again
 from resolvers.queue.lifecycle import settle
 from schema import Schema
-from schema.limits import Bounds
-from schema.scalars import key_of
+from schema.fields.cost import Bounds
+from schema.fields.scalars import key_of
 from tests.support.databases import Prepared
 from tests.support.platforms import Platform, platform_on
 from tests.support.serving import Serve
@@ -116,7 +116,7 @@ async def test_a_write_whose_row_is_gone_when_it_is_shown_says_that_it_is_done(p
     async def none(*_: Any) -> None:
         return None
 
-    with patch("schema.editing.written", none):
+    with patch("schema.fields.inputs.written", none):
         answer = (await platform.ask(MAKE, "root"))["createSite"]
     assert (answer["code"], answer["details"]) == ("UNCONFIRMED", {"committed": True})
     assert await platform.services.database.rows(sa.select(m.Site.id).where(m.Site.name == "Cape"))
@@ -127,7 +127,7 @@ async def test_a_write_that_can_not_be_read_back_says_that_it_is_done(platform: 
     async def fails(*_: Any) -> None:
         raise error
 
-    with patch("schema.editing.written", fails):
+    with patch("schema.fields.inputs.written", fails):
         answer = (await platform.ask(MAKE, "root"))["createSite"]
     assert (answer["code"], answer["details"]) == ("UNCONFIRMED", {"committed": True})
 

@@ -26,7 +26,7 @@ from resolvers.limits import Bound
 from resolvers.organisation import device_registration
 from resolvers.writing import crud, rate_limits
 from resolvers.writing.constraints import everywhere
-from schema.scalars import global_id
+from schema.fields.scalars import global_id
 from tests.support.platforms import KEY, Platform
 from tests.support.signing import (
     REFRESH,

@@ -12,12 +12,12 @@ from graphql import GraphQLObjectType, get_named_type, is_leaf_type
 from db import models
 from resolvers.access.roles import enrol
 from schema import Schema, build
-from schema.checks import declared_fields
-from schema.fields import Column, Related
-from schema.limits import Bounds
-from schema.lists import Connected
-from schema.scalars import global_id
-from schema.selecting import DEFINITION
+from schema.fields.checks import declared_fields
+from schema.fields.connections import Connected
+from schema.fields.cost import Bounds
+from schema.fields.fields import Column, Related
+from schema.fields.scalars import global_id
+from schema.fields.selection import DEFINITION
 from tests.support.crowd import MANY, crowd
 from tests.support.databases import BACKENDS, Prepared
 from tests.support.platforms import Platform, platform_on

@@ -18,10 +18,10 @@ from db import models
 from db.folding import composed, fold, words
 from resolvers.reading.paging import Order
 from schema import Schema, build
-from schema.checks import declared_fields
-from schema.declarations import Connected
-from schema.scalars import global_id
-from schema.selecting import DEFINITION
+from schema.fields.checks import declared_fields
+from schema.fields.declarations import Connected
+from schema.fields.scalars import global_id
+from schema.fields.selection import DEFINITION
 from tests.support.databases import BACKENDS, Prepared
 from tests.support.fuzz import (
     EVERYONE,

@@ -27,10 +27,10 @@ from db import migrating, models
 from resolvers.access.visibility import ROWS, SUPERADMIN, THROUGH
 from resolvers.organisation import links
 from schema import Schema, build
-from schema.checks import check, declared_fields
-from schema.fields import Column, Related, column, node, related
-from schema.lists import Connected
-from schema.nodes import Node
+from schema.fields.checks import check, declared_fields
+from schema.fields.connections import Connected
+from schema.fields.fields import Column, Related, column, node, related
+from schema.fields.nodes import Node
 from tests.support.databases import Prepared
 
 ROOT = Path(__file__).parent.parent

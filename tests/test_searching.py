@@ -22,9 +22,9 @@ from resolvers.reading.filters import contains
 from resolvers.reading.shapes import shape
 from resolvers.reading.statements import Where
 from schema import Schema
-from schema.checks import declared_fields
-from schema.declarations import Column, Connected
-from schema.lists import Condition
+from schema.fields.checks import declared_fields
+from schema.fields.connections import Condition
+from schema.fields.declarations import Column, Connected
 from tests.support.costs import platform_of
 from tests.support.databases import Prepared
 from tests.support.platforms import Platform, principal_as

@@ -19,7 +19,7 @@ from gateway.operations.responses import Answer
 from gateway.protocol import authentication, websocket
 from resolvers.feed import principal_topic
 from resolvers.queue import leases
-from schema.scalars import parse_id
+from schema.fields.scalars import parse_id
 from tests.support.inputs import FILES
 from tests.support.serving import Serve, Served
 from tests.support.world import PASSWORD

@@ -19,7 +19,7 @@ from db.turns import Turns
 from gateway.operations.documents import Documents, Envelope
 from gateway.protocol.bodies import read, read_in_steps
 from schema import Schema
-from schema.limits import Bounds
+from schema.fields.cost import Bounds
 from tests.support.hostile import HOSTILE, Bodies, authorizations, largest
 from tests.support.platforms import Platform
 from tests.support.serving import Serve

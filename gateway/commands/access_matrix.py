@@ -11,10 +11,10 @@ from db import models
 from gateway.commands.tables import aligned
 from resolvers.access.rules import ROLES, SUPERADMIN, Rule, words
 from resolvers.access.visibility import ROWS, THROUGH, WRITES, reading
-from schema.checks import declared_fields
-from schema.declarations import Column, Computed
-from schema.selecting import DEFINITION
-from schema.values import camel
+from schema.fields.checks import declared_fields
+from schema.fields.declarations import Column, Computed
+from schema.fields.selection import DEFINITION
+from schema.fields.values import camel
 
 Rules = tuple[Rule, ...]
 LETTERS = {"create": "C", "read": "R", "update": "U", "delete": "D", "restore": "S"}

@@ -15,9 +15,9 @@ from resolvers.context import Services
 from resolvers.identity.principal import Principal
 from resolvers.reading import rendering
 from resolvers.reading.plan import Constant, Drawing, Id, Tree
-from schema.drawing import Undrawn, drawing, tree_of
-from schema.outline import Nodes, TypeName, entry_of
-from schema.selecting import Scope
+from schema.fields.planner import Undrawn, drawing, tree_of
+from schema.fields.root_plan import Nodes, TypeName, entry_of
+from schema.fields.selection import Scope
 
 
 @dataclass(frozen=True, slots=True)

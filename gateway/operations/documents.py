@@ -45,9 +45,9 @@ from gateway.operations.errors import (
 from gateway.operations.responses import Answer, Refused
 from gateway.operations.sources import Text
 from resolvers.failures import Failure
-from schema.counting import count
-from schema.limits import Bounds, Cost, costs
-from schema.selecting import switches
+from schema.fields.cost import Bounds, Cost, costs
+from schema.fields.counting import count
+from schema.fields.selection import switches
 
 VARIANTS = 20
 """Outcomes of @skip and @include for which a document keeps what it led to."""

@@ -26,12 +26,12 @@ from resolvers.identity.principal import Kind
 from resolvers.reading.plan import Denial
 from resolvers.reading.rendering import Rendered
 from schema import Schema
-from schema.drawing import Undrawn, is_drawn
-from schema.introspection import KINDS, introspection_of
-from schema.limits import Bounds, Cost, check_cost, check_rows, cost_of_rows
-from schema.outline import Branch, Entry, Unrendered, outline
-from schema.selecting import Scope, keep
-from schema.variables import check_size
+from schema.fields.cost import Bounds, Cost, check_cost, check_rows, cost_of_rows
+from schema.fields.introspection import KINDS, introspection_of
+from schema.fields.planner import Undrawn, is_drawn
+from schema.fields.root_plan import Branch, Entry, Unrendered, outline
+from schema.fields.selection import Scope, keep
+from schema.fields.variables import check_size
 
 log = structlog.get_logger("torana")
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from schema.values import whole
+from schema.fields.values import whole
 
 STEP = 262_144
 """Bytes that are read at once, some milliseconds."""

@@ -22,7 +22,7 @@ from gateway.app import create_app, make_services
 from gateway.protocol.server import make_server
 from gateway.settings import Settings
 from schema import Schema
-from schema.limits import Bounds
+from schema.fields.cost import Bounds
 from tests.support.databases import quick_passwords
 from tests.support.platforms import KEY, Platform, platform_on
 from tests.support.postgres import free_port

@@ -29,7 +29,7 @@ from gateway.operations.execution import Execution
 from resolvers.access.roles import enrol
 from resolvers.identity.principal import Principal
 from schema import Schema, build
-from schema.limits import Bounds
+from schema.fields.cost import Bounds
 from tests.support.databases import BACKENDS, WORLD, Prepared, Recipe
 from tests.support.generated import Generated, Known, borrowed, operations
 from tests.support.platforms import Platform, platform_on

@@ -35,11 +35,11 @@ from db.engine import Database
 from db.types import instant_text
 from resolvers.reading.filters import TEXT, ranged
 from resolvers.reading.paging import Order
-from schema.checks import declared_fields
-from schema.declarations import Connected
-from schema.lists import CHOICES, Condition
-from schema.scalars import global_id
-from schema.selecting import DEFINITION
+from schema.fields.checks import declared_fields
+from schema.fields.connections import CHOICES, Condition
+from schema.fields.declarations import Connected
+from schema.fields.scalars import global_id
+from schema.fields.selection import DEFINITION
 
 T = TypeVar("T")
 

@@ -22,10 +22,10 @@ from resolvers.identity.principal import ANONYMOUS, Kind, Principal
 from resolvers.identity.tokens import Secret, digest_of
 from resolvers.writing.cascade import erase
 from schema import Schema, build
-from schema.checks import declared_fields
-from schema.limits import Bounds
-from schema.scalars import global_id
-from schema.selecting import model_of
+from schema.fields.checks import declared_fields
+from schema.fields.cost import Bounds
+from schema.fields.scalars import global_id
+from schema.fields.selection import model_of
 from tests.support.databases import WORLD, Prepared, Recipe
 from tests.support.inputs import FILES
 from tests.support.organisation import Place

@@ -23,7 +23,7 @@ from resolvers.identity.lookup import principal_of
 from resolvers.identity.principal import ANONYMOUS, Kind, Principal
 from resolvers.identity.tokens import Secret, Session, digest_of
 from schema import Schema
-from schema.limits import Bounds
+from schema.fields.cost import Bounds
 from tests.support.databases import quick_passwords
 from tests.support.recording import Recording, recorded
 from tests.support.world import World

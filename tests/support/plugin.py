@@ -29,7 +29,7 @@ import pytest
 import structlog
 
 from schema import Schema, build
-from schema.limits import Bounds
+from schema.fields.cost import Bounds
 from tests.support.databases import BACKENDS, Prepared, drop_all
 from tests.support.platforms import Platform, Reused, platform_on
 from tests.support.postgres import memory, named, running_postgres

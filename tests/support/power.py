@@ -34,8 +34,8 @@ from resolvers.identity.tokens import Secret, digest_of
 from resolvers.organisation import permissions
 from schema import Schema, build
 from schema.accounts import PRIVATE, STATUS
-from schema.limits import Bounds
-from schema.scalars import global_id, parse_id
+from schema.fields.cost import Bounds
+from schema.fields.scalars import global_id, parse_id
 from tests.support.databases import BACKENDS, WORLD, Prepared, Recipe
 from tests.support.matrix import mutate
 from tests.support.platforms import Platform, Reused, platform_on

@@ -11,7 +11,7 @@ from db.models import InputType, JobKind, JobState, SessionCategory, SessionEven
 from db.types import uuid7
 from resolvers.access.roles import enrol
 from resolvers.accounts.sign_in import create_user
-from schema.scalars import global_id
+from schema.fields.scalars import global_id
 from tests.support.organisation import Place, furnish
 
 START = datetime(2026, 1, 5, 9, tzinfo=UTC)

@@ -23,7 +23,7 @@ from resolvers.failures import Code, Failure, Invalid
 from resolvers.identity.lookup import principal_named
 from resolvers.identity.principal import OPERATOR, Principal
 from schema import build
-from schema.scalars import global_id, parse_id
+from schema.fields.scalars import global_id, parse_id
 
 PAGE = 50
 """Rows that are asked for at once."""

@@ -10,7 +10,7 @@ import typer
 from gateway.commands.administration.asking import Asking, Listed, listing, uuid_of
 from gateway.commands.administration.commands import Shown, command, group, rows
 from gateway.commands.tables import moment
-from schema.scalars import parse_id
+from schema.fields.scalars import parse_id
 
 audit = group("audit", "The record of what mattered.")
 

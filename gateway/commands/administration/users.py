@@ -10,7 +10,7 @@ from gateway.commands.administration.commands import Limit, Shown, Yes, command,
 from gateway.commands.tables import Cell, moment
 from resolvers.accounts import password_changes, sessions
 from resolvers.failures import Code, Failure
-from schema.scalars import key_of
+from schema.fields.scalars import key_of
 
 users = group("users", "Accounts.")
 

@@ -38,8 +38,8 @@ from resolvers.reading.plan import (
     Tree,
     Value,
 )
-from schema.declarations import Column, Connected, Found, Key, Numbers, Part, Related
-from schema.selecting import DEFINITION, Scope, keep, model_of
+from schema.fields.declarations import Column, Connected, Found, Key, Numbers, Part, Related
+from schema.fields.selection import DEFINITION, Scope, keep, model_of
 
 PARTS = 1_000
 """Fields of one tree; what is larger is read row by row."""

@@ -13,9 +13,9 @@ from db import models
 from resolvers.failures import Failure, Forbidden, Locked, Unauthenticated
 from resolvers.identity.principal import Kind, Principal
 from resolvers.writing.once import done_once
-from schema.fields import Info
-from schema.selecting import select
-from schema.values import camel, check
+from schema.fields.fields import Info
+from schema.fields.selection import select
+from schema.fields.values import camel, check
 
 
 class Need:

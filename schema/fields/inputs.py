@@ -18,12 +18,12 @@ from resolvers.access.visibility import WRITES
 from resolvers.failures import Invalid
 from resolvers.mail.templates import printable
 from resolvers.writing import crud as rows
-from schema.fields import Info
-from schema.mutations import WRITER, mutation, written
-from schema.nodes import Node
-from schema.problems import Problem
-from schema.scalars import key_of
-from schema.values import Shape, camel
+from schema.fields.fields import Info
+from schema.fields.mutations import WRITER, mutation, written
+from schema.fields.nodes import Node
+from schema.fields.problems import Problem
+from schema.fields.scalars import key_of
+from schema.fields.values import Shape, camel
 
 NEEDED: Any = object()
 

@@ -17,11 +17,11 @@ from resolvers.reading.paging import MOST, Slice
 from resolvers.reading.plan import Asked
 from resolvers.reading.ranges import numbers_in
 from resolvers.reading.statements import Where
-from schema.declarations import Connected, Orders, target_of
-from schema.fields import Info, drawn, resolver_of, sign
-from schema.scalars import key_of
-from schema.selecting import select
-from schema.values import camel, check_text
+from schema.fields.declarations import Connected, Orders, target_of
+from schema.fields.fields import Info, drawn, resolver_of, sign
+from schema.fields.scalars import key_of
+from schema.fields.selection import select
+from schema.fields.values import camel, check_text
 
 
 class Condition(StrawberryField):

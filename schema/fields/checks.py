@@ -6,8 +6,8 @@ from typing import Any
 from graphql import GraphQLObjectType, GraphQLSchema, get_named_type, is_non_null_type
 
 from resolvers.access.visibility import ROWS, THROUGH
-from schema.declarations import Column, Connected, Related
-from schema.selecting import DEFINITION, model_of
+from schema.fields.declarations import Column, Connected, Related
+from schema.fields.selection import DEFINITION, model_of
 
 
 def declared_fields(schema: GraphQLSchema) -> Iterator[tuple[GraphQLObjectType, str, Any, Any]]:

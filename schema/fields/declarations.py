@@ -17,7 +17,7 @@ from resolvers.access.rules import Rule, words
 from resolvers.failures import Forbidden
 from resolvers.reading.paging import Order
 from resolvers.reading.plan import Asked
-from schema.scalars import global_id
+from schema.fields.scalars import global_id
 
 
 class Key(StrawberryField):

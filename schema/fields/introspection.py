@@ -29,7 +29,7 @@ from graphql import (
 )
 
 from resolvers.failures import LimitExceeded
-from schema.selecting import Scope
+from schema.fields.selection import Scope
 
 KINDS: Mapping[str, GraphQLObjectType] = {name: introspection_types[name] for name in ("__Schema", "__Type")}  # type: ignore[misc]
 MARGIN = 12

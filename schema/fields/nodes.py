@@ -5,7 +5,7 @@ from typing import Generic, TypeVar
 
 import strawberry
 
-from schema.fields import column
+from schema.fields.fields import column
 
 T = TypeVar("T")
 

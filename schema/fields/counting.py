@@ -17,7 +17,7 @@ from graphql import (
     SelectionSetNode,
 )
 
-from schema.limits import Bounds, bound
+from schema.fields.cost import Bounds, bound
 
 INTROSPECTION = ("__schema", "__type")
 

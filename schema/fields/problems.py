@@ -5,7 +5,7 @@ from typing import Any
 import strawberry
 
 from resolvers.failures import Code, Failure
-from schema.scalars import JSON, enum
+from schema.fields.scalars import JSON, enum
 
 ErrorCode = enum(
     Code,

@@ -12,7 +12,7 @@ from strawberry.types.scalar import ScalarDefinition
 
 from db.types import instant_text
 from resolvers.failures import Invalid
-from schema.values import read_literal
+from schema.fields.values import read_literal
 
 BigInt = NewType("BigInt", int)
 JSON = NewType("JSON", object)

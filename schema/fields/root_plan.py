@@ -22,10 +22,10 @@ from resolvers.reading.paging import MOST
 from resolvers.reading.plan import Asked, Drawing, Tree
 from resolvers.reading.rendering import Rendered
 from resolvers.reading.statements import Where
-from schema.declarations import ById
-from schema.drawing import Undrawn, drawing, tree_of, tree_of_node
-from schema.scalars import parse_id
-from schema.selecting import DEFINITION, Scope, model_of
+from schema.fields.declarations import ById
+from schema.fields.planner import Undrawn, drawing, tree_of, tree_of_node
+from schema.fields.scalars import parse_id
+from schema.fields.selection import DEFINITION, Scope, model_of
 
 NULL = Rendered("null")
 

@@ -29,8 +29,8 @@ from graphql import (
 
 from resolvers.failures import BIGGEST, Failure, LimitExceeded
 from resolvers.reading.paging import page_size
-from schema.declarations import Connected, Numbers
-from schema.selecting import DEFINITION
+from schema.fields.declarations import Connected, Numbers
+from schema.fields.selection import DEFINITION
 
 STORED, TOTAL = 20, 10
 """The costs of an array of numbers or a JSON value, and of counting a list. An object costs 1."""
