@@ -10,13 +10,6 @@ from strawberry.schema.config import StrawberryConfig
 
 from resolvers.failures import Failure, LimitExceeded
 from resolvers.reading.paging import MOST
-from schema.access import AccessMutation, AccessQuery
-from schema.accounts import AccountsQuery
-from schema.challenges import ChallengesQuery
-from schema.clusters import ClustersMutation, ClustersQuery
-from schema.credentials import CredentialsMutation, CredentialsQuery
-from schema.devices import DevicesMutation, DevicesQuery
-from schema.downloads import DownloadsMutation
 from schema.fields.checks import check
 from schema.fields.fields import Info, by_id
 from schema.fields.mutations import written
@@ -24,19 +17,26 @@ from schema.fields.nodes import Node
 from schema.fields.problems import ProblemHandler
 from schema.fields.scalars import SCALARS, parse_id
 from schema.fields.selection import model_of
-from schema.following import FollowingSubscription
-from schema.groups import GroupsMutation, GroupsQuery
-from schema.jobs import JobsMutation, JobsQuery, JobsSubscription
-from schema.notices import NoticesMutation, NoticesQuery
-from schema.organisation import OrganisationMutation, OrganisationQuery
-from schema.passwords import PasswordsMutation
-from schema.people import PeopleMutation, PeopleQuery
-from schema.services import ServicesMutation, ServicesQuery
-from schema.sessions import SessionsMutation, SessionsQuery
-from schema.signing import SigningMutation, SigningQuery
-from schema.simulation_links import SimulationLinksMutation
-from schema.simulations import SimulationsMutation, SimulationsQuery
-from schema.specs import SpecsQuery
+from schema.types.access import AccessMutation, AccessQuery
+from schema.types.accounts import AccountsQuery
+from schema.types.challenges import ChallengesQuery
+from schema.types.clusters import ClustersMutation, ClustersQuery
+from schema.types.credentials import CredentialsMutation, CredentialsQuery
+from schema.types.devices import DevicesMutation, DevicesQuery
+from schema.types.downloads import DownloadsMutation
+from schema.types.following import FollowingSubscription
+from schema.types.groups import GroupsMutation, GroupsQuery
+from schema.types.jobs import JobsMutation, JobsQuery, JobsSubscription
+from schema.types.notices import NoticesMutation, NoticesQuery
+from schema.types.organisation import OrganisationMutation, OrganisationQuery
+from schema.types.passwords import PasswordsMutation
+from schema.types.people import PeopleMutation, PeopleQuery
+from schema.types.services import ServicesMutation, ServicesQuery
+from schema.types.sessions import SessionsMutation, SessionsQuery
+from schema.types.signing import SigningMutation, SigningQuery
+from schema.types.simulation_links import SimulationLinksMutation
+from schema.types.simulations import SimulationsMutation, SimulationsQuery
+from schema.types.specs import SpecsQuery
 
 _Id = Annotated[strawberry.ID, strawberry.argument(description="The global id of any node.")]
 _Ids = Annotated[list[strawberry.ID], strawberry.argument(description=f"Global ids, at most {MOST}.")]

@@ -30,8 +30,8 @@ from resolvers.identity.principal import Kind, Principal
 from resolvers.reading.ranges import numbers_in
 from resolvers.simulations import exports
 from resolvers.simulations.exports import Chosen
-from schema.downloads import FOLDER
 from schema.fields.scalars import key_of, parse_id
+from schema.types.downloads import FOLDER
 
 log = structlog.get_logger("torana")
 

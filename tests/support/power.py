@@ -33,9 +33,9 @@ from resolvers.identity.principal import Kind, Principal, Standing
 from resolvers.identity.tokens import Secret, digest_of
 from resolvers.organisation import permissions
 from schema import Schema, build
-from schema.accounts import PRIVATE, STATUS
 from schema.fields.cost import Bounds
 from schema.fields.scalars import global_id, parse_id
+from schema.types.accounts import PRIVATE, STATUS
 from tests.support.databases import BACKENDS, WORLD, Prepared, Recipe
 from tests.support.matrix import mutate
 from tests.support.platforms import Platform, Reused, platform_on

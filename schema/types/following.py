@@ -10,11 +10,11 @@ import strawberry
 from db import models
 from resolvers.failures import LimitExceeded
 from resolvers.live import entity_changes, job_streams
-from schema.access import RestorableModel
 from schema.fields.fields import Info
 from schema.fields.mutations import written
 from schema.fields.nodes import Node
 from schema.fields.scalars import enum, global_id, key_of, parse_id
+from schema.types.access import RestorableModel
 
 _Watched = Enum(  # type: ignore[misc]
     "_Watched", {**{one.name: one.value for one in RestorableModel}, "SIMULATION": models.Simulation}

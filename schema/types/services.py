@@ -14,13 +14,13 @@ from schema.fields.inputs import Given, editing, inputs, result
 from schema.fields.nodes import Connection, Node
 from schema.fields.scalars import JSON
 from schema.fields.values import ANY, OBJECT
-from schema.groups import ROLE_ORDERS, Role
-from schema.organisation import PROJECT_ORDERS, SITE_ORDERS, Project, Site
+from schema.types.groups import ROLE_ORDERS, Role
+from schema.types.organisation import PROJECT_ORDERS, SITE_ORDERS, Project, Site
 
 if TYPE_CHECKING:
-    from schema.accounts import User
-    from schema.devices import Device
-    from schema.organisation import Participant
+    from schema.types.accounts import User
+    from schema.types.devices import Device
+    from schema.types.organisation import Participant
 
 SERVICE_ORDERS = Orders("ServiceOrder", "Orders of services.", NAME=(Order(models.Service.name), "By name."))
 
@@ -61,13 +61,13 @@ class ServiceConfig(Node):
     specific_id: str = column("The installation that it is for; empty for all.")
     config: JSON = column("The settings, as the service's schema wants them.")
     service: Service | None = related(models.ServiceConfig.service, "The service.")
-    user: Annotated["User", strawberry.lazy("schema.accounts")] | None = related(
+    user: Annotated["User", strawberry.lazy("schema.types.accounts")] | None = related(
         models.ServiceConfig.user, "The user it is for."
     )
-    participant: Annotated["Participant", strawberry.lazy("schema.organisation")] | None = related(
+    participant: Annotated["Participant", strawberry.lazy("schema.types.organisation")] | None = related(
         models.ServiceConfig.participant, "The participant it is for."
     )
-    device: Annotated["Device", strawberry.lazy("schema.devices")] | None = related(
+    device: Annotated["Device", strawberry.lazy("schema.types.devices")] | None = related(
         models.ServiceConfig.device, "The device it is for."
     )
 

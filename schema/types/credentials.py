@@ -13,8 +13,6 @@ from resolvers.failures import Unauthenticated
 from resolvers.identity.principal import Kind
 from resolvers.organisation import device_registration
 from resolvers.reading.paging import Order
-from schema.accounts import User
-from schema.devices import Device
 from schema.fields.connections import connection, contains, equal, refers
 from schema.fields.declarations import Orders
 from schema.fields.fields import Info, column, computed, node, related
@@ -23,8 +21,10 @@ from schema.fields.nodes import Connection, Node
 from schema.fields.problems import Problem
 from schema.fields.scalars import JSON, enum, global_id, key_of
 from schema.fields.values import OBJECT
-from schema.organisation import Participant
-from schema.services import Service
+from schema.types.accounts import User
+from schema.types.devices import Device
+from schema.types.organisation import Participant
+from schema.types.services import Service
 
 DEVICE = Need(
     "a device, with its token",

@@ -19,7 +19,7 @@ from schema.fields.problems import Problem
 from schema.fields.scalars import enum, key_of
 
 if TYPE_CHECKING:
-    from schema.organisation import Project, Site
+    from schema.types.organisation import Project, Site
 
 Channel = enum(
     models.Channel,
@@ -46,10 +46,10 @@ class NotificationTemplate(Node):
     subject: str | None = column("The subject of a mail; null keeps the next template's.")
     text: str = column("The words as plain text.")
     html: str | None = column("The words as HTML; null sends plain text only.")
-    site: Annotated["Site", strawberry.lazy("schema.organisation")] | None = related(
+    site: Annotated["Site", strawberry.lazy("schema.types.organisation")] | None = related(
         models.NotificationTemplate.site, "The site where it holds; null for a project, or everywhere."
     )
-    project: Annotated["Project", strawberry.lazy("schema.organisation")] | None = related(
+    project: Annotated["Project", strawberry.lazy("schema.types.organisation")] | None = related(
         models.NotificationTemplate.project, "The project where it holds; null for a site, or everywhere."
     )
 

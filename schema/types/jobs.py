@@ -27,12 +27,12 @@ from schema.fields.problems import Problem
 from schema.fields.scalars import JSON, BigInt, enum, key_of, optional_key
 from schema.fields.selection import select
 from schema.fields.values import PRINTED, Shape, readable
-from schema.simulations import ClusterOptions, SimulationType
+from schema.types.simulations import ClusterOptions, SimulationType
 
 if TYPE_CHECKING:
-    from schema.accounts import User
-    from schema.clusters import Cluster
-    from schema.simulations import Simulation
+    from schema.types.accounts import User
+    from schema.types.clusters import Cluster
+    from schema.types.simulations import Simulation
 
 JobState = enum(
     State,
@@ -105,11 +105,13 @@ class Job(Node):
     warnings: JSON | None = column(
         "What went wrong in a job that still has results: a list of texts.", needs=(OWNER_OF_JOB, SUPERADMIN)
     )
-    owner: Annotated["User", strawberry.lazy("schema.accounts")] | None = related(models.Job.owner, "Who submitted it.")
-    cluster: Annotated["Cluster", strawberry.lazy("schema.clusters")] | None = related(
+    owner: Annotated["User", strawberry.lazy("schema.types.accounts")] | None = related(
+        models.Job.owner, "Who submitted it."
+    )
+    cluster: Annotated["Cluster", strawberry.lazy("schema.types.clusters")] | None = related(
         models.Job.cluster, "The cluster that runs it; null for the gateway's own machine."
     )
-    simulation: Annotated["Simulation", strawberry.lazy("schema.simulations")] | None = related(
+    simulation: Annotated["Simulation", strawberry.lazy("schema.types.simulations")] | None = related(
         models.Job.simulation, "The simulation it runs."
     )
     tasks: Connection["Task"] = connection(
@@ -420,7 +422,7 @@ class JobsSubscription:
     )
     async def partial_results(
         self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The simulation.")]
-    ) -> AsyncGenerator[Annotated["Simulation", strawberry.lazy("schema.simulations")], None]:
+    ) -> AsyncGenerator[Annotated["Simulation", strawberry.lazy("schema.types.simulations")], None]:
         key = key_of("Simulation", id)
         stored = job_streams.results(info.context, key, select(info, models.Simulation))
         async with aclosing(stored) as rows:

@@ -15,8 +15,8 @@ from schema.fields.problems import Problem
 from schema.fields.scalars import enum, global_id, parse_id
 from schema.fields.selection import model_of, select
 from schema.fields.values import camel
-from schema.groups import UserGroup
-from schema.organisation import Project, Site
+from schema.types.groups import UserGroup
+from schema.types.organisation import Project, Site
 
 AccessAction = enum(
     permissions.Action,

@@ -10,8 +10,6 @@ from resolvers.accounts import preferences
 from resolvers.accounts.addresses import canonical
 from resolvers.reading.paging import Order
 from resolvers.reading.statements import Where
-from schema.accounts import PlatformRole, User
-from schema.devices import Device
 from schema.fields.connections import connection, equal, refers
 from schema.fields.declarations import Orders
 from schema.fields.fields import Info, column, found, node, related
@@ -21,8 +19,10 @@ from schema.fields.nodes import Connection, Node
 from schema.fields.problems import Problem
 from schema.fields.scalars import JSON
 from schema.fields.values import ANY
-from schema.organisation import Participant
-from schema.services import Service
+from schema.types.accounts import PlatformRole, User
+from schema.types.devices import Device
+from schema.types.organisation import Participant
+from schema.types.services import Service
 
 
 @node(models.Preference)

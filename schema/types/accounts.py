@@ -18,9 +18,9 @@ from schema.fields.nodes import Connection, Node
 from schema.fields.scalars import JSON, enum, global_id
 
 if TYPE_CHECKING:
-    from schema.groups import UserGroup
-    from schema.simulations import Simulation
-    from schema.specs import Spec
+    from schema.types.groups import UserGroup
+    from schema.types.simulations import Simulation
+    from schema.types.specs import Spec
 
 AuthProvider = enum(
     models.AuthProvider,
@@ -94,14 +94,14 @@ class User(Node):
     force_password_change: bool | None = column(
         "Whether the password must be changed at the next sign-in.", needs=(SELF, SUPERADMIN)
     )
-    groups: Connection[Annotated["UserGroup", strawberry.lazy("schema.groups")]] = connection(
+    groups: Connection[Annotated["UserGroup", strawberry.lazy("schema.types.groups")]] = connection(
         models.User.groups,
         "The groups that the user is in, as far as you see them.",
         orders=Orders(
             "LinkedUserGroupOrder", "Orders of a user's groups.", NAME=(Order(models.UserGroup.name), "By name.")
         ),
     )
-    simulations: Connection[Annotated["Simulation", strawberry.lazy("schema.simulations")]] = connection(
+    simulations: Connection[Annotated["Simulation", strawberry.lazy("schema.types.simulations")]] = connection(
         models.User.simulations,
         "The user's simulations that you may see.",
         orders=Orders(
@@ -111,7 +111,7 @@ class User(Node):
             OLDEST=(Order(models.Simulation.created_at), "By time."),
         ),
     )
-    specs: Connection[Annotated["Spec", strawberry.lazy("schema.specs")]] = connection(
+    specs: Connection[Annotated["Spec", strawberry.lazy("schema.types.specs")]] = connection(
         models.User.specs,
         "The user's specs that you may see.",
         orders=Orders(

@@ -15,7 +15,15 @@ from schema.fields.inputs import Given, Several, editing, inputs, result
 from schema.fields.nodes import Connection, Node
 from schema.fields.scalars import JSON
 from schema.fields.values import OBJECT
-from schema.organisation import DEVICES_OF, PARTICIPANT_ORDERS, PROJECT_ORDERS, SITE_ORDERS, Participant, Project, Site
+from schema.types.organisation import (
+    DEVICES_OF,
+    PARTICIPANT_ORDERS,
+    PROJECT_ORDERS,
+    SITE_ORDERS,
+    Participant,
+    Project,
+    Site,
+)
 
 TYPE_ORDERS = Orders("DeviceTypeOrder", "Orders of types of devices.", NAME=(Order(models.DeviceType.name), "By name."))
 SUBTYPE_ORDERS = Orders(

@@ -15,8 +15,8 @@ from schema.fields.inputs import Given, editing, inputs, result
 from schema.fields.mutations import IN_PERSON, mutation
 from schema.fields.nodes import Connection, Node
 from schema.fields.problems import Problem
-from schema.groups import GROUP_ORDERS, UserGroup
-from schema.jobs import Platform
+from schema.types.groups import GROUP_ORDERS, UserGroup
+from schema.types.jobs import Platform
 
 
 @node(models.Cluster)

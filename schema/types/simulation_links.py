@@ -8,14 +8,14 @@ import strawberry
 
 from db import models
 from resolvers.simulations import share_links
-from schema.accounts import User
 from schema.fields.fields import Info, column, node, related
 from schema.fields.inputs import deleting
 from schema.fields.mutations import SIGNED_IN, mutation, written
 from schema.fields.nodes import Node
 from schema.fields.problems import Problem
 from schema.fields.scalars import key_of
-from schema.simulations import Simulation
+from schema.types.accounts import User
+from schema.types.simulations import Simulation
 
 
 @node(models.SimulationLink)

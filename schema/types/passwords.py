@@ -6,14 +6,14 @@ import strawberry
 
 from db import models
 from resolvers.accounts import password_changes, sign_in, sign_up, two_factor
-from schema.accounts import ExpectedVersion, User
 from schema.fields.fields import Info
 from schema.fields.mutations import ANYONE, IN_PERSON, SIGNED_IN, WRITER, mutation, written
 from schema.fields.problems import Problem
 from schema.fields.scalars import JSON, key_of
 from schema.fields.values import OBJECT
-from schema.organisation import Participant
-from schema.signing import Done, DoneResult
+from schema.types.accounts import ExpectedVersion, User
+from schema.types.organisation import Participant
+from schema.types.signing import Done, DoneResult
 
 
 @strawberry.type(description="A mail is on its way, where the address has one to get. Whether it has is not told.")

@@ -9,12 +9,12 @@ from db import models
 from resolvers.accounts import sessions, sign_in, two_factor
 from resolvers.identity.principal import Duty as Must
 from resolvers.identity.principal import Kind
-from schema.accounts import TwoFactor, User
 from schema.fields.fields import Info
 from schema.fields.mutations import ANYONE, IN_PERSON, mutation, written
 from schema.fields.problems import Problem
 from schema.fields.scalars import enum, global_id, key_of
-from schema.organisation import Participant
+from schema.types.accounts import TwoFactor, User
+from schema.types.organisation import Participant
 
 Duty = enum(
     Must,

@@ -17,10 +17,10 @@ from schema.fields.problems import Problem
 from schema.fields.scalars import enum, key_of, parse_id
 
 if TYPE_CHECKING:
-    from schema.accounts import User
-    from schema.devices import Device
-    from schema.organisation import ParticipantGroup, Project, Site
-    from schema.services import Service
+    from schema.types.accounts import User
+    from schema.types.devices import Device
+    from schema.types.organisation import ParticipantGroup, Project, Site
+    from schema.types.services import Service
 
 RoleScope = enum(
     models.RoleScope,
@@ -58,7 +58,7 @@ class UserGroup(Node):
     """Users who hold the same roles."""
 
     name: str = column("What it is called.")
-    users: Connection[Annotated["User", strawberry.lazy("schema.accounts")]] = connection(
+    users: Connection[Annotated["User", strawberry.lazy("schema.types.accounts")]] = connection(
         models.UserGroup.users,
         "Its members.",
         orders=Orders(
@@ -79,11 +79,13 @@ class Role(Node):
 
     name: str = column("What it is called.")
     scope: RoleScope = column("Where it holds.")  # type: ignore[valid-type]
-    service: Annotated["Service", strawberry.lazy("schema.services")] | None = related(
+    service: Annotated["Service", strawberry.lazy("schema.types.services")] | None = related(
         models.Role.service, "The service whose role it is; the gateway's own is shown to superadmins alone."
     )
-    site: Annotated["Site", strawberry.lazy("schema.organisation")] | None = related(models.Role.site, "The site.")
-    project: Annotated["Project", strawberry.lazy("schema.organisation")] | None = related(
+    site: Annotated["Site", strawberry.lazy("schema.types.organisation")] | None = related(
+        models.Role.site, "The site."
+    )
+    project: Annotated["Project", strawberry.lazy("schema.types.organisation")] | None = related(
         models.Role.project, "The project."
     )
     grants: Connection["RoleGrant"] = connection(models.Role.grants, "Who holds it.", orders=GRANT_ORDERS)
@@ -95,10 +97,10 @@ class RoleGrant(Node):
 
     role: Role | None = related(models.RoleGrant.role, "The role.")
     user_group: UserGroup | None = related(models.RoleGrant.user_group, "The group of users that holds it.")
-    device: Annotated["Device", strawberry.lazy("schema.devices")] | None = related(
+    device: Annotated["Device", strawberry.lazy("schema.types.devices")] | None = related(
         models.RoleGrant.device, "The device that holds it."
     )
-    participant_group: Annotated["ParticipantGroup", strawberry.lazy("schema.organisation")] | None = related(
+    participant_group: Annotated["ParticipantGroup", strawberry.lazy("schema.types.organisation")] | None = related(
         models.RoleGrant.participant_group, "The group of participants that holds it."
     )
 

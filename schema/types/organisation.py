@@ -17,10 +17,10 @@ from schema.fields.inputs import Given, editing, inputs, lower, result
 from schema.fields.nodes import Connection, Node
 
 if TYPE_CHECKING:
-    from schema.devices import Device
-    from schema.services import Service
-    from schema.sessions import Session
-    from schema.simulations import Simulation
+    from schema.types.devices import Device
+    from schema.types.services import Service
+    from schema.types.sessions import Session
+    from schema.types.simulations import Simulation
 
 _HOLDERS = (models.Role.grants, models.RoleGrant.user_group, models.UserGroup.users)
 SITE_ORDERS = Orders("SiteOrder", "Orders of sites.", NAME=(Order(models.Site.name), "By name."))
@@ -78,10 +78,10 @@ class Site(Node):
     projects: Connection["Project"] = connection(
         models.Site.projects, "Its projects that you may see.", orders=PROJECT_ORDERS
     )
-    devices: Connection[Annotated["Device", strawberry.lazy("schema.devices")]] = connection(
+    devices: Connection[Annotated["Device", strawberry.lazy("schema.types.devices")]] = connection(
         models.Site.devices, "The devices that it has.", orders=DEVICES_OF
     )
-    services: Connection[Annotated["Service", strawberry.lazy("schema.services")]] = connection(
+    services: Connection[Annotated["Service", strawberry.lazy("schema.types.services")]] = connection(
         models.Site.services, "The services that work in it.", orders=SERVICES_OF
     )
 
@@ -100,16 +100,16 @@ class Project(Node):
     participant_groups: Connection["ParticipantGroup"] = connection(
         models.Project.participant_groups, "Its groups of participants.", orders=PARTICIPANT_GROUP_ORDERS
     )
-    devices: Connection[Annotated["Device", strawberry.lazy("schema.devices")]] = connection(
+    devices: Connection[Annotated["Device", strawberry.lazy("schema.types.devices")]] = connection(
         models.Project.devices, "The devices that are used in it.", orders=DEVICES_OF
     )
-    services: Connection[Annotated["Service", strawberry.lazy("schema.services")]] = connection(
+    services: Connection[Annotated["Service", strawberry.lazy("schema.types.services")]] = connection(
         models.Project.services, "The services that work in it.", orders=SERVICES_OF
     )
-    sessions: Connection[Annotated["Session", strawberry.lazy("schema.sessions")]] = connection(
+    sessions: Connection[Annotated["Session", strawberry.lazy("schema.types.sessions")]] = connection(
         models.Project.sessions, "Its sessions.", orders=SESSIONS_OF
     )
-    simulations: Connection[Annotated["Simulation", strawberry.lazy("schema.simulations")]] = connection(
+    simulations: Connection[Annotated["Simulation", strawberry.lazy("schema.types.simulations")]] = connection(
         models.Project.simulations,
         "Its simulations.",
         orders=Orders(
@@ -146,7 +146,7 @@ class Participant(Node):
     online = present(_INSIDE)
     project: Project | None = related(models.Participant.project, "The project.")
     group: ParticipantGroup | None = related(models.Participant.group, "The group, if any.")
-    devices: Connection[Annotated["Device", strawberry.lazy("schema.devices")]] = connection(
+    devices: Connection[Annotated["Device", strawberry.lazy("schema.types.devices")]] = connection(
         models.Participant.devices, "The participant's devices.", orders=DEVICES_OF
     )
 

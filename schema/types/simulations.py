@@ -12,7 +12,6 @@ from resolvers.reading import ranges
 from resolvers.reading.paging import Order
 from resolvers.reading.statements import Where
 from resolvers.simulations import simulations
-from schema.accounts import ExpectedVersion
 from schema.fields.connections import chosen, connection, contains, ranged, refers
 from schema.fields.declarations import Orders
 from schema.fields.fields import Info, column, found, node, numbers, part, related
@@ -22,13 +21,14 @@ from schema.fields.nodes import Connection, Node
 from schema.fields.problems import Problem
 from schema.fields.scalars import JSON, BigInt, enum, key_of, optional_key
 from schema.fields.values import Shape
+from schema.types.accounts import ExpectedVersion
 
 if TYPE_CHECKING:
-    from schema.accounts import User
-    from schema.jobs import Job
-    from schema.organisation import Project
-    from schema.sessions import Session
-    from schema.simulation_links import SimulationLink
+    from schema.types.accounts import User
+    from schema.types.jobs import Job
+    from schema.types.organisation import Project
+    from schema.types.sessions import Session
+    from schema.types.simulation_links import SimulationLink
 
 SimulationType = enum(
     models.SimulationType,
@@ -61,19 +61,19 @@ class Simulation(Node):
     title: str = column("What its owner calls it; may be empty.")
     sim_type: SimulationType = column("The program it is for.")  # type: ignore[valid-type]
     input_type: InputType = column("How its input was given.")  # type: ignore[valid-type]
-    owner: Annotated["User", strawberry.lazy("schema.accounts")] | None = related(
+    owner: Annotated["User", strawberry.lazy("schema.types.accounts")] | None = related(
         models.Simulation.owner, "Who submitted it."
     )
-    project: Annotated["Project", strawberry.lazy("schema.organisation")] | None = related(
+    project: Annotated["Project", strawberry.lazy("schema.types.organisation")] | None = related(
         models.Simulation.project, "The project whose members see it, if any."
     )
-    session: Annotated["Session", strawberry.lazy("schema.sessions")] | None = related(
+    session: Annotated["Session", strawberry.lazy("schema.types.sessions")] | None = related(
         models.Simulation.session, "The session whose data it is, if any."
     )
-    job: Annotated["Job", strawberry.lazy("schema.jobs")] | None = related(
+    job: Annotated["Job", strawberry.lazy("schema.types.jobs")] | None = related(
         models.Simulation.jobs, "Its latest job.", order=NEWEST_JOB
     )
-    jobs: Connection[Annotated["Job", strawberry.lazy("schema.jobs")]] = connection(
+    jobs: Connection[Annotated["Job", strawberry.lazy("schema.types.jobs")]] = connection(
         models.Simulation.jobs,
         "All its jobs, one for each attempt.",
         orders=Orders(
@@ -87,7 +87,7 @@ class Simulation(Node):
         orders=Orders("EstimatorOrder", "Orders of estimators.", NAME=(Order(models.Estimator.name), "By name.")),
         filter=EstimatorFilter,
     )
-    links: Connection[Annotated["SimulationLink", strawberry.lazy("schema.simulation_links")]] = connection(
+    links: Connection[Annotated["SimulationLink", strawberry.lazy("schema.types.simulation_links")]] = connection(
         models.Simulation.links,
         "The links by which it is shared, for its owner; those whose time is over, too.",
         orders=Orders(

@@ -22,13 +22,13 @@ from schema.fields.fields import column, node, related
 from schema.fields.inputs import deleting, restoring, result
 from schema.fields.nodes import Connection, Node
 from schema.fields.scalars import JSON, enum
-from schema.organisation import SESSIONS_OF
+from schema.types.organisation import SESSIONS_OF
 
 if TYPE_CHECKING:
-    from schema.accounts import User
-    from schema.devices import Device
-    from schema.organisation import Participant, Project
-    from schema.simulations import Simulation
+    from schema.types.accounts import User
+    from schema.types.devices import Device
+    from schema.types.organisation import Participant, Project
+    from schema.types.simulations import Simulation
 
 SessionCategory = enum(
     models.SessionCategory,
@@ -91,10 +91,10 @@ class Session(Node):
         needs=(CREATOR, PROJECT_USER, INVITED, INVITED_PARTICIPANT, LINKED_SERVICE, SUPERADMIN),
     )
     type: SessionType | None = related(models.Session.type, "Its type.")
-    project: Annotated["Project", strawberry.lazy("schema.organisation")] | None = related(
+    project: Annotated["Project", strawberry.lazy("schema.types.organisation")] | None = related(
         models.Session.project, "The project it belongs to, if any."
     )
-    creator: Annotated["User", strawberry.lazy("schema.accounts")] | None = related(
+    creator: Annotated["User", strawberry.lazy("schema.types.accounts")] | None = related(
         models.Session.creator, "Who made it."
     )
     members: Connection["SessionMember"] = connection(
@@ -116,7 +116,7 @@ class Session(Node):
             NEWEST=(Order(models.SessionEvent.occurred_at, descending=True), "The latest first."),
         ),
     )
-    simulations: Connection[Annotated["Simulation", strawberry.lazy("schema.simulations")]] = connection(
+    simulations: Connection[Annotated["Simulation", strawberry.lazy("schema.types.simulations")]] = connection(
         models.Session.simulations,
         "Simulations that are data of this session.",
         orders=Orders(
@@ -132,13 +132,13 @@ class SessionMember(Node):
     """A user, a participant or a device that takes part in a session."""
 
     session: Session | None = related(models.SessionMember.session, "The session.")
-    user: Annotated["User", strawberry.lazy("schema.accounts")] | None = related(
+    user: Annotated["User", strawberry.lazy("schema.types.accounts")] | None = related(
         models.SessionMember.user, "The user, if it is one."
     )
-    participant: Annotated["Participant", strawberry.lazy("schema.organisation")] | None = related(
+    participant: Annotated["Participant", strawberry.lazy("schema.types.organisation")] | None = related(
         models.SessionMember.participant, "The participant, if it is one."
     )
-    device: Annotated["Device", strawberry.lazy("schema.devices")] | None = related(
+    device: Annotated["Device", strawberry.lazy("schema.types.devices")] | None = related(
         models.SessionMember.device, "The device, if it is one."
     )
 
