@@ -421,7 +421,7 @@ def _engines(stack: contextlib.ExitStack, folder: Path) -> Iterator[tuple[str, d
         "-m",
         "celery",
         "-A",
-        "jobs.celery_app",
+        "jobs.engines.celery_app",
         "worker",
         "-Q",
         "torana",

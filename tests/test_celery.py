@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 import redis.asyncio
 
-from jobs.celery import CeleryEngine
 from jobs.engine import Away, Batch, Held
+from jobs.engines.celery import CeleryEngine
 from resolvers.work.dispatcher import Dispatcher, Post
 from tests.support.inputs import files
 from tests.support.postgres import free_port
@@ -331,7 +331,7 @@ async def test_a_job_of_the_gateway_runs_and_another_is_cancelled(serve: Serve, 
     dispatcher = Dispatcher(gateway.services, [post], gateway.url, alone=False)
     dispatcher.start()
     try:
-        await cluster.work(2, app="jobs.celery_app")
+        await cluster.work(2, app="jobs.engines.celery_app")
         tom = await gateway.log_in("tom")
         job = (await submit(gateway, tom, files(400), 2))["job"]["id"]
         assert (await watched(gateway, tom, job, ended))[-1]["state"] == "COMPLETED"

@@ -64,7 +64,7 @@ class Workers:
     async def start(self) -> None:
         with self._log.open("wb") as log:
             self.process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "celery", "-A", "jobs.celery_app", "worker", "-Q", "torana", "-c", "2"),
+                *(sys.executable, "-m", "celery", "-A", "jobs.engines.celery_app", "worker", "-Q", "torana", "-c", "2"),
                 *("-l", "INFO", "--without-mingle"), env=self._environment, stdout=log, stderr=log,
                 start_new_session=True,
             )  # fmt: skip

@@ -23,8 +23,8 @@ import pytest
 
 from jobs.bundle import bundle
 from jobs.engine import Away, Batch, Engine, Held, Login, Refused, State
-from jobs.shell import LocalShell, LoginRefused, Ssh
-from jobs.slurm import SlurmConfig, SlurmEngine, compressed, expanded
+from jobs.engines.shell import LocalShell, LoginRefused, Ssh
+from jobs.engines.slurm import SlurmConfig, SlurmEngine, compressed, expanded
 from tests.support.postgres import free_port
 from tests.support.slurm import Slurm, running_slurm
 

@@ -10,9 +10,9 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from db.models import Cluster, Platform
-from jobs.embedded import EmbeddedEngine
 from jobs.engine import WORD, Engine
-from jobs.slurm import SlurmConfig, SlurmEngine
+from jobs.engines.embedded import EmbeddedEngine
+from jobs.engines.slurm import SlurmConfig, SlurmEngine
 from resolvers.context import Services
 from resolvers.feed import WORK
 from resolvers.work.clusters import register
@@ -65,7 +65,7 @@ class ClusterSettings:
     def engine(self) -> Engine:
         if self.slurm is not None:
             return SlurmEngine.of(self.slurm)
-        made: Engine = import_module("jobs.celery").CeleryEngine(self.broker, self.queue)
+        made: Engine = import_module("jobs.engines.celery").CeleryEngine(self.broker, self.queue)
         return made
 
 

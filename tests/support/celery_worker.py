@@ -13,11 +13,11 @@ import sys
 import threading
 from pathlib import Path
 
-from jobs import launching
+from jobs.engines import launching
 from jobs.worker import TRY_AGAIN
 
 if __name__ != "__main__":
-    from jobs.celery_app import app
+    from jobs.engines.celery_app import app
 
     __all__ = ["app"]
     launching.COMMAND = (sys.executable, __file__)

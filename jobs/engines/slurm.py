@@ -22,7 +22,7 @@ from typing import Any
 
 from jobs.bundle import bundle
 from jobs.engine import WORD, Away, Batch, Ending, Held, Login, Refused, Seen, State
-from jobs.shell import LocalShell, LoginRefused, Result, Shell, Ssh, put
+from jobs.engines.shell import LocalShell, LoginRefused, Result, Shell, Ssh, put
 
 COLLECTING = 10
 """Minutes that the job which tells of the end may take; it asks a gateway that is away for two."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from jobs.engine import Batch, Held, Seen, State
-from jobs.launching import COMMAND, GRACE, environment, how_it_ended, signal_group
+from jobs.engines.launching import COMMAND, GRACE, environment, how_it_ended, signal_group
 
 _Run = tuple[str, int]
 """A batch's name and the ordinal of a task."""

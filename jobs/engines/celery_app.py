@@ -1,7 +1,7 @@
-"""What Celery's workers load: `celery -A jobs.celery_app worker -Q torana -c 2`.
+"""What Celery's workers load: `celery -A jobs.engines.celery_app worker -Q torana -c 2`.
 
 `TORANA_BROKER_URL` names the broker, `TORANA_QUEUE` the queue, `TORANA_RUNS` the folder for working folders, and
-`TORANA_VISIBILITY` the seconds of `jobs.celery.VISIBILITY`. They need neither the database nor any key of the gateway.
+`TORANA_VISIBILITY` the seconds of `jobs.engines.celery.VISIBILITY`. They need neither the database nor any key of the gateway.
 """
 
 import logging
@@ -13,10 +13,10 @@ from celery.exceptions import ImproperlyConfigured, Reject  # type: ignore[impor
 from celery.utils.log import get_task_logger  # type: ignore[import-untyped]
 from kombu.transport.redis import Channel, QoS
 
-from jobs.celery import PATIENCE, QUEUE, TASK, VISIBILITY, by_redis, make_app
-from jobs.launching import environment, how_it_ended
-from jobs.launching import run as launch
-from jobs.scratch import default, scratch
+from jobs.engines.celery import PATIENCE, QUEUE, TASK, VISIBILITY, by_redis, make_app
+from jobs.engines.launching import environment, how_it_ended
+from jobs.engines.launching import run as launch
+from jobs.engines.scratch import default, scratch
 from jobs.worker import TRY_AGAIN
 
 log = get_task_logger(__name__)

@@ -21,7 +21,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import SSHCertificate, load_ssh_public_identity
 
 from jobs.engine import Away, Login, Refused
-from jobs.launching import signal_group
+from jobs.engines.launching import signal_group
 
 CONNECTING = 10
 """Seconds within which a connection must be there."""

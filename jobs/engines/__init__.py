@@ -1,0 +1,1 @@
+"""The engines: how a task's worker is started, and where."""
