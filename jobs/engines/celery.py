@@ -1,4 +1,4 @@
-"""The engine that hands tasks to a broker, from which Celery's workers on any machine take them (`jobs.engines.celery_app`).
+"""The engine that hands tasks to a broker. Celery's workers (`jobs.engines.celery_app`) take them on any machine.
 
 The broker is a courier and no more: what it loses is handed over again by the rows' leases, and what it delivers twice
 is refused at its claim. It is therefore asked for no results, and workers may be lost with what they hold.

@@ -1,7 +1,8 @@
 """What Celery's workers load: `celery -A jobs.engines.celery_app worker -Q torana -c 2`.
 
 `TORANA_BROKER_URL` names the broker, `TORANA_QUEUE` the queue, `TORANA_RUNS` the folder for working folders, and
-`TORANA_VISIBILITY` the seconds of `jobs.engines.celery.VISIBILITY`. They need neither the database nor any key of the gateway.
+`TORANA_VISIBILITY` the seconds of `jobs.engines.celery.VISIBILITY`. They need neither the database nor any key of the
+gateway.
 """
 
 import logging

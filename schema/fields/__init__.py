@@ -1,1 +1,1 @@
-"""What the types of the schema are made with: declared fields, lists, nodes, inputs; and what an operation selects of them."""
+"""The machinery of the schema: declared fields, lists, nodes, inputs, and what an operation selects of them."""
