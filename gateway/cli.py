@@ -27,8 +27,8 @@ from gateway.commands.terminal import check_migrated, fail, opened, told
 from gateway.protocol import pages
 from gateway.protocol.server import make_server, set_up_logs
 from gateway.settings import FILE, Settings, load
-from jobs.bundle import bundle as make_bundle
-from jobs.worker import work as run_worker
+from jobs.worker.bundle import bundle as make_bundle
+from jobs.worker.main import work as run_worker
 from schema import build
 
 gc.enable()

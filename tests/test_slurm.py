@@ -21,10 +21,10 @@ from typing import Any
 
 import pytest
 
-from jobs.bundle import bundle
 from jobs.engine import Away, Batch, Engine, Held, Login, Refused, State
 from jobs.engines.shell import LocalShell, LoginRefused, Ssh
 from jobs.engines.slurm import SlurmConfig, SlurmEngine, compressed, expanded
+from jobs.worker.bundle import bundle
 from tests.support.postgres import free_port
 from tests.support.slurm import Slurm, running_slurm
 
@@ -456,7 +456,7 @@ def test_the_bundle_is_the_same_every_time_and_runs_by_itself(tmp_path: Path) ->
     bundle.cache_clear()
     assert bundle() == first
     names = zipfile.ZipFile(io.BytesIO(first)).namelist()
-    assert {"__main__.py", "jobs/worker.py", "jobs/programs/proton_beam.py"} <= set(names)
+    assert {"__main__.py", "jobs/worker/main.py", "jobs/programs/proton_beam.py"} <= set(names)
     assert not [name for name in names if "__pycache__" in name]
     client = tmp_path / "client.pyz"
     client.write_bytes(first)
@@ -468,7 +468,7 @@ def test_the_bundle_is_the_same_every_time_and_runs_by_itself(tmp_path: Path) ->
     # What the worker starts finds the programs in the same file.
     shutil.copy(client, tmp_path / "changed.pyz")
     with zipfile.ZipFile(tmp_path / "changed.pyz", "a") as archive, pytest.warns(UserWarning, match="Duplicate name"):
-        archive.writestr("jobs/worker.py", "import os\n\ndef main():\n    print(os.environ['PYTHONPATH'])\n")
+        archive.writestr("jobs/worker/main.py", "import os\n\ndef main():\n    print(os.environ['PYTHONPATH'])\n")
     started = subprocess.run([sys.executable, "changed.pyz"], env={}, cwd=tmp_path, capture_output=True, text=True)
     assert started.stdout.strip() == str(tmp_path / "changed.pyz")
 

@@ -18,7 +18,7 @@ from jobs.engines.celery import PATIENCE, QUEUE, TASK, VISIBILITY, by_redis, mak
 from jobs.engines.launching import environment, how_it_ended
 from jobs.engines.launching import run as launch
 from jobs.engines.scratch import default, scratch
-from jobs.worker import TRY_AGAIN
+from jobs.worker.main import TRY_AGAIN
 
 log = get_task_logger(__name__)
 

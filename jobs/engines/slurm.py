@@ -20,9 +20,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from jobs.bundle import bundle
 from jobs.engine import WORD, Away, Batch, Ending, Held, Login, Refused, Seen, State
 from jobs.engines.shell import LocalShell, LoginRefused, Result, Shell, Ssh, put
+from jobs.worker.bundle import bundle
 
 COLLECTING = 10
 """Minutes that the job which tells of the end may take; it asks a gateway that is away for two."""

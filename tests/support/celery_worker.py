@@ -1,4 +1,4 @@
-"""A Celery worker as users start it, but what it starts is this file instead of `jobs.worker`.
+"""A Celery worker as users start it, but what it starts is this file instead of `jobs.worker.main`.
 
 `TORANA_GATEWAY` then names a file, to which each run appends a line: its name, its token, its process and that of its
 program. The token begins with what is wanted of it: `quick`, `stray` (the same, but its program goes on), `long` (until
@@ -14,7 +14,7 @@ import threading
 from pathlib import Path
 
 from jobs.engines import launching
-from jobs.worker import TRY_AGAIN
+from jobs.worker.main import TRY_AGAIN
 
 if __name__ != "__main__":
     from jobs.engines.celery_app import app

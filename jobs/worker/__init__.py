@@ -1,0 +1,1 @@
+"""What runs one task: it fetches it, starts its program, reports, delivers."""
