@@ -477,7 +477,15 @@ async def _by_engine(folder: Path, primaries: int, table: dict[str, Any] | None)
 
 async def _by_hand(inputs: Path, folder: Path, primaries: int) -> float:
     async def one(task: int) -> None:
-        command = [sys.executable, "-m", "jobs.programs.proton_beam", "--input", str(inputs), "--task", str(task)]
+        command = [
+            sys.executable,
+            "-m",
+            "jobs.programs.proton_beam.simulation",
+            "--input",
+            str(inputs),
+            "--task",
+            str(task),
+        ]
         command += ["--output", str(folder / f"{task}.json"), "--primaries", str(primaries)]
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
         process = await asyncio.create_subprocess_exec(*command, env=environment, stdout=subprocess.DEVNULL)

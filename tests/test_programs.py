@@ -320,9 +320,9 @@ def test_programs_refuse_kinds_of_input_that_they_do_not_take() -> None:
 
 
 def test_projects_of_the_editor_become_native_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    module = type(sys)("jobs.programs.editor")
+    module = type(sys)("jobs.programs.editor.conversion")
     module.convert = lambda project: {"beam.dat": project["text"]}  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "jobs.programs.editor", module)
+    monkeypatch.setitem(sys.modules, "jobs.programs.editor.conversion", module)
     for program in (built_in(), SHIELDHIT12A):
         assert program.files_of(EDITOR, {"text": "NSTAT 5"}) == {"beam.dat": "NSTAT 5"}
 

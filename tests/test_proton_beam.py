@@ -14,12 +14,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from jobs.programs import physics
 from jobs.programs.plan import Condition, Filter
-from jobs.programs.proton_beam import ProgressLines, main, run
-from jobs.programs.scoring import accepts, cell_volumes
-from jobs.programs.shieldhit import Plan, read
-from jobs.programs.transport import deflect, sample_source
+from jobs.programs.proton_beam import physics
+from jobs.programs.proton_beam.scoring import accepts, cell_volumes
+from jobs.programs.proton_beam.simulation import ProgressLines, main, run
+from jobs.programs.proton_beam.transport import deflect, sample_source
+from jobs.programs.shieldhit.input import Plan, read
 from tests.test_shieldhit_input import BEAM, DETECT, GEO, PAYLOAD, files
 
 RESULTS = PAYLOAD.with_name("json_with_results.json")
@@ -369,7 +369,15 @@ def test_the_command_line_refuses_bad_input_in_one_line(
 def test_sigterm_ends_a_running_task(directory: Callable[..., Path]) -> None:
     source = directory()
     output = source / "result.json"
-    command = [sys.executable, "-m", "jobs.programs.proton_beam", "--input", str(source), "--output", str(output)]
+    command = [
+        sys.executable,
+        "-m",
+        "jobs.programs.proton_beam.simulation",
+        "--input",
+        str(source),
+        "--output",
+        str(output),
+    ]
     with subprocess.Popen(
         [*command, "--primaries", "100000000", "--task", "1"], cwd=ROOT, stdout=subprocess.PIPE, text=True
     ) as process:

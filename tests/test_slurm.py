@@ -456,13 +456,13 @@ def test_the_bundle_is_the_same_every_time_and_runs_by_itself(tmp_path: Path) ->
     bundle.cache_clear()
     assert bundle() == first
     names = zipfile.ZipFile(io.BytesIO(first)).namelist()
-    assert {"__main__.py", "jobs/worker/main.py", "jobs/programs/proton_beam.py"} <= set(names)
+    assert {"__main__.py", "jobs/worker/main.py", "jobs/programs/proton_beam/simulation.py"} <= set(names)
     assert not [name for name in names if "__pycache__" in name]
     client = tmp_path / "client.pyz"
     client.write_bytes(first)
     started = subprocess.run([sys.executable, client], env={}, cwd="/", capture_output=True, text=True)
     assert "TORANA_GATEWAY" in started.stderr
-    command = [sys.executable, "-m", "jobs.programs.proton_beam", "--help"]
+    command = [sys.executable, "-m", "jobs.programs.proton_beam.simulation", "--help"]
     helped = subprocess.run(command, env={"PYTHONPATH": str(client)}, cwd="/", capture_output=True, text=True)
     assert "--primaries" in helped.stdout
     # What the worker starts finds the programs in the same file.

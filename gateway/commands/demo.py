@@ -14,7 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from db import files, models
 from db.models import InputType, SessionCategory, SessionEventType, SessionStatus, SimulationType
 from db.types import uuid7
-from jobs.programs import proton_beam, shieldhit
+from jobs.programs.proton_beam import simulation
+from jobs.programs.shieldhit import input
 from resolvers.access import roles
 from resolvers.accounts.sign_in import create_user
 from resolvers.context import Context, Services
@@ -375,12 +376,12 @@ async def _simulation(services: Services, owner: UUID, project: UUID, tell: Call
     await _submit(services, owner, project, "150 MeV protons in water", primaries, tasks)
     async with services.database.write(as_system="the demo fills its own database") as session:
         errands = await leases.claim_waiting(session, tasks, services.limits.lease)
-    plan = shieldhit.read(beam_files(primaries))
+    plan = input.read(beam_files(primaries))
     for errand, share in zip(errands, simulations.shares(primaries, tasks), strict=True):
         ctx = Context(services, Principal(kind=Kind.WORKER, errand=errand))
         said: list[str] = []
         seed = plan.seed + errand.ordinal
-        estimators = await asyncio.to_thread(proton_beam.run, plan, share, seed, said.append, lambda _: None)
+        estimators = await asyncio.to_thread(simulation.run, plan, share, seed, said.append, lambda _: None)
         lines = [Line(number, line) for number, line in enumerate(said, 1)]
         await worker_api.report(ctx, Report(lines=lines))
         await worker_api.put_results(ctx, estimators)

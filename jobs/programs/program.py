@@ -149,7 +149,7 @@ class Program:
         if kind not in self.kinds:
             raise InputError("input", None, f"{self.name} takes {' and '.join(self.kinds)}, not {kind}")
         if kind == EDITOR:
-            converted: dict[str, str] = import_module("jobs.programs.editor").convert(given)
+            converted: dict[str, str] = import_module("jobs.programs.editor.conversion").convert(given)
             return converted
         if not isinstance(given, Mapping) or not all(isinstance(item, str) for pair in given.items() for item in pair):
             raise InputError("input", None, "input files are an object of file name to text")

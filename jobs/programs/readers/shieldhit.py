@@ -10,10 +10,10 @@ import struct
 from pathlib import Path
 from typing import Any
 
-from jobs.programs import names
-from jobs.programs.names import Named
 from jobs.programs.readers import OutputError, converted, library
 from jobs.programs.readers.pages import Axis, estimator, page
+from jobs.programs.shieldhit import names
+from jobs.programs.shieldhit.names import Named
 
 PATTERN = "*.bdo"
 MAGIC = b"xSH12A"

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from jobs.programs import physics
-from jobs.programs.physics import Array
 from jobs.programs.plan import Beam, Cylinder, Plan
-from jobs.programs.scoring import Scoring, Steps
+from jobs.programs.proton_beam import physics
+from jobs.programs.proton_beam.physics import Array
+from jobs.programs.proton_beam.scoring import Scoring, Steps
 
 MAX_STEP = 0.1
 """Longest step in cm; keeps the lateral error of straight steps under a percent."""

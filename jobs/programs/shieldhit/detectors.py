@@ -4,7 +4,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from jobs.programs.cards import Line, lines, quoted
 from jobs.programs.plan import (
     Axis,
     Condition,
@@ -16,6 +15,7 @@ from jobs.programs.plan import (
     PageRequest,
     QuantityName,
 )
+from jobs.programs.shieldhit.cards import Line, lines, quoted
 
 FILE = "detect.dat"
 MAX_SECTIONS = 100

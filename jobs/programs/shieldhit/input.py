@@ -6,11 +6,11 @@ The format follows the SHIELD-HIT12A User's Guide (v0.9.1, 2021); whatever is no
 import math
 from collections.abc import Mapping
 
-from jobs.programs import names
-from jobs.programs.cards import Line, checked, lines, quoted
 from jobs.programs.plan import Beam, BeamShape, InputError, Medium, Plan
-from jobs.programs.shieldhit_detect import read_detectors
-from jobs.programs.shieldhit_geo import read_geometry
+from jobs.programs.shieldhit import names
+from jobs.programs.shieldhit.cards import Line, checked, lines, quoted
+from jobs.programs.shieldhit.detectors import read_detectors
+from jobs.programs.shieldhit.geometry import read_geometry
 
 __all__ = ["MAX_ENERGY", "MAX_PRIMARIES", "REQUIRED_FILES", "InputError", "Plan", "read"]
 

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from jobs.programs.cards import checked, quoted
 from jobs.programs.plan import InputError, Output
+from jobs.programs.shieldhit.cards import checked, quoted
 
 FILE = "names.json"
 MAX_NAME = 100

@@ -1,6 +1,6 @@
 """A small Monte-Carlo of a proton beam in water that reads SHIELD-HIT12A input and gives YAPTIDE's result JSON.
 
-Command line: python -m jobs.programs.proton_beam --input DIR --output FILE --primaries N --task K
+Command line: python -m jobs.programs.proton_beam.simulation --input DIR --output FILE --primaries N --task K
 """
 
 import argparse
@@ -12,12 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
-from jobs.programs import names
-from jobs.programs.cards import MAX_CHARACTERS
-from jobs.programs.physics import CUTOFF, MEAN_EXCITATION_ENERGY, csda_range
-from jobs.programs.scoring import Scoring
-from jobs.programs.shieldhit import MAX_PRIMARIES, REQUIRED_FILES, InputError, Plan, read
-from jobs.programs.transport import Transport, sample_source
+from jobs.programs.proton_beam.physics import CUTOFF, MEAN_EXCITATION_ENERGY, csda_range
+from jobs.programs.proton_beam.scoring import Scoring
+from jobs.programs.proton_beam.transport import Transport, sample_source
+from jobs.programs.shieldhit import names
+from jobs.programs.shieldhit.cards import MAX_CHARACTERS
+from jobs.programs.shieldhit.input import MAX_PRIMARIES, REQUIRED_FILES, InputError, Plan, read
 
 BATCH = 2000
 PART = 4 * BATCH

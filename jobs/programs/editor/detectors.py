@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import get_args
 
-from jobs.programs.editor_geo import MAX_LENGTH, MIN_LENGTH, unrotated
-from jobs.programs.editor_value import NativeFile, Value, by_uuid, place, plain, word
-from jobs.programs.names import Named
+from jobs.programs.editor.geometry import MAX_LENGTH, MIN_LENGTH, unrotated
+from jobs.programs.editor.values import NativeFile, Value, by_uuid, place, plain, word
 from jobs.programs.plan import QuantityName
-from jobs.programs.shieldhit_detect import MAX_BINS, MAX_CONDITIONS, MAX_QUANTITIES, MAX_SECTIONS, OPERATORS
+from jobs.programs.shieldhit.detectors import MAX_BINS, MAX_CONDITIONS, MAX_QUANTITIES, MAX_SECTIONS, OPERATORS
+from jobs.programs.shieldhit.names import Named
 
 _DETECTORS = "detectorManager.detectors"
 _FILTERS = "scoringManager.filters"

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
-from jobs.programs.cards import quoted
 from jobs.programs.plan import InputError
+from jobs.programs.shieldhit.cards import quoted
 
 ROOT = "$"
 """Path of the whole document."""

@@ -4,8 +4,8 @@ import re
 from collections.abc import Sequence
 from itertools import islice
 
-from jobs.programs.cards import Line, lines, quoted
 from jobs.programs.plan import Cylinder, Geometry, InputError, Medium
+from jobs.programs.shieldhit.cards import Line, lines, quoted
 
 FILE = "geo.dat"
 VACUUM = 1000

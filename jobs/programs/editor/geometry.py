@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from jobs.programs.editor_value import NativeFile, Value, by_uuid, place
-from jobs.programs.shieldhit import WATER
-from jobs.programs.shieldhit_geo import BLACK_BODY, MAX_BODIES, MAX_ZONES, VACUUM
+from jobs.programs.editor.values import NativeFile, Value, by_uuid, place
+from jobs.programs.shieldhit.geometry import BLACK_BODY, MAX_BODIES, MAX_ZONES, VACUUM
+from jobs.programs.shieldhit.input import WATER
 
 MAX_MATERIALS = 100
 MAX_LENGTH = 1e4

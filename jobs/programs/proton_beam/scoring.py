@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from jobs.programs.physics import WATER_DENSITY, Array
 from jobs.programs.plan import Axis, Detector, Filter, Output, PageRequest, Plan
+from jobs.programs.proton_beam.physics import WATER_DENSITY, Array
 
 Mask = npt.NDArray[np.bool_]
 
