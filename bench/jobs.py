@@ -480,7 +480,7 @@ async def _by_hand(inputs: Path, folder: Path, primaries: int) -> float:
         command = [
             sys.executable,
             "-m",
-            "jobs.programs.proton_beam.simulation",
+            "jobs.programs.proton_beam",
             "--input",
             str(inputs),
             "--task",

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from jobs.programs.editor.conversion import convert
 from jobs.programs.plan import Condition, Cylinder, Filter, InputError
 from jobs.programs.proton_beam.simulation import main, run
-from jobs.programs.shieldhit.input import REQUIRED_FILES, read
+from jobs.programs.shieldhit.native import REQUIRED_FILES, read
 from tests.test_shieldhit_input import PAYLOAD, files
 
 EDITOR_PAYLOAD = PAYLOAD.with_name("json_payload_editor.json")

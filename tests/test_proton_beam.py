@@ -19,7 +19,7 @@ from jobs.programs.proton_beam import physics
 from jobs.programs.proton_beam.scoring import accepts, cell_volumes
 from jobs.programs.proton_beam.simulation import ProgressLines, main, run
 from jobs.programs.proton_beam.transport import deflect, sample_source
-from jobs.programs.shieldhit.input import Plan, read
+from jobs.programs.shieldhit.native import Plan, read
 from tests.test_shieldhit_input import BEAM, DETECT, GEO, PAYLOAD, files
 
 RESULTS = PAYLOAD.with_name("json_with_results.json")
@@ -372,7 +372,7 @@ def test_sigterm_ends_a_running_task(directory: Callable[..., Path]) -> None:
     command = [
         sys.executable,
         "-m",
-        "jobs.programs.proton_beam.simulation",
+        "jobs.programs.proton_beam",
         "--input",
         str(source),
         "--output",

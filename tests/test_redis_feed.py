@@ -90,7 +90,7 @@ async def test_many_changes_come_in_few_messages_and_all_of_them(server: Redis) 
 
 HEARING = """
 import asyncio, sys
-from gateway.redis_feed import RedisFeed
+from gateway.background.redis_feed import RedisFeed
 
 async def main():
     done = asyncio.Event()

@@ -280,7 +280,7 @@ async def test_a_killed_program_is_run_again_and_a_killed_worker_too(serve: Serv
     await until(gateway, tom, submitted["job"]["id"], lambda step: step["tasks"]["nodes"][0]["attempt"] == 2)
     second = await program(folder)
     assert second != first
-    worker = next(pid for pid, command in workers(folder).items() if "jobs.worker.main" in command)
+    worker = next(pid for pid, command in workers(folder).items() if "jobs.worker" in command)
     os.kill(worker, signal.SIGKILL)
     await until(gateway, tom, submitted["job"]["id"], lambda step: step["tasks"]["nodes"][0]["attempt"] == 3)
     os.kill(await program(folder), signal.SIGKILL)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from jobs.programs.plan import Cylinder
-from jobs.programs.shieldhit.input import InputError, read
+from jobs.programs.shieldhit.native import InputError, read
 
 PAYLOAD = Path(__file__).parents[2] / "shared" / "data" / "yaptide" / "shieldhit_json_payload_files.json"
 

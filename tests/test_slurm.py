@@ -462,7 +462,7 @@ def test_the_bundle_is_the_same_every_time_and_runs_by_itself(tmp_path: Path) ->
     client.write_bytes(first)
     started = subprocess.run([sys.executable, client], env={}, cwd="/", capture_output=True, text=True)
     assert "TORANA_GATEWAY" in started.stderr
-    command = [sys.executable, "-m", "jobs.programs.proton_beam.simulation", "--help"]
+    command = [sys.executable, "-m", "jobs.programs.proton_beam", "--help"]
     helped = subprocess.run(command, env={"PYTHONPATH": str(client)}, cwd="/", capture_output=True, text=True)
     assert "--primaries" in helped.stdout
     # What the worker starts finds the programs in the same file.

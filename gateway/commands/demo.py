@@ -15,7 +15,7 @@ from db import files, models
 from db.models import InputType, SessionCategory, SessionEventType, SessionStatus, SimulationType
 from db.types import uuid7
 from jobs.programs.proton_beam import simulation
-from jobs.programs.shieldhit import input
+from jobs.programs.shieldhit import native
 from resolvers.access import roles
 from resolvers.accounts.sign_in import create_user
 from resolvers.context import Context, Services
@@ -376,7 +376,7 @@ async def _simulation(services: Services, owner: UUID, project: UUID, tell: Call
     await _submit(services, owner, project, "150 MeV protons in water", primaries, tasks)
     async with services.database.write(as_system="the demo fills its own database") as session:
         errands = await leases.claim_waiting(session, tasks, services.limits.lease)
-    plan = input.read(beam_files(primaries))
+    plan = native.read(beam_files(primaries))
     for errand, share in zip(errands, simulations.shares(primaries, tasks), strict=True):
         ctx = Context(services, Principal(kind=Kind.WORKER, errand=errand))
         said: list[str] = []

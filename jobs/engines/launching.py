@@ -12,7 +12,7 @@ from pathlib import Path
 
 GRACE = 3.0
 """Seconds between asking a worker to end and making it."""
-COMMAND = (sys.executable, "-m", "jobs.worker.main")
+COMMAND = (sys.executable, "-m", "jobs.worker")
 
 
 def environment(run: str, gateway: str, token: str) -> dict[str, str]:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from jobs.programs.plan import InputError
 from jobs.programs.program import EDITOR, FILES, Edit, Program
-from jobs.programs.shieldhit import input
+from jobs.programs.shieldhit import native
 
 FILE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}")
 """What an input file may be called: it becomes a file of the worker's folder."""
@@ -14,7 +14,7 @@ SHIELDHIT12A = Program(
     name="SHIELDHIT",
     command=("shieldhit", "-n", "{primaries}", "-N", "{task}", "{input}"),
     kinds=(FILES, EDITOR),
-    files=input.REQUIRED_FILES,
+    files=native.REQUIRED_FILES,
     primaries={"beam.dat": r"^[ \t]*NSTAT[ \t]+(\S+)"},
     progress=r"Primary particle no\.\s*(?P<done>\d+)\s+ETR",
     log="shieldhit*.log",
@@ -66,16 +66,16 @@ def built_in() -> Program:
     return Program(
         name="SHIELDHIT",
         command=(
-            *("{python}", "-m", "jobs.programs.proton_beam.simulation", "--input", "{input}"),
+            *("{python}", "-m", "jobs.programs.proton_beam", "--input", "{input}"),
             *("--output", "{output}/results.json", "--primaries", "{primaries}", "--task", "{task}"),
         ),
         kinds=(FILES, EDITOR),
-        files=input.REQUIRED_FILES,
+        files=native.REQUIRED_FILES,
         primaries={"beam.dat": r"^[ \t]*NSTAT[ \t]+(\S+)"},
         progress=r"^Primary particle no\. (?P<done>\d+) of (?P<total>\d+)$",
         results="yaptide-json",
         partial=True,
-        checker=lambda files: input.read(files).primaries,
+        checker=lambda files: native.read(files).primaries,
     )
 
 

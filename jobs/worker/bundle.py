@@ -16,7 +16,7 @@ if sys.version_info < (3, 11):
 paths = [os.path.dirname(os.path.abspath(__file__)), os.environ.get("PYTHONPATH")]
 os.environ["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
 
-from jobs.worker import main
+from jobs.worker.main import main
 
 main()
 """
@@ -26,7 +26,7 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 @cache
 def bundle() -> bytes:
     """A zip application of the package `jobs`, the same bytes for the same sources."""
-    here = Path(__file__).parent
+    here = Path(__file__).parents[1]
     files = {f"jobs/{path.relative_to(here).as_posix()}": path.read_bytes() for path in sorted(here.rglob("*.py"))}
     target = io.BytesIO(b"#!/usr/bin/env python3\n")
     target.seek(0, io.SEEK_END)

@@ -412,7 +412,3 @@ def work(arguments: Sequence[str]) -> int:
 
 def main() -> NoReturn:
     sys.exit(work(sys.argv[1:]))
-
-
-if __name__ == "__main__":
-    main()

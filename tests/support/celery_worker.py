@@ -1,4 +1,4 @@
-"""A Celery worker as users start it, but what it starts is this file instead of `jobs.worker.main`.
+"""A Celery worker as users start it, but what it starts is this file instead of `jobs.worker`.
 
 `TORANA_GATEWAY` then names a file, to which each run appends a line: its name, its token, its process and that of its
 program. The token begins with what is wanted of it: `quick`, `stray` (the same, but its program goes on), `long` (until

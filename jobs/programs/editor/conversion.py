@@ -9,7 +9,7 @@ from jobs.programs.editor.detectors import scoring
 from jobs.programs.editor.geometry import MAX_LENGTH, media_and_geometry
 from jobs.programs.editor.values import NativeFile, Value, plain
 from jobs.programs.plan import InputError
-from jobs.programs.shieldhit import input, names
+from jobs.programs.shieldhit import names, native
 from jobs.programs.shieldhit.cards import quoted
 
 SEED = 89736501
@@ -34,7 +34,7 @@ def convert(project: object) -> dict[str, str]:
     files = {name: source.text() for name, source in sources.items()}
     files[names.FILE] = names.write(outputs)
     try:
-        input.read(files)
+        native.read(files)
     except InputError as error:
         raise sources[error.file].blame(error) from None
     return files
@@ -54,10 +54,10 @@ def _beam(root: Value) -> NativeFile:
     _protons(beam)
     dat = NativeFile("beam.dat", "beam")
     energy = beam.member("energy")
-    mean = energy.real(1.0, input.MAX_ENERGY)
+    mean = energy.real(1.0, native.MAX_ENERGY)
     spread = beam.member("energySpread").real(0.0, mean)
     primaries = beam.member("numberOfParticles")
-    count = primaries.integer(1, input.MAX_PRIMARIES)
+    count = primaries.integer(1, native.MAX_PRIMARIES)
     dat.add(beam.path, f"RNDSEED      {SEED}     ! random seed", "JPART0       2            ! protons")
     dat.add(energy.path, f"TMAX0        {plain(mean)} {plain(spread)}  ! energy and its spread (MeV)")
     _cuts(beam, mean, dat)
@@ -77,7 +77,7 @@ def _beam(root: Value) -> NativeFile:
 def _protons(beam: Value) -> None:
     """Refuse particles other than protons, and sources other than a parallel beam."""
     particle = beam.member("particle")
-    for key, only in (("id", input.PROTON), ("a", 1), ("z", 1)):
+    for key, only in (("id", native.PROTON), ("a", 1), ("z", 1)):
         number = particle.member(key) if key == "id" else particle.option(key)
         if number and number.real(-1e6, 1e6) != only:
             raise number.error(f"found {number.found()}; allowed is {only} (protons)")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from jobs.programs.editor.values import NativeFile, Value, by_uuid, place
 from jobs.programs.shieldhit.geometry import BLACK_BODY, MAX_BODIES, MAX_ZONES, VACUUM
-from jobs.programs.shieldhit.input import WATER
+from jobs.programs.shieldhit.native import WATER
 
 MAX_MATERIALS = 100
 MAX_LENGTH = 1e4

@@ -1,1 +1,1 @@
-"""TODO"""
+"""The built-in program: a proton beam in water."""

@@ -1,6 +1,6 @@
 """A small Monte-Carlo of a proton beam in water that reads SHIELD-HIT12A input and gives YAPTIDE's result JSON.
 
-Command line: python -m jobs.programs.proton_beam.simulation --input DIR --output FILE --primaries N --task K
+Command line: python -m jobs.programs.proton_beam --input DIR --output FILE --primaries N --task K
 """
 
 import argparse
@@ -17,7 +17,7 @@ from jobs.programs.proton_beam.scoring import Scoring
 from jobs.programs.proton_beam.transport import Transport, sample_source
 from jobs.programs.shieldhit import names
 from jobs.programs.shieldhit.cards import MAX_CHARACTERS
-from jobs.programs.shieldhit.input import MAX_PRIMARIES, REQUIRED_FILES, InputError, Plan, read
+from jobs.programs.shieldhit.native import MAX_PRIMARIES, REQUIRED_FILES, InputError, Plan, read
 
 BATCH = 2000
 PART = 4 * BATCH
@@ -179,7 +179,3 @@ def main(arguments: Sequence[str] | None = None) -> int:
     write_result(options.output, estimators)
     say("Results written.")
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

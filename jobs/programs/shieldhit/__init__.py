@@ -1,1 +1,1 @@
-"""TODO"""
+"""SHIELD-HIT12A's native input, as a plan."""

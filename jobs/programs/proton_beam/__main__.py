@@ -1,0 +1,5 @@
+import sys
+
+from jobs.programs.proton_beam.simulation import main
+
+sys.exit(main())

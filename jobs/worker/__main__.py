@@ -1,0 +1,3 @@
+from jobs.worker.main import main
+
+main()
