@@ -24,7 +24,7 @@ ORDER: Sequence[type[Base]] = (
     m.ServerSetting,
 )  # fmt: skip
 """A transaction locks rows, and changes those that it has not locked before, in this order; of one table in the order
-of their keys, tasks in that of their jobs. `tests/test_locks.py` holds every mutation to it."""
+of their keys, tasks in that of their jobs. `tests/db/test_locks.py` holds every mutation to it."""
 
 
 async def held_in_order(session: AsyncSession, model: type[Base], *which: Any, read: bool = False) -> None:

@@ -1,6 +1,6 @@
 """Requests that mean to keep others waiting, of every role; what they come to is measured and counted in two places.
 
-`python -m bench.stalls` measures how long nothing else is answered meanwhile, `tests/test_stalls.py` counts the work.
+`python -m bench.stalls` measures how long nothing else is answered meanwhile, `tests/protocol/test_stalls.py` counts the work.
 """
 
 import asyncio

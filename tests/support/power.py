@@ -1,7 +1,7 @@
 """Who may do what, computed for all principals after each of many random writes by random principals.
 
 `python -m tests.support.power --steps 5000` goes on for as long as one likes, and prints the fewest steps that lead to
-what should not be. `tests/test_power.py` says what should be.
+what should not be. `tests/access/test_power.py` says what should be.
 """
 
 import argparse

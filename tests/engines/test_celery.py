@@ -21,8 +21,8 @@ from tests.support.inputs import files
 from tests.support.postgres import free_port
 from tests.support.redis import Redis, running_redis
 from tests.support.serving import Serve, Served
-from tests.test_running import LONG, ended, gone, running, submit
-from tests.test_running import until as watched
+from tests.work.test_running import LONG, ended, gone, running, submit
+from tests.work.test_running import until as watched
 
 pytestmark = pytest.mark.slow
 """Real components, started and ended."""

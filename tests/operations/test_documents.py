@@ -23,12 +23,12 @@ from resolvers.identity.principal import Errand
 from resolvers.queue.leases import SCOPES
 from schema import Schema
 from schema.fields.cost import Bounds
-from tests import test_cli
+from tests.commands import test_cli
+from tests.commands.test_cli import Torana
+from tests.protocol.test_sockets import _hear, _open, _say
 from tests.support.platforms import KEY
 from tests.support.postgres import free_port
 from tests.support.serving import Serve, Served
-from tests.test_cli import Torana
-from tests.test_sockets import _hear, _open, _say
 
 torana = test_cli.torana
 

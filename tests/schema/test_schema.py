@@ -33,7 +33,7 @@ from schema.fields.fields import Column, Related, column, node, related
 from schema.fields.nodes import Node
 from tests.support.databases import Prepared
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 SNAPSHOT = ROOT / "schema.graphql"
 
 

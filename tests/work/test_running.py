@@ -14,12 +14,12 @@ import httpx2
 import pytest
 
 from gateway.commands.demo import beam_files
+from tests.programs.test_programs import INPUTS, stand_in
 from tests.support.databases import BACKENDS, Prepared
 from tests.support.inputs import files
 from tests.support.platforms import KEY
 from tests.support.postgres import free_port
 from tests.support.serving import Serve, Served
-from tests.test_programs import INPUTS, stand_in
 
 pytestmark = pytest.mark.slow
 """Real components, started and ended."""
@@ -125,7 +125,7 @@ async def test_a_proton_beam_runs_from_submission_to_its_bragg_peak(serve: Serve
     assert dose["axis1"]["values"][values.index(max(values))] == pytest.approx(15.375, abs=0.25)
 
 
-PAYLOAD = Path(__file__).parents[2] / "shared" / "data" / "yaptide" / "shieldhit_json_payload_files.json"
+PAYLOAD = Path(__file__).parents[3] / "shared" / "data" / "yaptide" / "shieldhit_json_payload_files.json"
 
 
 @pytest.mark.skipif(not PAYLOAD.exists(), reason="YAPTIDE's own input is not beside the project")

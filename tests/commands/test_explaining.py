@@ -18,10 +18,10 @@ from gateway.commands.explain import Explained, explain
 from gateway.operations.documents import Envelope
 from gateway.operations.responses import Refused
 from schema import Schema
-from tests import test_cli
+from tests.commands import test_cli
+from tests.commands.test_cli import Done, Torana
 from tests.support.databases import Prepared
 from tests.support.platforms import KEY, Platform
-from tests.test_cli import Done, Torana
 
 torana = test_cli.torana
 

@@ -29,10 +29,10 @@ from resolvers.retention import tidy
 from resolvers.simulations.merging import merge_ready
 from resolvers.simulations.simulations import shares
 from resolvers.work import worker_api
+from tests.programs.test_editor_input import PROJECT
 from tests.support.inputs import FILES
 from tests.support.platforms import Platform
 from tests.support.work import CLAIM, REPORT, RESULTS, claim, estimators, hand, job_of, release, submit, values_of
-from tests.test_editor_input import PROJECT
 
 # Submitting ---------------------------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from db import models, written
 from tests.support.platforms import Platform
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 SYSTEM = """
 a worker delivers for the task of its token
 a worker takes the task of its token

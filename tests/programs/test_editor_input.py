@@ -16,7 +16,7 @@ from jobs.programs.editor.conversion import convert
 from jobs.programs.plan import Condition, Cylinder, Filter, InputError
 from jobs.programs.proton_beam.simulation import main, run
 from jobs.programs.shieldhit.native import REQUIRED_FILES, read
-from tests.test_shieldhit_input import PAYLOAD, files
+from tests.programs.test_shieldhit_input import PAYLOAD, files
 
 EDITOR_PAYLOAD = PAYLOAD.with_name("json_payload_editor.json")
 DELETED = object()

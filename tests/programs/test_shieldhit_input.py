@@ -8,7 +8,7 @@ import pytest
 from jobs.programs.plan import Cylinder
 from jobs.programs.shieldhit.native import InputError, read
 
-PAYLOAD = Path(__file__).parents[2] / "shared" / "data" / "yaptide" / "shieldhit_json_payload_files.json"
+PAYLOAD = Path(__file__).parents[3] / "shared" / "data" / "yaptide" / "shieldhit_json_payload_files.json"
 
 BEAM = """RNDSEED 1234 ! seed
 JPART0 2

@@ -109,7 +109,7 @@ asyncio.run(main())
 
 async def test_a_process_of_its_own_hears_and_sends_what_waits_before_it_ends(server: Redis) -> None:
     child = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", HEARING, server.url, stdout=asyncio.subprocess.PIPE, cwd=Path(__file__).parents[1]
+        sys.executable, "-c", HEARING, server.url, stdout=asyncio.subprocess.PIPE, cwd=Path(__file__).parents[2]
     )
     assert child.stdout is not None
     async with processes(server.url, 1) as (one,):

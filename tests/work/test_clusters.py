@@ -20,7 +20,7 @@ from tests.support.postgres import free_port
 from tests.support.redis import Redis, running_redis
 from tests.support.serving import Serve, Served
 from tests.support.slurm import Slurm, running_slurm
-from tests.test_running import JOB, LONG, ended, files, gone, program, running, until, workers
+from tests.work.test_running import JOB, LONG, ended, files, gone, program, running, until, workers
 
 pytestmark = pytest.mark.slow
 """Real components, started and ended."""

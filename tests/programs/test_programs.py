@@ -26,12 +26,12 @@ from jobs.programs import (
 )
 from jobs.programs.program import MAX_PRIMARIES, Edit, Log, Program
 from jobs.programs.readers import OutputError, pages
-from tests.test_shieldhit_input import BEAM, DETECT, GEO, MAT
+from tests.programs.test_shieldhit_input import BEAM, DETECT, GEO, MAT
 
 pytestmark = pytest.mark.slow
 
-STAND_INS = Path(__file__).parent / "programs"
-ROOT = Path(__file__).parents[1]
+STAND_INS = Path(__file__).parents[1] / "support" / "stand_ins"
+ROOT = Path(__file__).parents[2]
 
 SHIELDHIT_FILES = {"beam.dat": BEAM, "mat.dat": MAT, "geo.dat": GEO, "detect.dat": DETECT}
 FLUKA_FILES = {

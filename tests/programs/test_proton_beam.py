@@ -20,10 +20,10 @@ from jobs.programs.proton_beam.scoring import accepts, cell_volumes
 from jobs.programs.proton_beam.simulation import ProgressLines, main, run
 from jobs.programs.proton_beam.transport import deflect, sample_source
 from jobs.programs.shieldhit.native import Plan, read
-from tests.test_shieldhit_input import BEAM, DETECT, GEO, PAYLOAD, files
+from tests.programs.test_shieldhit_input import BEAM, DETECT, GEO, PAYLOAD, files
 
 RESULTS = PAYLOAD.with_name("json_with_results.json")
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 LONG_GEO = GEO.replace("6.0\n                 4.0", "20.0\n                 5.0", 1).replace("8.0\n", "22.0\n", 1)
 LONG_GEO = LONG_GEO.replace("                 5.0\n  RCC    3", "                 5.5\n  RCC    3").replace(
