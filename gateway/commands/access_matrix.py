@@ -7,10 +7,10 @@ from typing import Any
 import orjson
 from graphql import GraphQLSchema
 
-from db import models
 from gateway.commands.tables import aligned
+from resolvers.access.policy import Policy, policies
 from resolvers.access.rules import ROLES, SUPERADMIN, Rule, words
-from resolvers.access.visibility import ROWS, THROUGH, WRITES, reading
+from resolvers.access.visibility import reading
 from schema.fields.checks import declared_fields
 from schema.fields.declarations import Column, Computed
 from schema.fields.selection import DEFINITION
@@ -42,12 +42,9 @@ class Matrix:
     def __init__(self, schema: GraphQLSchema) -> None:
         assert schema.mutation_type is not None
         mutations = schema.mutation_type.fields
-        self.rows = {
-            model.__name__: _actions(model, mutations) for model in sorted({*ROWS, *THROUGH, *WRITES}, key=_named)
-        }
-        self.columns = {
-            model.__name__: {**may.fields, **may.leaving} for model, may in WRITES.items() if may.fields or may.leaving
-        }
+        known = [policy for policy in policies() if policy.read or policy.parent or policy.written]
+        self.rows = {_named(policy): _actions(policy, mutations) for policy in sorted(known, key=_named)}
+        self.columns = {_named(may): {**may.columns, **may.leaving} for may in known if may.columns or may.leaving}
         self.fields = dict(sorted(_guarded(schema)))
         common = {f"{action}{name}" for name in self.rows for action in LETTERS}
         self.others = {name: _needs(field) for name, field in sorted(mutations.items()) if name not in common}
@@ -125,18 +122,17 @@ class Matrix:
         ]
 
 
-def _actions(model: type[models.Entity], mutations: Mapping[str, Any]) -> dict[str, Rules]:
+def _actions(may: Policy, mutations: Mapping[str, Any]) -> dict[str, Rules]:
     """Who may, by action, in the order of the letters."""
     found: dict[str, Rules] = {}
-    may = WRITES.get(model)
-    if may is not None:
+    if may.written:
         found["create"] = may.create
-    if model in ROWS or model in THROUGH:
-        readers = reading(model)
+    if may.read or may.parent:
+        readers = reading(may.model)
         found["read"] = readers if "XA" in _roles(readers) else (*readers, SUPERADMIN)
-    if may is not None:
+    if may.written:
         found |= {"update": may.update, "delete": may.delete}
-        if f"restore{model.__name__}" in mutations:
+        if f"restore{_named(may)}" in mutations:
             found["restore"] = may.restore
     return found
 
@@ -178,8 +174,8 @@ def _camel(column: str) -> str:
     return camel(column.removesuffix("_id"))
 
 
-def _named(model: type[models.Entity]) -> str:
-    return model.__name__
+def _named(policy: Policy) -> str:
+    return policy.model.__name__
 
 
 def _table(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:

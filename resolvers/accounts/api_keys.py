@@ -5,7 +5,6 @@ A secret is shown once, when it is made; only its digest is kept.
 
 import secrets
 import string
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from types import EllipsisType
@@ -18,9 +17,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.engine import changed, moment_of
 from db.folding import composed
-from db.models import CORE, Credential, CredentialKind, Device, Entity, Participant, Service, User
+from db.models import CORE, Credential, CredentialKind, Entity, Participant, User
 from db.types import now
 from db.written import because
+from resolvers.access.policy import policy_of
 from resolvers.access.rules import (
     DEVICE_LINKER,
     LINKED_SERVICE,
@@ -28,18 +28,18 @@ from resolvers.access.rules import (
     PROJECT_ADMIN,
     SITE_ADMIN,
     SUPERADMIN,
-    Rule,
     allowed,
 )
-from resolvers.access.visibility import DEVICE_ACCOUNT, WRITES, visible
+from resolvers.access.visibility import visible
 from resolvers.context import Context
 from resolvers.failures import Forbidden, Invalid, LimitExceeded, NotFound, WrongState
 from resolvers.feed import principal_topic
 from resolvers.identity.tokens import digest_of
 from resolvers.mail.outbox import Change, tell
 from resolvers.writing.audit import record
-from resolvers.writing.crud import check, must, place_of, writing
-from resolvers.writing.rows import locked, signed_in
+from resolvers.writing.refusals import writing
+from resolvers.writing.row_events import conclude, place_of
+from resolvers.writing.rows import locked, require, signed_in
 
 READ, WRITE = "read", "write"
 """What a key may do; every one may read."""
@@ -62,20 +62,8 @@ class Issued:
     public_key: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Bearer:
-    """Whose static tokens there are: the column that names the owner, the prefix, and who makes them."""
-
-    column: str
-    prefix: str
-    makers: tuple[Rule, ...]
-
-
-BEARERS: Mapping[type[Entity], _Bearer] = {
-    Participant: _Bearer("participant_id", "pt", WRITES[Participant].fields["token_enabled"]),
-    Device: _Bearer("device_id", "dt", DEVICE_ACCOUNT),
-    Service: _Bearer("service_id", "st", (SUPERADMIN,)),
-}
+_PREFIXES = {"participant": "pt", "device": "dt", "service": "st"}
+"""Whose static tokens there are, with what those begin with."""
 
 
 def new_secret(prefix: str) -> str:
@@ -124,20 +112,21 @@ async def rotate_key(ctx: Context, key: UUID, expires_at: datetime | EllipsisTyp
 
 async def create_token(ctx: Context, model: type[Entity], owner: UUID) -> Issued:
     """A static token of a participant (whose tokens it enables), a device or a service."""
-    bearer = BEARERS[model]
+    kind = model.__name__.lower()
     async with writing(ctx, "CREATE_TOKEN", model, owner) as session:
-        row: Any = await locked(session, ctx, model, owner, field=model.__name__.lower())
-        await must(session, ctx, row, bearer.makers, "make a token of")
+        row: Any = await locked(session, ctx, model, owner, field=kind)
+        await require(session, ctx, row, policy_of(model).tokens, "make a token of")
         if row.id == CORE:
             raise Forbidden("the gateway's own service has no tokens")
         if isinstance(row, Participant):
             before = {"token_enabled": row.token_enabled}
             row.token_enabled = True
             await session.flush()
-            await check(session, ctx, row, before)
-        owned: Any = getattr(Credential, bearer.column)
+            await conclude(session, ctx, row, before)
+        owned: Any = getattr(Credential, f"{kind}_id")
         await _room(session, ACTIVE, owned == owner, Credential.kind == CredentialKind.STATIC_TOKEN)
-        issued = await _issue(session, CredentialKind.STATIC_TOKEN, new_secret(bearer.prefix), **{bearer.column: owner})
+        secret = new_secret(_PREFIXES[kind])
+        issued = await _issue(session, CredentialKind.STATIC_TOKEN, secret, **{f"{kind}_id": owner})
         record(session, ctx, "CREATE_TOKEN", model.__name__, owner, **await place_of(session, row))
         return issued
 
@@ -159,7 +148,7 @@ async def revoke(ctx: Context, key: UUID) -> datetime:
         if row is None:
             raise NotFound("no Credential with this id", field="id")
         rules = (DEVICE_LINKER, SUPERADMIN) if row.device_id else (OWNER, PROJECT_ADMIN, SITE_ADMIN, SUPERADMIN)
-        await must(session, ctx, row, (*rules, LINKED_SERVICE) if row.participant_id else rules, "revoke")
+        await require(session, ctx, row, (*rules, LINKED_SERVICE) if row.participant_id else rules, "revoke")
         if row.revoked_at is None:
             row.revoked_at = await moment_of(session)
             owner = row.user_id or row.participant_id or row.device_id or row.service_id

@@ -22,7 +22,7 @@ from resolvers.feed import principal_topic
 from resolvers.identity.oidc import Provider
 from resolvers.identity.principal import ANONYMOUS, Kind
 from resolvers.writing.audit import record
-from resolvers.writing.crud import stored
+from resolvers.writing.rows import stored
 
 log = structlog.get_logger("torana.oidc")
 

@@ -12,7 +12,8 @@ from db.locks import in_order
 from db.models import Attempts, AuthProvider, Credential, CredentialKind, Participant, User
 from db.types import now
 from db.written import because
-from resolvers.access.visibility import ACCOUNT, WRITES
+from resolvers.access.policies.accounts import ACCOUNT
+from resolvers.access.policy import policy_of
 from resolvers.accounts import email_links, reauthentication, sessions
 from resolvers.accounts.reauthentication import prove
 from resolvers.accounts.sign_up import mail, throttle
@@ -24,8 +25,9 @@ from resolvers.identity.principal import Kind
 from resolvers.mail.outbox import post
 from resolvers.writing import rate_limits
 from resolvers.writing.audit import record
-from resolvers.writing.crud import must, place_of, writing
-from resolvers.writing.rows import locked
+from resolvers.writing.refusals import writing
+from resolvers.writing.row_events import place_of
+from resolvers.writing.rows import locked, require
 
 _ENDED = (CredentialKind.PASSWORD_RESET, CredentialKind.EMAIL_CODE)
 """What a new password puts an end to."""
@@ -124,7 +126,7 @@ async def _administered(session: AsyncSession, ctx: Context, user: UUID) -> User
     """The user, held, if the principal may set the password. Asked before the new one is judged by the user's names,
     and before it is hashed; and again as it is stored."""
     row = await locked(session, ctx, User, user, field="user")
-    await must(session, ctx, row, ACCOUNT, "set the password of")
+    await require(session, ctx, row, ACCOUNT, "set the password of")
     if row.auth_provider is not AuthProvider.LOCAL:
         raise WrongState("this user's identity comes from elsewhere", field="user")
     return row
@@ -133,7 +135,7 @@ async def _administered(session: AsyncSession, ctx: Context, user: UUID) -> User
 async def _kept(session: AsyncSession, ctx: Context, participant: UUID) -> Participant:
     """As `_administered`, for a participant."""
     row = await locked(session, ctx, Participant, participant, field="participant")
-    await must(session, ctx, row, WRITES[Participant].fields["login_enabled"], "set the password of")
+    await require(session, ctx, row, policy_of(Participant).columns["login_enabled"], "set the password of")
     if row.username is None:
         raise WrongState("give the participant a username first", field="participant")
     return row

@@ -15,7 +15,7 @@ from db.locks import in_order
 from db.models import Credential, CredentialKind, Participant, Project, User
 from db.types import later, now, uuid7
 from db.written import because
-from resolvers.access.visibility import WRITES
+from resolvers.access.policy import policy_of
 from resolvers.context import Context
 from resolvers.failures import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
 from resolvers.identity import session_store
@@ -24,8 +24,9 @@ from resolvers.identity.principal import Kind, Principal
 from resolvers.identity.tokens import Session, digest_of
 from resolvers.writing import rate_limits
 from resolvers.writing.audit import record
-from resolvers.writing.crud import must, place_of, writing
-from resolvers.writing.rows import locked, signed_in
+from resolvers.writing.refusals import writing
+from resolvers.writing.row_events import place_of
+from resolvers.writing.rows import locked, require, signed_in
 
 CROSSED = timedelta(seconds=10)
 """Within which two pages of one browser may send the cookie that they share, without being taken for a thief."""
@@ -164,7 +165,7 @@ async def of_user(ctx: Context, user: UUID) -> Sequence[LoginSession]:
     """The login sessions of a user whom the principal administers."""
     async with writing(ctx, "READ_SESSIONS", User, user) as session:
         row = await locked(session, ctx, User, user, field="user")
-        await must(session, ctx, row, WRITES[User].update, "see the login sessions of")
+        await require(session, ctx, row, policy_of(User).update, "see the login sessions of")
     return await _held(ctx, Kind.USER, user)
 
 
@@ -225,7 +226,7 @@ async def close_all(ctx: Context, user: UUID) -> int:
     """End all login sessions of a user whom the principal administers; returns how many."""
     async with writing(ctx, "CLOSE_SESSION", User, user) as session:
         row = await locked(session, ctx, User, user, field="user")
-        await must(session, ctx, row, WRITES[User].update, "close sessions of")
+        await require(session, ctx, row, policy_of(User).update, "close sessions of")
         count = await session_store.end(session, Kind.USER, user)
         record(session, ctx, "CLOSE_SESSION", "User", user, count=count)
         return count

@@ -31,9 +31,8 @@ from resolvers.failures import Invalid, Unauthenticated
 from resolvers.identity.principal import Kind
 from resolvers.writing import rate_limits
 from resolvers.writing.audit import record
-from resolvers.writing.crud import must
 from resolvers.writing.rate_limits import Tries
-from resolvers.writing.rows import expect, locked
+from resolvers.writing.rows import expect, locked, require
 
 WRONG = "wrong username or password"
 
@@ -232,7 +231,7 @@ async def update_profile(ctx: Context, expected_version: int, changes: Mapping[s
     async with ctx.database.write() as session:
         row = await locked(session, ctx, User, user)
         expect(row, expected_version)
-        await must(session, ctx, row, (SELF,), "change")
+        await require(session, ctx, row, (SELF,), "change")
         for name in ("first_name", "last_name", "affiliation", "profile", "language", "notified"):
             if name in changes:
                 if changes[name] is None and name in ("language", "notified"):

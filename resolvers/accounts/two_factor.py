@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from db.engine import changed, moment_of
 from db.models import AuthProvider, Credential, CredentialKind, TwoFactor, User
 from db.written import because
-from resolvers.access.visibility import ACCOUNT
+from resolvers.access.policies.accounts import ACCOUNT
 from resolvers.accounts import one_time_codes, sessions
 from resolvers.accounts.one_time_codes import Use
 from resolvers.accounts.reauthentication import prove
@@ -24,8 +24,8 @@ from resolvers.identity.principal import Kind
 from resolvers.mail.outbox import Change, tell
 from resolvers.writing import rate_limits
 from resolvers.writing.audit import record
-from resolvers.writing.crud import must, writing
-from resolvers.writing.rows import locked
+from resolvers.writing.refusals import writing
+from resolvers.writing.rows import locked, require
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ async def remove(ctx: Context, user: UUID) -> UUID:
         raise Forbidden("your own second factor is disabled by disableTwoFactor")
     async with writing(ctx, "REMOVE_TWO_FACTOR", User, user) as session:
         row = await locked(session, ctx, User, user, field="user")
-        await must(session, ctx, row, ACCOUNT, "remove the second factor of")
+        await require(session, ctx, row, ACCOUNT, "remove the second factor of")
         if row.two_factor is TwoFactor.NONE:
             raise WrongState("this user has no second factor", field="user")
         await _off(session, row)

@@ -13,7 +13,7 @@ from db import models
 from db.engine import row_topic
 from db.keys import among
 from db.models import Entity
-from resolvers.access.rules import PROJECTS, SITES
+from resolvers.access.places import project_of, site_of
 from resolvers.access.visibility import visible
 from resolvers.context import Context
 from resolvers.failures import Invalid, LimitExceeded, NotFound
@@ -24,7 +24,7 @@ from resolvers.live.job_streams import SOME, TOGETHER, UNHEARD, watch
 MOST = 20_000
 """Rows that one subscription follows."""
 
-_PLACES: dict[str, tuple[Any, Any]] = {"Site": (models.Site, SITES), "Project": (models.Project, PROJECTS)}
+_PLACES: dict[str, tuple[Any, Any]] = {"Site": (models.Site, site_of), "Project": (models.Project, project_of)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ class _Sight:
         values = dict(ctx.principal.parameters)
         if place is not None:
             within = sa.bindparam("place", type_=model.id.type)
-            wanted = wanted.where(place.belongs[model](model, lambda column: column == within))
+            wanted = wanted.where(place.belongs(model)(model, lambda column: column == within))
             values["place"] = place.key
         return {row.id for row in await ctx.database.rows(wanted, values, ctx.lane)}
 
@@ -126,7 +126,7 @@ class _Sight:
 
 async def _check(ctx: Context, place: Place, watched: Collection[Any]) -> None:
     for model in watched:
-        if model not in place.belongs:
+        if place.belongs(model) is None:
             raise Invalid(f"no {model.__name__} belongs to a {place.model.__name__}", field="types")
     there = sa.select(place.model.id).where(place.model.id == place.key)
     there = there.where(visible(place.model, ctx.principal.standing))

@@ -14,8 +14,10 @@ from db import models
 from db.aliases import Alias
 from db.models import TERMINAL, JobState
 from db.types import later
-from resolvers.access.rules import PROJECTS, allowed
-from resolvers.access.visibility import THERE, visible
+from resolvers.access.places import project_of
+from resolvers.access.policy import policies
+from resolvers.access.rules import allowed
+from resolvers.access.visibility import visible
 from resolvers.context import Context
 from resolvers.failures import LimitExceeded, NotFound
 from resolvers.feed import (
@@ -166,14 +168,19 @@ async def _present(ctx: Context, project: UUID) -> set[tuple[Any, UUID]]:
     place = sa.bindparam("place", type_=models.Project.id.type)
     seen = sa.select(models.Project.id).where(models.Project.id == place, visible(models.Project, standing))
     wanted = [seen.add_columns(sa.literal("").label("name"))]
-    known = {model.__name__: model for model in THERE}
-    for name, model in known.items():
-        entity: Any = Alias(model)
+    known = {}
+    for policy in policies():
+        belongs = project_of(policy.model)
+        if "online" not in policy.fields or belongs is None:
+            continue
+        entity: Any = Alias(policy.model)
+        name = policy.model.__name__
+        known[name] = policy.model
         rows = sa.select(entity.id, sa.literal(name).label("name")).where(
             entity.last_online_at > later(-ONLINE.total_seconds()),
-            PROJECTS[model](entity, lambda column: column == place),
+            belongs(entity, lambda column: column == place),
             visible(entity, standing),
-            allowed(THERE[model], entity, standing),
+            allowed(policy.fields["online"], entity, standing),
         )
         wanted.append(rows)
     every = sa.union_all(*wanted).subquery()

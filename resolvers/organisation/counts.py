@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from db import models
 from db.aliases import Alias
 from db.models import Entity
-from resolvers.access.rules import PROJECTS, SITES
+from resolvers.access.places import project_of, site_of
 from resolvers.access.visibility import visible
 from resolvers.context import Context
 from resolvers.failures import Invalid, NotFound
@@ -33,16 +33,15 @@ async def count(ctx: Context, kind: str | None, key: UUID | None) -> Mapping[str
     standing = ctx.principal.standing
     if kind not in (None, "Site", "Project"):
         raise Invalid("counts are of a Site or a Project", field="scope")
-    belongs = PROJECTS if kind == "Project" else SITES
+    place_of = project_of if kind == "Project" else site_of
     place = sa.bindparam("scope", type_=models.Site.id.type)
     columns = []
     for name, model in COUNTED.items():
         entity = Alias(model)
         counted = sa.select(sa.func.count()).select_from(entity).where(visible(entity, standing))
         if kind is not None:
-            counted = counted.where(
-                belongs[model](entity, lambda column: column == place) if model in belongs else sa.false()
-            )
+            belongs = place_of(model)
+            counted = counted.where(sa.false() if belongs is None else belongs(entity, lambda column: column == place))
         columns.append(counted.scalar_subquery().label(name))
     statement = sa.select(*columns)
     if kind is not None:

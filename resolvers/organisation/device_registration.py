@@ -18,8 +18,8 @@ from resolvers.feed import principal_topic
 from resolvers.identity.tokens import digest_of
 from resolvers.writing import rate_limits
 from resolvers.writing.audit import record
-from resolvers.writing.crud import stored, writing
-from resolvers.writing.rows import expect, locked, signed_in
+from resolvers.writing.refusals import writing
+from resolvers.writing.rows import expect, locked, signed_in, stored
 from resolvers.writing.server_settings import put
 
 SETTING = "DEVICE_REGISTER_KEY"

@@ -12,11 +12,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from db import models
 from db.locks import ORDER, groups_held
 from db.models import Entity
-from resolvers.access.visibility import WRITES, visible
+from resolvers.access.policy import policy_of
+from resolvers.access.visibility import visible
 from resolvers.context import Context
 from resolvers.failures import Invalid, LimitExceeded
-from resolvers.writing.crud import check, must, note_link, stored, target, told, writing
-from resolvers.writing.rows import locked, seen
+from resolvers.writing.refusals import writing
+from resolvers.writing.row_events import conclude, note_link
+from resolvers.writing.rows import locked, require, seen, stored, target
 
 GRANTEES: Mapping[str, str] = {
     "UserGroup": "user_group_id",
@@ -79,14 +81,13 @@ async def grant(ctx: Context, role: UUID, kind: str, grantee: UUID) -> UUID:
         )
         row = (await session.scalars(held)).one_or_none()
         if row is not None:  # it stays, for who might take it back
-            await must(session, ctx, row, WRITES[models.RoleGrant].delete, "grant")
+            await require(session, ctx, row, policy_of(models.RoleGrant).delete, "grant")
             return row.id
         row = models.RoleGrant(**values)
         session.add(row)
         await stored(session, models.RoleGrant)
-        await must(session, ctx, row, WRITES[models.RoleGrant].create, "grant")
-        told(session, row)
-        await note_link(session, ctx, row)
+        await require(session, ctx, row, policy_of(models.RoleGrant).create, "grant")
+        await conclude(session, ctx, row, values, new=True)
         return row.id
 
 
@@ -105,9 +106,8 @@ async def set_links(
             link = between.model(**{between.own: key, between.other: other})
             session.add(link)
             await stored(session, between.model)
-            await must(session, ctx, link, WRITES[between.model].create, "make")
-            await check(session, ctx, link, {})
-            told(session, link)
+            await require(session, ctx, link, policy_of(between.model).create, "make")
+            await conclude(session, ctx, link, {}, new=True)
             await note_link(session, ctx, link)
         for link in gone:
             await _undo(session, ctx, between, link)
@@ -126,9 +126,8 @@ async def unlink(ctx: Context, kind: LinkKind, owner: str, ids: Sequence[str], p
 
 
 async def _undo(session: AsyncSession, ctx: Context, between: _Between, link: Any) -> None:
-    await must(session, ctx, link, WRITES[between.model].delete, "undo")
-    await check(session, ctx, link, None)
-    told(session, link)
+    await require(session, ctx, link, policy_of(between.model).delete, "undo")
+    await conclude(session, ctx, link, None)
     await note_link(session, ctx, link, "UNLINK")
     await session.delete(link)
     await session.flush()

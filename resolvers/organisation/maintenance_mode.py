@@ -5,7 +5,7 @@ from db.models import ServerSetting
 from resolvers.context import Context
 from resolvers.maintenance import LOCK, SETTING
 from resolvers.writing.audit import record
-from resolvers.writing.crud import writing
+from resolvers.writing.refusals import writing
 from resolvers.writing.server_settings import put
 
 

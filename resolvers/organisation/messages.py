@@ -13,7 +13,8 @@ from resolvers.failures import Invalid, LimitExceeded, NotFound
 from resolvers.identity.principal import Kind
 from resolvers.mail.outbox import mailable, post_text
 from resolvers.writing.audit import record
-from resolvers.writing.crud import must, writing
+from resolvers.writing.refusals import writing
+from resolvers.writing.rows import require
 
 ADMINISTRATORS = (PROJECT_ADMIN, SITE_ADMIN, LINKED_SERVICE, SUPERADMIN)
 """Of a user: who may write to him or her."""
@@ -35,7 +36,7 @@ async def send(ctx: Context, users: Sequence[UUID], subject: str, text: str) -> 
         for n, key in enumerate(users):
             if (user := known.get(key)) is None:
                 raise NotFound("no User with this id", field=f"users.{n}")
-            await must(session, ctx, user, ADMINISTRATORS, "write to")
+            await require(session, ctx, user, ADMINISTRATORS, "write to")
         if not subject.strip() or not text.strip() or len(text) > LONGEST:
             raise Invalid(f"a subject, and a text of at most {LONGEST} characters", field="text")
         for n, key in enumerate(users):

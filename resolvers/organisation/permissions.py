@@ -1,6 +1,6 @@
 """What a principal may do with a row, told by the same rules that decide when it is done."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -9,11 +9,11 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from db import models
 from db.aliases import Alias
 from db.models import Entity
+from resolvers.access.policy import policies, policy_of
 from resolvers.access.rules import PLACED, allowed
-from resolvers.access.visibility import WRITES, visible
+from resolvers.access.visibility import visible
 from resolvers.context import Context
 from resolvers.identity.principal import Standing
 
@@ -22,13 +22,6 @@ class Action(Enum):
     READ = "READ"
     UPDATE = "UPDATE"
     DELETE = "DELETE"
-
-
-WITHIN: Mapping[type[Entity], Sequence[type[Entity]]] = {
-    models.Site: (models.Project, models.Device),
-    models.Project: (models.Participant, models.ParticipantGroup, models.RoleGrant),
-}
-"""Per model: what may be made in a row of it. The rules for making are asked of the place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +53,15 @@ class Asked:
 
 def asked_of(model: type[Entity], standing: Standing) -> Asked:
     """What is asked about rows of a model."""
-    entity, may = Alias(model), WRITES.get(model)
+    entity, may = Alias(model), policy_of(model)
     asked: dict[tuple[str, Any], Any] = {}
-    if may is not None:
+    if may.written:
         names = [c.key for c in sa.inspect(model).mapper.columns if not c.primary_key]
         asked[("action", Action.DELETE)] = may.delete
         asked |= {("column", name): may.leaving.get(name, may.changing(name)) for name in names if name not in _KEPT}
-        for made in WITHIN.get(model, ()):
-            asked[("create", made)] = [PLACED[rule] for rule in WRITES[made].create if rule in PLACED]
+        for made in policies():
+            if model in made.made_in:
+                asked[("create", made.model)] = [PLACED[rule] for rule in made.create if rule in PLACED]
     columns = [allowed(rules, entity, standing).label(Asked.label(n)) for n, rules in enumerate(asked.values())]
     return Asked(sa.select(entity.id, *columns).where(visible(entity, standing)), entity, list(asked))
 
@@ -102,7 +96,7 @@ async def restorable(ctx: Context, model: type[Entity], number: int) -> list[Gon
     row alone. One statement."""
     entity: Any = Alias(model)
     called = next(getattr(entity, name) for name in ("name", "title", "username", "id") if hasattr(entity, name))
-    allowed_ = allowed(WRITES[model].restore, entity, ctx.principal.standing)
+    allowed_ = allowed(policy_of(model).restore, entity, ctx.principal.standing)
     wanted = sa.select(entity.id, called.label("name"), entity.deleted_at)
     rows = await ctx.database.rows(
         wanted.where(entity.deleted_at.is_not(None), allowed_)

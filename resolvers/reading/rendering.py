@@ -21,7 +21,8 @@ from db.aliases import Alias, model_of
 from db.keys import among, spread
 from db.prepared import Statement
 from db.texts import Piece, base64, joined, json_octets, listed, maybe, number, octets, otherwise, string, value
-from resolvers.access import rules
+from resolvers.access.clauses import FALSE, TRUE
+from resolvers.access.rules import allowed
 from resolvers.access.visibility import visible
 from resolvers.failures import check_errors
 from resolvers.identity.principal import Standing
@@ -237,10 +238,10 @@ class _Renderer:
         if _nullable(entity, part.key):
             pieces = iter([maybe(column, pieces)])
         if part.needs:
-            mark, may = f'{_DENIED}{part.denied}"', rules.allowed(part.needs, entity, self._standing)
-            if may is rules.FALSE:
+            mark, may = f'{_DENIED}{part.denied}"', allowed(part.needs, entity, self._standing)
+            if may is FALSE:
                 pieces = iter([mark])
-            elif may is not rules.TRUE:
+            elif may is not TRUE:
                 pieces = iter([sa.case((may, joined(pieces)), else_=joined([mark]))])
         yield from pieces
 

@@ -8,7 +8,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from db import models
-from resolvers.access.rules import TRUE, Rule, allowed
+from resolvers.access.clauses import TRUE
+from resolvers.access.rules import Rule, allowed
 from resolvers.identity.principal import Standing
 
 

@@ -13,8 +13,8 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from db import models
+from resolvers.access.policy import policy_of
 from resolvers.access.rules import words
-from resolvers.access.visibility import INPUT
 from resolvers.context import Context
 from resolvers.failures import Forbidden, Invalid, NotFound
 from resolvers.identity.principal import Kind
@@ -43,7 +43,8 @@ _PAGE = Selection(
 _JOB = Selection(models.Job, ())
 _TASK = Selection(models.Task, ("ordinal",))
 _LINE = Selection(models.LogEntry, ("text", "sequence"))
-_INPUT = Selection(models.SimulationInput, ("files",), (("files", INPUT),))
+_READERS = policy_of(models.SimulationInput).fields["files"]
+_INPUT = Selection(models.SimulationInput, ("files",), (("files", _READERS),))
 _BY_NAME, _BY_NUMBER = Order(models.Estimator.name), Order(models.Page.number)
 _LATEST, _BY_ORDINAL = Order(models.Job.attempt, descending=True), Order(models.Task.ordinal)
 _BY_SEQUENCE = Order(models.LogEntry.sequence)
@@ -125,7 +126,7 @@ async def inputs(ctx: Context, simulation: Any) -> Mapping[str, str]:
     """The input files, text by name; FORBIDDEN for those who see the simulation only."""
     row = _there(await _loaders(ctx).related(models.Simulation.input, simulation, _INPUT), "SimulationInput")
     if not row.may_files:
-        raise Forbidden(f"readable by {words(INPUT)}")
+        raise Forbidden(f"readable by {words(_READERS)}")
     files: Mapping[str, str] = row.files
     return files
 

@@ -9,14 +9,14 @@ from db.engine import moment_of
 from db.folding import composed
 from db.models import Simulation, SimulationLink
 from db.types import instant_text
-from resolvers.access.visibility import WRITES
+from resolvers.access.policy import policy_of
 from resolvers.accounts.api_keys import Issued, new_secret
 from resolvers.context import Context
 from resolvers.failures import Invalid, LimitExceeded
 from resolvers.identity.tokens import digest_of
 from resolvers.writing.audit import record
-from resolvers.writing.crud import must, writing
-from resolvers.writing.rows import locked, signed_in
+from resolvers.writing.refusals import writing
+from resolvers.writing.rows import locked, require, signed_in
 
 USUAL, LONGEST = timedelta(days=7), timedelta(days=90)
 """For how long a link holds when nothing is said, and at most."""
@@ -41,7 +41,7 @@ async def create(ctx: Context, simulation: UUID, label: str = "", expires_at: da
         )
         session.add(link)
         await session.flush()
-        await must(session, ctx, link, WRITES[SimulationLink].create, "make")
+        await require(session, ctx, link, policy_of(SimulationLink).create, "make")
         link.label, link.expires_at = _label(label), _end(moment, expires_at)
         await session.flush()
         held = sa.select(sa.func.count()).where(

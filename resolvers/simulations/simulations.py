@@ -33,8 +33,8 @@ from jobs.programs.program import Program
 from jobs.results import Axis
 from jobs.results import Estimator as Delivered
 from jobs.results import Page as DeliveredPage
+from resolvers.access.policy import policy_of
 from resolvers.access.rules import Rule
-from resolvers.access.visibility import WRITES
 from resolvers.context import Context
 from resolvers.failures import Invalid
 from resolvers.feed import WORK, job_topic, principal_topic, results_topic
@@ -42,8 +42,8 @@ from resolvers.queue.lifecycle import Place, expect_ended, new_job
 from resolvers.work.placement import checked_options, chosen_place
 from resolvers.writing.audit import record
 from resolvers.writing.cascade import erase
-from resolvers.writing.crud import must, writing
-from resolvers.writing.rows import expect, locked, signed_in
+from resolvers.writing.refusals import writing
+from resolvers.writing.rows import expect, locked, require, signed_in
 
 TITLE = 255
 FILES, FILE_BYTES = 32, 1_000_000
@@ -101,7 +101,7 @@ async def submit_simulation(
         )
         session.add(simulation)
         await session.flush()
-        await must(session, ctx, simulation, WRITES[Simulation].create, "make")
+        await require(session, ctx, simulation, policy_of(Simulation).create, "make")
         because(session, "a simulation is made with its input and its job", SimulationInput, Job, Task)
         project = given if input_type is InputType.EDITOR else None
         session.add(
@@ -122,7 +122,7 @@ async def update_simulation(ctx: Context, key: UUID, expected_version: int, chan
         for model, column in ((Project, "project_id"), (Session, "session_id")):
             if (referred := changes.get(column)) is not None:
                 await held_in_order(session, model, model.id == referred)
-        row = await _own(session, ctx, key, WRITES[Simulation].update, "change")
+        row = await _own(session, ctx, key, policy_of(Simulation).update, "change")
         expect(row, expected_version)
         if (project := changes.get("project_id")) is not None:
             await locked(session, ctx, Project, project, field="input.projectId")
@@ -142,7 +142,7 @@ async def delete_simulation(ctx: Context, key: UUID) -> datetime:
     """Delete a simulation of one's own whose jobs have ended: nobody sees it or its results any more. Returns the
     moment; its rows go when deleted simulations are cleared away."""
     async with writing(ctx, "DELETE", Simulation, key) as session:
-        row = await _own(session, ctx, key, WRITES[Simulation].delete, "delete")
+        row = await _own(session, ctx, key, policy_of(Simulation).delete, "delete")
         for job in await session.scalars(
             sa.select(Job).where(Job.simulation_id == key).order_by(Job.id).with_for_update()
         ):
@@ -156,7 +156,7 @@ async def delete_simulation(ctx: Context, key: UUID) -> datetime:
 async def _own(session: AsyncSession, ctx: Context, key: UUID, rules: Sequence[Rule], verb: str) -> Simulation:
     """The simulation, held, if it is the principal's to change or delete."""
     row = await locked(session, ctx, Simulation, key)
-    await must(session, ctx, row, rules, verb)
+    await require(session, ctx, row, rules, verb)
     return row
 
 

@@ -15,8 +15,9 @@ from db.locks import held_in_order, in_order
 from db.models import TERMINAL, Job, JobState, Task, TaskResult
 from db.types import later, now
 from db.written import because
+from resolvers.access.policies.jobs import CANCEL, RETRY
+from resolvers.access.policy import policy_of
 from resolvers.access.rules import Rule
-from resolvers.access.visibility import CANCEL, RETRY, WRITES
 from resolvers.context import Context
 from resolvers.failures import WrongState
 from resolvers.feed import WORK, job_topic
@@ -24,8 +25,8 @@ from resolvers.queue.lifecycle import expect_ended, move, new_job
 from resolvers.reading.statements import Where, reached
 from resolvers.work.placement import checked_options, chosen_place
 from resolvers.writing.audit import record
-from resolvers.writing.crud import must, writing
-from resolvers.writing.rows import locked
+from resolvers.writing.refusals import writing
+from resolvers.writing.rows import locked, require
 
 LETTING_GO = 10.0
 """Seconds for which a cancelled task is still known to the engine that has it, to be ended there."""
@@ -88,7 +89,7 @@ async def retry_job(ctx: Context, key: UUID, elsewhere: tuple[UUID | None, Mappi
 async def delete_job(ctx: Context, key: UUID) -> None:
     """Remove a job that has ended, with its tasks and its log; the results of its simulation stay."""
     async with writing(ctx, "DELETE_JOB", Job, key) as session:
-        job = await _commanded(session, ctx, key, WRITES[Job].delete, "delete")
+        job = await _commanded(session, ctx, key, policy_of(Job).delete, "delete")
         expect_ended(job)
         tasks = sa.select(Task.id).where(Task.job_id == key)
         held = tasks.where(Task.holder.is_not(None), Task.lease_until > now()).exists()
@@ -114,5 +115,5 @@ async def totals(ctx: Context, where: Where | None) -> dict[JobState, int]:
 
 async def _commanded(session: AsyncSession, ctx: Context, key: UUID, rules: Sequence[Rule], verb: str) -> Job:
     job = await locked(session, ctx, Job, key)
-    await must(session, ctx, job, rules, verb)
+    await require(session, ctx, job, rules, verb)
     return job

@@ -1,9 +1,9 @@
-"""What goes with a row that is deleted, and what stands in its way: data for every model, and the one walk over it.
+"""What goes with a row that is deleted, and what stands in its way: the one walk over what the policies say of it.
 
 All that goes at once carries the same moment, which is how bringing it back finds exactly that.
 """
 
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -11,76 +11,13 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db import models as m
 from db.engine import changed, moment_of, row_topic
 from db.keys import among
 from db.locks import ORDER, held_in_order
-from db.models import TERMINAL, Entity, Erasable
+from db.models import Entity, Erasable
 from db.written import because
+from resolvers.access.policy import Model, blocked_by, gone_with, needed_by, policy_of, target_of
 from resolvers.failures import Dependency, WrongState
-
-Model = type[Entity]
-
-WITH: Mapping[Model, Sequence[Any]] = {
-    m.User: (m.ServiceConfig.user_id, m.UserGroupMember.user_id, m.Credential.user_id, m.Preference.user_id),
-    m.UserGroup: (m.RoleGrant.user_group_id,),
-    m.Site: (m.Project.site_id, m.SiteDevice.site_id, m.SiteService.site_id),
-    m.Project: (
-        m.Participant.project_id,
-        m.ParticipantGroup.project_id,
-        m.ProjectDevice.project_id,
-        m.ProjectService.project_id,
-    ),
-    m.ParticipantGroup: (m.Participant.group_id, m.RoleGrant.participant_group_id),
-    m.Participant: (m.ServiceConfig.participant_id, m.ParticipantDevice.participant_id, m.Credential.participant_id),
-    m.Device: (
-        m.ServiceConfig.device_id,
-        m.RoleGrant.device_id,
-        m.SiteDevice.device_id,
-        m.ProjectDevice.device_id,
-        m.Credential.device_id,
-    ),
-    m.Service: (m.ServiceConfig.service_id, m.Credential.service_id),
-    m.Role: (m.RoleGrant.role_id,),
-    m.Session: (m.SessionEvent.session_id, m.SessionMember.session_id),
-}
-"""Per model: the columns by which other rows go with it. Rows that can't be marked as deleted are gone for good."""
-
-BLOCKS: Mapping[Model, Sequence[Any]] = {
-    m.User: (m.Session.creator_id, m.SessionMember.user_id, m.Job.owner_user_id),
-    m.UserGroup: (m.UserGroupMember.user_group_id,),
-    m.Project: (m.Session.project_id,),
-    m.Participant: (m.SessionMember.participant_id,),
-    m.DeviceType: (m.Device.type_id,),
-    m.DeviceSubtype: (m.Device.subtype_id,),
-    m.Device: (m.ParticipantDevice.device_id, m.SessionMember.device_id),
-}
-"""Per model: the columns by which rows stand in the way, unless they go too. Of jobs only those that run."""
-
-SHOWN: Mapping[Model, tuple[str, Any]] = {
-    m.SessionMember: ("Session", m.SessionMember.session_id),
-    m.ParticipantDevice: ("Participant", m.ParticipantDevice.participant_id),
-    m.UserGroupMember: ("User", m.UserGroupMember.user_id),
-}
-"""What a link is told as, once however many links lead to it."""
-
-PARENTS: Mapping[Model, Sequence[Any]] = {
-    m.Project: (m.Project.site,),
-    m.ParticipantGroup: (m.ParticipantGroup.project,),
-    m.Participant: (m.Participant.project, m.Participant.group),
-    m.ServiceConfig: (
-        m.ServiceConfig.service,
-        m.ServiceConfig.user,
-        m.ServiceConfig.participant,
-        m.ServiceConfig.device,
-    ),
-    m.RoleGrant: (m.RoleGrant.user_group, m.RoleGrant.device, m.RoleGrant.participant_group),
-    m.Session: (m.Session.project, m.Session.type, m.Session.creator),
-}
-"""Per model: what must be there for a row to come back."""
-
-ASKED: Sequence[Model] = (m.Project, m.ParticipantGroup, m.Participant)
-"""What goes with another row, but only where who deletes that may delete this, too."""
 
 MANY = 500
 """Rows of one model of which each is told by itself."""
@@ -99,9 +36,9 @@ async def hold(session: AsyncSession, model: Model, key: UUID, *, restoring: boo
         if moment is None:
             return
     going = await _going(session, model, key, moment)
-    if model is m.RoleGrant:  # of two roles that a group loses at once, each is told of the other
-        groups = sa.select(m.RoleGrant.user_group_id).where(m.RoleGrant.id == key)
-        going[m.UserGroup] = {group for group in await session.scalars(groups) if group is not None}
+    if (also := policy_of(model).held_with) is not None:
+        for other, keys in (await also(session, key)).items():
+            going.setdefault(other, set()).update(keys)
     for one in sorted(going, key=ORDER.index):
         await held_in_order(session, one, _one_of(one.id, going[one]))
 
@@ -112,8 +49,8 @@ async def erase(session: AsyncSession, row: Entity, may_not: MayNot | None = Non
     going = await _going(session, type(row), row.id)
     blocking = await _blocking(session, going)
     if may_not is not None:
-        for model in ASKED:
-            if model is not type(row) and model in going and (number := await may_not(model, going[model])):
+        for model, keys in going.items():
+            if policy_of(model).asked and model is not type(row) and (number := await may_not(model, keys)):
                 blocking[model.__name__] = number
     if blocking:
         listed = ", ".join(f"{count} {name}" for name, count in sorted(blocking.items()))
@@ -140,10 +77,9 @@ async def erase(session: AsyncSession, row: Entity, may_not: MayNot | None = Non
 
 async def revive(session: AsyncSession, row: Any) -> None:
     """Bring back a row and what was deleted at the same moment with it; STATE when what it belongs to is deleted."""
-    for relationship in PARENTS.get(type(row), ()):
-        (local, _) = next(iter(relationship.property.local_remote_pairs))
-        parent: Any = relationship.property.mapper.class_
-        key = getattr(row, relationship.property.parent.get_property_by_column(local).key)
+    for column in needed_by(type(row)):
+        parent: Any = target_of(column)
+        key = getattr(row, column.key)
         if key is not None and await session.scalar(sa.select(parent.deleted_at).where(parent.id == key)) is not None:
             raise WrongState(f"its {parent.__name__} is deleted; restore that first", field="id")
     moment = row.deleted_at
@@ -170,7 +106,7 @@ async def _going(session: AsyncSession, model: Model, key: UUID, moment: datetim
     while new:
         found: Found = {}
         for parent, keys in new.items():
-            for column in WITH.get(parent, ()):
+            for column in gone_with(parent):
                 child: Any = column.class_
                 wanted = sa.select(child.id).where(_one_of(column, keys))
                 if issubclass(child, Erasable):
@@ -188,14 +124,16 @@ async def _blocking(session: AsyncSession, going: Found) -> dict[str, int]:
     """How many rows stand in the way, by what they are told as."""
     standing: dict[str, list[Any]] = {}
     for model, keys in going.items():
-        for column in BLOCKS.get(model, ()):
-            name, told = SHOWN.get(column.class_, (column.class_.__name__, column.class_.id))
+        for column in blocked_by(model):
+            counted = policy_of(column.class_).counted_as
+            name = column.class_.__name__ if counted is None else target_of(counted).__name__
+            told = column.class_.id if counted is None else counted
             standing.setdefault(name, []).append(_standing(column, told, model, keys, going))
-    counted = {
+    counts = {
         name: await session.scalar(sa.select(sa.func.count()).select_from(sa.union(*found).subquery()))
         for name, found in standing.items()
     }
-    return {name: count for name, count in counted.items() if count}
+    return {name: count for name, count in counts.items() if count}
 
 
 def _standing(column: Any, told: Any, parent: Model, keys: set[UUID], going: Found) -> Any:
@@ -204,8 +142,8 @@ def _standing(column: Any, told: Any, parent: Model, keys: set[UUID], going: Fou
     found = sa.select(told).where(_one_of(column, keys))
     if issubclass(model, Erasable) and issubclass(parent, Erasable):
         found = found.where(model.deleted_at.is_(None))
-    if model is m.Job:
-        found = found.where(m.Job.state.not_in(TERMINAL))
+    if (blocks := policy_of(model).blocks_while) is not None:
+        found = found.where(blocks(model))
     if model in going:
         found = found.where(sa.not_(_one_of(model.id, going[model])))
     return found

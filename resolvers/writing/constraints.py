@@ -9,9 +9,9 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from db.models import Entity, Erasable
+from resolvers.access.policy import policy_of
 from resolvers.failures import Conflict, Invalid
 from resolvers.writing.audit import camel
-from resolvers.writing.checks import CONTRADICTIONS
 
 
 class Taken(Conflict):
@@ -29,7 +29,7 @@ def unlike(model: type[Entity], given: Collection[str] = ()) -> Iterator[None]:
     except IntegrityError as error:
         said = str(error.orig)
         if "check constraint" in said.lower():
-            raise Invalid(CONTRADICTIONS.get(model, "the input contradicts itself"), field="input") from None
+            raise Invalid(policy_of(model).contradiction, field="input") from None
         raise _taken(model, said, given) from None
 
 

@@ -1,15 +1,22 @@
-"""What every write does first: find its row as its principal may see it, at the version the client read."""
+"""What every write does first: find its row as its principal may see it, at the version the client read, and ask
+whether it may."""
 
-from typing import TypeVar
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, TypeVar
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from db import models
 from db.models import Entity, Erasable
+from db.written import asked
+from resolvers.access.clauses import FALSE, TRUE
+from resolvers.access.rules import Rule, allowed, words
 from resolvers.access.visibility import visible
 from resolvers.context import Context
-from resolvers.failures import Conflict, NotFound, Unauthenticated
+from resolvers.failures import Conflict, Forbidden, NotFound, Unauthenticated
+from resolvers.writing.constraints import spelled, unlike
 
 E = TypeVar("E", bound=Entity)
 
@@ -51,3 +58,51 @@ def signed_in(ctx: Context) -> UUID:
     if ctx.principal.id is None:
         raise Unauthenticated("sign in first")
     return ctx.principal.id
+
+
+async def require(
+    session: AsyncSession, ctx: Context, row: Entity, rules: Sequence[Rule], verb: str, column: str = ""
+) -> None:
+    """Raise FORBIDDEN when none of the rules holds for the row as it stands in the transaction."""
+    if not await holds(session, ctx, row, rules):
+        what = f"`{spelled(column)}` of a {type(row).__name__}" if column else f"a {type(row).__name__} here"
+        who = f"only {words(rules)} may {verb}" if rules else f"nobody may {verb}"
+        raise Forbidden(f"{who} {what}")
+    asked(session, row)
+
+
+async def holds(session: AsyncSession, ctx: Context, row: Entity, rules: Sequence[Rule]) -> bool:
+    """Whether one of the rules holds for the row as it stands in the transaction."""
+    model = type(row)
+    may = allowed(rules, model, ctx.principal.standing)
+    if may is TRUE or may is FALSE:
+        return may is TRUE
+    found = sa.select(model.id).where(model.id == row.id, may)
+    return (await session.execute(found, dict(ctx.principal.parameters))).first() is not None
+
+
+async def refer(session: AsyncSession, ctx: Context, model: type[Entity], values: Mapping[str, Any]) -> None:
+    """Raise NOT_FOUND for a reference to a row that the principal does not see; hold those that it sees."""
+    for column, key in values.items():
+        if key is not None and (referred := target(model, column)) is not None:
+            await referred_seen(session, ctx, referred, key, f"input.{spelled(column)}")
+
+
+async def referred_seen(session: AsyncSession, ctx: Context, model: Any, key: UUID, field: str) -> None:
+    """Raise NOT_FOUND for a row that the principal does not see; else hold it."""
+    seen = sa.select(model.id).where(model.id == key, visible(model, ctx.principal.standing)).with_for_update(read=True)
+    if (await session.execute(seen, dict(ctx.principal.parameters))).first() is None:
+        raise NotFound(f"no {model.__name__} with this id", field=field)
+
+
+def target(model: type[Entity], column: str) -> Any:
+    """The model that a column refers to, if any."""
+    for key in sa.inspect(model).mapper.columns[column].foreign_keys:
+        return next(m.class_ for m in models.Base.registry.mappers if m.local_table is key.column.table)
+    return None
+
+
+async def stored(session: AsyncSession, model: type[Entity], given: Collection[str] = ()) -> None:
+    """Send what was changed, of which the client gave some columns as `input`."""
+    with unlike(model, given):
+        await session.flush()

@@ -5,7 +5,7 @@ from typing import Any
 
 from graphql import GraphQLObjectType, GraphQLSchema, get_named_type, is_non_null_type
 
-from resolvers.access.visibility import ROWS, THROUGH
+from resolvers.access.policy import has_policy
 from schema.fields.declarations import Column, Connected, Related
 from schema.fields.selection import DEFINITION, model_of
 
@@ -30,7 +30,5 @@ def check(schema: GraphQLSchema) -> None:
             target: Any = get_named_type(field.type)
             target = target.fields["nodes"].type if isinstance(declared, Connected) else target
             model = model_of(get_named_type(target))
-            if model not in ROWS and model not in THROUGH:
-                raise TypeError(
-                    f"{where}: resolvers.access.visibility has no rule for the rows of {model and model.__name__}"
-                )
+            if not has_policy(model):
+                raise TypeError(f"{where}: no policy says who sees rows of {model and model.__name__}")

@@ -9,7 +9,8 @@ from typing import Annotated, Any
 import strawberry
 from strawberry.types.field import StrawberryField
 
-from resolvers.access.rules import Rule, all_of, allowed, any_of
+from resolvers.access.clauses import all_of, any_of
+from resolvers.access.rules import Rule, allowed
 from resolvers.failures import LimitExceeded
 from resolvers.identity.principal import Standing
 from resolvers.reading import filters as how_to

@@ -13,8 +13,8 @@ import strawberry
 from db import models
 from db.folding import composed
 from db.types import Name
+from resolvers.access.policy import policy_of
 from resolvers.access.rules import words
-from resolvers.access.visibility import WRITES
 from resolvers.failures import Invalid
 from resolvers.mail.templates import printable
 from resolvers.writing import crud as rows
@@ -180,7 +180,7 @@ _MAYBE_EXPECTED = Annotated[
 
 def editing(declared: Inputs, answer: Any) -> tuple[Any, Any, Any, Any]:
     """The mutations that create, update, delete and restore rows; who may stands in their descriptions."""
-    name, model, may = declared.name, declared.model, WRITES[declared.model]
+    name, model, may = declared.name, declared.model, policy_of(declared.model)
 
     async def create(self: Any, info: Info, input: Any) -> Any:
         key = await rows.create(info.context, model, declared.values(input), declared.links(input))
@@ -191,7 +191,7 @@ def editing(declared: Inputs, answer: Any) -> tuple[Any, Any, Any, Any]:
         await rows.update(info.context, model, key, expected_version, declared.values(input))
         return await written(info, name, model, key)
 
-    said = {**may.fields, **may.leaving}
+    said = {**may.columns, **may.leaving}
     fields = "".join(f" `{camel(f)}` only by {words(rules)}." for f, rules in said.items() if f in declared.given)
     given: Any = Annotated[declared.new, strawberry.argument(description="What it is.")]
     changed: Any = Annotated[declared.changes, strawberry.argument(description="What changes.")]
@@ -218,7 +218,7 @@ def restoring(model: type[models.Entity], name: str, answer: Any) -> Any:
         await rows.restore(info.context, model, key)
         return await written(info, name, model, key)
 
-    allowed = words(WRITES[model].restore)
+    allowed = words(policy_of(model).restore)
     what = f"Bring back a deleted {name} with what was deleted with it, but for links and credentials."
     description = f"{what} Allowed to {allowed}."
     return _mutation(restore, description, answer, id=_ID)
@@ -231,7 +231,7 @@ def deleting(model: type[models.Entity], name: str, description: str) -> Any:
         at = await rows.delete(info.context, model, key_of(name, id), expected_version)
         return Deleted(id=id, at=at)
 
-    allowed = f"{description} Allowed to {words(WRITES[model].delete)}."
+    allowed = f"{description} Allowed to {words(policy_of(model).delete)}."
     return _mutation(delete, allowed, DeletedResult, id=_ID, expected_version=_MAYBE_EXPECTED)
 
 

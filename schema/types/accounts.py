@@ -7,8 +7,8 @@ import sqlalchemy as sa
 import strawberry
 
 from db import models
+from resolvers.access.policy import policy_of
 from resolvers.access.rules import ACTOR, LINKED_SERVICE, MANAGER, PROJECT_ADMIN, SELF, SITE_ADMIN, SUPERADMIN
-from resolvers.access.visibility import THERE
 from resolvers.reading.paging import Order
 from resolvers.reading.statements import Where
 from schema.fields.connections import chosen, connection, equal, refers, search, since, until
@@ -44,7 +44,7 @@ TwoFactor = enum(
     TOTP="A code of an authenticator.",
 )
 
-PEOPLE = THERE[models.User]
+PEOPLE = policy_of(models.User).fields["online"]
 PRIVATE = (SELF, PROJECT_ADMIN, SITE_ADMIN, LINKED_SERVICE, SUPERADMIN)
 STATUS = (SELF, SITE_ADMIN, SUPERADMIN)
 

@@ -5,8 +5,8 @@ from datetime import datetime
 import strawberry
 
 from db import models
+from resolvers.access.policy import policy_of
 from resolvers.access.rules import DEVICE_SELF, LINKED_SERVICE, PROJECT_ADMIN, SITE_ADMIN, SUPERADMIN
-from resolvers.access.visibility import THERE
 from resolvers.reading.paging import Order
 from schema.fields.connections import connection, contains, equal, refers
 from schema.fields.declarations import Orders
@@ -32,7 +32,7 @@ SUBTYPE_ORDERS = Orders(
 DEVICE_ORDERS = Orders("DeviceOrder", "Orders of devices.", NAME=(Order(models.Device.name), "By name."))
 
 _CARE = (PROJECT_ADMIN, SITE_ADMIN, LINKED_SERVICE, SUPERADMIN)
-_USE = THERE[models.Device]
+_USE = policy_of(models.Device).fields["online"]
 
 
 @node(models.DeviceType)

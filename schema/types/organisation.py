@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import strawberry
 
 from db import models
+from resolvers.access.policy import policy_of
 from resolvers.access.rules import LINKED_SERVICE, PARTICIPANT_SELF, PROJECT_ADMIN, SUPERADMIN
-from resolvers.access.visibility import THERE
 from resolvers.accounts.addresses import canonical
 from resolvers.reading.paging import Order
 from schema.fields.connections import connection, contains, equal, filled, refers, search
@@ -43,7 +43,7 @@ SESSIONS_OF = Orders(
 )
 
 _ACCOUNT = (PROJECT_ADMIN, PARTICIPANT_SELF, LINKED_SERVICE, SUPERADMIN)
-_INSIDE = THERE[models.Participant]
+_INSIDE = policy_of(models.Participant).fields["online"]
 
 
 @strawberry.input(description="Which participants.")

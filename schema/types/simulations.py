@@ -6,7 +6,7 @@ import sqlalchemy as sa
 import strawberry
 
 from db import models
-from resolvers.access import visibility
+from resolvers.access.policy import policy_of
 from resolvers.failures import Invalid
 from resolvers.reading import ranges
 from resolvers.reading.paging import Order
@@ -99,14 +99,17 @@ class Simulation(Node):
     )
 
 
+_READERS = policy_of(models.SimulationInput).fields["files"]
+
+
 @node(models.SimulationInput)
 class SimulationInput(Node):
     """The input of a simulation."""
 
-    files: JSON | None = column("The input files: an object of name to text.", needs=visibility.INPUT)
+    files: JSON | None = column("The input files: an object of name to text.", needs=_READERS)
     project: JSON | None = column(
         "The editor's project from which the files were made; null when files were given.",
-        needs=visibility.INPUT,
+        needs=_READERS,
     )
     total_primaries: BigInt = column("The primary particles asked for, over all tasks.")
     simulation: Simulation | None = related(models.SimulationInput.simulation, "The simulation.")

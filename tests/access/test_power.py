@@ -17,6 +17,7 @@ The roles of groups in a project make its site a place of theirs, also while the
 project alone takes nobody out of the site.
 """
 
+import dataclasses
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -26,9 +27,7 @@ from typing import Any
 import pytest
 
 from db import models
-from resolvers.access import rules
-from resolvers.access.visibility import WRITES, Writes
-from resolvers.writing import checks
+from resolvers.access import administration, clauses, places, policy, rules
 from schema import Schema
 from tests.support.databases import BACKENDS, Prepared
 from tests.support.power import Arena, Violation, arena_on, forget, report, roam, say, untried
@@ -76,8 +75,9 @@ async def test_every_mutation_is_accepted_and_refused(embedded: Arena) -> None:
 async def test_the_former_rule_for_granting_is_found(embedded: Arena, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever administered the place of a role gave it to whom they liked."""
     former = (rules.PROJECT_ADMIN, rules.SITE_ADMIN, rules.GRANTING_SERVICE, rules.SUPERADMIN)
-    monkeypatch.setitem(WRITES, models.RoleGrant, Writes(create=former, update=(), delete=former))
-    monkeypatch.setattr(rules, "_of_core", lambda role: rules.TRUE)
+    _replace(monkeypatch, create=former, delete=former)
+    for module in (administration, places):
+        monkeypatch.setattr(module, "of_core", lambda role: clauses.TRUE)
     forget()
     violation = await _first(embedded, SEED, 200)
     forget()
@@ -88,7 +88,13 @@ async def test_the_former_rule_for_granting_is_found(embedded: Arena, monkeypatc
 @pytest.mark.slow
 async def test_the_former_way_out_of_a_site_is_found(embedded: Arena, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever administered a project took a group out of its site, and came to administer what was left."""
-    monkeypatch.delitem(checks.CHECKS, models.RoleGrant)
+    _replace(monkeypatch, then=None)
     violation = await _first(embedded, 21, 60, kinds=("revokeRole",))
     assert violation is not None
     assert violation.step.mutation == "revokeRole"
+
+
+def _replace(monkeypatch: pytest.MonkeyPatch, **former: Any) -> None:
+    """Give grants of roles another policy."""
+    now = policy.policy_of(models.RoleGrant)
+    monkeypatch.setitem(policy._POLICIES, models.RoleGrant, dataclasses.replace(now, **former))

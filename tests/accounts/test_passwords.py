@@ -17,14 +17,14 @@ from db.models import Credential, CredentialKind
 from gateway.protocol.authentication import authenticate
 from gateway.settings import SettingsError, load
 from resolvers import maintenance
-from resolvers.access.visibility import WRITES
+from resolvers.access.policy import policies
 from resolvers.context import Context
 from resolvers.failures import Invalid, Unauthenticated
 from resolvers.identity.hashing import Leaked, check_new
 from resolvers.identity.principal import ANONYMOUS, Duty
 from resolvers.limits import Bound
 from resolvers.organisation import device_registration
-from resolvers.writing import crud, rate_limits
+from resolvers.writing import rate_limits, refusals
 from resolvers.writing.constraints import everywhere
 from schema.fields.scalars import global_id
 from tests.support.platforms import KEY, Platform
@@ -653,7 +653,7 @@ async def test_a_name_that_would_break_a_mail_is_refused_in_a_profile(platform: 
 async def test_who_makes_users_is_not_told_for_ever_which_addresses_are_taken(
     platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(crud, "TAKEN", Bound(2, 86_400))
+    monkeypatch.setattr(refusals, "TAKEN", Bound(2, 86_400))
     query = "mutation($i:NewUser!){r:createUser(input:$i){__typename ...on Problem{code}}}"
     group = global_id("UserGroup", platform.world.here.members)
 
@@ -671,7 +671,7 @@ async def test_who_makes_users_is_not_told_for_ever_which_addresses_are_taken(
 async def test_usernames_of_participants_elsewhere_are_bounded_alike(
     platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(crud, "TAKEN", Bound(2, 86_400))
+    monkeypatch.setattr(refusals, "TAKEN", Bound(2, 86_400))
     new = "mutation($i:NewParticipant!){r:createParticipant(input:$i){__typename ...on Problem{code}}}"
     project, there = global_id("Project", platform.world.shared), platform.world.there.participant
     await change(platform, models.Participant, models.Participant.id == there, username="hidden")
@@ -693,7 +693,8 @@ async def test_usernames_of_participants_elsewhere_are_bounded_alike(
 
 def test_what_is_unique_over_all_places_is_known() -> None:
     """Of rows that people write; each is told a bounded number of times."""
-    written = {model: everywhere(model) for model in WRITES if {"username", "key", "name"} & everywhere(model)}
+    models_ = [policy.model for policy in policies() if policy.written]
+    written = {model: everywhere(model) for model in models_ if {"username", "key", "name"} & everywhere(model)}
     assert {model.__name__: set(columns) for model, columns in written.items()} == {
         "User": {"username", "email", "auth_provider", "external_subject"},
         "Participant": {"username"},

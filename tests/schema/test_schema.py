@@ -24,8 +24,8 @@ from graphql import (
 )
 
 from db import migrating, models
-from resolvers.access.visibility import ROWS, SUPERADMIN, THROUGH
-from resolvers.organisation import links
+from resolvers.access.policy import policies, target_of
+from resolvers.access.rules import SUPERADMIN
 from schema import Schema, build
 from schema.fields.checks import check, declared_fields
 from schema.fields.connections import Connected
@@ -133,9 +133,27 @@ def test_every_node_says_who_sees_it(schema: Schema) -> None:
     assert all("Seen by " in (kind.description or "") for kind in nodes)
 
 
-def test_every_entity_has_a_rule_for_its_rows() -> None:
-    linked = {kind.model for kind in links.LINKS.values()}
-    assert _entities() - linked - {models.TaskResult, models.ServerSetting} == set(ROWS) | set(THROUGH)
+def test_every_entity_has_a_policy_that_says_who_reads_its_rows() -> None:
+    links = {policy.model for policy in policies() if policy.link_of is not None}
+    assert {policy.model for policy in policies()} == _entities()
+    read = {policy.model for policy in policies() if policy.read or policy.parent}
+    assert _entities() - links - {models.TaskResult, models.ServerSetting} == read
+
+
+def test_every_foreign_key_says_what_becomes_of_the_row() -> None:
+    """Rows that are gone for good take theirs with them in the database; all else is said."""
+    for policy in policies():
+        said = [*policy.goes_with, *policy.blocks, *policy.stays]
+        assert all(key.class_ is policy.model for key in said), policy.model
+        keys = {}
+        for one in policy.model.__table__.columns:
+            for key in one.foreign_keys:
+                for_good = not issubclass(target_of(getattr(policy.model, one.key)), models.Erasable)
+                keys[one.key] = for_good and key.ondelete == "CASCADE"
+        names = [key.key for key in said]
+        assert len(names) == len(set(names)), policy.model
+        assert set(names) - keys.keys() == set(), policy.model
+        assert {name for name, by_database in keys.items() if not by_database} <= set(names), policy.model
 
 
 def test_secrets_have_no_field(schema: Schema) -> None:

@@ -25,9 +25,9 @@ from db import models
 from db.aliases import Alias
 from db.models import Entity
 from db.types import later, uuid7
+from resolvers.access.policy import policy_of
 from resolvers.access.roles import enrol, found, role_in
 from resolvers.access.rules import SITE_ADMIN, SUPERADMIN, allowed
-from resolvers.access.visibility import WRITES
 from resolvers.identity.lookup import principal_named, principal_of
 from resolvers.identity.principal import Kind, Principal, Standing
 from resolvers.identity.tokens import Secret, digest_of
@@ -171,7 +171,7 @@ def _asked(model: type[Entity], standing: Standing) -> tuple[Any, Sequence[str]]
     """The statement of `myAccess` for all rows at once, and what its columns tell."""
     if model is models.UserGroupMember:
         entity: Any = Alias(model)
-        clause = allowed(WRITES[model].delete, entity, standing)
+        clause = allowed(policy_of(model).delete, entity, standing)
         return sa.select(entity.id, clause.label("may_0")).where(clause), ["DELETE"]
     asked = permissions.asked_of(model, standing)
     told = [what if kind == "column" else what.value for kind, what in asked.what if kind != "create"]

@@ -1,0 +1,246 @@
+"""Who administers groups of users, accounts, devices and grants: who has power over them must have it everywhere that
+they reach, so that nobody gains by them what nobody gave."""
+
+from collections.abc import Callable
+from typing import Any
+
+import sqlalchemy as sa
+
+from db import models
+from db.aliases import Alias
+from db.keys import among
+from resolvers.access.clauses import FALSE, TRUE, Clause, among_if, any_of, me, some
+from resolvers.access.places import in_administered, in_administered_sites, in_site, of_core
+from resolvers.identity.principal import Standing
+
+
+def roles_of(
+    holds: Callable[[Any], Clause], *which: Callable[[Any], Clause], by: Any = None, deleted: bool = False
+) -> Clause:
+    """There is a role that counts among those of a holder: of the core service, in a place that was not deleted, or in
+    any. `by` are members of groups that hold it."""
+    grant, role = Alias(models.RoleGrant), Alias(models.Role)
+    site, project = Alias(models.Site), Alias(models.Project)
+    gone = sa.or_(
+        sa.exists().where(site.id == role.site_id, site.deleted_at.is_not(None)),
+        sa.exists().where(project.id == role.project_id, project.deleted_at.is_not(None)),
+    )
+    counts = (holds(grant), grant.deleted_at.is_(None), of_core(role), *(() if deleted else (sa.not_(gone),)))
+    granted = sa.join(grant, role, role.id == grant.role_id)
+    if by is not None:
+        granted = sa.join(by, granted, grant.user_group_id == by.user_group_id)
+    return some(granted, *counts, *(clause(role) for clause in which))
+
+
+def _outside(standing: Standing) -> Callable[[Any], Clause]:
+    """The role is in a place that the principal does not administer."""
+
+    def clause(role: Any) -> Clause:
+        held = any_of(
+            among_if(standing.administers, role.project_id, "administered"),
+            among_if(standing.administers_sites, role.site_id, "administered_sites"),
+        )
+        return sa.not_(sa.func.coalesce(held, FALSE))
+
+    return clause
+
+
+def _elsewhere(standing: Standing) -> Callable[[Any], Clause]:
+    """The role is in a site, or in a project of a site, that the principal does not administer."""
+
+    def clause(role: Any) -> Clause:
+        if not standing.administers_sites:
+            return TRUE
+        return sa.not_(sa.func.coalesce(in_site(role, lambda key: among(key, "administered_sites")), FALSE))
+
+    return clause
+
+
+def _site_of(role: Any) -> Any:
+    project = Alias(models.Project)
+    within = sa.select(project.site_id).where(project.id == role.project_id).correlate_except(project).scalar_subquery()
+    return sa.func.coalesce(role.site_id, within)
+
+
+def _brings(holds: Callable[[Any], Clause], site: Any, standing: Standing, by: Any = None) -> Clause:
+    """A role in the site brings a holder into a further site, who has a role in one that the principal does not
+    administer: the administrators of that one would no longer administer the holder."""
+    there = roles_of(holds, lambda role: _site_of(role) == site, by=by)
+    return sa.and_(roles_of(holds, _elsewhere(standing), by=by), sa.not_(there))
+
+
+def keeps_apart(entity: Any, standing: Standing, *, known: bool = False) -> Clause:
+    """The grant brings neither its group nor a member of it into a further site against those who administer them;
+    `known`: nor a member who has no part in a site of the principal's."""
+    role, whom, member = Alias(models.Role), Alias(models.UserGroupMember), Alias(models.UserGroupMember)
+    site = sa.select(_site_of(role)).where(role.id == entity.role_id).correlate_except(role).scalar_subquery()
+
+    def of_group(grant: Any) -> Clause:
+        return sa.and_(grant.user_group_id == entity.user_group_id, grant.id != entity.id)
+
+    def of_user(grant: Any) -> Clause:
+        return sa.and_(member.user_id == whom.user_id, grant.id != entity.id)
+
+    brought = _brings(of_user, site, standing, by=member)
+    if known:
+        there = roles_of(of_user, lambda role: _site_of(role) == site, by=member)
+        inside = roles_of(of_user, lambda role: sa.not_(_elsewhere(standing)(role)), by=member, deleted=True)
+        brought = sa.or_(brought, sa.not_(sa.or_(there, inside)))
+    someone = sa.exists().where(whom.user_group_id == entity.user_group_id, brought)
+    return sa.not_(sa.or_(_brings(of_group, site, standing), someone))
+
+
+def _to_group(entity: Any, key: str) -> Callable[[Any], Clause]:
+    """The grants to the group that the column `key` of the row names."""
+
+    def holds(grant: Any) -> Clause:
+        clause: Clause = grant.user_group_id == getattr(entity, key)
+        return clause
+
+    return holds
+
+
+def _named(
+    model: type[models.Entity], entity: Any, key: str, clause: Callable[[Any, Standing], Clause], standing: Standing
+) -> Clause:
+    """The row of `model` that the column `key` of the entity names meets a clause."""
+    row = Alias(model)
+    met = clause(row, standing)
+    return FALSE if met is FALSE else sa.exists().where(row.id == getattr(entity, key), met)
+
+
+def administers_group(key: str) -> Callable[[Any, Standing], Clause]:
+    def clause(entity: Any, standing: Standing) -> Clause:
+        within = in_administered_sites(entity, standing)
+        if within is FALSE:
+            return FALSE
+        return sa.and_(within, sa.not_(roles_of(_to_group(entity, key), _elsewhere(standing))))
+
+    return clause
+
+
+def _founded(key: str) -> Callable[[Any, Standing], Clause]:
+    """The principal, who administers a site, made the group."""
+
+    def made(group: Any, standing: Standing) -> Clause:
+        return me(group.creator_id, standing) if standing.administers_sites else FALSE
+
+    return lambda entity, standing: _named(models.UserGroup, entity, key, made, standing)
+
+
+def keeps_group(key: str) -> Callable[[Any, Standing], Clause]:
+    """The principal, who administers a site, made the group, and it has no role."""
+
+    def clause(entity: Any, standing: Standing) -> Clause:
+        founded = _founded(key)(entity, standing)
+        if founded is FALSE:
+            return FALSE
+        return sa.and_(founded, sa.not_(roles_of(_to_group(entity, key), deleted=True)))
+
+    return clause
+
+
+def grants(entity: Any, standing: Standing) -> Clause:
+    """Whose role it becomes may be led by others: each place that the grantee has a role in already must be one that
+    the principal administers. The first role is given by whoever the grantee belongs to."""
+    here = any_of(in_administered(entity, standing), in_administered_sites(entity, standing))
+    if here is FALSE:
+        return FALSE
+
+    def holds(grant: Any) -> Clause:
+        columns = ("user_group_id", "device_id", "participant_group_id")
+        return sa.or_(*(getattr(grant, column) == getattr(entity, column) for column in columns))
+
+    def holds_already(grant: Any) -> Clause:
+        return sa.and_(holds(grant), grant.id != entity.id)
+
+    founded = _founded("user_group_id")(entity, standing)
+    belongs = any_of(
+        FALSE if founded is FALSE else sa.and_(founded, sa.not_(roles_of(holds_already, deleted=True))),
+        _administers_placed(entity, standing),
+    )
+    return sa.and_(
+        here,
+        sa.not_(roles_of(holds, _outside(standing))),
+        any_of(roles_of(holds_already), belongs),
+        keeps_apart(entity, standing, known=True),
+    )
+
+
+def _administers_placed(entity: Any, standing: Standing) -> Clause:
+    """The grant is to a device or a group of participants, which are in a place whatever roles they have, and the
+    principal administers that place."""
+    return any_of(
+        _named(models.Device, entity, "device_id", in_no_other_site("id"), standing),
+        _named(models.ParticipantGroup, entity, "participant_group_id", in_administered, standing),
+    )
+
+
+def administers_grantee(entity: Any, standing: Standing) -> Clause:
+    own_group = _named(models.UserGroup, entity, "user_group_id", administers_group("id"), standing)
+    return any_of(own_group, _administers_placed(entity, standing))
+
+
+def enrols(entity: Any, standing: Standing) -> Clause:
+    """Who puts somebody into a group may do with the account what that group allows: so it is for users who have a
+    part in a site of theirs already, by another group. Into a further site they are brought by who administers every
+    site that they are in."""
+    administers = any_of(
+        administers_group("user_group_id")(entity, standing), keeps_group("user_group_id")(entity, standing)
+    )
+    if administers is FALSE:
+        return FALSE
+    other = Alias(models.UserGroupMember)
+    known = in_administered_sites(other, standing)
+    grant, role, member = Alias(models.RoleGrant), Alias(models.Role), Alias(models.UserGroupMember)
+
+    def holds(_: Any) -> Clause:
+        return sa.and_(member.user_id == entity.user_id, member.id != entity.id)
+
+    brought = some(
+        sa.join(grant, role, role.id == grant.role_id),
+        grant.user_group_id == entity.user_group_id,
+        grant.deleted_at.is_(None),
+        of_core(role),
+        _brings(holds, _site_of(role), standing, by=member),
+    )
+    return sa.and_(
+        administers,
+        sa.exists().where(other.user_id == entity.user_id, other.id != entity.id, known),
+        sa.not_(brought),
+    )
+
+
+def in_no_other_site(key: str) -> Callable[[Any, Standing], Clause]:
+    """The device is in no site that the principal does not administer."""
+
+    def clause(entity: Any, standing: Standing) -> Clause:
+        within = in_administered_sites(entity, standing)
+        if within is FALSE:
+            return FALSE
+        link = Alias(models.SiteDevice)
+        elsewhere = sa.not_(among(link.site_id, "administered_sites"))
+        return sa.and_(within, sa.not_(sa.exists().where(link.device_id == getattr(entity, key), elsewhere)))
+
+    return clause
+
+
+def administers_account(entity: Any, standing: Standing) -> Clause:
+    """Who may take over an account must be able to do all that it can do."""
+    within = administers_user(entity, standing)
+    if within is FALSE:
+        return FALSE
+
+    member = Alias(models.UserGroupMember)
+
+    def holds(_: Any) -> Clause:
+        clause: Clause = member.user_id == entity.id
+        return clause
+
+    elsewhere = roles_of(holds, _elsewhere(standing), by=member)
+    return sa.and_(within, entity.platform_role != models.PlatformRole.MANAGER, sa.not_(elsewhere))
+
+
+def administers_user(entity: Any, standing: Standing) -> Clause:
+    within = in_administered_sites(entity, standing)
+    return FALSE if within is FALSE else sa.and_(within, sa.not_(entity.superadmin))

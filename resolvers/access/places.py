@@ -1,0 +1,169 @@
+"""Where a row belongs: to which project, and to which site.
+
+A row with `project_id` or `site_id` belongs where they say. Where that is not so, the model's policy names one of the
+ways that stand here.
+"""
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import sqlalchemy as sa
+
+from db import models
+from db.aliases import Alias, model_of
+from db.keys import among, most_among
+from resolvers.access.clauses import FALSE, Clause, some
+from resolvers.identity.principal import Kind, Standing
+
+OneOf = Callable[[Any], Clause]
+"""Whether a key is one of some set."""
+Belongs = Callable[[Any, OneOf], Clause]
+"""Whether a row belongs to one of some places, of whose keys the second argument tells."""
+
+
+def by_link(model: type[models.Entity], own: str, other: str) -> Belongs:
+    def through(entity: Any, held: OneOf) -> Clause:
+        link = Alias(model)
+        return sa.exists().where(getattr(link, own) == entity.id, held(getattr(link, other)))
+
+    return through
+
+
+def by_column(name: str) -> Belongs:
+    return lambda entity, held: held(getattr(entity, name))
+
+
+def in_project(role: Any, held: OneOf) -> Clause:
+    return held(role.project_id)
+
+
+def in_site(role: Any, held: OneOf) -> Clause:
+    """A role in a project makes its holder a user of the project's site."""
+    project = Alias(models.Project)
+    return sa.or_(held(role.site_id), sa.exists().where(project.id == role.project_id, held(project.site_id)))
+
+
+def of_core(role: Any) -> Clause:
+    """What the roles of other services mean is theirs to say: here they open nothing, and keep nobody out."""
+    clause: Clause = role.service_id == models.CORE
+    return clause
+
+
+def of_user(place: Belongs) -> Belongs:
+    def through(entity: Any, held: OneOf) -> Clause:
+        member, grant, role = Alias(models.UserGroupMember), Alias(models.RoleGrant), Alias(models.Role)
+        by_grant = sa.join(member, grant, grant.user_group_id == member.user_group_id)
+        granted = sa.join(by_grant, role, role.id == grant.role_id)
+        of_user = (member.user_id == entity.id, grant.deleted_at.is_(None), of_core(role))
+        return some(granted, *of_user, place(role, held))
+
+    return through
+
+
+def of_group(key: str, place: Belongs) -> Belongs:
+    """A group, which the column `key` of the row names, belongs where it has a role."""
+
+    def through(entity: Any, held: OneOf) -> Clause:
+        grant, role = Alias(models.RoleGrant), Alias(models.Role)
+        granted = sa.join(grant, role, role.id == grant.role_id)
+        of_group = (grant.user_group_id == getattr(entity, key), grant.deleted_at.is_(None), of_core(role))
+        return some(granted, *of_group, place(role, held))
+
+    return through
+
+
+def of_grant(scope: str) -> Belongs:
+    def through(entity: Any, held: OneOf) -> Clause:
+        role = Alias(models.Role)
+        return sa.exists().where(role.id == entity.role_id, held(getattr(role, scope)))
+
+    return through
+
+
+def by_parent(model: type[models.Entity], key: str) -> Belongs:
+    """What hangs on a row with a project."""
+
+    def through(entity: Any, held: OneOf) -> Clause:
+        owner: Any = Alias(model)
+        return sa.exists().where(owner.id == getattr(entity, key), held(owner.project_id))
+
+    return through
+
+
+def of_owners(entity: Any, held: OneOf) -> Clause:
+    """A config or credential belongs where the participant or device that it is of does."""
+    participant, device = Alias(models.Participant), Alias(models.ProjectDevice)
+    return sa.or_(
+        sa.exists().where(participant.id == entity.participant_id, held(participant.project_id)),
+        sa.exists().where(device.device_id == entity.device_id, held(device.project_id)),
+    )
+
+
+def of_owners_site(entity: Any, held: OneOf) -> Clause:
+    participant, project, device = Alias(models.Participant), Alias(models.Project), Alias(models.SiteDevice)
+    return sa.or_(
+        some(
+            sa.join(participant, project, project.id == participant.project_id),
+            participant.id == entity.participant_id,
+            held(project.site_id),
+        ),
+        sa.exists().where(device.device_id == entity.device_id, held(device.site_id)),
+    )
+
+
+def _by_project(entity: Any, held: OneOf) -> Clause:
+    """A row with a project belongs to the site of that."""
+    project = Alias(models.Project)
+    return sa.exists().where(project.id == entity.project_id, held(project.site_id))
+
+
+_DECLARED: dict[type[models.Entity], tuple[Belongs | None, Belongs | None]] = {}
+"""Per model whose policy says so: to which projects and sites its rows belong."""
+
+
+def declare(model: type[models.Entity], project: Belongs | None, site: Belongs | None) -> None:
+    _DECLARED[model] = project, site
+    project_of.cache_clear()
+    site_of.cache_clear()
+
+
+@cache
+def project_of(model: type[models.Entity]) -> Belongs | None:
+    """Whether a row belongs to one of some projects: as its policy says, or else as its `project_id`."""
+    declared, _ = _DECLARED.get(model, (None, None))
+    return declared or (by_column("project_id") if hasattr(model, "project_id") else None)
+
+
+@cache
+def site_of(model: type[models.Entity]) -> Belongs | None:
+    """Whether a row belongs to one of some sites, by itself: as its policy says, or else as its `site_id`, or as that
+    of its project."""
+    _, declared = _DECLARED.get(model, (None, None))
+    if declared is not None:
+        return declared
+    if hasattr(model, "site_id"):
+        return by_column("site_id")
+    return _by_project if hasattr(model, "project_id") else None
+
+
+def _within(
+    place: Callable[[type[models.Entity]], Belongs | None], parameter: str, flag: str, kind: Kind
+) -> Callable[[Any, Standing], Clause]:
+    def clause(entity: Any, standing: Standing) -> Clause:
+        if standing.kind is not kind or not getattr(standing, flag):
+            return FALSE
+        one_of = most_among if standing.wide else among
+        belongs = place(model_of(entity))
+        assert belongs is not None, f"a {model_of(entity).__name__} belongs to no such place"
+        return belongs(entity, lambda key: one_of(key, parameter))
+
+    return clause
+
+
+in_projects = _within(project_of, "projects", "in_projects", Kind.USER)
+in_administered = _within(project_of, "administered", "administers", Kind.USER)
+in_sites = _within(site_of, "sites", "in_sites", Kind.USER)
+in_administered_sites = _within(site_of, "administered_sites", "administers_sites", Kind.USER)
+in_linked_projects = _within(project_of, "projects", "in_projects", Kind.SERVICE)
+in_linked_sites = _within(site_of, "sites", "in_sites", Kind.SERVICE)

@@ -1,0 +1,42 @@
+"""Simulations, what they were given, and their results."""
+
+from db.models import Estimator, Page, Simulation, SimulationInput, SimulationLink
+from resolvers.access.policy import Policy, Rules
+from resolvers.access.rules import (
+    ANY_USER,
+    OWNER,
+    OWNER_OF_SIMULATION,
+    PROJECT_USER,
+    SIMULATION_LINK,
+    SUPERADMIN,
+)  # fmt: skip
+
+_INPUT: Rules = (OWNER_OF_SIMULATION, SUPERADMIN)
+
+POLICIES = (
+    Policy(
+        model=Simulation,
+        read=(OWNER, PROJECT_USER, SIMULATION_LINK),
+        create=(ANY_USER,),
+        update=(OWNER, SUPERADMIN),
+        delete=(OWNER, SUPERADMIN),
+        stays=(Simulation.user_id, Simulation.project_id, Simulation.session_id),
+    ),
+    Policy(
+        model=SimulationInput,
+        through=SimulationInput.simulation,
+        fields=dict.fromkeys(("files", "project"), _INPUT),
+        stays=(SimulationInput.simulation_id,),
+    ),
+    Policy(
+        model=SimulationLink,
+        through=SimulationLink.simulation,
+        read=(OWNER_OF_SIMULATION,),
+        create=(OWNER_OF_SIMULATION, SUPERADMIN),
+        delete=(OWNER_OF_SIMULATION, SUPERADMIN),
+        stays=(SimulationLink.simulation_id, SimulationLink.user_id),
+        principal=True,
+    ),
+    Policy(model=Estimator, through=Estimator.simulation, stays=(Estimator.simulation_id,)),
+    Policy(model=Page, through=Page.estimator),
+)

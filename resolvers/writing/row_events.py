@@ -1,0 +1,89 @@
+"""What is told of rows that were written: to the record, and to those whose view or rights change."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from db import models
+from db.engine import changed, row_topic
+from db.models import Entity
+from resolvers.access.policy import Change, policy_of
+from resolvers.context import Context
+from resolvers.feed import RIGHTS, principal_topic
+from resolvers.writing.audit import record
+from resolvers.writing.constraints import spelled
+from resolvers.writing.rows import target
+
+
+def change_of(
+    session: AsyncSession, ctx: Context, row: Entity, before: Mapping[str, Any] | None, *, new: bool = False
+) -> Change:
+    """A row with what it held before, as policies are given it."""
+    return Change(session, ctx.principal, row, before, partial(record, session, ctx), new)
+
+
+async def conclude(
+    session: AsyncSession, ctx: Context, row: Entity, before: Mapping[str, Any] | None, *, new: bool = False
+) -> None:
+    """Check what must hold of a row, see to what follows, and tell those whose view or rights change. `before` has what
+    it had (for a new one what was given), and is None for one that is to go."""
+    await policy_of(type(row)).conclude(change_of(session, ctx, row, before, new=new))
+    publish(session, row)
+
+
+def publish(session: AsyncSession, row: Entity) -> None:
+    """Let every process forget the principals whose rights this may change; of a link, that both its ends changed."""
+    policy = policy_of(type(row))
+    if policy.link_of is not None:
+        for column in type(row).__table__.columns:
+            if (end := target(type(row), column.key)) is not None:
+                changed(session, row_topic(end, getattr(row, column.key)))
+    if policy.rights:
+        changed(session, RIGHTS)
+    if policy.principal:
+        changed(session, principal_topic(row.id))
+
+
+async def note_change(session: AsyncSession, ctx: Context, row: Any, before: Mapping[str, Any]) -> None:
+    """Put on record what a user may do now, how one signs in, and what was put in or out of use."""
+    model, policy = type(row).__name__, policy_of(type(row))
+    new = {name: getattr(row, name) for name, value in before.items() if getattr(row, name) != value}
+    if not new.keys() & {*policy.rank, *policy.sign_in, policy.switch}:
+        return
+    place = await place_of(session, row)
+    if rank := {name: new[name] for name in policy.rank if name in new}:
+        record(session, ctx, "CHANGE_ROLE", model, row.id, **rank, **place)
+    if told := sorted(new.keys() & set(policy.sign_in)):
+        record(session, ctx, "CHANGE_SIGN_IN", model, row.id, changed=[*map(spelled, told)], **place)
+    if policy.switch in new:
+        record(session, ctx, "ACTIVATE" if new[policy.switch] else "DEACTIVATE", model, row.id, **place)
+
+
+async def note_link(session: AsyncSession, ctx: Context, link: Any, action: str = "LINK") -> None:
+    """Put on record who is in a group, and where devices and services work."""
+    policy = policy_of(type(link))
+    if policy.link_of is None:
+        return
+    ends = {column.key: getattr(link, column.key) for column in link.__table__.columns if column.foreign_keys}
+    if policy.recorded_in is not None:
+        place = dict(await policy.recorded_in(session, link))
+    else:
+        place = {name: ends[name] for name in ("site_id", "project_id") if name in ends}
+    own = policy.link_of.key
+    others = {spelled(name): key for name, key in ends.items() if name != own}
+    record(session, ctx, action, target(type(link), own).__name__, ends[own], **others, **place)
+
+
+async def place_of(session: AsyncSession, row: Any) -> Mapping[str, UUID | None]:
+    """The project and site that a row belongs to, for the record; a site, where it is one only, of what may have
+    several."""
+    if (recorded_in := policy_of(type(row)).recorded_in) is not None:
+        return await recorded_in(session, row)
+    project, site = getattr(row, "project_id", None), getattr(row, "site_id", None)
+    if project is not None and site is None:
+        site = await session.scalar(sa.select(models.Project.site_id).where(models.Project.id == project))
+    return {"project_id": project, "site_id": site}
