@@ -37,9 +37,9 @@ from jobs.programs import Registry, configured
 from resolvers.context import Entrance, Services
 from resolvers.feed import Feed
 from resolvers.identity.hashing import Leaked, Passwords
+from resolvers.identity.issuers import Issuers
 from resolvers.identity.last_used import Uses
 from resolvers.identity.lookup import Principals
-from resolvers.identity.oidc import Issuers
 from resolvers.identity.presence import Presence
 from resolvers.identity.tokens import KeyRing
 from resolvers.limits import Limits

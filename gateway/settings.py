@@ -18,7 +18,7 @@ from gateway.background.engines import read_clusters
 from gateway.background.transports import read_sender, read_smtp, read_webhooks
 from jobs.programs import Registry, configured
 from resolvers.identity.hashing import Leaked
-from resolvers.identity.oidc import Provider
+from resolvers.identity.providers import Provider
 from resolvers.identity.tokens import MINIMUM
 
 FILE = "TORANA_SETTINGS"

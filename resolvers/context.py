@@ -10,9 +10,9 @@ from jobs.programs import Registry
 from resolvers.failures import TooLarge
 from resolvers.feed import Feed
 from resolvers.identity.hashing import Passwords
+from resolvers.identity.issuers import Issuers
 from resolvers.identity.last_used import Uses
 from resolvers.identity.lookup import Principals
-from resolvers.identity.oidc import Issuers
 from resolvers.identity.presence import Presence
 from resolvers.identity.principal import ANONYMOUS, Principal
 from resolvers.identity.tokens import KeyRing

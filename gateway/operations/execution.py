@@ -23,8 +23,8 @@ from gateway.operations.responses import Answer, Refused
 from resolvers.context import Context, lane_of
 from resolvers.failures import Code, Failure, Forbidden, NotShown, TimedOut, TooLarge, check_errors
 from resolvers.identity.principal import Kind
+from resolvers.reading.marks import Rendered
 from resolvers.reading.plan import Denial
-from resolvers.reading.rendering import Rendered
 from schema import Schema
 from schema.fields.cost import Bounds, Cost, check_cost, check_rows, cost_of_rows
 from schema.fields.introspection import KINDS, introspection_of

@@ -27,7 +27,8 @@ from resolvers.accounts import external_identity
 from resolvers.accounts.sessions import Tokens
 from resolvers.context import Context, Services
 from resolvers.failures import Code, Failure, Invalid, NotFound, Unauthenticated
-from resolvers.identity.oidc import Issuer, Unreachable
+from resolvers.identity.oidc import Issuer
+from resolvers.identity.providers import Unreachable
 
 log = structlog.get_logger("torana.oidc")
 

@@ -19,8 +19,8 @@ from resolvers.accounts.addresses import canonical
 from resolvers.context import Context, Services
 from resolvers.failures import Conflict, Failure, Invalid, Unauthenticated
 from resolvers.feed import principal_topic
-from resolvers.identity.oidc import Provider
 from resolvers.identity.principal import ANONYMOUS, Kind
+from resolvers.identity.providers import Provider
 from resolvers.writing.audit import record
 from resolvers.writing.rows import stored
 

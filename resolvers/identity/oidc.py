@@ -1,4 +1,4 @@
-"""Providers of identities that are trusted by the settings: what they say of themselves, and the tokens they sign.
+"""OpenID Connect: what a provider says of itself, and the tokens that it signs.
 
 OpenID Connect Core 1.0 and Discovery 1.0; access tokens as in RFC 9068, and as Keycloak and Cognito write them. Nothing
 is fetched but from a configured issuer and from the addresses that it names in its own discovery document.
@@ -9,10 +9,9 @@ import base64
 import binascii
 import time
 import warnings
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import quote_plus, urlsplit
 
 import httpx2
@@ -22,11 +21,10 @@ from joserfc import jwt
 from joserfc.errors import JoseError, SecurityWarning
 from joserfc.jwk import ECKey, OKPKey, RSAKey, import_key
 from joserfc.jws import JWSRegistry
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from db.models import AuthProvider
-from resolvers.failures import Away, Unauthenticated
-from resolvers.identity.principal import Kind
+from resolvers.failures import Unauthenticated
+from resolvers.identity.providers import External, Metadata, Provider, Unreachable
 
 log = structlog.get_logger("torana.oidc")
 
@@ -46,95 +44,8 @@ RETRY = 5.0
 """Seconds between two looks while there are no keys at all."""
 TOKEN = 16_384
 """Characters of a token."""
-MOST, CHECKED = 10_000, 300.0
-"""Tokens whose signature is not checked again, and for how many seconds."""
 
 _registry = JWSRegistry(algorithms=list(KEY_TYPES), strict_check_header=False)  # but what is critical must be known
-
-
-class Provider(BaseModel):
-    """A provider as it is configured."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")
-    issuer: str
-    client_id: str = Field(min_length=1)
-    client_secret: SecretStr | None = None
-    audience: str = ""
-    """Of access tokens; empty: the client id."""
-    provider: Literal["KEYCLOAK", "COGNITO"] = "KEYCLOAK"
-    scopes: str = "openid profile email"
-    username_claim: str = "preferred_username"
-    groups_claim: str = "groups"
-    """Dots lead into objects: `realm_access.roles`."""
-    groups: dict[str, str] = {}
-    """By a value of the groups claim, the name of the user group that it puts a user into."""
-    required: list[str] = []
-    """Values of the groups claim of which one is needed; empty: none is."""
-    sign_up: bool = False
-
-    @field_validator("issuer")
-    @classmethod
-    def _address(cls, value: str) -> str:
-        parts = urlsplit(value)
-        plain = parts.scheme == "http" and parts.hostname in ("127.0.0.1", "localhost", "::1")
-        if not plain and parts.scheme != "https":
-            raise ValueError("an issuer begins with https://")
-        if not parts.hostname or parts.query or parts.fragment or parts.username:
-            raise ValueError("an issuer is an address without a user, a query or a fragment")
-        return value
-
-    def claimed(self, claims: Mapping[str, Any]) -> frozenset[str]:
-        """The values of the groups claim."""
-        found = self._groups(claims)
-        values = [found] if isinstance(found, str) else found if isinstance(found, list) else []
-        return frozenset(value for value in values if isinstance(value, str))
-
-    def tells_groups(self, claims: Mapping[str, Any]) -> bool:
-        """Whether there is a groups claim at all; access tokens may have none."""
-        return self._groups(claims) is not None
-
-    def _groups(self, claims: Mapping[str, Any]) -> Any:
-        found: Any = claims.get(self.groups_claim)
-        if found is None:
-            found = claims
-            for step in self.groups_claim.split("."):
-                found = found.get(step) if isinstance(found, Mapping) else None
-        return found
-
-    def admit(self, claims: Mapping[str, Any]) -> None:
-        """Raise UNAUTHENTICATED for an identity without any of the required groups."""
-        if self.required and not self.claimed(claims) & set(self.required):
-            raise Unauthenticated("the identity is in none of the groups that may use this gateway")
-
-
-@dataclass(frozen=True, slots=True)
-class External:
-    """What an access token of a provider says: who it is of there, and when it ends."""
-
-    provider: AuthProvider
-    subject: str
-    expires_at: datetime
-
-    @property
-    def kind(self) -> Kind:
-        return Kind.USER
-
-
-@dataclass(frozen=True, slots=True)
-class Metadata:
-    """What a provider's discovery document names."""
-
-    authorization: str
-    token: str
-    keys: str
-    posts_secret: bool
-    """Whether the secret goes into the body, as the provider takes no header."""
-
-
-class Unreachable(Exception):
-    """A provider that can't be reached, or says what it must not; the message quotes nothing of it."""
 
 
 class Issuer:
@@ -312,61 +223,6 @@ class Issuer:
         if not isinstance(told, dict):
             raise Unreachable("its answer is no JSON object")
         return response.status_code, told
-
-
-Learn = Callable[[Provider, Mapping[str, Any]], Awaitable[None]]
-
-
-class Issuers:
-    """All providers of the settings."""
-
-    def __init__(self, providers: Sequence[Provider] = ()) -> None:
-        self._client = httpx2.AsyncClient(follow_redirects=False, timeout=SECONDS) if providers else None
-        self._named: dict[str, Issuer] = {}
-        self._issuing: dict[str, Issuer] = {}
-        self._known: dict[str, tuple[External, float]] = {}
-        for provider in providers:
-            assert self._client is not None
-            issuer = Issuer(provider, self._client)
-            self._named[provider.name] = self._issuing[provider.issuer] = issuer
-
-    def named(self, name: str) -> Issuer | None:
-        return self._named.get(name)
-
-    async def close(self) -> None:
-        if self._client is not None:
-            await self._client.aclose()
-
-    async def verify(self, token: str, learn: Learn) -> External | None:
-        """What an access token of a provider says; None for anything that names none of them. `learn` is given the
-        claims of one that was not looked at lately.
-
-        Raises UNAUTHENTICATED for one that is no good, UNAVAILABLE while its provider is away.
-        """
-        if not self._named:
-            return None
-        if (known := self._known.get(token)) is not None and known[1] > time.monotonic():
-            said = known[0]
-            if said.expires_at <= datetime.now(UTC):
-                raise Unauthenticated("the token has expired")
-            return said
-        try:
-            _, unchecked = parts_of(token)
-        except ValueError:
-            return None
-        issuer = self._issuing.get(named) if isinstance(named := unchecked.get("iss"), str) else None
-        if issuer is None:
-            return None
-        try:
-            said, claims = await issuer.access(token)
-        except Unreachable as error:
-            log.warning("oidc.unreachable", provider=issuer.provider.name, why=str(error))
-            raise Away("the token can't be checked: its provider does not answer; try again") from None
-        await learn(issuer.provider, claims)
-        if len(self._known) >= MOST:
-            self._known.clear()
-        self._known[token] = (said, time.monotonic() + CHECKED)
-        return said
 
 
 def parts_of(token: str) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -17,10 +17,10 @@ from db.engine import Database, TooComplex
 from db.models import Entity
 from db.prepared import Statement
 from resolvers.identity.principal import Principal
-from resolvers.reading import rendering, statements
+from resolvers.reading import marks, rendering, statements
+from resolvers.reading.marks import Rendered, Stored
 from resolvers.reading.paging import Page, Slice
 from resolvers.reading.plan import Drawing
-from resolvers.reading.rendering import Rendered, Stored
 from resolvers.reading.selection import Selection
 from resolvers.reading.shapes import shape
 from resolvers.reading.statements import Relationship, Where
@@ -132,23 +132,23 @@ class Loaders:
         made = [Rendered.of(text, drawing.tree.denials) for text in texts]
         wanted = [Stored.of(one.text) for one in made]
         size = 0
-        for one, marks in zip(made, wanted, strict=True):
+        for one, stored in zip(made, wanted, strict=True):
             size += len(one.text) if one.text.isascii() else len(one.text.encode())
-            size += 0 if marks is None else marks.size
+            size += 0 if stored is None else stored.size
         self._spend(size)
         if not any(wanted):
             return made
         values: dict[tuple[str, str, UUID], str | None] = {}
-        for table, (columns, keys) in rendering.places(one for one in wanted if one).items():
-            statement = partial(rendering.stored, table, columns)
+        for table, (columns, keys) in marks.places(one for one in wanted if one).items():
+            statement = partial(marks.stored, table, columns)
             prepared = await self._prepared(self._database.stored, shape(statement), statement)
             for key, *found in await self._database.fetch(prepared, {"keys": keys}, self._lane):
                 known = UUID(str(key))
                 values |= {(table, name, known): value for name, value in zip(sorted(columns), found, strict=True)}
         try:
             return [
-                one if marks is None else Rendered(marks.filled(values), one.denied)
-                for one, marks in zip(made, wanted, strict=True)
+                one if stored is None else Rendered(stored.filled(values), one.denied)
+                for one, stored in zip(made, wanted, strict=True)
             ]
         except KeyError:  # deleted since
             raise TooComplex("stored JSON went away while it was read") from None

@@ -1,36 +1,25 @@
-"""A tree becomes one statement that makes its JSON, with who may see what inside.
+"""A tree becomes one statement that makes its JSON, with who may see what inside."""
 
-Two kinds of marks may be in the text, which no stored value can hold because each process makes its own. A guarded
-field that may not be read leaves one: `Rendered` has null there and tells the path. Stored JSON, such as the numbers of
-a page, or JSON that is not short, leaves its place and size, so that it is counted before it is fetched, is fetched
-once for all and never copied by the database.
-"""
-
-import re
-import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
-import orjson
 import sqlalchemy as sa
 
-from db import models
 from db.aliases import Alias, model_of
 from db.keys import among, spread
 from db.prepared import Statement
-from db.texts import Piece, base64, joined, json_octets, listed, maybe, number, octets, otherwise, string, value
+from db.texts import Piece, base64, joined, json_octets, listed, maybe, number, otherwise, string, value
 from resolvers.access.clauses import FALSE, TRUE
 from resolvers.access.rules import allowed
 from resolvers.access.visibility import visible
-from resolvers.failures import check_errors
 from resolvers.identity.principal import Standing
+from resolvers.reading.marks import denial
+from resolvers.reading.marks import place as mark_of
 from resolvers.reading.paging import Cut
 from resolvers.reading.plan import (
     Asked,
     Constant,
-    Denial,
     Drawing,
     Edges,
     Fields,
@@ -48,10 +37,6 @@ from resolvers.reading.statements import ends, joins, narrowed, planned, reached
 
 SHORT = 1_000
 """Bytes of JSON that the database puts into a text itself."""
-MARK = secrets.token_hex(16)
-_DENIED, _STORED = f'"{MARK}:', f'"{MARK}#'
-_DENIALS = re.compile(f'{_DENIED}[0-9]+"')
-_STORES = re.compile(f'{_STORED}([a-z_]+)[.]([a-z0-9_]+):([0-9a-f-]+):([0-9]+)"')
 
 
 def root(drawing: Drawing, standing: Standing) -> Statement:
@@ -80,82 +65,6 @@ def by_key(drawing: Drawing, standing: Standing) -> Statement:
     return found.where(among(entity.id, "keys"), visible(entity, standing))
 
 
-@dataclass(frozen=True, slots=True)
-class Rendered:
-    """JSON text that is part of a response, and what was denied in it by path."""
-
-    text: str
-    denied: Sequence[tuple[list[str | int], Denial]] = ()
-
-    @classmethod
-    def of(cls, text: str, denials: Sequence[Denial]) -> "Rendered":
-        """What a statement made, with null for what was denied."""
-        if _DENIED not in text:
-            return cls(text)
-        cleared, number = _DENIALS.subn("null", text)
-        check_errors(number)
-        return cls(cleared, list(_denied(orjson.loads(text), denials, [])))
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """The stored JSON that belongs into a text, between whose `pieces` it goes, by table, column and key."""
-
-    pieces: Sequence[str]
-    places: Sequence[tuple[str, str, UUID]]
-    size: int
-
-    @classmethod
-    def of(cls, text: str) -> "Stored | None":
-        if _STORED not in text:
-            return None
-        found = _STORES.split(text)
-        places = [
-            (table, column, UUID(key)) for table, column, key in zip(found[1::5], found[2::5], found[3::5], strict=True)
-        ]
-        return cls(found[0::5], places, sum(map(int, found[4::5])))
-
-    def filled(self, values: Mapping[tuple[str, str, UUID], str | None]) -> str:
-        """The text with the values in their places; raises KeyError for one whose row is gone."""
-        texts = [self.pieces[0]]
-        for place, piece in zip(self.places, self.pieces[1:], strict=True):
-            texts += (values[place] or "null", piece)
-        return "".join(texts)
-
-
-def places(wanted: Iterable[Stored]) -> dict[str, tuple[frozenset[str], list[UUID]]]:
-    """What to fetch for several texts: columns and keys by table."""
-    found: dict[str, tuple[set[str], dict[UUID, None]]] = {}
-    for table, column, key in (place for one in wanted for place in one.places):
-        columns, keys = found.setdefault(table, (set(), {}))
-        columns.add(column)
-        keys[key] = None
-    return {table: (frozenset(columns), list(keys)) for table, (columns, keys) in found.items()}
-
-
-def stored(table: str, columns: frozenset[str]) -> Statement:
-    """The rows in `keys` of stored JSON: the key, then the columns in the order of their names."""
-    found = models.Base.metadata.tables[table]
-    texts = [
-        found.c[name] if isinstance(found.c[name].type, sa.Text) else sa.cast(found.c[name], sa.Text())
-        for name in sorted(columns)
-    ]
-    return sa.select(found.c.id, *texts).where(among(found.c.id, "keys"))
-
-
-def _denied(found: Any, denials: Sequence[Denial], path: list[str | int]) -> Iterator[tuple[list[str | int], Denial]]:
-    items: Iterable[tuple[Any, Any]] = ()
-    if isinstance(found, dict):
-        items = found.items()
-    elif isinstance(found, list):
-        items = enumerate(found)
-    elif isinstance(found, str) and found.startswith(f"{MARK}:"):
-        yield path, denials[int(found.rpartition(":")[2])]
-    for key, inner in items:
-        if isinstance(inner, dict | list | str):
-            yield from _denied(inner, denials, [*path, key])
-
-
 def _object(fields: Fields, made: Callable[[str, Any], Iterator[Piece]]) -> Iterator[Piece]:
     yield "{"
     for place, (name, part) in enumerate(fields):
@@ -171,14 +80,6 @@ def _within(statement: Any, above: Any) -> Any:
 def _local(part: One | Many) -> str:
     assert part.relationship is not None
     return ends(part.relationship)[0]
-
-
-def _place(entity: Any, key: str) -> Iterator[Piece]:
-    """The mark of stored JSON."""
-    column = sa.inspect(model_of(entity)).mapper.columns[key]
-    yield f"{_STORED}{column.table.name}.{column.name}:"
-    size = (json_octets if isinstance(column.type, sa.JSON) else octets)(getattr(entity, key))
-    yield from (sa.cast(entity.id, sa.Text()), ":", sa.cast(size, sa.Text()), '"')
 
 
 def _nullable(entity: Any, key: str) -> bool:
@@ -229,16 +130,16 @@ class _Renderer:
     def _value(self, part: Value, entity: Any) -> Iterator[Piece]:
         column = getattr(entity, part.key)
         if part.form is Form.STORED:
-            pieces = _place(entity, part.key)
+            pieces = mark_of(entity, part.key)
         elif part.form is Form.JSON:
-            place = joined(_place(entity, part.key))
+            place = joined(mark_of(entity, part.key))
             pieces = iter([sa.case((json_octets(column) <= _number(SHORT), joined(number(column))), else_=place)])
         else:
             pieces = string(column) if part.form is Form.STRING else value(column)
         if _nullable(entity, part.key):
             pieces = iter([maybe(column, pieces)])
         if part.needs:
-            mark, may = f'{_DENIED}{part.denied}"', allowed(part.needs, entity, self._standing)
+            mark, may = denial(part.denied), allowed(part.needs, entity, self._standing)
             if may is FALSE:
                 pieces = iter([mark])
             elif may is not TRUE:

@@ -16,9 +16,9 @@ from db.outages import Contended, Unavailable
 from jobs.results import Estimator, Merging, ResultError, read
 from resolvers.context import Services
 from resolvers.feed import WORK, job_topic, results_topic
-from resolvers.queue import leases
-from resolvers.queue.leases import Merge
+from resolvers.queue import merge_leases
 from resolvers.queue.lifecycle import move
+from resolvers.queue.merge_leases import Merge
 from resolvers.simulations.simulations import read_delivered, store_estimators
 
 LEASE = 60.0
@@ -38,7 +38,7 @@ async def merge_ready(services: Services) -> None:
     """Merge the delivered results of every job that waits for it."""
     while True:
         async with services.database.write(as_system="finished jobs are merged") as session:
-            claimed = await leases.claim_merging(session, LEASE)
+            claimed = await merge_leases.claim_merging(session, LEASE)
         if claimed is None:
             return
         try:
@@ -55,7 +55,7 @@ async def merge_ready(services: Services) -> None:
 async def _put_off(services: Services, claimed: Merge, *, rest: float | None = AGAIN, hopeless: bool = False) -> None:
     """Let the merging be tried again, unless that is `hopeless` or was done for long enough."""
     async with services.database.write(as_system="finished jobs are merged") as session:
-        if (job := await leases.leave_merging(session, claimed, rest=rest)) is None:
+        if (job := await merge_leases.leave_merging(session, claimed, rest=rest)) is None:
             return
         job.parts = job.state is JobState.RUNNING and not hopeless
         tried = (await moment_of(session) - job.last_update_at).total_seconds()
@@ -77,7 +77,7 @@ async def merge(services: Services, claimed: Merge) -> None:
         prolonging.cancel()
         await asyncio.gather(prolonging, return_exceptions=True)
     async with services.database.write(as_system="finished jobs are merged") as session:
-        job = await leases.leave_merging(session, claimed)
+        job = await merge_leases.leave_merging(session, claimed)
         if job is None or job.simulation_id is None:
             return
         if claimed.state is JobState.RUNNING and job.state is not JobState.RUNNING:
@@ -102,7 +102,7 @@ async def _prolong(services: Services, claimed: Merge, alone: asyncio.Lock) -> N
     while True:
         await asyncio.sleep(LEASE / 3)
         async with alone, services.database.write(as_system="finished jobs are merged") as session:
-            await leases.prolong_merging(session, claimed, LEASE)
+            await merge_leases.prolong_merging(session, claimed, LEASE)
 
 
 async def _merged(services: Services, key: UUID) -> tuple[Sequence[UUID], list[Estimator], str | None]:

@@ -24,7 +24,7 @@ from resolvers.accounts.ssh_certificates import login_of
 from resolvers.context import Services
 from resolvers.feed import ENDED, WORK
 from resolvers.identity.principal import Errand
-from resolvers.queue import leases
+from resolvers.queue import leases, merge_leases
 from resolvers.queue.leases import Handed
 from resolvers.simulations.merging import merge_ready
 
@@ -95,13 +95,13 @@ class Dispatcher:
         most = self._services.limits.lease
         self._merge_at = time.monotonic() + most
         await merge_ready(self._services)
-        self._merge_at = time.monotonic() + await leases.parts_due(self._services.database, most)
+        self._merge_at = time.monotonic() + await merge_leases.parts_due(self._services.database, most)
 
     async def _take_back_all(self) -> None:
         """At the start of the one process: nothing runs on this machine, and nothing is being merged."""
         live = await leases.live_tasks(self._services.database, None, JobState.PENDING, JobState.RUNNING)
         async with self._services.database.write(as_system="jobs are handed to engines") as session:
-            await leases.free_merging(session)
+            await merge_leases.free_merging(session)
         async with self._services.database.write(as_system="jobs are handed to engines") as session:
             await leases.hold_jobs(session, [one.errand for one in live])
             for one in live:

@@ -18,9 +18,9 @@ from graphql import (
 
 from resolvers.failures import Invalid
 from resolvers.reading.loaders import Loaders
+from resolvers.reading.marks import Rendered
 from resolvers.reading.paging import MOST
 from resolvers.reading.plan import Asked, Drawing, Tree
-from resolvers.reading.rendering import Rendered
 from resolvers.reading.statements import Where
 from schema.fields.declarations import ById
 from schema.fields.planner import Undrawn, drawing, tree_of, tree_of_node

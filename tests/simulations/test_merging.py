@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from jobs.results import Estimator, Merging, ResultError, read
-from resolvers.queue import leases
+from resolvers.queue import leases, merge_leases
 from resolvers.simulations import merging
 from resolvers.simulations.merging import merge, merge_ready
 from tests.support.platforms import Platform
@@ -77,7 +77,7 @@ async def test_a_merge_that_was_taken_over_changes_nothing(platform: Platform) -
     for worker in await claim(platform):
         await platform.ask(RESULTS, worker, e=estimators(6.0))
     async with platform.services.database.write(as_system="test") as session:
-        late = await leases.claim_merging(session, -1)
+        late = await merge_leases.claim_merging(session, -1)
     assert late is not None
     await merge_ready(platform.services)
     assert await values_of(platform, submitted) == [6.0, 6.0, 6.0]
@@ -91,7 +91,7 @@ async def test_a_cancel_during_merging_keeps_the_results(platform: Platform) -> 
     for worker in await claim(platform):
         await platform.ask(RESULTS, worker, e=estimators(6.0))
     async with platform.services.database.write(as_system="test") as session:
-        claimed = await leases.claim_merging(session, 60)
+        claimed = await merge_leases.claim_merging(session, 60)
     assert claimed is not None
     await platform.ask("mutation($id:ID!){cancelJob(id:$id){__typename}}", "tom", id=submitted["job"]["id"])
     await merge_ready(platform.services)
@@ -146,7 +146,7 @@ async def test_results_that_can_not_be_merged_keep_no_other_job_waiting(
     assert (await job_of(platform, bad))["state"] == "MERGING_RUNNING"
     monkeypatch.setattr(merging, "ENOUGH", 0.0)
     async with platform.services.database.write(as_system="test") as session:
-        await leases.free_merging(session)
+        await merge_leases.free_merging(session)
     await merge_ready(platform.services)
     job = await job_of(platform, bad)
     assert (job["state"], job["error"]["code"]) == ("FAILED", "MERGE_FAILED")
@@ -180,12 +180,12 @@ async def test_who_goes_on_merging_keeps_the_lease(platform: Platform, monkeypat
         await platform.ask(RESULTS, worker, e=estimators(6.0))
     monkeypatch.setattr(merging, "LEASE", 0.3)
     reading, prolonged = merging._merged, asyncio.Event()
-    prolong = leases.prolong_merging
+    prolong = merge_leases.prolong_merging
 
     async def slow(*given: Any) -> Any:
         await prolonged.wait()
         async with platform.services.database.write(as_system="test") as session:
-            assert await leases.claim_merging(session, 60) is None
+            assert await merge_leases.claim_merging(session, 60) is None
         return await reading(*given)
 
     async def noted(*given: Any) -> None:
@@ -193,7 +193,7 @@ async def test_who_goes_on_merging_keeps_the_lease(platform: Platform, monkeypat
         prolonged.set()
 
     monkeypatch.setattr(merging, "_merged", slow)
-    monkeypatch.setattr(leases, "prolong_merging", noted)
+    monkeypatch.setattr(merge_leases, "prolong_merging", noted)
     async with asyncio.timeout(20):
         await merge_ready(platform.services)
     assert (await job_of(platform, submitted))["state"] == "COMPLETED"

@@ -1,0 +1,223 @@
+"""Whose presented credentials are, as statements: one for each kind of principal and of what it presents."""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from db.models import (
+    ADMIN,
+    CORE,
+    Credential,
+    CredentialKind,
+    Device,
+    Participant,
+    Project,
+    ProjectService,
+    Role,
+    RoleGrant,
+    Service,
+    Simulation,
+    SimulationLink,
+    Site,
+    SiteService,
+    User,
+    UserGroup,
+    UserGroupMember,
+)
+from db.texts import joined, listed
+from db.types import now
+from resolvers.identity.principal import Kind
+from resolvers.identity.providers import External
+from resolvers.identity.tokens import Fetch, Secret, Session
+
+Said = Session | Secret | External | Fetch
+
+_CREDENTIAL: tuple[Any, ...] = (
+    Credential.id.label("credential"),
+    Credential.scopes,
+    Credential.expires_at,
+    Credential.public_key,
+)
+_LIVE: Any = sa.and_(
+    Credential.revoked_at.is_(None), sa.or_(Credential.expires_at.is_(None), Credential.expires_at > now())
+)
+_PRESENTED: Mapping[type, Any] = {
+    Session: sa.and_(
+        Credential.kind == CredentialKind.LOGIN_SESSION,
+        Credential.family == sa.bindparam("family", type_=User.id.type),
+        _LIVE,
+    ),
+    Secret: sa.and_(
+        Credential.kind.in_((CredentialKind.API_KEY, CredentialKind.STATIC_TOKEN)),
+        Credential.secret_hash == sa.bindparam("digest"),
+        _LIVE,
+    ),
+}
+
+
+def users(chosen: Any) -> Any:
+    """Users by a SELECT of them, with the `places` that they have a role in, after inheritance."""
+    who = chosen.cte("who")
+    granted = (
+        sa.select(Role.site_id, Role.project_id, (Role.name == ADMIN).label("admin"))
+        .select_from(who)
+        .join(UserGroupMember, UserGroupMember.user_id == who.c.id)
+        .join(UserGroup, sa.and_(UserGroup.id == UserGroupMember.user_group_id, UserGroup.deleted_at.is_(None)))
+        .join(RoleGrant, sa.and_(RoleGrant.user_group_id == UserGroup.id, RoleGrant.deleted_at.is_(None)))
+        .join(Role, sa.and_(Role.id == RoleGrant.role_id, Role.service_id == CORE))
+        .cte("granted")
+    )
+    place: tuple[Any, ...] = (Site.id.label("site_id"), granted.c.admin, Site.two_factor_required)
+    live = sa.and_(Site.deleted_at.is_(None), Project.deleted_at.is_(None))
+    in_site = (
+        sa.select(*place, sa.cast(sa.null(), Project.id.type).label("project_id"))
+        .join(granted, granted.c.site_id == Site.id)
+        .where(Site.deleted_at.is_(None))
+    )
+    in_project = (
+        sa.select(*place, Project.id.label("project_id"))
+        .join(Project, Project.site_id == Site.id)
+        .join(granted, granted.c.project_id == Project.id)
+        .where(live)
+    )
+    inherited = (
+        sa.select(*place, Project.id.label("project_id"))
+        .join(Project, Project.site_id == Site.id)
+        .join(granted, sa.and_(granted.c.site_id == Site.id, granted.c.admin))
+        .where(live)
+    )
+    held = sa.union_all(in_site, in_project, inherited).subquery("held")
+    admin = sa.case((held.c.admin, _ADMIN), else_=_PLAIN)
+    required = sa.func.max(sa.case((held.c.two_factor_required, 1), else_=0))
+    found = sa.select(_places(admin, held).label("places"), required.label("two_factor_required")).subquery("found")
+    return sa.select(*who.c, *found.c).select_from(who).join(found, sa.true())
+
+
+_ADMIN, _PLAIN = sa.literal_column("'a'", sa.Text()), sa.literal_column("'u'", sa.Text())
+
+
+def _places(admin: Any, held: Any) -> Any:
+    """One text for all: rows would cost more to read than to find."""
+    project = sa.func.coalesce(sa.cast(held.c.project_id, sa.Text()), sa.literal_column("''"))
+    return listed(joined([admin, sa.cast(held.c.site_id, sa.Text()), project]))
+
+
+def places_of(places: str | None) -> tuple[dict[UUID, bool], dict[UUID, bool]]:
+    """The sites and the projects, and whether each is administered."""
+    sites: dict[str, bool] = {}
+    projects: dict[str, bool] = {}
+    for place in places.split(",") if places else ():
+        admin, site, project = place[0] == "a", place[1:37], place[37:]
+        if project:
+            projects[project] = admin or projects.get(project, False)
+            sites.setdefault(site, False)
+        else:
+            sites[site] = admin or sites.get(site, False)
+    return {UUID(key): admin for key, admin in sites.items()}, {UUID(key): admin for key, admin in projects.items()}
+
+
+USER: Any = sa.select(
+    User.id,
+    User.auth_provider,
+    User.email,
+    User.email_verified,
+    User.superadmin,
+    User.platform_role,
+    User.two_factor,
+    User.force_password_change,
+).where(User.active, User.deleted_at.is_(None))
+
+
+def _owned(columns: Any, owner: Any, said: type) -> Any:
+    """Those of `columns` to whom the presented credential belongs."""
+    return columns.add_columns(*_CREDENTIAL).join(Credential, owner).where(_PRESENTED[said])
+
+
+_PARTICIPANT: Any = (
+    sa.select(Participant.id)
+    .join(Project, Project.id == Participant.project_id)
+    .where(Participant.enabled, Participant.deleted_at.is_(None), Project.enabled, Project.deleted_at.is_(None))
+)
+_DEVICE: Any = sa.select(Device.id).where(Device.enabled, Device.deleted_at.is_(None))
+_SERVICE: Any = sa.select(Service.id).where(Service.enabled, Service.deleted_at.is_(None))
+
+
+def _services(chosen: Any) -> Any:
+    """Services by a SELECT of them, with the `places` that they are linked to."""
+    who = chosen.cte("who")
+    sites = (
+        sa.select(Site.id.label("site_id"), sa.cast(sa.null(), Project.id.type).label("project_id"))
+        .join(SiteService, SiteService.site_id == Site.id)
+        .join(who, who.c.id == SiteService.service_id)
+        .where(Site.deleted_at.is_(None))
+    )
+    projects = (
+        sa.select(Project.site_id, Project.id)
+        .join(ProjectService, ProjectService.project_id == Project.id)
+        .join(who, who.c.id == ProjectService.service_id)
+        .where(Project.deleted_at.is_(None))
+    )
+    held = sa.union_all(sites, projects).subquery("held")
+    found = sa.select(_places(_PLAIN, held).label("places")).subquery("found")
+    return sa.select(*who.c, *found.c).select_from(who).join(found, sa.true())
+
+
+_LINK: Any = (
+    sa.select(
+        SimulationLink.id,
+        SimulationLink.id.label("credential"),
+        sa.null().label("scopes"),
+        SimulationLink.expires_at,
+        sa.null().label("public_key"),
+        SimulationLink.simulation_id,
+        SimulationLink.user_id,
+    )
+    .join(Simulation, Simulation.id == SimulationLink.simulation_id)
+    .join(User, User.id == SimulationLink.user_id)
+    .where(
+        SimulationLink.expires_at > now(),
+        Simulation.deleted_at.is_(None),
+        User.active,
+        User.deleted_at.is_(None),
+    )
+)
+_OWNER: Any = sa.bindparam("owner", type_=User.id.type)
+_MADE_WITH: Any = sa.bindparam("credential", type_=User.id.type)
+"""What a ticket was made with; null for an identity of elsewhere."""
+
+STATEMENTS: Mapping[tuple[Kind, type], Any] = {
+    (Kind.USER, Session): users(_owned(USER, Credential.user_id == User.id, Session)),
+    (Kind.USER, Secret): users(_owned(USER, Credential.user_id == User.id, Secret)),
+    (Kind.USER, External): users(
+        USER.where(
+            User.auth_provider == sa.bindparam("provider", type_=User.auth_provider.type),
+            User.external_subject == sa.bindparam("subject"),
+        )
+    ),
+    (Kind.PARTICIPANT, Session): _owned(
+        _PARTICIPANT.where(Participant.login_enabled), Credential.participant_id == Participant.id, Session
+    ),
+    (Kind.PARTICIPANT, Secret): _owned(
+        _PARTICIPANT.where(Participant.token_enabled), Credential.participant_id == Participant.id, Secret
+    ),
+    (Kind.DEVICE, Secret): _owned(_DEVICE, Credential.device_id == Device.id, Secret),
+    (Kind.SERVICE, Secret): _services(_owned(_SERVICE, Credential.service_id == Service.id, Secret)),
+    (Kind.LINK, Secret): _LINK.where(SimulationLink.secret_hash == sa.bindparam("digest")),
+    (Kind.LINK, Fetch): _LINK.where(SimulationLink.id == _OWNER),
+    (Kind.USER, Fetch): users(
+        USER.where(
+            User.id == _OWNER,
+            sa.or_(
+                _MADE_WITH.is_(None),
+                sa.exists().where(
+                    sa.or_(Credential.id == _MADE_WITH, Credential.family == _MADE_WITH),
+                    Credential.user_id == User.id,
+                    _LIVE,
+                ),
+            ),
+        )
+    ),
+}
+"""Per kind of principal and of what it presents: one statement for all there is to know."""
