@@ -26,10 +26,11 @@ class Action(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """`columns` may be changed, `creates` made within the row."""
+    """`columns` may be changed, `creates` made within the row; of the guarded fields `reads` may be read."""
 
     actions: Sequence[Action]
     columns: Sequence[str]
+    reads: Sequence[str]
     creates: Sequence[type[Entity]]
 
 
@@ -54,7 +55,7 @@ class Asked:
 def asked_of(model: type[Entity], standing: Standing) -> Asked:
     """What is asked about rows of a model."""
     entity, may = Alias(model), policy_of(model)
-    asked: dict[tuple[str, Any], Any] = {}
+    asked: dict[tuple[str, Any], Any] = {("field", name): rules for name, rules in may.fields.items()}
     if may.written:
         names = [c.key for c in sa.inspect(model).mapper.columns if not c.primary_key]
         asked[("action", Action.DELETE)] = may.delete
@@ -76,7 +77,8 @@ async def allowance(ctx: Context, model: type[Entity], key: UUID) -> Allowance |
     held = asked.held(rows[0])
     changes = [name for kind, name in held if kind == "column"]
     actions = [Action.READ, *([Action.UPDATE] if changes else []), *(a for kind, a in held if kind == "action")]
-    return Allowance(actions, changes, [made for kind, made in held if kind == "create"])
+    creates, reads = ([name for kind, name in held if kind == wanted] for wanted in ("create", "field"))
+    return Allowance(actions, changes, reads, creates)
 
 
 _KEPT = ("created_at", "updated_at", "version", "deleted_at")

@@ -10,7 +10,8 @@ import strawberry
 from strawberry.types.field import StrawberryField
 
 from resolvers.access.clauses import all_of, any_of
-from resolvers.access.rules import Rule, allowed
+from resolvers.access.policy import Rules, policy_of
+from resolvers.access.rules import allowed
 from resolvers.failures import LimitExceeded
 from resolvers.identity.principal import Standing
 from resolvers.reading import filters as how_to
@@ -35,11 +36,20 @@ class Condition(StrawberryField):
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """A column of the row, or a row to which the relationship `path` leads; where it `needs` one of some rules, rows
-    for which none holds don't meet the condition."""
+    """A column of the row, or of a row to which the relationships of `path` lead. Rows whose value the principal may
+    not read don't meet the condition."""
 
     path: tuple[Any, ...]
-    needs: tuple[Rule, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.needs and len(self.path) > 1:
+            raise TypeError(f"{self.path[-1]} is guarded, and asked of another row")
+
+    @property
+    def needs(self) -> Rules:
+        """Who reads the value, of those who see its row; empty: all of them."""
+        column = self.path[-1]
+        return policy_of(column.class_).fields.get(column.key, ())
 
 
 CHOICES = 50
@@ -70,9 +80,9 @@ def _condition(
     return field
 
 
-def equal(column: Any, description: str, needs: tuple[Rule, ...] = ()) -> Any:
-    """This value; rows for which none of the rules holds are not found."""
-    return _condition(how_to.equal, [Compared((column,), needs)], description)
+def equal(column: Any, description: str) -> Any:
+    """This value."""
+    return _condition(how_to.equal, [Compared((column,))], description)
 
 
 def filled(column: Any, description: str) -> Any:
@@ -110,10 +120,9 @@ def contains(column: Any, description: str) -> Any:
     return _condition(how_to.contains, [Compared((column,))], description)
 
 
-def search(description: str, *columns: Any, **guarded: Any) -> Any:
-    """Each word is a part of one of several texts; those with rules count only where one of them holds."""
-    found = [Compared((column,)) for column in columns] + [Compared((c,), needs) for c, needs in guarded.values()]
-    return _condition(how_to.contains, found, description)
+def search(description: str, *columns: Any) -> Any:
+    """Each word is a part of one of several texts; those count that the principal may read."""
+    return _condition(how_to.contains, [Compared((column,)) for column in columns], description)
 
 
 def refers(typename: str, description: str, *path: Any) -> Any:
@@ -156,7 +165,7 @@ def _clauses(found: Sequence[tuple[Condition, str]], entity: Any, suffix: str, s
 
 def _clause(field: Condition, parameter: str, entity: Any, standing: Standing) -> Any:
     """One of the places meets the condition. Rules that several places have in common are asked once."""
-    by_needs: dict[tuple[Rule, ...], list[Any]] = {}
+    by_needs: dict[Rules, list[Any]] = {}
     for place in field.compares:
         met = how_to.along(entity, place.path, standing, partial(field.how, parameter=parameter))
         by_needs.setdefault(place.needs, []).append(met)

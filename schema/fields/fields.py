@@ -12,6 +12,7 @@ from strawberry.types.fields.resolver import StrawberryResolver
 
 from db import models
 from resolvers.access import visibility
+from resolvers.access.policy import policy_of
 from resolvers.access.rules import Rule, words
 from resolvers.context import Context
 from resolvers.failures import Forbidden
@@ -28,9 +29,9 @@ T = TypeVar("T")
 Info = strawberry.Info[Context, None]
 
 
-def column(description: str, *, needs: Sequence[Rule] = (), name: str | None = None) -> Any:
-    """A column of the model, by the field's name."""
-    return Column(description=_guarded(description, needs), needs=tuple(needs), graphql_name=name)
+def column(description: str, *, name: str | None = None) -> Any:
+    """A column of the model, by the field's name. Who reads its value stands in the model's policy."""
+    return Column(description=description, graphql_name=name)
 
 
 def numbers(description: str) -> Any:
@@ -62,23 +63,25 @@ def related(relationship: Any, description: str, *, order: Order | None = None) 
     return field
 
 
-def computed(description: str, *, reads: Sequence[str], **asks: tuple[Rule, ...]) -> Callable[[Callable[..., T]], T]:
-    """A field made in Python, from the row that it is given as `self`."""
+def computed(description: str, *, reads: Sequence[str]) -> Callable[[Callable[..., T]], T]:
+    """A field made in Python, from the row that it is given as `self`. Where the policy says who reads it, the row has
+    `may_<name>`."""
 
     def declare(function: Callable[..., T]) -> T:
         field = Computed(description=description, base_resolver=resolver_of(function))
-        field.reads, field.asks = tuple(reads), asks
+        field.reads, field.asks = tuple(reads), {}
         return field  # type: ignore[return-value]
 
     return declare
 
 
-def present(rules: tuple[Rule, ...]) -> Any:
-    """Whether the row's principal is there now; readable by some rules."""
+def present(model: type[models.Entity]) -> Any:
+    """Whether the row's principal is there now. Who may know stands in the model's policy."""
+    rules = policy_of(model).fields["online"]
 
-    @computed(f"Whether there now. {_guarded('', rules).strip()}", reads=["last_online_at"], seen=rules)
+    @computed(_guarded("Whether there now.", rules), reads=["last_online_at"])
     def online(self: Any) -> bool | None:
-        if not self.may_seen:
+        if not self.may_online:
             raise Forbidden(f"readable by {words(rules)}")
         return presence.online(self.last_online_at)
 
@@ -117,6 +120,14 @@ def node(model: type[models.Entity]) -> Callable[[type[T]], type[T]]:
     """A type whose fields are read from rows of `model`, reachable by its global id."""
 
     def declare(cls: type[T]) -> type[T]:
+        for name, rules in policy_of(model).fields.items():
+            field = vars(cls).get(name)
+            if isinstance(field, Column):
+                field.needs, field.description = rules, _guarded(field.description or "", rules)
+            elif isinstance(field, Computed):
+                field.asks = {name: rules}
+            else:
+                raise TypeError(f"{cls.__name__}.{name} is guarded by its policy, and no field of the type")
         key = Key(description="The global id: opaque, unique among all nodes, never changes.")
         key.typename = cls.__name__
         cls.__annotations__["id"] = strawberry.ID

@@ -31,6 +31,9 @@ AccessAction = enum(
 class Access:
     actions: list[AccessAction] = strawberry.field(description="What you may do.")  # type: ignore[valid-type]
     fields: list[str] = strawberry.field(description="Fields of the updating mutation's input that you may give.")
+    readable_fields: list[str] = strawberry.field(
+        description="Its guarded fields that you may read. Fields that are not guarded are read by all who see it."
+    )
     creates: list[str] = strawberry.field(description="Types of which you may make new ones in it.")
 
 
@@ -117,7 +120,12 @@ class AccessQuery:
         changes: Any = known.get_type(f"{typename}Changes") or known.get_type(f"Update{typename}Input")
         spelled = [spelling for name in found.columns for spelling in (camel(name), camel(name.removesuffix("_id")))]
         fields = [field for field in dict.fromkeys(spelled) if changes is not None and field in changes.fields]
-        return Access(actions=list(found.actions), fields=fields, creates=[made.__name__ for made in found.creates])
+        return Access(
+            actions=list(found.actions),
+            fields=fields,
+            readable_fields=[camel(name) for name in found.reads],
+            creates=[made.__name__ for made in found.creates],
+        )
 
     @strawberry.field(
         description="The roles of a User or a UserGroup, or in a Site or a Project, after inheritance and as far as "

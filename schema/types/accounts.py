@@ -7,8 +7,6 @@ import sqlalchemy as sa
 import strawberry
 
 from db import models
-from resolvers.access.policy import policy_of
-from resolvers.access.rules import ACTOR, LINKED_SERVICE, MANAGER, PROJECT_ADMIN, SELF, SITE_ADMIN, SUPERADMIN
 from resolvers.reading.paging import Order
 from resolvers.reading.statements import Where
 from schema.fields.connections import chosen, connection, equal, refers, search, since, until
@@ -44,9 +42,6 @@ TwoFactor = enum(
     TOTP="A code of an authenticator.",
 )
 
-PEOPLE = policy_of(models.User).fields["online"]
-PRIVATE = (SELF, PROJECT_ADMIN, SITE_ADMIN, LINKED_SERVICE, SUPERADMIN)
-STATUS = (SELF, SITE_ADMIN, SUPERADMIN)
 
 USER_ORDERS = Orders(
     "UserOrder",
@@ -66,34 +61,28 @@ AUDIT_ORDERS = Orders(
 class User(Node):
     """A person with an account. Others see a card without names until they share a project."""
 
-    username: str | None = column("The name to sign in with, in lower case.", needs=PEOPLE)
+    username: str | None = column("The name to sign in with, in lower case.")
     auth_provider: AuthProvider | None = column(  # type: ignore[valid-type]
-        "Where the identity comes from.", needs=(SELF, SUPERADMIN)
+        "Where the identity comes from."
     )
-    email: str | None = column("The e-mail address, in lower case.", needs=PRIVATE)
-    email_verified: bool | None = column("Whether the address was confirmed.", needs=STATUS)
-    first_name: str | None = column("Given name.", needs=PEOPLE)
-    last_name: str | None = column("Family name.", needs=PEOPLE)
-    affiliation: str | None = column("Institution.", needs=PEOPLE)
-    active: bool | None = column("Whether the account may sign in.", needs=STATUS)
-    superadmin: bool | None = column("Whether the user may do everything.", needs=(SELF, SUPERADMIN))
+    email: str | None = column("The e-mail address, in lower case.")
+    email_verified: bool | None = column("Whether the address was confirmed.")
+    first_name: str | None = column("Given name.")
+    last_name: str | None = column("Family name.")
+    affiliation: str | None = column("Institution.")
+    active: bool | None = column("Whether the account may sign in.")
+    superadmin: bool | None = column("Whether the user may do everything.")
     platform_role: PlatformRole | None = column(  # type: ignore[valid-type]
-        "What the user may contribute.", needs=(MANAGER, *STATUS)
+        "What the user may contribute."
     )
-    profile: JSON | None = column("Whatever the user keeps about themself.", needs=PRIVATE)
-    notes: str | None = column(
-        "What administrators noted about the user, not shown to the user.", needs=(SITE_ADMIN, SUPERADMIN)
-    )
-    last_online_at: datetime | None = column("The last sign-in.", needs=PEOPLE)
-    online = present(PEOPLE)
-    language: str | None = column("The language of messages to the user.", needs=(SELF, SUPERADMIN))
-    notified: bool | None = column(
-        "Whether the user wants messages that are not about security.", needs=(SELF, SUPERADMIN)
-    )
-    two_factor: TwoFactor | None = column("The second factor in use.", needs=(SELF, SUPERADMIN))  # type: ignore[valid-type]
-    force_password_change: bool | None = column(
-        "Whether the password must be changed at the next sign-in.", needs=(SELF, SUPERADMIN)
-    )
+    profile: JSON | None = column("Whatever the user keeps about themself.")
+    notes: str | None = column("What administrators noted about the user, not shown to the user.")
+    last_online_at: datetime | None = column("The last sign-in.")
+    online = present(models.User)
+    language: str | None = column("The language of messages to the user.")
+    notified: bool | None = column("Whether the user wants messages that are not about security.")
+    two_factor: TwoFactor | None = column("The second factor in use.")  # type: ignore[valid-type]
+    force_password_change: bool | None = column("Whether the password must be changed at the next sign-in.")
     groups: Connection[Annotated["UserGroup", strawberry.lazy("schema.types.groups")]] = connection(
         models.User.groups,
         "The groups that the user is in, as far as you see them.",
@@ -140,7 +129,7 @@ class AuditEvent(Node):
     def entity(self: Any) -> strawberry.ID | None:
         return None if self.entity_id is None else strawberry.ID(global_id(self.entity_type, self.entity_id))
 
-    client: JSON | None = column("The address and program it was done from.", needs=(ACTOR, SUPERADMIN))
+    client: JSON | None = column("The address and program it was done from.")
     detail: JSON | None = column("More about it.")
 
 
@@ -153,14 +142,12 @@ ExpectedVersion = Annotated[
 class UserFilter:
     text: str | None = search(
         "Part of the username, a name or the e-mail address, where you may see it, in any case.",
-        username=(models.User.username, PEOPLE),
-        first_name=(models.User.first_name, PEOPLE),
-        last_name=(models.User.last_name, PEOPLE),
-        email=(models.User.email, PRIVATE),
+        models.User.username,
+        models.User.first_name,
+        models.User.last_name,
+        models.User.email,
     )
-    active: bool | None = equal(
-        models.User.active, "Those who may sign in, or may not; found where you may see that.", STATUS
-    )
+    active: bool | None = equal(models.User.active, "Those who may sign in, or may not; found where you may see that.")
     group: strawberry.ID | None = refers("UserGroup", "In this group.", models.User.groups)
     project: strawberry.ID | None = refers(
         "Project",

@@ -6,7 +6,6 @@ from typing import Annotated
 import strawberry
 
 from db import models
-from resolvers.access.rules import SUPERADMIN
 from resolvers.reading.paging import Order
 from resolvers.reading.statements import Where
 from schema.fields.connections import connection, contains, equal
@@ -29,7 +28,7 @@ class Challenge(Node):
     end_date: date | None = column("The last day; null when it has none.")
     active: bool = column("Whether it takes submissions.")
     url: str = column("Where it is described.")
-    auto_eval: bool | None = column("Whether submissions are evaluated at once.", needs=(SUPERADMIN,))
+    auto_eval: bool | None = column("Whether submissions are evaluated at once.")
     leaderboards: Connection["Leaderboard"] = connection(
         models.Challenge.leaderboards, "Its leaderboards.", orders=LEADERBOARD_ORDERS
     )
@@ -43,10 +42,8 @@ class Leaderboard(Node):
     archived: bool = column("Whether it is no longer built.")
     static_files: bool = column("Whether files are published with it.")
     built_at: datetime | None = column("When its entries were last built.")
-    sorting_key: str | None = column(
-        "The score it is sorted by, as a path into the entries' data.", needs=(SUPERADMIN,)
-    )
-    external_entries: str | None = column("Where external entries come from.", needs=(SUPERADMIN,))
+    sorting_key: str | None = column("The score it is sorted by, as a path into the entries' data.")
+    external_entries: str | None = column("Where external entries come from.")
     challenge: Challenge | None = related(models.Leaderboard.challenge, "The challenge.")
     entries: Connection["LeaderboardEntry"] = connection(
         models.Leaderboard.entries,

@@ -5,8 +5,6 @@ from datetime import datetime
 import strawberry
 
 from db import models
-from resolvers.access.policy import policy_of
-from resolvers.access.rules import DEVICE_SELF, LINKED_SERVICE, PROJECT_ADMIN, SITE_ADMIN, SUPERADMIN
 from resolvers.reading.paging import Order
 from schema.fields.connections import connection, contains, equal, refers
 from schema.fields.declarations import Orders
@@ -30,9 +28,6 @@ SUBTYPE_ORDERS = Orders(
     "DeviceSubtypeOrder", "Orders of subtypes of devices.", NAME=(Order(models.DeviceSubtype.name), "By name.")
 )
 DEVICE_ORDERS = Orders("DeviceOrder", "Orders of devices.", NAME=(Order(models.Device.name), "By name."))
-
-_CARE = (PROJECT_ADMIN, SITE_ADMIN, LINKED_SERVICE, SUPERADMIN)
-_USE = policy_of(models.Device).fields["online"]
 
 
 @node(models.DeviceType)
@@ -64,13 +59,13 @@ class Device(Node):
 
     name: str = column("What it is called.")
     enabled: bool = column("Whether it may connect.")
-    onlineable: bool | None = column("Whether it can be online by itself.", needs=_USE)
-    last_online_at: datetime | None = column("When last heard of.", needs=_USE)
-    online = present(_USE)
-    config: JSON | None = column("Its settings.", needs=(DEVICE_SELF, *_CARE))
-    infos: JSON | None = column("What it tells about itself.", needs=_CARE)
-    notes: str | None = column("What those who care for it noted.", needs=_CARE)
-    status: JSON | None = column("What it reported last.", needs=_USE)
+    onlineable: bool | None = column("Whether it can be online by itself.")
+    last_online_at: datetime | None = column("When last heard of.")
+    online = present(models.Device)
+    config: JSON | None = column("Its settings.")
+    infos: JSON | None = column("What it tells about itself.")
+    notes: str | None = column("What those who care for it noted.")
+    status: JSON | None = column("What it reported last.")
     type: DeviceType | None = related(models.Device.type, "Its type.")
     subtype: DeviceSubtype | None = related(models.Device.subtype, "Its subtype, if any.")
     sites: Connection[Site] = connection(models.Device.sites, "The sites that have it.", orders=SITE_ORDERS)

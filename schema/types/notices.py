@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated
 import strawberry
 
 from db import models
-from resolvers.access.rules import SUPERADMIN
 from resolvers.organisation import messages
 from resolvers.reading.paging import Order
 from schema.fields.connections import connection, equal
@@ -64,7 +63,7 @@ class Notification(Node):
     subject: str | None = column("The subject of a mail.")
     attempts: int = column("How often it was tried to send it.")
     sent_at: datetime | None = column("When it was accepted; null before.")
-    error: str | None = column("Why the last attempt failed.", needs=(SUPERADMIN,))
+    error: str | None = column("Why the last attempt failed.")
 
 
 @strawberry.input(description="Which templates.")

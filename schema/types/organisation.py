@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING, Annotated
 import strawberry
 
 from db import models
-from resolvers.access.policy import policy_of
-from resolvers.access.rules import LINKED_SERVICE, PARTICIPANT_SELF, PROJECT_ADMIN, SUPERADMIN
 from resolvers.accounts.addresses import canonical
 from resolvers.reading.paging import Order
 from schema.fields.connections import connection, contains, equal, filled, refers, search
@@ -42,17 +40,14 @@ SESSIONS_OF = Orders(
     OLDEST=(Order(models.Session.starts_at), "By start."),
 )
 
-_ACCOUNT = (PROJECT_ADMIN, PARTICIPANT_SELF, LINKED_SERVICE, SUPERADMIN)
-_INSIDE = policy_of(models.Participant).fields["online"]
-
 
 @strawberry.input(description="Which participants.")
 class ParticipantFilter:
     text: str | None = search(
         "Part of the name, or of the username or e-mail address where you may see those, in any case.",
         models.Participant.name,
-        username=(models.Participant.username, _ACCOUNT),
-        email=(models.Participant.email, _ACCOUNT),
+        models.Participant.username,
+        models.Participant.email,
     )
     project: strawberry.ID | None = refers("Project", "Of this project.", models.Participant.project)
     site: strawberry.ID | None = refers(
@@ -64,7 +59,7 @@ class ParticipantFilter:
         "Session", "In this session.", models.Participant.memberships, models.SessionMember.session
     )
     enabled: bool | None = equal(
-        models.Participant.enabled, "Those who take part, or no more; found where you may see that.", _INSIDE
+        models.Participant.enabled, "Those who take part, or no more; found where you may see that."
     )
     grouped: bool | None = filled(models.Participant.group_id, "Those in a group, or in none.")
 
@@ -137,13 +132,13 @@ class Participant(Node):
     """A person who takes part in a project without being a user."""
 
     name: str = column("What the participant is called, often a code.")
-    username: str | None = column("The name to sign in with, in lower case.", needs=_ACCOUNT)
-    email: str | None = column("The e-mail address, in lower case.", needs=_ACCOUNT)
-    enabled: bool | None = column("Whether the participant still takes part.", needs=_INSIDE)
-    login_enabled: bool | None = column("Whether signing in is possible.", needs=_ACCOUNT)
-    token_enabled: bool | None = column("Whether a static token may be used.", needs=_ACCOUNT)
-    last_online_at: datetime | None = column("When last heard of.", needs=_INSIDE)
-    online = present(_INSIDE)
+    username: str | None = column("The name to sign in with, in lower case.")
+    email: str | None = column("The e-mail address, in lower case.")
+    enabled: bool | None = column("Whether the participant still takes part.")
+    login_enabled: bool | None = column("Whether signing in is possible.")
+    token_enabled: bool | None = column("Whether a static token may be used.")
+    last_online_at: datetime | None = column("When last heard of.")
+    online = present(models.Participant)
     project: Project | None = related(models.Participant.project, "The project.")
     group: ParticipantGroup | None = related(models.Participant.group, "The group, if any.")
     devices: Connection[Annotated["Device", strawberry.lazy("schema.types.devices")]] = connection(

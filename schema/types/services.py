@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Annotated
 import strawberry
 
 from db import models
-from resolvers.access.rules import PROJECT_USER, SERVICE_SELF, SITE_ADMIN, SITE_USER, SUPERADMIN
 from resolvers.reading.paging import Order
 from schema.fields.connections import connection, contains, equal, refers
 from schema.fields.declarations import Orders
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
 
 SERVICE_ORDERS = Orders("ServiceOrder", "Orders of services.", NAME=(Order(models.Service.name), "By name."))
 
-_INSIDE = (SITE_ADMIN, SERVICE_SELF, SUPERADMIN)
-_CONFIGURES = (PROJECT_USER, SITE_USER, SERVICE_SELF, SUPERADMIN)
 """Each user configures a service for oneself."""
 
 
@@ -36,15 +33,15 @@ class Service(Node):
     name: str = column("What it is called.")
     key: str = column("What programs call it.")
     client_endpoint: str = column("Where clients reach it.")
-    hostname: str | None = column("The machine that it runs on.", needs=_INSIDE)
-    port: int | None = column("The port that it listens on.", needs=_INSIDE)
-    endpoint: str | None = column("Its path there.", needs=_INSIDE)
-    endpoint_user: str | None = column("Its path for users.", needs=_INSIDE)
-    endpoint_participant: str | None = column("Its path for participants.", needs=_INSIDE)
-    endpoint_device: str | None = column("Its path for devices.", needs=_INSIDE)
+    hostname: str | None = column("The machine that it runs on.")
+    port: int | None = column("The port that it listens on.")
+    endpoint: str | None = column("Its path there.")
+    endpoint_user: str | None = column("Its path for users.")
+    endpoint_participant: str | None = column("Its path for participants.")
+    endpoint_device: str | None = column("Its path for devices.")
     enabled: bool = column("Whether it may connect.")
     editable_config: bool = column("Whether it can be configured.")
-    config_schema: JSON | None = column("The JSON schema of its configurations.", needs=_CONFIGURES)
+    config_schema: JSON | None = column("The JSON schema of its configurations.")
     has_assets: bool = column("Whether it stores assets.")
     has_tests: bool = column("Whether it has tests.")
     roles: Connection[Role] = connection(models.Service.roles, "Its roles, as far as you see them.", orders=ROLE_ORDERS)

@@ -6,15 +6,6 @@ from typing import TYPE_CHECKING, Annotated
 import strawberry
 
 from db import models
-from resolvers.access.rules import (
-    CREATOR,
-    INVITED,
-    INVITED_PARTICIPANT,
-    LINKED_SERVICE,
-    ORGANISED,
-    PROJECT_USER,
-    SUPERADMIN,
-)
 from resolvers.reading.paging import Order
 from schema.fields.connections import chosen, connection, contains, refers
 from schema.fields.declarations import Orders
@@ -53,7 +44,6 @@ SessionEventType = enum(
     **{name: name.replace("_", " ").capitalize() + "." for name in models.SessionEventType.__members__},
 )
 
-_INSIDE = (CREATOR, PROJECT_USER, INVITED, INVITED_PARTICIPANT, LINKED_SERVICE, SUPERADMIN)
 
 SESSION_ORDERS = Orders(
     "SessionOrder",
@@ -68,10 +58,10 @@ class SessionType(Node):
     """What sessions may be: a name, a colour for calendars, a category."""
 
     name: str = column("What it is called.")
-    online: bool | None = column("Whether it is held online.", needs=(ORGANISED, SUPERADMIN))
+    online: bool | None = column("Whether it is held online.")
     color: str = column("For calendars, as `#rrggbb`.")
     category: SessionCategory = column("What kind of session.")  # type: ignore[valid-type]
-    config: JSON | None = column("Settings of the type.", needs=(ORGANISED, SUPERADMIN))
+    config: JSON | None = column("Settings of the type.")
     sessions: Connection["Session"] = connection(
         models.SessionType.sessions, "Sessions of this type that you may see.", orders=SESSIONS_OF
     )
@@ -85,11 +75,8 @@ class Session(Node):
     starts_at: datetime = column("When it starts or started.")
     duration_seconds: int = column("How long, in seconds; 0 before it ends.")
     status: SessionStatus = column("How far it is.")  # type: ignore[valid-type]
-    comments: str | None = column("Notes of those who held it.", needs=(CREATOR, PROJECT_USER, INVITED, SUPERADMIN))
-    parameters: JSON | None = column(
-        "What it was set up with.",
-        needs=(CREATOR, PROJECT_USER, INVITED, INVITED_PARTICIPANT, LINKED_SERVICE, SUPERADMIN),
-    )
+    comments: str | None = column("Notes of those who held it.")
+    parameters: JSON | None = column("What it was set up with.")
     type: SessionType | None = related(models.Session.type, "Its type.")
     project: Annotated["Project", strawberry.lazy("schema.types.organisation")] | None = related(
         models.Session.project, "The project it belongs to, if any."

@@ -6,7 +6,6 @@ import sqlalchemy as sa
 import strawberry
 
 from db import models
-from resolvers.access.policy import policy_of
 from resolvers.failures import Invalid
 from resolvers.reading import ranges
 from resolvers.reading.paging import Order
@@ -99,18 +98,12 @@ class Simulation(Node):
     )
 
 
-_READERS = policy_of(models.SimulationInput).fields["files"]
-
-
 @node(models.SimulationInput)
 class SimulationInput(Node):
     """The input of a simulation."""
 
-    files: JSON | None = column("The input files: an object of name to text.", needs=_READERS)
-    project: JSON | None = column(
-        "The editor's project from which the files were made; null when files were given.",
-        needs=_READERS,
-    )
+    files: JSON | None = column("The input files: an object of name to text.")
+    project: JSON | None = column("The editor's project from which the files were made; null when files were given.")
     total_primaries: BigInt = column("The primary particles asked for, over all tasks.")
     simulation: Simulation | None = related(models.SimulationInput.simulation, "The simulation.")
 

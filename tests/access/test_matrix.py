@@ -124,6 +124,7 @@ async def test_a_row_is_read_by_whom_the_matrix_allows(stage: Stage, kind: str) 
                 assert found["node"] == ({"id": id} if seen else None), (role, "there" if there else "here")
 
 
+MY_FIELDS = "query($id:ID!){myAccess(id:$id){readableFields}}"
 GUARDED = [typename for typename in NODES if fields_of(typename)]
 
 
@@ -141,6 +142,11 @@ async def test_a_guarded_field_is_read_by_whom_the_table_allows(stage: Stage, ty
             errors = answer.body.get("errors", [])
             assert {error["extensions"]["code"] for error in errors} <= {"FORBIDDEN"}
             assert sorted(error["path"] for error in errors) == sorted(["node", name] for name in set(names) - allowed)
+            told = await way.answer(MY_FIELDS, stage.who(role, typename), id=stage.id(typename))
+            if told.codes == ["UNAUTHENTICATED"]:
+                assert role in ("AN", "WK"), role
+            else:
+                assert set(names) & set(told.body["data"]["myAccess"]["readableFields"]) == allowed, role
 
 
 @pytest.mark.parametrize("role", [role for role in ROLES if may("Job", role, "R")])

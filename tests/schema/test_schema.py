@@ -25,7 +25,6 @@ from graphql import (
 
 from db import migrating, models
 from resolvers.access.policy import policies, target_of
-from resolvers.access.rules import SUPERADMIN
 from schema import Schema, build
 from schema.fields.checks import check, declared_fields
 from schema.fields.connections import Connected
@@ -69,14 +68,22 @@ def test_everything_is_described(schema: Schema) -> None:
 
 
 def test_a_guarded_field_that_is_not_nullable_is_refused() -> None:
-    @node(models.Site)
+    @node(models.Notification)
     class Guarded(Node):
         """A type that breaks the rule."""
 
-        name: str = column("Its name.", needs=(SUPERADMIN,))
+        error: str = column("Why it failed.")
 
-    with pytest.raises(TypeError, match=r"Guarded.name is guarded, so it must be nullable"):
+    with pytest.raises(TypeError, match=r"Guarded.error is guarded, so it must be nullable"):
         check(_schema_of(Guarded))
+
+
+def test_a_field_that_a_policy_guards_is_a_field_of_the_type() -> None:
+    class Without(Node):
+        """A type without the guarded field."""
+
+    with pytest.raises(TypeError, match=r"Without.error is guarded by its policy, and no field of the type"):
+        node(models.Notification)(Without)
 
 
 def test_a_relation_that_is_not_nullable_is_refused() -> None:

@@ -382,7 +382,7 @@ def fields_of(typename: str) -> list[str]:
     return [
         name
         for kind, name, _, declared in declared_fields(CORE)
-        if kind.name == typename and (getattr(declared, "needs", ()) or "seen" in getattr(declared, "asks", ()))
+        if kind.name == typename and (getattr(declared, "needs", ()) or "online" in getattr(declared, "asks", ()))
     ]
 
 

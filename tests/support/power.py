@@ -27,7 +27,7 @@ from db.models import Entity
 from db.types import later, uuid7
 from resolvers.access.policy import policy_of
 from resolvers.access.roles import enrol, found, role_in
-from resolvers.access.rules import SITE_ADMIN, SUPERADMIN, allowed
+from resolvers.access.rules import allowed
 from resolvers.identity.lookup import principal_named, principal_of
 from resolvers.identity.principal import Kind, Principal, Standing
 from resolvers.identity.tokens import Secret, digest_of
@@ -35,7 +35,6 @@ from resolvers.organisation import permissions
 from schema import Schema, build
 from schema.fields.cost import Bounds
 from schema.fields.scalars import global_id, parse_id
-from schema.types.accounts import PRIVATE, STATUS
 from tests.support.databases import BACKENDS, WORLD, Prepared, Recipe
 from tests.support.matrix import mutate
 from tests.support.platforms import Platform, Reused, platform_on
@@ -162,7 +161,7 @@ POWER = Recipe("power", _fill, WORLD)
 
 # Who may do what ------------------------------------------------------------------------------------------------------
 
-_READ = {"email": PRIVATE, "active": STATUS, "notes": (SITE_ADMIN, SUPERADMIN)}
+_READ = {name: policy_of(models.User).fields[name] for name in ("email", "active", "notes")}
 """By column of a user that is guarded: who reads it."""
 
 

@@ -12,13 +12,13 @@ POLICIES = (
     Policy(
         model=Job,
         through=Job.simulation,
-        fields={"external": (SUPERADMIN,), "warnings": (OWNER_OF_JOB, SUPERADMIN)},
+        fields={"external": (SUPERADMIN,), **dict.fromkeys(("warnings", "error"), (OWNER_OF_JOB, SUPERADMIN))},
         delete=(OWNER_OF_JOB, SUPERADMIN),
         blocks=(Job.owner_user_id,),
         blocks_while=lambda job: job.state.not_in(TERMINAL),
         stays=(Job.cluster_id, Job.simulation_id),
     ),
-    Policy(model=Task, through=Task.job),
+    Policy(model=Task, through=Task.job, fields={"error": (OWNER_OF_TASK, SUPERADMIN)}),
     Policy(model=TaskResult),
     Policy(model=LogEntry, through=LogEntry.job, read=(OWNER_OF_TASK, LOG_ADMIN)),
 )
