@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from db import models as m
 from db.keys import among
-from db.models import Base, Erasable
+from db.models import Base, Erasable, of_table
 from db.outages import Contended
 
 ORDER: Sequence[type[Base]] = (
@@ -27,6 +27,11 @@ ORDER: Sequence[type[Base]] = (
 of their keys, tasks in that of their jobs. `tests/db/test_locks.py` holds every mutation to it."""
 
 
+def place_of(model: type[Base]) -> tuple[int, str]:
+    """Where a model's rows are locked: as `ORDER` says; what is not named there comes after all that is."""
+    return (ORDER.index(model), "") if model in ORDER else (len(ORDER), model.__tablename__)
+
+
 async def held_in_order(session: AsyncSession, model: type[Base], *which: Any, read: bool = False) -> None:
     """Lock rows that a statement is to change, in the order of their keys: a statement by itself takes any order."""
     keys = (m.Task.job_id, m.Task.ordinal) if model is m.Task else sa.inspect(model).primary_key
@@ -37,7 +42,7 @@ async def held_in_order(session: AsyncSession, model: type[Base], *which: Any, r
 async def in_order(session: AsyncSession, statement: sa.Update | sa.Delete) -> int:
     """Change or delete many rows, locked in the order of their keys first. Returns how many."""
     table: Any = statement.table
-    model = next(one for one in ORDER if one.__tablename__ == table.name)
+    model = of_table(table)
     await held_in_order(session, model, statement.whereclause)
     done: Any = await session.execute(statement.execution_options(synchronize_session=False))
     return int(done.rowcount)
@@ -47,18 +52,16 @@ async def referred_held(
     session: AsyncSession, model: type[Base], values: Mapping[str, Any], own: UUID | None = None
 ) -> None:
     """Hold the rows that some columns are to refer to, and the row that has the key `own` itself, in their order."""
-    tables = {one.__tablename__: n for n, one in enumerate(ORDER)}
     columns = sa.inspect(model).columns
-    wanted = {
-        (tables[foreign.column.table.name], values[name])
+    wanted: set[tuple[Any, UUID]] = {
+        (of_table(foreign.column.table), values[name])
         for name in values
         if values[name] is not None
         for foreign in columns[name].foreign_keys
     }
-    held = set() if own is None else {(tables[model.__tablename__], own)}
-    for place, key in sorted(wanted | held):
-        one: Any = ORDER[place]
-        await held_in_order(session, one, one.id == key, read=(place, key) not in held)
+    held: set[tuple[Any, UUID]] = set() if own is None else {(model, own)}
+    for one, key in sorted(wanted | held, key=lambda found: (place_of(found[0]), found[1])):
+        await held_in_order(session, one, one.id == key, read=(one, key) not in held)
 
 
 async def groups_held(session: AsyncSession, groups: Collection[UUID]) -> None:

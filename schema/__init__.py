@@ -1,6 +1,7 @@
 """What clients see: one schema, assembled from an explicit list of areas. Runs no SQL."""
 
 import asyncio
+from collections.abc import Sequence
 from functools import cache
 from typing import Annotated, Any
 
@@ -56,11 +57,23 @@ async def _node(info: Info, id: str, field: str) -> Any:
     return None if model is None else await written(info, typename, model, key)
 
 
-@strawberry.type(
-    description="Reads. Anyone may ask; each sees what they may see. A list is never null: an error in its arguments, "
-    "such as a cursor of another list, nulls the object that holds the list, here all of `data`."
-)
-class Query(
+@strawberry.type
+class NodesQuery:
+    @by_id("The node with this id, or null when there is none that you may see.")
+    async def node(self, info: Info, id: _Id) -> Node | None:
+        return await _node(info, id, "id")  # type: ignore[no-any-return]
+
+    @by_id(
+        "The nodes with these ids, in their order; null for each that you may not see. A text that is no id is null, "
+        "with an error of its own."
+    )
+    async def nodes(self, info: Info, ids: _Ids) -> list[Node | None]:
+        if len(ids) > MOST:
+            raise LimitExceeded(f"at most {MOST} ids, not {len(ids)}", limit="ids", allowed=MOST, value=len(ids))
+        return list(await asyncio.gather(*(_tried(info, id, f"ids.{index}") for index, id in enumerate(ids))))
+
+
+QUERIES: list[type] = [
     AccountsQuery,
     SigningQuery,
     PeopleQuery,
@@ -77,25 +90,9 @@ class Query(
     JobsQuery,
     ClustersQuery,
     NoticesQuery,
-):
-    @by_id("The node with this id, or null when there is none that you may see.")
-    async def node(self, info: Info, id: _Id) -> Node | None:
-        return await _node(info, id, "id")  # type: ignore[no-any-return]
-
-    @by_id(
-        "The nodes with these ids, in their order; null for each that you may not see. A text that is no id is null, "
-        "with an error of its own."
-    )
-    async def nodes(self, info: Info, ids: _Ids) -> list[Node | None]:
-        if len(ids) > MOST:
-            raise LimitExceeded(f"at most {MOST} ids, not {len(ids)}", limit="ids", allowed=MOST, value=len(ids))
-        return list(await asyncio.gather(*(_tried(info, id, f"ids.{index}") for index, id in enumerate(ids))))
-
-
-@strawberry.type(
-    description="Writes. Each is one transaction; expected failures come as the `Problem` member of the result."
-)
-class Mutation(
+    NodesQuery,
+]
+MUTATIONS: list[type] = [
     AccessMutation,
     SigningMutation,
     PasswordsMutation,
@@ -112,13 +109,9 @@ class Mutation(
     JobsMutation,
     ClustersMutation,
     NoticesMutation,
-):
-    pass
-
-
-@strawberry.type(description="What changes, as it changes.")
-class Subscription(JobsSubscription, FollowingSubscription):
-    pass
+]
+SUBSCRIPTIONS: list[type] = [JobsSubscription, FollowingSubscription]
+"""The areas: each has fields at the root."""
 
 
 class Schema(strawberry.Schema):
@@ -133,9 +126,18 @@ class Schema(strawberry.Schema):
 def build() -> Schema:
     """The schema, checked, and made once for a process; raises TypeError for a declaration that breaks a rule."""
     schema = Schema(
-        Query,
-        Mutation,
-        Subscription,
+        _root(
+            "Query",
+            QUERIES,
+            "Reads. Anyone may ask; each sees what they may see. A list is never null: an error in its arguments, "
+            "such as a cursor of another list, nulls the object that holds the list, here all of `data`.",
+        ),
+        _root(
+            "Mutation",
+            MUTATIONS,
+            "Writes. Each is one transaction; expected failures come as the `Problem` member of the result.",
+        ),
+        _root("Subscription", SUBSCRIPTIONS, "What changes, as it changes."),
         config=StrawberryConfig(scalar_map=SCALARS, relay_max_results=MOST),
         exception_handlers=[ProblemHandler()],
     )
@@ -147,6 +149,11 @@ def build() -> Schema:
             kind.resolve_type = _typename
     check(schema.core)
     return schema
+
+
+def _root(name: str, areas: Sequence[type], description: str) -> type:
+    """A root that has the fields of all areas."""
+    return strawberry.type(type(name, tuple(areas), {}), description=description)
 
 
 def _typename(value: Any, *_: Any) -> str:

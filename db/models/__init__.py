@@ -13,7 +13,7 @@ from db.models.accounts import (
     TwoFactor,
     User,
 )
-from db.models.base import Base, Entity, Erasable
+from db.models.base import Base, Entity, Erasable, of_table
 from db.models.challenges import Challenge, Leaderboard, LeaderboardEntry
 from db.models.clusters import Cluster, ClusterUserGroup
 from db.models.devices import Device, DeviceSubtype, DeviceType, ParticipantDevice, ProjectDevice, SiteDevice
@@ -117,4 +117,5 @@ __all__ = [
     "User",
     "UserGroup",
     "UserGroupMember",
+    "of_table",
 ]

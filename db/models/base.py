@@ -80,3 +80,8 @@ def of_one(*columns: str) -> sa.CheckConstraint:
 def alive() -> Any:
     """The condition of a partial index over rows that are not deleted."""
     return sa.text("deleted_at IS NULL")
+
+
+def of_table(table: Any) -> Any:
+    """The model whose rows stand in a table."""
+    return next(one.class_ for one in Base.registry.mappers if one.local_table.name == table.name)  # type: ignore[attr-defined]

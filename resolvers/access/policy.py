@@ -90,7 +90,9 @@ class Policy:
     """Who takes away the value of a column: asked of the row as it is."""
     delete: Rules = ()
     undelete: Rules | None = None
-    """Who restores; not given: those of `delete`."""
+    """Who restores; not given: those of `delete`; empty: nobody."""
+    watched: bool = False
+    """Whether `entityChanged` tells of rows that nobody restores."""
     perhaps: Callable[[Any, Standing], Clause] | None = None
     """Which rows might be restored, once what was deleted with them is back."""
     link_of: Any = None
@@ -164,6 +166,11 @@ class Policy:
     def restore(self) -> Rules:
         return self.delete if self.undelete is None else self.undelete
 
+    @property
+    def restorable(self) -> bool:
+        """Whether deleted rows can be brought back by themselves."""
+        return bool(self.restore) and issubclass(self.model, Erasable)
+
     async def conclude(self, change: Change) -> None:
         """Check what must hold of the row, and see to what follows."""
         for step in (self.validate, self.then):
@@ -200,7 +207,8 @@ def policies() -> Iterator[Policy]:
 def target_of(column: Any) -> Model:
     """The model that a foreign key names."""
     (key,) = column.property.columns[0].foreign_keys
-    return next(one.class_ for one in models.Base.registry.mappers if one.local_table is key.column.table)
+    found: Model = models.of_table(key.column.table)
+    return found
 
 
 def gone_with(model: Model) -> list[Any]:

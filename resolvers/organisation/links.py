@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db import models
-from db.locks import ORDER, groups_held
+from db.locks import groups_held, place_of
 from db.models import Entity
 from resolvers.access.policy import policy_of
 from resolvers.access.visibility import visible
@@ -146,7 +146,7 @@ async def _parsed(
     if len(ids) > MOST:
         raise LimitExceeded(f"at most {MOST} ids", field=fields[1], limit=fields[1], allowed=MOST, value=len(ids))
     found: list[UUID] = []
-    rows: dict[tuple[int, UUID], tuple[Any, str]] = {}
+    rows: dict[tuple[tuple[int, str], UUID], tuple[Any, str]] = {}
     for column, field, given in (
         (between.own, fields[0], owner),
         *((between.other, f"{fields[1]}.{n}", one) for n, one in enumerate(ids)),
@@ -157,7 +157,7 @@ async def _parsed(
             raise Invalid(f"this is the id of a {typename}, not of a {model.__name__}", field=field)
         if not found:  # whose links they are is told first
             await seen(session, ctx, model, key, field=field)
-        rows.setdefault((ORDER.index(model), key), (model, field))
+        rows.setdefault((place_of(model), key), (model, field))
         found.append(key)
     for (_, key), (model, field) in sorted(rows.items(), key=lambda one: one[0]):
         await locked(session, ctx, model, key, field=field)

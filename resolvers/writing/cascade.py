@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.engine import changed, moment_of, row_topic
 from db.keys import among
-from db.locks import ORDER, held_in_order
+from db.locks import held_in_order, place_of
 from db.models import Entity, Erasable
 from db.written import because
 from resolvers.access.policy import Model, blocked_by, gone_with, needed_by, policy_of, target_of
@@ -39,7 +39,7 @@ async def hold(session: AsyncSession, model: Model, key: UUID, *, restoring: boo
     if (also := policy_of(model).held_with) is not None:
         for other, keys in (await also(session, key)).items():
             going.setdefault(other, set()).update(keys)
-    for one in sorted(going, key=ORDER.index):
+    for one in sorted(going, key=place_of):
         await held_in_order(session, one, _one_of(one.id, going[one]))
 
 

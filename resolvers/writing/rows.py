@@ -98,7 +98,7 @@ async def referred_seen(session: AsyncSession, ctx: Context, model: Any, key: UU
 def target(model: type[Entity], column: str) -> Any:
     """The model that a column refers to, if any."""
     for key in sa.inspect(model).mapper.columns[column].foreign_keys:
-        return next(m.class_ for m in models.Base.registry.mappers if m.local_table is key.column.table)
+        return models.of_table(key.column.table)
     return None
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -93,6 +94,11 @@ def check_text(text: str, path: str) -> None:
 def camel(name: str) -> str:
     first, *others = name.split("_")
     return first + "".join(map(str.title, others))
+
+
+def constant(name: str) -> str:
+    """The name of a type as a value of an enumeration: `UserGroup` is USER_GROUP."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).upper()
 
 
 async def _check_json(value: Any, path: str, shape: Shape) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import strawberry
 
 from db import models
+from resolvers.access.policy import policies
 from resolvers.organisation import counts, effective_roles, maintenance_mode, permissions
 from resolvers.reading.paging import MOST, page_size
 from schema.fields.fields import Info
@@ -14,7 +15,7 @@ from schema.fields.mutations import SIGNED_IN, mutation
 from schema.fields.problems import Problem
 from schema.fields.scalars import enum, global_id, parse_id
 from schema.fields.selection import model_of, select
-from schema.fields.values import camel
+from schema.fields.values import camel, constant
 from schema.types.groups import UserGroup
 from schema.types.organisation import Project, Site
 
@@ -75,20 +76,10 @@ class Stats:
     simulations: int = strawberry.field(description="Simulations.")
 
 
-class RestorableModel(Enum):
-    """The models of which deleted rows can be brought back."""
-
-    USER = models.User
-    USER_GROUP = models.UserGroup
-    SITE = models.Site
-    PROJECT = models.Project
-    PARTICIPANT_GROUP = models.ParticipantGroup
-    PARTICIPANT = models.Participant
-    DEVICE = models.Device
-    SERVICE = models.Service
-    SERVICE_CONFIG = models.ServiceConfig
-    SESSION = models.Session
-
+RestorableModel = Enum(  # type: ignore[misc]
+    "RestorableModel", {constant(policy.model.__name__): policy.model for policy in policies() if policy.restorable}
+)
+"""The models of which deleted rows can be brought back."""
 
 RestorableType = enum(
     RestorableModel,

@@ -7,17 +7,18 @@ from typing import Annotated, Any
 
 import strawberry
 
-from db import models
+from resolvers.access.policy import policies
 from resolvers.failures import LimitExceeded
 from resolvers.live import entity_changes, job_streams
 from schema.fields.fields import Info
 from schema.fields.mutations import written
 from schema.fields.nodes import Node
 from schema.fields.scalars import enum, global_id, key_of, parse_id
-from schema.types.access import RestorableModel
+from schema.fields.values import constant
 
 _Watched = Enum(  # type: ignore[misc]
-    "_Watched", {**{one.name: one.value for one in RestorableModel}, "SIMULATION": models.Simulation}
+    "_Watched",
+    {constant(one.model.__name__): one.model for one in policies() if one.restorable or one.watched},
 )
 EntityType = enum(
     _Watched, "A type whose changes can be watched.", name="EntityType",

@@ -164,6 +164,7 @@ POLICIES = (
         made_in=(Project,),
         create=(GRANTER, GRANTING_SERVICE, SUPERADMIN),
         delete=_REVOKING,
+        undelete=(),
         goes_with=(
             RoleGrant.role_id,
             RoleGrant.user_group_id,

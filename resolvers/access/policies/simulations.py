@@ -20,6 +20,8 @@ POLICIES = (
         create=(ANY_USER,),
         update=(OWNER, SUPERADMIN),
         delete=(OWNER, SUPERADMIN),
+        undelete=(),
+        watched=True,
         stays=(Simulation.user_id, Simulation.project_id, Simulation.session_id),
     ),
     Policy(
