@@ -1,6 +1,7 @@
 """Bring a database to the newest revision, and compare it with the models."""
 
 import contextlib
+import os
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,6 +19,8 @@ from db import files
 from db.engine import file_of, parse_address
 from db.models import Base
 
+LOCATIONS = [Path(__file__).parent / "migrations" / "versions"]
+"""Folders of revisions."""
 _LOCK = 0x746F72616E61
 """Of PostgreSQL's advisory locks, the one that is held by who migrates."""
 _WAIT = 60
@@ -150,6 +153,8 @@ def _revision(connection: sa.Connection) -> str | None:
 def _config(connection: sa.Connection | None = None) -> Config:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("path_separator", "os")
+    config.set_main_option("version_locations", os.pathsep.join(map(str, LOCATIONS)))
     config.attributes["connection"] = connection
     return config
 

@@ -14,6 +14,7 @@ from graphql import GraphQLList, GraphQLNonNull, get_named_type
 from db import models
 from db.models import Base
 from db.types import uuid7
+from resolvers.access.policy import policies
 from resolvers.identity.principal import Kind, Principal
 from resolvers.reading.filters import contains
 from resolvers.reading.loaders import Loaders
@@ -599,15 +600,7 @@ async def test_guards_cost_no_statement(stage: Stage) -> None:
 def test_every_table_that_has_no_type_is_known_to_be_internal() -> None:
     shown = {model_of(CORE.get_type(name)).__tablename__ for name in NODES}  # type: ignore[union-attr]
     internal = {"attempts", "task_results", "server_settings"}
-    links = {
-        "user_group_members",
-        "site_devices",
-        "project_devices",
-        "participant_devices",
-        "site_services",
-        "project_services",
-        "cluster_user_groups",
-    }
+    links = {policy.model.__tablename__ for policy in policies() if policy.link_of is not None}
     assert set(Base.metadata.tables) - shown == internal | links
 
 

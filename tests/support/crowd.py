@@ -9,6 +9,7 @@ from db import models
 from db.models import SessionCategory, SessionEventType
 from db.types import later, uuid7
 from resolvers.access.roles import enrol
+from tests.support.further import Spot, furnish_further
 from tests.support.world import START, World, simulate, specify
 
 MANY = 20
@@ -86,4 +87,6 @@ async def _furnish(session: AsyncSession, world: World, project: models.Project,
         session.add(models.ParticipantDevice(participant_id=participant.id, device_id=device.id))
         session.add(models.SessionMember(session_id=held, participant_id=participant.id))
         session.add(models.SessionMember(session_id=held, device_id=device.id))
+        await session.flush()
+        await furnish_further(session, Spot(project.id, participant.id, device.id), f"further {n}-{m}")
     await session.flush()

@@ -27,6 +27,8 @@ from schema.fields.cost import Bounds
 from schema.fields.scalars import global_id
 from schema.fields.selection import model_of
 from tests.support.databases import WORLD, Prepared, Recipe
+from tests.support.further import FURTHER as BESIDES
+from tests.support.further import Name, Ref, Spot, furnish_further
 from tests.support.inputs import FILES
 from tests.support.organisation import Place
 from tests.support.platforms import PRESENTED, Platform, platform_on, principal_as
@@ -54,7 +56,8 @@ def _table(text: str) -> dict[str, dict[str, str]]:
 
 # The access matrix, 6.6 -----------------------------------------------------------------------------------------------
 
-MATRIX = _table("""
+MATRIX = _table(
+    """
                            AN US MG  OW   PU  PA    SU SA    PT PL DV SV LK XA
 # A user changes themself by updateProfile. SA makes and changes users, and takes them out of groups instead of deleting
 # them ("D unlink"). AN signs up: no action on a row.
@@ -116,11 +119,14 @@ AuditEvent                 -  -  -   R    -   R     -  R     -  -  -  -    -  R
 NotificationTemplate/project - -  -  -    -   CRUD  -  CRUD  -  -  -  -    -  CRUD
 NotificationTemplate/site  -  -  -   -    -   -     -  CRUD  -  -  -  -    -  CRUD
 Notification               -  -  -   R    -   -     -  -     -  -  -  -    -  R
-""")
+"""
+    + "".join(f"{kind} {one.letters}\n" for kind, one in BESIDES.items())
+)
 """Per kind of row (a type, and which of its rows) and role: what may be done with the row here. B brings back what was
 deleted: whoever may delete may, but of sessions only superadmins."""
 
 FIELD_WRITERS: Mapping[str, Mapping[str, str]] = {
+    **{kind: one.writers for kind, one in BESIDES.items()},
     "User": {"*": "SA XA", "platformRole": "MG XA", "superadmin": "XA"},
     "Device": {"*": "SA XA", "config": "PA SA DV SV XA", "notes": "PA SA SV XA"},
     "ParticipantGroup": {"*": "PA SA SV XA", "project": "PA SA XA"},
@@ -146,6 +152,7 @@ _WORKING = "PU PA SU SA DV SV XA"
 _ENDPOINT = "SA SV XA"
 
 FIELDS: Mapping[str, str] = {
+    **{f"{kind}.{name}": roles for kind, one in BESIDES.items() for name, roles in one.fields.items()},
     # "sharing a project"; also for those of the site and its services, who read the user in the matrix
     **dict.fromkeys(("User.username", "User.firstName", "User.lastName", "User.affiliation", "User.lastOnlineAt", "User.online"), _PEOPLE),
     **dict.fromkeys(("User.email", "User.profile"), _PRIVATE),
@@ -187,23 +194,10 @@ HARMLESS = {"Participant.tokenEnabled"}
 # What is given ----------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Ref:
-    """The id of the row of a kind, here or there."""
-
-    kind: str
-
-
-@dataclass(frozen=True, slots=True)
-class Name:
-    """A text that no other row has."""
-
-    pattern: str = "{}"
-
-
 _CONFIG = {"service": Ref("Service"), "specificId": Name(), "config": {"volume": 1}}
 _WORDS = {"key": "new_challenge", "language": Name("x{:.8}"), "text": "x"}
 NEW: Mapping[str, Mapping[str, Any]] = {
+    **{kind: one.new for kind, one in BESIDES.items()},
     "User": {"username": Name(), "groups": [Ref("UserGroup")]},
     "UserGroup": {"name": Name(), "roles": [Ref("Role/core")]},
     "Role/project": {"name": Name(), "service": Ref("Service"), "scope": "PROJECT", "project": Ref("Project")},
@@ -231,6 +225,7 @@ NEW_BY = {("User", "MG"): {"username": Name()}}
 """Managers have no groups to put someone into."""
 
 OPEN: Mapping[str, str] = {
+    **{kind: one.open for kind, one in BESIDES.items()},
     "AuditEvent": "action at actorKind entityType detail actor entity",
     "Challenge": "label startDate endDate active url leaderboards",
     "Cluster": "name description platform enabled maxTasks userGroups",
@@ -275,6 +270,7 @@ OPEN: Mapping[str, str] = {
 """The other fields of each type: whoever reads the row reads them. A new field belongs here or above."""
 
 CHANGES: Mapping[str, Mapping[str, Any]] = {
+    **{kind: one.changes for kind, one in BESIDES.items()},
     "User": {
         "email": "uma@torana.example", "emailVerified": True, "firstName": Name(), "lastName": Name(), "affiliation": Name(),
         "notes": Name(), "active": True, "forcePasswordChange": False, "platformRole": "CONTRIBUTOR", "superadmin": False,
@@ -504,8 +500,10 @@ async def _place(
     await session.flush()
     job.cluster_id, job.platform = cluster, m.Platform.SLURM
     await session.flush()
+    spot = Spot(place.project, place.participant, place.device)
     return {
         **keys,
+        **await furnish_further(session, spot, "further"),
         "Credential/participant": place.participant_key, "Credential/device": place.device_key,
         "UserGroup": place.members, "RoleGrant": place.grant, "Site": place.site, "Project": place.project,
         "ParticipantGroup": place.group, "Participant": place.participant, "Device": place.device,
@@ -613,7 +611,7 @@ async def fresh(session: AsyncSession, kind: str, world: World, place: Place, pe
                 )
             )
         case _:
-            raise AssertionError(f"nothing makes a further {kind}: say here how")
+            return await BESIDES[kind].make(session, Spot(place.project, place.participant, place.device), name)
     await session.flush()
     return key
 

@@ -11,6 +11,7 @@ from db.types import later, uuid7
 from resolvers.access import roles
 from resolvers.identity.tokens import digest_of
 from schema.fields.scalars import global_id
+from tests.support.further import Spot, furnish_further
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,7 @@ async def furnish(
     members = await roles.enrol(session, project, *users)
     granted = sa.select(models.RoleGrant.id).where(models.RoleGrant.user_group_id == members.id)
     grant = (await session.scalars(granted)).one()
+    await furnish_further(session, Spot(project.id, participant.id, device.id), f"further of {project.name}")
     return Place(
         site.id, project.id, group.id, participant.id, idle.id, device.id, spare.id, service.id, config.id, members.id,
         grant, keys[0].id, keys[1].id,

@@ -1,0 +1,19 @@
+"""Samples, and the devices that measure them
+
+Revision ID: f00000000001
+Revises: e6a03d7c81f5
+"""
+
+from alembic import op
+
+from tests.toy.model import Sample, SampleDevice
+
+revision = "f00000000001"
+down_revision = "e6a03d7c81f5"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    for model in (Sample, SampleDevice):
+        model.__table__.create(op.get_bind())
