@@ -11,10 +11,10 @@ from gateway.commands.tables import aligned
 from resolvers.access.policy import Policy, policies
 from resolvers.access.rules import ROLES, SUPERADMIN, Rule, words
 from resolvers.access.visibility import reading
+from resolvers.spelling import spelled
 from schema.fields.checks import declared_fields
 from schema.fields.declarations import Column, Computed
 from schema.fields.selection import DEFINITION
-from schema.fields.values import camel
 
 Rules = tuple[Rule, ...]
 LETTERS = {"create": "C", "read": "R", "update": "U", "delete": "D", "restore": "S"}
@@ -56,7 +56,7 @@ class Matrix:
                 name: {action: _told(rules) for action, rules in actions.items()} for name, actions in self.rows.items()
             },
             "columns": {
-                name: {_camel(column): _told(rules) for column, rules in columns.items()}
+                name: {spelled(column): _told(rules) for column, rules in columns.items()}
                 for name, columns in self.columns.items()
             },
             "fields": {name: _told(rules) for name, rules in self.fields.items()},
@@ -111,7 +111,7 @@ class Matrix:
                     yield [name, action, words(rules)]
                 if action == "update":
                     for column, own in self.columns.get(name, {}).items():
-                        yield [name, f"update of {_camel(column)}", words(own)]
+                        yield [name, f"update of {spelled(column)}", words(own)]
 
     def _others(self) -> list[list[str]]:
         return [[name, told["needs"] or "", told["allowedTo"] or ""] for name, told in self.others.items()]
@@ -168,10 +168,6 @@ def _roles(rules: Iterable[Rule]) -> set[str]:
 def _told(rules: Rules) -> dict[str, Any]:
     held = _roles(rules)
     return {"roles": [role for role in ROLES if role in held], "words": words(rules)}
-
-
-def _camel(column: str) -> str:
-    return camel(column.removesuffix("_id"))
 
 
 def _named(policy: Policy) -> str:

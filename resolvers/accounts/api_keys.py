@@ -18,7 +18,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from db.engine import changed, moment_of
 from db.folding import composed
 from db.models import CORE, Credential, CredentialKind, Entity, Participant, User
-from db.types import now
 from db.written import because
 from resolvers.access.policy import policy_of
 from resolvers.access.rules import (
@@ -34,6 +33,7 @@ from resolvers.access.visibility import visible
 from resolvers.context import Context
 from resolvers.failures import Forbidden, Invalid, LimitExceeded, NotFound, WrongState
 from resolvers.feed import principal_topic
+from resolvers.identity.credentials import LIVE
 from resolvers.identity.tokens import digest_of
 from resolvers.mail.outbox import Change, tell
 from resolvers.writing.audit import record
@@ -191,10 +191,7 @@ async def _pair(
 
 
 async def _room(session: AsyncSession, most: int, *which: Any) -> None:
-    live = sa.and_(
-        Credential.revoked_at.is_(None), sa.or_(Credential.expires_at.is_(None), Credential.expires_at > now())
-    )
-    count = await session.scalar(sa.select(sa.func.count()).where(*which, live)) or 0
+    count = await session.scalar(sa.select(sa.func.count()).where(*which, LIVE)) or 0
     if count >= most:
         raise LimitExceeded(
             f"{most} are active, and no more can be; revoke one first",

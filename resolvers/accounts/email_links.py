@@ -16,6 +16,7 @@ from db.types import later, now
 from db.written import because
 from resolvers.context import Context
 from resolvers.failures import Invalid
+from resolvers.identity.credentials import LIVE
 from resolvers.identity.tokens import digest_of
 
 PAGES = {CredentialKind.EMAIL_VERIFY: "verify-email", CredentialKind.PASSWORD_RESET: "reset-password"}
@@ -111,8 +112,7 @@ def _live(kind: CredentialKind, token: str) -> tuple[sa.ColumnElement[bool], ...
     return (
         Credential.kind == kind,
         Credential.secret_hash == digest_of(token),
-        Credential.revoked_at.is_(None),
-        Credential.expires_at > now(),
+        LIVE,
     )
 
 

@@ -19,6 +19,7 @@ from resolvers.access.policy import policy_of
 from resolvers.context import Context
 from resolvers.failures import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
 from resolvers.identity import session_store
+from resolvers.identity.credentials import LIVE
 from resolvers.identity.lookup import principal_of
 from resolvers.identity.principal import Kind, Principal
 from resolvers.identity.tokens import Session, digest_of
@@ -172,7 +173,7 @@ async def of_user(ctx: Context, user: UUID) -> Sequence[LoginSession]:
 async def _held(ctx: Context, kind: Kind, owner: UUID) -> Sequence[LoginSession]:
     live = (
         sa.select(Credential.family, Credential.client, Credential.created_at)
-        .where(*session_store.of(kind, owner), Credential.revoked_at.is_(None), Credential.expires_at > now())
+        .where(*session_store.of(kind, owner), LIVE)
         .order_by(Credential.created_at.desc(), Credential.id.desc())
         .limit(MOST)
     )

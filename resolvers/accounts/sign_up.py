@@ -21,11 +21,11 @@ from resolvers.context import Context
 from resolvers.failures import Forbidden, Invalid
 from resolvers.feed import principal_topic
 from resolvers.identity.tokens import digest_of
+from resolvers.identity.usernames import check_username
 from resolvers.mail.outbox import address, post
 from resolvers.writing import rate_limits
 from resolvers.writing.audit import record
 
-_USERNAME = re.compile(r"[a-z0-9._-]{2,150}")
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8}){0,2}")
 
 
@@ -48,10 +48,7 @@ async def sign_up(ctx: Context, given: NewAccount) -> str:
         raise Forbidden("accounts are made by administrators here")
     username, email = given.username.strip().lower(), canonical(given.email, "input.email")
     spelled = spellings(given.email)
-    if not _USERNAME.fullmatch(username):
-        raise Invalid(
-            "a username has 2 to 150 of: letters without accents, digits, `.`, `_` and `-`", field="input.username"
-        )
+    check_username(username)
     columns = checked_columns(given.columns)
     await throttle(ctx)
     await _bound_mails(ctx, f"signup:{digest_of(email)}")

@@ -18,11 +18,12 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from db.models import Credential, CredentialKind
-from db.types import instant_text, now
+from db.types import instant_text
 from db.written import because
 from jobs.engine import Login
 from resolvers.context import Context, Services
 from resolvers.failures import Invalid
+from resolvers.identity.credentials import LIVE
 from resolvers.identity.principal import Kind
 from resolvers.writing.audit import record
 from resolvers.writing.rows import signed_in
@@ -38,8 +39,7 @@ async def login_of(services: Services, user: UUID) -> Login | None:
     held = sa.select(Credential.sealed).where(
         Credential.user_id == user,
         Credential.kind == CredentialKind.SSH_CERTIFICATE,
-        Credential.revoked_at.is_(None),
-        sa.or_(Credential.expires_at.is_(None), Credential.expires_at > now()),
+        LIVE,
     )
     for row in await services.database.rows(held.order_by(Credential.id.desc()).limit(1)):
         text = services.keys.unseal(row.sealed)

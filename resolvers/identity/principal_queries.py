@@ -28,6 +28,7 @@ from db.models import (
 )
 from db.texts import joined, listed
 from db.types import now
+from resolvers.identity.credentials import LIVE
 from resolvers.identity.principal import Kind
 from resolvers.identity.providers import External
 from resolvers.identity.tokens import Fetch, Secret, Session
@@ -40,19 +41,16 @@ _CREDENTIAL: tuple[Any, ...] = (
     Credential.expires_at,
     Credential.public_key,
 )
-_LIVE: Any = sa.and_(
-    Credential.revoked_at.is_(None), sa.or_(Credential.expires_at.is_(None), Credential.expires_at > now())
-)
 _PRESENTED: Mapping[type, Any] = {
     Session: sa.and_(
         Credential.kind == CredentialKind.LOGIN_SESSION,
         Credential.family == sa.bindparam("family", type_=User.id.type),
-        _LIVE,
+        LIVE,
     ),
     Secret: sa.and_(
         Credential.kind.in_((CredentialKind.API_KEY, CredentialKind.STATIC_TOKEN)),
         Credential.secret_hash == sa.bindparam("digest"),
-        _LIVE,
+        LIVE,
     ),
 }
 
@@ -214,7 +212,7 @@ STATEMENTS: Mapping[tuple[Kind, type], Any] = {
                 sa.exists().where(
                     sa.or_(Credential.id == _MADE_WITH, Credential.family == _MADE_WITH),
                     Credential.user_id == User.id,
-                    _LIVE,
+                    LIVE,
                 ),
             ),
         )

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from db import models
 from db.written import because
 from resolvers.context import Context
+from resolvers.spelling import camel
 
 
 def record(
@@ -32,12 +33,6 @@ def record(
             detail={camel(name): _plain(value) for name, value in detail.items()} or None,
         )
     )
-
-
-def camel(name: str) -> str:
-    """A column or argument as clients spell it."""
-    first, *others = name.split("_")
-    return first + "".join(map(str.title, others))
 
 
 def _plain(value: Any) -> Any:

@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from db.models import Entity, Erasable
 from resolvers.access.policy import policy_of
 from resolvers.failures import Conflict, Invalid
-from resolvers.writing.audit import camel
+from resolvers.spelling import spelled
 
 
 class Taken(Conflict):
@@ -84,8 +84,3 @@ def _taken(model: type[Entity], said: str, given: Collection[str]) -> Taken:
     )
     taken.columns, taken.everywhere = columns, _of_no_place(model, columns)
     return taken
-
-
-def spelled(column: str) -> str:
-    """A column as clients spell it."""
-    return camel(column.removesuffix("_id"))

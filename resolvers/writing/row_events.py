@@ -14,8 +14,8 @@ from db.models import Entity
 from resolvers.access.policy import Change, policy_of
 from resolvers.context import Context
 from resolvers.feed import RIGHTS, principal_topic
+from resolvers.spelling import spelled
 from resolvers.writing.audit import record
-from resolvers.writing.constraints import spelled
 from resolvers.writing.rows import target
 
 

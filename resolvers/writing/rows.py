@@ -16,7 +16,8 @@ from resolvers.access.rules import Rule, allowed, words
 from resolvers.access.visibility import visible
 from resolvers.context import Context
 from resolvers.failures import Conflict, Forbidden, NotFound, Unauthenticated
-from resolvers.writing.constraints import spelled, unlike
+from resolvers.spelling import spelled
+from resolvers.writing.constraints import unlike
 
 E = TypeVar("E", bound=Entity)
 

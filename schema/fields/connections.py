@@ -19,11 +19,12 @@ from resolvers.reading.paging import MOST, Slice
 from resolvers.reading.plan import Asked
 from resolvers.reading.ranges import numbers_in
 from resolvers.reading.statements import Where
+from resolvers.spelling import camel
 from schema.fields.declarations import Connected, Orders, target_of
 from schema.fields.fields import Info, drawn, resolver_of, sign
 from schema.fields.scalars import key_of
 from schema.fields.selection import select
-from schema.fields.values import camel, check_text
+from schema.fields.values import check_text
 
 
 class Condition(StrawberryField):

@@ -20,10 +20,11 @@ from resolvers.identity import presence
 from resolvers.reading.paging import Order, Slice
 from resolvers.reading.plan import Asked
 from resolvers.reading.statements import Where
+from resolvers.spelling import camel
 from schema.fields.declarations import ById, Column, Computed, Found, Key, Numbers, Part, Related, target_of
 from schema.fields.planner import draw
 from schema.fields.selection import select
-from schema.fields.values import camel, check_text
+from schema.fields.values import check_text
 
 T = TypeVar("T")
 Info = strawberry.Info[Context, None]

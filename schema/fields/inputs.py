@@ -17,13 +17,14 @@ from resolvers.access.policy import policy_of
 from resolvers.access.rules import words
 from resolvers.failures import Invalid
 from resolvers.mail.templates import printable
+from resolvers.spelling import camel
 from resolvers.writing import crud as rows
 from schema.fields.fields import Info
 from schema.fields.mutations import WRITER, mutation, written
 from schema.fields.nodes import Node
 from schema.fields.problems import Problem
 from schema.fields.scalars import key_of
-from schema.fields.values import Shape, camel
+from schema.fields.values import Shape
 
 NEEDED: Any = object()
 

@@ -12,10 +12,11 @@ from strawberry.types.field import StrawberryField
 from db import models
 from resolvers.failures import Failure, Forbidden, Locked, Unauthenticated
 from resolvers.identity.principal import Kind, Principal
+from resolvers.spelling import camel
 from resolvers.writing.once import done_once
 from schema.fields.fields import Info
 from schema.fields.selection import select
-from schema.fields.values import camel, check
+from schema.fields.values import check
 
 
 class Need:

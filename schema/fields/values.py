@@ -2,7 +2,6 @@
 
 import asyncio
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +23,7 @@ from strawberry.types import has_object_definition
 
 from db.folding import MARKS, bounded
 from resolvers.failures import BIGGEST, Invalid
+from resolvers.spelling import camel
 
 DEPTH = 32
 BYTES = 65_536
@@ -89,16 +89,6 @@ def check_text(text: str, path: str) -> None:
         raise Invalid(wrong, field=path)
     if len(bounded(text)) < len(text):
         raise Invalid(f"a letter has at most {MARKS} marks", field=path)
-
-
-def camel(name: str) -> str:
-    first, *others = name.split("_")
-    return first + "".join(map(str.title, others))
-
-
-def constant(name: str) -> str:
-    """The name of a type as a value of an enumeration: `UserGroup` is USER_GROUP."""
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).upper()
 
 
 async def _check_json(value: Any, path: str, shape: Shape) -> None:

@@ -10,12 +10,12 @@ from db import models
 from resolvers.access.policy import policies
 from resolvers.organisation import counts, effective_roles, maintenance_mode, permissions
 from resolvers.reading.paging import MOST, page_size
+from resolvers.spelling import camel, constant
 from schema.fields.fields import Info
 from schema.fields.mutations import SIGNED_IN, mutation
 from schema.fields.problems import Problem
 from schema.fields.scalars import enum, global_id, parse_id
 from schema.fields.selection import model_of, select
-from schema.fields.values import camel, constant
 from schema.types.groups import UserGroup
 from schema.types.organisation import Project, Site
 

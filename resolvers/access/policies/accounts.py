@@ -1,6 +1,5 @@
 """Users, what they sign in with, and what is kept of them."""
 
-from re import fullmatch
 from typing import Any
 from uuid import UUID
 
@@ -33,9 +32,10 @@ from resolvers.access.rules import (
     SUPERADMIN,
     USER_ADMIN,
 )  # fmt: skip
-from resolvers.failures import Forbidden, Invalid
+from resolvers.failures import Forbidden
 from resolvers.identity import session_store
 from resolvers.identity.principal import Kind
+from resolvers.identity.usernames import check_username
 
 ACCOUNT: Rules = (ACCOUNT_ADMIN, SUPERADMIN)
 """Of a user: who may do what lets one in."""
@@ -60,8 +60,8 @@ async def _validate(change: Change) -> None:
         raise Forbidden("nobody may delete, disable or promote themself")
     if before is None:
         return
-    if not fullmatch(r"[a-z0-9._-]{2,150}", user.username) and "username" in before:
-        raise Invalid("a username has 2 to 150 letters, digits, dots, underscores or hyphens", field="input.username")
+    if "username" in before:
+        check_username(user.username)
     if change.principal.superadmin:
         return
     if "platform_role" in before and PlatformRole.MANAGER in (before["platform_role"], user.platform_role):
