@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import NullPool
 
 from db import files
-from db.engine import file_of, parse_address
+from db.address import file_of, parse_address
 from db.models import Base
 
 LOCATIONS = [Path(__file__).parent / "migrations" / "versions"]

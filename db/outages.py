@@ -6,7 +6,7 @@ import random
 import sqlite3
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import asyncpg  # type: ignore[import-untyped]
 import sqlalchemy as sa
@@ -68,12 +68,32 @@ def passing(error: BaseException, *, committing: bool = False) -> Passing | None
 
 
 class Outage:
-    """Says once that a database is away, however many are told so, and once that it is back."""
+    """Says once that a database is away, however many are told so, and once that it is back. What is asked of the
+    database is asked `with` it: what passes by itself is then raised as what it comes to."""
 
     def __init__(self) -> None:
         self._began = self._last = 0.0
         self._failures = 0
         self.lasts = False
+
+    def __enter__(self) -> None:
+        """A class and no generator, because every read goes through it."""
+
+    def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
+        if error is None:
+            if self.lasts:
+                self.answered()
+        elif isinstance(error, Exception):
+            self.note(error)
+
+    def note(self, error: Exception, *, committing: bool = False) -> None:
+        """Note a failure that passes by itself, and raise what it comes to."""
+        if (known := passing(error, committing=committing)) is None:
+            return
+        if not isinstance(known, Contended):
+            self.failed(known)
+        if known is not error:
+            raise known from error
 
     def failed(self, error: BaseException) -> None:
         self._last = time.monotonic()

@@ -59,14 +59,17 @@ class Readers:
             else:
                 await self._in_line(lane)
         try:
-            try:
-                return await self._once(work)
-            except Exception as error:
-                if not _broken(error) or isinstance(error, TimeoutError | Unavailable):
-                    raise
-                log.debug("database.reconnecting", error=type(error).__name__)
+            again = False
+            while True:
+                try:
+                    async with _Borrowed(self) as connection:
+                        return await work(connection)
+                except Exception as error:
+                    if again or not _broken(error) or isinstance(error, TimeoutError | Unavailable):
+                        raise
+                    log.debug("database.reconnecting", error=type(error).__name__)
+                again = True
                 await self._discard_idle()
-            return await self._once(work)
         finally:
             if lane is not None:
                 self._leave(lane)
@@ -105,12 +108,11 @@ class Readers:
         """A connection for several reads, which are not done again: `async with readers.borrowed() as connection`."""
         return _Borrowed(self)
 
-    async def _once(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
-        async with _Borrowed(self) as connection:
-            return await work(connection)
-
     async def take(self) -> AsyncConnection:
-        await self._turn()
+        if self._places.locked():
+            await self._turn()
+        else:
+            await self._places.acquire()
         try:
             while True:
                 if self._idle:
@@ -193,9 +195,6 @@ class Readers:
         await self._engine.dispose()
 
     async def _turn(self) -> None:
-        if not self._places.locked():
-            await self._places.acquire()
-            return
         try:
             async with asyncio.timeout(self._wait):
                 await self._places.acquire()

@@ -16,7 +16,8 @@ import typer
 import uvloop
 
 from db import files, migrating, refolding
-from db.engine import Database, file_of, parse_address
+from db.address import file_of, parse_address
+from db.engine import Database
 from db.folding import UNICODE
 from gateway.app import create_app
 from gateway.commands import administration

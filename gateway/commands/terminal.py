@@ -12,7 +12,8 @@ import typer
 from sqlalchemy.exc import SQLAlchemyError
 
 from db import migrating
-from db.engine import AddressError, InUse
+from db.address import AddressError
+from db.engine import InUse
 from gateway.app import make_services
 from gateway.background.relay import relayed
 from gateway.operations.documents import ListError

@@ -16,7 +16,8 @@ from graphql import (
     VariableValues,
 )
 
-from db.engine import TooComplex, tally
+from db.engine import TooComplex
+from db.tally import tally
 from gateway.operations.documents import Operation
 from gateway.operations.errors import AGAIN, BAD_VARIABLES, coded, internal, masked, of_database, refused
 from gateway.operations.responses import Answer, Refused

@@ -15,7 +15,7 @@ import structlog
 from graphql import OperationType
 from starlette.types import Receive, Scope, Send
 
-from db.engine import Tally, tally
+from db.tally import Tally, tally
 from gateway.operations.documents import Documents, Envelope, Operation
 from gateway.operations.errors import AGAIN, BAD_REQUEST, internal, of_database, refused
 from gateway.operations.execution import Execution

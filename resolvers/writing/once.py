@@ -6,8 +6,8 @@ from typing import Any
 import sqlalchemy as sa
 import structlog
 
-from db.engine import Tally, tally
 from db.outages import Contended, Unconfirmed, tried_again
+from db.tally import Tally, tally
 from resolvers.failures import CONTENDED, Conflict, Failure, NotShown
 
 log = structlog.get_logger("torana")

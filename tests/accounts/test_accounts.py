@@ -11,7 +11,8 @@ from joserfc import jwt
 from joserfc.jwk import OctKey
 
 from db import models
-from db.engine import Tally, changed, tally
+from db.engine import changed
+from db.tally import Tally, tally
 from db.types import later, uuid7
 from gateway.operations.documents import Envelope
 from gateway.protocol.authentication import authenticate

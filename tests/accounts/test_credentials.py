@@ -13,7 +13,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from db import models
-from db.engine import Tally, tally
+from db.tally import Tally, tally
 from db.types import instant_text, later
 from gateway.protocol.authentication import authenticate
 from resolvers.context import Context

@@ -12,8 +12,8 @@ import pytest
 from graphql import get_named_type
 
 from db import models
-from db.engine import Tally, tally
 from db.models import CredentialKind
+from db.tally import Tally, tally
 from db.types import later, uuid7
 from resolvers.failures import Unauthenticated
 from resolvers.identity.lookup import KEPT, Principals

@@ -16,7 +16,8 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 
 from db import migrating
-from db.engine import Database, parse_address
+from db.address import parse_address
+from db.engine import Database
 from db.models import Base
 from resolvers.identity.hashing import Passwords
 from tests.support.postgres import memory, running_postgres

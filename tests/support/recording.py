@@ -8,9 +8,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from db.engine import Database, Tally, tally
+from db.engine import Database
 from db.locks import ORDER
 from db.models import Base
+from db.tally import Tally, tally
 
 WATCHED = {table.name for table in Base.metadata.sorted_tables if "version" in table.c} - {"audit_events"}
 """The tables whose rows people know of; what was refused is on record in the other."""

@@ -1,0 +1,29 @@
+"""The address of a database: which one a URL names, and the driver that serves it."""
+
+from pathlib import Path
+
+import sqlalchemy as sa
+
+
+class AddressError(Exception):
+    """A database URL that can't be used; the message says why, and what is allowed."""
+
+
+def file_of(address: sa.URL) -> Path | None:
+    """The SQLite file that an address names."""
+    return Path(address.database) if address.get_backend_name() == "sqlite" and address.database else None
+
+
+def parse_address(url: str) -> sa.URL:
+    """The parts of a database URL with the driver that serves it; raises AddressError for one that can't be used."""
+    try:
+        parsed = sa.make_url(url)
+    except sa.exc.ArgumentError:
+        raise AddressError("a database URL looks like postgresql://user:password@host/name or sqlite:///file") from None
+    drivers = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
+    backend = parsed.drivername.partition("+")[0]
+    if backend not in drivers:
+        raise AddressError(f"a database URL names postgresql or sqlite, not {backend}")
+    if backend == "sqlite" and parsed.database in (None, "", ":memory:"):
+        raise AddressError("an SQLite URL names a file: readers and the writer are different connections")
+    return parsed.set(drivername=drivers[backend])
