@@ -12,7 +12,8 @@ import sqlalchemy as sa
 from db.models import Cluster, Platform
 from jobs.engine import WORD, Engine
 from jobs.engines.embedded import EmbeddedEngine
-from jobs.engines.slurm import SlurmConfig, SlurmEngine
+from jobs.engines.slurm.config import SlurmConfig
+from jobs.engines.slurm.engine import SlurmEngine
 from resolvers.context import Services
 from resolvers.feed import WORK
 from resolvers.work.clusters import register

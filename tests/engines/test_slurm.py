@@ -23,7 +23,9 @@ import pytest
 
 from jobs.engine import Away, Batch, Engine, Held, Login, Refused, State
 from jobs.engines.shell import LocalShell, LoginRefused, Ssh
-from jobs.engines.slurm import SlurmConfig, SlurmEngine, compressed, expanded
+from jobs.engines.slurm.config import SlurmConfig
+from jobs.engines.slurm.engine import SlurmEngine
+from jobs.engines.slurm.squeue import compressed, expanded
 from jobs.worker.bundle import bundle
 from tests.support.postgres import free_port
 from tests.support.slurm import Slurm, running_slurm

@@ -16,7 +16,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
 from db.prepared import Kept, Prepared
-from gateway.operations.documents import Documents, Envelope, ListError, read_list, write_list
+from gateway.operations.document_lists import ListError, read_list, write_list
+from gateway.operations.documents import Documents, Envelope
 from gateway.operations.responses import Refused
 from gateway.protocol.negotiation import GRAPHQL, JSON
 from resolvers.identity.principal import Errand

@@ -312,7 +312,7 @@ INTROSPECTIONS = [
 @pytest.mark.parametrize("number", range(len(INTROSPECTIONS)))
 async def test_introspection_is_what_an_executor_would_answer(reading: Platform, number: int) -> None:
     query = INTROSPECTIONS[number]
-    expected = execute_sync(reading.documents._schema, parse(query)).data
+    expected = execute_sync(reading.execution._schema, parse(query)).data
     assert (await reading.answer(query)).body == {"data": expected}
     assert (await reading.answer(query)).body == {"data": expected}
 

@@ -16,12 +16,14 @@ import shlex
 import tarfile
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from jobs.engine import WORD, Away, Batch, Ending, Held, Login, Refused, Seen, State
+from jobs.engine import Away, Batch, Held, Login, Refused, Seen
 from jobs.engines.shell import LocalShell, LoginRefused, Result, Shell, Ssh, put
+from jobs.engines.slurm.config import SlurmConfig, sbatch_options
+from jobs.engines.slurm.scripts import Scripts
+from jobs.engines.slurm.squeue import FIELDS, Row, compressed, read_row, see
 from jobs.worker.bundle import bundle
 
 COLLECTING = 10
@@ -33,36 +35,14 @@ NAMES = 400
 SAID = 300
 """Characters of what Slurm says that are passed on."""
 
-QUEUED = frozenset(
-    ("PENDING", "CONFIGURING", "SUSPENDED", "STOPPED", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT")
-)
-ENDED = frozenset(
-    ("COMPLETED", "FAILED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY", "BOOT_FAIL", "DEADLINE", "PREEMPTED", "CANCELLED")
-)
-"""States of Slurm; in any other, such as RUNNING and COMPLETING, something of the task runs."""
-ENDINGS = {
-    **dict.fromkeys(("TIMEOUT", "OUT_OF_MEMORY", "DEADLINE"), Ending.FAILED),
-    "CANCELLED": Ending.CANCELED,
-}
-"""What it means that a task ended so; after any other end it may be run again."""
-
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,99}")
 _FOLDER = re.compile(r"/[A-Za-z0-9_./+@=-]*")
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PATH = re.compile(r"(?<![^\s\"'(=:])/[^\s\"'),;:]+")
-_RANGE = re.compile(r"(\d+)(?:-(\d+)(?::([1-9]\d*))?)?")
-_MOST = {"minutes": 60 * 24 * 30, "megabytes": 4_000_000, "cores": 1_024}
 _AWAY = re.compile(
     r"contact slurm controller|connect failure|connection refused|timed out|zero bytes|backup controller|"
     r"temporarily unable|unable to establish|configuration source|invalid authentication|munge|endpoint",
     re.IGNORECASE,
 )
-_FIELDS = "ArrayJobID:|,ArrayTaskID:|,State:|,StartTime:|,exit_code:|,Name:|,Reason:|"
-_NO_OUTPUT = 53
-"""The signal that Slurm tells of when a job's output can't be opened."""
-_PLAIN = frozenset(("None", "Priority", "Resources"))
-"""Reasons for waiting that say nothing more."""
-
 # $1 the work folder, $2 the client, $3 days; a batch's folder comes as a tar archive. Tells where the work folder is,
 # and how large the client that is there.
 _STAGE = (
@@ -70,101 +50,6 @@ _STAGE = (
     'find . -maxdepth 1 -type d -name "torana-*" -mtime +"$3" -exec rm -rf -- {} + || :; tar -xpf - --no-same-owner'
 )
 _REMOVE = 'cd -- "$1" && rm -rf -- "$2"'
-
-_TASK = """\
-#!/bin/bash
-umask 077
-{prologue}
-export TORANA_GATEWAY={gateway} TORANA_RUN={name}-$SLURM_ARRAY_TASK_ID TORANA_WORKER_STAYS=1
-export OMP_NUM_THREADS=${{SLURM_CPUS_PER_TASK:-1}} OPENBLAS_NUM_THREADS=${{SLURM_CPUS_PER_TASK:-1}}
-TORANA_WORKER_TOKEN=$(cat -- {folder}/"$SLURM_ARRAY_TASK_ID") || exit
-export TORANA_WORKER_TOKEN
-working=$(mktemp -d "${{SLURM_TMPDIR:-${{TMPDIR:-/tmp}}}}/torana.XXXXXXXX") || exit
-trap 'cd /; rm -rf -- "$working"' EXIT
-cd -- "$working" || exit
-trap 'test -z "$worker" || kill -TERM "$worker" 2>/dev/null' TERM
-{client} &
-worker=$!
-while wait "$worker"; status=$?; kill -0 "$worker" 2>/dev/null; do :; done
-exit "$status"
-"""
-_COLLECT = """\
-#!/bin/bash
-umask 077
-trap 'cd /; rm -rf -- {folder}' EXIT
-{prologue}
-export TORANA_GATEWAY={gateway} TORANA_RUN={name}-collect TORANA_WORKER_STAYS=1
-TORANA_WORKER_TOKEN=$(cat -- {folder}/collector) || exit
-export TORANA_WORKER_TOKEN
-said=$(tail -qn 1 {folder}/*.log 2>/dev/null | grep . | tail -n 1 | sed 's#/[^ ]*/##g' | cut -c 1-200)
-{client} collect "Slurm ended it${{said:+: $said}}"
-"""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SlurmConfig:
-    """How a cluster is reached, and how workers start there. Raises ValueError that begins with the field.
-
-    Without `host`, Slurm's commands are run on this machine. With it they are run over SSH, with the certificates of
-    the jobs' owners, as `user` or else as the certificate's first principal; `known_hosts` is a file with the host's
-    key, and `connections` is how many commands may run at once.
-    `work_dir`, which nodes must see too, is made when missing; it may hold {user}, and begins at the user's home folder
-    unless it is absolute. `client` is the worker's command on the nodes; by default a file is sent that `python` there
-    runs. `prologue` are lines of bash before it; it is no login shell, so `source /etc/profile` comes before `module
-    load`. `partition` and `account` are for tasks that name none. `environment` is for Slurm's commands, SLURM_CONF for
-    one. `max_array` is the largest index of an array, MaxArraySize - 1. A command may take `timeout` seconds.
-    """
-
-    name: str
-    work_dir: str
-    host: str = ""
-    port: int = 22
-    user: str = ""
-    known_hosts: str = ""
-    connections: int = 8
-    python: str = "python3"
-    client: tuple[str, ...] = ()
-    prologue: tuple[str, ...] = ()
-    partition: str = ""
-    account: str = ""
-    environment: Mapping[str, str] = field(default_factory=dict)
-    max_array: int = 1000
-    timeout: float = 30.0
-    sbatch: str = "sbatch"
-    squeue: str = "squeue"
-    scancel: str = "scancel"
-    ssh: str = "ssh"
-
-    def __post_init__(self) -> None:
-        for field_, value in (("partition", self.partition), ("account", self.account)):
-            if value and not WORD.fullmatch(value):
-                raise ValueError(f"{field_}: up to 64 letters, digits, dots, dashes and underscores are needed")
-        for name in self.environment:
-            if not _VARIABLE.fullmatch(name):
-                raise ValueError(f"environment: {name!r} can't be the name of a variable")
-        if not self.work_dir or self.work_dir.startswith("-"):
-            raise ValueError("work_dir: a folder of the cluster is needed")
-        if self.max_array < 1:
-            raise ValueError("max_array: it must be at least 1")
-        if self.timeout <= 0:
-            raise ValueError("timeout: it must be more than 0")
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """What squeue says of some tasks of an array, or of a job that is none and has no indices."""
-
-    job: str
-    indices: tuple[int, ...]
-    state: str
-    start: str
-    status: str
-    name: str
-    reason: str
-
-    @property
-    def live(self) -> bool:
-        return self.state not in ENDED
 
 
 class SlurmEngine:
@@ -210,7 +95,7 @@ class SlurmEngine:
     async def submit(self, batch: Batch) -> Mapping[str, Any]:
         """The numbers of the array and of the job after it, as texts."""
         name = _checked_name(batch.held.name)
-        options = _sbatch_options(self._config, batch.options)
+        options = sbatch_options(self._config, batch.options)
         ordinals = sorted(batch.tokens)
         if not ordinals or ordinals[0] < 0 or ordinals[-1] > self._config.max_array:
             raise Refused(f"{self._config.name} takes tasks numbered up to {self._config.max_array}")
@@ -219,7 +104,7 @@ class SlurmEngine:
         if len(found) == 2:
             return {"array": found[name], "collector": found[_collector(name)]}
         base, client = await self._stage(shell, batch)
-        script = _Scripts(batch, f"{base}/{name}", client, self._config.prologue)
+        script = Scripts(batch, f"{base}/{name}", client, self._config.prologue)
         try:
             array = found.get(name) or await self._sbatch(
                 shell,
@@ -235,7 +120,7 @@ class SlurmEngine:
             plain |= {"minutes": COLLECTING}
             if memory := batch.options.get("megabytes"):
                 plain |= {"megabytes": min(memory, 512)}
-            collector = await self._sbatch(shell, [*after, *_sbatch_options(self._config, plain)], script.collect())
+            collector = await self._sbatch(shell, [*after, *sbatch_options(self._config, plain)], script.collect())
         except Refused:
             await self._command(shell, self._config.scancel, array)
             await self._remove(shell, name)
@@ -282,7 +167,7 @@ class SlurmEngine:
             elif isinstance(answer, BaseException) and not isinstance(answer, LoginRefused):
                 raise answer
             elif isinstance(answer, list):
-                _see(answer, found)
+                see(answer, found)
         if away and len(away) + sum(isinstance(answer, LoginRefused) for answer in answers) == len(answers):
             raise away[0]
         return found
@@ -291,24 +176,24 @@ class SlurmEngine:
         if self._close is not None:
             await self._close()
 
-    async def _look_up(self, login: Login | None, names: Sequence[str]) -> list[_Row]:
+    async def _look_up(self, login: Login | None, names: Sequence[str]) -> list[Row]:
         shell = self._shell_for(login)
         rows = []
         for start in range(0, len(names), NAMES):
             rows += await self._rows(shell, names[start : start + NAMES])
         return rows
 
-    async def _rows(self, shell: Shell, names: Iterable[str]) -> list[_Row]:
+    async def _rows(self, shell: Shell, names: Iterable[str]) -> list[Row]:
         """The user's own jobs of these names: names are visible to all, who may call their jobs the same.
 
         Tasks that wait come together in one row: of an array such as 1-399:2, squeue's option -r leaves out the last.
         """
         wanted = set(names)
-        given = ("-h", "--me", "-t", "all", "-O", _FIELDS, f"--name={','.join(sorted(wanted))}")
+        given = ("-h", "--me", "-t", "all", "-O", FIELDS, f"--name={','.join(sorted(wanted))}")
         result = await self._command(shell, self._config.squeue, *given)
         if result.status and "Invalid job id" not in result.err:
             raise Away(f"squeue failed: {_words(result.err)}")
-        rows = [_row(line) for line in result.out.splitlines() if line.count("|") >= 6]
+        rows = [read_row(line) for line in result.out.splitlines() if line.count("|") >= 6]
         return [row for row in rows if row.name in wanted]
 
     async def _sbatch(self, shell: Shell, options: Sequence[str], script: str) -> str:
@@ -365,46 +250,6 @@ class SlurmEngine:
         return self._config.work_dir.removeprefix("~/").replace("{user}", shell.user)
 
 
-class _Scripts:
-    """What the jobs of a batch run. They hold no secret: Slurm keeps scripts, and shows them."""
-
-    def __init__(self, batch: Batch, folder: str, client: str, prologue: Sequence[str]) -> None:
-        self._values = {
-            "gateway": shlex.quote(batch.gateway),
-            "name": batch.held.name,
-            "folder": shlex.quote(folder),
-            "client": client,
-            "prologue": "\n".join(prologue),
-        }
-
-    def task(self) -> str:
-        return _TASK.format(**self._values)
-
-    def collect(self) -> str:
-        return _COLLECT.format(**self._values)
-
-
-def compressed(ordinals: Iterable[int]) -> str:
-    """As Slurm writes sets of indices: 1-4,7."""
-    runs: list[list[int]] = []
-    for each in sorted(set(ordinals)):
-        if runs and each == runs[-1][1] + 1:
-            runs[-1][1] = each
-        else:
-            runs.append([each, each])
-    return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in runs)
-
-
-def expanded(indices: str) -> tuple[int, ...]:
-    """The indices of what Slurm writes as 1-4,7,10-16:2%5; none for other words."""
-    found: list[int] = []
-    for part in indices.partition("%")[0].split(","):
-        if match := _RANGE.fullmatch(part):
-            first, last, step = match.groups()
-            found += range(int(first), int(last or first) + 1, int(step or 1))
-    return tuple(found)
-
-
 def _collector(name: str) -> str:
     return f"{name}-collect"
 
@@ -413,31 +258,6 @@ def _checked_name(name: str) -> str:
     if not _NAME.fullmatch(name):
         raise ValueError(f"{name!r} can't be the name of a batch")
     return name
-
-
-def _sbatch_options(config: SlurmConfig, given: Mapping[str, Any]) -> list[str]:
-    """What users may ask for, checked once more; raises Refused."""
-    options: dict[str, Any] = {"partition": config.partition, "account": config.account}
-    options |= {name: value for name, value in given.items() if value is not None}
-    words = []
-    for name, value in options.items():
-        if name in _MOST:
-            if type(value) is not int or not 1 <= value <= _MOST[name]:
-                raise Refused(f"{name} must be a whole number from 1 to {_MOST[name]}")
-        elif name not in ("partition", "account"):
-            raise Refused("options are partition, minutes, megabytes, cores and account")
-        elif value and not (isinstance(value, str) and WORD.fullmatch(value)):
-            raise Refused(f"{name} has up to 64 letters, digits, dots, dashes and underscores, not first a dash")
-        match name:
-            case "minutes":
-                words.append(f"--time={value}")
-            case "megabytes":
-                words.append(f"--mem={value}M")
-            case "cores":
-                words.append(f"--cpus-per-task={value}")
-            case _ if value:
-                words.append(f"--{name}={value}")
-    return words
 
 
 def _archive(batch: Batch) -> bytes:
@@ -453,43 +273,6 @@ def _archive(batch: Batch) -> bytes:
             entry.size, entry.mode, entry.mtime = len(token.encode()), 0o600, folder.mtime
             archive.addfile(entry, io.BytesIO(token.encode()))
     return target.getvalue()
-
-
-def _row(line: str) -> _Row:
-    job, indices, state, start, status, name, reason = line.split("|", 6)
-    return _Row(job, expanded(indices), state.split()[0] if state else "", start, status, name, reason.rstrip("|"))
-
-
-def _see(rows: Iterable[_Row], found: dict[str, dict[int, Seen]]) -> None:
-    """Put what squeue said to what was found; of an index that is there twice, what has not ended counts."""
-    for row in rows:
-        seen = _seen(row)
-        for index in row.indices:
-            tasks = found.setdefault(row.name, {})
-            if index not in tasks or row.live:
-                tasks[index] = seen
-
-
-def _seen(row: _Row) -> Seen:
-    if row.state in ENDED:
-        how = _exit(row.status)
-        reason = f"Slurm ended it: {row.state}" + (f", {how}" if how else "")
-        return Seen(State.ENDED, reason, ending=ENDINGS.get(row.state, Ending.LOST))
-    if row.state in QUEUED:
-        starts_at = datetime.fromtimestamp(int(row.start), UTC) if row.start.isdecimal() else None
-        return Seen(State.QUEUED, "" if row.reason in _PLAIN else row.reason, starts_at)
-    return Seen(State.RUNNING)
-
-
-def _exit(status: str) -> str:
-    """What a wait status, or status:signal as newer versions write it, says; nothing for an orderly end."""
-    first, colon, second = status.partition(":")
-    if not first.isdecimal() or (colon and not second.isdecimal()):
-        return ""
-    code, number = (int(first), int(second)) if colon else (int(first) >> 8, int(first) & 0x7F)
-    if number == _NO_OUTPUT:
-        return "its folder was gone"
-    return f"signal {number}" if number else f"exit status {code}" if code else ""
 
 
 def _words(said: str) -> str:

@@ -1,0 +1,1 @@
+"""The engine for clusters that Slurm schedules."""
