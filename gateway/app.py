@@ -24,7 +24,8 @@ from gateway.background.housekeeping import Housekeeping
 from gateway.background.mail_sender import Outbox
 from gateway.background.relay import relayed
 from gateway.background.transports import Delivery, read_sender, read_smtp, read_webhooks
-from gateway.operations.documents import Documents, read_list
+from gateway.operations.document_lists import read_list
+from gateway.operations.documents import Documents
 from gateway.operations.execution import Execution
 from gateway.operations.fanout import Broadcasts
 from gateway.protocol import pages

@@ -10,7 +10,8 @@ import typer
 from gateway.app import bounds_of
 from gateway.commands.explain import explain as explained
 from gateway.commands.terminal import fail, opened
-from gateway.operations.documents import Documents, Envelope, Operation, documents_in, read_list, said, write_list
+from gateway.operations.document_lists import documents_in, read_list, said, write_list
+from gateway.operations.documents import Documents, Envelope, Operation
 from gateway.operations.responses import Refused
 from gateway.settings import Settings, load
 from resolvers.identity.lookup import principal_named

@@ -16,7 +16,7 @@ from db.address import AddressError
 from db.engine import InUse
 from gateway.app import make_services
 from gateway.background.relay import relayed
-from gateway.operations.documents import ListError
+from gateway.operations.document_lists import ListError
 from gateway.settings import Settings, SettingsError
 from resolvers.context import Services
 from resolvers.failures import Failure

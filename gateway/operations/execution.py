@@ -4,8 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
 from contextlib import aclosing, suppress
 from functools import partial
-from types import CoroutineType
-from typing import Any, TypeGuard, cast
+from typing import Any, cast
 
 import graphql
 import orjson
@@ -19,88 +18,22 @@ from graphql import (
 from db.engine import TooComplex
 from db.tally import tally
 from gateway.operations.documents import Operation
-from gateway.operations.errors import AGAIN, BAD_VARIABLES, coded, internal, masked, of_database, refused
+from gateway.operations.errors import AGAIN, BAD_VARIABLES, coded, masked, of_database, refused
+from gateway.operations.executor import answer_of, executor_of, forbidden
 from gateway.operations.responses import Answer, Refused
-from resolvers.context import Context, lane_of
-from resolvers.failures import Code, Failure, Forbidden, NotShown, TimedOut, TooLarge, check_errors
+from resolvers.context import Context
+from resolvers.failures import Failure, NotShown, TimedOut, TooLarge, check_errors
 from resolvers.identity.principal import Kind
 from resolvers.reading.marks import Rendered
 from resolvers.reading.plan import Denial
 from schema import Schema
 from schema.fields.cost import Bounds, Cost, check_cost, check_rows, cost_of_rows
-from schema.fields.introspection import KINDS, introspection_of
 from schema.fields.planner import Undrawn, is_drawn
 from schema.fields.root_plan import Branch, Entry, Unrendered, outline
 from schema.fields.selection import Scope, keep
 from schema.fields.variables import check_size
 
 log = structlog.get_logger("torana")
-
-
-class Executor(graphql.Executor[Any]):
-    """Lets pass into the response what is JSON already: arrays, as bytes, objects that were rendered, and what the
-    schema tells of itself."""
-
-    digest: str
-    """Of the document."""
-
-    def complete_object_value(
-        self, return_type: Any, field_details_list: Any, info: Any, path: Any, result: Any, position_context: Any
-    ) -> Any:
-        if return_type.name in KINDS:
-            return self._introspected(return_type, field_details_list, result, path)
-        if type(result) is not Rendered:
-            return super().complete_object_value(return_type, field_details_list, info, path, result, position_context)
-        check_errors(len(self.collected_errors.errors) + len(result.denied))
-        for below, denial in result.denied:
-            place = path
-            for key in below:
-                place = place.add_key(key, None)
-            self.collected_errors.add(_forbidden(denial, place.as_list()), place)
-        return orjson.Fragment(result.text)
-
-    def complete_leaf_value(self, return_type: Any, result: Any) -> Any:  # type: ignore[override]
-        value = super().complete_leaf_value(return_type, result)
-        if return_type.name == "JSON":
-            text = orjson.dumps(value)
-            self.context_value.spend(len(text))
-            return orjson.Fragment(text)
-        if type(value) is str:
-            self.context_value.spend(len(value))
-        return value
-
-    def handle_field_error(self, raw_error: Exception, return_type: Any, field_details_list: Any, path: Any) -> None:
-        if isinstance(raw_error, TooLarge):
-            raise raw_error
-        check_errors(len(self.collected_errors.errors) + 1)
-        super().handle_field_error(raw_error, return_type, field_details_list, path)
-
-    def _introspected(self, kind: Any, details: Any, result: Any, path: Any) -> Any:
-        """What the schema tells of itself: at once where it is known, else in turn."""
-        values = self.variable_values.coerced
-        scope = Scope(self.schema, self.fragment_definitions, values)
-        key = None if values else (self.digest, self.operation.name and self.operation.name.value, path.key)
-        introspection, ctx = introspection_of(self.schema), self.context_value
-        if (known := introspection.known(key)) is not None:
-            return orjson.Fragment(known)
-        nodes = [one.node for one in details]
-
-        async def projected() -> orjson.Fragment:
-            lane = lane_of(ctx.principal, ctx.client)
-            text = await ctx.database.turns.run(lane, partial(introspection.text, result, kind, nodes, scope))
-            if key is not None:
-                introspection.keep(key, text)
-            return orjson.Fragment(text)
-
-        return projected()
-
-    def complete_list_value(
-        self, return_type: Any, field_details_list: Any, info: Any, path: Any, result: Any, position_context: Any
-    ) -> Any:
-        if type(result) is bytes:
-            self.context_value.spend(len(result))
-            return orjson.Fragment(result)
-        return super().complete_list_value(return_type, field_details_list, info, path, result, position_context)
 
 
 class Execution:
@@ -121,7 +54,7 @@ class Execution:
             if (answer := await self._rendered(operation, values, ctx, until)) is not None:
                 return answer
             async with asyncio.timeout_at(until):
-                return await _result(self._executor(operation, variables, ctx), operation.kind)
+                return await answer_of(executor_of(self._schema, operation, variables, ctx), operation.kind)
         except TimeoutError:
             late = f"the operation took longer than {self._timeout:g} s and was stopped"
             return _stopped(TimedOut(late), 503, operation, ctx)
@@ -139,7 +72,7 @@ class Execution:
     ) -> AsyncGenerator[Answer, None]:
         """The answers to a subscription, each event read afresh; ends after an answer that refuses."""
         self._begin(operation, variables, ctx)
-        executor = self._executor(operation, variables, ctx)
+        executor = executor_of(self._schema, operation, variables, ctx)
         source = graphql.create_source_event_stream(executor)
         if isinstance(source, Awaitable):
             source = await source
@@ -154,7 +87,7 @@ class Execution:
                         await asyncio.sleep(0)
                     one = executor.build_per_event_executor(event)
                     one.context_value = ctx.fork()
-                    answer = await _result(one, operation.kind)
+                    answer = await answer_of(one, operation.kind)
                     yield answer
                     if "data" not in answer.body:
                         return
@@ -206,7 +139,7 @@ class Execution:
             check_errors(len(denied))
         if not denied:
             return Answer(200, {"data": data})
-        return Answer(200, {"errors": [masked(_forbidden(denial, path)) for path, denial in denied], "data": data})
+        return Answer(200, {"errors": [masked(forbidden(denial, path)) for path, denial in denied], "data": data})
 
     def _outline(self, operation: Operation, values: VariableValues, ctx: Context) -> list[Entry] | None:
         key = ("outline", id(operation.node))
@@ -261,21 +194,6 @@ class Execution:
             raise Refused(Answer.refusal(422, masked(error))) from None
         return values
 
-    def _executor(self, operation: Operation, variables: Mapping[str, Any] | None, ctx: Context) -> Executor:
-        built = Executor.build(
-            self._schema,
-            operation.document.node,
-            context_value=ctx,
-            raw_variable_values=dict(variables or {}),
-            operation_name=operation.name,
-            hide_suggestions=True,
-            is_awaitable=_awaitable,
-        )
-        assert not isinstance(built, list)  # the variables were read before
-        executor = cast("Executor", built)
-        executor.digest = operation.document.digest
-        return executor
-
 
 def _stopped(failure: Failure, status: int, operation: Operation, ctx: Context) -> Answer:
     """The answer to an operation that was ended before its end."""
@@ -284,31 +202,3 @@ def _stopped(failure: Failure, status: int, operation: Operation, ctx: Context) 
         told = NotShown(f"{failure.message}; what it had begun is done")
         return Answer(200, {"data": None, "errors": [refused(told)]})
     return Answer.refusal(status, refused(failure))
-
-
-def _forbidden(denial: Denial, path: list[str | int]) -> GraphQLError:
-    return GraphQLError(denial.message, denial.nodes, path=path, original_error=Forbidden(denial.message))
-
-
-def _awaitable(value: Any) -> TypeGuard[Awaitable[Any]]:
-    """Resolvers return coroutines, or futures of a loader; asking a row for `__await__` would cost an exception."""
-    return isinstance(value, CoroutineType | asyncio.Future)
-
-
-async def _result(executor: graphql.Executor[Any], kind: OperationType) -> Answer:
-    result = graphql.execute_root_selection_set(executor)
-    try:
-        if isinstance(result, Awaitable):
-            result = await result
-    except TooLarge:
-        raise
-    except Exception as error:  # a fault in the executor itself, not in a field
-        return Answer.refusal(500, internal(error))
-    if not result.errors:
-        return Answer(200, {"data": result.data})
-    # What is below a field of a mutation is read when that has written.
-    written = kind is OperationType.MUTATION
-    errors = [masked(error, written=written and len(error.path or ()) > 1) for error in result.errors]
-    if not any((result.data or {}).values()) and any(e["extensions"]["code"] == Code.UNAVAILABLE.name for e in errors):
-        return Answer.refusal(503, *errors)
-    return Answer(200, {"errors": errors, "data": result.data})

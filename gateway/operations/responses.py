@@ -45,3 +45,7 @@ class Refused(Exception):
     def __init__(self, answer: Answer, headers: Mapping[str, str] | None = None) -> None:
         self.answer = answer
         self.headers = headers or {}
+
+    @classmethod
+    def because(cls, status: int, message: str, code: str) -> "Refused":
+        return cls(Answer.refusal(status, {"message": message, "extensions": {"code": code}}))
