@@ -37,7 +37,7 @@ from db import models
 from db.models import InputType, JobState, SimulationType
 from db.types import uuid7
 from gateway.app import create_app, make_services
-from gateway.commands.demo import beam_files
+from gateway.commands.demo.beam import beam_files
 from gateway.protocol.server import make_server, set_up_logs
 from gateway.settings import Settings
 from jobs.engine import Batch, Held, Seen

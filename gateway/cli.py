@@ -21,8 +21,9 @@ from db.engine import Database
 from db.folding import UNICODE
 from gateway.app import create_app
 from gateway.commands import administration
-from gateway.commands import demo as demonstration
 from gateway.commands.access_matrix import Matrix
+from gateway.commands.demo import database as demonstration
+from gateway.commands.demo.organisation import ACCOUNTS
 from gateway.commands.documents import documents, explain
 from gateway.commands.terminal import check_migrated, fail, opened, told
 from gateway.protocol import pages
@@ -90,7 +91,7 @@ def demo(
     address = f"http://{host}:{port}"
     missing = "" if pages.built() else "  (the explorer page is not built: no Node.js)"
     typer.echo(f"\nTorana is at {address}/graphql{missing}")
-    for account in demonstration.ACCOUNTS:
+    for account in ACCOUNTS:
         typer.echo(f"  {account.role:<16} {account.username:<6} {account.password}")
     typer.echo("Stop it with Ctrl-C.\n")
     _serve(settings)

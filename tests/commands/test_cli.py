@@ -19,7 +19,7 @@ import structlog
 
 from db.engine import Database
 from gateway import cli
-from gateway.commands import demo
+from gateway.commands.demo.organisation import ACCOUNTS
 from gateway.settings import HOW_TO_MAKE_A_KEY, Settings, SettingsError, load
 from tests.support.platforms import KEY
 from tests.support.postgres import free_port
@@ -188,7 +188,7 @@ def test_a_taken_port_is_told_before_anything_is_prepared(torana: Torana, tmp_pa
 def test_the_demo_prints_its_address_and_accounts_and_starts_again_on_the_same_data(tmp_path: Path) -> None:
     said = _demo(tmp_path)
     assert "Demonstration data are in place" in said
-    for account in demo.ACCOUNTS:
+    for account in ACCOUNTS:
         assert account.username in said
         assert account.password in said
     assert "Demonstration data are in place" not in _demo(tmp_path)

@@ -1,6 +1,6 @@
 """Input files of the built-in program, small enough to run in a test."""
 
-from gateway.commands.demo import CYLINDER, WATER
+from gateway.commands.demo.beam import CYLINDER, WATER
 
 BEAM = """RNDSEED  1234
 JPART0   2

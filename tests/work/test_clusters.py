@@ -15,7 +15,7 @@ import pytest
 import sqlalchemy as sa
 
 from db.models import Job, Task
-from gateway.commands.demo import beam_files
+from gateway.commands.demo.beam import beam_files
 from tests.support.postgres import free_port
 from tests.support.redis import Redis, running_redis
 from tests.support.serving import Serve, Served

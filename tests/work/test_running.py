@@ -13,7 +13,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from gateway.commands.demo import beam_files
+from gateway.commands.demo.beam import beam_files
 from tests.programs.test_programs import INPUTS, stand_in
 from tests.support.databases import BACKENDS, Prepared
 from tests.support.inputs import files

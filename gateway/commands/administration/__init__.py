@@ -6,10 +6,10 @@ from gateway.commands.administration.audit import audit
 from gateway.commands.administration.groups import groups
 from gateway.commands.administration.jobs import clusters, jobs, simulations
 from gateway.commands.administration.locks import writes
+from gateway.commands.administration.login_sessions import users
 from gateway.commands.administration.places import projects, sites
 from gateway.commands.administration.roles import roles
 from gateway.commands.administration.tokens import tokens
-from gateway.commands.administration.users import users
 
 
 def add_to(app: typer.Typer) -> None:

@@ -5,10 +5,10 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.commands.administration.asking import Asking, Listed, Refusal, listing, uuid_of, writing
+from gateway.commands.administration.asking import Asking, Refusal, listing, uuid_of, writing
 from gateway.commands.administration.commands import Limit, Shown, Yes, command, confirm, group, one, rows
 from gateway.commands.tables import Cell, moment
-from resolvers.accounts import password_changes, sessions
+from resolvers.accounts import password_changes
 from resolvers.failures import Code, Failure
 from schema.fields.scalars import key_of
 
@@ -238,42 +238,6 @@ async def password(ask: Asking, user: User, password: Password = None, must_chan
     found = await ask.find("User", user)
     await _set_password(ask, found.id, _asked(password), must_change=must_change is not False)
     return Shown({"id": found.id}, f"{found.name} has another password, and is signed in nowhere")
-
-
-@command(users, "sessions")
-async def list_sessions(ask: Asking, user: User) -> Shown:
-    """List where an account is signed in, the latest first."""
-    found = await ask.find("User", user)
-    held = await sessions.of_user(ask.context, key_of("User", found.id))
-    return rows(
-        Listed(
-            [
-                {
-                    "id": str(one.family),
-                    "address": one.address,
-                    "agent": one.agent,
-                    "createdAt": one.created_at.isoformat(),
-                    "usedAt": one.used_at.isoformat(),
-                }
-                for one in held
-            ]
-        ),
-        {
-            "since (UTC)": moment("createdAt"),
-            "last used (UTC)": moment("usedAt"),
-            "from": "address",
-            "with": "agent",
-        },
-    )
-
-
-@command(users, "close-sessions")
-async def close_sessions(ask: Asking, user: User, yes: Yes = False) -> Shown:
-    """End all login sessions of an account."""
-    found = await ask.find("User", user)
-    confirm(f"Sign {found.name} out everywhere?", yes=yes)
-    count = await sessions.close_all(ask.context, key_of("User", found.id))
-    return Shown({"closed": count}, f"{found.name}: ended {count}")
 
 
 @command(users, "delete")

@@ -1,0 +1,1 @@
+"""Demonstration data of all four families, made here and put in as a user would."""

@@ -1,0 +1,51 @@
+"""The demo's database, filled where it is empty, and its signing key."""
+
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from db import files, models
+from gateway.commands.demo.challenges import fill_challenges
+from gateway.commands.demo.organisation import ACCOUNTS, PEOPLE, fill_organisation
+from gateway.commands.demo.sessions import fill_sessions
+from gateway.commands.demo.simulations import compute, submit
+from gateway.commands.demo.specs import fill_specs
+from resolvers.accounts.sign_in import create_user
+from resolvers.context import Services
+
+
+async def fill(services: Services, tell: Callable[[str], None]) -> bool:
+    """Put the demonstration data into an empty database; returns whether it was empty."""
+    if await services.database.rows(sa.select(models.User.id).limit(1)):
+        return False
+    tell("accounts and projects")
+    hashes = [await services.passwords.hash(account.password) for account in ACCOUNTS]
+    async with services.database.write(as_system="the demo fills its own database") as session:
+        _, maria, tom = [
+            await create_user(session, account.username, hashed, email=f"{account.username}@torana.example", **columns)
+            for account, hashed, columns in zip(ACCOUNTS, hashes, PEOPLE, strict=True)
+        ]
+        projects = await fill_organisation(session, maria.id, tom.id)
+        tell("sessions and their events")
+        await fill_sessions(session, projects, [maria.id, tom.id])
+        tell("challenges and leaderboards")
+        await fill_challenges(session)
+        tell("specs and their versions")
+        await fill_specs(session, [maria.id, tom.id])
+    tell("a simulation of a proton beam, computed now")
+    await compute(services, tom.id, projects[0], tell)
+    tell("a simulation that will run once the gateway is up")
+    await submit(services, maria.id, projects[0], "Proton beam, 4 tasks", 4_000, 4)
+    return True
+
+
+def own_keys(data_dir: Path) -> str:
+    """The demo's own signing key, made at its first start and kept beside its database."""
+    file = data_dir / "secret-keys"
+    if not file.exists():
+        files.made(data_dir)
+        file.touch(mode=0o600)
+        file.write_text(f"demo:{secrets.token_urlsafe(48)}")
+    return file.read_text().strip()
