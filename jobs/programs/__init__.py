@@ -3,8 +3,9 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
+from jobs.programs.edits import Edit
 from jobs.programs.plan import InputError
-from jobs.programs.program import EDITOR, FILES, Edit, Program
+from jobs.programs.program import EDITOR, FILES, Program
 from jobs.programs.shieldhit import native
 
 FILE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}")

@@ -4,7 +4,6 @@ Needs nothing but the standard library, as a worker on a node of a cluster has n
 """
 
 import re
-import string
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
@@ -14,7 +13,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from jobs.programs import readers
+from jobs.programs import placeholders, readers
+from jobs.programs.edits import Edit, read_edits
 from jobs.programs.plan import InputError
 
 FILES, EDITOR = "FILES", "EDITOR"
@@ -28,25 +28,6 @@ Checker = Callable[[Mapping[str, str]], int]
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 _WORDS = frozenset(("input", "output", "primaries", "task", "seed", "python", "file"))
 _EDIT_WORDS = frozenset(("primaries", "task", "seed"))
-_WIDTH = re.compile(r"([<>]?\d{1,3})?")
-
-
-@dataclass(frozen=True)
-class Edit:
-    """Lines of an input file that say how many primaries or which seed, for programs without options for these.
-
-    What `find`, a regular expression, finds in the files named like `file` becomes `put`, with {primaries}, {task} and
-    {seed}, each of a width if need be: {seed:>10}.
-    """
-
-    file: str
-    find: str
-    put: str
-
-    def apply(self, text: str, values: Mapping[str, object]) -> tuple[str, int]:
-        """The text edited, and the number of places."""
-        filled = _filled(self.put, values)
-        return re.subn(self.find, lambda _: filled, text, flags=re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -80,8 +61,8 @@ class Program:
         _require(_NAME.fullmatch(self.name), "name", "letters, digits, dashes and underscores, a letter first")
         _require(self.command, "command", "at least the program must be named")
         for index, word in enumerate(self.command):
-            _check_words(word, _WORDS, f"command[{index}]")
-        used = {name for word in self.command for name in _words(word)}
+            placeholders.check(word, _WORDS, f"command[{index}]")
+        used = {name for word in self.command for name in placeholders.names_in(word)}
         _require("file" not in used or self.files, "command", "{file} needs the pattern of a file in files")
         _require(self.kinds, "kinds", "one of FILES, EDITOR is needed")
         for kind in self.kinds:
@@ -96,7 +77,7 @@ class Program:
         for index, edit in enumerate(self.edits):
             _check_pattern(edit.file, f"edits[{index}].file")
             _compiled(edit.find, f"edits[{index}].find")
-            _check_words(edit.put, _EDIT_WORDS, f"edits[{index}].put")
+            placeholders.check(edit.put, _EDIT_WORDS, f"edits[{index}].put")
         if self.progress:
             groups_of = set(_compiled(self.progress, "progress").groupindex)
             _require("done" in groups_of, "progress", "the group (?P<done>...) is missing")
@@ -132,7 +113,7 @@ class Program:
         if "primaries" in given:
             given["primaries"] = _text_by_text(given["primaries"], "primaries")
         if "edits" in given:
-            given["edits"] = _edits(given["edits"])
+            given["edits"] = read_edits(given["edits"])
         return cls(**given)
 
     def description(self) -> dict[str, Any]:
@@ -162,7 +143,7 @@ class Program:
         for pattern in self.files:
             if not _fitting(files, pattern):
                 raise InputError(pattern, None, f"file is missing; required are {', '.join(self.files)}")
-        if any("file" in _words(word) for word in self.command):
+        if any("file" in placeholders.names_in(word) for word in self.command):
             several = _fitting(files, self.files[0])
             if len(several) > 1:
                 raise InputError(several[1], None, f"only one file may be named like {self.files[0]}")
@@ -215,12 +196,12 @@ class Program:
         """The words of the command for task number `task` (from 1); raises ValueError when {file} is not there."""
         values: dict[str, object] = {**_numbers(primaries, task, seed), "input": input, "output": output}
         values["python"] = sys.executable
-        if any("file" in _words(word) for word in self.command):
+        if any("file" in placeholders.names_in(word) for word in self.command):
             found = sorted(path for path in input.iterdir() if fnmatchcase(path.name, self.files[0]))
             if len(found) != 1:
                 raise ValueError(f"{self.files[0]}: one input file is needed, not {len(found)}")
             values["file"] = found[0]
-        return [_filled(word, values) for word in self.command]
+        return [placeholders.filled(word, values) for word in self.command]
 
     def progress_of(self, line: str) -> tuple[int, int | None] | None:
         """Primaries done and, if known, to do, when that is what a line of the output or the log says."""
@@ -240,37 +221,6 @@ class Program:
         the file that is missing or cannot be read.
         """
         return readers.read(self.results, folder, primaries)
-
-
-class Log:
-    """The lines that a program adds to a file of its output folder, which appears only after a while."""
-
-    def __init__(self, folder: Path, pattern: str) -> None:
-        self._folder = folder
-        self._pattern = pattern
-        self._path: Path | None = None
-        self._place = 0
-        self._begun = b""
-
-    def lines(self) -> list[str]:
-        """What was added since the last call, without a last line that has not ended."""
-        try:
-            added = self._added()
-        except FileNotFoundError:  # moved this very moment, as FLUKA's is at the end; next time it is found again
-            self._path = None
-            return []
-        self._place += len(added)
-        *ended, self._begun = (self._begun + added).split(b"\n")
-        return [line.decode(errors="replace").rstrip("\r") for line in ended]
-
-    def _added(self) -> bytes:
-        if self._path is None or not self._path.exists():
-            self._path = next(iter(sorted(self._folder.glob(self._pattern))), None)
-        if self._path is None:
-            return b""
-        with self._path.open("rb") as stream:
-            stream.seek(self._place)  # a file that has moved is the same
-            return stream.read()
 
 
 def _completed(given: dict[str, Any], ready: Mapping[str, Program]) -> dict[str, Any]:
@@ -300,29 +250,6 @@ def _check_pattern(pattern: str, name: str) -> None:
     _require(re.fullmatch(r"[A-Za-z0-9._*?-]{1,128}", pattern), name, f"{pattern!r} is not the pattern of a file name")
 
 
-def _check_words(text: str, allowed: frozenset[str], name: str) -> None:
-    try:
-        parts = list(string.Formatter().parse(text))
-    except ValueError as error:
-        raise ValueError(f"{name}: {text!r}: {error}") from None
-    for _, word, width, conversion in parts:
-        if word is None:
-            continue
-        _require(word in allowed, name, f"unknown placeholder {{{word}}}; there are {', '.join(sorted(allowed))}")
-        _require(not conversion and _WIDTH.fullmatch(width or ""), name, f"{{{word}}} takes a width such as >10 alone")
-
-
-def _words(text: str) -> set[str]:
-    return {word for _, word, _, _ in string.Formatter().parse(text) if word is not None}
-
-
-def _filled(text: str, values: Mapping[str, object]) -> str:
-    return "".join(
-        literal + (format(str(values[word]), width or "") if word is not None else "")
-        for literal, word, width, _ in string.Formatter().parse(text)
-    )
-
-
 def _numbers(primaries: int, task: int, seed: int) -> dict[str, object]:
     _require(1 <= primaries <= MAX_PRIMARIES, "primaries", f"{primaries} is not within 1 to {MAX_PRIMARIES}")
     _require(task >= 1, "task", f"{task} is less than 1")
@@ -348,16 +275,3 @@ def _text_by_text(value: object, name: str) -> dict[str, str]:
     if not isinstance(value, Mapping) or not all(isinstance(item, str) for pair in value.items() for item in pair):
         raise ValueError(f"{name}: it must be an object of file name to regular expression")
     return dict(value)
-
-
-def _edits(value: object) -> tuple[Edit, ...]:
-    if not isinstance(value, (list, tuple)):
-        raise ValueError("edits: it must be a list of objects")
-    edits = []
-    for index, item in enumerate(value):
-        if not isinstance(item, Mapping) or set(item) != {"file", "find", "put"}:
-            raise ValueError(f"edits[{index}]: it must be an object with file, find and put")
-        for key, text in item.items():
-            _require(isinstance(text, str), f"edits[{index}].{key}", "it must be a text")
-        edits.append(Edit(**item))
-    return tuple(edits)

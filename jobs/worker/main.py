@@ -8,209 +8,29 @@ once, with its program. Where it has no standard input, `TORANA_WORKER_STAYS=1` 
 """
 
 import contextlib
-import ctypes
 import hashlib
-import http.client
-import json
 import os
-import queue
-import random
 import signal
-import subprocess
 import sys
 import threading
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 from uuid import uuid4
 
-from jobs.programs.program import MAX_SEED, Log, Program
-from jobs.programs.readers import OutputError
-from jobs.programs.readers.yaptide_json import decoded
+from jobs.programs.program import MAX_SEED, Program
+from jobs.worker.gateway import Gateway, Refused, Unreachable
+from jobs.worker.process import follow, start
+from jobs.worker.reports import RESULTS, Parts, Reporter
 
-PATIENCE = 120.0
-"""Seconds for which a gateway that does not answer is asked again."""
 TRY_AGAIN = 75
-LINE, BACKLOG = 4_000, 10_000
-"""Characters that are kept of a line, and lines that wait to be sent while the program waits."""
-LAST_WORDS = 2.0
-"""Seconds in which what a program said before its end is read, when something that it started still could speak."""
-PASSING = frozenset({"CONFLICT", "LOCKED", "RATE_LIMITED", "TIMEOUT", "UNAVAILABLE", "UNCONFIRMED"})
-"""Codes of what may be over when it is tried again; reports and results may be sent twice."""
-LINES = 2_000
-"""Log lines of one report."""
-PARTIAL = "partial.json"
-"""Where such a program writes {"primaries": ..., "estimators": [...]}, in its output folder."""
-
 CLAIM = """
 mutation Claim($number: String!) {
   workerClaim(number: $number) {
     token program files checksums ordinal attempt requested reportSeconds silenceSeconds
   }
 }"""
-REPORT = """
-mutation Report($number: Int, $done: BigInt, $seconds: Int, $lines: [LineInput!]!, $error: String) {
-  workerReport(number: $number, done: $done, estimatedSeconds: $seconds, lines: $lines, error: $error) { state }
-}"""
-RESULTS = """
-mutation Results($estimators: JSON!, $done: BigInt) { workerPutResults(estimators: $estimators, done: $done) { state } }
-"""
 COLLECT = "mutation Collect($reason: String!) { workerCollect(reason: $reason) { state } }"
-
-
-class Refused(Exception):
-    """The gateway does not want this worker to go on; or, with the code INVALID, does not take what it sent."""
-
-    def __init__(self, message: str, code: str = "") -> None:
-        super().__init__(message)
-        self.code = code
-
-
-class Unreachable(Exception):
-    """The gateway did not answer for long."""
-
-
-class Gateway:
-    """Sends operations with a token; a gateway that is away is asked again, ever more slowly."""
-
-    def __init__(self, address: str, token: str) -> None:
-        self._address = address
-        self._headers = {
-            "Authorization": f"Bearer {token}",
-            "Content-Type": "application/json",
-            "Accept": "application/graphql-response+json",
-        }
-
-    def with_token(self, token: str) -> "Gateway":
-        return Gateway(self._address, token)
-
-    def ask(self, query: str, **variables: Any) -> Any:
-        """The data of the answer; raises Refused when the gateway says no, Unreachable when it says nothing."""
-        body = json.dumps({"query": query, "variables": variables}, allow_nan=False).encode()
-        request = urllib.request.Request(f"{self._address}/graphql", body, self._headers)  # noqa: S310
-        deadline, pause = time.monotonic() + PATIENCE, 0.2
-        while True:
-            try:
-                answer = self._send(request)
-                errors = answer.get("errors")
-                if not errors:
-                    return answer["data"]
-                failure = str(errors[0]["message"])
-                for error in errors:
-                    if (code := error.get("extensions", {}).get("code")) not in PASSING:
-                        raise Refused(str(error["message"]), str(code))
-            except (OSError, ValueError, http.client.HTTPException) as error:
-                failure = str(error)
-            if time.monotonic() > deadline:
-                raise Unreachable(f"the gateway did not answer: {failure}")
-            time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311
-            pause = min(pause * 2, 5.0)
-
-    def _send(self, request: urllib.request.Request) -> Any:
-        try:
-            with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310
-                return json.load(response)
-        except urllib.error.HTTPError as error:
-            return json.load(error)
-
-
-class Reporter:
-    """Collects what the program says and sends it every few seconds, numbered, so that nothing counts twice."""
-
-    def __init__(self, gateway: Gateway, program: Program, requested: int) -> None:
-        self._gateway = gateway
-        self._program = program
-        self._requested = requested
-        self._waiting: list[dict[str, Any]] = []
-        self._lines = 0
-        self._number = 0
-        self._done: int | None = None
-        self._seconds: int | None = None
-        self._began = self.heard = time.monotonic()
-
-    def take(self, line: str) -> None:
-        self.heard = time.monotonic()
-        if (progress := self._program.progress_of(line)) is None:
-            self._lines += 1
-            self._waiting.append({"number": self._lines, "text": line[:LINE]})
-            return
-        done, total = progress
-        self._done = max(done, self._done or 0)
-        if self._done:
-            left = max((total or self._requested) - self._done, 0)
-            self._seconds = round((self.heard - self._began) / self._done * left)
-
-    @contextlib.contextmanager
-    def beating(self, seconds: float) -> Iterator[None]:
-        """Report every so often that the worker is there, while it does something else."""
-        done = threading.Event()
-
-        def beat() -> None:
-            with contextlib.suppress(Refused, Unreachable):  # what it does meets the same
-                while not done.wait(seconds):
-                    self.send()
-
-        beating = threading.Thread(target=beat, daemon=True)
-        beating.start()
-        try:
-            yield
-        finally:
-            done.set()
-            beating.join()
-
-    def send(self, error: str | None = None) -> None:
-        while True:
-            lines = self._waiting[:LINES]
-            last = len(lines) == len(self._waiting)
-            self._number += 1
-            self._gateway.ask(
-                REPORT,
-                number=self._number,
-                done=None if self._done is None else str(self._done),
-                seconds=self._seconds,
-                lines=lines,
-                error=error if last else None,
-            )
-            del self._waiting[: len(lines)]
-            if last:
-                return
-
-
-class Parts:
-    """The results that a program has so far, sent when they are new. Where they are not taken, the log says why and no
-    more are sent: the program itself goes on."""
-
-    def __init__(self, gateway: Gateway, reporter: Reporter, folder: Path) -> None:
-        self._gateway = gateway
-        self._reporter = reporter
-        self._folder = folder
-        self._sent = 0
-        self._written = 0
-        self._taken = True
-
-    def send(self) -> None:
-        try:
-            written = (self._folder / PARTIAL).stat().st_mtime_ns
-            if not self._taken or written == self._written:
-                return
-            part = decoded(self._folder, PARTIAL)
-        except (OSError, OutputError):  # not yet there, or just being written
-            return
-        self._written = written
-        primaries = part.get("primaries")
-        if not isinstance(primaries, int) or primaries <= self._sent:
-            return
-        try:
-            self._gateway.ask(RESULTS, estimators=part.get("estimators"), done=str(primaries))
-        except Refused as refusal:
-            if refusal.code != "INVALID":
-                raise
-            self._taken = False
-            self._reporter.take(f"the results in {PARTIAL} are not taken: {refusal}")
-        self._sent = primaries
 
 
 def run(gateway: Gateway) -> int:
@@ -267,74 +87,6 @@ def prepare(program: Program, task: Any, requested: int) -> tuple[list[str], Pat
     return program.start_command(inputs, output, requested, ordinal, seed), output
 
 
-def start(command: list[str], folder: Path) -> "subprocess.Popen[bytes]":
-    """Start the program, which ends when this process does, however it does."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("TORANA_")}
-    return subprocess.Popen(
-        command,
-        cwd=folder,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        preexec_fn=_end_with_parent if _LIBC else None,  # noqa: PLW1509
-    )
-
-
-def follow(
-    process: "subprocess.Popen[bytes]",
-    reporter: Reporter,
-    task: Any,
-    parts: Parts | None,
-    program: Program,
-    output: Path,
-) -> int | None:
-    """Report what the program says until it ends; returns its exit status, or None when it said nothing for long."""
-    said: queue.Queue[str | None] = queue.Queue(BACKLOG)
-    log = Log(output, program.log) if program.log else None
-
-    def listen() -> None:
-        assert process.stdout is not None
-        begun = True  # a line; of a long one only the beginning is kept
-        for piece in iter(lambda: process.stdout.readline(4 * LINE) if process.stdout else b"", b""):
-            if begun:
-                said.put(piece.decode(errors="replace").rstrip("\r\n"))
-            begun = piece.endswith(b"\n")
-        said.put(None)
-
-    def read_log() -> None:
-        for line in log.lines() if log else ():
-            reporter.take(line)
-
-    threading.Thread(target=listen, daemon=True).start()
-    interval, silence = float(task["reportSeconds"]), float(task["silenceSeconds"])
-    due = time.monotonic() + min(0.5, interval)
-    ended: float | None = None
-    while True:
-        with contextlib.suppress(queue.Empty):
-            line = said.get(timeout=max(0.0, min(due - time.monotonic(), LAST_WORDS)))
-            if line is None:
-                read_log()
-                return process.wait()
-            reporter.take(line)
-        now = time.monotonic()
-        if process.poll() is not None and said.empty():
-            # Something that it started and left behind may hold its output open for ever.
-            ended = ended or now
-            if now - ended > LAST_WORDS:
-                read_log()
-                return process.wait()
-        if now < due:
-            continue
-        read_log()
-        if now - reporter.heard > silence:
-            return None
-        reporter.send()
-        if parts is not None:
-            parts.send()
-        due = time.monotonic() + interval
-
-
 def deliver(gateway: Gateway, reporter: Reporter, program: Program, output: Path, task: Any) -> None:
     """Read what the program wrote and send it; what can't be read or isn't taken is the task's failure."""
     failure = ""
@@ -364,21 +116,6 @@ def collect(gateway: Gateway, reason: str) -> int:
     except Refused as refusal:
         say(str(refusal))
     return 0
-
-
-def _libc() -> Any:
-    with contextlib.suppress(OSError, AttributeError):
-        if sys.platform == "linux":
-            return ctypes.CDLL(None, use_errno=True)
-    return None
-
-
-_LIBC = _libc()
-_SET_SIGNAL_AT_PARENTS_END = 1
-
-
-def _end_with_parent() -> None:
-    _LIBC.prctl(_SET_SIGNAL_AT_PARENTS_END, signal.SIGKILL)
 
 
 def end_with_input() -> None:

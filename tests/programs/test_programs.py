@@ -24,7 +24,9 @@ from jobs.programs import (
     built_in,
     configured,
 )
-from jobs.programs.program import MAX_PRIMARIES, Edit, Log, Program
+from jobs.programs.edits import Edit
+from jobs.programs.program import MAX_PRIMARIES, Program
+from jobs.programs.program_log import Log
 from jobs.programs.readers import OutputError, pages
 from tests.programs.test_shieldhit_input import BEAM, DETECT, GEO, MAT
 
