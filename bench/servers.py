@@ -114,7 +114,7 @@ def _node(name: str, script: str, **options: Any) -> Server:
 
 TORANA = _torana("Torana")
 ROWS = _torana("Torana by rows", TORANA_RENDERING="off")
-PLAIN = _python("plain Strawberry", "bench.plain:app", "--lifespan", "off")
+PLAIN = _python("plain Strawberry", "bench.plain.app:app", "--lifespan", "off")
 MERCURIUS = _node("Mercurius", "mercurius.js")
 POSTGRAPHILE = _node(
     "PostGraphile", "postgraphile.js", asked=postgraphile.asked, shaped=postgraphile.shaped, own_cursors=True

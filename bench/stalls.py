@@ -23,7 +23,7 @@ import httpx2
 import uvloop
 
 from bench import data, results
-from bench.jobs import bare, torana
+from bench.jobs.gateway import bare, torana
 from bench.measuring import say
 from bench.servers import running
 from resolvers.context import Services
