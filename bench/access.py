@@ -23,7 +23,7 @@ from db.types import later, uuid7
 from gateway.app import make_services
 from gateway.operations.documents import Documents, Envelope
 from gateway.operations.execution import Execution
-from gateway.settings import Settings
+from gateway.settings import load
 from resolvers.context import Context, Services
 from resolvers.identity.lookup import principal_of
 from resolvers.identity.principal import Kind, Principal
@@ -115,7 +115,7 @@ async def medians(times: int, **asked: Callable[[], Awaitable[Any]]) -> dict[str
 
 async def measure(url: str, folder: Path, times: int) -> None:
     key: Any = "bench:" + "0123456789abcdefghijklmnopqrstuvwxyz"
-    settings = Settings(database_url=url, data_dir=folder, secret_keys=key, task_slots=0)
+    settings = load(database_url=url, data_dir=folder, secret_keys=key, task_slots=0)
     services = make_services(settings)
     await services.database.start()
     schema = build()

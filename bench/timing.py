@@ -22,7 +22,7 @@ from db import migrating, models
 from gateway.app import bounds_of, make_services
 from gateway.operations.documents import Documents, Envelope
 from gateway.operations.execution import Execution
-from gateway.settings import Settings
+from gateway.settings import Settings, load
 from resolvers.accounts.sign_in import create_user
 from resolvers.context import Context, Services
 from schema import build
@@ -77,7 +77,7 @@ class Gateway:
     """Operations in this process, each as it would be after its HTTP request was read."""
 
     def __init__(self, services: Services, settings: Settings) -> None:
-        schema, bounds = build(), bounds_of(settings)
+        schema, bounds = build(), bounds_of(settings.operations)
         self._services = services
         self._documents = Documents(schema.core, bounds, keep=10**7)
         self._execution = Execution(schema, bounds, timeout=15)
@@ -136,7 +136,7 @@ async def fill(services: Services) -> None:
 async def run(database: str, folder: Path, seconds: float, only: str) -> bool:
     """Print the table; returns whether every pair is within the bound."""
     await migrating.migrate(database)
-    settings = Settings(database_url=database, data_dir=folder, secret_keys=KEY, sign_up=True, task_slots=0)
+    settings = load(database_url=database, data_dir=folder, secret_keys=KEY, sign_up=True, task_slots=0)
     services = make_services(settings)
     limits = replace(services.limits, sign_ins_per_account=10**9, sign_ins_per_address=10**9)
     services = replace(services, limits=limits)

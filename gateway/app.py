@@ -19,11 +19,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from db import folding, migrating
 from db.engine import Database
-from gateway.background.engines import make_posts, read_clusters
+from gateway.background.engines import make_posts
 from gateway.background.housekeeping import Housekeeping
 from gateway.background.mail_sender import Outbox
 from gateway.background.relay import relayed
-from gateway.background.transports import Delivery, read_sender, read_smtp, read_webhooks
+from gateway.background.transports import Delivery
 from gateway.operations.document_lists import read_list
 from gateway.operations.documents import Documents
 from gateway.operations.execution import Execution
@@ -34,6 +34,8 @@ from gateway.protocol.http import PREFLIGHT, Endpoint
 from gateway.protocol.oidc import OidcRoutes
 from gateway.protocol.websocket import SocketEndpoint
 from gateway.settings import Settings
+from gateway.settings.jobs import read_clusters
+from gateway.settings.operations import OperationSettings
 from jobs.programs import Registry, configured
 from resolvers.context import Entrance, Services
 from resolvers.feed import Feed
@@ -56,10 +58,10 @@ log = structlog.get_logger("torana")
 
 def make_database(settings: Settings) -> Database:
     return Database(
-        settings.database,
-        timeout=settings.operation_timeout,
-        readers=settings.database_readers,
-        writers=settings.database_writers,
+        settings.storage.url,
+        timeout=settings.operations.operation_timeout,
+        readers=settings.storage.database_readers,
+        writers=settings.storage.database_writers,
     )
 
 
@@ -70,26 +72,26 @@ def make_services(settings: Settings, passwords: Passwords | None = None, databa
     feed = Feed()
     database.listen(feed.publish, feed.missed)
     limits = Limits(
-        access_lifetime=timedelta(minutes=settings.access_minutes),
-        refresh_lifetime=timedelta(days=settings.refresh_days),
-        sign_ins_per_account=settings.sign_in_attempts,
-        sign_ins_anywhere=settings.account_attempts,
-        tasks=settings.max_tasks,
-        task_attempts=settings.task_attempts,
-        lease=settings.task_lease,
-        cluster_lease=settings.cluster_lease,
-        silence=settings.task_silence,
-        register_device_types=settings.register_device_types,
+        access_lifetime=timedelta(minutes=settings.sign_in.access_minutes),
+        refresh_lifetime=timedelta(days=settings.sign_in.refresh_days),
+        sign_ins_per_account=settings.sign_in.sign_in_attempts,
+        sign_ins_anywhere=settings.sign_in.account_attempts,
+        tasks=settings.jobs.max_tasks,
+        task_attempts=settings.jobs.task_attempts,
+        lease=settings.jobs.task_lease,
+        cluster_lease=settings.jobs.cluster_lease,
+        silence=settings.jobs.task_silence,
+        register_device_types=settings.sign_in.register_device_types,
     )
     if passwords is None:
-        leaked = None if settings.leaked_passwords is None else Leaked(settings.leaked_passwords)
-        passwords = Passwords(threads=settings.password_threads, leaked=leaked)
-    issuers = Issuers(settings.oidc)
-    programs = Registry(map(configured, settings.programs))
+        leaked = None if settings.sign_in.leaked_passwords is None else Leaked(settings.sign_in.leaked_passwords)
+        passwords = Passwords(threads=settings.sign_in.password_threads, leaked=leaked)
+    issuers = Issuers(settings.sign_in.oidc)
+    programs = Registry(map(configured, settings.jobs.programs))
     return Services(
         database,
         feed,
-        KeyRing(settings.keys),
+        KeyRing(settings.sign_in.keys),
         Principals(database),
         passwords,
         limits,
@@ -99,23 +101,12 @@ def make_services(settings: Settings, passwords: Passwords | None = None, databa
         Locking(database),
         Reports(database, limits),
         programs,
-        Entrance(settings.reached_at, settings.sign_up),
+        Entrance(settings.server.reached_at, settings.sign_in.sign_up),
     )
 
 
-def bounds_of(settings: Settings) -> Bounds:
+def bounds_of(settings: OperationSettings) -> Bounds:
     return Bounds(tokens=settings.max_tokens, depth=settings.max_depth, cost=settings.max_cost)
-
-
-def make_delivery(settings: Settings) -> Delivery:
-    """The ways that messages leave by; to be closed by the caller."""
-    server, sender = settings.smtp_url.get_secret_value(), settings.mail_from
-    return Delivery(
-        read_smtp(server) if server else None,
-        read_sender(sender) if sender else None,
-        read_webhooks(settings.chat_webhooks.get_secret_value()),
-        logged=settings.mail_log,
-    )
 
 
 class _Straight:
@@ -134,26 +125,26 @@ class _Straight:
 @contextlib.asynccontextmanager
 async def _working(settings: Settings, services: Services, runs: Path) -> AsyncIterator[None]:
     """All that works beside the requests, from the start of the application to its end."""
-    outbox = Outbox(services, make_delivery(settings))
+    outbox = Outbox(services, Delivery.of(settings.mail))
     housekeeping = Housekeeping(
         services,
-        audit_days=settings.audit_days,
-        notice_days=settings.notice_days,
-        simulation_days=settings.simulation_days,
-        deleted_days=settings.deleted_days,
+        audit_days=settings.retention.audit_days,
+        notice_days=settings.retention.notice_days,
+        simulation_days=settings.retention.simulation_days,
+        deleted_days=settings.retention.deleted_days,
     )
     try:
-        async with relayed(settings, services.database):
+        async with relayed(settings.storage, services.database):
             await services.database.start()
             outbox.start()
             housekeeping.start()
             dispatcher = None
-            if settings.dispatch:
+            if settings.jobs.dispatch:
                 posts = await make_posts(
-                    services, read_clusters(settings.clusters), slots=settings.task_slots, runs=runs
+                    services, read_clusters(settings.jobs.clusters), slots=settings.jobs.task_slots, runs=runs
                 )
                 dispatcher = Dispatcher(
-                    services, posts, settings.reports_to, alone=services.database.dialect == "sqlite"
+                    services, posts, settings.server.reports_to, alone=services.database.dialect == "sqlite"
                 )
                 dispatcher.start()
             try:
@@ -175,22 +166,23 @@ def create_app(settings: Settings, services: Services | None = None) -> Starlett
     """The gateway as an ASGI application, on `services` or its own. `app.state.closing` is set before it ends;
     `app.state.runs` is the folder of the tasks under way."""
     services = services or make_services(settings)
-    bounds = bounds_of(settings)
+    bounds = bounds_of(settings.operations)
     schema = build()
-    trusted = {**read_list(settings.trusted_documents), **pages.DOCUMENTS} if settings.trusted_documents else None
-    documents = Documents(schema.core, bounds, keep=settings.documents, trusted=trusted, turns=services.database.turns)
+    given = settings.operations
+    trusted = {**read_list(given.trusted_documents), **pages.DOCUMENTS} if given.trusted_documents else None
+    documents = Documents(schema.core, bounds, keep=given.documents, trusted=trusted, turns=services.database.turns)
     # Made now, so that no request waits for them.
     introspection_of(schema.core)
     folding.beyond()
-    execution = Execution(schema, bounds, timeout=settings.operation_timeout, rendering=settings.rendering)
+    execution = Execution(schema, bounds, timeout=given.operation_timeout, rendering=given.rendering)
     broadcasts = Broadcasts(execution)
     closing = asyncio.Event()
-    runs = settings.data_dir.resolve() / "runs"
-    endpoint = Endpoint(documents, execution, broadcasts, services, settings, closing)
-    socket = SocketEndpoint(documents, execution, broadcasts, services, settings)
+    runs = settings.storage.runs
+    endpoint = Endpoint(documents, execution, broadcasts, services, settings.server, closing)
+    socket = SocketEndpoint(documents, execution, broadcasts, services, settings.server)
 
     async def graphql(scope: Scope, receive: Receive, send: Send) -> None:
-        asked = pages.show() if settings.explorer and pages.wanted(scope) else endpoint
+        asked = pages.show() if settings.server.explorer and pages.wanted(scope) else endpoint
         await asked(scope, receive, send)
 
     async def health(_: Request) -> Response:
@@ -201,7 +193,7 @@ def create_app(settings: Settings, services: Services | None = None) -> Starlett
         try:
             async with asyncio.timeout(5):
                 await services.database.rows(sa.select(1))
-            present, newest = await migrating.present(settings.database), migrating.newest()
+            present, newest = await migrating.present(settings.storage.url), migrating.newest()
         except (OSError, TimeoutError, sa.exc.SQLAlchemyError) as error:
             log.warning("not_ready", error=repr(error))
             return JSONResponse({"status": "no database"}, 503)
@@ -219,7 +211,7 @@ def create_app(settings: Settings, services: Services | None = None) -> Starlett
 
     cross_origin = Middleware(
         CORSMiddleware,
-        allow_origins=settings.allowed_origins,
+        allow_origins=settings.server.allowed_origins,
         allow_methods=["GET", "POST"],
         allow_headers=["content-type", *PREFLIGHT],
         expose_headers=["X-Request-Id", "Content-Disposition"],
@@ -232,13 +224,13 @@ def create_app(settings: Settings, services: Services | None = None) -> Starlett
             Mount("/graphql", pages.Assets()),
             *pages.LINKS,
             *Downloads(services).routes,
-            *(OidcRoutes(settings, services).routes if settings.oidc else ()),
+            *(OidcRoutes(settings.server, services).routes if settings.sign_in.oidc else ()),
             Route("/healthz", health),
             Route("/readyz", ready),
         ],
         middleware=[
-            Middleware(TrustedHostMiddleware, allowed_hosts=settings.allowed_hosts, www_redirect=False),
-            *([cross_origin] if settings.allowed_origins else []),
+            Middleware(TrustedHostMiddleware, allowed_hosts=settings.server.allowed_hosts, www_redirect=False),
+            *([cross_origin] if settings.server.allowed_origins else []),
             Middleware(_Straight, path="/graphql", to=graphql),
         ],
         lifespan=lifespan,

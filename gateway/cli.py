@@ -28,7 +28,7 @@ from gateway.commands.documents import documents, explain
 from gateway.commands.terminal import check_migrated, fail, opened, told
 from gateway.protocol import pages
 from gateway.protocol.server import make_server, set_up_logs
-from gateway.settings import FILE, Settings, load
+from gateway.settings import FILE, Settings, groups, load
 from jobs.worker.bundle import bundle as make_bundle
 from jobs.worker.main import work as run_worker
 from schema import build
@@ -59,8 +59,8 @@ def serve(
     if host is not None:
         given["host"] = host
     settings = load(**given)
-    settings.keys  # noqa: B018
-    set_up_logs(settings.log_format)
+    settings.sign_in.keys  # noqa: B018
+    set_up_logs(settings.server.log_format)
     check_migrated(settings)
     _serve(settings)
 
@@ -85,7 +85,7 @@ def demo(
         mail_log=True,
         sign_up=True,
     )
-    set_up_logs(settings.log_format)
+    set_up_logs(settings.server.log_format)
     _check_port(host, port)
     _run(_prepare_demo(settings))
     address = f"http://{host}:{port}"
@@ -100,10 +100,10 @@ def demo(
 async def _prepare_demo(settings: Settings) -> None:
     async with opened(settings) as services:
         await services.database.start()
-        present = await migrating.present(settings.database)
+        present = await migrating.present(settings.storage.url)
         if present != migrating.newest() and migrating.knows(present):
             typer.echo("Preparing the database")
-        await migrating.migrate(settings.database)
+        await migrating.migrate(settings.storage.url)
         if await demonstration.fill(services, lambda step: typer.echo(f"  {step}")):
             typer.echo("Demonstration data are in place")
 
@@ -112,8 +112,8 @@ async def _prepare_demo(settings: Settings) -> None:
 def migrate() -> None:
     """Bring the database to the tables of this version."""
     settings = load()
-    files.made(settings.data_dir)
-    before, after = _run(_migrate(settings.database))
+    files.made(settings.storage.data_dir)
+    before, after = _run(_migrate(settings.storage.url))
     typer.echo(f"already at {after}" if before == after else f"migrated from {before or 'nothing'} to {after}")
 
 
@@ -176,15 +176,16 @@ def access(
 def settings() -> None:
     """Print every setting: its variable, its default, what it means."""
     typer.echo(f"Settings are read from variables, then from the TOML file that {FILE} names.\n")
-    for name, field in Settings.model_fields.items():
-        default = field.get_default()
-        shown = "" if name == "secret_keys" else ",".join(default) if isinstance(default, list) else default
-        typer.echo(f"TORANA_{name.upper()}={shown}\n    {field.description}")
+    for group in groups().values():
+        for name, field in group.model_fields.items():
+            default = field.get_default()
+            shown = "" if name == "secret_keys" else ",".join(default) if isinstance(default, list) else default
+            typer.echo(f"TORANA_{name.upper()}={shown}\n    {field.description}")
 
 
 def _serve(settings: Settings) -> None:
-    _check_port(settings.host, settings.port)
-    if (file := file_of(parse_address(settings.database))) is not None:
+    _check_port(settings.server.host, settings.server.port)
+    if (file := file_of(parse_address(settings.storage.url))) is not None:
         with told():
             Database.alone(file).close()
     application = create_app(settings)
@@ -192,7 +193,7 @@ def _serve(settings: Settings) -> None:
     gc.freeze()  # what is made at the start stays: it need not be looked through again and again
     gc.set_threshold(10_000, 10, 10)  # many short looks, each of some milliseconds
     sys.setswitchinterval(0.001)  # requests are answered while a document is read in a thread
-    uvloop.run(make_server(application, settings).serve())
+    uvloop.run(make_server(application, settings.server).serve())
 
 
 def _check_port(host: str, port: int) -> None:

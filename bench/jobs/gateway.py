@@ -17,7 +17,7 @@ from db import models
 from db.models import InputType, SimulationType
 from gateway.app import make_services
 from gateway.commands.demo.beam import beam_files
-from gateway.settings import Settings
+from gateway.settings import load
 from resolvers.context import Context, Services
 from resolvers.identity.principal import Kind, Principal
 from resolvers.simulations import simulations
@@ -43,7 +43,7 @@ def torana(keys: str, **settings: str) -> Server:
 async def bare(url: str, keys: str, folder: Path) -> AsyncIterator[Services]:
     """What a gateway has, without its doors: to fill its database and to make tokens."""
     key: Any = keys
-    services = make_services(Settings(database_url=url, data_dir=folder, secret_keys=key, task_slots=0))
+    services = make_services(load(database_url=url, data_dir=folder, secret_keys=key, task_slots=0))
     services = replace(services, limits=replace(services.limits, lease=3_600.0))
     if services.database.dialect == "postgresql":
         await services.database.start()

@@ -19,7 +19,7 @@ from bench.load import Connection, Unanswered
 from db import models
 from gateway.app import create_app, make_services
 from gateway.protocol.server import make_server, set_up_logs
-from gateway.settings import Settings
+from gateway.settings import load
 from jobs.engine import Batch, Held, Seen
 from resolvers.feed import WORK
 from resolvers.work.dispatcher import Dispatcher, Post
@@ -92,19 +92,17 @@ async def queue(folder: Path, jobs: int) -> None:
     url = await data.create_file(folder)
     user = await data.reader_of(url)
     key: Any = f"bench:{secrets.token_urlsafe(48)}"
-    settings = Settings(
-        database_url=url, data_dir=folder, secret_keys=key, task_slots=0, dispatch=False, port=free_port()
-    )
+    settings = load(database_url=url, data_dir=folder, secret_keys=key, task_slots=0, dispatch=False, port=free_port())
     set_up_logs("json", logging.WARNING)
     services = make_services(settings)
-    server = make_server(create_app(settings, services), settings)
+    server = make_server(create_app(settings, services), settings.server)
     serving = asyncio.create_task(server.serve())
     while not server.started:
         await asyncio.sleep(0.01)
     for _ in range(jobs):
         await submit(services, user, 1, 10)
     engine = Instant(10, lambda: services.feed.publish([WORK]))
-    dispatcher = Dispatcher(services, [Post(engine, None, 10.0, 60.0)], settings.reports_to, alone=True)
+    dispatcher = Dispatcher(services, [Post(engine, None, 10.0, 60.0)], settings.server.reports_to, alone=True)
     began = time.perf_counter()
     dispatcher.start()
     while await unfinished(services):

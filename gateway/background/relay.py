@@ -5,11 +5,11 @@ from contextlib import asynccontextmanager
 from importlib import import_module
 
 from db.engine import Database
-from gateway.settings import Settings
+from gateway.settings.storage import StorageSettings
 
 
 @asynccontextmanager
-async def relayed(settings: Settings, database: Database) -> AsyncIterator[None]:
+async def relayed(settings: StorageSettings, database: Database) -> AsyncIterator[None]:
     """From before the database is started until after the last write."""
     if not (url := settings.redis_url.get_secret_value()):
         yield

@@ -4,17 +4,16 @@ import asyncio
 import contextlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import format_datetime
-from urllib.parse import parse_qs, unquote, urlsplit
 
 import aiosmtplib
 import httpx2
 import structlog
 
 from db.models import Channel, Notification
+from gateway.settings.mail import MailServer, MailSettings
 
 log = structlog.get_logger("torana.outbox")
 
@@ -23,7 +22,6 @@ CHAT_SECONDS = 10.0
 
 _ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}\b")
 """RFC 3463: what the mail server means, in digits."""
-_ADDRESS = re.compile(r"(?:(?P<name>[^<>@]*)<(?P<of>[^<>\s]+@[^<>\s]+)>|(?P<bare>[^<>\s]+@[^<>\s]+))")
 
 
 class Undelivered(Exception):
@@ -37,59 +35,6 @@ class Undelivered(Exception):
         self.final = final
 
 
-@dataclass(frozen=True, slots=True)
-class MailServer:
-    """Where mail goes. `starttls` None: when the server offers it."""
-
-    host: str
-    port: int
-    tls: bool
-    starttls: bool | None
-    username: str | None
-    password: str | None
-
-
-def read_smtp(url: str) -> MailServer:
-    """`smtp://user:password@host:587?starttls=1`, or `smtps://`; raises ValueError, whose text quotes nothing.
-
-    A password goes over an encrypted connection, unless `starttls=0` says that it need not.
-    """
-    try:
-        parts = urlsplit(url)
-        port, asked = parts.port, parse_qs(parts.query, strict_parsing=bool(parts.query))
-    except ValueError:
-        raise ValueError("a mail server looks like smtp://user:password@host:587?starttls=1") from None
-    if parts.scheme not in ("smtp", "smtps") or not parts.hostname:
-        raise ValueError("a mail server looks like smtp://user:password@host:587?starttls=1, or smtps://host")
-    tls, said = parts.scheme == "smtps", asked.pop("starttls", [""])[-1]
-    if asked or said not in ("", "0", "1") or (tls and said):
-        raise ValueError("the one option of smtp:// is starttls=1 or starttls=0; smtps:// has none")
-    username = unquote(parts.username) if parts.username else None
-    password = unquote(parts.password) if parts.password else None
-    starttls = False if tls or said == "0" else True if said == "1" or username else None
-    return MailServer(
-        parts.hostname, port or (465 if tls else 587 if starttls else 25), tls, starttls, username, password
-    )
-
-
-def read_sender(text: str) -> Address:
-    """`address` or `Name <address>`; raises ValueError."""
-    if (found := _ADDRESS.fullmatch(text.strip())) is None:
-        raise ValueError("a sender looks like torana@example.org or Torana <torana@example.org>")
-    return Address(display_name=(found["name"] or "").strip(' "'), addr_spec=found["of"] or found["bare"])
-
-
-def read_webhooks(text: str) -> dict[str, str]:
-    """`name=https://...`, comma-separated; raises ValueError, whose text quotes no address."""
-    found: dict[str, str] = {}
-    for part in filter(None, map(str.strip, text.split(","))):
-        name, _, url = part.partition("=")
-        if not name.strip() or urlsplit(url.strip()).scheme not in ("http", "https"):
-            raise ValueError("webhooks look like name=https://chat.example/hooks/key, comma-separated")
-        found[name.strip()] = url.strip()
-    return found
-
-
 class Delivery:
     """Hands a message on; with `logged` what has no way to go is written to the log, links and codes included."""
 
@@ -101,6 +46,10 @@ class Delivery:
         self._webhooks = webhooks
         self._logged = logged
         self._client = httpx2.AsyncClient(follow_redirects=False, timeout=CHAT_SECONDS) if webhooks else None
+
+    @classmethod
+    def of(cls, settings: MailSettings) -> "Delivery":
+        return cls(settings.server, settings.sender, settings.webhooks, logged=settings.mail_log)
 
     @property
     def mails(self) -> bool:

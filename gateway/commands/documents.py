@@ -30,7 +30,7 @@ def explain(
     """Show what an operation does to the database: its statements and their plans, and what is read row by row."""
     settings = load()
     schema = build()
-    bounds = bounds_of(settings)
+    bounds = bounds_of(settings.operations)
     try:
         given = msgspec.json.decode(variables, type=dict[str, Any])
         envelope = Envelope(file.read_text(), operationName=operation)
@@ -76,7 +76,7 @@ def add_documents(files: Files, into: List = Path("documents.json")) -> None:
 
 def _checked(files: list[Path]) -> dict[str, str]:
     """The documents by id, all of them valid."""
-    reader = Documents(build().core, bounds_of(load()), keep=1)
+    reader = Documents(build().core, bounds_of(load().operations), keep=1)
     found: dict[str, str] = {}
     wrong = 0
     for file, id, text in documents_in(files):

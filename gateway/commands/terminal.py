@@ -35,7 +35,7 @@ async def opened(settings: Settings) -> AsyncIterator[Services]:
     """The gateway's services for one command, beside a gateway that may be running."""
     services = make_services(settings)
     try:
-        async with relayed(settings, services.database):
+        async with relayed(settings.storage, services.database):
             yield services
     finally:
         services.passwords.close()
@@ -45,7 +45,7 @@ async def opened(settings: Settings) -> AsyncIterator[Services]:
 
 def check_migrated(settings: Settings) -> None:
     """End the command when the database has not the tables of this version, or those of a newer one."""
-    present = asyncio.run(migrating.present(settings.database))
+    present = asyncio.run(migrating.present(settings.storage.url))
     if not migrating.knows(present):
         raise migrating.Newer(str(present))
     if present != migrating.newest():

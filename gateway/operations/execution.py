@@ -24,7 +24,6 @@ from gateway.operations.responses import Answer, Refused
 from resolvers.context import Context
 from resolvers.failures import Failure, NotShown, TimedOut, TooLarge, check_errors
 from resolvers.identity.principal import Kind
-from resolvers.reading.marks import Rendered
 from resolvers.reading.plan import Denial
 from schema import Schema
 from schema.fields.cost import Bounds, Cost, check_cost, check_rows, cost_of_rows

@@ -15,8 +15,8 @@ from gateway.operations.errors import internal, masked
 from gateway.operations.responses import Answer
 from resolvers.context import Context, lane_of
 from resolvers.failures import Code, Forbidden, TooLarge, check_errors
+from resolvers.reading.marks import Rendered
 from resolvers.reading.plan import Denial
-from resolvers.reading.rendering import Rendered
 from schema.fields.introspection import KINDS, introspection_of
 from schema.fields.selection import Scope
 

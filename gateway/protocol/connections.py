@@ -18,7 +18,7 @@ from uvicorn.server import ServerState
 
 from gateway.operations.errors import BAD_REQUEST, Formatted, refused
 from gateway.protocol.asgi import Reply
-from gateway.settings import Settings
+from gateway.settings.server import ServerSettings
 from resolvers.failures import RETRY_AFTER, Away, TimedOut
 
 HEAD = 64 * 1024
@@ -50,7 +50,7 @@ class Connections(ServerState):
     """All connections of a server, WebSockets too. `clock` counts seconds, but few of those in which the process stood
     still: what came meanwhile is still to be read."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: ServerSettings) -> None:
         super().__init__()
         self.most = settings.max_connections
         self.header_timeout = settings.header_timeout

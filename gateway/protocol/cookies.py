@@ -3,6 +3,7 @@
 A request says that it wants this by a header that no form, link or image of another site can send.
 """
 
+from datetime import timedelta
 from urllib.parse import urlsplit
 
 from starlette.types import Scope
@@ -10,7 +11,7 @@ from starlette.types import Scope
 from gateway.operations.errors import BAD_REQUEST
 from gateway.operations.responses import Answer, Refused
 from gateway.protocol.asgi import Incoming, Reply
-from gateway.settings import Settings
+from gateway.settings.server import ServerSettings
 from resolvers.context import Browser
 
 NAME = "torana_refresh"
@@ -18,7 +19,7 @@ HEADER = "x-torana-session"
 PATH = "/graphql"
 
 
-def browser_of(request: Incoming, scope: Scope, settings: Settings, *, able: bool) -> Browser | None:
+def browser_of(request: Incoming, scope: Scope, settings: ServerSettings, *, able: bool) -> Browser | None:
     """The browser that keeps its session in a cookie, if the request says so; raises Refused for a page of elsewhere.
 
     `able` tells whether the answer can set a cookie.
@@ -32,11 +33,11 @@ def browser_of(request: Incoming, scope: Scope, settings: Settings, *, able: boo
     return Browser(_sent(request), unable=not able)
 
 
-def keep(browser: Browser | None, reply: Reply, scope: Scope, settings: Settings) -> None:
+def keep(browser: Browser | None, reply: Reply, scope: Scope, settings: ServerSettings, lifetime: timedelta) -> None:
     """Put into a reply what the browser is to keep from now on."""
     if browser is None or browser.kept is None:
         return
-    seconds = int(settings.refresh_days * 86_400) if browser.kept else 0
+    seconds = int(lifetime.total_seconds()) if browser.kept else 0
     public = settings.public_url.startswith("https://")
     secure = "; Secure" if settings.cookie_secure or public or scope.get("scheme") == "https" else ""
     reply.headers["Set-Cookie"] = (
@@ -51,7 +52,7 @@ def _sent(request: Incoming) -> str | None:
     return found.pop() if len(found) == 1 else None
 
 
-def _from_here(request: Incoming, scope: Scope, settings: Settings) -> bool:
+def _from_here(request: Incoming, scope: Scope, settings: ServerSettings) -> bool:
     if (site := request.header(b"sec-fetch-site")) is not None and site != "same-origin":
         return False
     if (origin := request.header(b"origin")) is None:

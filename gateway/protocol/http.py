@@ -27,7 +27,7 @@ from gateway.protocol.authentication import authenticate, keep
 from gateway.protocol.bodies import STEP, read, read_in_steps
 from gateway.protocol.negotiation import EVENTS, GRAPHQL, JSON, Ranges, accepted, choose
 from gateway.protocol.server import request_id
-from gateway.settings import Settings
+from gateway.settings.server import ServerSettings
 from resolvers.context import Context, Services, lane_of
 from resolvers.failures import Failure, TimedOut
 from resolvers.identity.principal import Kind, Principal
@@ -50,7 +50,7 @@ class Endpoint:
     execution: Execution
     broadcasts: Broadcasts
     services: Services
-    settings: Settings
+    settings: ServerSettings
     closing: asyncio.Event
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -108,7 +108,7 @@ class Endpoint:
             return _events(self._subscription(operation, envelope.variables, ctx, authorization))
         answer = await run_logged(self.execution, operation, envelope.variables, ctx)
         reply = _events(_once(answer)) if media == EVENTS else _json(answer, media)
-        cookies.keep(browser, reply, scope, self.settings)
+        cookies.keep(browser, reply, scope, self.settings, self.services.limits.refresh_lifetime)
         return reply
 
     async def _body(self, request: Incoming, *, worker: bool) -> bytes:

@@ -22,7 +22,7 @@ from starlette.routing import Route
 
 from gateway.protocol import cookies
 from gateway.protocol.asgi import client_of
-from gateway.settings import Settings
+from gateway.settings.server import ServerSettings
 from resolvers.accounts import external_identity
 from resolvers.accounts.sessions import Tokens
 from resolvers.context import Context, Services
@@ -45,7 +45,7 @@ _PATH = re.compile(r"/(?![/\\])[!-\[\]-~]*")
 class OidcRoutes:
     """`GET /auth/{name}` leads to the provider, which leads back to `/auth/{name}/callback`."""
 
-    settings: Settings
+    settings: ServerSettings
     services: Services
 
     @property

@@ -18,7 +18,7 @@ from websockets.frames import Frame
 
 from db.types import instant_text
 from gateway.protocol.connections import RESERVE, Connection, Connections
-from gateway.settings import Settings
+from gateway.settings.server import ServerSettings
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 """What tells the lines of one request in the log."""
@@ -64,7 +64,7 @@ class Socket(WebSocketsSansIOProtocol):
             super().handle_cont(event)
 
 
-def make_server(app: Starlette, settings: Settings) -> Server:
+def make_server(app: Starlette, settings: ServerSettings) -> Server:
     _allow_files(settings.max_connections + 2 * RESERVE + FILES)
     config = uvicorn.Config(
         app,

@@ -22,7 +22,7 @@ from gateway.protocol.asgi import client_of
 from gateway.protocol.authentication import authenticate, keep
 from gateway.protocol.bodies import read
 from gateway.protocol.http import encode, note, run_logged
-from gateway.settings import Settings
+from gateway.settings.server import ServerSettings
 from resolvers.context import Browser, Context, Services, lane_of
 from resolvers.failures import Failure
 from resolvers.identity.principal import Kind, Principal
@@ -46,7 +46,7 @@ class SocketEndpoint:
     execution: Execution
     broadcasts: Broadcasts
     services: Services
-    settings: Settings
+    settings: ServerSettings
 
     async def __call__(self, socket: WebSocket) -> None:
         if not self._from_here(socket):

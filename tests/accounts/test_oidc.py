@@ -634,14 +634,14 @@ def test_a_provider_that_is_set_wrongly_is_told(wrong: Any, why: str) -> None:
 
 def test_providers_are_set_by_a_variable_or_by_tables(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("TORANA_OIDC", '[{"name":"lab","issuer":"https://idp.example","client_id":"x","client_secret":"hush"}]')  # fmt: skip
-    (provider,) = load().oidc
+    (provider,) = load().sign_in.oidc
     assert (provider.name, provider.scopes, provider.sign_up) == ("lab", "openid profile email", False)
     assert "hush" not in repr(provider)
     monkeypatch.delenv("TORANA_OIDC")
     file = tmp_path / "torana.toml"
     file.write_text('[[oidc]]\nname = "lab"\nissuer = "https://idp.example/realms/x"\nclient_id = "y"\n[oidc.groups]\nphysics = "Physicists"\n')  # fmt: skip
     monkeypatch.setenv("TORANA_SETTINGS", str(file))
-    (provider,) = load().oidc
+    (provider,) = load().sign_in.oidc
     assert (provider.issuer, provider.groups) == ("https://idp.example/realms/x", {"physics": "Physicists"})
 
 

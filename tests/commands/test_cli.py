@@ -20,7 +20,8 @@ import structlog
 from db.engine import Database
 from gateway import cli
 from gateway.commands.demo.organisation import ACCOUNTS
-from gateway.settings import HOW_TO_MAKE_A_KEY, Settings, SettingsError, load
+from gateway.settings import SettingsError, groups, load
+from gateway.settings.sign_in import HOW_TO_MAKE_A_KEY
 from tests.support.platforms import KEY
 from tests.support.postgres import free_port
 
@@ -73,12 +74,26 @@ def test_schema_prints_the_sdl(torana: Torana) -> None:
     assert "type Simulation implements Node {" in done.stdout
 
 
+VARIABLES = """
+    access_minutes account_attempts allowed_hosts allowed_origins audit_days body_limit body_timeout
+    chat_webhooks cluster_lease clusters cookie_secure data_dir database_readers database_url database_writers
+    deleted_days dispatch documents explorer header_timeout host leaked_passwords log_format mail_from mail_log
+    max_connections max_cost max_depth max_tasks max_tokens notice_days oidc operation_timeout password_threads
+    port programs public_url redis_channel redis_url refresh_days register_device_types rendering secret_keys
+    sign_in_attempts sign_up simulation_days smtp_url stall_timeout task_attempts task_lease task_silence
+    task_slots trusted_documents worker_body_limit worker_url
+"""
+"""In lower case, without TORANA_."""
+
+
 def test_settings_names_every_setting_with_its_meaning(torana: Torana) -> None:
     told = torana("settings").stdout
-    for name, field in Settings.model_fields.items():
+    fields = {name: field for group in groups().values() for name, field in group.model_fields.items()}
+    for name, field in fields.items():
         assert f"TORANA_{name.upper()}=" in told
         assert field.description
         assert field.description in told
+    assert fields.keys() == set(VARIABLES.split()), "operators have set these names: add to them, and rename none"
 
 
 @pytest.mark.parametrize(
@@ -98,7 +113,7 @@ def test_serve_refuses_a_missing_or_weak_secret_and_says_how_to_make_one(
 
 def test_the_command_that_makes_a_key_makes_a_good_one() -> None:
     made = subprocess.run(HOW_TO_MAKE_A_KEY, shell=True, capture_output=True, text=True, check=True).stdout.strip()
-    assert list(Settings(secret_keys=made).keys) == ["k1"]  # type: ignore[arg-type]
+    assert list(load(secret_keys=made).sign_in.keys) == ["k1"]
 
 
 def test_serve_refuses_a_database_that_is_not_migrated_and_migrate_brings_it_up(torana: Torana, tmp_path: Path) -> None:
@@ -153,9 +168,25 @@ def test_settings_come_from_variables_above_a_file(tmp_path: Path, monkeypatch: 
     monkeypatch.setenv("TORANA_PORT", "9002")
     monkeypatch.setenv("TORANA_ALLOWED_HOSTS", "a.example, b.example")
     settings = load()
-    assert (settings.port, settings.max_depth) == (9002, 7)
-    assert settings.allowed_origins == ["https://a.example"]
-    assert settings.allowed_hosts == ["a.example", "b.example"]
+    assert (settings.server.port, settings.operations.max_depth) == (9002, 7)
+    assert settings.server.allowed_origins == ["https://a.example"]
+    assert settings.server.allowed_hosts == ["a.example", "b.example"]
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("TORANA_PORT", "x"), ("TORANA_DATABASE_READERS", "0"), ("TORANA_REFRESH_DAYS", "-1"),
+        ("TORANA_SMTP_URL", "mail.example"), ("TORANA_MAX_COST", "much"), ("TORANA_CLUSTERS", '[{"name": ""}]'),
+        ("TORANA_AUDIT_DAYS", "0"),
+    ],
+)  # fmt: skip
+def test_a_wrong_setting_of_any_group_is_told_by_its_variable(
+    variable: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SettingsError, match=f"^{variable}: "):
+        load()
 
 
 @pytest.mark.parametrize(("text", "says"), [("port = 'x'", "TORANA_PORT"), ("colour = 1", "TORANA_COLOUR"), ("port =", "TORANA_SETTINGS")])  # fmt: skip

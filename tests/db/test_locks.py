@@ -87,7 +87,7 @@ async def test_600_writes_over_shared_rows_from_two_gateways_lose_and_double_not
         pytest.skip("one gateway")
     database, world = platform.services.database, platform.world
     async with platform_on(
-        platform.settings.database, world, schema, tmp_path / "other", platform.execution._bounds
+        platform.settings.storage.url, world, schema, tmp_path / "other", platform.execution._bounds
     ) as b:
         ways = itertools.cycle((platform, b))
         jobs = [await submit(platform, 3) for _ in range(6)]

@@ -48,7 +48,7 @@ async def postgres(
 @asynccontextmanager
 async def _reading(postgres: Platform, readers: int) -> AsyncIterator[Platform]:
     """The same with connections of its own, which only read."""
-    database = Database(postgres.settings.database, readers=readers)
+    database = Database(postgres.settings.storage.url, readers=readers)
     try:
         yield replace(postgres, services=replace(postgres.services, database=database))
     finally:
@@ -58,7 +58,7 @@ async def _reading(postgres: Platform, readers: int) -> AsyncIterator[Platform]:
 @pytest.fixture
 async def other(postgres: Platform) -> AsyncIterator[asyncpg.Connection]:
     """A connection of someone else."""
-    connection = await asyncpg.connect(postgres.settings.database)
+    connection = await asyncpg.connect(postgres.settings.storage.url)
     await _end(connection)  # those of earlier tests
     yield connection
     await connection.close()

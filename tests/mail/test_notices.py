@@ -26,11 +26,12 @@ from cryptography.x509.oid import NameOID
 
 from db import models
 from db.models import Channel, Notification, NotificationState, NotificationTemplate
-from gateway.app import make_delivery, make_services
+from gateway.app import make_services
 from gateway.background.mail_sender import LEASE, PAUSES, Outbox, claim, settle
 from gateway.background.mail_sender import Undelivered as Failed
-from gateway.background.transports import Delivery, MailServer, read_sender, read_smtp, read_webhooks
+from gateway.background.transports import Delivery
 from gateway.settings import SettingsError, load
+from gateway.settings.mail import MailServer, read_smtp
 from resolvers.failures import Invalid
 from resolvers.mail import templates
 from resolvers.mail.outbox import OUTBOX, Place, address, post, post_chat, post_text
@@ -859,14 +860,14 @@ def test_settings_say_where_mail_and_chat_go() -> None:
         smtp_url="smtp://mail.example", mail_from="Torana <torana@gateway.example>", public_url="https://gateway.example/",
         chat_webhooks="default=https://chat.example/hooks/a=b, ops=https://chat.example/hooks/c",
     )  # fmt: skip
-    assert settings.reached_at == "https://gateway.example"
-    assert make_delivery(settings).mails
-    assert read_sender(settings.mail_from) == SENDER
-    assert read_webhooks(settings.chat_webhooks.get_secret_value()) == {
+    assert settings.server.reached_at == "https://gateway.example"
+    assert Delivery.of(settings.mail).mails
+    assert settings.mail.sender == SENDER
+    assert settings.mail.webhooks == {
         "default": "https://chat.example/hooks/a=b", "ops": "https://chat.example/hooks/c",
     }  # fmt: skip
     assert "mail.example" not in repr(settings)
-    assert load(host="0.0.0.0", port=9000).reached_at == "http://127.0.0.1:9000"
+    assert load(host="0.0.0.0", port=9000).server.reached_at == "http://127.0.0.1:9000"
 
 
 async def test_users_say_themselves_whether_they_want_messages(platform: Platform) -> None:

@@ -42,7 +42,7 @@ async def test_only_superadmins_lock(platform: Platform, who: str) -> None:
 
 
 async def test_another_process_hears_of_the_lock(platform: Platform) -> None:
-    other = Database(platform.settings.database)
+    other = Database(platform.settings.storage.url)
     if other.dialect == "sqlite":
         pytest.skip("one process serves an SQLite file")
     await other.start()

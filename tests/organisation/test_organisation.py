@@ -599,7 +599,7 @@ async def _another_process(platform: Platform, schema: Schema, folder: Path) -> 
     if platform.services.database.dialect == "sqlite":
         yield platform.services.principals
         return
-    async with platform_on(platform.settings.database_url, platform.world, schema, folder, Bounds()) as other:
+    async with platform_on(platform.settings.storage.database_url, platform.world, schema, folder, Bounds()) as other:
         yield other.services.principals
 
 

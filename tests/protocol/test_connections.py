@@ -24,7 +24,7 @@ from gateway.protocol import connections, websocket
 from gateway.protocol import server as servers
 from gateway.protocol.connections import Connection, Connections
 from gateway.protocol.server import Server, Socket, make_server
-from gateway.settings import Settings
+from gateway.settings.server import ServerSettings
 from resolvers.identity.principal import Errand
 from resolvers.queue.leases import SCOPES
 from tests.support.postgres import free_port
@@ -323,8 +323,8 @@ async def test_pings_of_who_reads_nothing_are_not_kept(serve: Serve) -> None:
 
 
 async def test_pieces_of_nothing_are_not_kept() -> None:
-    config = make_server(Starlette(), Settings()).config
-    socket_ = Socket(config, Connections(Settings()), {})
+    config = make_server(Starlette(), ServerSettings()).config
+    socket_ = Socket(config, Connections(ServerSettings()), {})
     for _ in range(1000):
         socket_.handle_cont(Frame(Opcode.CONT, b"", fin=False))
     assert socket_.frames == []
@@ -465,7 +465,7 @@ async def toy(**given: Any) -> AsyncIterator[tuple[str, Server]]:
         ]
     )
     app.state.closing = asyncio.Event()
-    settings = Settings(port=free_port(), **given)
+    settings = ServerSettings(port=free_port(), **given)
     server = make_server(app, settings)
     running = asyncio.create_task(server._serve())
     while not server.started:

@@ -23,7 +23,7 @@ from gateway.protocol import formats
 from gateway.protocol.downloads import Downloads, _members, disposition, safe
 from gateway.protocol.server import make_server
 from gateway.protocol.zip_stream import archive
-from gateway.settings import Settings
+from gateway.settings.server import ServerSettings
 from jobs.results import Axis, Estimator, Page, read
 from resolvers.accounts.api_keys import new_secret
 from resolvers.context import Context
@@ -298,7 +298,7 @@ async def test_a_ticket_opens_its_file_without_a_header(shelf: Shelf) -> None:
     for given, path in TICKETS:
         made = await shelf.ticket(**given)
         address = urlsplit(made["url"])
-        assert f"{address.scheme}://{address.netloc}" == shelf.platform.settings.reached_at
+        assert f"{address.scheme}://{address.netloc}" == shelf.platform.settings.server.reached_at
         answer = await shelf.client.get(f"{address.path}?{address.query}")
         assert answer.status_code == 200, answer.text
         assert answer.content == (await shelf.get(path)).content
@@ -440,7 +440,7 @@ async def test_a_client_that_goes_away_ends_the_reading(shelf: Shelf) -> None:
         return await own(*given)
 
     port = free_port()
-    server = make_server(shelf.app, Settings(port=port))
+    server = make_server(shelf.app, ServerSettings(port=port))
     server.config.lifespan = "off"
     running = asyncio.create_task(server._serve())
     while not server.started:
@@ -465,7 +465,7 @@ async def test_a_client_that_goes_away_ends_the_reading(shelf: Shelf) -> None:
 async def test_a_file_that_can_t_be_finished_does_not_look_whole(shelf: Shelf) -> None:
     await _large(shelf.platform)
     port = free_port()
-    server = make_server(shelf.app, Settings(port=port))
+    server = make_server(shelf.app, ServerSettings(port=port))
     server.config.lifespan = "off"
     running = asyncio.create_task(server._serve())
     while not server.started:

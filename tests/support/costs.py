@@ -20,7 +20,7 @@ from db.engine import Database
 from db.readers import driver
 from gateway.app import create_app, make_services
 from gateway.protocol.server import make_server
-from gateway.settings import Settings
+from gateway.settings import load
 from schema import Schema
 from schema.fields.cost import Bounds
 from tests.support.databases import quick_passwords
@@ -159,7 +159,7 @@ Ask = Callable[..., Awaitable[tuple[Any, int]]]
 async def counting(url: str, folder: Path) -> AsyncIterator[Ask]:
     """A gateway in a thread, whose calls are counted: `ask(query, authorization, **variables)` gives the data of an answer
     and their number."""
-    settings = Settings(database_url=url, data_dir=folder, secret_keys=KEY, task_slots=0, port=free_port())
+    settings = load(database_url=url, data_dir=folder, secret_keys=KEY, task_slots=0, port=free_port())
     ready, calls = threading.Event(), 0
     known: dict[str, Any] = {}
 
@@ -169,7 +169,7 @@ async def counting(url: str, folder: Path) -> AsyncIterator[Ask]:
 
     async def serve() -> None:
         app = create_app(settings, make_services(settings, quick_passwords()))
-        known.update(loop=asyncio.get_running_loop(), server=make_server(app, settings))
+        known.update(loop=asyncio.get_running_loop(), server=make_server(app, settings.server))
         running = asyncio.create_task(known["server"]._serve())
         while not known["server"].started:
             await asyncio.sleep(0)
@@ -192,7 +192,7 @@ async def counting(url: str, folder: Path) -> AsyncIterator[Ask]:
     thread = threading.Thread(target=lambda: uvloop.run(serve()))
     thread.start()
     assert await asyncio.to_thread(ready.wait, 30)
-    address = f"http://127.0.0.1:{settings.port}/graphql"
+    address = f"http://127.0.0.1:{settings.server.port}/graphql"
     line = await Connection.open(address)
     try:
         yield ask

@@ -17,7 +17,7 @@ from gateway.operations.documents import Documents, Envelope
 from gateway.operations.execution import Execution
 from gateway.operations.responses import Answer, Refused
 from gateway.protocol.http import encode
-from gateway.settings import Settings
+from gateway.settings import Settings, load
 from resolvers.context import Context, Services
 from resolvers.identity.lookup import principal_of
 from resolvers.identity.principal import ANONYMOUS, Kind, Principal
@@ -139,7 +139,7 @@ async def platform_on(
     url: str, world: World, schema: Schema, folder: Path, bounds: Bounds, reused: Reused | None = None
 ) -> AsyncIterator[Platform]:
     """A gateway on a database, with what is `reused` from one to the next on a database of the same URL."""
-    settings = Settings(database_url=url, data_dir=folder, secret_keys=KEY, task_slots=0)
+    settings = load(database_url=url, data_dir=folder, secret_keys=KEY, task_slots=0)
     reused = reused or Reused.of(settings, schema, bounds)
     services, documents = make_services(settings, quick_passwords(), reused.database), reused.documents
     await services.database.start()

@@ -11,7 +11,7 @@ import pytest
 
 from gateway.app import create_app, make_services
 from gateway.protocol.server import make_server
-from gateway.settings import Settings
+from gateway.settings import load
 from resolvers.context import Services
 from tests.support.databases import Prepared, quick_passwords
 from tests.support.platforms import KEY
@@ -64,10 +64,10 @@ async def serving(prepared: Prepared, factory: pytest.TempPathFactory) -> AsyncI
                 url, world = database, None
             common = {"database_url": url, "data_dir": factory.mktemp("data"), "secret_keys": KEY, "task_slots": 0}
             common["dispatch"] = bool(given.get("task_slots"))
-            settings = Settings(**{**common, "port": free_port(), **given})
+            settings = load(**{**common, "port": free_port(), **given})
             services = make_services(settings, quick_passwords())
             app = create_app(settings, services)
-            server = make_server(app, settings)
+            server = make_server(app, settings.server)
             running = asyncio.create_task(server._serve())
             while not server.started:
                 if running.done():
@@ -80,7 +80,7 @@ async def serving(prepared: Prepared, factory: pytest.TempPathFactory) -> AsyncI
                 await running
 
             stack.push_async_callback(stop)
-            base = f"http://127.0.0.1:{settings.port}"
+            base = f"http://127.0.0.1:{settings.server.port}"
             client = await stack.enter_async_context(httpx2.AsyncClient(base_url=base, timeout=30))
             return Served(base, world, client, services, app, server, stop)  # type: ignore[arg-type]
 

@@ -45,7 +45,7 @@ async def test_results_are_stored_once_though_postgresql_dies_while_they_are_wri
     platform = own_postgres
     submitted = await submit(platform, 1)
     (worker,) = await claim(platform)
-    holding = await asyncpg.connect(platform.settings.database)
+    holding = await asyncpg.connect(platform.settings.storage.url)
     lock = holding.transaction()
     await lock.start()
     await holding.execute("SELECT 1 FROM tasks FOR UPDATE")

@@ -123,13 +123,14 @@ class Asking:
     @classmethod
     def of(cls, settings: Settings, services: Services, agent: str) -> "Asking":
         """As the operator, through a program of this name."""
-        schema, bounds = build(), bounds_of(settings)
+        schema, given = build(), settings.operations
+        bounds = bounds_of(given)
         return cls(
             settings,
             services,
             OPERATOR,
             Documents(schema.core, bounds, keep=10**7),
-            Execution(schema, bounds, timeout=settings.operation_timeout, rendering=settings.rendering),
+            Execution(schema, bounds, timeout=given.operation_timeout, rendering=given.rendering),
             {"agent": agent, "account": _account()},
         )
 

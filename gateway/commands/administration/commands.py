@@ -47,8 +47,8 @@ def command(app: typer.Typer, name: str) -> Callable[[Work], Work]:
             as_, as_json = given.pop("as_"), given.pop("json_")
             with told(WRONG):
                 settings = load()
-                set_up_logs(settings.log_format, logging.WARNING)
-                settings.keys  # noqa: B018
+                set_up_logs(settings.server.log_format, logging.WARNING)
+                settings.sign_in.keys  # noqa: B018
                 check_migrated(settings)
                 shown = asyncio.run(_shown(settings, work, f"torana {app.info.name} {name}", as_, given))
             _print(shown, as_json=as_json)

@@ -271,7 +271,7 @@ def _check_mail(ask: Asking, email: str | None, password: str | None) -> None:
     """Refuse an invitation that nobody would get, before an account is made."""
     if email is None or password is not None:
         raise typer.BadParameter("an invitation needs --email, and no password")
-    if not (ask.settings.smtp_url.get_secret_value() or ask.settings.mail_log):
+    if not (ask.settings.mail.server or ask.settings.mail.mail_log):
         raise Refusal("there is no mail server to invite by; TORANA_SMTP_URL names one", Code.STATE.name)
 
 
