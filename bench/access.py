@@ -150,7 +150,7 @@ async def measure(url: str, folder: Path, times: int) -> None:
             f"principal {found['principal']:.2f} ms"
         )
     finally:
-        services.passwords.close()
+        await services.identity.close()
         await services.database.dispose()
 
 

@@ -108,7 +108,7 @@ async def measure(gateway: Gateway, pair: Pair, seconds: float) -> tuple[list[fl
 
 async def fill(services: Services) -> None:
     """Users whose addresses wait to be confirmed, and participants with passwords."""
-    hashed = await services.passwords.hash(PASSWORD)
+    hashed = await services.identity.passwords.hash(PASSWORD)
     async with services.database.write(as_system="bench") as session:
         site = models.Site(name="Bench")
         session.add(site)
@@ -153,7 +153,7 @@ async def run(database: str, folder: Path, seconds: float, only: str) -> bool:
             good &= differ <= BOUND
             print(f"{pair.name:<24}{len(known):>7}{a * 1000:>12.2f}{b * 1000:>12.2f}{differ:>10.1%}", flush=True)
     finally:
-        services.passwords.close()
+        await services.identity.close()
         await services.database.dispose()
     return good
 

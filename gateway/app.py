@@ -37,7 +37,7 @@ from gateway.settings import Settings
 from gateway.settings.jobs import read_clusters
 from gateway.settings.operations import OperationSettings
 from jobs.programs import Registry, configured
-from resolvers.context import Entrance, Services
+from resolvers.context import Entrance, Identity, Jobs, Services
 from resolvers.feed import Feed
 from resolvers.identity.hashing import Leaked, Passwords
 from resolvers.identity.issuers import Issuers
@@ -86,22 +86,21 @@ def make_services(settings: Settings, passwords: Passwords | None = None, databa
     if passwords is None:
         leaked = None if settings.sign_in.leaked_passwords is None else Leaked(settings.sign_in.leaked_passwords)
         passwords = Passwords(threads=settings.sign_in.password_threads, leaked=leaked)
-    issuers = Issuers(settings.sign_in.oidc)
-    programs = Registry(map(configured, settings.jobs.programs))
     return Services(
-        database,
-        feed,
-        KeyRing(settings.sign_in.keys),
-        Principals(database),
-        passwords,
-        limits,
-        issuers,
-        Uses(database),
-        Presence(database),
-        Locking(database),
-        Reports(database, limits),
-        programs,
-        Entrance(settings.server.reached_at, settings.sign_in.sign_up),
+        database=database,
+        feed=feed,
+        limits=limits,
+        identity=Identity(
+            keys=KeyRing(settings.sign_in.keys),
+            principals=Principals(database),
+            passwords=passwords,
+            issuers=Issuers(settings.sign_in.oidc),
+            uses=Uses(database),
+            presence=Presence(database),
+        ),
+        jobs=Jobs(programs=Registry(map(configured, settings.jobs.programs)), reports=Reports(database, limits)),
+        locking=Locking(database),
+        entrance=Entrance(settings.server.reached_at, settings.sign_in.sign_up),
     )
 
 
@@ -152,12 +151,10 @@ async def _working(settings: Settings, services: Services, runs: Path) -> AsyncI
             finally:
                 if dispatcher is not None:
                     await dispatcher.close()
-                await services.reports.settled()
+                await services.jobs.reports.settled()
                 await outbox.close()
                 await housekeeping.close()
-                await services.issuers.close()
-                await services.uses.settled()
-                services.passwords.close()
+                await services.identity.close()
     finally:
         await services.database.dispose()
 

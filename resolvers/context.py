@@ -43,22 +43,42 @@ class Browser:
     kept: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
+class Identity:
+    """Who asks: the keys that sign tokens, whose credentials are whose, and when they were last used."""
+
+    keys: KeyRing
+    principals: Principals
+    passwords: Passwords
+    issuers: Issuers
+    uses: Uses
+    presence: Presence
+
+    async def close(self) -> None:
+        """Write down what is yet to be, and end what runs."""
+        await self.issuers.close()
+        await self.uses.settled()
+        self.passwords.close()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Jobs:
+    """What jobs need: the programs that run, and what workers report."""
+
+    programs: Registry
+    reports: Reports
+
+
+@dataclass(frozen=True, kw_only=True)
 class Services:
     """What all operations of a process share."""
 
     database: Database
     feed: Feed
-    keys: KeyRing
-    principals: Principals
-    passwords: Passwords
     limits: Limits
-    issuers: Issuers
-    uses: Uses
-    presence: Presence
+    identity: Identity
+    jobs: Jobs
     locking: Locking
-    reports: Reports
-    programs: Registry
     entrance: Entrance
 
 

@@ -85,7 +85,7 @@ async def _followed(services: Services, gateways: Sequence[Running], errands: Se
         await Subscriber.ask(gateways[n % len(gateways)].url, people[n % PEOPLE], WATCH, {"i": job}, hears(n))
         for n in range(SUBSCRIBERS)
     ]
-    tokens = [services.keys.worker_token(errand, services.limits.worker_lifetime) for errand in errands]
+    tokens = [services.identity.keys.worker_token(errand, services.limits.worker_lifetime) for errand in errands]
     stopping = asyncio.Event()
     others = [asyncio.create_task(_report(url, token, n, stopping)) for n, token in enumerate(tokens[1:])]
     loaded = asyncio.create_task(measure(url, question, connections=2, seconds=SECONDS))
@@ -138,7 +138,7 @@ async def _person(services: Services, number: int) -> str:
     async with services.database.write(as_system="bench") as session:
         session.add(models.User(id=key, username=f"person{number}", superadmin=True, email_verified=True))
     family = await login_session(services, key, seconds=3_600)
-    return f"Bearer {services.keys.access_token(Kind.USER, key, family, timedelta(hours=1))}"
+    return f"Bearer {services.identity.keys.access_token(Kind.USER, key, family, timedelta(hours=1))}"
 
 
 async def _report(url: str, token: str, number: int, stopping: asyncio.Event) -> None:

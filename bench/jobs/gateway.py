@@ -50,7 +50,7 @@ async def bare(url: str, keys: str, folder: Path) -> AsyncIterator[Services]:
     try:
         yield services
     finally:
-        services.passwords.close()
+        await services.identity.close()
         await services.database.dispose()
 
 

@@ -36,7 +36,7 @@ class Housekeeping:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-        await self._guarded(self._services.presence.write)
+        await self._guarded(self._services.identity.presence.write)
 
     async def _work(self) -> None:
         await self._guarded(self._check_folds)
@@ -46,7 +46,7 @@ class Housekeeping:
                 await self._guarded(self._tidy)
                 due = time.monotonic() + HOUR
             await asyncio.sleep(INTERVAL)
-            await self._guarded(self._services.presence.write)
+            await self._guarded(self._services.identity.presence.write)
 
     async def _check_folds(self) -> None:
         if await refolding.outdated(self._services.database):

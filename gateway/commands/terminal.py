@@ -38,8 +38,7 @@ async def opened(settings: Settings) -> AsyncIterator[Services]:
         async with relayed(settings.storage, services.database):
             yield services
     finally:
-        services.passwords.close()
-        await services.issuers.close()
+        await services.identity.close()
         await services.database.dispose()
 
 

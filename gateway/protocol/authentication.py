@@ -30,7 +30,7 @@ async def authenticate(services: Services, authorization: str | None) -> Princip
     if not authorization:
         return ANONYMOUS
     principal = await _presented(services, authorization)
-    services.presence.heard(principal)
+    services.identity.presence.heard(principal)
     return principal
 
 
@@ -41,19 +41,21 @@ async def _presented(services: Services, authorization: str) -> Principal:
         return await _known(services, _pair(services, token))
     if scheme.lower() != "bearer" or not token:
         raise Unauthenticated("the Authorization header must be: Bearer <access token>")
-    if (external := await services.issuers.verify(token, partial(external_identity.learn, services))) is not None:
-        return await services.principals.of(external)
-    said = services.keys.verify(token)
+    if (
+        external := await services.identity.issuers.verify(token, partial(external_identity.learn, services))
+    ) is not None:
+        return await services.identity.principals.of(external)
+    said = services.identity.keys.verify(token)
     if isinstance(said, Errand):
         return Principal(kind=Kind.WORKER, errand=said)
-    return await (_known(services, said) if isinstance(said, Secret) else services.principals.of(said))
+    return await (_known(services, said) if isinstance(said, Secret) else services.identity.principals.of(said))
 
 
 async def _known(services: Services, said: Secret) -> Principal:
     """Whose a key or token is; that it was used is noted beside."""
-    principal = await services.principals.of(said)
+    principal = await services.identity.principals.of(said)
     assert principal.credential is not None
-    services.uses.note(principal.credential, principal.kind)
+    services.identity.uses.note(principal.credential, principal.kind)
     return principal
 
 
@@ -63,7 +65,7 @@ def _pair(services: Services, encoded: str) -> Secret:
         public_key, _, secret = base64.b64decode(encoded, validate=True).decode().partition(":")
     except (binascii.Error, UnicodeDecodeError):
         public_key = secret = ""
-    said = services.keys.verify(secret) if public_key and secret else None
+    said = services.identity.keys.verify(secret) if public_key and secret else None
     if not isinstance(said, Secret):
         raise Unauthenticated("the Authorization header must be: Basic <base64 of the public key, a colon, the secret>")
     return replace(said, public_key=public_key)
@@ -77,7 +79,7 @@ async def keep(
     Raises UNAUTHENTICATED when it is of nobody any more; never ends for anonymous.
     """
     recheck = min(RECHECK, UNHEARD) if services.database.dialect == "sqlite" else RECHECK
-    with services.presence.there(principal), services.feed.subscription(*principal.topics, RIGHTS) as changes:
+    with services.identity.presence.there(principal), services.feed.subscription(*principal.topics, RIGHTS) as changes:
         away = False
         while True:
             pause: float | None = None if principal.kind is Kind.ANONYMOUS else min(recheck, AWAY) if away else recheck

@@ -116,8 +116,8 @@ class Downloads:
         given, query = request.headers.get("authorization"), request.query_params
         if given is None and exports.TICKET in query:
             address = exports.address_of(request.scope["path"], query.multi_items())
-            said = self.services.keys.read_fetch(query[exports.TICKET], address)
-            return await self.services.principals.of(said)
+            said = self.services.identity.keys.read_fetch(query[exports.TICKET], address)
+            return await self.services.identity.principals.of(said)
         principal = await authenticate(self.services, given)
         if principal.kind is Kind.ANONYMOUS:
             raise Unauthenticated("sign in first, or ask for an address with a ticket by createDownload")

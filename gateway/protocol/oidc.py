@@ -64,7 +64,7 @@ class OidcRoutes:
             return _told(name, error)
         state, nonce, verifier = (secrets.token_urlsafe(32) for _ in range(3))
         following = request.query_params.get("next", HOME)
-        flow = self.services.keys.flow_token(
+        flow = self.services.identity.keys.flow_token(
             LASTS,
             provider=name,
             state=state,
@@ -113,7 +113,7 @@ class OidcRoutes:
         return response
 
     def _issuer(self, name: str) -> Issuer:
-        if (issuer := self.services.issuers.named(name)) is None:
+        if (issuer := self.services.identity.issuers.named(name)) is None:
             raise NotFound("there is no such provider")
         return issuer
 
@@ -121,7 +121,7 @@ class OidcRoutes:
         """What was kept when this browser began this sign-in."""
         if not cookie:
             raise Invalid("the sign-in was not begun in this browser, or took too long; begin it again")
-        flow = self.services.keys.flow(cookie)
+        flow = self.services.identity.keys.flow(cookie)
         if flow["provider"] != name or not hmac.compare_digest(flow["state"].encode(), state.encode()):
             raise Invalid("the sign-in was not begun in this browser, or took too long; begin it again")
         return flow

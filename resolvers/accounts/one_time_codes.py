@@ -58,7 +58,7 @@ async def new_seed(session: AsyncSession, ctx: Context, user: UUID) -> str:
             user_id=user,
             kind=CredentialKind.TOTP,
             label=Use.SET_UP.value,
-            sealed=ctx.services.keys.seal(seed),
+            sealed=ctx.services.identity.keys.seal(seed),
             algorithm="totp",
             expires_at=later(ctx.services.limits.code_window),
         )
@@ -83,7 +83,7 @@ async def send(session: AsyncSession, ctx: Context, user: User, use: Use) -> Non
             kind=CredentialKind.EMAIL_CODE,
             label=use.value,
             # So short a code would be found from its hash.
-            sealed=ctx.services.keys.seal(code),
+            sealed=ctx.services.identity.keys.seal(code),
             algorithm="code",
             expires_at=later(lifetime.total_seconds()),
         )
@@ -109,7 +109,7 @@ async def spend(session: AsyncSession, ctx: Context, user: UUID, method: TwoFact
     live = sa.or_(Credential.expires_at.is_(None), Credential.expires_at > now())
     wanted = sa.select(Credential).where(Credential.user_id == user, Credential.kind == kind, live)
     row = (await session.scalars(wanted.where(Credential.label == use.value))).one_or_none()
-    if row is None or row.sealed is None or (kept := ctx.services.keys.unseal(row.sealed)) is None:
+    if row is None or row.sealed is None or (kept := ctx.services.identity.keys.unseal(row.sealed)) is None:
         return False
     text = _plain(code)
     if method is TwoFactor.TOTP:
@@ -117,7 +117,7 @@ async def spend(session: AsyncSession, ctx: Context, user: UUID, method: TwoFact
         if step is None or (row.last_used_at is not None and step <= row.last_used_at):
             return False
         row.last_used_at = step
-        row.sealed = ctx.services.keys.seal(kept)  # so that a key may leave the ring
+        row.sealed = ctx.services.identity.keys.seal(kept)  # so that a key may leave the ring
         return True
     if not hmac.compare_digest(kept.encode(), text.encode()):
         return False

@@ -38,10 +38,10 @@ async def change(ctx: Context, old: str, new: str) -> UUID:
     user, principal = sessions.person(ctx), ctx.principal
     names = sa.select(User.username, User.email, User.first_name, User.last_name).where(User.id == user)
     stored = await prove(ctx, user, old, "oldPassword")
-    await ctx.services.passwords.check(new, "newPassword", *(await ctx.database.rows(names))[0])
-    if await ctx.services.passwords.verify(stored.secret_hash, new):
+    await ctx.services.identity.passwords.check(new, "newPassword", *(await ctx.database.rows(names))[0])
+    if await ctx.services.identity.passwords.verify(stored.secret_hash, new):
         raise Invalid("the new password is the old one", field="newPassword")
-    hashed = await ctx.services.passwords.hash(new)
+    hashed = await ctx.services.identity.passwords.hash(new)
     async with ctx.database.write() as session:
         row = await _held(session, user)
         replaced: Any = await session.execute(
@@ -77,8 +77,8 @@ async def reset(ctx: Context, token: str, new: str) -> datetime:
     await throttle(ctx)
     user = await email_links.owner(ctx, CredentialKind.PASSWORD_RESET, token)
     names = sa.select(User.username, User.email, User.first_name, User.last_name).where(User.id == user)
-    await ctx.services.passwords.check(new, "newPassword", *(await ctx.database.rows(names))[0])
-    hashed = await ctx.services.passwords.hash(new)
+    await ctx.services.identity.passwords.check(new, "newPassword", *(await ctx.database.rows(names))[0])
+    hashed = await ctx.services.identity.passwords.hash(new)
     async with ctx.database.write() as session:
         row = await _held(session, user)
         row.email_verified |= await email_links.spend(session, CredentialKind.PASSWORD_RESET, token, row)
@@ -96,8 +96,10 @@ async def set_for_user(ctx: Context, user: UUID, new: str) -> UUID:
         raise Forbidden("your own password is changed by changePassword")
     async with writing(ctx, "SET_PASSWORD", User, user) as session:
         row = await _administered(session, ctx, user)
-    await ctx.services.passwords.check(new, "newPassword", row.username, row.email, row.first_name, row.last_name)
-    hashed = await ctx.services.passwords.hash(new)
+    await ctx.services.identity.passwords.check(
+        new, "newPassword", row.username, row.email, row.first_name, row.last_name
+    )
+    hashed = await ctx.services.identity.passwords.hash(new)
     async with writing(ctx, "SET_PASSWORD", User, user) as session:
         row = await _administered(session, ctx, user)
         await _put(session, hashed, user_id=user)
@@ -112,8 +114,8 @@ async def set_for_participant(ctx: Context, participant: UUID, new: str) -> UUID
     """Give a participant a password; all of their login sessions end."""
     async with writing(ctx, "SET_PASSWORD", Participant, participant) as session:
         row = await _kept(session, ctx, participant)
-    await ctx.services.passwords.check(new, "newPassword", row.username, row.email)
-    hashed = await ctx.services.passwords.hash(new)
+    await ctx.services.identity.passwords.check(new, "newPassword", row.username, row.email)
+    hashed = await ctx.services.identity.passwords.hash(new)
     async with writing(ctx, "SET_PASSWORD", Participant, participant) as session:
         row = await _kept(session, ctx, participant)
         await _put(session, hashed, participant_id=participant)

@@ -24,7 +24,10 @@ async def prove(ctx: Context, user: UUID, password: str, field: str) -> Any:
         Credential.user_id == user, Credential.kind == CredentialKind.PASSWORD
     )
     stored = next(iter(await ctx.database.rows(mine)), None)
-    if not await ctx.services.passwords.verify(stored.secret_hash if stored else None, password) or stored is None:
+    if (
+        not await ctx.services.identity.passwords.verify(stored.secret_hash if stored else None, password)
+        or stored is None
+    ):
         raise Invalid("the password is wrong", field=field)
     async with ctx.database.write() as session:
         await rate_limits.clear(session, ctx, tries(user))

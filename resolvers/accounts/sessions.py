@@ -146,7 +146,7 @@ async def _issue(session: AsyncSession, ctx: Context, kind: Kind, owner: UUID, f
         )
     )
     lifetime = limits.access_lifetime
-    signed = ctx.services.keys.access_token(kind, owner, family, lifetime)
+    signed = ctx.services.identity.keys.access_token(kind, owner, family, lifetime)
     said = Session(kind, owner, family, datetime.now(UTC) + lifetime)
     # Here, not after the commit: someone may end the session right after it.
     return Tokens(signed, token, int(lifetime.total_seconds()), await principal_of(session, said))

@@ -85,7 +85,7 @@ async def log_in(ctx: Context, username: str, password: str, code: str | None = 
             if user.two_factor is TwoFactor.EMAIL:
                 await one_time_codes.send(session, ctx, user, one_time_codes.Use.SIGN_IN)
             lifetime = ctx.services.limits.ticket_lifetime
-            ticket = ctx.services.keys.ticket(user.id, stored.credential_id, stored.version, lifetime)
+            ticket = ctx.services.identity.keys.ticket(user.id, stored.credential_id, stored.version, lifetime)
             return TwoFactorNeeded(user.two_factor, ticket, int(lifetime.total_seconds()))
         if user.two_factor is TwoFactor.NONE or code is None:
             tokens = await _enter(session, ctx, user)
@@ -98,7 +98,7 @@ async def complete(ctx: Context, ticket: str, code: str) -> Tokens:
     """Sign in with the second factor that a ticket waits for. The ticket works once, and for the password it was
     given for."""
     sessions.check_browser(ctx)
-    said = ctx.services.keys.read_ticket(ticket)
+    said = ctx.services.identity.keys.read_ticket(ticket)
     await throttle(ctx)
     await one_time_codes.count(ctx, said.owner)
     async with ctx.database.write() as session:
@@ -197,7 +197,7 @@ async def _verified(ctx: Context, what: str, known: Any, name: str, password: st
     """The row whose password this is; the same work and answer for a wrong password and for no row."""
     found = (await ctx.database.rows(known))[-1:]
     stored = found[0] if found else None
-    right = await ctx.services.passwords.verify(stored.secret_hash if stored else None, password)
+    right = await ctx.services.identity.passwords.verify(stored.secret_hash if stored else None, password)
     if right and stored is not None:
         return stored
     async with ctx.database.write() as session:
@@ -208,7 +208,11 @@ async def _verified(ctx: Context, what: str, known: Any, name: str, password: st
 
 async def _renewed(ctx: Context, stored: str, password: str) -> str:
     """The hash to keep: made again when today's parameters are others."""
-    return await ctx.services.passwords.hash(password) if ctx.services.passwords.outdated(stored) else stored
+    return (
+        await ctx.services.identity.passwords.hash(password)
+        if ctx.services.identity.passwords.outdated(stored)
+        else stored
+    )
 
 
 async def _unchanged(session: AsyncSession, stored: Any, renewed: str) -> bool:

@@ -53,8 +53,8 @@ async def sign_up(ctx: Context, given: NewAccount) -> str:
     await throttle(ctx)
     await _bound_mails(ctx, f"signup:{digest_of(email)}")
     names = (columns.get("first_name"), columns.get("last_name"))
-    await ctx.services.passwords.check(given.password, "input.password", username, email, *names)
-    hashed = await ctx.services.passwords.hash(given.password)
+    await ctx.services.identity.passwords.check(given.password, "input.password", username, email, *names)
+    hashed = await ctx.services.identity.passwords.hash(given.password)
     known = sa.select(User.id, User.email, User.deleted_at).where(
         sa.or_(User.username == username, sa.and_(User.email.in_(spelled), User.deleted_at.is_(None))),
         User.auth_provider == AuthProvider.LOCAL,

@@ -42,7 +42,7 @@ async def login_of(services: Services, user: UUID) -> Login | None:
         LIVE,
     )
     for row in await services.database.rows(held.order_by(Credential.id.desc()).limit(1)):
-        text = services.keys.unseal(row.sealed)
+        text = services.identity.keys.unseal(row.sealed)
         return None if text is None else Login(**orjson.loads(text))
     return None
 
@@ -64,7 +64,9 @@ async def leave(ctx: Context, private_key: str, signed_key: str) -> Left:
     if expires_at is not None and expires_at <= datetime.now(UTC):
         raise Invalid("the certificate has expired", field="signedKey", expiredAt=instant_text(expires_at))
     principals = tuple(name.decode(errors="replace") for name in certificate.valid_principals)
-    sealed = ctx.services.keys.seal(orjson.dumps({"private_key": private_key, "certificate": signed_key}).decode())
+    sealed = ctx.services.identity.keys.seal(
+        orjson.dumps({"private_key": private_key, "certificate": signed_key}).decode()
+    )
     async with ctx.database.write() as session:
         because(session, "one's own login of clusters", Credential)
         await session.execute(sa.delete(Credential).where(*_of(owner)))

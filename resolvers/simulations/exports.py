@@ -195,7 +195,7 @@ async def ticket(ctx: Context, key: UUID, path: Sequence[str], query: Mapping[st
     expires_at = datetime.now(UTC) + LASTS
     made_with = None if principal.kind is Kind.LINK else principal.session or principal.credential
     address = address_of(f"/{'/'.join(path)}", query.items())
-    token = ctx.services.keys.fetch_ticket(principal.kind, owner, made_with, address, LASTS)
+    token = ctx.services.identity.keys.fetch_ticket(principal.kind, owner, made_with, address, LASTS)
     spelled, given = "/".join(quote(part, safe="") for part in path), urlencode({**query, TICKET: token})
     return Ticket(f"{ctx.services.entrance.address}/{spelled}?{given}", expires_at)
 

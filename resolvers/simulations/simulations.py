@@ -248,7 +248,7 @@ def _texts(files: Any) -> dict[str, str]:
 
 
 def _program(ctx: Context, sim_type: SimulationType, input_type: InputType) -> Program:
-    available = ctx.services.programs
+    available = ctx.services.jobs.programs
     if sim_type.name not in available:
         raise Invalid(f"no program for {sim_type.name} runs here", field="input.simType", allowed=sorted(available))
     program = available[sim_type.name]

@@ -276,7 +276,7 @@ class _Posted:
     def _batch(self, handed: Handed, held: Held) -> Batch:
         def token(ordinal: int, scopes: frozenset[str]) -> str:
             errand = Errand(handed.job_id, ordinal, 0, scopes, handed.name)
-            return self._services.keys.worker_token(errand, self._services.limits.worker_lifetime)
+            return self._services.identity.keys.worker_token(errand, self._services.limits.worker_lifetime)
 
         return Batch(
             held=held,

@@ -82,8 +82,8 @@ async def claim(ctx: Context, number: str) -> Assignment:
     )
     (row,) = await ctx.database.rows(wanted)
     return Assignment(
-        token=ctx.services.keys.worker_token(running, limits.worker_lifetime),
-        program=ctx.services.programs[row.sim_type.name].description(),
+        token=ctx.services.identity.keys.worker_token(running, limits.worker_lifetime),
+        program=ctx.services.jobs.programs[row.sim_type.name].description(),
         files=row.files,
         checksums={name: hashlib.sha256(text.encode()).hexdigest() for name, text in row.files.items()},
         ordinal=running.ordinal,
@@ -114,7 +114,7 @@ async def report(ctx: Context, said: Report) -> JobState:
     if len(said.lines) > LINES:
         raise Invalid(f"a report carries at most {LINES} lines, not {len(said.lines)}", field="lines")
     try:
-        return await ctx.services.reports.put(errand, said)
+        return await ctx.services.jobs.reports.put(errand, said)
     except Failure as failure:
         await _refused(ctx, errand, failure)
         raise

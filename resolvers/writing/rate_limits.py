@@ -43,7 +43,7 @@ class Tries:
     def known(self, ctx: Context) -> list[str]:
         """Under which it is kept that the account was entered from this address: by each key of the ring, the present
         one first."""
-        return [f"{KNOWN}{mark}" for mark in ctx.services.keys.marks(f"{self.of} {address_of(ctx)}")]
+        return [f"{KNOWN}{mark}" for mark in ctx.services.identity.keys.marks(f"{self.of} {address_of(ctx)}")]
 
 
 async def count(ctx: Context, bounds: Mapping[str, int], seconds: int) -> None:

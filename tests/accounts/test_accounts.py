@@ -63,7 +63,7 @@ async def test_an_unknown_name_costs_a_hash_as_a_wrong_password_does(
     platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hashed: list[str] = []
-    passwords = platform.services.passwords
+    passwords = platform.services.identity.passwords
     matches = passwords._matches
     monkeypatch.setattr(passwords, "_matches", lambda stored, given: hashed.append(stored) or matches(stored, given))
     await _log_in(platform, "nobody")

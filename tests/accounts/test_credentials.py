@@ -80,7 +80,7 @@ async def test_secrets_are_stored_as_digests_and_never_logged(serve: Serve, back
     await gateway.ask("{viewer{id}}", f"Bearer {made['secret']}")
     wrong = await gateway.client.post("/graphql", json={"query": "{viewer{id}}"}, headers={"Authorization": f"Bearer {made['secret']}x"})  # fmt: skip
     assert wrong.status_code == 401
-    await gateway.services.uses.settled()
+    await gateway.services.identity.uses.settled()
     database = gateway.services.database
     for table in (models.Credential, models.AuditEvent):
         for row in await database.rows(sa.select(table.__table__)):
@@ -130,7 +130,7 @@ async def test_a_key_ends_when_it_says(platform: Platform) -> None:
     assert principal.expires_at is not None
     assert instant_text(principal.expires_at) == soon
     await _set(platform, made, expires_at=later(-1))
-    platform.services.principals._missed()
+    platform.services.identity.principals._missed()
     with pytest.raises(Unauthenticated, match="not valid"):
         await _as(platform, made["secret"])
 
@@ -280,22 +280,22 @@ async def test_use_is_noted_beside_the_request_and_once_a_minute(platform: Platf
     counted = Tally()
     tally.set(counted)
     await _as(platform, made["secret"])
-    await platform.services.uses.settled()
+    await platform.services.identity.uses.settled()
     assert counted.statements == 1
     first = await _last_used(platform, made)
     assert first is not None
-    platform.services.uses._noted.clear()  # as another process would
+    platform.services.identity.uses._noted.clear()  # as another process would
     await _as(platform, made["secret"])
-    await platform.services.uses.settled()
+    await platform.services.identity.uses.settled()
     assert await _last_used(platform, made) == first
     await _set(platform, made, last_used_at=later(-last_used.INTERVAL - 1))
     await _as(platform, made["secret"])
-    await platform.services.uses.settled()
-    assert platform.services.uses._writing is not None
+    await platform.services.identity.uses.settled()
+    assert platform.services.identity.uses._writing is not None
     assert (await _last_used(platform, made)) < first  # noted here within the minute: nothing is written
-    platform.services.uses._noted.clear()
+    platform.services.identity.uses._noted.clear()
     await _as(platform, made["secret"])
-    await platform.services.uses.settled()
+    await platform.services.identity.uses.settled()
     assert (await _last_used(platform, made)) >= first
 
 
@@ -304,7 +304,7 @@ async def test_a_use_that_is_noted_is_no_change_of_the_key(platform: Platform) -
     query = "query($i:ID!){node(id:$i){version updatedAt ... on Credential {lastUsedAt}}}"
     before = (await platform.ask(query, "tom", i=made["credential"]["id"]))["node"]
     await _as(platform, made["secret"])
-    await platform.services.uses.settled()
+    await platform.services.identity.uses.settled()
     after = (await platform.ask(query, "tom", i=made["credential"]["id"]))["node"]
     assert before["lastUsedAt"] is None
     assert after["lastUsedAt"] is not None
@@ -317,7 +317,7 @@ async def test_what_was_noted_is_written_before_a_gateway_ends(serve: Serve, bac
     made = (await gateway.ask(CREATE, tom, l="laptop", s=["READ"]))["it"]
     await gateway.ask("{viewer{id}}", f"Bearer {made['secret']}")
     await gateway.stop()
-    assert gateway.services.uses._pending == set()
+    assert gateway.services.identity.uses._pending == set()
     other = await serve(backend, database=gateway.services.database.url.render_as_string(hide_password=False).replace("+aiosqlite", "").replace("+asyncpg", ""))  # fmt: skip
     rows = await other.services.database.rows(sa.select(models.Credential.last_used_at).where(models.Credential.label == "laptop"))  # fmt: skip
     assert rows[0].last_used_at is not None

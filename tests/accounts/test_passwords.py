@@ -364,7 +364,7 @@ async def test_who_may_not_set_a_password_has_none_judged_nor_hashed(
     platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """So that many such calls keep nobody waiting, and none tells of the names that a password is judged by."""
-    passwords, taken = platform.services.passwords, []
+    passwords, taken = platform.services.identity.passwords, []
 
     async def hashed(password: str) -> str:
         taken.append(password)
@@ -733,13 +733,13 @@ def test_an_address_of_ipv4_counts_by_itself_however_it_is_written() -> None:
 @pytest.mark.parametrize("space", ["\u00a0", "\u3000", "\u2003"])
 async def test_a_space_of_any_width_is_the_same_space(platform: Platform, space: str) -> None:
     typed = NEW.replace(" ", space)
-    passwords = platform.services.passwords
+    passwords = platform.services.identity.passwords
     await passwords.check(typed, "password")
     assert await passwords.verify(await passwords.hash(typed), NEW)
 
 
 async def test_a_password_is_judged_as_it_is_hashed(platform: Platform) -> None:
-    passwords = platform.services.passwords
+    passwords = platform.services.identity.passwords
     for short in ("e\u0301" * 8, "\u1100\u1161\u11a8" * 5):
         with pytest.raises(Invalid, match="12 to 1024"):
             await passwords.check(short, "password")

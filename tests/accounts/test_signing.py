@@ -177,7 +177,7 @@ async def test_a_ticket_of_another_time_is_over(platform: Platform) -> None:
             Credential.user_id == platform.world.tom, Credential.kind == CredentialKind.PASSWORD
         )
     )
-    late = platform.services.keys.ticket(platform.world.tom, row.id, row.version, timedelta(seconds=-1))
+    late = platform.services.identity.keys.ticket(platform.world.tom, row.id, row.version, timedelta(seconds=-1))
     assert (await _complete(platform, late, _code(seed)))["code"] == "UNAUTHENTICATED"
 
 

@@ -22,8 +22,8 @@ async def test_who_was_heard_of_is_online(platform: Platform, who: str, typename
     id = platform.world.id(typename, "tom") if who == "tom" else platform.world.here.id(typename, who)
     before = (await platform.ask(ASK, "root", i=id))["node"]
     assert before["online"] is False
-    platform.services.presence.heard(principal)
-    await platform.services.presence.write()
+    platform.services.identity.presence.heard(principal)
+    await platform.services.identity.presence.write()
     after = (await platform.ask(ASK, "root", i=id))["node"]
     assert after["online"] is True
     assert after.get("version") == before.get("version"), "nobody changed the row"
@@ -32,12 +32,12 @@ async def test_who_was_heard_of_is_online(platform: Platform, who: str, typename
 async def test_who_keeps_a_socket_open_stays_online(platform: Platform) -> None:
     principal = await platform.principal("tom")
     id = platform.world.id("User", "tom")
-    with platform.services.presence.there(principal):
+    with platform.services.identity.presence.there(principal):
         for _ in range(2):
             async with platform.services.database.write(as_system="test") as session:
                 await session.execute(sa.update(models.User).values(last_online_at=later(-600)))
             assert (await platform.ask(ASK, "tom", i=id))["node"]["online"] is False
-            await platform.services.presence.write()
+            await platform.services.identity.presence.write()
             assert (await platform.ask(ASK, "tom", i=id))["node"]["online"] is True
 
 

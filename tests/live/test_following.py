@@ -183,7 +183,7 @@ PRESENCE = "subscription($p:ID!){presence(project:$p){id online node{__typename}
 
 
 async def test_who_comes_and_goes_is_told_to_those_of_the_project(platform: Platform) -> None:
-    presence, here = platform.services.presence, platform.world.here
+    presence, here = platform.services.identity.presence, platform.world.here
     project = here.id("Project", "project")
     everyone = {
         platform.world.id("User", "tom"): "User",
@@ -215,7 +215,7 @@ async def test_who_comes_and_goes_is_told_to_those_of_the_project(platform: Plat
         (left,) = (await waiting).body["data"]["presence"]
         participant = here.id("Participant", "participant")
         assert left == {"id": participant, "online": False, "node": {"__typename": "Participant"}}
-        await platform.services.presence.write()
+        await platform.services.identity.presence.write()
 
 
 async def test_who_is_in_a_hidden_project_is_not_told(platform: Platform) -> None:

@@ -242,7 +242,7 @@ async def test_a_socket_runs_no_other_text_either(trusting: Served) -> None:
 
 
 async def test_workers_are_not_restricted_to_the_list_and_widen_it_for_nobody(trusting: Served) -> None:
-    token = trusting.services.keys.worker_token(Errand(trusting.world.job, 1, 9, SCOPES), timedelta(minutes=1))
+    token = trusting.services.identity.keys.worker_token(Errand(trusting.world.job, 1, 9, SCOPES), timedelta(minutes=1))
     response = await _post(trusting, {"query": "{worker:__typename}"}, Authorization=f"Bearer {token}")
     assert response.json() == {"data": {"worker": "Query"}}
     assert _code(await _post(trusting, {"query": "{worker:__typename}"})) == "DOCUMENT_NOT_TRUSTED"

@@ -597,10 +597,10 @@ async def test_what_is_deleted_or_revoked_gives_no_rights(sharing: Platform) -> 
 async def _another_process(platform: Platform, schema: Schema, folder: Path) -> AsyncIterator[Principals]:
     """What another gateway on the database knows; with SQLite there is none but this."""
     if platform.services.database.dialect == "sqlite":
-        yield platform.services.principals
+        yield platform.services.identity.principals
         return
     async with platform_on(platform.settings.storage.database_url, platform.world, schema, folder, Bounds()) as other:
-        yield other.services.principals
+        yield other.services.identity.principals
 
 
 async def _signed_in(platform: Platform, id: str) -> Session:
@@ -696,8 +696,8 @@ async def test_who_someone_is_takes_one_statement(sharing: Platform) -> None:
     ):
         counted = Tally()
         token = tally.set(counted)
-        first = await sharing.services.principals.of(said)
-        assert await sharing.services.principals.of(said) is first
+        first = await sharing.services.identity.principals.of(said)
+        assert await sharing.services.identity.principals.of(said) is first
         tally.reset(token)
         assert counted.statements == 1
 

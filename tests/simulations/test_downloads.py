@@ -65,7 +65,7 @@ class Shelf:
         """The header of a person; of a link to the simulation for `link`."""
         if who is None:
             return {}
-        keys, world = self.platform.services.keys, self.platform.world
+        keys, world = self.platform.services.identity.keys, self.platform.world
         if who == "link":
             return {"Authorization": f"Bearer {await self.link()}"}
         if who in ("device", "service"):
@@ -270,7 +270,7 @@ async def test_an_api_key_downloads_what_its_owner_may(shelf: Shelf) -> None:
         options: Any = {"auth": auth} if auth else {}
         answer = await shelf.client.get(f"{shelf.folder}/log.txt", headers=headers, **options)
         assert answer.status_code == 200
-    await shelf.platform.services.uses.settled()
+    await shelf.platform.services.identity.uses.settled()
 
 
 async def test_what_a_head_asks_for_is_told_without_the_file(shelf: Shelf) -> None:

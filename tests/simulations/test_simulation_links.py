@@ -100,7 +100,7 @@ async def test_what_a_link_is_used_for_is_noted(serve: Serve, backend: str) -> N
     gateway = await serve(backend)
     secret = await _share(gateway)
     await gateway.ask("{signedIn{kind}}", f"Bearer {secret}")
-    await gateway.services.uses.settled()
+    await gateway.services.identity.uses.settled()
     (row,) = await gateway.services.database.rows(sa.select(models.SimulationLink.last_used_at))
     assert row.last_used_at is not None
 
@@ -200,7 +200,7 @@ async def test_a_link_holds_no_longer_than_what_it_stands_on(platform: Platform,
 
 async def test_a_known_link_is_forgotten_with_what_it_stands_on(platform: Platform) -> None:
     """Also by a process that had kept who it is of."""
-    principals, world = platform.services.principals, platform.world
+    principals, world = platform.services.identity.principals, platform.world
     for key in (world.simulation, world.tom):
         said = Secret(Kind.LINK, digest_of((await _made(platform))["secret"]))
         known = await principals.of(said)

@@ -226,9 +226,11 @@ async def authorizations(services: Services, world: World) -> Mapping[str | None
     for name in PERSONS:
         owner = getattr(world, name)
         family = await login_session(services, owner, seconds=3_600)
-        found[name] = f"Bearer {services.keys.access_token(Kind.USER, owner, family, timedelta(hours=1))}"
+        found[name] = f"Bearer {services.identity.keys.access_token(Kind.USER, owner, family, timedelta(hours=1))}"
     found |= {name: f"Bearer {world.here.secrets[name]}" for name in PRESENTED}
-    found["worker"] = f"Bearer {services.keys.worker_token(await _errand(services, world), timedelta(hours=1))}"
+    found["worker"] = (
+        f"Bearer {services.identity.keys.worker_token(await _errand(services, world), timedelta(hours=1))}"
+    )
     return found
 
 

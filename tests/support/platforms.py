@@ -146,6 +146,5 @@ async def platform_on(
     try:
         yield Platform(services, documents, Execution(schema, bounds, timeout=15), world, settings)
     finally:
-        await services.uses.settled()
         await services.database.dispose()
-        services.passwords.close()
+        await services.identity.close()

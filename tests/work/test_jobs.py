@@ -196,7 +196,7 @@ async def test_from_submission_to_results(platform: Platform) -> None:
     assert (await job_of(platform, submitted))["state"] == "RUNNING"
     first = assignments[0]
     assert (first["files"], first["ordinal"], first["attempt"], first["requested"]) == (FILES, 1, 1, "50")
-    assert Program.read(first["program"]) == platform.services.programs["SHIELDHIT"]
+    assert Program.read(first["program"]) == platform.services.jobs.programs["SHIELDHIT"]
     assert first["checksums"] == {name: hashlib.sha256(text.encode()).hexdigest() for name, text in FILES.items()}
     one, two = [await authenticate(platform.services, f"Bearer {a['token']}") for a in assignments]
     await platform.ask(REPORT, one, l=[{"number": 1, "text": "begin"}, {"number": 2, "text": "on"}])
@@ -334,10 +334,10 @@ async def test_progress_is_stored_at_most_every_two_seconds(platform: Platform) 
     await platform.ask(REPORT, worker, d="35", n=3)
     assert platform.counted.statements == 0, "answered from memory"
     assert await done() == "20"
-    await platform.services.reports.settled()
+    await platform.services.jobs.reports.settled()
     assert await done() == "35", "the last is written when its time has come, at the latest when the gateway stops"
     await platform.ask(REPORT, worker, d="5")
-    await platform.services.reports.settled()
+    await platform.services.jobs.reports.settled()
     assert await done() == "35", "late progress does not go back"
 
 
@@ -346,14 +346,14 @@ async def test_a_report_that_comes_after_a_later_one_changes_nothing(platform: P
     (worker,) = await claim(platform)
     for number, done in ((2, "50"), (1, "70"), (2, "60")):
         await platform.ask(REPORT, worker, d=done, n=number)
-        await platform.services.reports.settled()
+        await platform.services.jobs.reports.settled()
     assert (await job_of(platform, submitted))["tasks"]["nodes"][0]["done"] == "50"
 
 
 async def test_reports_of_a_moment_are_written_together(platform: Platform) -> None:
     submitted = await submit(platform, 8)
     workers = await claim(platform)
-    put = platform.services.reports.put
+    put = platform.services.jobs.reports.put
     await asyncio.gather(*(put(worker.errand, Report(done=1)) for worker in workers if worker.errand))
     query = "query($id:ID!){job(id:$id){progress tasks(first:9){nodes{lastUpdateAt}}}}"
     job = (await platform.ask(query, "tom", id=submitted["job"]["id"]))["job"]
@@ -373,7 +373,8 @@ async def test_log_lines_sent_twice_are_stored_once_and_in_order(platform: Platf
 
 async def test_a_log_that_is_too_long_says_so_once(platform: Platform) -> None:
     limits = replace(platform.services.limits, log_lines=2)
-    platform.services = replace(platform.services, reports=Reports(platform.services.database, limits))
+    reports = Reports(platform.services.database, limits)
+    platform.services = replace(platform.services, jobs=replace(platform.services.jobs, reports=reports))
     submitted = await submit(platform, 1)
     (worker,) = await claim(platform)
     for start in (1, 3, 5):
@@ -696,9 +697,9 @@ async def test_the_estimate_of_a_job_is_that_of_what_runs(platform: Platform) ->
     await platform.ask(report, one, s=99_999, d="1")
     await platform.ask(report, two, s=5, d="1")
     await platform.ask(report, one, e="it broke")
-    await platform.services.reports.settled()
+    await platform.services.jobs.reports.settled()
     await platform.ask(report, two, s=4, d="2", e=None)
-    await platform.services.reports.settled()
+    await platform.services.jobs.reports.settled()
     assert (await platform.ask(query, "tom", i=submitted["job"]["id"]))["job"] == {"estimatedSeconds": 4}
 
 

@@ -432,7 +432,7 @@ async def test_tokens_of_what_is_deleted_work_no_more_and_do_not_come_back(shari
     presented = {
         kind: Secret(kind, secret_of(dune.number, kind.value)) for kind in (Kind.PARTICIPANT, Kind.DEVICE, Kind.SERVICE)
     }
-    known = sharing.services.principals
+    known = sharing.services.identity.principals
     for said in presented.values():
         await known.of(said)
     await gone(sharing, dune.group)

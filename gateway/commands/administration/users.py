@@ -134,7 +134,7 @@ async def create(
         _check_mail(ask, email, password)
     else:
         password = _asked(password)
-        await ask.services.passwords.check(password, "password", username, email, first_name, last_name)
+        await ask.services.identity.passwords.check(password, "password", username, email, first_name, last_name)
     given: dict[str, Any] = {
         "username": username,
         "email": email,

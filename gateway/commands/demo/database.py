@@ -21,7 +21,7 @@ async def fill(services: Services, tell: Callable[[str], None]) -> bool:
     if await services.database.rows(sa.select(models.User.id).limit(1)):
         return False
     tell("accounts and projects")
-    hashes = [await services.passwords.hash(account.password) for account in ACCOUNTS]
+    hashes = [await services.identity.passwords.hash(account.password) for account in ACCOUNTS]
     async with services.database.write(as_system="the demo fills its own database") as session:
         _, maria, tom = [
             await create_user(session, account.username, hashed, email=f"{account.username}@torana.example", **columns)
