@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -20,7 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from db import folding, migrating
 from db.engine import Database
 from gateway.background.engines import make_posts
-from gateway.background.housekeeping import Housekeeping
+from gateway.background.housekeeping import Housekeeping, sweeps_of
 from gateway.background.mail_sender import Outbox
 from gateway.background.relay import relayed
 from gateway.background.transports import Delivery
@@ -48,6 +49,7 @@ from resolvers.identity.tokens import KeyRing
 from resolvers.limits import Limits
 from resolvers.maintenance import Locking
 from resolvers.queue.reports import Reports
+from resolvers.simulations.merging import merge_ready
 from resolvers.work.dispatcher import Dispatcher
 from schema import build
 from schema.fields.cost import Bounds
@@ -125,13 +127,7 @@ class _Straight:
 async def _working(settings: Settings, services: Services, runs: Path) -> AsyncIterator[None]:
     """All that works beside the requests, from the start of the application to its end."""
     outbox = Outbox(services, Delivery.of(settings.mail))
-    housekeeping = Housekeeping(
-        services,
-        audit_days=settings.retention.audit_days,
-        notice_days=settings.retention.notice_days,
-        simulation_days=settings.retention.simulation_days,
-        deleted_days=settings.retention.deleted_days,
-    )
+    housekeeping = Housekeeping(services, sweeps_of(settings.retention))
     try:
         async with relayed(settings.storage, services.database):
             await services.database.start()
@@ -142,9 +138,9 @@ async def _working(settings: Settings, services: Services, runs: Path) -> AsyncI
                 posts = await make_posts(
                     services, read_clusters(settings.jobs.clusters), slots=settings.jobs.task_slots, runs=runs
                 )
-                dispatcher = Dispatcher(
-                    services, posts, settings.server.reports_to, alone=services.database.dialect == "sqlite"
-                )
+                alone = services.database.dialect == "sqlite"
+                merge = partial(merge_ready, services)
+                dispatcher = Dispatcher(services, posts, settings.server.reports_to, merge=merge, alone=alone)
                 dispatcher.start()
             try:
                 yield

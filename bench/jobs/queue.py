@@ -6,6 +6,7 @@ import secrets
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from gateway.protocol.server import make_server, set_up_logs
 from gateway.settings import load
 from jobs.engine import Batch, Held, Seen
 from resolvers.feed import WORK
+from resolvers.simulations.merging import merge_ready
 from resolvers.work.dispatcher import Dispatcher, Post
 from tests.support.postgres import free_port
 
@@ -102,7 +104,8 @@ async def queue(folder: Path, jobs: int) -> None:
     for _ in range(jobs):
         await submit(services, user, 1, 10)
     engine = Instant(10, lambda: services.feed.publish([WORK]))
-    dispatcher = Dispatcher(services, [Post(engine, None, 10.0, 60.0)], settings.server.reports_to, alone=True)
+    post, merge = Post(engine, None, 10.0, 60.0), partial(merge_ready, services)
+    dispatcher = Dispatcher(services, [post], settings.server.reports_to, merge=merge, alone=True)
     began = time.perf_counter()
     dispatcher.start()
     while await unfinished(services):

@@ -3,29 +3,47 @@ found, and deletes what need not be kept."""
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
 from db import refolding
 from db.folding import UNICODE
 from db.outages import Unavailable, tried_again
+from gateway.settings.retention import RetentionSettings
 from resolvers.context import Services
+from resolvers.identity import session_store
 from resolvers.identity.presence import INTERVAL
-from resolvers.retention import tidy
+from resolvers.mail import outbox
+from resolvers.retention import Sweep, tidy
+from resolvers.simulations import retention, share_links
+from resolvers.writing import audit, rate_limits
 
 HOUR = 3_600.0
 
 log = structlog.get_logger("torana")
 
 
+def sweeps_of(settings: RetentionSettings) -> list[Sweep]:
+    """All that is not kept for ever."""
+    finished = [retention.finished(settings.simulation_days)] if settings.simulation_days else []
+    return [
+        *finished,
+        retention.deleted(settings.deleted_days),
+        audit.sweep(settings.audit_days),
+        outbox.sweep(settings.notice_days),
+        session_store.sweep(),
+        share_links.sweep(),
+        rate_limits.sweep(),
+    ]
+
+
 class Housekeeping:
     """Works from `start` until `close`."""
 
-    def __init__(self, services: Services, **days: float) -> None:
-        """`days` are for `tidy`."""
+    def __init__(self, services: Services, sweeps: Sequence[Sweep]) -> None:
         self._services = services
-        self._days: Mapping[str, float] = days
+        self._sweeps = sweeps
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -55,7 +73,7 @@ class Housekeeping:
     async def _tidy(self) -> None:
         if folded := await refolding.complete(self._services.database):
             log.info("search.completed", rows=folded)
-        gone = await tidy(self._services.database, **self._days)
+        gone = await tidy(self._services.database, self._sweeps)
         if any(gone.values()):
             log.info("tidied", **gone)
 

@@ -13,6 +13,7 @@ from db.types import now
 from db.written import because
 from resolvers.feed import principal_topic
 from resolvers.identity.principal import Kind
+from resolvers.retention import Sweep
 
 
 async def end(session: AsyncSession, kind: Kind, owner: UUID, *which: Any) -> int:
@@ -27,3 +28,17 @@ async def end(session: AsyncSession, kind: Kind, owner: UUID, *which: Any) -> in
 def of(kind: Kind, owner: UUID) -> tuple[Any, ...]:
     column: Any = getattr(Credential, f"{kind.value}_id")
     return column == owner, Credential.kind == CredentialKind.LOGIN_SESSION
+
+
+_FLEETING = (
+    CredentialKind.LOGIN_SESSION,
+    CredentialKind.EMAIL_CODE,
+    CredentialKind.EMAIL_VERIFY,
+    CredentialKind.PASSWORD_RESET,
+)
+
+
+def sweep() -> Sweep:
+    """Login sessions, links and codes that expired a day ago."""
+    fleeting = Credential.kind.in_(_FLEETING)
+    return Sweep.of_rows(Credential, 1, lambda before: sa.and_(fleeting, Credential.expires_at < before))

@@ -15,12 +15,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from db import models
 from db.engine import changed
-from db.models import Channel, Notification, NotificationTemplate
+from db.models import Channel, Notification, NotificationState, NotificationTemplate
 from db.types import later
 from db.written import because
 from resolvers.failures import Invalid
 from resolvers.mail import templates
 from resolvers.mail.templates import Message, Wording
+from resolvers.retention import Sweep
 
 log = structlog.get_logger("torana.notices")
 
@@ -249,3 +250,9 @@ async def _stored(
         scopes.append(row.site_id == place.site)
     wanted = sa.select(row).where(row.key == key, row.channel == channel, row.language.in_(languages), sa.or_(*scopes))
     return sorted(await session.scalars(wanted), key=lambda t: (t.project_id is None, t.site_id is None))
+
+
+def sweep(days: float) -> Sweep:
+    """Messages that are older than so many days, but for those that are yet to be sent."""
+    sent = Notification.state != NotificationState.PENDING
+    return Sweep.of_rows(Notification, days, lambda before: sa.and_(sent, Notification.created_at < before))

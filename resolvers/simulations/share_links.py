@@ -14,6 +14,7 @@ from resolvers.accounts.api_keys import Issued, new_secret
 from resolvers.context import Context
 from resolvers.failures import Invalid, LimitExceeded
 from resolvers.identity.tokens import digest_of
+from resolvers.retention import Sweep
 from resolvers.writing.audit import record
 from resolvers.writing.refusals import writing
 from resolvers.writing.rows import locked, require, signed_in
@@ -76,3 +77,8 @@ def _label(label: str) -> str:
     if len(label) > LABEL or not label.isprintable():
         raise Invalid(f"a label has at most {LABEL} characters that can be seen", field="label")
     return label
+
+
+def sweep() -> Sweep:
+    """Links that expired a day ago."""
+    return Sweep.of_rows(SimulationLink, 1, lambda before: SimulationLink.expires_at < before)

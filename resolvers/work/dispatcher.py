@@ -26,7 +26,6 @@ from resolvers.feed import ENDED, WORK
 from resolvers.identity.principal import Errand
 from resolvers.queue import leases, merge_leases
 from resolvers.queue.leases import Handed
-from resolvers.simulations.merging import merge_ready
 
 log = structlog.get_logger("torana.jobs")
 
@@ -50,12 +49,21 @@ class Post:
 class Dispatcher:
     """Works until `close`; `alone` says that no other process runs jobs of this database.
 
-    `reports_to` is the address at which workers reach this gateway.
+    `reports_to` is the address at which workers reach this gateway; `merge` merges what jobs have delivered.
     """
 
-    def __init__(self, services: Services, posts: Sequence[Post], reports_to: str, *, alone: bool) -> None:
+    def __init__(
+        self,
+        services: Services,
+        posts: Sequence[Post],
+        reports_to: str,
+        *,
+        merge: Callable[[], Awaitable[None]],
+        alone: bool,
+    ) -> None:
         self._services = services
         self._posts = [_Posted(services, post, reports_to) for post in posts]
+        self._merge_ready = merge
         self._alone = alone
         self._merge_at = 0.0
         self._tasks: list[asyncio.Task[None]] = []
@@ -94,7 +102,7 @@ class Dispatcher:
         """Merge what waits for it, and find out when parts of running jobs will."""
         most = self._services.limits.lease
         self._merge_at = time.monotonic() + most
-        await merge_ready(self._services)
+        await self._merge_ready()
         self._merge_at = time.monotonic() + await merge_leases.parts_due(self._services.database, most)
 
     async def _take_back_all(self) -> None:

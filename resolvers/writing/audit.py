@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from db import models
 from db.written import because
 from resolvers.context import Context
+from resolvers.retention import Sweep
 from resolvers.spelling import camel
 
 
@@ -46,3 +47,8 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(one) for one in value]
     raise TypeError(f"a detail of the audit record can't be a {type(value).__name__}")
+
+
+def sweep(days: float) -> Sweep:
+    """Events that are older than so many days."""
+    return Sweep.of_rows(models.AuditEvent, days, lambda before: models.AuditEvent.at < before)

@@ -19,6 +19,7 @@ from resolvers.context import Context
 from resolvers.failures import RateLimited
 from resolvers.identity.tokens import digest_of
 from resolvers.limits import Bound
+from resolvers.retention import Sweep
 
 KNOWN, KNOWN_FOR = "known:", 30 * 86_400
 """How keys begin that say that someone signed in from an address, and the seconds for which they are kept."""
@@ -169,3 +170,9 @@ def _insert(ctx: Context) -> Any:
 
 def _refused(seconds: int) -> RateLimited:
     return RateLimited(f"too many attempts; wait {seconds} seconds", retryAfterSeconds=seconds)
+
+
+def sweep() -> Sweep:
+    """Counts of a day ago, and addresses that were known for longer than they are kept."""
+    outdated = sa.or_(sa.not_(Attempts.key.startswith(KNOWN)), Attempts.since < later(-KNOWN_FOR))
+    return Sweep.of_rows(Attempts, 1, lambda before: sa.and_(Attempts.since < before, outdated))

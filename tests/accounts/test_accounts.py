@@ -14,8 +14,10 @@ from db import models
 from db.engine import changed
 from db.tally import Tally, tally
 from db.types import later, uuid7
+from gateway.background.housekeeping import sweeps_of
 from gateway.operations.documents import Envelope
 from gateway.protocol.authentication import authenticate
+from gateway.settings.retention import RetentionSettings
 from resolvers.context import Context
 from resolvers.failures import Unauthenticated
 from resolvers.feed import principal_topic
@@ -156,7 +158,7 @@ async def test_known_addresses_are_kept_for_thirty_days_as_digests(platform: Pla
     assert digest_of("tom 198.51.100.1") not in str(kept)
     for age, left in ((29, 3), (31, 0)):
         await _age(platform, "known:%", age)
-        await tidy(database, **days)
+        await tidy(database, sweeps_of(RetentionSettings(**days)))
         assert len(await database.rows(known)) == left
 
 

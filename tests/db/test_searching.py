@@ -214,7 +214,7 @@ async def test_rows_that_old_code_wrote_are_found_and_completed(platform: Platfo
     query = "query($t:String){sites(first:9,filter:{name:$t}){totalCount}}"
     assert (await platform.ask(query, "root", t="DU LAC"))["sites"]["totalCount"] > 0
     assert (await platform.ask(query, "root", t="ecole"))["sites"]["totalCount"] == 0
-    await Housekeeping(platform.services, audit_days=1, notice_days=1, simulation_days=1)._check_folds()
+    await Housekeeping(platform.services, [])._check_folds()
     assert await refolding.complete(database) > 0
     assert (await platform.ask(query, "root", t="ecole"))["sites"]["totalCount"] > 0
     assert await refolding.complete(database) == 0
@@ -222,7 +222,7 @@ async def test_rows_that_old_code_wrote_are_found_and_completed(platform: Platfo
 
 async def test_other_tables_of_unicode_are_told_and_folded_anew(platform: Platform) -> None:
     database = platform.services.database
-    housekeeping = Housekeeping(platform.services)
+    housekeeping = Housekeeping(platform.services, [])
     await refolding.complete(database)
     with structlog.testing.capture_logs() as lines:
         await housekeeping._check_folds()

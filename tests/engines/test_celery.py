@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ import redis.asyncio
 
 from jobs.engine import Away, Batch, Held
 from jobs.engines.celery import CeleryEngine
+from resolvers.simulations.merging import merge_ready
 from resolvers.work.dispatcher import Dispatcher, Post
 from tests.support.inputs import files
 from tests.support.postgres import free_port
@@ -328,7 +330,9 @@ async def test_no_more_is_handed_over_than_may_wait_in_the_broker(cluster: Clust
 async def test_a_job_of_the_gateway_runs_and_another_is_cancelled(serve: Serve, cluster: Cluster) -> None:
     gateway: Served = await serve("sqlite")
     post = Post(cluster.engine, None, interval=5, patience=600)
-    dispatcher = Dispatcher(gateway.services, [post], gateway.url, alone=False)
+    dispatcher = Dispatcher(
+        gateway.services, [post], gateway.url, merge=partial(merge_ready, gateway.services), alone=False
+    )
     dispatcher.start()
     try:
         await cluster.work(2, app="jobs.engines.celery_app")

@@ -7,6 +7,8 @@ import sqlalchemy as sa
 
 from db import models
 from db.types import later, uuid7
+from gateway.background.housekeeping import sweeps_of
+from gateway.settings.retention import RetentionSettings
 from resolvers.identity.presence import ONLINE, online
 from resolvers.retention import tidy
 from tests.support.platforms import Platform
@@ -65,7 +67,7 @@ async def test_old_records_go_and_young_ones_stay(platform: Platform) -> None:
             )  # fmt: skip
         key = m.Credential(user_id=tom, kind=m.CredentialKind.API_KEY, secret_hash="k", algorithm="none", expires_at=later(-400 * 86_400))  # fmt: skip
         session.add(key)
-    gone = await tidy(platform.services.database, audit_days=365, notice_days=30, simulation_days=0, deleted_days=30)
+    gone = await tidy(platform.services.database, sweeps_of(RetentionSettings()))
     assert (gone["audit_events"], gone["credentials"]) == (1, 1)
     async with platform.services.database.read() as connection:
         left = sa.select(sa.func.count()).where(models.AuditEvent.action == "OLD")

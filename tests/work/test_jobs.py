@@ -15,7 +15,9 @@ from db import models
 from db.engine import moment_of
 from db.models import TERMINAL, Job, JobState, Simulation, Task
 from db.types import later
+from gateway.background.housekeeping import sweeps_of
 from gateway.protocol.authentication import authenticate
+from gateway.settings.retention import RetentionSettings
 from jobs.engine import Ending
 from jobs.programs.program import Program
 from resolvers.failures import WrongState
@@ -26,6 +28,7 @@ from resolvers.queue.leases import SCOPES
 from resolvers.queue.lifecycle import MOVES, move
 from resolvers.queue.reports import Report, Reports
 from resolvers.retention import tidy
+from resolvers.simulations import retention
 from resolvers.simulations.merging import merge_ready
 from resolvers.simulations.simulations import shares
 from resolvers.work import worker_api
@@ -571,18 +574,18 @@ async def test_old_simulations_are_deleted_and_deleted_ones_removed(platform: Pl
     submitted = await submit(platform, 1)
     await platform.ask("mutation($id:ID!){cancelJob(id:$id){__typename}}", "tom", id=submitted["job"]["id"])
     kept = await submit(platform, 1)
-    days = {"audit_days": 9.0, "notice_days": 9.0}
-    gone = await tidy(platform.services.database, **days, simulation_days=0.0, deleted_days=1.0)
+    kept_for_ever = sweeps_of(RetentionSettings(simulation_days=0.0, deleted_days=1.0))
+    gone = await tidy(platform.services.database, kept_for_ever)
     assert (gone.get("finished simulations"), gone["simulations"]) == (None, 0)
     async with platform.services.database.write(as_system="test") as session:
         await session.execute(sa.update(Simulation).values(created_at=later(-90_000)))
         await session.execute(sa.update(Job).where(Job.ended_at.is_not(None)).values(ended_at=later(-90_000)))
-    gone = await tidy(platform.services.database, **days, simulation_days=1.0, deleted_days=1.0)
+    gone = await tidy(platform.services.database, sweeps_of(RetentionSettings(simulation_days=1.0, deleted_days=1.0)))
     assert gone["finished simulations"] >= 1
     query = "query($id:ID!){simulation(id:$id){id}}"
     assert await platform.ask(query, "tom", id=submitted["id"]) == {"simulation": None}
     assert (await platform.ask(query, "tom", id=kept["id"]))["simulation"] is not None
-    gone = await tidy(platform.services.database, **days, simulation_days=1.0, deleted_days=-1.0)
+    gone = await tidy(platform.services.database, [retention.finished(1.0), retention.deleted(-1.0)])
     assert gone["simulations"] >= 1
 
 

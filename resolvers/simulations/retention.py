@@ -1,0 +1,55 @@
+"""Simulations that are not kept for ever."""
+
+import sqlalchemy as sa
+
+from db.engine import Database, changed, row_topic
+from db.locks import held_in_order, in_order
+from db.models import Job, Simulation, Task
+from db.types import later, now
+from resolvers.retention import DAY, Sweep
+
+SOME = 50
+"""Simulations removed in one transaction, with all that belongs to them."""
+
+
+def finished(days: float) -> Sweep:
+    """Those that are so old, the last of whose jobs ended as long ago, are deleted."""
+    return Sweep("finished simulations", days, _erase_finished)
+
+
+def deleted(days: float) -> Sweep:
+    """Those that were deleted so long ago are removed for good."""
+    return Sweep("simulations", days, _clear_deleted)
+
+
+async def _erase_finished(database: Database, days: float) -> int:
+    since = later(-days * DAY)
+    recent = sa.exists().where(
+        Job.simulation_id == Simulation.id, sa.or_(Job.ended_at.is_(None), Job.ended_at >= since)
+    )
+    old = (Simulation.deleted_at.is_(None), Simulation.created_at < since, ~recent)
+    async with database.write(as_system="what is old is cleared away") as session:
+        number = await in_order(
+            session, sa.update(Simulation).where(*old).values(deleted_at=now(), version=Simulation.version + 1)
+        )
+        if number:
+            changed(session, row_topic(Simulation, "*"))
+        return number
+
+
+async def _clear_deleted(database: Database, days: float) -> int:
+    """Some at a time, so that no other write waits for long."""
+    gone = 0
+    while True:
+        async with database.write(as_system="what is old is cleared away") as session:
+            old = sa.select(Simulation.id).where(Simulation.deleted_at < later(-days * DAY)).limit(SOME)
+            keys = (await session.scalars(old)).all()
+            await held_in_order(session, Simulation, Simulation.id.in_(keys))
+            jobs = sa.select(Job.id).where(Job.simulation_id.in_(keys))
+            await held_in_order(session, Job, Job.id.in_(jobs))
+            await held_in_order(session, Task, Task.job_id.in_(jobs))
+            await session.execute(sa.delete(Job).where(Job.simulation_id.in_(keys)))
+            await session.execute(sa.delete(Simulation).where(Simulation.id.in_(keys)))
+        gone += len(keys)
+        if len(keys) < SOME:
+            return gone
