@@ -248,50 +248,6 @@ async def test_migrations_make_what_the_models_say(prepared: Prepared, backend: 
     assert await migrating.present(url) == migrating.newest()
 
 
-ALLOWED = {
-    "gateway": {"gateway", "schema", "resolvers", "jobs", "db"},
-    "schema": {"schema", "resolvers", "db"},
-    "resolvers": {"resolvers", "db", "jobs"},
-    "jobs": {"jobs"},
-    "db": {"db"},
-}
-
-
-def test_imports_point_one_way() -> None:
-    wrong = []
-    for room, allowed in ALLOWED.items():
-        for file in sorted((ROOT / room).rglob("*.py")):
-            if "node_modules" in file.parts:
-                continue
-            for name in _imports(ast.parse(file.read_text())):
-                top = name.partition(".")[0]
-                if top in ALLOWED and top not in allowed:
-                    wrong.append(f"{file.relative_to(ROOT)} imports {name}")
-                if room == "schema" and top == "db" and name not in ("db", "db.folding", "db.models", "db.types"):
-                    wrong.append(f"{file.relative_to(ROOT)} imports {name}: declarations need models and types only")
-    assert wrong == []
-
-
-def _imports(tree: ast.AST) -> Iterator[str]:
-    for found in ast.walk(tree):
-        if isinstance(found, ast.ImportFrom) and found.module:
-            yield found.module
-        elif isinstance(found, ast.Import):
-            yield from (alias.name for alias in found.names)
-
-
-def test_no_import_hides_in_a_function() -> None:
-    hidden = []
-    for room in ALLOWED:
-        for file in sorted((ROOT / room).rglob("*.py")):
-            if "node_modules" in file.parts:
-                continue
-            for function in ast.walk(ast.parse(file.read_text())):
-                if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
-                    hidden += [f"{file.relative_to(ROOT)}: {name}" for name in _imports(function)]
-    assert hidden == []
-
-
 def test_the_schema_is_made_once_for_a_process() -> None:
     assert build() is build()
 
