@@ -41,14 +41,13 @@ async def _presented(services: Services, authorization: str) -> Principal:
         return await _known(services, _pair(services, token))
     if scheme.lower() != "bearer" or not token:
         raise Unauthenticated("the Authorization header must be: Bearer <access token>")
-    if (
-        external := await services.identity.issuers.verify(token, partial(external_identity.learn, services))
-    ) is not None:
-        return await services.identity.principals.of(external)
-    said = services.identity.keys.verify(token)
+    identity = services.identity
+    if (external := await identity.issuers.verify(token, partial(external_identity.learn, services))) is not None:
+        return await identity.principals.of(external)
+    said = identity.keys.verify(token)
     if isinstance(said, Errand):
         return Principal(kind=Kind.WORKER, errand=said)
-    return await (_known(services, said) if isinstance(said, Secret) else services.identity.principals.of(said))
+    return await (_known(services, said) if isinstance(said, Secret) else identity.principals.of(said))
 
 
 async def _known(services: Services, said: Secret) -> Principal:
