@@ -29,7 +29,7 @@ WINGS = {
     "gateway": "explorer|settings background operations protocol app commands cli",
     "schema": "fields types schema",
     "resolvers": (
-        "failures|feed|limits|maintenance|retention identity mail access reading queue context "
+        "failures|feed|limits|maintenance|retention|spelling identity mail access reading queue context "
         "writing live accounts organisation work simulations"
     ),
     "jobs": "engine|results programs worker engines",
@@ -52,7 +52,7 @@ def modules() -> dict[str, Path]:
     found = {}
     for room in ROOMS:
         for file in sorted((ROOT / room).rglob("*.py")):
-            if not {"migrations", "node_modules"} & set(file.parts):
+            if not {"migrations", "node_modules", ".venv"} & set(file.parts):
                 parts = file.relative_to(ROOT).with_suffix("").parts
                 found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = file
     return found
