@@ -24,10 +24,10 @@ from schema.types.challenges import ChallengesQuery
 from schema.types.clusters import ClustersMutation, ClustersQuery
 from schema.types.credentials import CredentialsMutation, CredentialsQuery
 from schema.types.devices import DevicesMutation, DevicesQuery
-from schema.types.downloads import DownloadsMutation
 from schema.types.following import FollowingSubscription
 from schema.types.groups import GroupsMutation, GroupsQuery
-from schema.types.jobs import JobsMutation, JobsQuery, JobsSubscription
+from schema.types.job_streams import JobStreamsSubscription
+from schema.types.jobs import JobsMutation, JobsQuery
 from schema.types.notices import NoticesMutation, NoticesQuery
 from schema.types.organisation import OrganisationMutation, OrganisationQuery
 from schema.types.passwords import PasswordsMutation
@@ -35,9 +35,11 @@ from schema.types.people import PeopleMutation, PeopleQuery
 from schema.types.services import ServicesMutation, ServicesQuery
 from schema.types.sessions import SessionsMutation, SessionsQuery
 from schema.types.signing import SigningMutation, SigningQuery
-from schema.types.simulation_links import SimulationLinksMutation
-from schema.types.simulations import SimulationsMutation, SimulationsQuery
+from schema.types.simulations.downloads import DownloadsMutation
+from schema.types.simulations.share_links import SimulationLinksMutation
+from schema.types.simulations.simulations import SimulationsMutation, SimulationsQuery
 from schema.types.specs import SpecsQuery
+from schema.types.workers import WorkersMutation
 
 _Id = Annotated[strawberry.ID, strawberry.argument(description="The global id of any node.")]
 _Ids = Annotated[list[strawberry.ID], strawberry.argument(description=f"Global ids, at most {MOST}.")]
@@ -107,10 +109,11 @@ MUTATIONS: list[type] = [
     SimulationLinksMutation,
     DownloadsMutation,
     JobsMutation,
+    WorkersMutation,
     ClustersMutation,
     NoticesMutation,
 ]
-SUBSCRIPTIONS: list[type] = [JobsSubscription, FollowingSubscription]
+SUBSCRIPTIONS: list[type] = [JobStreamsSubscription, FollowingSubscription]
 """The areas: each has fields at the root."""
 
 

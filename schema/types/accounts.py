@@ -17,7 +17,7 @@ from schema.fields.scalars import JSON, enum, global_id
 
 if TYPE_CHECKING:
     from schema.types.groups import UserGroup
-    from schema.types.simulations import Simulation
+    from schema.types.simulations.simulations import Simulation
     from schema.types.specs import Spec
 
 AuthProvider = enum(
@@ -90,15 +90,17 @@ class User(Node):
             "LinkedUserGroupOrder", "Orders of a user's groups.", NAME=(Order(models.UserGroup.name), "By name.")
         ),
     )
-    simulations: Connection[Annotated["Simulation", strawberry.lazy("schema.types.simulations")]] = connection(
-        models.User.simulations,
-        "The user's simulations that you may see.",
-        orders=Orders(
-            "UserSimulationOrder",
-            "Orders of a user's simulations.",
-            NEWEST=(Order(models.Simulation.created_at, descending=True), "The latest first."),
-            OLDEST=(Order(models.Simulation.created_at), "By time."),
-        ),
+    simulations: Connection[Annotated["Simulation", strawberry.lazy("schema.types.simulations.simulations")]] = (
+        connection(
+            models.User.simulations,
+            "The user's simulations that you may see.",
+            orders=Orders(
+                "UserSimulationOrder",
+                "Orders of a user's simulations.",
+                NEWEST=(Order(models.Simulation.created_at, descending=True), "The latest first."),
+                OLDEST=(Order(models.Simulation.created_at), "By time."),
+            ),
+        )
     )
     specs: Connection[Annotated["Spec", strawberry.lazy("schema.types.specs")]] = connection(
         models.User.specs,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from schema.types.devices import Device
     from schema.types.services import Service
     from schema.types.sessions import Session
-    from schema.types.simulations import Simulation
+    from schema.types.simulations.simulations import Simulation
 
 _HOLDERS = (models.Role.grants, models.RoleGrant.user_group, models.UserGroup.users)
 SITE_ORDERS = Orders("SiteOrder", "Orders of sites.", NAME=(Order(models.Site.name), "By name."))
@@ -104,15 +104,17 @@ class Project(Node):
     sessions: Connection[Annotated["Session", strawberry.lazy("schema.types.sessions")]] = connection(
         models.Project.sessions, "Its sessions.", orders=SESSIONS_OF
     )
-    simulations: Connection[Annotated["Simulation", strawberry.lazy("schema.types.simulations")]] = connection(
-        models.Project.simulations,
-        "Its simulations.",
-        orders=Orders(
-            "ProjectSimulationOrder",
-            "Orders of a project's simulations.",
-            NEWEST=(Order(models.Simulation.created_at, descending=True), "The latest first."),
-            OLDEST=(Order(models.Simulation.created_at), "By time."),
-        ),
+    simulations: Connection[Annotated["Simulation", strawberry.lazy("schema.types.simulations.simulations")]] = (
+        connection(
+            models.Project.simulations,
+            "Its simulations.",
+            orders=Orders(
+                "ProjectSimulationOrder",
+                "Orders of a project's simulations.",
+                NEWEST=(Order(models.Simulation.created_at, descending=True), "The latest first."),
+                OLDEST=(Order(models.Simulation.created_at), "By time."),
+            ),
+        )
     )
 
 

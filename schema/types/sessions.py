@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from schema.types.accounts import User
     from schema.types.devices import Device
     from schema.types.organisation import Participant, Project
-    from schema.types.simulations import Simulation
+    from schema.types.simulations.simulations import Simulation
 
 SessionCategory = enum(
     models.SessionCategory,
@@ -103,14 +103,16 @@ class Session(Node):
             NEWEST=(Order(models.SessionEvent.occurred_at, descending=True), "The latest first."),
         ),
     )
-    simulations: Connection[Annotated["Simulation", strawberry.lazy("schema.types.simulations")]] = connection(
-        models.Session.simulations,
-        "Simulations that are data of this session.",
-        orders=Orders(
-            "SessionSimulationOrder",
-            "Orders of a session's simulations.",
-            NEWEST=(Order(models.Simulation.created_at, descending=True), "The latest first."),
-        ),
+    simulations: Connection[Annotated["Simulation", strawberry.lazy("schema.types.simulations.simulations")]] = (
+        connection(
+            models.Session.simulations,
+            "Simulations that are data of this session.",
+            orders=Orders(
+                "SessionSimulationOrder",
+                "Orders of a session's simulations.",
+                NEWEST=(Order(models.Simulation.created_at, descending=True), "The latest first."),
+            ),
+        )
     )
 
 

@@ -7,13 +7,12 @@ import strawberry
 
 from db import models
 from resolvers.failures import Invalid
-from resolvers.reading import ranges
 from resolvers.reading.paging import Order
 from resolvers.reading.statements import Where
 from resolvers.simulations import simulations
-from schema.fields.connections import chosen, connection, contains, ranged, refers
+from schema.fields.connections import chosen, connection, contains, refers
 from schema.fields.declarations import Orders
-from schema.fields.fields import Info, column, found, node, numbers, part, related
+from schema.fields.fields import Info, column, found, node, related
 from schema.fields.inputs import Deleted, DeletedResult
 from schema.fields.mutations import SIGNED_IN, mutation, written
 from schema.fields.nodes import Connection, Node
@@ -21,13 +20,14 @@ from schema.fields.problems import Problem
 from schema.fields.scalars import JSON, BigInt, enum, key_of, optional_key
 from schema.fields.values import Shape
 from schema.types.accounts import ExpectedVersion
+from schema.types.simulations.results import Estimator, EstimatorFilter
 
 if TYPE_CHECKING:
     from schema.types.accounts import User
     from schema.types.jobs import Job
     from schema.types.organisation import Project
     from schema.types.sessions import Session
-    from schema.types.simulation_links import SimulationLink
+    from schema.types.simulations.share_links import SimulationLink
 
 SimulationType = enum(
     models.SimulationType,
@@ -45,12 +45,6 @@ InputType = enum(
 )
 
 NEWEST_JOB = Order(models.Job.attempt, descending=True)
-
-
-@strawberry.input(description="Which estimators.")
-class EstimatorFilter:
-    names: list[str] | None = chosen(models.Estimator.name, "Of one of these names.")
-    file_names: list[str] | None = chosen(models.Estimator.file_name, "With one of these output files.")
 
 
 @node(models.Simulation)
@@ -80,21 +74,23 @@ class Simulation(Node):
         ),
     )
     input: "SimulationInput | None" = related(models.Simulation.input, "What it was given.")
-    estimators: Connection["Estimator"] = connection(
+    estimators: Connection[Estimator] = connection(
         models.Simulation.estimators,
         "What was scored; empty until tasks delivered.",
         orders=Orders("EstimatorOrder", "Orders of estimators.", NAME=(Order(models.Estimator.name), "By name.")),
         filter=EstimatorFilter,
     )
-    links: Connection[Annotated["SimulationLink", strawberry.lazy("schema.types.simulation_links")]] = connection(
-        models.Simulation.links,
-        "The links by which it is shared, for its owner; those whose time is over, too.",
-        orders=Orders(
-            "SimulationLinkOrder",
-            "Orders of links.",
-            NEWEST=(Order(models.SimulationLink.created_at, descending=True), "The latest first."),
-            OLDEST=(Order(models.SimulationLink.created_at), "By time."),
-        ),
+    links: Connection[Annotated["SimulationLink", strawberry.lazy("schema.types.simulations.share_links")]] = (
+        connection(
+            models.Simulation.links,
+            "The links by which it is shared, for its owner; those whose time is over, too.",
+            orders=Orders(
+                "SimulationLinkOrder",
+                "Orders of links.",
+                NEWEST=(Order(models.SimulationLink.created_at, descending=True), "The latest first."),
+                OLDEST=(Order(models.SimulationLink.created_at), "By time."),
+            ),
+        )
     )
 
 
@@ -106,56 +102,6 @@ class SimulationInput(Node):
     project: JSON | None = column("The editor's project from which the files were made; null when files were given.")
     total_primaries: BigInt = column("The primary particles asked for, over all tasks.")
     simulation: Simulation | None = related(models.SimulationInput.simulation, "The simulation.")
-
-
-@strawberry.input(description="Which pages.")
-class PageFilter:
-    numbers: list[int] | None = chosen(models.Page.number, "With one of these numbers.")
-    range: str | None = ranged(
-        models.Page.number, f"With one of these numbers, given as `1-3,5`: at most {ranges.MOST} of them."
-    )
-    names: list[str] | None = chosen(models.Page.name, "Of one of these quantities.")
-
-
-@node(models.Estimator)
-class Estimator(Node):
-    """A group of scored quantities: one output of the simulation program."""
-
-    name: str = column("Its name.")
-    file_name: str = column("The program's output file; unique within the simulation.")
-    meta: JSON = column("What the program says about it: an object of texts.", name="metadata")
-    simulation: Simulation | None = related(models.Estimator.simulation, "The simulation.")
-    pages: Connection["Page"] = connection(
-        models.Estimator.pages,
-        "Its quantities. `filter` chooses some, so that the numbers of the others are never read.",
-        orders=Orders("PageOrder", "Orders of pages.", NUMBER=(Order(models.Page.number), "By number.")),
-        filter=PageFilter,
-    )
-
-
-@strawberry.type(description="A quantity along an axis, or over all of them.")
-class Series:
-    name: str = strawberry.field(description="What is measured, such as `Position (Z)` or `DOSE`.")
-    unit: str | None = strawberry.field(description="Its unit, such as `cm` or `MeV/g`; null when it has none.")
-    values: list[float | None] = numbers("The numbers; null where there is none or it is not finite.")
-
-
-@node(models.Page)
-class Page(Node):
-    """One scored quantity. `data.values` has the values of axis 1 times those of axis 2, axis 1 fastest."""
-
-    number: int = column("Its number within the estimator, from 0.")
-    name: str = column("The quantity, such as DOSE or FLUENCE.")
-    dimension: int = column("How many axes: 0, 1 or 2.")
-    value_count: int = column("How many values `data` has.")
-    unit: str | None = column("The unit of the values.")
-    filter_name: str | None = column("The filter of particles it counts; null when it counts all.")
-    has_non_finite: bool = column("Whether `data.values` holds nulls.")
-    meta: JSON = column("What the program says about it: an object of texts.", name="metadata")
-    axis1: Series | None = part("The first axis.", name="axis1_name", unit="axis1_unit", values="axis1_values")
-    axis2: Series | None = part("The second axis.", name="axis2_name", unit="axis2_unit", values="axis2_values")
-    data: Series = part("The values.", name="name", unit="unit", values="data_values")
-    estimator: Estimator | None = related(models.Page.estimator, "The estimator.")
 
 
 @strawberry.input(description="Which simulations.")

@@ -15,7 +15,7 @@ from schema.fields.nodes import Node
 from schema.fields.problems import Problem
 from schema.fields.scalars import key_of
 from schema.types.accounts import User
-from schema.types.simulations import Simulation
+from schema.types.simulations.simulations import Simulation
 
 
 @node(models.SimulationLink)
