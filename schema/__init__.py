@@ -28,6 +28,7 @@ from schema.types.following import FollowingSubscription
 from schema.types.groups import GroupsMutation, GroupsQuery
 from schema.types.job_streams import JobStreamsSubscription
 from schema.types.jobs import JobsMutation, JobsQuery
+from schema.types.login_sessions import LoginSessionsMutation, LoginSessionsQuery
 from schema.types.notices import NoticesMutation, NoticesQuery
 from schema.types.organisation import OrganisationMutation, OrganisationQuery
 from schema.types.passwords import PasswordsMutation
@@ -40,6 +41,14 @@ from schema.types.simulations.share_links import SimulationLinksMutation
 from schema.types.simulations.simulations import SimulationsMutation, SimulationsQuery
 from schema.types.specs import SpecsQuery
 from schema.types.workers import WorkersMutation
+
+DESCRIPTION = (
+    "Torana: one gateway for simulations and their jobs, projects and the people in them, devices, sessions, "
+    "challenges and specs. "
+    "Sign in with `logIn`, and send the access token in the header `Authorization: Bearer ...`. "
+    "Lists are connections: give `first` or `last`. "
+    "A mutation answers what it wrote, or a `Problem`; an error of a query carries its code as `extensions.code`."
+)
 
 _Id = Annotated[strawberry.ID, strawberry.argument(description="The global id of any node.")]
 _Ids = Annotated[list[strawberry.ID], strawberry.argument(description=f"Global ids, at most {MOST}.")]
@@ -78,6 +87,7 @@ class NodesQuery:
 QUERIES: list[type] = [
     AccountsQuery,
     SigningQuery,
+    LoginSessionsQuery,
     PeopleQuery,
     AccessQuery,
     OrganisationQuery,
@@ -97,6 +107,7 @@ QUERIES: list[type] = [
 MUTATIONS: list[type] = [
     AccessMutation,
     SigningMutation,
+    LoginSessionsMutation,
     PasswordsMutation,
     PeopleMutation,
     OrganisationMutation,
@@ -124,6 +135,11 @@ class Schema(strawberry.Schema):
     def core(self) -> GraphQLSchema:
         return self._schema
 
+    def as_str(self) -> str:
+        """The SDL. Strawberry prints no description of the schema itself."""
+        roots = "\n".join(f"  {name.lower()}: {name}" for name in ("Query", "Mutation", "Subscription"))
+        return f'"""\n{DESCRIPTION}\n"""\nschema {{\n{roots}\n}}\n\n{super().as_str()}'
+
 
 @cache
 def build() -> Schema:
@@ -144,6 +160,7 @@ def build() -> Schema:
         config=StrawberryConfig(scalar_map=SCALARS, relay_max_results=MOST),
         exception_handlers=[ProblemHandler()],
     )
+    schema.core.description = DESCRIPTION
     for kind in schema.core.type_map.values():
         # Rows are no instances of the types that show them: an abstract type is told by what stands in the row.
         if isinstance(kind, GraphQLObjectType):

@@ -169,10 +169,10 @@ class Deleted:
 DeletedResult = Annotated[Deleted | Problem, strawberry.union("DeletedResult", description="What is gone, or why not.")]
 
 _ID = Annotated[strawberry.ID, strawberry.argument(description="Which one.")]
-_EXPECTED = Annotated[
+ExpectedVersion = Annotated[
     int, strawberry.argument(description="The `version` you read; a newer one is a CONFLICT and changes nothing.")
 ]
-_MAYBE_EXPECTED = Annotated[
+AnyVersion = Annotated[
     int | None,
     strawberry.argument(description="The `version` you read; a newer one is a CONFLICT. Left out: any."),
 ]
@@ -202,7 +202,7 @@ def editing(declared: Inputs, answer: Any) -> tuple[Any, Any, Any, Any]:
             f"Change a {name}. Allowed to {words(may.update)}.{fields}",
             answer,
             id=_ID,
-            expected_version=_EXPECTED,
+            expected_version=ExpectedVersion,
             input=changed,
         ),
         deleting(model, name, f"Delete a {name}. DEPENDENCY names what stands in the way, and how many."),
@@ -232,11 +232,11 @@ def deleting(model: type[models.Entity], name: str, description: str) -> Any:
         return Deleted(id=id, at=at)
 
     allowed = f"{description} Allowed to {words(policy_of(model).delete)}."
-    return _mutation(delete, allowed, DeletedResult, id=_ID, expected_version=_MAYBE_EXPECTED)
+    return _mutation(delete, allowed, DeletedResult, id=_ID, expected_version=AnyVersion)
 
 
 def _mutation(function: Callable[..., Any], description: str, answer: Any, **arguments: Any) -> Any:
-    own, optional = inspect.Parameter.POSITIONAL_OR_KEYWORD, _MAYBE_EXPECTED
+    own, optional = inspect.Parameter.POSITIONAL_OR_KEYWORD, AnyVersion
     parameters = [
         inspect.Parameter("self", own),
         inspect.Parameter("info", own, annotation=Info),

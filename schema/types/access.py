@@ -9,9 +9,12 @@ import strawberry
 from db import models
 from resolvers.access.policy import policies
 from resolvers.organisation import counts, effective_roles, maintenance_mode, permissions
-from resolvers.reading.paging import MOST, page_size
-from schema.fields.fields import Info
+from resolvers.reading.listing import Listing
+from resolvers.reading.paging import Page
+from schema.fields.connections import Sliced, listed
+from schema.fields.fields import Info, computed
 from schema.fields.mutations import SIGNED_IN, mutation
+from schema.fields.nodes import Connection
 from schema.fields.problems import Problem
 from schema.fields.scalars import enum, global_id, parse_id
 from schema.fields.selection import model_of, select
@@ -91,9 +94,32 @@ RestorableType = enum(
 
 @strawberry.type(description="Something that was deleted, and that you may bring back.")
 class Restorable:
-    id: strawberry.ID = strawberry.field(description="For the restoring mutation.")
+    @computed("The row, for the mutation that restores it.", reads=())
+    def id(self: Any) -> strawberry.ID:
+        return strawberry.ID(global_id(self.model.__name__, self.id))
+
     name: str = strawberry.field(description="What it was called.")
-    deleted_at: datetime = strawberry.field(description="Since when it is gone.")
+    deleted_at: datetime = strawberry.field(description="When it was deleted.")
+
+
+_HELD = Listing("HeldRole", lambda held: (str(held.site_id), str(held.project_id or ""), str(held.user_group_id)))
+
+
+async def _access_for(
+    info: Info,
+    sliced: Sliced,
+    id: Annotated[strawberry.ID, strawberry.argument(description="A User, UserGroup, Site or Project.")],
+) -> Page:
+    return _HELD.page(await effective_roles.access_for(info.context, *parse_id(id)), sliced(_HELD))
+
+
+async def _restorable(
+    info: Info,
+    sliced: Sliced,
+    type: Annotated[RestorableType, strawberry.argument(description="Of which type.")],  # type: ignore[valid-type]
+) -> Page:
+    model: Any = type.value  # type: ignore[attr-defined]
+    return await permissions.restorable(info.context, model, sliced(permissions.restorable_order(model)))
 
 
 @strawberry.type
@@ -108,8 +134,8 @@ class AccessQuery:
         if found is None or model is None:
             return None
         known = info._raw_info.schema
-        changes: Any = known.get_type(f"{typename}Changes") or known.get_type(f"Update{typename}Input")
-        spelled = [spelling for name in found.columns for spelling in (camel(name), camel(name.removesuffix("_id")))]
+        changes: Any = known.get_type(f"{typename}Changes")
+        spelled = [camel(name.removesuffix("_id")) for name in found.columns]
         fields = [field for field in dict.fromkeys(spelled) if changes is not None and field in changes.fields]
         return Access(
             actions=list(found.actions),
@@ -118,26 +144,12 @@ class AccessQuery:
             creates=[made.__name__ for made in found.creates],
         )
 
-    @strawberry.field(
-        description="The roles of a User or a UserGroup, or in a Site or a Project, after inheritance and as far as "
-        "you see the grants: who administers a site administers its projects; who has a role in a project is a user of "
-        "its site. At most 1000."
+    access_for: Connection[HeldRole] = listed(
+        "The roles of a User or a UserGroup, or in a Site or a Project, after inheritance and as far as you see the "
+        "grants: who administers a site administers its projects; who has a role in a project is a user of its site. "
+        f"At most {effective_roles.MOST}.",
+        _access_for,
     )
-    async def access_for(
-        self,
-        info: Info,
-        id: Annotated[strawberry.ID, strawberry.argument(description="A User, UserGroup, Site or Project.")],
-    ) -> list[HeldRole]:
-        return [
-            HeldRole(
-                role=held.role,
-                inherited=held.inherited,
-                user_group_id=held.user_group_id,
-                site_id=held.site_id,
-                project_id=held.project_id,
-            )
-            for held in await effective_roles.access_for(info.context, *parse_id(id))
-        ]
 
     @strawberry.field(description="How many of everything you see: in a Site or a Project, or everywhere.")
     async def stats(
@@ -148,19 +160,9 @@ class AccessQuery:
         kind, key = (None, None) if scope is None else parse_id(scope, "scope")
         return Stats(**await counts.count(info.context, kind, key))
 
-    @strawberry.field(description="What was deleted and you may bring back, the last deleted first: at most 100.")
-    async def restorable(
-        self,
-        info: Info,
-        type: Annotated[RestorableType, strawberry.argument(description="Of which type.")],  # type: ignore[valid-type]
-        first: Annotated[int, strawberry.argument(description="How many, at most 100.")] = 50,
-    ) -> list[Restorable]:
-        model: Any = type.value  # type: ignore[attr-defined]
-        found = await permissions.restorable(info.context, model, page_size(first, None, MOST))
-        return [
-            Restorable(id=strawberry.ID(global_id(model.__name__, one.id)), name=one.name, deleted_at=one.at)
-            for one in found
-        ]
+    restorable: Connection[Restorable] = listed(
+        "The deleted rows that you may bring back, the last deleted first.", _restorable
+    )
 
     @strawberry.field(description="Whether the gateway is locked: reading goes on, nothing may change.")
     async def read_only(self, info: Info) -> bool:

@@ -135,11 +135,6 @@ class AuditEvent(Node):
     detail: JSON | None = column("More about it.")
 
 
-ExpectedVersion = Annotated[
-    int, strawberry.argument(description="The `version` you read; a newer one is a CONFLICT and changes nothing.")
-]
-
-
 @strawberry.input(description="Which users.")
 class UserFilter:
     text: str | None = search(

@@ -17,6 +17,7 @@ from schema.fields.nodes import Connection, Node
 from schema.fields.problems import Problem
 from schema.types.groups import GROUP_ORDERS, UserGroup
 from schema.types.jobs import Platform
+from schema.types.signing import Done, DoneResult
 
 
 @node(models.Cluster)
@@ -97,7 +98,6 @@ class ClustersMutation:
         return ClusterLogin(principals=list(left.principals), expires_at=left.expires_at)
 
     @mutation(needs=IN_PERSON)
-    async def remove_cluster_login(self, info: Info) -> bool:
+    async def remove_cluster_login(self, info: Info) -> DoneResult:
         """Have the SSH key and its certificate forgotten; jobs on such clusters are then left to themselves."""
-        await ssh_certificates.remove(info.context)
-        return True
+        return Done(at=await ssh_certificates.remove(info.context))

@@ -1,7 +1,7 @@
 """API keys, static tokens, and devices that register themselves."""
 
 from datetime import datetime
-from enum import Enum, StrEnum
+from enum import StrEnum
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -16,6 +16,7 @@ from resolvers.reading.paging import Order
 from schema.fields.connections import connection, contains, equal, refers
 from schema.fields.declarations import Orders
 from schema.fields.fields import Info, column, computed, node, related
+from schema.fields.inputs import ExpectedVersion
 from schema.fields.mutations import ANYONE, SIGNED_IN, WRITER, Need, mutation, written
 from schema.fields.nodes import Connection, Node
 from schema.fields.problems import Problem
@@ -25,6 +26,7 @@ from schema.types.accounts import User
 from schema.types.devices import Device
 from schema.types.organisation import Participant
 from schema.types.services import Service
+from schema.types.signing import KeyScope
 
 DEVICE = Need(
     "a device, with its token",
@@ -38,24 +40,12 @@ class _Kind(StrEnum):
     STATIC_TOKEN = models.CredentialKind.STATIC_TOKEN.value
 
 
-class _Scope(Enum):
-    READ = api_keys.READ
-    WRITE = api_keys.WRITE
-
-
 CredentialKind = enum(
     _Kind,
     "What proves who a program is.",
     name="CredentialKind",
     API_KEY="A user's pair of keys.",
     STATIC_TOKEN="The token of a participant, a device or a service.",  # noqa: S106
-)
-KeyScope = enum(
-    _Scope,
-    "What a key may do.",
-    name="KeyScope",
-    READ="Queries and subscriptions; every key may.",
-    WRITE="Mutations.",
 )
 
 
@@ -79,7 +69,7 @@ class Credential(Node):
 
     @computed("What it may do; null: whatever its owner may.", reads=["scopes"])
     def scopes(self: Any) -> list[KeyScope] | None:  # type: ignore[valid-type]
-        return None if self.scopes is None else [_Scope(scope) for scope in self.scopes]
+        return None if self.scopes is None else [KeyScope(scope) for scope in self.scopes]
 
 
 @strawberry.input(description="Which credentials.")
@@ -263,10 +253,7 @@ class CredentialsMutation:
             JSON | None,
             strawberry.argument(description=OBJECT.described("All of its settings."), metadata=OBJECT.metadata),
         ],
-        expected_version: Annotated[
-            int | None,
-            strawberry.argument(description="The `version` you read; a newer one is a CONFLICT. Left out: any."),
-        ] = None,
+        expected_version: ExpectedVersion,
     ) -> DeviceResult:
         """Replace the settings of the device that asks."""
         key = await device_registration.set_config(info.context, config, expected_version)  # type: ignore[arg-type]

@@ -210,33 +210,33 @@ class GroupsMutation:
         self,
         info: Info,
         kind: Annotated[LinkKind, strawberry.argument(description="What is linked with what.")],  # type: ignore[valid-type]
-        owner: Annotated[strawberry.ID, strawberry.argument(description="The one that is named first.")],
+        id: Annotated[strawberry.ID, strawberry.argument(description="The one that is named first.")],
         ids: Annotated[list[strawberry.ID], strawberry.argument(description="All that it is to be linked with.")],
     ) -> LinkedResult:
         """Link with exactly these. You must be able to make each new link and to undo each that goes; links that you
         do not see stay."""
-        added, removed = await links.set_links(info.context, kind, owner, ids, parse_id)
+        added, removed = await links.set_links(info.context, kind, id, ids, parse_id)
         return Linked(added=added, removed=removed)
 
     @mutation(needs=WRITER)
     async def add_to_group(
         self,
         info: Info,
-        group: Annotated[strawberry.ID, strawberry.argument(description="The group of users.")],
+        id: Annotated[strawberry.ID, strawberry.argument(description="The group of users.")],
         users: Annotated[list[strawberry.ID], strawberry.argument(description="Who joins it.")],
     ) -> LinkedResult:
         """Put users into a group. Superadmins need no groups, and are refused."""
         kind = links.LinkKind.USER_GROUP_USERS
-        added, _ = await links.set_links(info.context, kind, group, users, parse_id, remove=False)
+        added, _ = await links.set_links(info.context, kind, id, users, parse_id, remove=False)
         return Linked(added=added, removed=0)
 
     @mutation(needs=WRITER)
     async def remove_from_group(
         self,
         info: Info,
-        group: Annotated[strawberry.ID, strawberry.argument(description="The group of users.")],
+        id: Annotated[strawberry.ID, strawberry.argument(description="The group of users.")],
         users: Annotated[list[strawberry.ID], strawberry.argument(description="Who leaves it.")],
     ) -> LinkedResult:
         """Take users out of a group."""
-        removed = await links.unlink(info.context, links.LinkKind.USER_GROUP_USERS, group, users, parse_id)
+        removed = await links.unlink(info.context, links.LinkKind.USER_GROUP_USERS, id, users, parse_id)
         return Linked(added=0, removed=removed)

@@ -14,7 +14,7 @@ from resolvers.work import commands
 from schema.fields.connections import among, chosen, conditions, connection, contains, refers, search, since, until
 from schema.fields.declarations import Orders
 from schema.fields.fields import Info, column, computed, found, node, related
-from schema.fields.inputs import Deleted, DeletedResult
+from schema.fields.inputs import AnyVersion, Deleted, DeletedResult
 from schema.fields.mutations import SIGNED_IN, mutation, written
 from schema.fields.nodes import Connection, Node
 from schema.fields.problems import Problem
@@ -228,7 +228,7 @@ class JobsMutation:
         self,
         info: Info,
         id: Annotated[strawberry.ID, strawberry.argument(description="The job.")],
-        cluster_id: Annotated[
+        cluster: Annotated[
             strawberry.ID | None,
             strawberry.argument(
                 description="Where to run it now; left out: where it ran; null: on the gateway's own machine."
@@ -236,13 +236,13 @@ class JobsMutation:
         ] = strawberry.UNSET,
         options: Annotated[
             ClusterOptions | None,
-            strawberry.argument(description="What that cluster is asked for; of use with `clusterId` alone."),
+            strawberry.argument(description="What that cluster is asked for; of use with `cluster` alone."),
         ] = None,
     ) -> JobResult:
         """Run again what FAILED or was CANCELED: a new job, one attempt higher."""
         elsewhere = None
-        if cluster_id is not strawberry.UNSET:
-            elsewhere = optional_key("Cluster", cluster_id, "clusterId"), vars(options) if options else {}
+        if cluster is not strawberry.UNSET:
+            elsewhere = optional_key("Cluster", cluster, "cluster"), vars(options) if options else {}
         elif options is not None:
             raise Invalid("options go with the cluster that they are for", field="options")
         key = await commands.retry_job(info.context, key_of("Job", id), elsewhere)
@@ -250,8 +250,11 @@ class JobsMutation:
 
     @mutation(needs=SIGNED_IN)
     async def delete_job(
-        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The job.")]
+        self,
+        info: Info,
+        id: Annotated[strawberry.ID, strawberry.argument(description="The job.")],
+        expected_version: AnyVersion = None,
     ) -> DeletedResult:
         """Remove a job of one's own that has ended, with its tasks and its log; results of its simulation stay."""
-        await commands.delete_job(info.context, key_of("Job", id))
+        await commands.delete_job(info.context, key_of("Job", id), expected_version)
         return Deleted(id=id, at=datetime.now(UTC))

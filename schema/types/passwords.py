@@ -7,11 +7,12 @@ import strawberry
 from db import models
 from resolvers.accounts import password_changes, sign_in, sign_up, two_factor
 from schema.fields.fields import Info
+from schema.fields.inputs import ExpectedVersion
 from schema.fields.mutations import ANYONE, IN_PERSON, SIGNED_IN, WRITER, mutation, written
 from schema.fields.problems import Problem
 from schema.fields.scalars import JSON, key_of
 from schema.fields.values import OBJECT
-from schema.types.accounts import ExpectedVersion, User
+from schema.types.accounts import User
 from schema.types.organisation import Participant
 from schema.types.signing import Done, DoneResult
 
@@ -22,7 +23,7 @@ class MailSent:
 
 
 @strawberry.input(description="An account for oneself.")
-class SignUpInput:
+class NewAccount:
     username: str = strawberry.field(
         description="The name to sign in with: 2 to 150 letters, digits, `.`, `_` and `-`; kept in lower case."
     )
@@ -35,7 +36,7 @@ class SignUpInput:
 
 
 @strawberry.input(description="What one may change of oneself. What is left out stays.")
-class ProfileInput:
+class ProfileChanges:
     first_name: str | None = strawberry.field(default=strawberry.UNSET, description="Given name.")
     last_name: str | None = strawberry.field(default=strawberry.UNSET, description="Family name.")
     affiliation: str | None = strawberry.field(default=strawberry.UNSET, description="Institution.")
@@ -71,7 +72,7 @@ NewPassword = Annotated[
 class PasswordsMutation:
     @mutation(needs=ANYONE)
     async def sign_up(
-        self, info: Info, input: Annotated[SignUpInput, strawberry.argument(description="Who you are.")]
+        self, info: Info, input: Annotated[NewAccount, strawberry.argument(description="Who you are.")]
     ) -> MailResult:
         """Make an account, where the gateway lets anyone; it can do little before its address is confirmed by the link
         that is mailed. A name or an address that is taken is told by mail only."""
@@ -117,36 +118,36 @@ class PasswordsMutation:
 
     @mutation(needs=IN_PERSON)
     async def remove_two_factor(
-        self, info: Info, user: Annotated[strawberry.ID, strawberry.argument(description="Whose.")]
+        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The user.")]
     ) -> UserResult:
         """Take the second factor from a user who lost it; all login sessions of the user end. Allowed to administrators
         of every place that the user has a role in, unless the user is a superadmin or a manager, and to superadmins."""
-        key = await two_factor.remove(info.context, key_of("User", user, "user"))
+        key = await two_factor.remove(info.context, key_of("User", id))
         return await written(info, "User", models.User, key)  # type: ignore[no-any-return]
 
     @mutation(needs=IN_PERSON)
     async def set_password(
         self,
         info: Info,
-        user: Annotated[strawberry.ID, strawberry.argument(description="Whose.")],
+        id: Annotated[strawberry.ID, strawberry.argument(description="The user.")],
         new_password: NewPassword,
     ) -> UserResult:
         """Give a user a password, to be changed at the next sign-in; all login sessions of the user end. Allowed to
         administrators of every place that the user has a role in, unless the user is a superadmin or a manager, and to
         superadmins."""
-        key = await password_changes.set_for_user(info.context, key_of("User", user, "user"), new_password)
+        key = await password_changes.set_for_user(info.context, key_of("User", id), new_password)
         return await written(info, "User", models.User, key)  # type: ignore[no-any-return]
 
     @mutation(needs=WRITER)
     async def set_participant_password(
         self,
         info: Info,
-        participant: Annotated[strawberry.ID, strawberry.argument(description="Whose.")],
+        id: Annotated[strawberry.ID, strawberry.argument(description="The participant.")],
         new_password: NewPassword,
     ) -> ParticipantResult:
         """Give a participant a password; all login sessions of the participant end. Allowed to whoever may let a
         participant sign in."""
-        key = key_of("Participant", participant, "participant")
+        key = key_of("Participant", id)
         await password_changes.set_for_participant(info.context, key, new_password)
         return await written(info, "Participant", models.Participant, key)  # type: ignore[no-any-return]
 
@@ -155,7 +156,7 @@ class PasswordsMutation:
         self,
         info: Info,
         expected_version: ExpectedVersion,
-        input: Annotated[ProfileInput, strawberry.argument(description="What changes.")],
+        input: Annotated[ProfileChanges, strawberry.argument(description="What changes.")],
     ) -> UserResult:
         """Change one's own names, affiliation or profile."""
         changes = {k: v for k, v in vars(input).items() if v is not strawberry.UNSET}

@@ -1,5 +1,6 @@
 """Making and changing users, what applications keep for them, and who else is asking."""
 
+from datetime import datetime
 from typing import Annotated, Any
 
 import sqlalchemy as sa
@@ -13,7 +14,7 @@ from resolvers.reading.statements import Where
 from schema.fields.connections import connection, equal, refers
 from schema.fields.declarations import Orders
 from schema.fields.fields import Info, column, found, node, related
-from schema.fields.inputs import Given, Several, editing, inputs, lower, result
+from schema.fields.inputs import AnyVersion, Given, Several, editing, inputs, lower, result
 from schema.fields.mutations import SIGNED_IN, mutation, written
 from schema.fields.nodes import Connection, Node
 from schema.fields.problems import Problem
@@ -23,6 +24,7 @@ from schema.types.accounts import PlatformRole, User
 from schema.types.devices import Device
 from schema.types.organisation import Participant
 from schema.types.services import Service
+from schema.types.signing import Done
 
 
 @node(models.Preference)
@@ -95,7 +97,8 @@ _USER = inputs(
 )
 
 PreferenceResult = Annotated[
-    Preference | Problem, strawberry.union("PreferenceResult", description="The preference, or why not.")
+    Preference | Done | Problem,
+    strawberry.union("PreferenceResult", description="The preference; Done when nothing is kept; or why not."),
 ]
 
 
@@ -111,12 +114,14 @@ class PeopleMutation:
         value: Annotated[
             JSON,
             strawberry.argument(
-                description=ANY.described("What to keep; an empty value keeps nothing."), metadata=ANY.metadata
+                description=ANY.described("What to keep. An empty text, list or object deletes what is kept."),
+                metadata=ANY.metadata,
             ),
         ],
-    ) -> PreferenceResult | None:
-        """Keep something for an application, in place of what it kept before. Null when nothing is kept."""
-        key = await preferences.keep(info.context, app_tag, value)
-        if key is None:
-            return None
-        return await written(info, "Preference", models.Preference, key)  # type: ignore[no-any-return]
+        expected_version: AnyVersion = None,
+    ) -> PreferenceResult:
+        """Keep a value for an application. It replaces the value of before; an empty value deletes it."""
+        kept = await preferences.keep(info.context, app_tag, value, expected_version)
+        if isinstance(kept, datetime):
+            return Done(at=kept)
+        return await written(info, "Preference", models.Preference, kept)  # type: ignore[no-any-return]

@@ -1,18 +1,19 @@
 """Signing in and out: passwords, second factors, tokens, and one's login sessions."""
 
 from datetime import datetime
+from enum import Enum
 from typing import Annotated
 
 import strawberry
 
 from db import models
-from resolvers.accounts import sessions, sign_in, two_factor
+from resolvers.accounts import api_keys, sessions, sign_in, two_factor
 from resolvers.identity.principal import Duty as Must
 from resolvers.identity.principal import Kind
 from schema.fields.fields import Info
 from schema.fields.mutations import ANYONE, IN_PERSON, mutation, written
 from schema.fields.problems import Problem
-from schema.fields.scalars import enum, global_id, key_of
+from schema.fields.scalars import enum
 from schema.types.accounts import TwoFactor, User
 from schema.types.organisation import Participant
 
@@ -35,6 +36,20 @@ PrincipalKind = enum(
     SERVICE="A service.",
     WORKER="A worker, with the token of its task.",
     LINK="Whoever has a link to a simulation.",
+)
+
+
+class _Scope(Enum):
+    READ = api_keys.READ
+    WRITE = api_keys.WRITE
+
+
+KeyScope = enum(
+    _Scope,
+    "What a key may do.",
+    name="KeyScope",
+    READ="Queries and subscriptions; every key may.",
+    WRITE="Mutations.",
 )
 
 
@@ -105,28 +120,15 @@ class RecoveryCodes:
     codes: list[str] = strawberry.field(description="Ten, to be kept in a safe place.")
 
 
-@strawberry.type(description="One sign-in of yours that holds.")
-class LoginSession:
-    id: strawberry.ID = strawberry.field(description="For `closeSession`.")
-    address: str | None = strawberry.field(description="The network address it was last used from.")
-    agent: str | None = strawberry.field(description="The program it was last used with, as that calls itself.")
-    created_at: datetime = strawberry.field(description="When you signed in.")
-    last_used_at: datetime = strawberry.field(description="When its tokens were last refreshed.")
-    current: bool = strawberry.field(description="Whether it is the one in use.")
-
-
-@strawberry.type(description="Login sessions ended, and with them their streams and sockets.")
-class SessionsClosed:
-    count: int = strawberry.field(description="How many.")
-
-
 @strawberry.type(description="Who is asking.")
 class SignedIn:
     kind: PrincipalKind = strawberry.field(description="What kind of client.")  # type: ignore[valid-type]
     duties: list[Duty] = strawberry.field(  # type: ignore[valid-type]
         description="What the user must do first; before that little else is allowed."
     )
-    scopes: list[str] | None = strawberry.field(description="What the key in use may do; null for all.")
+    scopes: list[KeyScope] | None = strawberry.field(  # type: ignore[valid-type]
+        description="What the key in use may do; null for all."
+    )
     expires_at: datetime | None = strawberry.field(description="When what was presented ends; null for never.")
 
 
@@ -135,7 +137,6 @@ LogInResult = Annotated[
     strawberry.union("LogInResult", description="Tokens, or what else is needed, or why not."),
 ]
 TokensResult = Annotated[Tokens | Problem, strawberry.union("TokensResult", description="Tokens, or why not.")]
-RefreshResult = Annotated[Tokens | Problem, strawberry.union("RefreshResult", description="Tokens, or why not.")]
 LogOutResult = Annotated[LoggedOut | Problem, strawberry.union("LogOutResult", description="When, or why not.")]
 DoneResult = Annotated[Done | Problem, strawberry.union("DoneResult", description="That it is done, or why not.")]
 SetupResult = Annotated[
@@ -144,10 +145,6 @@ SetupResult = Annotated[
 CodesResult = Annotated[
     RecoveryCodes | Problem, strawberry.union("RecoveryCodesResult", description="The codes, or why not.")
 ]
-ClosedResult = Annotated[
-    SessionsClosed | Problem, strawberry.union("SessionsClosedResult", description="How many, or why not.")
-]
-
 Password = Annotated[str, strawberry.argument(description="The password.")]
 OwnPassword = Annotated[str, strawberry.argument(description="Your password, asked once more.")]
 
@@ -166,23 +163,9 @@ class SigningQuery:
         return SignedIn(
             kind=principal.kind,
             duties=_duties(info),
-            scopes=None if principal.scopes is None else sorted(principal.scopes),
+            scopes=None if principal.scopes is None else [_Scope(scope) for scope in sorted(principal.scopes)],
             expires_at=principal.expires_at,
         )
-
-    @strawberry.field(description="Your login sessions that hold, the latest first; none for who did not sign in.")
-    async def login_sessions(self, info: Info) -> list[LoginSession]:
-        return [
-            LoginSession(
-                id=strawberry.ID(global_id("LoginSession", held.family)),
-                address=held.address,
-                agent=held.agent,
-                created_at=held.created_at,
-                last_used_at=held.used_at,
-                current=held.current,
-            )
-            for held in await sessions.mine(info.context)
-        ]
 
 
 @strawberry.type
@@ -234,7 +217,7 @@ class SigningMutation:
                 "`X-Torana-Session: cookie`."
             ),
         ] = None,
-    ) -> RefreshResult:
+    ) -> TokensResult:
         """Spend a refresh token for a new pair of tokens."""
         return _tokens(await sessions.refresh(info.context, refresh_token))
 
@@ -242,27 +225,6 @@ class SigningMutation:
     async def log_out(self, info: Info) -> LogOutResult:
         """End the login session whose access token is in use: no token of it works from now on."""
         return LoggedOut(at=await sessions.log_out(info.context))
-
-    @mutation(needs=IN_PERSON)
-    async def close_session(
-        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The login session.")]
-    ) -> ClosedResult:
-        """End one of your login sessions."""
-        await sessions.close(info.context, key_of("LoginSession", id))
-        return SessionsClosed(count=1)
-
-    @mutation(needs=IN_PERSON)
-    async def close_other_sessions(self, info: Info) -> ClosedResult:
-        """End all your login sessions but the one in use."""
-        return SessionsClosed(count=await sessions.close_others(info.context))
-
-    @mutation(needs=IN_PERSON)
-    async def close_sessions(
-        self, info: Info, user: Annotated[strawberry.ID, strawberry.argument(description="Whose.")]
-    ) -> ClosedResult:
-        """End all login sessions of a user. Allowed to administrators of a site of the user, who is no superadmin, and
-        to superadmins."""
-        return SessionsClosed(count=await sessions.close_all(info.context, key_of("User", user, "user")))
 
     @mutation(needs=IN_PERSON)
     async def set_up_two_factor(

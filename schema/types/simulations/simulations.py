@@ -13,13 +13,12 @@ from resolvers.simulations import simulations
 from schema.fields.connections import chosen, connection, contains, refers
 from schema.fields.declarations import Orders
 from schema.fields.fields import Info, column, found, node, related
-from schema.fields.inputs import Deleted, DeletedResult
+from schema.fields.inputs import AnyVersion, Deleted, DeletedResult, ExpectedVersion
 from schema.fields.mutations import SIGNED_IN, mutation, written
 from schema.fields.nodes import Connection, Node
 from schema.fields.problems import Problem
 from schema.fields.scalars import JSON, BigInt, enum, key_of, optional_key
 from schema.fields.values import Shape
-from schema.types.accounts import ExpectedVersion
 from schema.types.simulations.results import Estimator, EstimatorFilter
 
 if TYPE_CHECKING:
@@ -73,7 +72,7 @@ class Simulation(Node):
             "SimulationJobOrder", "Orders of a simulation's jobs.", NEWEST=(NEWEST_JOB, "The last attempt first.")
         ),
     )
-    input: "SimulationInput | None" = related(models.Simulation.input, "What it was given.")
+    input: "SimulationSetup | None" = related(models.Simulation.input, "What it was given.")
     estimators: Connection[Estimator] = connection(
         models.Simulation.estimators,
         "What was scored; empty until tasks delivered.",
@@ -94,14 +93,16 @@ class Simulation(Node):
     )
 
 
-@node(models.SimulationInput)
-class SimulationInput(Node):
+@node(models.SimulationSetup)
+class SimulationSetup(Node):
     """The input of a simulation."""
 
-    files: JSON | None = column("The input files: an object of name to text.")
-    project: JSON | None = column("The editor's project from which the files were made; null when files were given.")
+    files: JSON | None = column("The input files: an object of name to text.", name="inputFiles")
+    project: JSON | None = column(
+        "The editor's project from which the files were made; null when files were given.", name="inputJson"
+    )
     total_primaries: BigInt = column("The primary particles asked for, over all tasks.")
-    simulation: Simulation | None = related(models.SimulationInput.simulation, "The simulation.")
+    simulation: Simulation | None = related(models.SimulationSetup.simulation, "The simulation.")
 
 
 @strawberry.input(description="Which simulations.")
@@ -128,7 +129,7 @@ _INPUT = Shape(dict, 2_000_000)
 
 
 @strawberry.input(description="A simulation to run.")
-class SubmitSimulationInput:
+class NewSimulation:
     sim_type: SimulationType = strawberry.field(description="The program.")  # type: ignore[valid-type]
     input_type: InputType = strawberry.field(  # type: ignore[valid-type]
         default=models.InputType.FILES, description="How the input is given."
@@ -147,19 +148,19 @@ class SubmitSimulationInput:
     tasks: int = strawberry.field(
         default=1, description="How many tasks share the primaries, each with a seed of its own."
     )
-    project_id: strawberry.ID | None = strawberry.field(default=None, description="Its members see the simulation.")
-    session_id: strawberry.ID | None = strawberry.field(default=None, description="The session whose data it is.")
-    cluster_id: strawberry.ID | None = strawberry.field(
+    project: strawberry.ID | None = strawberry.field(default=None, description="Its members see the simulation.")
+    session: strawberry.ID | None = strawberry.field(default=None, description="The session whose data it is.")
+    cluster: strawberry.ID | None = strawberry.field(
         default=None, description="The cluster that is to run it; null: the gateway's own machine."
     )
     options: ClusterOptions | None = strawberry.field(default=None, description="What the cluster is asked for.")
 
 
 @strawberry.input(description="What changes. What is left out stays; null takes it out of its project or session.")
-class UpdateSimulationInput:
+class SimulationChanges:
     title: str | None = strawberry.field(default=strawberry.UNSET, description="At most 255 characters.")
-    project_id: strawberry.ID | None = strawberry.field(default=strawberry.UNSET, description="The project.")
-    session_id: strawberry.ID | None = strawberry.field(default=strawberry.UNSET, description="The session.")
+    project: strawberry.ID | None = strawberry.field(default=strawberry.UNSET, description="The project.")
+    session: strawberry.ID | None = strawberry.field(default=strawberry.UNSET, description="The session.")
 
 
 SimulationResult = Annotated[
@@ -182,7 +183,7 @@ def _simulation(
     return Where(_of_job, {"job_key": job_key})
 
 
-def input_of(given: SubmitSimulationInput) -> Any:
+def input_of(given: NewSimulation) -> Any:
     """The input of the type that was named; what is given of the other type would be forgotten."""
     kind: models.InputType = given.input_type
     editor = kind is models.InputType.EDITOR
@@ -218,7 +219,7 @@ class SimulationsMutation:
     async def submit_simulation(
         self,
         info: Info,
-        input: Annotated[SubmitSimulationInput, strawberry.argument(description="The simulation.")],
+        input: Annotated[NewSimulation, strawberry.argument(description="The simulation.")],
     ) -> SimulationResult:
         """Check the input as the program will read it, and queue the job; an error in a file names file and line."""
         key = await simulations.submit_simulation(
@@ -228,9 +229,9 @@ class SimulationsMutation:
             input_type=input.input_type,
             given=input_of(input),
             tasks=input.tasks,
-            project_id=optional_key("Project", input.project_id, "input.projectId"),
-            session_id=optional_key("Session", input.session_id, "input.sessionId"),
-            cluster_id=optional_key("Cluster", input.cluster_id, "input.clusterId"),
+            project_id=optional_key("Project", input.project, "input.project"),
+            session_id=optional_key("Session", input.session, "input.session"),
+            cluster_id=optional_key("Cluster", input.cluster, "input.cluster"),
             options=vars(input.options) if input.options else None,
         )
         return await written(info, "Simulation", models.Simulation, key)  # type: ignore[no-any-return]
@@ -241,13 +242,13 @@ class SimulationsMutation:
         info: Info,
         id: Annotated[strawberry.ID, strawberry.argument(description="The simulation.")],
         expected_version: ExpectedVersion,
-        input: Annotated[UpdateSimulationInput, strawberry.argument(description="What changes.")],
+        input: Annotated[SimulationChanges, strawberry.argument(description="What changes.")],
     ) -> SimulationResult:
         """Change the title, the project or the session of a simulation of one's own."""
         changes: dict[str, Any] = {k: v for k, v in vars(input).items() if v is not strawberry.UNSET}
-        for name, typename in (("project_id", "Project"), ("session_id", "Session")):
+        for name, typename in (("project", "Project"), ("session", "Session")):
             if name in changes:
-                changes[name] = optional_key(typename, changes[name], f"input.{typename.lower()}Id")
+                changes[f"{name}_id"] = optional_key(typename, changes.pop(name), f"input.{name}")
         if changes.get("title", "") is None:
             raise Invalid("a title may be empty, not null", field="input.title")
         key = await simulations.update_simulation(info.context, key_of("Simulation", id), expected_version, changes)
@@ -255,7 +256,12 @@ class SimulationsMutation:
 
     @mutation(needs=SIGNED_IN)
     async def delete_simulation(
-        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The simulation.")]
+        self,
+        info: Info,
+        id: Annotated[strawberry.ID, strawberry.argument(description="The simulation.")],
+        expected_version: AnyVersion = None,
     ) -> DeletedResult:
         """Delete a simulation of one's own whose jobs have ended, with its results."""
-        return Deleted(id=id, at=await simulations.delete_simulation(info.context, key_of("Simulation", id)))
+        return Deleted(
+            id=id, at=await simulations.delete_simulation(info.context, key_of("Simulation", id), expected_version)
+        )
