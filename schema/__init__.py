@@ -70,12 +70,13 @@ async def _node(info: Info, id: str, field: str) -> Any:
 
 @strawberry.type
 class NodesQuery:
-    @by_id("The node with this id, or null when there is none that you may see.")
+    @by_id("The node with this id; null when there is no such node or you may not see it.")
     async def node(self, info: Info, id: _Id) -> Node | None:
         return await _node(info, id, "id")  # type: ignore[no-any-return]
 
     @by_id(
-        "The nodes with these ids, in their order; null for each that you may not see. A text that is no id is null, "
+        "The nodes with these ids, in their order; null for each that you may not see. For a text that is no id it "
+        "is null, "
         "with an error of its own."
     )
     async def nodes(self, info: Info, ids: _Ids) -> list[Node | None]:
@@ -148,13 +149,15 @@ def build() -> Schema:
         _root(
             "Query",
             QUERIES,
-            "Reads. Anyone may ask; each sees what they may see. A list is never null: an error in its arguments, "
-            "such as a cursor of another list, nulls the object that holds the list, here all of `data`.",
+            "Everything that can be read. Anyone may ask, and sees what they may see. A list is never null: an "
+            "error in its arguments, "
+            "such as a cursor of another list, makes the object null that holds the list, here all of `data`.",
         ),
         _root(
             "Mutation",
             MUTATIONS,
-            "Writes. Each is one transaction; expected failures come as the `Problem` member of the result.",
+            "Everything that can be changed. Each mutation is one transaction. An expected failure is answered by a "
+            "`Problem`.",
         ),
         _root("Subscription", SUBSCRIPTIONS, "What changes, as it changes."),
         config=StrawberryConfig(scalar_map=SCALARS, relay_max_results=MOST),

@@ -25,20 +25,22 @@ from schema.types.organisation import Project, Site
 AccessAction = enum(
     permissions.Action,
     "What may be done with a row.",
-    READ="Read it.",
-    UPDATE="Change some of it.",
-    DELETE="Delete it, unless something stands in the way.",
+    READ="Read the row.",
+    UPDATE="Change at least one field of it.",
+    DELETE="Delete it, unless other rows need it.",
 )
 
 
-@strawberry.type(description="What you may do with something, so that a page shows the right buttons.")
+@strawberry.type(description="What you may do with a row. A page shows its buttons by it.")
 class Access:
     actions: list[AccessAction] = strawberry.field(description="What you may do.")  # type: ignore[valid-type]
-    fields: list[str] = strawberry.field(description="Fields of the updating mutation's input that you may give.")
+    fields: list[str] = strawberry.field(
+        description="The fields that you may change, as the input of the update names them."
+    )
     readable_fields: list[str] = strawberry.field(
         description="Its guarded fields that you may read. Fields that are not guarded are read by all who see it."
     )
-    creates: list[str] = strawberry.field(description="Types of which you may make new ones in it.")
+    creates: list[str] = strawberry.field(description="The types of rows that you may create in it.")
 
 
 def _of_role(model: type[models.Entity], key: str) -> Any:
@@ -49,10 +51,12 @@ def _of_role(model: type[models.Entity], key: str) -> Any:
     return resolve
 
 
-@strawberry.type(description="A role that a group holds somewhere, after inheritance.")
+@strawberry.type(description="A role that a group holds in a site or a project, also by inheritance.")
 class HeldRole:
     role: str = strawberry.field(description="`admin` or `user`.")
-    inherited: bool = strawberry.field(description="Whether it follows from a role in the site, or in a project of it.")
+    inherited: bool = strawberry.field(
+        description="Whether it follows from another role, in the site or in a project of it."
+    )
     user_group_id: strawberry.Private[Any]
     site_id: strawberry.Private[Any]
     project_id: strawberry.Private[Any]
@@ -65,7 +69,7 @@ class HeldRole:
     )
 
 
-@strawberry.type(description="How many of everything you see in a place.")
+@strawberry.type(description="How many rows of each type you see in a place.")
 class Stats:
     sites: int = strawberry.field(description="Sites.")
     projects: int = strawberry.field(description="Projects.")
@@ -92,7 +96,7 @@ RestorableType = enum(
 )
 
 
-@strawberry.type(description="Something that was deleted, and that you may bring back.")
+@strawberry.type(description="A deleted row that you may restore.")
 class Restorable:
     @computed("The row, for the mutation that restores it.", reads=())
     def id(self: Any) -> strawberry.ID:
@@ -124,7 +128,7 @@ async def _restorable(
 
 @strawberry.type
 class AccessQuery:
-    @strawberry.field(description="What you may do with a node; null when there is none that you may see.")
+    @strawberry.field(description="What you may do with a node; null when there is no such node or you may not see it.")
     async def my_access(
         self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The node.")]
     ) -> Access | None:
@@ -145,13 +149,14 @@ class AccessQuery:
         )
 
     access_for: Connection[HeldRole] = listed(
-        "The roles of a User or a UserGroup, or in a Site or a Project, after inheritance and as far as you see the "
-        "grants: who administers a site administers its projects; who has a role in a project is a user of its site. "
+        "The roles of a User or a UserGroup, or the roles in a Site or a Project, as far as you see their grants. "
+        "Inherited roles are included: administrators of a site administer its projects, and who has a role in a "
+        "project is a user of its site. "
         f"At most {effective_roles.MOST}.",
         _access_for,
     )
 
-    @strawberry.field(description="How many of everything you see: in a Site or a Project, or everywhere.")
+    @strawberry.field(description="How many rows of each type you see, in a Site, in a Project or everywhere.")
     async def stats(
         self,
         info: Info,
@@ -161,17 +166,19 @@ class AccessQuery:
         return Stats(**await counts.count(info.context, kind, key))
 
     restorable: Connection[Restorable] = listed(
-        "The deleted rows that you may bring back, the last deleted first.", _restorable
+        "The deleted rows that you may restore, the last deleted first.", _restorable
     )
 
-    @strawberry.field(description="Whether the gateway is locked: reading goes on, nothing may change.")
+    @strawberry.field(
+        description="Whether the gateway is locked. While it is, nothing can be changed, and reading goes on."
+    )
     async def read_only(self, info: Info) -> bool:
         return await info.context.services.locking.read_only()
 
 
 @strawberry.type(description="Whether the gateway is locked.")
 class Lock:
-    read_only: bool = strawberry.field(description="Whether nothing may change.")
+    read_only: bool = strawberry.field(description="Whether nothing can be changed.")
 
 
 LockResult = Annotated[Lock | Problem, strawberry.union("LockResult", description="The lock, or why not.")]
@@ -185,7 +192,8 @@ class AccessMutation:
         info: Info,
         read_only: Annotated[bool, strawberry.argument(description="Whether to lock, or to unlock.")],
     ) -> LockResult:
-        """Lock the gateway, so that nothing changes: signing in and out, reading, and the reports of running workers go
-        on, every other mutation is LOCKED. Allowed to superadmins."""
+        """Lock or unlock the gateway. While it is locked, signing in and out, reading and the reports of running
+        workers
+        go on; every other mutation is LOCKED. Allowed to superadmins."""
         await maintenance_mode.set_read_only(info.context, read_only)
         return Lock(read_only=read_only)

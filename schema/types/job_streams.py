@@ -37,7 +37,8 @@ SHARED = {
 @strawberry.type
 class JobStreamsSubscription:
     @strawberry.subscription(
-        description="A job: first as it is, then after each change, until its final state. Progress at most every 2 s."
+        description="A job: first as it is now, then after each change, until its final state. Progress is sent at "
+        "most every 2 s."
     )
     async def job_updated(
         self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The job.")]

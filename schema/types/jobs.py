@@ -28,15 +28,15 @@ if TYPE_CHECKING:
 
 JobState = enum(
     State,
-    "How far a job or a task is. CANCELED, COMPLETED and FAILED are final.",
-    UNKNOWN="Made, not yet submitted.",
-    PENDING="Waits to run.",
-    RUNNING="Runs.",
+    "The state of a job or a task. CANCELED, COMPLETED and FAILED are final.",
+    UNKNOWN="It is created and not yet submitted.",
+    PENDING="It waits to run.",
+    RUNNING="It runs.",
     MERGING_QUEUED="All tasks ended; their results wait to be merged.",
     MERGING_RUNNING="The results are being merged.",
-    CANCELED="Ended on request; what was delivered is kept.",
-    COMPLETED="Ended with results.",
-    FAILED="Ended without; `error` says why.",
+    CANCELED="It was ended on request. Results that were delivered are kept.",
+    COMPLETED="It ended with results.",
+    FAILED="It ended without results. `error` says why.",
 )
 JobKind = enum(models.JobKind, "What a job does.", SIMULATION="Runs a simulation.")
 Platform = enum(
@@ -50,10 +50,10 @@ Platform = enum(
 JOB_ORDERS = Orders(
     "JobOrder",
     "Orders of jobs.",
-    NEWEST=(Order(models.Job.submitted_at, descending=True), "The latest first."),
-    OLDEST=(Order(models.Job.submitted_at), "By time."),
-    LAST_CHANGED=(Order(models.Job.last_update_at, descending=True), "The last to come on, or to end, first."),
-    FIRST_CHANGED=(Order(models.Job.last_update_at), "The other way around."),
+    NEWEST=(Order(models.Job.submitted_at, descending=True), "The newest first."),
+    OLDEST=(Order(models.Job.submitted_at), "The oldest first."),
+    LAST_CHANGED=(Order(models.Job.last_update_at, descending=True), "The last changed first."),
+    FIRST_CHANGED=(Order(models.Job.last_update_at), "The last changed last."),
 )
 
 
@@ -72,13 +72,13 @@ def _error(row: Any) -> JobError | None:
 
 @node(models.Job)
 class Job(Node):
-    """Something long-running, in tasks. Watch it with `jobUpdated`."""
+    """Long-running work, split into tasks. Watch it with `jobUpdated`."""
 
     key: str = column("The public name: the time of submission, a UUID, and the way it runs.")
     kind: JobKind = column("What it does.")  # type: ignore[valid-type]
-    state: JobState = column("How far it is.")  # type: ignore[valid-type]
+    state: JobState = column("Its state.")  # type: ignore[valid-type]
     platform: Platform = column("Where it runs.")  # type: ignore[valid-type]
-    title: str = column("What its owner calls it.")
+    title: str = column("The name that its owner gave it.")
     attempt: int = column("Counts the attempts at its subject, from 1.")
     progress: float = column("The share of the work that is done, 0 to 1.")
     estimated_seconds: int | None = column("How many seconds it may still take; null when not known.")
@@ -89,11 +89,11 @@ class Job(Node):
     estimated_start_at: datetime | None = column("When its cluster means to start it; null when it does not say.")
     started_at: datetime | None = column("When its first task started.")
     ended_at: datetime | None = column("When it reached its final state.")
-    last_update_at: datetime = column("When it last came on, or into another state.")
-    history: JSON = column("Each state it came into: a list of objects with `state` and `at`.")
-    external: JSON | None = column("What engines call its batches, by our names for them.")
-    options: JSON = column("What its cluster was asked for.")
-    merges: int = column("How often results were stored, those of unfinished tasks too.")
+    last_update_at: datetime = column("When its progress or its state last changed.")
+    history: JSON = column("The states that it has had: a list of objects with `state` and `at`.")
+    external: JSON | None = column("The ids of its batches in its engine, by the gateway's names for them.")
+    options: JSON = column("What was asked of its cluster.")
+    merges: int = column("How often results were stored, also before all tasks ended.")
     warnings: JSON | None = column("What went wrong in a job that still has results: a list of texts.")
     owner: Annotated["User", strawberry.lazy("schema.types.accounts")] | None = related(
         models.Job.owner, "Who submitted it."
@@ -102,7 +102,7 @@ class Job(Node):
         models.Job.cluster, "The cluster that runs it; null for the gateway's own machine."
     )
     simulation: Annotated["Simulation", strawberry.lazy("schema.types.simulations.simulations")] | None = related(
-        models.Job.simulation, "The simulation it runs."
+        models.Job.simulation, "The simulation that it runs."
     )
     tasks: Connection["Task"] = connection(
         models.Job.tasks,
@@ -111,8 +111,8 @@ class Job(Node):
     )
     log: Connection["LogEntry"] = connection(
         models.Job.log,
-        "What its tasks said. `jobLog` goes on from here.",
-        orders=Orders("LogOrder", "Orders of log lines.", SEQUENCE=(Order(models.LogEntry.sequence), "As they came.")),
+        "The log of its tasks. `jobLog` sends the lines that follow.",
+        orders=Orders("LogOrder", "Orders of log lines.", SEQUENCE=(Order(models.LogEntry.sequence), "By `sequence`.")),
         most=1000,
     )
 
@@ -126,9 +126,9 @@ class Task(Node):
     """A share of a job's work, run by one worker at a time."""
 
     ordinal: int = column("Its number within the job, from 1.")
-    state: JobState = column("How far it is.")  # type: ignore[valid-type]
-    requested: BigInt = column("The primaries it is to do.")
-    done: BigInt = column("The primaries it has done, at most every 2 s anew.")
+    state: JobState = column("Its state.")  # type: ignore[valid-type]
+    requested: BigInt = column("The primary particles that it is to simulate.")
+    done: BigInt = column("The primary particles that it has simulated; updated at most every 2 s.")
     attempt: int = column("Counts its runs; 0 before the first.")
     estimated_seconds: int | None = column("How many seconds it may still take; null when not known.")
     started_at: datetime | None = column("When it first started.")
@@ -143,14 +143,14 @@ class Task(Node):
 
 @node(models.LogEntry)
 class LogEntry(Node):
-    """A line that a task said."""
+    """A line of a job's log."""
 
     sequence: int = column("Numbers the lines of the job from 1, without a gap.")
     text: str = column("The line; at most 4000 characters are kept.")
     at: datetime = column("When the gateway stored it.")
-    task: Task | None = related(models.LogEntry.task, "The task that said it.")
+    task: Task | None = related(models.LogEntry.task, "The task that wrote it.")
 
-    @computed("Where a log goes on: `jobLog(after:)` sends what follows this line.", reads=["sequence"])
+    @computed("The place of the line: `jobLog(after:)` sends the lines after it.", reads=["sequence"])
     def cursor(self: Any) -> str:
         return LOG_ORDER.cursor(self)
 
@@ -219,7 +219,7 @@ class JobsMutation:
     async def cancel_job(
         self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The job.")]
     ) -> JobResult:
-        """End a job of one's own; results that its tasks delivered are merged and kept."""
+        """Cancel a job of your own. Results that its tasks delivered are merged and kept."""
         key = await commands.cancel_job(info.context, key_of("Job", id))
         return await written(info, "Job", models.Job, key)  # type: ignore[no-any-return]
 
@@ -236,10 +236,10 @@ class JobsMutation:
         ] = strawberry.UNSET,
         options: Annotated[
             ClusterOptions | None,
-            strawberry.argument(description="What that cluster is asked for; of use with `cluster` alone."),
+            strawberry.argument(description="What is asked of that cluster. Give it together with `cluster`."),
         ] = None,
     ) -> JobResult:
-        """Run again what FAILED or was CANCELED: a new job, one attempt higher."""
+        """Run a job again that FAILED or was CANCELED. This is a new job, with the next attempt."""
         elsewhere = None
         if cluster is not strawberry.UNSET:
             elsewhere = optional_key("Cluster", cluster, "cluster"), vars(options) if options else {}
@@ -255,6 +255,6 @@ class JobsMutation:
         id: Annotated[strawberry.ID, strawberry.argument(description="The job.")],
         expected_version: AnyVersion = None,
     ) -> DeletedResult:
-        """Remove a job of one's own that has ended, with its tasks and its log; results of its simulation stay."""
+        """Delete a job of your own that has ended, with its tasks and its log. The results of its simulation stay."""
         await commands.delete_job(info.context, key_of("Job", id), expected_version)
         return Deleted(id=id, at=datetime.now(UTC))

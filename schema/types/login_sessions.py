@@ -17,11 +17,11 @@ from schema.fields.problems import Problem
 from schema.fields.scalars import global_id, key_of
 
 
-@strawberry.type(description="One sign-in of yours that holds.")
+@strawberry.type(description="One of your sign-ins that is still valid.")
 class LoginSession:
     id: strawberry.ID = strawberry.field(description="For `closeSession`.")
-    address: str | None = strawberry.field(description="The network address it was last used from.")
-    agent: str | None = strawberry.field(description="The program it was last used with, as that calls itself.")
+    address: str | None = strawberry.field(description="The network address that it was last used from.")
+    agent: str | None = strawberry.field(description="The program that it was last used with, by its own name.")
     created_at: datetime = strawberry.field(description="When you signed in.")
     last_used_at: datetime = strawberry.field(description="When its tokens were last refreshed.")
     current: bool = strawberry.field(description="Whether it is the one in use.")
@@ -58,7 +58,7 @@ async def _login_sessions(info: Info, sliced: Sliced) -> Page:
 @strawberry.type
 class LoginSessionsQuery:
     login_sessions: Connection[LoginSession] = listed(
-        "Your login sessions that hold, the one used last first; none for who did not sign in.", _login_sessions
+        "Your valid login sessions, the one used last first. Empty for who did not sign in.", _login_sessions
     )
 
 
@@ -79,7 +79,7 @@ class LoginSessionsMutation:
 
     @mutation(needs=IN_PERSON)
     async def close_sessions(
-        self, info: Info, user: Annotated[strawberry.ID, strawberry.argument(description="Whose.")]
+        self, info: Info, user: Annotated[strawberry.ID, strawberry.argument(description="The user.")]
     ) -> ClosedResult:
         """End all login sessions of a user. Allowed to administrators of a site of the user, who is no superadmin, and
         to superadmins."""

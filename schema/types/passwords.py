@@ -17,12 +17,15 @@ from schema.types.organisation import Participant
 from schema.types.signing import Done, DoneResult
 
 
-@strawberry.type(description="A mail is on its way, where the address has one to get. Whether it has is not told.")
+@strawberry.type(
+    description="A mail is sent if an account with this address may get one. The answer does not tell whether there "
+    "is one."
+)
 class MailSent:
     to: str = strawberry.field(description="The address.")
 
 
-@strawberry.input(description="An account for oneself.")
+@strawberry.input(description="A new account of your own.")
 class NewAccount:
     username: str = strawberry.field(
         description="The name to sign in with: 2 to 150 letters, digits, `.`, `_` and `-`; kept in lower case."
@@ -35,7 +38,7 @@ class NewAccount:
     language: str | None = strawberry.field(default=None, description="Of mails, such as en or fr.")
 
 
-@strawberry.input(description="What one may change of oneself. What is left out stays.")
+@strawberry.input(description="Changes of your own account. A field that is left out stays as it is.")
 class ProfileChanges:
     first_name: str | None = strawberry.field(default=strawberry.UNSET, description="Given name.")
     last_name: str | None = strawberry.field(default=strawberry.UNSET, description="Family name.")
@@ -54,7 +57,7 @@ class ProfileChanges:
 
 
 MailResult = Annotated[
-    MailSent | Problem, strawberry.union("MailResult", description="That a mail is on its way, or why not.")
+    MailSent | Problem, strawberry.union("MailResult", description="The address of the mail, or why not.")
 ]
 UserResult = Annotated[User | Problem, strawberry.union("UserResult", description="The User, or why not.")]
 ParticipantResult = Annotated[
@@ -74,8 +77,9 @@ class PasswordsMutation:
     async def sign_up(
         self, info: Info, input: Annotated[NewAccount, strawberry.argument(description="Who you are.")]
     ) -> MailResult:
-        """Make an account, where the gateway lets anyone; it can do little before its address is confirmed by the link
-        that is mailed. A name or an address that is taken is told by mail only."""
+        """Create an account, if the gateway is open to everyone. It can do little before its address is confirmed by
+        the
+        link in a mail. If the name or the address is taken, only a mail tells so."""
         columns = {
             name: value
             for name in ("first_name", "last_name", "affiliation", "language")
@@ -97,7 +101,8 @@ class PasswordsMutation:
 
     @mutation(needs=ANYONE)
     async def request_password_reset(self, info: Info, email: Email) -> MailResult:
-        """Mail a link that sets a new password, to the owner of an account. It holds for 45 minutes and works once."""
+        """Mail a link that sets a new password to the owner of an account. It is valid for 45 minutes and works
+        once."""
         return MailSent(to=await password_changes.request_reset(info.context, email))
 
     @mutation(needs=ANYONE)
@@ -112,7 +117,7 @@ class PasswordsMutation:
         old_password: Annotated[str, strawberry.argument(description="The present password.")],
         new_password: NewPassword,
     ) -> UserResult:
-        """Change one's own password; all other login sessions end."""
+        """Change your password. All your other login sessions end."""
         key = await password_changes.change(info.context, old_password, new_password)
         return await written(info, "User", models.User, key)  # type: ignore[no-any-return]
 
@@ -158,7 +163,7 @@ class PasswordsMutation:
         expected_version: ExpectedVersion,
         input: Annotated[ProfileChanges, strawberry.argument(description="What changes.")],
     ) -> UserResult:
-        """Change one's own names, affiliation or profile."""
+        """Change your own account."""
         changes = {k: v for k, v in vars(input).items() if v is not strawberry.UNSET}
         key = await sign_in.update_profile(info.context, expected_version, changes)
         return await written(info, "User", models.User, key)  # type: ignore[no-any-return]

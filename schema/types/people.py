@@ -29,10 +29,10 @@ from schema.types.signing import Done
 
 @node(models.Preference)
 class Preference(Node):
-    """What an application keeps for its user."""
+    """What an application stores for a user."""
 
     app_tag: str = column("The application.")
-    value: JSON = column("Whatever it keeps.")
+    value: JSON = column("What is stored.")
     user: User | None = related(models.Preference.user, "Whose it is.")
 
 
@@ -58,17 +58,21 @@ def _preference(app_tag: Annotated[str, strawberry.argument(description="The app
 @strawberry.type
 class PeopleQuery:
     preference: Preference | None = found(
-        models.Preference, "What an application keeps for you; null for nothing.", _preference
+        models.Preference, "What an application stores for you; null when it stores nothing.", _preference
     )
     preferences: Connection[Preference] = connection(
         models.Preference,
-        "What applications keep for you; superadmins see everybody's.",
-        orders=Orders("PreferenceOrder", "Orders of preferences.", OLDEST=(Order(models.Preference.id), "By time.")),
+        "What applications store for you. Superadmins see what they store for everybody.",
+        orders=Orders(
+            "PreferenceOrder", "Orders of preferences.", OLDEST=(Order(models.Preference.id), "The oldest first.")
+        ),
         filter=PreferenceFilter,
     )
-    my_participant: Participant | None = found(models.Participant, "Who you are, if a participant.", _me)
-    my_device: Device | None = found(models.Device, "Who you are, if a device.", _me)
-    my_service: Service | None = found(models.Service, "Who you are, if a service.", _me)
+    my_participant: Participant | None = found(
+        models.Participant, "The participant who is signed in; null for everyone else.", _me
+    )
+    my_device: Device | None = found(models.Device, "The device that is signed in; null for everyone else.", _me)
+    my_service: Service | None = found(models.Service, "The service that is signed in; null for everyone else.", _me)
 
 
 _USER = inputs(
@@ -78,11 +82,11 @@ _USER = inputs(
         str, "The name to sign in with: letters, digits, `.`, `_` and `-`. Never changes.", fixed=True, kept=lower
     ),
     email=Given(str, "The e-mail address.", default=None, kept=canonical),
-    email_verified=Given(bool, "Whether you vouch for the address; else the user must confirm it.", default=False),
+    email_verified=Given(bool, "Whether you vouch for the address. Otherwise the user must confirm it.", default=False),
     first_name=Given(str, "Given name.", default=None),
     last_name=Given(str, "Family name.", default=None),
     affiliation=Given(str, "Institution.", default=None),
-    notes=Given(str, "What administrators note; the user does not see it.", default=None),
+    notes=Given(str, "Notes of administrators. The user does not see them.", default=None),
     active=Given(bool, "Whether the account may sign in.", default=True),
     force_password_change=Given(bool, "Whether the password must be changed at the next sign-in.", default=False),
     platform_role=Given(PlatformRole, "What the user may contribute.", default=models.PlatformRole.READER),
@@ -98,7 +102,9 @@ _USER = inputs(
 
 PreferenceResult = Annotated[
     Preference | Done | Problem,
-    strawberry.union("PreferenceResult", description="The preference; Done when nothing is kept; or why not."),
+    strawberry.union(
+        "PreferenceResult", description="The preference; Done when nothing is stored any more; or why not."
+    ),
 ]
 
 
@@ -114,13 +120,13 @@ class PeopleMutation:
         value: Annotated[
             JSON,
             strawberry.argument(
-                description=ANY.described("What to keep. An empty text, list or object deletes what is kept."),
+                description=ANY.described("The value. An empty text, list or object deletes what is stored."),
                 metadata=ANY.metadata,
             ),
         ],
         expected_version: AnyVersion = None,
     ) -> PreferenceResult:
-        """Keep a value for an application. It replaces the value of before; an empty value deletes it."""
+        """Store a value for an application. It replaces the former value; an empty value deletes it."""
         kept = await preferences.keep(info.context, app_tag, value, expected_version)
         if isinstance(kept, datetime):
             return Done(at=kept)

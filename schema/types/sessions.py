@@ -57,7 +57,7 @@ SESSION_ORDERS = Orders(
 class SessionType(Node):
     """What sessions may be: a name, a colour for calendars, a category."""
 
-    name: str = column("What it is called.")
+    name: str = column("Its name.")
     online: bool | None = column("Whether it is held online.")
     color: str = column("For calendars, as `#rrggbb`.")
     category: SessionCategory = column("What kind of session.")  # type: ignore[valid-type]
@@ -71,10 +71,10 @@ class SessionType(Node):
 class Session(Node):
     """A meeting, a measurement, a run of a protocol: something with a start, and events."""
 
-    name: str = column("What it is called.")
+    name: str = column("Its name.")
     starts_at: datetime = column("When it starts or started.")
     duration_seconds: int = column("How long, in seconds; 0 before it ends.")
-    status: SessionStatus = column("How far it is.")  # type: ignore[valid-type]
+    status: SessionStatus = column("Its state.")  # type: ignore[valid-type]
     comments: str | None = column("Notes of those who held it.")
     parameters: JSON | None = column("What it was set up with.")
     type: SessionType | None = related(models.Session.type, "Its type.")
@@ -99,8 +99,8 @@ class Session(Node):
         orders=Orders(
             "SessionEventOrder",
             "Orders of a session's events.",
-            OLDEST=(Order(models.SessionEvent.occurred_at), "By time."),
-            NEWEST=(Order(models.SessionEvent.occurred_at, descending=True), "The latest first."),
+            OLDEST=(Order(models.SessionEvent.occurred_at), "The oldest first."),
+            NEWEST=(Order(models.SessionEvent.occurred_at, descending=True), "The newest first."),
         ),
     )
     simulations: Connection[Annotated["Simulation", strawberry.lazy("schema.types.simulations.simulations")]] = (
@@ -110,7 +110,7 @@ class Session(Node):
             orders=Orders(
                 "SessionSimulationOrder",
                 "Orders of a session's simulations.",
-                NEWEST=(Order(models.Simulation.created_at, descending=True), "The latest first."),
+                NEWEST=(Order(models.Simulation.created_at, descending=True), "The newest first."),
             ),
         )
     )
@@ -137,7 +137,7 @@ class SessionEvent(Node):
     """Something that happened in a session."""
 
     type: SessionEventType = column("What.")  # type: ignore[valid-type]
-    occurred_at: datetime = column("When.")
+    occurred_at: datetime = column("When it happened.")
     text: str | None = column("In words.")
     context: str | None = column("Where it came from, such as a device.")
     session: Session | None = related(models.SessionEvent.session, "The session.")

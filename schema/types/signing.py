@@ -19,23 +19,23 @@ from schema.types.organisation import Participant
 
 Duty = enum(
     Must,
-    "What a user must do before anything else.",
+    "What a user must do first.",
     name="Duty",
     VERIFY_EMAIL="Confirm the e-mail address, by the link that was mailed.",
     CHANGE_PASSWORD="Change the password.",  # noqa: S106
-    SET_UP_TWO_FACTOR="Set up a second factor, which a site of the user's wants.",
+    SET_UP_TWO_FACTOR="Set up a second factor. A site of the user requires it.",
 )
 PrincipalKind = enum(
     Kind,
-    "What kind of client asks.",
+    "A kind of client.",
     name="PrincipalKind",
-    ANONYMOUS="Nobody who is known.",
+    ANONYMOUS="A client that is not signed in.",
     USER="A user.",
     PARTICIPANT="A participant.",
     DEVICE="A device.",
     SERVICE="A service.",
     WORKER="A worker, with the token of its task.",
-    LINK="Whoever has a link to a simulation.",
+    LINK="A client with a link to a simulation.",
 )
 
 
@@ -64,9 +64,9 @@ class Tokens:
         description="Gives the next pair through `refresh`, once. Using it twice ends the login session. Null where "
         "the client asked, by the header `X-Torana-Session: cookie`, to have it kept in a cookie."
     )
-    expires_in: int = strawberry.field(description="Seconds for which the access token holds.")
+    expires_in: int = strawberry.field(description="For how many seconds the access token is valid.")
 
-    @strawberry.field(description="What the user must do first; before that little else is allowed.")
+    @strawberry.field(description="What the user must do first. Before that, little else is allowed.")
     def duties(self, info: Info) -> list[Duty]:  # type: ignore[valid-type]
         return _duties(info)
 
@@ -91,12 +91,12 @@ class TwoFactorNeeded:
         description="Where the code comes from. A recovery code does as well."
     )
     ticket: str = strawberry.field(description="Goes with the code to `completeTwoFactor`; works once.")
-    expires_in: int = strawberry.field(description="Seconds for which the ticket holds.")
+    expires_in: int = strawberry.field(description="For how many seconds the ticket is valid.")
 
 
-@strawberry.type(description="The login session ended.")
+@strawberry.type(description="The login session is ended.")
 class LoggedOut:
-    at: datetime = strawberry.field(description="When.")
+    at: datetime = strawberry.field(description="When it was done.")
 
 
 @strawberry.type(description="It is done.")
@@ -111,30 +111,30 @@ class TwoFactorSetup:
         description="For an authenticator, to be shown as a QR code: `otpauth://totp/...`. Null for codes by e-mail."
     )
     key: str | None = strawberry.field(
-        description="What it says, to be typed into an authenticator. Null for codes by e-mail."
+        description="The secret in `uri`, to be typed into an authenticator. Null for codes by e-mail."
     )
 
 
-@strawberry.type(description="Codes that stand in for the second factor, each once. They are shown only now.")
+@strawberry.type(description="Codes to use in place of the second factor, each once. They are shown only now.")
 class RecoveryCodes:
     codes: list[str] = strawberry.field(description="Ten, to be kept in a safe place.")
 
 
-@strawberry.type(description="Who is asking.")
+@strawberry.type(description="The client that is signed in.")
 class SignedIn:
-    kind: PrincipalKind = strawberry.field(description="What kind of client.")  # type: ignore[valid-type]
+    kind: PrincipalKind = strawberry.field(description="The kind of client.")  # type: ignore[valid-type]
     duties: list[Duty] = strawberry.field(  # type: ignore[valid-type]
-        description="What the user must do first; before that little else is allowed."
+        description="What the user must do first. Before that, little else is allowed."
     )
     scopes: list[KeyScope] | None = strawberry.field(  # type: ignore[valid-type]
-        description="What the key in use may do; null for all."
+        description="What the key in use may be used for; null for everything."
     )
-    expires_at: datetime | None = strawberry.field(description="When what was presented ends; null for never.")
+    expires_at: datetime | None = strawberry.field(description="When the token or key in use expires; null for never.")
 
 
 LogInResult = Annotated[
     Tokens | TwoFactorNeeded | Problem,
-    strawberry.union("LogInResult", description="Tokens, or what else is needed, or why not."),
+    strawberry.union("LogInResult", description="Tokens, or the second factor that is needed, or why not."),
 ]
 TokensResult = Annotated[Tokens | Problem, strawberry.union("TokensResult", description="Tokens, or why not.")]
 LogOutResult = Annotated[LoggedOut | Problem, strawberry.union("LogOutResult", description="When, or why not.")]
@@ -155,7 +155,7 @@ def _tokens(issued: sessions.Tokens) -> Tokens:
 
 @strawberry.type
 class SigningQuery:
-    @strawberry.field(description="Who is asking; null for nobody who is known. Also for who must do something first.")
+    @strawberry.field(description="The client that is signed in; null for others. It also answers users with duties.")
     async def signed_in(self, info: Info) -> SignedIn | None:
         principal = info.context.principal
         if principal.kind is Kind.ANONYMOUS:
@@ -180,7 +180,8 @@ class SigningMutation:
             str | None, strawberry.argument(description="A code of the second factor, if you have it at hand.")
         ] = None,
     ) -> LogInResult:
-        """Sign in. An unknown name and a wrong password are not told apart; too many attempts are RATE_LIMITED."""
+        """Sign in. The answer does not tell an unknown name from a wrong password. Too many attempts are
+        RATE_LIMITED."""
         found = await sign_in.log_in(info.context, username, password, code)
         if isinstance(found, sessions.Tokens):
             return _tokens(found)
@@ -218,12 +219,12 @@ class SigningMutation:
             ),
         ] = None,
     ) -> TokensResult:
-        """Spend a refresh token for a new pair of tokens."""
+        """Exchange a refresh token for a new pair of tokens. Each refresh token works once."""
         return _tokens(await sessions.refresh(info.context, refresh_token))
 
     @mutation(needs=IN_PERSON, always=True)
     async def log_out(self, info: Info) -> LogOutResult:
-        """End the login session whose access token is in use: no token of it works from now on."""
+        """End the login session in use. Its tokens stop working at once."""
         return LoggedOut(at=await sessions.log_out(info.context))
 
     @mutation(needs=IN_PERSON)
@@ -235,7 +236,7 @@ class SigningMutation:
             str | None, strawberry.argument(description="Your password, to replace a second factor that is in use.")
         ] = None,
     ) -> SetupResult:
-        """Begin with a second factor; it is asked for once its first code was given to `confirmTwoFactor`."""
+        """Set up a second factor. It is in use once `confirmTwoFactor` was given its first code."""
         begun = await two_factor.set_up(info.context, method, password)
         return TwoFactorSetup(method=begun.method, uri=begun.address, key=begun.seed)
 
@@ -243,15 +244,15 @@ class SigningMutation:
     async def confirm_two_factor(
         self, info: Info, code: Annotated[str, strawberry.argument(description="The first code.")]
     ) -> CodesResult:
-        """Use the second factor that was set up from now on. Gives new recovery codes."""
+        """Put the second factor to use that was set up. The answer has new recovery codes."""
         return RecoveryCodes(codes=list(await two_factor.confirm(info.context, code)))
 
     @mutation(needs=IN_PERSON)
     async def disable_two_factor(self, info: Info, password: OwnPassword) -> DoneResult:
-        """Go on without a second factor. STATE where a site that you have a part in wants one."""
+        """Remove your second factor. STATE when a site that you have a part in requires one."""
         return Done(at=await two_factor.disable(info.context, password))
 
     @mutation(needs=IN_PERSON)
     async def new_recovery_codes(self, info: Info, password: OwnPassword) -> CodesResult:
-        """Ten new recovery codes; the former ones end."""
+        """Create ten new recovery codes. The former ones end."""
         return RecoveryCodes(codes=list(await two_factor.renew_codes(info.context, password)))

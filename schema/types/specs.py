@@ -30,7 +30,7 @@ class Spec(Node):
         models.Spec.owner, "Whose it is."
     )
     latest_version: Annotated["SpecVersion", strawberry.lazy("schema.types.specs")] | None = related(
-        models.Spec.latest_version, "The version that was put last."
+        models.Spec.latest_version, "The version that was stored last."
     )
     versions: Connection["SpecVersion"] = connection(
         models.Spec.versions,

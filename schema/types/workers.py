@@ -15,19 +15,25 @@ from schema.types.jobs import JobState
 
 @strawberry.type(description="All that a worker needs to run the task that it claimed.")
 class WorkerAssignment:
-    token: str = strawberry.field(description="With this it reports and delivers, while it holds the task.")
+    token: str = strawberry.field(
+        description="The token with which it reports and delivers, as long as it holds the task."
+    )
     program: JSON = strawberry.field(description="How the program is started, told its progress, and its results read.")
     files: JSON = strawberry.field(description="The input files: an object of name to text.")
     checksums: JSON = strawberry.field(description="Their SHA-256 in hexadecimal digits, by name.")
     ordinal: int = strawberry.field(description="The task's number; it tells the seeds apart.")
     attempt: int = strawberry.field(description="Which run of the task this is.")
-    requested: BigInt = strawberry.field(description="The primaries to do.")
-    lease_seconds: float = strawberry.field(description="A worker that says nothing for so long loses the task.")
-    report_seconds: float = strawberry.field(description="Reports are wanted this far apart.")
-    silence_seconds: float = strawberry.field(description="A program that says nothing for so long is to be ended.")
+    requested: BigInt = strawberry.field(description="The primary particles to simulate.")
+    lease_seconds: float = strawberry.field(
+        description="A worker that reports nothing for so many seconds loses the task."
+    )
+    report_seconds: float = strawberry.field(description="How many seconds lie between two reports.")
+    silence_seconds: float = strawberry.field(
+        description="A program that tells no progress for so many seconds is to be ended."
+    )
 
 
-@strawberry.input(description="A line that a task said.")
+@strawberry.input(description="A line of a task's log.")
 class LineInput:
     number: int = strawberry.field(
         description="Counts the lines of this run from 1; a number sent twice is stored once."

@@ -416,7 +416,7 @@ class Arena:
         powers, given = before.powers[step.actor], self.given(step.given)
         match step.mutation:
             case "setPassword":
-                return None if step.actor == step.given["user"].name else (parse_id(given["user"]), "active") in powers
+                return None if step.actor == step.given["id"].name else (parse_id(given["id"]), "active") in powers
             case "closeSessions":
                 return (parse_id(given["user"]), "first_name") in powers
             case "revokeRole":

@@ -48,9 +48,9 @@ NEWEST_JOB = Order(models.Job.attempt, descending=True)
 
 @node(models.Simulation)
 class Simulation(Node):
-    """One Monte-Carlo run of a radiation field: what was asked, the job that computes it, and what came out."""
+    """A Monte-Carlo simulation of a radiation field: its input, the jobs that compute it, and its results."""
 
-    title: str = column("What its owner calls it; may be empty.")
+    title: str = column("The title that its owner gave it; may be empty.")
     sim_type: SimulationType = column("The program it is for.")  # type: ignore[valid-type]
     input_type: InputType = column("How its input was given.")  # type: ignore[valid-type]
     owner: Annotated["User", strawberry.lazy("schema.types.accounts")] | None = related(
@@ -72,22 +72,22 @@ class Simulation(Node):
             "SimulationJobOrder", "Orders of a simulation's jobs.", NEWEST=(NEWEST_JOB, "The last attempt first.")
         ),
     )
-    input: "SimulationSetup | None" = related(models.Simulation.input, "What it was given.")
+    input: "SimulationSetup | None" = related(models.Simulation.input, "Its input.")
     estimators: Connection[Estimator] = connection(
         models.Simulation.estimators,
-        "What was scored; empty until tasks delivered.",
+        "Its results; empty until tasks delivered some.",
         orders=Orders("EstimatorOrder", "Orders of estimators.", NAME=(Order(models.Estimator.name), "By name.")),
         filter=EstimatorFilter,
     )
     links: Connection[Annotated["SimulationLink", strawberry.lazy("schema.types.simulations.share_links")]] = (
         connection(
             models.Simulation.links,
-            "The links by which it is shared, for its owner; those whose time is over, too.",
+            "The links that share it, also expired ones. They are shown to its owner.",
             orders=Orders(
                 "SimulationLinkOrder",
                 "Orders of links.",
-                NEWEST=(Order(models.SimulationLink.created_at, descending=True), "The latest first."),
-                OLDEST=(Order(models.SimulationLink.created_at), "By time."),
+                NEWEST=(Order(models.SimulationLink.created_at, descending=True), "The newest first."),
+                OLDEST=(Order(models.SimulationLink.created_at), "The oldest first."),
             ),
         )
     )
@@ -116,13 +116,13 @@ class SimulationFilter:
     owner: strawberry.ID | None = refers("User", "Submitted by this user.", models.Simulation.owner)
 
 
-@strawberry.input(description="What each task is given on its cluster; what is left out is as the cluster has it.")
+@strawberry.input(description="What each task asks of its cluster. What is left out is the cluster's default.")
 class ClusterOptions:
     partition: str | None = strawberry.field(default=None, description="The partition or queue.")
-    account: str | None = strawberry.field(default=None, description="Whom it is charged to.")
-    minutes: int | None = strawberry.field(default=None, description="For how long a task may run.")
-    megabytes: int | None = strawberry.field(default=None, description="Memory of a task.")
-    cores: int | None = strawberry.field(default=None, description="Cores of a task.")
+    account: str | None = strawberry.field(default=None, description="The account that is charged.")
+    minutes: int | None = strawberry.field(default=None, description="For how many minutes a task may run.")
+    megabytes: int | None = strawberry.field(default=None, description="The memory of a task, in megabytes.")
+    cores: int | None = strawberry.field(default=None, description="The cores of a task.")
 
 
 _INPUT = Shape(dict, 2_000_000)
@@ -144,19 +144,24 @@ class NewSimulation:
         description=_INPUT.described("For EDITOR: the project, as YAPTIDE's editor saves it."),
         metadata=_INPUT.metadata,
     )
-    title: str = strawberry.field(default="", description="What you call it; at most 255 characters.")
+    title: str = strawberry.field(default="", description="Its title, of at most 255 characters.")
     tasks: int = strawberry.field(
         default=1, description="How many tasks share the primaries, each with a seed of its own."
     )
-    project: strawberry.ID | None = strawberry.field(default=None, description="Its members see the simulation.")
+    project: strawberry.ID | None = strawberry.field(
+        default=None, description="The project whose users see the simulation."
+    )
     session: strawberry.ID | None = strawberry.field(default=None, description="The session whose data it is.")
     cluster: strawberry.ID | None = strawberry.field(
         default=None, description="The cluster that is to run it; null: the gateway's own machine."
     )
-    options: ClusterOptions | None = strawberry.field(default=None, description="What the cluster is asked for.")
+    options: ClusterOptions | None = strawberry.field(default=None, description="What is asked of the cluster.")
 
 
-@strawberry.input(description="What changes. What is left out stays; null takes it out of its project or session.")
+@strawberry.input(
+    description="Changes of a Simulation. A field that is left out stays as it is; null takes it out of its project "
+    "or session."
+)
 class SimulationChanges:
     title: str | None = strawberry.field(default=strawberry.UNSET, description="At most 255 characters.")
     project: strawberry.ID | None = strawberry.field(default=strawberry.UNSET, description="The project.")
@@ -201,8 +206,8 @@ class SimulationsQuery:
         orders=Orders(
             "SimulationOrder",
             "Orders of simulations.",
-            NEWEST=(Order(models.Simulation.created_at, descending=True), "The latest first."),
-            OLDEST=(Order(models.Simulation.created_at), "By time."),
+            NEWEST=(Order(models.Simulation.created_at, descending=True), "The newest first."),
+            OLDEST=(Order(models.Simulation.created_at), "The oldest first."),
             TITLE=(Order(models.Simulation.title), "By title."),
         ),
         filter=SimulationFilter,
@@ -221,7 +226,8 @@ class SimulationsMutation:
         info: Info,
         input: Annotated[NewSimulation, strawberry.argument(description="The simulation.")],
     ) -> SimulationResult:
-        """Check the input as the program will read it, and queue the job; an error in a file names file and line."""
+        """Submit a simulation. Its input is checked as the program will read it: an error in a file names file and
+        line."""
         key = await simulations.submit_simulation(
             info.context,
             title=input.title,
@@ -244,7 +250,7 @@ class SimulationsMutation:
         expected_version: ExpectedVersion,
         input: Annotated[SimulationChanges, strawberry.argument(description="What changes.")],
     ) -> SimulationResult:
-        """Change the title, the project or the session of a simulation of one's own."""
+        """Change the title, the project or the session of a simulation of your own."""
         changes: dict[str, Any] = {k: v for k, v in vars(input).items() if v is not strawberry.UNSET}
         for name, typename in (("project", "Project"), ("session", "Session")):
             if name in changes:
@@ -261,7 +267,7 @@ class SimulationsMutation:
         id: Annotated[strawberry.ID, strawberry.argument(description="The simulation.")],
         expected_version: AnyVersion = None,
     ) -> DeletedResult:
-        """Delete a simulation of one's own whose jobs have ended, with its results."""
+        """Delete a simulation of your own with its results. Its jobs must have ended."""
         return Deleted(
             id=id, at=await simulations.delete_simulation(info.context, key_of("Simulation", id), expected_version)
         )
