@@ -44,7 +44,7 @@ def test_the_committed_sdl_is_the_schema(schema: Schema) -> None:
 
 
 def test_a_removed_field_would_be_called_breaking(schema: Schema) -> None:
-    less = schema.as_str().replace('"""What its owner calls it; may be empty."""\n  title: String!', "")
+    less = schema.as_str().replace('"""The title that its owner gave it; may be empty."""\n  title: String!', "")
     (change,) = find_breaking_changes(build_schema(schema.as_str()), build_schema(less))
     assert change.type is BreakingChangeType.FIELD_REMOVED
 
