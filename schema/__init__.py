@@ -150,8 +150,8 @@ def build() -> Schema:
             "Query",
             QUERIES,
             "Everything that can be read. Anyone may ask, and sees what they may see. A list is never null: an "
-            "error in its arguments, "
-            "such as a cursor of another list, makes the object null that holds the list, here all of `data`.",
+            "error in its arguments, such as a cursor of another list, makes the object null that holds the list, "
+            "here all of `data`.",
         ),
         _root(
             "Mutation",
@@ -159,7 +159,7 @@ def build() -> Schema:
             "Everything that can be changed. Each mutation is one transaction. An expected failure is answered by a "
             "`Problem`.",
         ),
-        _root("Subscription", SUBSCRIPTIONS, "What changes, as it changes."),
+        _root("Subscription", SUBSCRIPTIONS, "Streams of changes, as they happen."),
         config=StrawberryConfig(scalar_map=SCALARS, relay_max_results=MOST),
         exception_handlers=[ProblemHandler()],
     )
