@@ -17,7 +17,7 @@ from schema.fields.mutations import SIGNED_IN, mutation
 from schema.fields.nodes import Connection
 from schema.fields.problems import Problem
 from schema.fields.scalars import enum, global_id, parse_id
-from schema.fields.selection import model_of, select
+from schema.fields.selection import DEFINITION, model_of, select
 from schema.fields.values import camel, constant
 from schema.types.groups import UserGroup
 from schema.types.organisation import Project, Site
@@ -141,10 +141,12 @@ class AccessQuery:
         changes: Any = known.get_type(f"{typename}Changes")
         spelled = [camel(name.removesuffix("_id")) for name in found.columns]
         fields = [field for field in dict.fromkeys(spelled) if changes is not None and field in changes.fields]
+        kind: Any = known.get_type(typename)
+        shown = {field.extensions[DEFINITION].python_name: name for name, field in kind.fields.items()}
         return Access(
             actions=list(found.actions),
             fields=fields,
-            readable_fields=[camel(name) for name in found.reads],
+            readable_fields=[shown[name] for name in found.reads if name in shown],
             creates=[made.__name__ for made in found.creates],
         )
 
