@@ -19,23 +19,23 @@ from schema.fields.problems import ProblemHandler
 from schema.fields.scalars import SCALARS, parse_id
 from schema.fields.selection import model_of
 from schema.types.access import AccessMutation, AccessQuery
-from schema.types.accounts import AccountsQuery
+from schema.types.accounts.credentials import CredentialsMutation, CredentialsQuery
+from schema.types.accounts.login_sessions import LoginSessionsMutation, LoginSessionsQuery
+from schema.types.accounts.passwords import PasswordsMutation
+from schema.types.accounts.people import PeopleMutation, PeopleQuery
+from schema.types.accounts.signing import SigningMutation, SigningQuery
+from schema.types.accounts.users import AccountsQuery
 from schema.types.challenges import ChallengesQuery
 from schema.types.clusters import ClustersMutation, ClustersQuery
-from schema.types.credentials import CredentialsMutation, CredentialsQuery
 from schema.types.devices import DevicesMutation, DevicesQuery
 from schema.types.following import FollowingSubscription
 from schema.types.groups import GroupsMutation, GroupsQuery
 from schema.types.job_streams import JobStreamsSubscription
 from schema.types.jobs import JobsMutation, JobsQuery
-from schema.types.login_sessions import LoginSessionsMutation, LoginSessionsQuery
 from schema.types.notices import NoticesMutation, NoticesQuery
 from schema.types.organisation import OrganisationMutation, OrganisationQuery
-from schema.types.passwords import PasswordsMutation
-from schema.types.people import PeopleMutation, PeopleQuery
 from schema.types.services import ServicesMutation, ServicesQuery
 from schema.types.sessions import SessionsMutation, SessionsQuery
-from schema.types.signing import SigningMutation, SigningQuery
 from schema.types.simulations.downloads import DownloadsMutation
 from schema.types.simulations.share_links import SimulationLinksMutation
 from schema.types.simulations.simulations import SimulationsMutation, SimulationsQuery

@@ -15,9 +15,9 @@ from schema.fields.inputs import Given, editing, inputs, result
 from schema.fields.mutations import IN_PERSON, mutation
 from schema.fields.nodes import Connection, Node
 from schema.fields.problems import Problem
+from schema.types.accounts.signing import Done, DoneResult
 from schema.types.groups import GROUP_ORDERS, UserGroup
 from schema.types.jobs import Platform
-from schema.types.signing import Done, DoneResult
 
 
 @node(models.Cluster)

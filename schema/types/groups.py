@@ -17,7 +17,7 @@ from schema.fields.problems import Problem
 from schema.fields.scalars import enum, key_of, parse_id
 
 if TYPE_CHECKING:
-    from schema.types.accounts import User
+    from schema.types.accounts.users import User
     from schema.types.devices import Device
     from schema.types.organisation import ParticipantGroup, Project, Site
     from schema.types.services import Service
@@ -58,7 +58,7 @@ class UserGroup(Node):
     """Users who hold the same roles."""
 
     name: str = column("Its name.")
-    users: Connection[Annotated["User", strawberry.lazy("schema.types.accounts")]] = connection(
+    users: Connection[Annotated["User", strawberry.lazy("schema.types.accounts.users")]] = connection(
         models.UserGroup.users,
         "Its members.",
         orders=Orders(

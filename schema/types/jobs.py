@@ -22,7 +22,7 @@ from schema.fields.scalars import JSON, BigInt, enum, key_of, optional_key
 from schema.types.simulations.simulations import ClusterOptions, SimulationType
 
 if TYPE_CHECKING:
-    from schema.types.accounts import User
+    from schema.types.accounts.users import User
     from schema.types.clusters import Cluster
     from schema.types.simulations.simulations import Simulation
 
@@ -95,7 +95,7 @@ class Job(Node):
     options: JSON = column("What was asked of its cluster.")
     merges: int = column("How often results were stored, also before all tasks ended.")
     warnings: JSON | None = column("What went wrong in a job that still has results: a list of texts.")
-    owner: Annotated["User", strawberry.lazy("schema.types.accounts")] | None = related(
+    owner: Annotated["User", strawberry.lazy("schema.types.accounts.users")] | None = related(
         models.Job.owner, "Who submitted it."
     )
     cluster: Annotated["Cluster", strawberry.lazy("schema.types.clusters")] | None = related(

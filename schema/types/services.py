@@ -17,7 +17,7 @@ from schema.types.groups import ROLE_ORDERS, Role
 from schema.types.organisation import PROJECT_ORDERS, SITE_ORDERS, Project, Site
 
 if TYPE_CHECKING:
-    from schema.types.accounts import User
+    from schema.types.accounts.users import User
     from schema.types.devices import Device
     from schema.types.organisation import Participant
 
@@ -58,7 +58,7 @@ class ServiceConfig(Node):
     specific_id: str = column("The installation that it is for; empty for all.")
     config: JSON = column("The settings, as the service's schema wants them.")
     service: Service | None = related(models.ServiceConfig.service, "The service.")
-    user: Annotated["User", strawberry.lazy("schema.types.accounts")] | None = related(
+    user: Annotated["User", strawberry.lazy("schema.types.accounts.users")] | None = related(
         models.ServiceConfig.user, "The user it is for."
     )
     participant: Annotated["Participant", strawberry.lazy("schema.types.organisation")] | None = related(

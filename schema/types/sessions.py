@@ -16,7 +16,7 @@ from schema.fields.scalars import JSON, enum
 from schema.types.organisation import SESSIONS_OF
 
 if TYPE_CHECKING:
-    from schema.types.accounts import User
+    from schema.types.accounts.users import User
     from schema.types.devices import Device
     from schema.types.organisation import Participant, Project
     from schema.types.simulations.simulations import Simulation
@@ -81,7 +81,7 @@ class Session(Node):
     project: Annotated["Project", strawberry.lazy("schema.types.organisation")] | None = related(
         models.Session.project, "The project it belongs to, if any."
     )
-    creator: Annotated["User", strawberry.lazy("schema.types.accounts")] | None = related(
+    creator: Annotated["User", strawberry.lazy("schema.types.accounts.users")] | None = related(
         models.Session.creator, "Who made it."
     )
     members: Connection["SessionMember"] = connection(
@@ -121,7 +121,7 @@ class SessionMember(Node):
     """A user, a participant or a device that takes part in a session."""
 
     session: Session | None = related(models.SessionMember.session, "The session.")
-    user: Annotated["User", strawberry.lazy("schema.types.accounts")] | None = related(
+    user: Annotated["User", strawberry.lazy("schema.types.accounts.users")] | None = related(
         models.SessionMember.user, "The user, if it is one."
     )
     participant: Annotated["Participant", strawberry.lazy("schema.types.organisation")] | None = related(

@@ -14,7 +14,7 @@ from schema.fields.mutations import SIGNED_IN, mutation, written
 from schema.fields.nodes import Node
 from schema.fields.problems import Problem
 from schema.fields.scalars import key_of
-from schema.types.accounts import User
+from schema.types.accounts.users import User
 from schema.types.simulations.simulations import Simulation
 
 

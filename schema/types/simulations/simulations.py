@@ -22,7 +22,7 @@ from schema.fields.values import Shape
 from schema.types.simulations.results import Estimator, EstimatorFilter
 
 if TYPE_CHECKING:
-    from schema.types.accounts import User
+    from schema.types.accounts.users import User
     from schema.types.jobs import Job
     from schema.types.organisation import Project
     from schema.types.sessions import Session
@@ -53,7 +53,7 @@ class Simulation(Node):
     title: str = column("The title that its owner gave it; may be empty.")
     sim_type: SimulationType = column("The program it is for.")  # type: ignore[valid-type]
     input_type: InputType = column("How its input was given.")  # type: ignore[valid-type]
-    owner: Annotated["User", strawberry.lazy("schema.types.accounts")] | None = related(
+    owner: Annotated["User", strawberry.lazy("schema.types.accounts.users")] | None = related(
         models.Simulation.owner, "Who submitted it."
     )
     project: Annotated["Project", strawberry.lazy("schema.types.organisation")] | None = related(

@@ -14,7 +14,7 @@ from schema.fields.fields import Info
 from schema.fields.mutations import ANYONE, IN_PERSON, mutation, written
 from schema.fields.problems import Problem
 from schema.fields.scalars import enum
-from schema.types.accounts import TwoFactor, User
+from schema.types.accounts.users import TwoFactor, User
 from schema.types.organisation import Participant
 
 Duty = enum(

@@ -22,11 +22,11 @@ from schema.fields.nodes import Connection, Node
 from schema.fields.problems import Problem
 from schema.fields.scalars import JSON, enum, global_id, key_of
 from schema.fields.values import OBJECT
-from schema.types.accounts import User
+from schema.types.accounts.signing import KeyScope
+from schema.types.accounts.users import User
 from schema.types.devices import Device
 from schema.types.organisation import Participant
 from schema.types.services import Service
-from schema.types.signing import KeyScope
 
 DEVICE = Need(
     "a device, with its token",

@@ -20,11 +20,11 @@ from schema.fields.nodes import Connection, Node
 from schema.fields.problems import Problem
 from schema.fields.scalars import JSON
 from schema.fields.values import ANY
-from schema.types.accounts import PlatformRole, User
+from schema.types.accounts.signing import Done
+from schema.types.accounts.users import PlatformRole, User
 from schema.types.devices import Device
 from schema.types.organisation import Participant
 from schema.types.services import Service
-from schema.types.signing import Done
 
 
 @node(models.Preference)

@@ -12,9 +12,9 @@ from schema.fields.mutations import ANYONE, IN_PERSON, SIGNED_IN, WRITER, mutati
 from schema.fields.problems import Problem
 from schema.fields.scalars import JSON, key_of
 from schema.fields.values import OBJECT
-from schema.types.accounts import User
+from schema.types.accounts.signing import Done, DoneResult
+from schema.types.accounts.users import User
 from schema.types.organisation import Participant
-from schema.types.signing import Done, DoneResult
 
 
 @strawberry.type(
