@@ -173,8 +173,8 @@ def _asked(model: type[Entity], standing: Standing) -> tuple[Any, Sequence[str]]
         clause = allowed(policy_of(model).delete, entity, standing)
         return sa.select(entity.id, clause.label("may_0")).where(clause), ["DELETE"]
     asked = permissions.asked_of(model, standing)
-    told = [what if kind == "column" else what.value for kind, what in asked.what if kind != "create"]
-    kept = [n for n, (kind, _) in enumerate(asked.what) if kind != "create"]
+    told = [what if kind == "column" else what.value for kind, what in asked.what if kind in ("column", "action")]
+    kept = [n for n, (kind, _) in enumerate(asked.what) if kind in ("column", "action")]
     statement, entity = asked.statement, asked.entity
     columns = [c for c in statement.selected_columns if c.name == "id" or c.name in {f"may_{n}" for n in kept}]
     more = []
