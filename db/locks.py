@@ -19,7 +19,7 @@ ORDER: Sequence[type[Base]] = (
     m.Role, m.RoleGrant, m.UserGroupMember, m.SiteDevice, m.SiteService, m.ProjectDevice, m.ProjectService,
     m.ParticipantDevice, m.ServiceConfig, m.NotificationTemplate,
     m.SessionType, m.Session, m.SessionEvent, m.SessionMember,
-    m.Simulation, m.Cluster, m.ClusterUserGroup, m.Job, m.Task, m.TaskResult, m.SimulationInput, m.Estimator, m.Page,
+    m.Simulation, m.Cluster, m.ClusterUserGroup, m.Job, m.Task, m.TaskResult, m.SimulationSetup, m.Estimator, m.Page,
     m.LogEntry, m.Credential, m.SimulationLink, m.Preference, m.Notification, m.AuditEvent, m.Attempts,
     m.ServerSetting,
 )  # fmt: skip

@@ -19,25 +19,36 @@ from schema.fields.problems import ProblemHandler
 from schema.fields.scalars import SCALARS, parse_id
 from schema.fields.selection import model_of
 from schema.types.access import AccessMutation, AccessQuery
-from schema.types.accounts import AccountsQuery
+from schema.types.accounts.credentials import CredentialsMutation, CredentialsQuery
+from schema.types.accounts.login_sessions import LoginSessionsMutation, LoginSessionsQuery
+from schema.types.accounts.passwords import PasswordsMutation
+from schema.types.accounts.people import PeopleMutation, PeopleQuery
+from schema.types.accounts.signing import SigningMutation, SigningQuery
+from schema.types.accounts.users import AccountsQuery
 from schema.types.challenges import ChallengesQuery
 from schema.types.clusters import ClustersMutation, ClustersQuery
-from schema.types.credentials import CredentialsMutation, CredentialsQuery
 from schema.types.devices import DevicesMutation, DevicesQuery
-from schema.types.downloads import DownloadsMutation
 from schema.types.following import FollowingSubscription
 from schema.types.groups import GroupsMutation, GroupsQuery
-from schema.types.jobs import JobsMutation, JobsQuery, JobsSubscription
+from schema.types.job_streams import JobStreamsSubscription
+from schema.types.jobs import JobsMutation, JobsQuery
 from schema.types.notices import NoticesMutation, NoticesQuery
 from schema.types.organisation import OrganisationMutation, OrganisationQuery
-from schema.types.passwords import PasswordsMutation
-from schema.types.people import PeopleMutation, PeopleQuery
 from schema.types.services import ServicesMutation, ServicesQuery
 from schema.types.sessions import SessionsMutation, SessionsQuery
-from schema.types.signing import SigningMutation, SigningQuery
-from schema.types.simulation_links import SimulationLinksMutation
-from schema.types.simulations import SimulationsMutation, SimulationsQuery
+from schema.types.simulations.downloads import DownloadsMutation
+from schema.types.simulations.share_links import SimulationLinksMutation
+from schema.types.simulations.simulations import SimulationsMutation, SimulationsQuery
 from schema.types.specs import SpecsQuery
+from schema.types.workers import WorkersMutation
+
+DESCRIPTION = (
+    "Torana: one gateway for simulations and their jobs, projects and the people in them, devices, sessions, "
+    "challenges and specs. "
+    "Sign in with `logIn`, and send the access token in the header `Authorization: Bearer ...`. "
+    "Lists are connections: give `first` or `last`. "
+    "A mutation answers what it wrote, or a `Problem`; an error of a query carries its code as `extensions.code`."
+)
 
 _Id = Annotated[strawberry.ID, strawberry.argument(description="The global id of any node.")]
 _Ids = Annotated[list[strawberry.ID], strawberry.argument(description=f"Global ids, at most {MOST}.")]
@@ -59,12 +70,13 @@ async def _node(info: Info, id: str, field: str) -> Any:
 
 @strawberry.type
 class NodesQuery:
-    @by_id("The node with this id, or null when there is none that you may see.")
+    @by_id("The node with this id; null when there is no such node or you may not see it.")
     async def node(self, info: Info, id: _Id) -> Node | None:
         return await _node(info, id, "id")  # type: ignore[no-any-return]
 
     @by_id(
-        "The nodes with these ids, in their order; null for each that you may not see. A text that is no id is null, "
+        "The nodes with these ids, in their order; null for each that you may not see. For a text that is no id it "
+        "is null, "
         "with an error of its own."
     )
     async def nodes(self, info: Info, ids: _Ids) -> list[Node | None]:
@@ -76,6 +88,7 @@ class NodesQuery:
 QUERIES: list[type] = [
     AccountsQuery,
     SigningQuery,
+    LoginSessionsQuery,
     PeopleQuery,
     AccessQuery,
     OrganisationQuery,
@@ -95,6 +108,7 @@ QUERIES: list[type] = [
 MUTATIONS: list[type] = [
     AccessMutation,
     SigningMutation,
+    LoginSessionsMutation,
     PasswordsMutation,
     PeopleMutation,
     OrganisationMutation,
@@ -107,10 +121,11 @@ MUTATIONS: list[type] = [
     SimulationLinksMutation,
     DownloadsMutation,
     JobsMutation,
+    WorkersMutation,
     ClustersMutation,
     NoticesMutation,
 ]
-SUBSCRIPTIONS: list[type] = [JobsSubscription, FollowingSubscription]
+SUBSCRIPTIONS: list[type] = [JobStreamsSubscription, FollowingSubscription]
 """The areas: each has fields at the root."""
 
 
@@ -121,6 +136,11 @@ class Schema(strawberry.Schema):
     def core(self) -> GraphQLSchema:
         return self._schema
 
+    def as_str(self) -> str:
+        """The SDL. Strawberry prints no description of the schema itself."""
+        roots = "\n".join(f"  {name.lower()}: {name}" for name in ("Query", "Mutation", "Subscription"))
+        return f'"""\n{DESCRIPTION}\n"""\nschema {{\n{roots}\n}}\n\n{super().as_str()}'
+
 
 @cache
 def build() -> Schema:
@@ -129,18 +149,21 @@ def build() -> Schema:
         _root(
             "Query",
             QUERIES,
-            "Reads. Anyone may ask; each sees what they may see. A list is never null: an error in its arguments, "
-            "such as a cursor of another list, nulls the object that holds the list, here all of `data`.",
+            "Everything that can be read. Anyone may ask, and sees what they may see. A list is never null: an "
+            "error in its arguments, such as a cursor of another list, makes the object null that holds the list, "
+            "here all of `data`.",
         ),
         _root(
             "Mutation",
             MUTATIONS,
-            "Writes. Each is one transaction; expected failures come as the `Problem` member of the result.",
+            "Everything that can be changed. Each mutation is one transaction. An expected failure is answered by a "
+            "`Problem`.",
         ),
-        _root("Subscription", SUBSCRIPTIONS, "What changes, as it changes."),
+        _root("Subscription", SUBSCRIPTIONS, "Streams of changes, as they happen."),
         config=StrawberryConfig(scalar_map=SCALARS, relay_max_results=MOST),
         exception_handlers=[ProblemHandler()],
     )
+    schema.core.description = DESCRIPTION
     for kind in schema.core.type_map.values():
         # Rows are no instances of the types that show them: an abstract type is told by what stands in the row.
         if isinstance(kind, GraphQLObjectType):

@@ -94,8 +94,8 @@ async def _by_engine(folder: Path, primaries: int, table: dict[str, Any] | None)
         given: dict[str, Any] = {"simType": "SHIELDHIT", "inputFiles": beam_files(primaries), "tasks": 4}
         if table:
             (row,) = await services.database.rows(sa.select(models.Cluster.id))
-            given["clusterId"] = global_id("Cluster", row.id)
-        query = "mutation($i:SubmitSimulationInput!){submitSimulation(input:$i){...on Simulation{job{id}}}}"
+            given["cluster"] = global_id("Cluster", row.id)
+        query = "mutation($i:NewSimulation!){submitSimulation(input:$i){...on Simulation{job{id}}}}"
         connection = await Connection.open(gateway.url)
         began = time.perf_counter()
         await connection.ask(ask(gateway.url, token, query, i=given))

@@ -37,8 +37,8 @@ from db.models.simulations import (
     InputType,
     Page,
     Simulation,
-    SimulationInput,
     SimulationLink,
+    SimulationSetup,
     SimulationType,
 )
 from db.models.specs import Spec, SpecLanguage, SpecVersion
@@ -102,8 +102,8 @@ __all__ = [
     "SessionStatus",
     "SessionType",
     "Simulation",
-    "SimulationInput",
     "SimulationLink",
+    "SimulationSetup",
     "SimulationType",
     "Site",
     "SiteDevice",

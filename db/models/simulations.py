@@ -53,12 +53,12 @@ class Simulation(Erasable, Entity):
     project: Mapped["Project | None"] = relates(back_populates="simulations")
     session: Mapped["Session | None"] = relates(back_populates="simulations")
     jobs: Mapped[list["Job"]] = relates(back_populates="simulation")
-    input: Mapped["SimulationInput | None"] = relates(back_populates="simulation", uselist=False)
+    input: Mapped["SimulationSetup | None"] = relates(back_populates="simulation", uselist=False)
     estimators: Mapped[list["Estimator"]] = relates(back_populates="simulation")
     links: Mapped[list["SimulationLink"]] = relates(back_populates="simulation")
 
 
-class SimulationInput(Entity):
+class SimulationSetup(Entity):
     """The input files by name, kept apart so that lists never carry them; `project` is what the files were made from,
     when an editor's project was given."""
 

@@ -20,7 +20,7 @@ from gateway.operations.responses import Answer
 from resolvers.context import Context
 from resolvers.failures import LimitExceeded
 from resolvers.identity.principal import Principal
-from schema.types.jobs import SHARED, Joining
+from schema.types.job_streams import SHARED, Joining
 
 BACKLOG = 1_000
 """Answers that wait for one slow subscriber; who falls further behind is ended, and may ask anew."""

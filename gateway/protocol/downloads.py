@@ -31,7 +31,7 @@ from resolvers.reading.ranges import numbers_in
 from resolvers.simulations import exports
 from resolvers.simulations.exports import Chosen
 from schema.fields.scalars import key_of, parse_id
-from schema.types.downloads import FOLDER
+from schema.types.simulations.downloads import FOLDER
 
 log = structlog.get_logger("torana")
 

@@ -127,19 +127,19 @@ async def set_for_participant(ctx: Context, participant: UUID, new: str) -> UUID
 async def _administered(session: AsyncSession, ctx: Context, user: UUID) -> User:
     """The user, held, if the principal may set the password. Asked before the new one is judged by the user's names,
     and before it is hashed; and again as it is stored."""
-    row = await locked(session, ctx, User, user, field="user")
+    row = await locked(session, ctx, User, user, field="id")
     await require(session, ctx, row, ACCOUNT, "set the password of")
     if row.auth_provider is not AuthProvider.LOCAL:
-        raise WrongState("this user's identity comes from elsewhere", field="user")
+        raise WrongState("this user's identity comes from elsewhere", field="id")
     return row
 
 
 async def _kept(session: AsyncSession, ctx: Context, participant: UUID) -> Participant:
     """As `_administered`, for a participant."""
-    row = await locked(session, ctx, Participant, participant, field="participant")
+    row = await locked(session, ctx, Participant, participant, field="id")
     await require(session, ctx, row, policy_of(Participant).columns["login_enabled"], "set the password of")
     if row.username is None:
-        raise WrongState("give the participant a username first", field="participant")
+        raise WrongState("give the participant a username first", field="id")
     return row
 
 

@@ -1,22 +1,25 @@
 """What applications keep for their users."""
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 
+from db.engine import moment_of
 from db.models import Preference, User
 from db.written import because
 from resolvers.context import Context
-from resolvers.failures import Invalid, LimitExceeded
-from resolvers.writing.rows import signed_in
+from resolvers.failures import Conflict, Invalid, LimitExceeded
+from resolvers.writing.rows import expect, signed_in
 
 LONGEST, MOST = 100, 100
 """Characters of an application's tag; applications of one user."""
 
 
-async def keep(ctx: Context, app_tag: str, value: Any) -> UUID | None:
-    """Replace the value of one's application; an empty one deletes it. Returns the row's key, if it is still there."""
+async def keep(ctx: Context, app_tag: str, value: Any, expected_version: int | None = None) -> UUID | datetime:
+    """Replace the value of one's application; an empty one deletes it. Returns the row's key, or when
+    nothing was kept any more."""
     user = signed_in(ctx)
     if not app_tag.strip() or len(app_tag) > LONGEST or "\0" in app_tag:
         raise Invalid(f"an application's tag has 1 to {LONGEST} characters", field="appTag")
@@ -26,10 +29,14 @@ async def keep(ctx: Context, app_tag: str, value: Any) -> UUID | None:
         await session.get(User, user, with_for_update={"key_share": True})
         mine = sa.select(Preference).where(Preference.user_id == user)
         row = (await session.scalars(mine.where(Preference.app_tag == app_tag).with_for_update())).one_or_none()
+        if expected_version is not None:
+            if row is None:
+                raise Conflict("nothing is kept for this application any more", field="expectedVersion")
+            expect(row, expected_version)
         if value in (None, "", {}, []):
             if row is not None:
                 await session.delete(row)
-            return None
+            return await moment_of(session)
         if row is None:
             if len((await session.scalars(mine)).all()) >= MOST:
                 raise LimitExceeded(f"at most {MOST} applications keep something", limit="preferences", allowed=MOST)

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_ssh_public_identity,
 )
 
+from db.engine import moment_of
 from db.models import Credential, CredentialKind
 from db.types import instant_text
 from db.written import because
@@ -94,13 +95,14 @@ async def left(ctx: Context) -> Left | None:
     return None
 
 
-async def remove(ctx: Context) -> None:
-    """Forget it; jobs that are on a cluster can't be looked after there any more."""
+async def remove(ctx: Context) -> datetime:
+    """Forget it; jobs that are on a cluster can't be looked after there any more. Returns when."""
     owner = signed_in(ctx)
     async with ctx.database.write() as session:
         because(session, "one's own login of clusters", Credential)
         await session.execute(sa.delete(Credential).where(*_of(owner)))
         record(session, ctx, "REMOVE_CLUSTER_LOGIN", "User", owner)
+        return await moment_of(session)
 
 
 def _of(user: UUID) -> tuple[Any, ...]:

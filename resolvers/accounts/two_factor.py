@@ -114,10 +114,10 @@ async def remove(ctx: Context, user: UUID) -> UUID:
     if user == ctx.principal.id:
         raise Forbidden("your own second factor is disabled by disableTwoFactor")
     async with writing(ctx, "REMOVE_TWO_FACTOR", User, user) as session:
-        row = await locked(session, ctx, User, user, field="user")
+        row = await locked(session, ctx, User, user, field="id")
         await require(session, ctx, row, ACCOUNT, "remove the second factor of")
         if row.two_factor is TwoFactor.NONE:
-            raise WrongState("this user has no second factor", field="user")
+            raise WrongState("this user has no second factor", field="id")
         await _off(session, row)
         await session_store.end(session, Kind.USER, user)
         record(session, ctx, "TWO_FACTOR_REMOVED", "User", user)

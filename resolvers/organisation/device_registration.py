@@ -85,14 +85,13 @@ async def set_status(ctx: Context, status: dict[str, Any]) -> UUID:
     return device
 
 
-async def set_config(ctx: Context, config: dict[str, Any] | None, expected_version: int | None) -> UUID:
+async def set_config(ctx: Context, config: dict[str, Any] | None, expected_version: int) -> UUID:
     """Change the device's own settings."""
     device = signed_in(ctx)
     async with ctx.database.write() as session:
         row = await locked(session, ctx, Device, device)
         because(session, "a device tells of itself", Device)
-        if expected_version is not None:
-            expect(row, expected_version)
+        expect(row, expected_version)
         row.config = config
         changed(session, principal_topic(device))
     return device

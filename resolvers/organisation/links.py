@@ -97,7 +97,7 @@ async def set_links(
     """Link an owner with these, and with no others of those that the principal sees; how many came and went."""
     between = LINKS[kind]
     async with writing(ctx, "LINK", between.model) as session:
-        fields = ("owner", "ids") if remove else ("group", "users")
+        fields = ("id", "ids") if remove else ("id", "users")
         key, wanted = await _parsed(session, ctx, between, owner, ids, parse, fields)
         present = await _present(session, ctx, between, key)
         new = [other for other in dict.fromkeys(wanted) if other not in present]
@@ -118,7 +118,7 @@ async def unlink(ctx: Context, kind: LinkKind, owner: str, ids: Sequence[str], p
     """Undo the links of an owner with these; how many went."""
     between = LINKS[kind]
     async with writing(ctx, "UNLINK", between.model) as session:
-        key, wanted = await _parsed(session, ctx, between, owner, ids, parse, ("group", "users"))
+        key, wanted = await _parsed(session, ctx, between, owner, ids, parse, ("id", "users"))
         gone = [link for other, link in (await _present(session, ctx, between, key)).items() if other in wanted]
         for link in gone:
             await _undo(session, ctx, between, link)

@@ -16,6 +16,7 @@ from resolvers.access.rules import PLACED, allowed
 from resolvers.access.visibility import visible
 from resolvers.context import Context
 from resolvers.identity.principal import Standing
+from resolvers.reading.paging import Order, Page, Slice
 
 
 class Action(Enum):
@@ -88,22 +89,33 @@ _KEPT = ("created_at", "updated_at", "version", "deleted_at")
 class Gone:
     """A deleted row: what it was called, and since when it is gone."""
 
+    model: type[Entity]
     id: UUID
     name: str
-    at: datetime
+    deleted_at: datetime
 
 
-async def restorable(ctx: Context, model: type[Entity], number: int) -> list[Gone]:
-    """The rows of a model, the last deleted first, that the principal may bring back, as far as that can be told of a
-    row alone. One statement."""
+def restorable_order(model: Any) -> Order:
+    """The last deleted first."""
+    return Order(model.deleted_at, descending=True)
+
+
+async def restorable(ctx: Context, model: type[Entity], slice: Slice) -> Page:
+    """The deleted rows of a model that the principal may bring back, as far as that can be told of a row alone. One
+    statement."""
     entity: Any = Alias(model)
     called = next(getattr(entity, name) for name in ("name", "title", "username", "id") if hasattr(entity, name))
     allowed_ = allowed(policy_of(model).restore, entity, ctx.principal.standing)
-    wanted = sa.select(entity.id, called.label("name"), entity.deleted_at)
+    deleted = sa.and_(entity.deleted_at.is_not(None), allowed_)
+    wanted = sa.select(entity.id, called.label("name"), entity.deleted_at).where(deleted)
+    if slice.after is not None:
+        wanted = wanted.where(slice.cut.beyond(entity))
     rows = await ctx.database.rows(
-        wanted.where(entity.deleted_at.is_not(None), allowed_)
-        .order_by(entity.deleted_at.desc(), entity.id)
-        .limit(number),
-        dict(ctx.principal.parameters),
+        wanted.order_by(*slice.cut.by(entity)).limit(slice.limit + 1), {**ctx.principal.parameters, **slice.place}
     )
-    return [Gone(row.id, str(row.name), row.deleted_at) for row in rows]
+
+    async def counted() -> int:
+        number = sa.select(sa.func.count(entity.id)).where(deleted)
+        return (await ctx.database.rows(number, dict(ctx.principal.parameters)))[0][0]  # type: ignore[no-any-return]
+
+    return Page.cut([Gone(model, row.id, str(row.name), row.deleted_at) for row in rows], slice, counted)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from enum import Enum
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 import orjson
@@ -78,6 +78,14 @@ class Order:
         return value
 
 
+class Cursors(Protocol):
+    """What names the places of rows in an order."""
+
+    def cursor(self, row: Any) -> str: ...
+
+    def place(self, cursor: str, argument: str) -> tuple[Any, ...]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Cut:
     """What of a slice decides the text of a statement: order, direction, and whether it begins at a place.
@@ -125,14 +133,14 @@ def page_size(first: int | None, last: int | None, most: int) -> int:
 class Slice:
     """Which rows of a list, and in which order: what all parents of one batch share."""
 
-    order: Order
+    order: Cursors
     limit: int
     after: tuple[Any, ...] | None = None
     backward: bool = False
 
     @classmethod
     def of(
-        cls, order: Order, most: int, *, first: int | None, after: str | None, last: int | None, before: str | None
+        cls, order: Cursors, most: int, *, first: int | None, after: str | None, last: int | None, before: str | None
     ) -> "Slice":
         limit = page_size(first, last, most)
         backward = last is not None
@@ -143,6 +151,7 @@ class Slice:
 
     @property
     def cut(self) -> Cut:
+        assert isinstance(self.order, Order)
         return Cut(self.order, self.backward, self.after is not None)
 
     @property
@@ -159,7 +168,7 @@ class Slice:
 @dataclass(frozen=True, slots=True)
 class Edge:
     node: Any
-    order: Order
+    order: Cursors
 
     @property
     def cursor(self) -> str:

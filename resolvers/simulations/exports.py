@@ -43,8 +43,8 @@ _PAGE = Selection(
 _JOB = Selection(models.Job, ())
 _TASK = Selection(models.Task, ("ordinal",))
 _LINE = Selection(models.LogEntry, ("text", "sequence"))
-_READERS = policy_of(models.SimulationInput).fields["files"]
-_INPUT = Selection(models.SimulationInput, ("files",), (("files", _READERS),))
+_READERS = policy_of(models.SimulationSetup).fields["files"]
+_INPUT = Selection(models.SimulationSetup, ("files",), (("files", _READERS),))
 _BY_NAME, _BY_NUMBER = Order(models.Estimator.name), Order(models.Page.number)
 _LATEST, _BY_ORDINAL = Order(models.Job.attempt, descending=True), Order(models.Task.ordinal)
 _BY_SEQUENCE = Order(models.LogEntry.sequence)
@@ -124,7 +124,7 @@ async def page(ctx: Context, key: UUID) -> Any:
 
 async def inputs(ctx: Context, simulation: Any) -> Mapping[str, str]:
     """The input files, text by name; FORBIDDEN for those who see the simulation only."""
-    row = _there(await _loaders(ctx).related(models.Simulation.input, simulation, _INPUT), "SimulationInput")
+    row = _there(await _loaders(ctx).related(models.Simulation.input, simulation, _INPUT), "SimulationSetup")
     if not row.may_files:
         raise Forbidden(f"readable by {words(_READERS)}")
     files: Mapping[str, str] = row.files

@@ -22,7 +22,7 @@ from db.models import (
     Project,
     Session,
     Simulation,
-    SimulationInput,
+    SimulationSetup,
     SimulationType,
     Task,
 )
@@ -69,9 +69,9 @@ async def submit_simulation(
 
     async def place(session: AsyncSession, asked: Mapping[str, Any]) -> Place:
         if project_id is not None:
-            await locked(session, ctx, Project, project_id, field="input.projectId")
+            await locked(session, ctx, Project, project_id, field="input.project")
         if session_id is not None:
-            await locked(session, ctx, Session, session_id, field="input.sessionId")
+            await locked(session, ctx, Session, session_id, field="input.session")
         return await chosen_place(session, ctx, cluster_id, asked)
 
     if (project_id, session_id, cluster_id) != (None, None, None):
@@ -102,10 +102,10 @@ async def submit_simulation(
         session.add(simulation)
         await session.flush()
         await require(session, ctx, simulation, policy_of(Simulation).create, "make")
-        because(session, "a simulation is made with its input and its job", SimulationInput, Job, Task)
+        because(session, "a simulation is made with its input and its job", SimulationSetup, Job, Task)
         project = given if input_type is InputType.EDITOR else None
         session.add(
-            SimulationInput(simulation_id=simulation.id, files=files, project=project, total_primaries=primaries)
+            SimulationSetup(simulation_id=simulation.id, files=files, project=project, total_primaries=primaries)
         )
         job, parts = new_job(owner, simulation.id, title, shares(primaries, tasks), where)
         session.add(job)
@@ -125,9 +125,9 @@ async def update_simulation(ctx: Context, key: UUID, expected_version: int, chan
         row = await _own(session, ctx, key, policy_of(Simulation).update, "change")
         expect(row, expected_version)
         if (project := changes.get("project_id")) is not None:
-            await locked(session, ctx, Project, project, field="input.projectId")
+            await locked(session, ctx, Project, project, field="input.project")
         if (held := changes.get("session_id")) is not None:
-            await locked(session, ctx, Session, held, field="input.sessionId")
+            await locked(session, ctx, Session, held, field="input.session")
         if len(composed(changes.get("title") or "")) > TITLE:
             raise Invalid(f"a title has at most {TITLE} characters", field="input.title")
         for name in ("title", "project_id", "session_id"):
@@ -138,11 +138,13 @@ async def update_simulation(ctx: Context, key: UUID, expected_version: int, chan
     return key
 
 
-async def delete_simulation(ctx: Context, key: UUID) -> datetime:
+async def delete_simulation(ctx: Context, key: UUID, expected_version: int | None = None) -> datetime:
     """Delete a simulation of one's own whose jobs have ended: nobody sees it or its results any more. Returns the
     moment; its rows go when deleted simulations are cleared away."""
     async with writing(ctx, "DELETE", Simulation, key) as session:
         row = await _own(session, ctx, key, policy_of(Simulation).delete, "delete")
+        if expected_version is not None:
+            expect(row, expected_version)
         for job in await session.scalars(
             sa.select(Job).where(Job.simulation_id == key).order_by(Job.id).with_for_update()
         ):

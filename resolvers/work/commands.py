@@ -26,7 +26,7 @@ from resolvers.reading.statements import Where, reached
 from resolvers.work.placement import checked_options, chosen_place
 from resolvers.writing.audit import record
 from resolvers.writing.refusals import writing
-from resolvers.writing.rows import locked, require
+from resolvers.writing.rows import expect, locked, require
 
 LETTING_GO = 10.0
 """Seconds for which a cancelled task is still known to the engine that has it, to be ended there."""
@@ -86,10 +86,12 @@ async def retry_job(ctx: Context, key: UUID, elsewhere: tuple[UUID | None, Mappi
         raise WrongState("another job of this simulation is not finished yet") from None
 
 
-async def delete_job(ctx: Context, key: UUID) -> None:
+async def delete_job(ctx: Context, key: UUID, expected_version: int | None = None) -> None:
     """Remove a job that has ended, with its tasks and its log; the results of its simulation stay."""
     async with writing(ctx, "DELETE_JOB", Job, key) as session:
         job = await _commanded(session, ctx, key, policy_of(Job).delete, "delete")
+        if expected_version is not None:
+            expect(job, expected_version)
         expect_ended(job)
         tasks = sa.select(Task.id).where(Task.job_id == key)
         held = tasks.where(Task.holder.is_not(None), Task.lease_until > now()).exists()

@@ -46,7 +46,7 @@ async def chosen_place(
     reach, or the gateway's own machine."""
     if cluster is None:
         return Place()
-    row = await locked(session, ctx, Cluster, cluster, field=f"{within}clusterId")
+    row = await locked(session, ctx, Cluster, cluster, field=f"{within}cluster")
     if not row.enabled:
-        raise Forbidden(f"the cluster {row.name} takes no jobs now", field=f"{within}clusterId")
+        raise Forbidden(f"the cluster {row.name} takes no jobs now", field=f"{within}cluster")
     return Place(row.platform, row.id, options)

@@ -18,7 +18,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.engine import aside, changed, moment_of
-from db.models import TERMINAL, Job, JobState, Simulation, SimulationInput, Task, TaskResult
+from db.models import TERMINAL, Job, JobState, Simulation, SimulationSetup, Task, TaskResult
 from jobs.results import ResultError, read
 from resolvers.context import Context
 from resolvers.failures import Failure, Forbidden, Invalid, NotFound, Unauthenticated
@@ -73,11 +73,11 @@ async def claim(ctx: Context, number: str) -> Assignment:
     async with ctx.database.write(as_system="a worker takes the task of its token") as session:
         running = await claim_task(session, errand, number, limits.lease_on)
     wanted = (
-        sa.select(Simulation.sim_type, SimulationInput.files, Task.requested, Job.cluster_id)
+        sa.select(Simulation.sim_type, SimulationSetup.files, Task.requested, Job.cluster_id)
         .select_from(Task)
         .join(Job, Job.id == Task.job_id)
         .join(Simulation, Simulation.id == Job.simulation_id)
-        .join(SimulationInput, SimulationInput.simulation_id == Simulation.id)
+        .join(SimulationSetup, SimulationSetup.simulation_id == Simulation.id)
         .where(Task.job_id == errand.job_id, Task.ordinal == errand.ordinal)
     )
     (row,) = await ctx.database.rows(wanted)

@@ -1,7 +1,7 @@
 """How a list is declared: its orders, its filter, and the connection that is a page of it."""
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Annotated, Any
@@ -15,12 +15,12 @@ from resolvers.access.rules import allowed
 from resolvers.failures import LimitExceeded
 from resolvers.identity.principal import Standing
 from resolvers.reading import filters as how_to
-from resolvers.reading.paging import MOST, Slice
+from resolvers.reading.paging import MOST, Page, Slice
 from resolvers.reading.plan import Asked
 from resolvers.reading.ranges import numbers_in
 from resolvers.reading.statements import Where
 from resolvers.spelling import camel
-from schema.fields.declarations import Connected, Orders, target_of
+from schema.fields.declarations import Connected, Listed, Orders, target_of
 from schema.fields.fields import Info, drawn, resolver_of, sign
 from schema.fields.scalars import key_of
 from schema.fields.selection import select
@@ -183,9 +183,7 @@ def connection(source: Any, description: str, *, orders: Orders, filter: type | 
     model = target_of(source)
 
     def asked(**arguments: Any) -> Asked:
-        slice = Slice.of(
-            orders[arguments.get("order")], most, **{k: arguments.get(k) for k in ("first", "after", "last", "before")}
-        )
+        slice = Slice.of(orders[arguments.get("order")], most, **{k: arguments.get(k) for k in _PAGE})
         return Asked(slice, conditions(arguments.get("filter")))
 
     async def resolve(root: Any, info: Info, **arguments: Any) -> Any:
@@ -198,23 +196,56 @@ def connection(source: Any, description: str, *, orders: Orders, filter: type | 
 
         return await drawn(info, None if isinstance(source, type) else root, rows)
 
-    offered = {
-        "first": _offered(int, f"Rows from the start, 0 to {most}. Give this or `last`."),
-        "after": _offered(str, "Only rows after this cursor; goes with `first`."),
-        "last": _offered(int, f"Rows from the end, 0 to {most}. Give this or `first`."),
-        "before": _offered(str, "Only rows before this cursor; goes with `last`."),
-        "order": _offered(orders.enum, "The order of the list; cursors belong to one order."),
-    }
+    offered = _page_of(most) | {"order": _offered(orders.enum, "The order of the list; cursors belong to one order.")}
     if filter is not None:
         offered["filter"] = _offered(filter, "Only rows that meet all its conditions.")
-    either = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    either, defaults = inspect.Parameter.POSITIONAL_OR_KEYWORD, {"order": orders.default}
     sign(
         resolve,
-        (inspect.Parameter(n, either, default=strawberry.UNSET, annotation=kind) for n, kind in offered.items()),
+        (
+            inspect.Parameter(n, either, default=defaults.get(n, strawberry.UNSET), annotation=kind)
+            for n, kind in offered.items()
+        ),
     )
     field = Connected(description=description, base_resolver=resolver_of(resolve))
     field.source, field.orders, field.most, field.asked = source, orders, most, asked
     return field
+
+
+Sliced = Callable[[Any], Slice]
+"""Gives the slice that a page asks for, in an order."""
+
+
+def listed(description: str, page: Callable[..., Awaitable[Page]], *, most: int = MOST) -> Any:
+    """A page of what is no node. `page` makes it, of the info, of what gives a slice in an order, and of what else the
+    field takes: its parameters are the field's."""
+
+    async def resolve(root: Any, info: Info, **arguments: Any) -> Any:
+        given = {name: arguments.pop(name, None) for name in _PAGE}
+        return await page(info, partial(Slice.of, most=most, **given), **arguments)
+
+    _, _, *more = inspect.signature(page).parameters.values()
+    either = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    offered = [
+        inspect.Parameter(n, either, default=strawberry.UNSET, annotation=kind) for n, kind in _page_of(most).items()
+    ]
+    sign(resolve, [*more, *offered])
+    field = Listed(description=description, base_resolver=resolver_of(resolve))
+    field.most = most
+    return field
+
+
+_PAGE = ("first", "after", "last", "before")
+
+
+def _page_of(most: int) -> dict[str, Any]:
+    """The arguments of a page."""
+    return {
+        "first": _offered(int, f"Rows from the start, 0 to {most}. Give this or `last`."),
+        "after": _offered(str, "Only rows after this cursor; goes with `first`."),
+        "last": _offered(int, f"Rows from the end, 0 to {most}. Give this or `first`."),
+        "before": _offered(str, "Only rows before this cursor; goes with `last`."),
+    }
 
 
 def _offered(kind: Any, description: str) -> Any:

@@ -29,7 +29,7 @@ from graphql import (
 
 from resolvers.failures import BIGGEST, Failure, LimitExceeded
 from resolvers.reading.paging import page_size
-from schema.fields.declarations import Connected, Numbers
+from schema.fields.declarations import Connected, Listed, Numbers
 from schema.fields.selection import DEFINITION
 
 STORED, TOTAL = 20, 10
@@ -186,7 +186,7 @@ class _Adding:
             return
         below = self._selection(node.selection_set, inner).paid()
         total.own += 1
-        if isinstance(declared, Connected):
+        if isinstance(declared, Connected | Listed):
             total.below.append((Size(node, declared.most), below))
         elif "ids" in defined.args:
             below.own += 1

@@ -2,7 +2,7 @@
 and its tests.
 
 A field of a node is a `Column`, a `Part` (an object made of columns), `Related` (to one), `Connected` (a page of many)
-or `Computed` from columns; a field of the root is `Connected` or `Found`.
+or `Computed` from columns; a field of the root is `Connected`, `Listed` or `Found`.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -115,6 +115,7 @@ class Orders:
         for value in definition.values:
             value.description = orders[value.name][1]
         self._orders = {key: order for key, (order, _) in orders.items()}
+        self.default: Any = next(iter(members))
 
     def __getitem__(self, member: Enum | None) -> Order:
         return next(iter(self._orders.values())) if member is None else self._orders[member.name]
@@ -134,6 +135,12 @@ class Connected(StrawberryField):
     @property
     def model(self) -> type[models.Entity]:
         return target_of(self.source)
+
+
+class Listed(StrawberryField):
+    """A page of what is no node, made in Python; from the root."""
+
+    most: int
 
 
 class ById(StrawberryField):

@@ -80,7 +80,7 @@ def present(model: type[models.Entity]) -> Any:
     """Whether the row's principal is there now. Who may know stands in the model's policy."""
     rules = policy_of(model).fields["online"]
 
-    @computed(_guarded("Whether there now.", rules), reads=["last_online_at"])
+    @computed(_guarded("Whether it is online now.", rules), reads=["last_online_at"])
     def online(self: Any) -> bool | None:
         if not self.may_online:
             raise Forbidden(f"readable by {words(rules)}")

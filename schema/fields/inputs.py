@@ -131,7 +131,7 @@ def inputs(name: str, model: type[models.Entity], /, **fields: Given | Several) 
         given,
         several,
         _input(f"New{name}", f"A new {name}.", new),
-        _input(f"{name}Changes", f"What changes of a {name}. What is left out stays.", changes),
+        _input(f"{name}Changes", f"Changes of a {name}. A field that is left out stays as it is.", changes),
     )
 
 
@@ -161,21 +161,30 @@ def result(kind: type[Node]) -> Any:
     return Annotated[kind | Problem, strawberry.union(f"{name}Result", description=f"The {name}, or why not.")]
 
 
-@strawberry.type(description="It is gone; what may be restored comes back by the restoring mutation.")
+@strawberry.type(description="The row is deleted. Where its type can be restored, `restore...` brings it back.")
 class Deleted:
     id: strawberry.ID = strawberry.field(description="What was deleted.")
-    at: datetime = strawberry.field(description="When.")
+    at: datetime = strawberry.field(description="When it was done.")
 
 
-DeletedResult = Annotated[Deleted | Problem, strawberry.union("DeletedResult", description="What is gone, or why not.")]
-
-_ID = Annotated[strawberry.ID, strawberry.argument(description="Which one.")]
-_EXPECTED = Annotated[
-    int, strawberry.argument(description="The `version` you read; a newer one is a CONFLICT and changes nothing.")
+DeletedResult = Annotated[
+    Deleted | Problem, strawberry.union("DeletedResult", description="The deleted row, or why not.")
 ]
-_MAYBE_EXPECTED = Annotated[
+
+_ID = Annotated[strawberry.ID, strawberry.argument(description="The id of the row.")]
+ExpectedVersion = Annotated[
+    int,
+    strawberry.argument(
+        description="The `version` that you read. If the row has a newer one, the answer is CONFLICT and nothing "
+        "changes."
+    ),
+]
+AnyVersion = Annotated[
     int | None,
-    strawberry.argument(description="The `version` you read; a newer one is a CONFLICT. Left out: any."),
+    strawberry.argument(
+        description="The `version` that you read. If the row has a newer one, the answer is CONFLICT. Left out or "
+        "null: any version."
+    ),
 ]
 
 
@@ -194,19 +203,21 @@ def editing(declared: Inputs, answer: Any) -> tuple[Any, Any, Any, Any]:
 
     said = {**may.columns, **may.leaving}
     fields = "".join(f" `{camel(f)}` only by {words(rules)}." for f, rules in said.items() if f in declared.given)
-    given: Any = Annotated[declared.new, strawberry.argument(description="What it is.")]
+    given: Any = Annotated[declared.new, strawberry.argument(description="The new row.")]
     changed: Any = Annotated[declared.changes, strawberry.argument(description="What changes.")]
     return (
-        _mutation(create, f"Make a {name}. Allowed to {words(may.create)}.", answer, input=given),
+        _mutation(create, f"Create a {name}. Allowed to {words(may.create)}.", answer, input=given),
         _mutation(
             update,
             f"Change a {name}. Allowed to {words(may.update)}.{fields}",
             answer,
             id=_ID,
-            expected_version=_EXPECTED,
+            expected_version=ExpectedVersion,
             input=changed,
         ),
-        deleting(model, name, f"Delete a {name}. DEPENDENCY names what stands in the way, and how many."),
+        deleting(
+            model, name, f"Delete a {name}. DEPENDENCY names the rows that still need it, and how many there are."
+        ),
         restoring(model, name, answer),
     )
 
@@ -220,7 +231,7 @@ def restoring(model: type[models.Entity], name: str, answer: Any) -> Any:
         return await written(info, name, model, key)
 
     allowed = words(policy_of(model).restore)
-    what = f"Bring back a deleted {name} with what was deleted with it, but for links and credentials."
+    what = f"Restore a deleted {name} and what was deleted with it. Links and credentials do not come back."
     description = f"{what} Allowed to {allowed}."
     return _mutation(restore, description, answer, id=_ID)
 
@@ -233,11 +244,11 @@ def deleting(model: type[models.Entity], name: str, description: str) -> Any:
         return Deleted(id=id, at=at)
 
     allowed = f"{description} Allowed to {words(policy_of(model).delete)}."
-    return _mutation(delete, allowed, DeletedResult, id=_ID, expected_version=_MAYBE_EXPECTED)
+    return _mutation(delete, allowed, DeletedResult, id=_ID, expected_version=AnyVersion)
 
 
 def _mutation(function: Callable[..., Any], description: str, answer: Any, **arguments: Any) -> Any:
-    own, optional = inspect.Parameter.POSITIONAL_OR_KEYWORD, _MAYBE_EXPECTED
+    own, optional = inspect.Parameter.POSITIONAL_OR_KEYWORD, AnyVersion
     parameters = [
         inspect.Parameter("self", own),
         inspect.Parameter("info", own, annotation=Info),

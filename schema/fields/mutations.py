@@ -31,21 +31,21 @@ class Need:
 WRITE = "write"
 """The scope of keys that may run mutations; every key may read."""
 
-ANYONE = Need("anyone", None, lambda _: True)
+ANYONE = Need("no sign-in", None, lambda _: True)
 SIGNED_IN = Need("a signed-in user", Unauthenticated("sign in first"), lambda p: p.kind is Kind.USER)
 IN_PERSON = Need(
-    "a user who signed in, not a key",
+    "a user who signed in; an API key does not do",
     Unauthenticated("sign in first"),
     lambda p: p.kind in (Kind.USER, Kind.PARTICIPANT) and p.session is not None,
 )
 """Also for those who must do something first."""
 WRITER = Need(
-    "a user, a device or a service that is signed in, and the access that is told here",
+    "a signed-in user, device or service",
     Unauthenticated("sign in first"),
     lambda p: p.kind in (Kind.USER, Kind.DEVICE, Kind.SERVICE),
 )
 FETCHER = Need(
-    "a signed-in user, or who has a link to the simulation",
+    "a signed-in user, or a link to the simulation",
     Unauthenticated("sign in first"),
     lambda p: p.kind in (Kind.USER, Kind.LINK),
 )

@@ -10,14 +10,14 @@ from schema.fields.fields import column
 T = TypeVar("T")
 
 
-@strawberry.interface(
-    description="Whatever has an identity of its own: `node(id:)` finds it from anywhere, and clients cache it by `id`."
-)
+@strawberry.interface(description="A row with an id of its own. `node(id:)` finds it, and clients cache it by `id`.")
 class Node:
     id: strawberry.ID = strawberry.field(description="The global id: opaque, unique among all nodes, never changes.")
-    created_at: datetime = column("When it was made.")
+    created_at: datetime = column("When it was created.")
     updated_at: datetime = column("When it last changed.")
-    version: int = column("Counts the changes; updates name it as `expectedVersion`, so that none is lost.")
+    version: int = column(
+        "Counts the changes. Send it as `expectedVersion` with an update, so that you overwrite nobody else's change."
+    )
 
 
 @strawberry.type(description="Where a page lies in its list.")

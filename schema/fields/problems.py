@@ -9,31 +9,35 @@ from schema.fields.scalars import JSON, enum
 
 ErrorCode = enum(
     Code,
-    "What went wrong, for programs. Errors of a response carry it as `extensions.code`.",
+    "What went wrong, for programs. An error of a response has it as `extensions.code`.",
     name="ErrorCode",
     UNAUTHENTICATED="No sign-in, or one that has ended.",
     FORBIDDEN="Signed in, but this is not allowed.",
-    NOT_FOUND="There is no such thing, or it is hidden from you.",
+    NOT_FOUND="There is no such row, or you may not see it.",
     INVALID="An input is wrong; `field` names it.",
     CONFLICT="It changed since you read it.",
     STATE="Its state does not allow this.",
-    DEPENDENCY="Other things need it; the details name what, and how many.",
+    DEPENDENCY="Other rows need it. The details name their types, and how many there are.",
     LOCKED="Administrators locked the gateway: reading goes on, nothing may change for now.",
-    RATE_LIMITED="Too often; wait.",
+    RATE_LIMITED="Too many requests of this kind. Wait.",
     LIMIT_EXCEEDED="The operation is larger than allowed; the details name limit, allowed and value.",
     TIMEOUT="It took longer than allowed.",
-    UNAVAILABLE="Something that the gateway needs, such as its database, is away, and nothing was done: try again.",
-    UNCONFIRMED="It is done, and can't be shown; or, where `committed` in the details is null, it may be done. Read "
+    UNAVAILABLE="The gateway can't reach something that it needs, such as its database. Nothing was done: try again.",
+    UNCONFIRMED="It is done but can't be shown. Where `committed` in the details is null, it may be done. Read "
     "before doing it again.",
 )
 
 
-@strawberry.type(description="Why a mutation changed nothing; with UNCONFIRMED, why what it changed can't be shown.")
+@strawberry.type(
+    description="Why a mutation changed nothing. With the code UNCONFIRMED: why its change can't be shown."
+)
 class Problem:
-    code: ErrorCode = strawberry.field(description="For programs.")  # type: ignore[valid-type]
-    message: str = strawberry.field(description="For people: what was wrong, and what is allowed.")
-    field: str | None = strawberry.field(description="The input that was wrong, as a path such as `input.tasks`.")
-    details: JSON | None = strawberry.field(description="What the message says, for programs.")
+    code: ErrorCode = strawberry.field(description="The kind of problem, for programs.")  # type: ignore[valid-type]
+    message: str = strawberry.field(description="What was wrong and what is allowed, for people.")
+    field: str | None = strawberry.field(
+        description="The input that was wrong, as a path such as `input.tasks`; null when it was none."
+    )
+    details: JSON | None = strawberry.field(description="The facts of the message, for programs.")
 
 
 class ProblemHandler(strawberry.ExceptionHandler[Failure, Problem]):

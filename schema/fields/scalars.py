@@ -2,7 +2,8 @@
 
 import base64
 import binascii
-from datetime import UTC, datetime
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
 from enum import Enum
 from typing import Any, NewType, TypeVar
 from uuid import UUID
@@ -13,6 +14,9 @@ from strawberry.types.scalar import ScalarDefinition
 from db.types import instant_text
 from resolvers.failures import Invalid
 from schema.fields.values import read_literal
+
+RENAMED: Mapping[str, str] = {"SimulationInput": "SimulationSetup"}
+"""Types whose ids clients may hold from before: the old name, and the new one."""
 
 BigInt = NewType("BigInt", int)
 JSON = NewType("JSON", object)
@@ -27,6 +31,15 @@ def _parse_instant(value: Any) -> datetime:
     if moment.tzinfo is None:
         raise ValueError("a DateTime needs a time zone, such as Z")
     return moment.astimezone(UTC)
+
+
+def _parse_date(value: Any) -> date:
+    if not isinstance(value, str):
+        raise ValueError("a Date is a string such as 2026-11-21")
+    day = date.fromisoformat(value)
+    if day.isoformat() != value:
+        raise ValueError("a Date is written as YYYY-MM-DD")
+    return day
 
 
 def _parse_big(value: Any) -> int:
@@ -49,8 +62,17 @@ SCALARS: dict[object, ScalarDefinition] = {
     BigInt: strawberry.scalar(
         name="BigInt",
         description="An integer of 64 bits, sent as a string because JSON numbers lose digits beyond 2^53.",
+        # The mapping of 64-bit integers to JSON that is written down there is this one.
+        specified_by_url="https://protobuf.dev/programming-guides/json/",
         serialize=str,
         parse_value=_parse_big,
+    ),
+    date: strawberry.scalar(
+        name="Date",
+        description="A day of the calendar without a time zone: `YYYY-MM-DD`.",
+        specified_by_url="https://scalars.graphql.org/andimarek/local-date",
+        serialize=date.isoformat,
+        parse_value=_parse_date,
     ),
     JSON: strawberry.scalar(
         name="JSON",
@@ -77,7 +99,7 @@ def parse_id(value: str, field: str = "id") -> tuple[str, UUID]:
         typename, _, key = base64.b64decode(value, validate=True).decode().partition(":")
         found = (typename, UUID(key))
         if global_id(*found) == value:
-            return found
+            return RENAMED.get(typename, typename), found[1]
     except (ValueError, binascii.Error):
         pass
     raise Invalid("this is not an id of this gateway", field=field)

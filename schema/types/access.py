@@ -9,33 +9,38 @@ import strawberry
 from db import models
 from resolvers.access.policy import policies
 from resolvers.organisation import counts, effective_roles, maintenance_mode, permissions
-from resolvers.reading.paging import MOST, page_size
+from resolvers.reading.listing import Listing
+from resolvers.reading.paging import Page
 from resolvers.spelling import camel, constant
-from schema.fields.fields import Info
+from schema.fields.connections import Sliced, listed
+from schema.fields.fields import Info, computed
 from schema.fields.mutations import SIGNED_IN, mutation
+from schema.fields.nodes import Connection
 from schema.fields.problems import Problem
 from schema.fields.scalars import enum, global_id, parse_id
-from schema.fields.selection import model_of, select
+from schema.fields.selection import DEFINITION, model_of, select
 from schema.types.groups import UserGroup
 from schema.types.organisation import Project, Site
 
 AccessAction = enum(
     permissions.Action,
     "What may be done with a row.",
-    READ="Read it.",
-    UPDATE="Change some of it.",
-    DELETE="Delete it, unless something stands in the way.",
+    READ="Read the row.",
+    UPDATE="Change at least one field of it.",
+    DELETE="Delete it, unless other rows need it.",
 )
 
 
-@strawberry.type(description="What you may do with something, so that a page shows the right buttons.")
+@strawberry.type(description="What you may do with a row. A page shows its buttons by it.")
 class Access:
     actions: list[AccessAction] = strawberry.field(description="What you may do.")  # type: ignore[valid-type]
-    fields: list[str] = strawberry.field(description="Fields of the updating mutation's input that you may give.")
+    fields: list[str] = strawberry.field(
+        description="The fields that you may change, as the input of the update names them."
+    )
     readable_fields: list[str] = strawberry.field(
         description="Its guarded fields that you may read. Fields that are not guarded are read by all who see it."
     )
-    creates: list[str] = strawberry.field(description="Types of which you may make new ones in it.")
+    creates: list[str] = strawberry.field(description="The types of rows that you may create in it.")
 
 
 def _of_role(model: type[models.Entity], key: str) -> Any:
@@ -46,10 +51,12 @@ def _of_role(model: type[models.Entity], key: str) -> Any:
     return resolve
 
 
-@strawberry.type(description="A role that a group holds somewhere, after inheritance.")
+@strawberry.type(description="A role that a group holds in a site or a project, also by inheritance.")
 class HeldRole:
     role: str = strawberry.field(description="`admin` or `user`.")
-    inherited: bool = strawberry.field(description="Whether it follows from a role in the site, or in a project of it.")
+    inherited: bool = strawberry.field(
+        description="Whether it follows from another role, in the site or in a project of it."
+    )
     user_group_id: strawberry.Private[Any]
     site_id: strawberry.Private[Any]
     project_id: strawberry.Private[Any]
@@ -62,7 +69,7 @@ class HeldRole:
     )
 
 
-@strawberry.type(description="How many of everything you see in a place.")
+@strawberry.type(description="How many rows of each type you see in a place.")
 class Stats:
     sites: int = strawberry.field(description="Sites.")
     projects: int = strawberry.field(description="Projects.")
@@ -89,16 +96,39 @@ RestorableType = enum(
 )
 
 
-@strawberry.type(description="Something that was deleted, and that you may bring back.")
+@strawberry.type(description="A deleted row that you may restore.")
 class Restorable:
-    id: strawberry.ID = strawberry.field(description="For the restoring mutation.")
+    @computed("The row, for the mutation that restores it.", reads=())
+    def id(self: Any) -> strawberry.ID:
+        return strawberry.ID(global_id(self.model.__name__, self.id))
+
     name: str = strawberry.field(description="What it was called.")
-    deleted_at: datetime = strawberry.field(description="Since when it is gone.")
+    deleted_at: datetime = strawberry.field(description="When it was deleted.")
+
+
+_HELD = Listing("HeldRole", lambda held: (str(held.site_id), str(held.project_id or ""), str(held.user_group_id)))
+
+
+async def _access_for(
+    info: Info,
+    sliced: Sliced,
+    id: Annotated[strawberry.ID, strawberry.argument(description="A User, UserGroup, Site or Project.")],
+) -> Page:
+    return _HELD.page(await effective_roles.access_for(info.context, *parse_id(id)), sliced(_HELD))
+
+
+async def _restorable(
+    info: Info,
+    sliced: Sliced,
+    type: Annotated[RestorableType, strawberry.argument(description="Of which type.")],  # type: ignore[valid-type]
+) -> Page:
+    model: Any = type.value  # type: ignore[attr-defined]
+    return await permissions.restorable(info.context, model, sliced(permissions.restorable_order(model)))
 
 
 @strawberry.type
 class AccessQuery:
-    @strawberry.field(description="What you may do with a node; null when there is none that you may see.")
+    @strawberry.field(description="What you may do with a node; null when there is no such node or you may not see it.")
     async def my_access(
         self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The node.")]
     ) -> Access | None:
@@ -108,38 +138,27 @@ class AccessQuery:
         if found is None or model is None:
             return None
         known = info._raw_info.schema
-        changes: Any = known.get_type(f"{typename}Changes") or known.get_type(f"Update{typename}Input")
-        spelled = [spelling for name in found.columns for spelling in (camel(name), camel(name.removesuffix("_id")))]
+        changes: Any = known.get_type(f"{typename}Changes")
+        spelled = [camel(name.removesuffix("_id")) for name in found.columns]
         fields = [field for field in dict.fromkeys(spelled) if changes is not None and field in changes.fields]
+        kind: Any = known.get_type(typename)
+        shown = {field.extensions[DEFINITION].python_name: name for name, field in kind.fields.items()}
         return Access(
             actions=list(found.actions),
             fields=fields,
-            readable_fields=[camel(name) for name in found.reads],
+            readable_fields=[shown[name] for name in found.reads if name in shown],
             creates=[made.__name__ for made in found.creates],
         )
 
-    @strawberry.field(
-        description="The roles of a User or a UserGroup, or in a Site or a Project, after inheritance and as far as "
-        "you see the grants: who administers a site administers its projects; who has a role in a project is a user of "
-        "its site. At most 1000."
+    access_for: Connection[HeldRole] = listed(
+        "The roles of a User or a UserGroup, or the roles in a Site or a Project, as far as you see their grants. "
+        "Inherited roles are included: administrators of a site administer its projects, and who has a role in a "
+        "project is a user of its site. "
+        f"At most {effective_roles.MOST}.",
+        _access_for,
     )
-    async def access_for(
-        self,
-        info: Info,
-        id: Annotated[strawberry.ID, strawberry.argument(description="A User, UserGroup, Site or Project.")],
-    ) -> list[HeldRole]:
-        return [
-            HeldRole(
-                role=held.role,
-                inherited=held.inherited,
-                user_group_id=held.user_group_id,
-                site_id=held.site_id,
-                project_id=held.project_id,
-            )
-            for held in await effective_roles.access_for(info.context, *parse_id(id))
-        ]
 
-    @strawberry.field(description="How many of everything you see: in a Site or a Project, or everywhere.")
+    @strawberry.field(description="How many rows of each type you see, in a Site, in a Project or everywhere.")
     async def stats(
         self,
         info: Info,
@@ -148,28 +167,20 @@ class AccessQuery:
         kind, key = (None, None) if scope is None else parse_id(scope, "scope")
         return Stats(**await counts.count(info.context, kind, key))
 
-    @strawberry.field(description="What was deleted and you may bring back, the last deleted first: at most 100.")
-    async def restorable(
-        self,
-        info: Info,
-        type: Annotated[RestorableType, strawberry.argument(description="Of which type.")],  # type: ignore[valid-type]
-        first: Annotated[int, strawberry.argument(description="How many, at most 100.")] = 50,
-    ) -> list[Restorable]:
-        model: Any = type.value  # type: ignore[attr-defined]
-        found = await permissions.restorable(info.context, model, page_size(first, None, MOST))
-        return [
-            Restorable(id=strawberry.ID(global_id(model.__name__, one.id)), name=one.name, deleted_at=one.at)
-            for one in found
-        ]
+    restorable: Connection[Restorable] = listed(
+        "The deleted rows that you may restore, the last deleted first.", _restorable
+    )
 
-    @strawberry.field(description="Whether the gateway is locked: reading goes on, nothing may change.")
+    @strawberry.field(
+        description="Whether the gateway is locked. While it is, nothing can be changed, and reading goes on."
+    )
     async def read_only(self, info: Info) -> bool:
         return await info.context.services.locking.read_only()
 
 
 @strawberry.type(description="Whether the gateway is locked.")
 class Lock:
-    read_only: bool = strawberry.field(description="Whether nothing may change.")
+    read_only: bool = strawberry.field(description="Whether nothing can be changed.")
 
 
 LockResult = Annotated[Lock | Problem, strawberry.union("LockResult", description="The lock, or why not.")]
@@ -183,7 +194,8 @@ class AccessMutation:
         info: Info,
         read_only: Annotated[bool, strawberry.argument(description="Whether to lock, or to unlock.")],
     ) -> LockResult:
-        """Lock the gateway, so that nothing changes: signing in and out, reading, and the reports of running workers go
-        on, every other mutation is LOCKED. Allowed to superadmins."""
+        """Lock or unlock the gateway. While it is locked, signing in and out, reading and the reports of running
+        workers
+        go on; every other mutation is LOCKED. Allowed to superadmins."""
         await maintenance_mode.set_read_only(info.context, read_only)
         return Lock(read_only=read_only)

@@ -15,15 +15,16 @@ from schema.fields.inputs import Given, editing, inputs, result
 from schema.fields.mutations import IN_PERSON, mutation
 from schema.fields.nodes import Connection, Node
 from schema.fields.problems import Problem
+from schema.types.accounts.signing import Done, DoneResult
 from schema.types.groups import GROUP_ORDERS, UserGroup
 from schema.types.jobs import Platform
 
 
 @node(models.Cluster)
 class Cluster(Node):
-    """Where jobs may run besides the gateway's own machine."""
+    """A cluster where jobs run, beside the gateway's own machine."""
 
-    name: str = column("What the gateway's settings call it.")
+    name: str = column("Its name in the settings of the gateway.")
     description: str = column("What its users should know; may be empty.")
     platform: Platform = column("How jobs are handed to it.")  # type: ignore[valid-type]
     enabled: bool = column("Whether it takes new jobs.")
@@ -44,22 +45,20 @@ class ClusterFilter:
     enabled: bool | None = equal(models.Cluster.enabled, "Those that take new jobs, or do not.")
 
 
-@strawberry.type(
-    description="With what you reach clusters that want it: an SSH key and its certificate, which are never shown."
-)
+@strawberry.type(description="Your SSH key and its certificate, for clusters that ask for one. Neither is ever shown.")
 class ClusterLogin:
     principals: list[str] = strawberry.field(description="The accounts that the certificate is good for.")
     expires_at: datetime | None = strawberry.field(description="When it ends; null for never.")
 
 
 ClusterLoginResult = Annotated[
-    ClusterLogin | Problem, strawberry.union("ClusterLoginResult", description="What was left, or why not.")
+    ClusterLogin | Problem, strawberry.union("ClusterLoginResult", description="The key that is stored, or why not.")
 ]
 
 
 @strawberry.type
 class ClustersQuery:
-    @strawberry.field(description="What you left to reach clusters with; null for nothing.")
+    @strawberry.field(description="Your SSH key for clusters; null when none is stored.")
     async def cluster_login(self, info: Info) -> ClusterLogin | None:
         found = await ssh_certificates.left(info.context)
         return None if found is None else ClusterLogin(principals=list(found.principals), expires_at=found.expires_at)
@@ -92,12 +91,12 @@ class ClustersMutation:
         private_key: Annotated[str, strawberry.argument(description="The SSH key, in OpenSSH's format.")],
         signed_key: Annotated[str, strawberry.argument(description="Its certificate, as in id_ed25519-cert.pub.")],
     ) -> ClusterLoginResult:
-        """Leave an SSH key with its certificate, to be used for one's jobs alone; what was left before is forgotten."""
+        """Store an SSH key with its certificate, for your own jobs alone. It replaces the one stored before."""
         left = await ssh_certificates.leave(info.context, private_key, signed_key)
         return ClusterLogin(principals=list(left.principals), expires_at=left.expires_at)
 
     @mutation(needs=IN_PERSON)
-    async def remove_cluster_login(self, info: Info) -> bool:
-        """Have the SSH key and its certificate forgotten; jobs on such clusters are then left to themselves."""
-        await ssh_certificates.remove(info.context)
-        return True
+    async def remove_cluster_login(self, info: Info) -> DoneResult:
+        """Delete your SSH key and its certificate. The gateway no longer looks after your jobs on clusters that ask for
+        one."""
+        return Done(at=await ssh_certificates.remove(info.context))

@@ -32,22 +32,22 @@ DEVICE_ORDERS = Orders("DeviceOrder", "Orders of devices.", NAME=(Order(models.D
 
 @node(models.DeviceType)
 class DeviceType(Node):
-    """What kind of device there is: a tablet, a wrist sensor."""
+    """A type of devices, such as tablets or wrist sensors."""
 
-    name: str = column("What it is called.")
-    key: str = column("What programs call it.")
+    name: str = column("Its name.")
+    key: str = column("Its key, for programs.")
     subtypes: Connection["DeviceSubtype"] = connection(
-        models.DeviceType.subtypes, "Finer kinds of it.", orders=SUBTYPE_ORDERS
+        models.DeviceType.subtypes, "Its subtypes.", orders=SUBTYPE_ORDERS
     )
     devices: Connection["Device"] = connection(models.DeviceType.devices, "Devices of this type.", orders=DEVICES_OF)
 
 
 @node(models.DeviceSubtype)
 class DeviceSubtype(Node):
-    """A finer kind of device."""
+    """A subtype of a type of devices."""
 
-    name: str = column("What it is called.")
-    type: DeviceType | None = related(models.DeviceSubtype.type, "The kind that it belongs to.")
+    name: str = column("Its name.")
+    type: DeviceType | None = related(models.DeviceSubtype.type, "The type that it belongs to.")
     devices: Connection["Device"] = connection(
         models.DeviceSubtype.devices, "Devices of this subtype.", orders=DEVICES_OF
     )
@@ -55,19 +55,19 @@ class DeviceSubtype(Node):
 
 @node(models.Device)
 class Device(Node):
-    """A machine that takes part: it belongs to sites, works in projects and for participants."""
+    """A machine that belongs to sites and is used in projects and by participants."""
 
-    name: str = column("What it is called.")
+    name: str = column("Its name.")
     enabled: bool = column("Whether it may connect.")
     onlineable: bool | None = column("Whether it can be online by itself.")
-    last_online_at: datetime | None = column("When last heard of.")
+    last_online_at: datetime | None = column("When it was last online.")
     online = present(models.Device)
     config: JSON | None = column("Its settings.")
-    infos: JSON | None = column("What it tells about itself.")
-    notes: str | None = column("What those who care for it noted.")
-    status: JSON | None = column("What it reported last.")
+    infos: JSON | None = column("Facts about the device, from itself.")
+    notes: str | None = column("Notes of those who administer it.")
+    status: JSON | None = column("The status that it reported last.")
     type: DeviceType | None = related(models.Device.type, "Its type.")
-    subtype: DeviceSubtype | None = related(models.Device.subtype, "Its subtype, if any.")
+    subtype: DeviceSubtype | None = related(models.Device.subtype, "Its subtype; null when it has none.")
     sites: Connection[Site] = connection(models.Device.sites, "The sites that have it.", orders=SITE_ORDERS)
     projects: Connection[Project] = connection(
         models.Device.projects, "The projects that use it.", orders=PROJECT_ORDERS
@@ -106,26 +106,26 @@ class DevicesQuery:
 _TYPE = inputs(
     "DeviceType",
     models.DeviceType,
-    name=Given(str, "What it is called."),
-    key=Given(str, "What programs call it; no other type may have it."),
+    name=Given(str, "Its name."),
+    key=Given(str, "Its key, for programs. No other type may have it."),
 )
 _SUBTYPE = inputs(
     "DeviceSubtype",
     models.DeviceSubtype,
-    type=Given("DeviceType", "The kind that it belongs to.", fixed=True),
-    name=Given(str, "What it is called."),
+    type=Given("DeviceType", "The type that it belongs to.", fixed=True),
+    name=Given(str, "Its name."),
 )
 _DEVICE = inputs(
     "Device",
     models.Device,
-    name=Given(str, "What it is called."),
+    name=Given(str, "Its name."),
     type=Given("DeviceType", "Its type."),
     subtype=Given("DeviceSubtype", "A subtype of its type.", default=None),
     enabled=Given(bool, "Whether it may connect.", default=False),
     onlineable=Given(bool, "Whether it can be online by itself.", default=False),
     config=Given(JSON, "Its settings.", default=None, shape=OBJECT),
-    infos=Given(JSON, "What it tells about itself.", default=None, shape=OBJECT),
-    notes=Given(str, "Notes of those who care for it.", default=None),
+    infos=Given(JSON, "Facts about the device, from itself.", default=None, shape=OBJECT),
+    notes=Given(str, "Notes of those who administer it.", default=None),
     sites=Several(
         "Site", models.SiteDevice, "device_id", "site_id", "Sites that have it; you must administer each of them."
     ),

@@ -26,26 +26,26 @@ EntityType = enum(
 )  # fmt: skip
 
 
-@strawberry.type(description="That something changed.")
+@strawberry.type(description="A change of a row.")
 class EntityChange:
-    type: EntityType = strawberry.field(description="What it is.")  # type: ignore[valid-type]
-    id: strawberry.ID = strawberry.field(description="Which one.")
+    type: EntityType = strawberry.field(description="The type of the row.")  # type: ignore[valid-type]
+    id: strawberry.ID = strawberry.field(description="The id of the row.")
     change: strawberry.Private[Any]
 
-    @strawberry.field(description="As it is now; null when it is deleted, or no longer yours to see.")
+    @strawberry.field(description="The row as it is now; null when it is deleted, or when you may no longer see it.")
     async def node(self, info: Info) -> Node | None:
         change: entity_changes.Change = self.change
         return None if change.gone else await written(info, change.model.__name__, change.model, change.id)
 
 
-@strawberry.type(description="Somebody who came or went.")
+@strawberry.type(description="A change of who is online.")
 class PresenceChange:
     id: strawberry.ID = strawberry.field(description="A User, a Participant or a Device.")
-    online: bool = strawberry.field(description="Whether there now.")
+    online: bool = strawberry.field(description="Whether it is online now.")
     model: strawberry.Private[Any]
     key: strawberry.Private[Any]
 
-    @strawberry.field(description="Who it is.")
+    @strawberry.field(description="The user, participant or device; null when you may not see it.")
     async def node(self, info: Info) -> Node | None:
         return await written(info, self.model.__name__, self.model, self.key)  # type: ignore[no-any-return]
 
@@ -53,8 +53,8 @@ class PresenceChange:
 @strawberry.type
 class FollowingSubscription:
     @strawberry.subscription(
-        description="Who is there of a project's users, participants and devices: first all, then those who come and "
-        "go. Who was not heard of for 90 s is gone."
+        description="Who is online of the users, participants and devices of a project. The first answer has all who "
+        "are online; each further one has those who came or went. Who was not heard of for 90 s is offline."
     )
     async def presence(
         self, info: Info, project: Annotated[strawberry.ID, strawberry.argument(description="The project.")]
@@ -73,11 +73,12 @@ class FollowingSubscription:
                 ]
 
     @strawberry.subscription(
-        description="The changes to what you see of these types: made, changed, deleted or brought back. The first "
-        "answer is empty: read your lists after it, and nothing is missed. "
-        "What comes into your sight, or goes from it, with a role or a link is told, too. A row that changes often is "
-        f"told of four times a second, with at most {job_streams.SOME} changes at once; at most {entity_changes.MOST} "
-        f"rows are watched, by {job_streams.AT_ONCE} subscriptions of yours, those of `presence` among them."
+        description="Changes of the rows of these types that you see: they are created, changed, deleted or restored. "
+        "The first answer is empty: read your lists after it, and you miss nothing. "
+        "Rows that you come to see, or no longer see, by a role or a link are sent, too. A row that changes often is "
+        f"sent at most four times a second. An answer has at most {job_streams.SOME} changes. At most "
+        f"{entity_changes.MOST} rows are watched. You may have {job_streams.AT_ONCE} of these subscriptions at once, "
+        "those of `presence` included."
     )
     async def entity_changed(
         self,

@@ -17,7 +17,7 @@ from schema.fields.problems import Problem
 from schema.fields.scalars import enum, key_of, parse_id
 
 if TYPE_CHECKING:
-    from schema.types.accounts import User
+    from schema.types.accounts.users import User
     from schema.types.devices import Device
     from schema.types.organisation import ParticipantGroup, Project, Site
     from schema.types.services import Service
@@ -31,7 +31,7 @@ RoleScope = enum(
 )
 GROUP_ORDERS = Orders("UserGroupOrder", "Orders of groups of users.", NAME=(Order(models.UserGroup.name), "By name."))
 ROLE_ORDERS = Orders("RoleOrder", "Orders of roles.", NAME=(Order(models.Role.name), "By name."))
-GRANT_ORDERS = Orders("RoleGrantOrder", "Orders of grants.", OLDEST=(Order(models.RoleGrant.id), "By time."))
+GRANT_ORDERS = Orders("RoleGrantOrder", "Orders of grants.", OLDEST=(Order(models.RoleGrant.id), "The oldest first."))
 
 
 @strawberry.input(description="Which grants of roles.")
@@ -57,8 +57,8 @@ class RoleGrantFilter:
 class UserGroup(Node):
     """Users who hold the same roles."""
 
-    name: str = column("What it is called.")
-    users: Connection[Annotated["User", strawberry.lazy("schema.types.accounts")]] = connection(
+    name: str = column("Its name.")
+    users: Connection[Annotated["User", strawberry.lazy("schema.types.accounts.users")]] = connection(
         models.UserGroup.users,
         "Its members.",
         orders=Orders(
@@ -74,10 +74,10 @@ class UserGroup(Node):
 
 @node(models.Role)
 class Role(Node):
-    """What may be granted: of the gateway's own service the roles `admin` and `user` of every site and project, and
-    whatever roles other services have."""
+    """A role that can be granted. The gateway's own service has the roles `admin` and `user` in every site and project;
+    other services have roles of their own."""
 
-    name: str = column("What it is called.")
+    name: str = column("Its name.")
     scope: RoleScope = column("Where it holds.")  # type: ignore[valid-type]
     service: Annotated["Service", strawberry.lazy("schema.types.services")] | None = related(
         models.Role.service, "The service whose role it is; the gateway's own is shown to superadmins alone."
@@ -142,7 +142,7 @@ class GroupsQuery:
 _GROUP = inputs(
     "UserGroup",
     models.UserGroup,
-    name=Given(str, "What it is called."),
+    name=Given(str, "Its name."),
     roles=Several(
         "Role", models.RoleGrant, "user_group_id", "role_id", "Roles that it holds; you must be able to grant each."
     ),
@@ -154,23 +154,23 @@ _ROLE = inputs(
     scope=Given(RoleScope, "Where it holds.", fixed=True),
     site=Given("Site", "The site, for the scope SITE.", default=None, fixed=True),
     project=Given("Project", "The project, for the scope PROJECT.", default=None, fixed=True),
-    name=Given(str, "What it is called."),
+    name=Given(str, "Its name."),
 )
 RoleGrantResult = Annotated[
     RoleGrant | Problem, strawberry.union("RoleGrantResult", description="The RoleGrant, or why not.")
 ]
 
 
-@strawberry.type(description="How many were added and how many taken out.")
+@strawberry.type(description="How many links were added, and how many removed.")
 class Linked:
-    added: int = strawberry.field(description="New ones.")
-    removed: int = strawberry.field(description="Those that are there no more.")
+    added: int = strawberry.field(description="How many were added.")
+    removed: int = strawberry.field(description="How many were removed.")
 
 
 LinkedResult = Annotated[Linked | Problem, strawberry.union("LinkedResult", description="What changed, or why not.")]
 LinkKind = enum(
     links.LinkKind,
-    "What is linked with what; the owner is named first.",
+    "What is linked with what. `id` names a row of the first type.",
     USER_GROUP_USERS="A group of users with its members.",
     DEVICE_SITES="A device with the sites that have it.",
     DEVICE_PROJECTS="A device with the projects that use it, each of a site that has it.",
@@ -188,8 +188,9 @@ class GroupsMutation:
     revoke_role = deleting(
         models.RoleGrant,
         "RoleGrant",
-        "Take a granted role back. Only who administers a site takes a group of users out of it: one that loses its "
-        "last role in a project of the site by others is left with the site's role `user`.",
+        "Revoke a granted role. Only administrators of a site take a group of users out of the site: when others "
+        "revoke "
+        "its last role in a project of the site, it keeps the site's role `user`.",
     )
 
     @mutation(needs=WRITER)
@@ -201,7 +202,7 @@ class GroupsMutation:
             strawberry.ID, strawberry.argument(description="A UserGroup, a Device or a ParticipantGroup.")
         ],
     ) -> RoleGrantResult:
-        """Give a role that one administers. One that is held already stays."""
+        """Grant a role that you administer. A role that is granted already stays."""
         key = await links.grant(info.context, key_of("Role", role, "role"), *parse_id(grantee, "grantee"))
         return await written(info, "RoleGrant", models.RoleGrant, key)  # type: ignore[no-any-return]
 
@@ -210,33 +211,36 @@ class GroupsMutation:
         self,
         info: Info,
         kind: Annotated[LinkKind, strawberry.argument(description="What is linked with what.")],  # type: ignore[valid-type]
-        owner: Annotated[strawberry.ID, strawberry.argument(description="The one that is named first.")],
-        ids: Annotated[list[strawberry.ID], strawberry.argument(description="All that it is to be linked with.")],
+        id: Annotated[
+            strawberry.ID,
+            strawberry.argument(description="The row whose links are set: of the type that `kind` names first."),
+        ],
+        ids: Annotated[list[strawberry.ID], strawberry.argument(description="All rows that it is to be linked with.")],
     ) -> LinkedResult:
-        """Link with exactly these. You must be able to make each new link and to undo each that goes; links that you
-        do not see stay."""
-        added, removed = await links.set_links(info.context, kind, owner, ids, parse_id)
+        """Link a row with exactly the rows that are given. You must be allowed to make each new link, and to undo each
+        that goes. Links with rows that you do not see stay."""
+        added, removed = await links.set_links(info.context, kind, id, ids, parse_id)
         return Linked(added=added, removed=removed)
 
     @mutation(needs=WRITER)
     async def add_to_group(
         self,
         info: Info,
-        group: Annotated[strawberry.ID, strawberry.argument(description="The group of users.")],
-        users: Annotated[list[strawberry.ID], strawberry.argument(description="Who joins it.")],
+        id: Annotated[strawberry.ID, strawberry.argument(description="The group of users.")],
+        users: Annotated[list[strawberry.ID], strawberry.argument(description="The users who join it.")],
     ) -> LinkedResult:
-        """Put users into a group. Superadmins need no groups, and are refused."""
+        """Add users to a group. Superadmins need no groups, and are refused."""
         kind = links.LinkKind.USER_GROUP_USERS
-        added, _ = await links.set_links(info.context, kind, group, users, parse_id, remove=False)
+        added, _ = await links.set_links(info.context, kind, id, users, parse_id, remove=False)
         return Linked(added=added, removed=0)
 
     @mutation(needs=WRITER)
     async def remove_from_group(
         self,
         info: Info,
-        group: Annotated[strawberry.ID, strawberry.argument(description="The group of users.")],
-        users: Annotated[list[strawberry.ID], strawberry.argument(description="Who leaves it.")],
+        id: Annotated[strawberry.ID, strawberry.argument(description="The group of users.")],
+        users: Annotated[list[strawberry.ID], strawberry.argument(description="The users who leave it.")],
     ) -> LinkedResult:
-        """Take users out of a group."""
-        removed = await links.unlink(info.context, links.LinkKind.USER_GROUP_USERS, group, users, parse_id)
+        """Remove users from a group."""
+        removed = await links.unlink(info.context, links.LinkKind.USER_GROUP_USERS, id, users, parse_id)
         return Linked(added=0, removed=removed)

@@ -28,7 +28,7 @@ Channel = enum(
 )
 NotificationState = enum(
     models.NotificationState,
-    "How far a message came.",
+    "The state of a message.",
     PENDING="It waits to be sent, for the first time or again.",
     SENT="It was accepted by the mail server or the chat.",
     FAILED="It was given up.",
@@ -37,9 +37,9 @@ NotificationState = enum(
 
 @node(models.NotificationTemplate)
 class NotificationTemplate(Node):
-    """Words that replace a built-in text in a project, at a site, or everywhere. Variables stand in `{{ }}`."""
+    """A text that replaces a built-in one in a project, in a site or everywhere. Variables stand in `{{ }}`."""
 
-    key: str = column("Which message it words, such as password_reset.")
+    key: str = column("The message that it is for, such as password_reset.")
     channel: Channel = column("The way that the message takes.")  # type: ignore[valid-type]
     language: str = column("The language of the words, such as en or fr.")
     subject: str | None = column("The subject of a mail; null keeps the next template's.")
@@ -55,13 +55,13 @@ class NotificationTemplate(Node):
 
 @node(models.Notification)
 class Notification(Node):
-    """A message that was or will be sent. Its words are not shown: they may hold links that let one in."""
+    """A message that was or will be sent. Its text is not shown, since it may hold links that sign in."""
 
-    template_key: str | None = column("The template that it was made from; null for somebody's own words.")
+    template_key: str | None = column("The template that it was made from; null for a text that somebody wrote.")
     channel: Channel = column("The way that it takes.")  # type: ignore[valid-type]
-    state: NotificationState = column("How far it came.")  # type: ignore[valid-type]
+    state: NotificationState = column("Its state.")  # type: ignore[valid-type]
     subject: str | None = column("The subject of a mail.")
-    attempts: int = column("How often it was tried to send it.")
+    attempts: int = column("How often the gateway tried to send it.")
     sent_at: datetime | None = column("When it was accepted; null before.")
     error: str | None = column("Why the last attempt failed.")
 
@@ -90,8 +90,8 @@ class NoticesQuery:
         orders=Orders(
             "NotificationOrder",
             "Orders of messages.",
-            NEWEST=(Order(models.Notification.created_at, descending=True), "The latest first."),
-            OLDEST=(Order(models.Notification.created_at), "By time."),
+            NEWEST=(Order(models.Notification.created_at, descending=True), "The newest first."),
+            OLDEST=(Order(models.Notification.created_at), "The oldest first."),
         ),
     )
 
@@ -99,7 +99,7 @@ class NoticesQuery:
 _TEMPLATE = inputs(
     "NotificationTemplate",
     models.NotificationTemplate,
-    key=Given(str, "Which message it words, such as password_reset.", fixed=True),
+    key=Given(str, "The message that it is for, such as password_reset.", fixed=True),
     channel=Given(Channel, "The way that the message takes.", default=models.Channel.EMAIL, fixed=True),
     language=Given(str, "The language of the words, such as en or fr.", default="en", fixed=True),
     site=Given(
@@ -115,7 +115,7 @@ _TEMPLATE = inputs(
 )
 
 
-@strawberry.type(description="The messages are on their way.")
+@strawberry.type(description="The messages will be sent.")
 class Sent:
     count: int = strawberry.field(description="How many; users who want no messages get none.")
 
@@ -137,7 +137,8 @@ class NoticesMutation:
         subject: Annotated[str, strawberry.argument(description="The subject.")],
         text: Annotated[str, strawberry.argument(description="The words; $name and $username stand for the user's.")],
     ) -> SentResult:
-        """Write a mail to users of projects or sites that one administers, or as a service to those of its projects. It
-        answers to one's own address."""
+        """Send a mail to users of projects or sites that you administer, or as a service to users of its projects.
+        Replies
+        go to your own address."""
         keys = [key_of("User", id, f"users.{n}") for n, id in enumerate(users)]
         return Sent(count=await messages.send(info.context, keys, subject, text))

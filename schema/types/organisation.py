@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from schema.types.devices import Device
     from schema.types.services import Service
     from schema.types.sessions import Session
-    from schema.types.simulations import Simulation
+    from schema.types.simulations.simulations import Simulation
 
 _HOLDERS = (models.Role.grants, models.RoleGrant.user_group, models.UserGroup.users)
 SITE_ORDERS = Orders("SiteOrder", "Orders of sites.", NAME=(Order(models.Site.name), "By name."))
@@ -68,7 +68,7 @@ class ParticipantFilter:
 class Site(Node):
     """A place that runs projects: a hospital, a laboratory."""
 
-    name: str = column("What it is called.")
+    name: str = column("Its name.")
     two_factor_required: bool = column("Whether its users need a second factor.")
     projects: Connection["Project"] = connection(
         models.Site.projects, "Its projects that you may see.", orders=PROJECT_ORDERS
@@ -85,7 +85,7 @@ class Site(Node):
 class Project(Node):
     """Work that people share: its users see its participants, sessions and simulations."""
 
-    name: str = column("What it is called.")
+    name: str = column("Its name.")
     enabled: bool = column("Whether work goes on in it.")
     description: str | None = column("What it is about.")
     site: Site | None = related(models.Project.site, "The site that runs it.")
@@ -104,15 +104,17 @@ class Project(Node):
     sessions: Connection[Annotated["Session", strawberry.lazy("schema.types.sessions")]] = connection(
         models.Project.sessions, "Its sessions.", orders=SESSIONS_OF
     )
-    simulations: Connection[Annotated["Simulation", strawberry.lazy("schema.types.simulations")]] = connection(
-        models.Project.simulations,
-        "Its simulations.",
-        orders=Orders(
-            "ProjectSimulationOrder",
-            "Orders of a project's simulations.",
-            NEWEST=(Order(models.Simulation.created_at, descending=True), "The latest first."),
-            OLDEST=(Order(models.Simulation.created_at), "By time."),
-        ),
+    simulations: Connection[Annotated["Simulation", strawberry.lazy("schema.types.simulations.simulations")]] = (
+        connection(
+            models.Project.simulations,
+            "Its simulations.",
+            orders=Orders(
+                "ProjectSimulationOrder",
+                "Orders of a project's simulations.",
+                NEWEST=(Order(models.Simulation.created_at, descending=True), "The newest first."),
+                OLDEST=(Order(models.Simulation.created_at), "The oldest first."),
+            ),
+        )
     )
 
 
@@ -120,7 +122,7 @@ class Project(Node):
 class ParticipantGroup(Node):
     """Participants of a project who are treated alike."""
 
-    name: str = column("What it is called.")
+    name: str = column("Its name.")
     project: Project | None = related(models.ParticipantGroup.project, "The project.")
     participants: Connection["Participant"] = connection(
         models.ParticipantGroup.participants, "Its participants.", orders=PARTICIPANT_ORDERS, filter=ParticipantFilter
@@ -131,13 +133,13 @@ class ParticipantGroup(Node):
 class Participant(Node):
     """A person who takes part in a project without being a user."""
 
-    name: str = column("What the participant is called, often a code.")
+    name: str = column("The name of the participant, often a code.")
     username: str | None = column("The name to sign in with, in lower case.")
     email: str | None = column("The e-mail address, in lower case.")
     enabled: bool | None = column("Whether the participant still takes part.")
     login_enabled: bool | None = column("Whether signing in is possible.")
     token_enabled: bool | None = column("Whether a static token may be used.")
-    last_online_at: datetime | None = column("When last heard of.")
+    last_online_at: datetime | None = column("When it was last online.")
     online = present(models.Participant)
     project: Project | None = related(models.Participant.project, "The project.")
     group: ParticipantGroup | None = related(models.Participant.group, "The group, if any.")
@@ -198,14 +200,14 @@ class OrganisationQuery:
 _SITE = inputs(
     "Site",
     models.Site,
-    name=Given(str, "What it is called."),
+    name=Given(str, "Its name."),
     two_factor_required=Given(bool, "Whether its users need a second factor.", default=False),
 )
 _PROJECT = inputs(
     "Project",
     models.Project,
     site=Given("Site", "The site that runs it.", fixed=True),
-    name=Given(str, "What it is called."),
+    name=Given(str, "Its name."),
     enabled=Given(bool, "Whether work goes on in it. Ending it disables its participants.", default=True),
     description=Given(str, "What it is about.", default=None),
 )
@@ -213,14 +215,14 @@ _PARTICIPANT_GROUP = inputs(
     "ParticipantGroup",
     models.ParticipantGroup,
     project=Given("Project", "The project. Its participants go with the group."),
-    name=Given(str, "What it is called."),
+    name=Given(str, "Its name."),
 )
 _PARTICIPANT = inputs(
     "Participant",
     models.Participant,
     project=Given("Project", "The project, in which work must go on."),
     group=Given("ParticipantGroup", "A group of the project.", default=None),
-    name=Given(str, "What the participant is called, often a code."),
+    name=Given(str, "The name of the participant, often a code."),
     username=Given(str, "The name to sign in with; no other participant may have it.", default=None, kept=lower),
     email=Given(str, "The e-mail address.", default=None, kept=canonical),
     enabled=Given(bool, "Whether the participant takes part.", default=True),

@@ -17,7 +17,7 @@ from schema.types.groups import ROLE_ORDERS, Role
 from schema.types.organisation import PROJECT_ORDERS, SITE_ORDERS, Project, Site
 
 if TYPE_CHECKING:
-    from schema.types.accounts import User
+    from schema.types.accounts.users import User
     from schema.types.devices import Device
     from schema.types.organisation import Participant
 
@@ -30,8 +30,8 @@ SERVICE_ORDERS = Orders("ServiceOrder", "Orders of services.", NAME=(Order(model
 class Service(Node):
     """A program that works beside the gateway, such as video calls."""
 
-    name: str = column("What it is called.")
-    key: str = column("What programs call it.")
+    name: str = column("Its name.")
+    key: str = column("Its key, for programs.")
     client_endpoint: str = column("Where clients reach it.")
     hostname: str | None = column("The machine that it runs on.")
     port: int | None = column("The port that it listens on.")
@@ -58,7 +58,7 @@ class ServiceConfig(Node):
     specific_id: str = column("The installation that it is for; empty for all.")
     config: JSON = column("The settings, as the service's schema wants them.")
     service: Service | None = related(models.ServiceConfig.service, "The service.")
-    user: Annotated["User", strawberry.lazy("schema.types.accounts")] | None = related(
+    user: Annotated["User", strawberry.lazy("schema.types.accounts.users")] | None = related(
         models.ServiceConfig.user, "The user it is for."
     )
     participant: Annotated["Participant", strawberry.lazy("schema.types.organisation")] | None = related(
@@ -96,7 +96,9 @@ class ServicesQuery:
         models.ServiceConfig,
         "The configurations that you may see.",
         orders=Orders(
-            "ServiceConfigOrder", "Orders of configurations.", OLDEST=(Order(models.ServiceConfig.id), "By time.")
+            "ServiceConfigOrder",
+            "Orders of configurations.",
+            OLDEST=(Order(models.ServiceConfig.id), "The oldest first."),
         ),
         filter=ServiceConfigFilter,
     )
@@ -105,8 +107,8 @@ class ServicesQuery:
 _SERVICE = inputs(
     "Service",
     models.Service,
-    name=Given(str, "What it is called."),
-    key=Given(str, "What programs call it; no other service may have it.", fixed=True),
+    name=Given(str, "Its name."),
+    key=Given(str, "Its key, for programs. No other service may have it.", fixed=True),
     hostname=Given(str, "The machine that it runs on."),
     port=Given(int, "The port that it listens on, 1 to 65535."),
     endpoint=Given(str, "Its path there."),

@@ -16,10 +16,10 @@ from schema.fields.scalars import JSON, enum
 from schema.types.organisation import SESSIONS_OF
 
 if TYPE_CHECKING:
-    from schema.types.accounts import User
+    from schema.types.accounts.users import User
     from schema.types.devices import Device
     from schema.types.organisation import Participant, Project
-    from schema.types.simulations import Simulation
+    from schema.types.simulations.simulations import Simulation
 
 SessionCategory = enum(
     models.SessionCategory,
@@ -57,7 +57,7 @@ SESSION_ORDERS = Orders(
 class SessionType(Node):
     """What sessions may be: a name, a colour for calendars, a category."""
 
-    name: str = column("What it is called.")
+    name: str = column("Its name.")
     online: bool | None = column("Whether it is held online.")
     color: str = column("For calendars, as `#rrggbb`.")
     category: SessionCategory = column("What kind of session.")  # type: ignore[valid-type]
@@ -71,17 +71,17 @@ class SessionType(Node):
 class Session(Node):
     """A meeting, a measurement, a run of a protocol: something with a start, and events."""
 
-    name: str = column("What it is called.")
+    name: str = column("Its name.")
     starts_at: datetime = column("When it starts or started.")
     duration_seconds: int = column("How long, in seconds; 0 before it ends.")
-    status: SessionStatus = column("How far it is.")  # type: ignore[valid-type]
+    status: SessionStatus = column("Its state.")  # type: ignore[valid-type]
     comments: str | None = column("Notes of those who held it.")
     parameters: JSON | None = column("What it was set up with.")
     type: SessionType | None = related(models.Session.type, "Its type.")
     project: Annotated["Project", strawberry.lazy("schema.types.organisation")] | None = related(
         models.Session.project, "The project it belongs to, if any."
     )
-    creator: Annotated["User", strawberry.lazy("schema.types.accounts")] | None = related(
+    creator: Annotated["User", strawberry.lazy("schema.types.accounts.users")] | None = related(
         models.Session.creator, "Who made it."
     )
     members: Connection["SessionMember"] = connection(
@@ -99,18 +99,20 @@ class Session(Node):
         orders=Orders(
             "SessionEventOrder",
             "Orders of a session's events.",
-            OLDEST=(Order(models.SessionEvent.occurred_at), "By time."),
-            NEWEST=(Order(models.SessionEvent.occurred_at, descending=True), "The latest first."),
+            OLDEST=(Order(models.SessionEvent.occurred_at), "The oldest first."),
+            NEWEST=(Order(models.SessionEvent.occurred_at, descending=True), "The newest first."),
         ),
     )
-    simulations: Connection[Annotated["Simulation", strawberry.lazy("schema.types.simulations")]] = connection(
-        models.Session.simulations,
-        "Simulations that are data of this session.",
-        orders=Orders(
-            "SessionSimulationOrder",
-            "Orders of a session's simulations.",
-            NEWEST=(Order(models.Simulation.created_at, descending=True), "The latest first."),
-        ),
+    simulations: Connection[Annotated["Simulation", strawberry.lazy("schema.types.simulations.simulations")]] = (
+        connection(
+            models.Session.simulations,
+            "Simulations that are data of this session.",
+            orders=Orders(
+                "SessionSimulationOrder",
+                "Orders of a session's simulations.",
+                NEWEST=(Order(models.Simulation.created_at, descending=True), "The newest first."),
+            ),
+        )
     )
 
 
@@ -119,7 +121,7 @@ class SessionMember(Node):
     """A user, a participant or a device that takes part in a session."""
 
     session: Session | None = related(models.SessionMember.session, "The session.")
-    user: Annotated["User", strawberry.lazy("schema.types.accounts")] | None = related(
+    user: Annotated["User", strawberry.lazy("schema.types.accounts.users")] | None = related(
         models.SessionMember.user, "The user, if it is one."
     )
     participant: Annotated["Participant", strawberry.lazy("schema.types.organisation")] | None = related(
@@ -135,7 +137,7 @@ class SessionEvent(Node):
     """Something that happened in a session."""
 
     type: SessionEventType = column("What.")  # type: ignore[valid-type]
-    occurred_at: datetime = column("When.")
+    occurred_at: datetime = column("When it happened.")
     text: str | None = column("In words.")
     context: str | None = column("Where it came from, such as a device.")
     session: Session | None = related(models.SessionEvent.session, "The session.")

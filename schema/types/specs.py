@@ -15,7 +15,7 @@ from schema.fields.nodes import Connection, Node
 from schema.fields.scalars import enum
 
 if TYPE_CHECKING:
-    from schema.types.accounts import User
+    from schema.types.accounts.users import User
 
 SpecLanguage = enum(models.SpecLanguage, "The language that a spec is written in.", JSON="JSON.", YAML="YAML.")
 
@@ -26,11 +26,11 @@ class Spec(Node):
 
     name: str = column("The name as its owner writes it.")
     canonical_name: str = column("The name by which it is found, unique for its owner.")
-    owner: Annotated["User", strawberry.lazy("schema.types.accounts")] | None = related(
+    owner: Annotated["User", strawberry.lazy("schema.types.accounts.users")] | None = related(
         models.Spec.owner, "Whose it is."
     )
     latest_version: Annotated["SpecVersion", strawberry.lazy("schema.types.specs")] | None = related(
-        models.Spec.latest_version, "The version that was put last."
+        models.Spec.latest_version, "The version that was stored last."
     )
     versions: Connection["SpecVersion"] = connection(
         models.Spec.versions,

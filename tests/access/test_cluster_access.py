@@ -116,7 +116,7 @@ async def test_a_cluster_of_groups_is_for_their_members(platform: Platform) -> N
     await link(platform, "CLUSTER_USER_GROUPS", id, [members])
     for who, seen in (("tom", True), ("eve", False), ("sita", False), ("root", True)):
         assert await _names(platform, who) == (["alpine"] if seen else []), who
-    refused = await mutate(platform, "tom", "setLinks", kind="CLUSTER_USER_GROUPS", owner=id, ids=[])
+    refused = await mutate(platform, "tom", "setLinks", kind="CLUSTER_USER_GROUPS", id=id, ids=[])
     assert refused[0]["code"] == "FORBIDDEN"
     await link(platform, "CLUSTER_USER_GROUPS", id, [group])
     assert await _names(platform, "tom") == []

@@ -392,7 +392,7 @@ async def test_check_2_who_is_not_verified_or_not_active_reads_what_is_public(st
         assert code == "FORBIDDEN"
 
 
-@pytest.mark.parametrize("kind", known(["Spec", "SpecVersion", "Credential/user", "Simulation", "SimulationInput", "LogEntry", "Job"]))  # fmt: skip
+@pytest.mark.parametrize("kind", known(["Spec", "SpecVersion", "Credential/user", "Simulation", "SimulationSetup", "LogEntry", "Job"]))  # fmt: skip
 async def test_check_3_a_user_does_not_read_what_is_another_s(stage: Stage, kind: str) -> None:
     for way in stage.ways:
         found = await way.ask("query($id:ID!){node(id:$id){id}}", stage.who("US"), id=stage.id(kind))

@@ -11,9 +11,9 @@ from tests.support.platforms import Platform
 
 UPDATE = "mutation($i:ID!,$v:Int!,$c:UserChanges!){updateUser(id:$i,expectedVersion:$v,input:$c){__typename ... on User{email emailVerified} ... on Problem{code}}}"
 PASSWORD = (
-    'mutation($i:ID!){setPassword(user:$i,newPassword:"quartz lantern sparrow 42"){__typename ... on Problem{code}}}'
+    'mutation($i:ID!){setPassword(id:$i,newPassword:"quartz lantern sparrow 42"){__typename ... on Problem{code}}}'
 )
-REMOVE = "mutation($i:ID!){removeTwoFactor(user:$i){__typename ... on User{twoFactor} ... on Problem{code}}}"
+REMOVE = "mutation($i:ID!){removeTwoFactor(id:$i){__typename ... on User{twoFactor} ... on Problem{code}}}"
 
 
 async def _update(platform: Platform, who: str, **changes: object) -> dict[str, object]:

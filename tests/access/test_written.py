@@ -49,7 +49,7 @@ Credential: who proves a password has its hash renewed
 Credential: who proves an identity is signed in
 Device, DeviceType: who has the register key registers a device
 Device: a device tells of itself
-Job, SimulationInput, Task: a simulation is made with its input and its job
+Job, SimulationSetup, Task: a simulation is made with its input and its job
 Job, Task: a job is tried again by another
 Job: a job is deleted by who may
 Notification: a message is posted with what it tells of

@@ -133,7 +133,7 @@ async def test_participants_are_kept_out_by_nobody_else_either(platform: Platfor
       r: logInParticipant(username: "one", password: $p) { __typename ... on Problem { code } } }""",
     )
     await change(platform, models.Participant, models.Participant.id == participant, username="one", login_enabled=True)
-    given = {"participant": global_id("Participant", participant), "newPassword": PASSWORD}
+    given = {"id": global_id("Participant", participant), "newPassword": PASSWORD}
     assert (await do(platform, "setParticipantPassword", "sita", **given))["__typename"] == "Participant"
 
     async def enter(address: str, password: str = PASSWORD) -> str:
@@ -271,7 +271,7 @@ async def test_changing_the_password_asks_the_old_one_and_ends_other_sessions(pl
     assert (await _log_in(platform, "tom", "a new long password"))["__typename"] == "Tokens"
 
 
-UPDATE = """mutation($v: Int!, $i: ProfileInput!) { updateProfile(expectedVersion: $v, input: $i) {
+UPDATE = """mutation($v: Int!, $i: ProfileChanges!) { updateProfile(expectedVersion: $v, input: $i) {
   __typename ... on User { firstName lastName version } ... on Problem { code field details } } }"""
 
 

@@ -27,7 +27,7 @@ async def test_the_spellings_of_an_address_are_one_account(platform: Platform) -
     assert first["email"] == SAME[1].lower()
     for n, same in enumerate(SAME):
         assert (await platform.ask(create, "root", n=f"u-{n}", e=same.strip()))["r"]["code"] == "CONFLICT"
-    setting = "mutation($i:ID!,$p:String!){r:setPassword(user:$i,newPassword:$p){__typename}}"
+    setting = "mutation($i:ID!,$p:String!){r:setPassword(id:$i,newPassword:$p){__typename}}"
     assert (await platform.ask(setting, "root", i=first["id"], p=PASSWORD))["r"]["__typename"] == "User"
     for same in SAME:
         assert (await log_in(platform, same, PASSWORD))["__typename"] == "Tokens"

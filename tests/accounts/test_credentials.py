@@ -508,7 +508,7 @@ async def test_what_a_device_tells_of_itself_is_bounded(platform: Platform, give
 
 
 STATUS = "mutation($s: JSON!) { it: setDeviceStatus(status: $s) { ... on Device { status lastOnlineAt version } ... on Problem { code } } }"
-CONFIG = "mutation($c: JSON, $v: Int) { it: updateDeviceConfig(config: $c, expectedVersion: $v) { ... on Device { config version } ... on Problem { code } } }"
+CONFIG = "mutation($c: JSON, $v: Int!) { it: updateDeviceConfig(config: $c, expectedVersion: $v) { ... on Device { config version } ... on Problem { code } } }"
 
 
 async def test_a_device_reports_its_status_without_changing_its_version(platform: Platform) -> None:
@@ -525,13 +525,13 @@ async def test_a_device_changes_its_own_settings(platform: Platform) -> None:
     device = await _as(platform, platform.world.here.secrets["device"])
     assert (await platform.ask(CONFIG, device, c={"rate": 1}, v=1))["it"] == {"config": {"rate": 1}, "version": 2}
     assert (await platform.ask(CONFIG, device, c={"rate": 2}, v=1))["it"] == {"code": "CONFLICT"}
-    assert (await platform.ask(CONFIG, device, c=None))["it"] == {"config": None, "version": 3}
+    assert (await platform.ask(CONFIG, device, c=None, v=2))["it"] == {"config": None, "version": 3}
 
 
 @pytest.mark.parametrize("who", ["root", "sita", None])
 async def test_only_devices_report_as_devices(platform: Platform, who: str | None) -> None:
     assert (await platform.ask(STATUS, who, s={}))["it"] == {"code": "UNAUTHENTICATED"}
-    assert (await platform.ask(CONFIG, who, c={}))["it"] == {"code": "UNAUTHENTICATED"}
+    assert (await platform.ask(CONFIG, who, c={}, v=1))["it"] == {"code": "UNAUTHENTICATED"}
 
 
 async def _set(platform: Platform, made: Any, **values: Any) -> None:

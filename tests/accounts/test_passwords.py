@@ -315,7 +315,7 @@ async def test_who_gets_an_account_back_ends_the_keys_that_were_made_in_it(platf
             await do(platform, "resetPassword", token=await _link(platform), newPassword=NEW)
         else:
             tom = platform.world.id("User", "tom")
-            await do(platform, "setPassword", "root", user=tom, newPassword=f"{NEW} again")
+            await do(platform, "setPassword", "root", id=tom, newPassword=f"{NEW} again")
         with pytest.raises(Unauthenticated):
             await authenticate(platform.services, f"Bearer {key}")
 
@@ -377,16 +377,14 @@ async def test_who_may_not_set_a_password_has_none_judged_nor_hashed(
     monkeypatch.setattr(passwords, "check", judged)
     eve, tom = await platform.principal("eve"), global_id("User", platform.world.tom)
     hidden = global_id("Participant", platform.world.there.participant)
-    fields = [f'a{n}: setPassword(user: "{tom}", newPassword: "tom") {{ ...on Problem {{ code }} }}' for n in range(10)]
+    fields = [f'a{n}: setPassword(id: "{tom}", newPassword: "tom") {{ ...on Problem {{ code }} }}' for n in range(10)]
     for _ in range(15):
         answer = await platform.ask(f"mutation {{ {' '.join(fields)} }}", eve)
         assert {one["code"] for one in answer.values()} == {"FORBIDDEN"}
-    assert (await do(platform, "setParticipantPassword", eve, participant=hidden, newPassword="x"))[
-        "code"
-    ] == "NOT_FOUND"
+    assert (await do(platform, "setParticipantPassword", eve, id=hidden, newPassword="x"))["code"] == "NOT_FOUND"
     assert not taken
     assert (await audited(platform)).count("REFUSED") == 150
-    await do(platform, "setPassword", "sita", user=tom, newPassword=NEW)
+    await do(platform, "setPassword", "sita", id=tom, newPassword=NEW)
     assert taken == [NEW, NEW]
 
 
@@ -501,7 +499,7 @@ async def test_administrators_set_the_passwords_of_their_users(
     platform: Platform, who: str, whose: str, code: str | None
 ) -> None:
     tokens = await log_in(platform, whose)
-    answer = await do(platform, "setPassword", who, user=platform.world.id("User", whose), newPassword=NEW)
+    answer = await do(platform, "setPassword", who, id=platform.world.id("User", whose), newPassword=NEW)
     assert answer.get("code") == code
     if code is None:
         with pytest.raises(Unauthenticated):
@@ -514,20 +512,20 @@ async def test_administrators_set_the_passwords_of_their_users(
 
 async def test_a_site_admin_does_not_become_a_manager(platform: Platform) -> None:
     await change_user(platform, platform.world.tom, platform_role=models.PlatformRole.MANAGER)
-    answer = await do(platform, "setPassword", "sita", user=platform.world.id("User", "tom"), newPassword=NEW)
+    answer = await do(platform, "setPassword", "sita", id=platform.world.id("User", "tom"), newPassword=NEW)
     assert answer["code"] == "FORBIDDEN"
 
 
 async def test_a_password_from_elsewhere_is_not_set_here(platform: Platform) -> None:
     await change_user(platform, platform.world.tom, auth_provider=models.AuthProvider.KEYCLOAK)
-    answer = await do(platform, "setPassword", "root", user=platform.world.id("User", "tom"), newPassword=NEW)
+    answer = await do(platform, "setPassword", "root", id=platform.world.id("User", "tom"), newPassword=NEW)
     assert answer["code"] == "STATE"
     assert (await log_in(platform))["code"] == "UNAUTHENTICATED"
 
 
 async def test_who_is_not_there_has_no_password(platform: Platform) -> None:
     nobody = global_id("User", platform.world.site)
-    assert (await do(platform, "setPassword", "root", user=nobody, newPassword=NEW))["code"] == "NOT_FOUND"
+    assert (await do(platform, "setPassword", "root", id=nobody, newPassword=NEW))["code"] == "NOT_FOUND"
 
 
 async def test_an_update_of_oneself_gives_no_rights(platform: Platform) -> None:

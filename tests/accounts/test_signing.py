@@ -468,27 +468,29 @@ async def test_who_is_asking_is_told(platform: Platform) -> None:
 
 # Login sessions -----------------------------------------------------------------------------------------------------
 
-SESSIONS = "{loginSessions{id address agent createdAt lastUsedAt current}}"
+SESSIONS = "{loginSessions(first:20){nodes{id address agent createdAt lastUsedAt current}}}"
 
 
 async def test_ones_login_sessions_are_listed(platform: Platform) -> None:
     first, second = await signed_in(platform), await log_in(platform)
     await log_in(platform, "maria")
     second = await ask(platform, REFRESH, t=second["refreshToken"])
-    held = (await platform.ask(SESSIONS, await principal(platform, second)))["loginSessions"]
+    held = (await platform.ask(SESSIONS, await principal(platform, second)))["loginSessions"]["nodes"]
     assert [one["current"] for one in held] == [True, False]
     assert all(one["address"] == "127.0.0.1" for one in held)
     assert held[0]["createdAt"] < held[0]["lastUsedAt"]
-    mine = (await platform.ask(SESSIONS, first))["loginSessions"]
+    mine = (await platform.ask(SESSIONS, first))["loginSessions"]["nodes"]
     assert [one["current"] for one in mine] == [False, True]
-    assert (await platform.ask(SESSIONS))["loginSessions"] == []
-    assert (await platform.ask(SESSIONS, Principal(kind=Kind.USER, id=platform.world.tom)))["loginSessions"] == []
+    assert (await platform.ask(SESSIONS))["loginSessions"]["nodes"] == []
+    assert (await platform.ask(SESSIONS, Principal(kind=Kind.USER, id=platform.world.tom)))["loginSessions"][
+        "nodes"
+    ] == []
 
 
 async def test_one_of_ones_login_sessions_is_closed(platform: Platform) -> None:
     first, second = await log_in(platform), await log_in(platform)
     me = await principal(platform, second)
-    other = (await platform.ask(SESSIONS, me))["loginSessions"][1]["id"]
+    other = (await platform.ask(SESSIONS, me))["loginSessions"]["nodes"][1]["id"]
     assert (await do(platform, "closeSession", me, id=other)) == {"__typename": "SessionsClosed", "count": 1}
     with pytest.raises(Unauthenticated):
         await principal(platform, first)
@@ -499,9 +501,9 @@ async def test_one_of_ones_login_sessions_is_closed(platform: Platform) -> None:
 
 async def test_login_sessions_of_others_are_not_found(platform: Platform) -> None:
     tom = await signed_in(platform)
-    held = (await platform.ask(SESSIONS, tom))["loginSessions"][0]["id"]
+    held = (await platform.ask(SESSIONS, tom))["loginSessions"]["nodes"][0]["id"]
     assert (await do(platform, "closeSession", "maria", id=held))["code"] == "NOT_FOUND"
-    assert (await platform.ask(SESSIONS, tom))["loginSessions"]
+    assert (await platform.ask(SESSIONS, tom))["loginSessions"]["nodes"]
 
 
 async def test_all_other_login_sessions_are_closed(platform: Platform) -> None:
@@ -554,9 +556,7 @@ async def _participant(platform: Platform, **variables: Any) -> Any:
 
 async def test_participants_sign_in_with_the_password_they_were_given(platform: Platform) -> None:
     id = platform.world.here.participant
-    given = await do(
-        platform, "setParticipantPassword", "maria", participant=global_id("Participant", id), newPassword=NEW
-    )
+    given = await do(platform, "setParticipantPassword", "maria", id=global_id("Participant", id), newPassword=NEW)
     assert given["__typename"] == "Participant"
     tokens = await _participant(platform)
     assert (tokens["participant"], tokens["viewer"]) == ({"name": "P-01"}, None)
@@ -564,7 +564,7 @@ async def test_participants_sign_in_with_the_password_they_were_given(platform: 
     assert (someone.kind, someone.id, someone.full) == (Kind.PARTICIPANT, id, True)
     following = (await platform.ask("mutation($t:String!){refresh(refreshToken:$t){...on Tokens{accessToken}}}", t=tokens["refreshToken"]))["refresh"]  # fmt: skip
     assert (await principal(platform, following)).id == id
-    assert len((await platform.ask(SESSIONS, someone))["loginSessions"]) == 1
+    assert len((await platform.ask(SESSIONS, someone))["loginSessions"]["nodes"]) == 1
     assert (await do(platform, "logOut", someone))["__typename"] == "LoggedOut"
     with pytest.raises(Unauthenticated):
         await principal(platform, following)
@@ -579,7 +579,7 @@ async def test_who_may_let_a_participant_sign_in_sets_the_password(
     platform: Platform, who: str, code: str | None
 ) -> None:
     id = global_id("Participant", platform.world.here.participant)
-    answer = await do(platform, "setParticipantPassword", who, participant=id, newPassword=NEW)
+    answer = await do(platform, "setParticipantPassword", who, id=id, newPassword=NEW)
     assert answer.get("code") == code
     assert ((await _participant(platform))["__typename"] == "Tokens") is (code is None)
 
@@ -587,7 +587,7 @@ async def test_who_may_let_a_participant_sign_in_sets_the_password(
 @pytest.mark.parametrize("state", [{"enabled": False}, {"login_enabled": False}, {"deleted_at": OLD}])
 async def test_a_participant_who_may_not_is_as_unknown_as_any(platform: Platform, state: dict[str, Any]) -> None:
     id = platform.world.here.participant
-    await do(platform, "setParticipantPassword", "root", participant=global_id("Participant", id), newPassword=NEW)
+    await do(platform, "setParticipantPassword", "root", id=global_id("Participant", id), newPassword=NEW)
     wrong = await _participant(platform, password="not the password")
     statements = platform.counted.statements
     await change(platform, models.Participant, models.Participant.id == id, **state)
@@ -598,9 +598,9 @@ async def test_a_participant_who_may_not_is_as_unknown_as_any(platform: Platform
 
 async def test_a_new_password_ends_the_login_sessions_of_the_participant(platform: Platform) -> None:
     id = global_id("Participant", platform.world.here.participant)
-    await do(platform, "setParticipantPassword", "maria", participant=id, newPassword=NEW)
+    await do(platform, "setParticipantPassword", "maria", id=id, newPassword=NEW)
     tokens = await _participant(platform)
-    await do(platform, "setParticipantPassword", "maria", participant=id, newPassword=f"{NEW} again")
+    await do(platform, "setParticipantPassword", "maria", id=id, newPassword=f"{NEW} again")
     with pytest.raises(Unauthenticated):
         await principal(platform, tokens)
     assert (await _participant(platform))["code"] == "UNAUTHENTICATED"

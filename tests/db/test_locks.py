@@ -61,11 +61,11 @@ async def test_changes_of_who_has_what_role_lock_in_order(platform: Platform) ->
         role = global_id("Role", (await role_in(session, project, m.USER)).id)
     group, silo = global_id("UserGroup", world.here.members), world.id("User", "silo")
     calls: tuple[tuple[str, dict[str, Any]], ...] = (
-        ("addToGroup", {"group": group, "users": [silo]}),
+        ("addToGroup", {"id": group, "users": [silo]}),
         ("grantRole", {"role": role, "grantee": group}),
         ("deleteProject", {"id": global_id("Project", project.id)}),
         ("restoreProject", {"id": global_id("Project", project.id)}),
-        ("removeFromGroup", {"group": group, "users": [silo]}),
+        ("removeFromGroup", {"id": group, "users": [silo]}),
     )
     with out_of_order(platform.services.database) as found:
         for name, given in calls:

@@ -871,7 +871,7 @@ def test_settings_say_where_mail_and_chat_go() -> None:
 
 
 async def test_users_say_themselves_whether_they_want_messages(platform: Platform) -> None:
-    query = "mutation($c:ProfileInput!){updateProfile(expectedVersion:1,input:$c){... on User{language notified} ... on Problem{code field}}}"
+    query = "mutation($c:ProfileChanges!){updateProfile(expectedVersion:1,input:$c){... on User{language notified} ... on Problem{code field}}}"
     told = (await platform.ask(query, "tom", c={"notified": None}))["updateProfile"]
     assert told == {"code": "INVALID", "field": "input.notified"}
     changed = (await platform.ask(query, "tom", c={"notified": False, "language": "fr"}))["updateProfile"]

@@ -212,9 +212,9 @@ async def test_one_link_that_may_not_be_made_or_undone_refuses_all(sharing: Plat
 async def test_ids_are_of_the_kind_and_seen(reading: Platform) -> None:
     device, site = here(reading, "Device", "device"), here(reading, "Site", "site")
     for owner, ids, code, field in (
-        (there(reading, "Device", "device"), [site], "NOT_FOUND", "owner"),
+        (there(reading, "Device", "device"), [site], "NOT_FOUND", "id"),
         (device, [site, there(reading, "Site", "site")], "NOT_FOUND", "ids.1"),
-        (site, [site], "INVALID", "owner"),
+        (site, [site], "INVALID", "id"),
         (device, [device], "INVALID", "ids.0"),
         (device, ["nonsense"], "INVALID", "ids.0"),
     ):
@@ -224,7 +224,7 @@ async def test_ids_are_of_the_kind_and_seen(reading: Platform) -> None:
     for verb in ("addToGroup", "removeFromGroup"):
         wrong = await enrol(reading, verb, members, [tom, site])
         assert (wrong["code"], wrong["field"]) == ("INVALID", "users.1")
-        assert (await enrol(reading, verb, site, [tom]))["field"] == "group"
+        assert (await enrol(reading, verb, site, [tom]))["field"] == "id"
     many = await link(reading, "DEVICE_SITES", device, [site] * (MOST + 1))
     assert (many["code"], many["details"]["allowed"]) == ("LIMIT_EXCEEDED", MOST)
 

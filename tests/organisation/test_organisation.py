@@ -137,13 +137,13 @@ async def test_nothing_may_be_done_with_what_is_hidden_deleted_or_absent(sharing
 
 # Who has which role ------------------------------------------------------------------------------------------------
 
-ACCESS_FOR = "query($i:ID!){accessFor(id:$i){role inherited userGroup{id} site{id} project{id}}}"
+ACCESS_FOR = "query($i:ID!){accessFor(id:$i,first:100){nodes{role inherited userGroup{id} site{id} project{id}}}}"
 Held = set[tuple[str, str, str | None, bool]]
 
 
 async def _held(platform: Platform, id: str, who: str | Principal = "root") -> Held:
     """The role, the site, the project, and whether it is inherited."""
-    rows = (await platform.ask(ACCESS_FOR, who, i=id))["accessFor"]
+    rows = (await platform.ask(ACCESS_FOR, who, i=id))["accessFor"]["nodes"]
     found = {(row["role"], row["site"]["id"], (row["project"] or {}).get("id"), row["inherited"]) for row in rows}
     assert len(found) == len(rows)
     return found
@@ -189,7 +189,7 @@ async def test_of_several_roles_the_higher_counts(sharing: Platform) -> None:
 async def test_a_place_tells_which_groups_hold_it(sharing: Platform) -> None:
     dune = await settle(sharing)
     (crew,) = await ids_of(sharing, "userGroups", filter={"user": dune.user})
-    rows = (await sharing.ask(ACCESS_FOR, "root", i=dune.project))["accessFor"]
+    rows = (await sharing.ask(ACCESS_FOR, "root", i=dune.project))["accessFor"]["nodes"]
     assert {(row["role"], row["inherited"]) for row in rows if row["userGroup"]["id"] == crew} == {("admin", True)}
     assert sorted((row["role"], row["inherited"]) for row in rows) == [
         ("admin", False),
@@ -197,7 +197,7 @@ async def test_a_place_tells_which_groups_hold_it(sharing: Platform) -> None:
         ("user", False),
     ]
     assert all(row["project"] == {"id": dune.project} for row in rows)
-    rows = (await sharing.ask(ACCESS_FOR, "root", i=dune.site))["accessFor"]
+    rows = (await sharing.ask(ACCESS_FOR, "root", i=dune.site))["accessFor"]["nodes"]
     assert sorted((row["role"], row["inherited"]) for row in rows) == [("admin", False), ("user", True), ("user", True)]
 
 
@@ -282,10 +282,27 @@ async def test_an_application_keeps_one_value_for_each_user(sharing: Platform) -
 @pytest.mark.parametrize("empty", [{}, [], ""])
 async def test_an_empty_value_keeps_nothing(sharing: Platform, empty: Any) -> None:
     dune = await settle(sharing)
-    assert await sharing.ask(KEEP, dune.project_user, t="web", v=empty) == {"x": None}
+    assert await sharing.ask(KEEP, dune.project_user, t="web", v=empty) == {"x": {"__typename": "Done"}}
     await sharing.ask(KEEP, dune.project_user, t="web", v={"a": 1})
-    assert await sharing.ask(KEEP, dune.project_user, t="web", v=empty) == {"x": None}
+    assert await sharing.ask(KEEP, dune.project_user, t="web", v=empty) == {"x": {"__typename": "Done"}}
     assert (await sharing.ask(KEPT_ONES, dune.project_user))["preferences"]["nodes"] == []
+
+
+async def test_what_another_page_kept_is_not_overwritten(sharing: Platform) -> None:
+    dune = await settle(sharing)
+    keep = """mutation($v:JSON!,$n:Int){x:setPreference(appTag:"web",value:$v,expectedVersion:$n){
+      __typename ... on Preference{value version} ... on Problem{code field}}}"""
+
+    async def kept(value: Any, version: int) -> Any:
+        return (await sharing.ask(keep, dune.project_user, v=value, n=version))["x"]
+
+    conflict = {"__typename": "Problem", "code": "CONFLICT", "field": "expectedVersion"}
+    assert await kept({"n": 0}, 1) == conflict, "nothing was kept"
+    first = (await sharing.ask(KEEP, dune.project_user, t="web", v={"n": 1}))["x"]["version"]
+    assert (await kept({"n": 2}, first))["version"] == first + 1
+    for value in ({"n": 3}, {}):
+        assert await kept(value, first) == conflict
+    assert (await kept("", first + 1))["__typename"] == "Done"
 
 
 async def test_of_first_values_kept_at_once_the_last_stays(sharing: Platform) -> None:

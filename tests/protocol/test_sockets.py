@@ -224,7 +224,7 @@ ENDS = {
     "another password": (
         "tom", f'changePassword(oldPassword:"{PASSWORD}",newPassword:"lantern oars 5 copper"){{__typename}}'
     ),
-    "a password by an administrator": ("root", 'setPassword(user:$u,newPassword:"lantern oars 5 copper"){__typename}'),
+    "a password by an administrator": ("root", 'setPassword(id:$u,newPassword:"lantern oars 5 copper"){__typename}'),
     "closed login sessions": ("root", "closeSessions(user:$u){__typename}"),
     "deactivation": ("root", "updateUser(id:$u,expectedVersion:$v,input:{active:false}){__typename}"),
 }  # fmt: skip
@@ -289,7 +289,7 @@ async def test_a_gateway_that_stops_says_so_to_its_sockets_and_streams(serve: Se
 
 async def _pending(gateway: Served, authorization: str) -> str:
     """The id of a job that waits, since this gateway runs none."""
-    query = "mutation($i:SubmitSimulationInput!){submitSimulation(input:$i){... on Simulation{job{id}}}}"
+    query = "mutation($i:NewSimulation!){submitSimulation(input:$i){... on Simulation{job{id}}}}"
     data = await gateway.ask(query, authorization, i={"simType": "SHIELDHIT", "inputFiles": FILES})
     return str(data["submitSimulation"]["job"]["id"])
 
@@ -313,8 +313,8 @@ async def test_who_leaves_a_project_stops_seeing_its_jobs(serve: Serve, monkeypa
     monkeypatch.setattr(authentication, "RECHECK", 0.05)
     gateway = await serve()
     maria, tom = await gateway.log_in("maria"), await gateway.log_in("tom")
-    query = "mutation($i:SubmitSimulationInput!){submitSimulation(input:$i){... on Simulation{job{id}}}}"
-    given = {"simType": "SHIELDHIT", "inputFiles": FILES, "projectId": gateway.world.id("Project", "shared")}
+    query = "mutation($i:NewSimulation!){submitSimulation(input:$i){... on Simulation{job{id}}}}"
+    given = {"simType": "SHIELDHIT", "inputFiles": FILES, "project": gateway.world.id("Project", "shared")}
     job = (await gateway.ask(query, maria, i=given))["submitSimulation"]["job"]["id"]
     async with _open(gateway, {"authorization": tom}) as socket:
         await _say(socket, id="1", type="subscribe", payload={"query": WATCH, "variables": {"i": job}})
@@ -388,7 +388,7 @@ async def test_a_broken_listening_connection_is_opened_again_and_nothing_is_miss
 
 
 async def _submitted(gateway: Served, authorization: str) -> str:
-    query = "mutation($i:SubmitSimulationInput!){submitSimulation(input:$i){...on Simulation{job{id}}}}"
+    query = "mutation($i:NewSimulation!){submitSimulation(input:$i){...on Simulation{job{id}}}}"
     answer = await gateway.ask(query, authorization, i={"simType": "SHIELDHIT", "inputFiles": FILES})
     return str(answer["submitSimulation"]["job"]["id"])
 
@@ -443,15 +443,15 @@ async def test_a_newcomer_is_first_sent_what_is_now(gateway: Served) -> None:
 async def test_who_loses_the_right_is_sent_nothing_more_though_others_are(gateway: Served) -> None:
     """Maria sees Tom's job as a member of its project; taken out of it, her subscription ends, and his goes on."""
     tom, maria = await gateway.log_in("tom"), await gateway.log_in("maria")
-    query = "mutation($i:SubmitSimulationInput!){submitSimulation(input:$i){...on Simulation{id version job{id}}}}"
-    given = {"simType": "SHIELDHIT", "inputFiles": FILES, "projectId": gateway.world.id("Project", "shared")}
+    query = "mutation($i:NewSimulation!){submitSimulation(input:$i){...on Simulation{id version job{id}}}}"
+    given = {"simType": "SHIELDHIT", "inputFiles": FILES, "project": gateway.world.id("Project", "shared")}
     simulation = (await gateway.ask(query, tom, i=given))["submitSimulation"]
     payload = {"query": WATCH, "variables": {"i": simulation["job"]["id"]}}
     async with _open(gateway, {"Authorization": tom}) as his, _open(gateway, {"Authorization": maria}) as hers:
         for socket in (his, hers):
             await _say(socket, id="1", type="subscribe", payload=payload)
             await _hear(socket)
-        move = "mutation($i:ID!,$v:Int!){updateSimulation(id:$i,expectedVersion:$v,input:{projectId:null}){__typename}}"
+        move = "mutation($i:ID!,$v:Int!){updateSimulation(id:$i,expectedVersion:$v,input:{project:null}){__typename}}"
         await gateway.ask(move, tom, i=simulation["id"], v=simulation["version"])
         answer = await _hear(hers)
         assert (answer["type"], answer["payload"][0]["extensions"]["code"]) == ("error", "NOT_FOUND")

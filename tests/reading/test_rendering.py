@@ -607,12 +607,12 @@ async def test_guarded_fields_in_lists(both: Both, who: str | None) -> None:
 
 
 async def test_guarded_fields_deep_below_lists(both: Both) -> None:
-    query = """{simulations(first:100){nodes{owner{username email} input{files total:totalPrimaries} job{warnings error{code message} owner{notes@include(if:true) email@skip(if:true)}}}}
+    query = """{simulations(first:100){nodes{owner{username email} input{inputFiles total:totalPrimaries} job{warnings error{code message} owner{notes@include(if:true) email@skip(if:true)}}}}
       challenges(first:2){edges{node{autoEval label leaderboards(first:2){nodes{sortingKey externalEntries label}}}}} viewer{email notes}}"""
     body = await both.ask(query, "maria")
     paths = {".".join("#" if isinstance(step, int) else step for step in error["path"]) for error in body["errors"]}
     assert paths >= {
-        "simulations.nodes.#.input.files", "simulations.nodes.#.job.warnings", "simulations.nodes.#.job.owner.notes",
+        "simulations.nodes.#.input.inputFiles", "simulations.nodes.#.job.warnings", "simulations.nodes.#.job.owner.notes",
         "challenges.edges.#.node.autoEval", "viewer.notes",
     }  # fmt: skip
     assert not any(path.endswith("job.owner.email") for path in paths)

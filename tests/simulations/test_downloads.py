@@ -86,7 +86,7 @@ class Shelf:
         return await self.client.get(self.folder + path, headers=await self.header(who), **given)
 
     async def ticket(self, who: str = "tom", **given: Any) -> Any:
-        parameters = {"what": "DownloadKind!", "estimator": "String", "page": "Int", "file": "String",
+        parameters = {"kind": "DownloadKind!", "estimator": "String", "page": "Int", "file": "String",
                       "estimators": "[String!]", "pages": "String"}  # fmt: skip
         named = ",".join(f"${n}:{parameters[n]}" for n in given)
         passed = ",".join(f"{n}:${n}" for n in given)
@@ -99,7 +99,7 @@ class Shelf:
 async def shelf_on(platform: Platform) -> AsyncIterator[Shelf]:
     async with platform.services.database.write(as_system="test") as session:
         await store_estimators(session, platform.world.simulation, STORED)
-        held = sa.select(models.SimulationInput).filter_by(simulation_id=platform.world.simulation)
+        held = sa.select(models.SimulationSetup).filter_by(simulation_id=platform.world.simulation)
         (await session.scalars(held)).one().files = {"beam.dat": "ENERGY 60\n", "geo.dat": "é"}
     app = Starlette(routes=Downloads(platform.services).routes)
     app.state.closing = asyncio.Event()
@@ -285,12 +285,12 @@ async def test_what_a_head_asks_for_is_told_without_the_file(shelf: Shelf) -> No
 # Tickets --------------------------------------------------------------------------------------------------------------
 
 TICKETS: list[tuple[dict[str, Any], str]] = [
-    ({"what": "RESULTS"}, "/results.json"),
-    ({"what": "RESULTS", "estimators": ["a/b"], "pages": "0-1"}, "/results.json?estimators=a/b&pages=0-1"),
-    ({"what": "PAGE", "estimator": "fluence.bdo", "page": 1}, PAGE),
-    ({"what": "PAGE", "estimator": "../é.bdo", "page": 0}, "/estimators/..%2F%C3%A9.bdo/pages/0.csv"),
-    ({"what": "LOG"}, "/log.txt"),
-    ({"what": "INPUT", "file": "geo.dat"}, "/inputs/geo.dat"),
+    ({"kind": "RESULTS"}, "/results.json"),
+    ({"kind": "RESULTS", "estimators": ["a/b"], "pages": "0-1"}, "/results.json?estimators=a/b&pages=0-1"),
+    ({"kind": "PAGE", "estimator": "fluence.bdo", "page": 1}, PAGE),
+    ({"kind": "PAGE", "estimator": "../é.bdo", "page": 0}, "/estimators/..%2F%C3%A9.bdo/pages/0.csv"),
+    ({"kind": "LOG"}, "/log.txt"),
+    ({"kind": "INPUT", "file": "geo.dat"}, "/inputs/geo.dat"),
 ]
 
 
@@ -303,13 +303,13 @@ async def test_a_ticket_opens_its_file_without_a_header(shelf: Shelf) -> None:
         assert answer.status_code == 200, answer.text
         assert answer.content == (await shelf.get(path)).content
     for what in ("INPUTS", "ALL"):
-        address = urlsplit((await shelf.ticket(what=what))["url"])
+        address = urlsplit((await shelf.ticket(kind=what))["url"])
         answer = await shelf.client.get(f"{address.path}?{address.query}")
         assert zipfile.is_zipfile(io.BytesIO(answer.content))
 
 
 async def test_a_ticket_opens_nothing_else(shelf: Shelf) -> None:
-    made = urlsplit((await shelf.ticket(what="RESULTS", pages="0"))["url"])
+    made = urlsplit((await shelf.ticket(kind="RESULTS", pages="0"))["url"])
     ticket = dict(parse_qsl(made.query))["ticket"]
     bearer = {"Authorization": f"Bearer {ticket}"}
     for path in (f"{shelf.folder}/log.txt?ticket={ticket}", f"{made.path}?ticket={ticket}",
@@ -321,10 +321,10 @@ async def test_a_ticket_opens_nothing_else(shelf: Shelf) -> None:
 
 async def test_a_ticket_ends_with_its_time_and_its_session(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
     services, world = shelf.platform.services, shelf.platform.world
-    made = urlsplit((await shelf.ticket(what="LOG"))["url"])
+    made = urlsplit((await shelf.ticket(kind="LOG"))["url"])
     with monkeypatch.context() as patch:
         patch.setattr(exports, "LASTS", -exports.LASTS)
-        late = urlsplit((await shelf.ticket(what="LOG"))["url"])
+        late = urlsplit((await shelf.ticket(kind="LOG"))["url"])
     assert (await shelf.client.get(f"{late.path}?{late.query}")).status_code == 401
     async with services.database.write(as_system="test") as session:
         ended = sa.update(models.Credential).where(models.Credential.user_id == world.tom)
@@ -333,21 +333,21 @@ async def test_a_ticket_ends_with_its_time_and_its_session(shelf: Shelf, monkeyp
 
 
 async def test_a_ticket_is_worth_what_its_owner_may_see_when_it_is_used(shelf: Shelf) -> None:
-    made = urlsplit((await shelf.ticket("maria", what="RESULTS"))["url"])
+    made = urlsplit((await shelf.ticket("maria", kind="RESULTS"))["url"])
     assert (await shelf.client.get(f"{made.path}?{made.query}")).status_code == 200
     async with shelf.platform.services.database.write(as_system="test") as session:
         apart = sa.update(models.Simulation).values(project_id=None)
         await session.execute(apart.execution_options(synchronize_session=False))
     assert (await shelf.client.get(f"{made.path}?{made.query}")).status_code == 404
-    assert (await shelf.ticket("maria", what="RESULTS"))["code"] == "NOT_FOUND"
+    assert (await shelf.ticket("maria", kind="RESULTS"))["code"] == "NOT_FOUND"
 
 
 @pytest.mark.parametrize(
     ("given", "field"),
     [
-        ({"what": "PAGE", "page": 1}, "estimator"),
-        ({"what": "LOG", "file": "x"}, "file"),
-        ({"what": "RESULTS", "pages": "x"}, "pages"),
+        ({"kind": "PAGE", "page": 1}, "estimator"),
+        ({"kind": "LOG", "file": "x"}, "file"),
+        ({"kind": "RESULTS", "pages": "x"}, "pages"),
     ],
 )
 async def test_a_ticket_is_for_a_file_that_is_named_as_a_whole(shelf: Shelf, given: dict[str, Any], field: str) -> None:

@@ -148,9 +148,9 @@ async def test_a_link_shows_nothing_else(platform: Platform) -> None:
     private = platform.world.id("Simulation", "private")
     assert await platform.ask("query($id:ID!){simulation(id:$id){id}}", holder, id=private) == {"simulation": None}
     simulation = platform.world.id("Simulation", "simulation")
-    files = "query($id:ID!){simulation(id:$id){input{files project}}}"
+    files = "query($id:ID!){simulation(id:$id){input{inputFiles inputJson}}}"
     answer = await platform.answer(files, holder, id=simulation)
-    assert answer.body["data"]["simulation"]["input"] == {"files": None, "project": None}
+    assert answer.body["data"]["simulation"]["input"] == {"inputFiles": None, "inputJson": None}
     assert answer.codes == ["FORBIDDEN"]
 
 
@@ -299,7 +299,7 @@ async def test_over_http_a_link_is_refused_once_it_is_gone(gateway: Served) -> N
 
 async def test_who_has_a_link_opens_the_files_in_a_browser_while_it_holds(gateway: Served) -> None:
     secret = await _share(gateway)
-    query = "mutation($s:ID!,$w:DownloadKind!){d:createDownload(simulation:$s,what:$w){...on Download{url} ...on Problem{code}}}"
+    query = "mutation($s:ID!,$w:DownloadKind!){d:createDownload(simulation:$s,kind:$w){...on Download{url} ...on Problem{code}}}"
     simulation = gateway.world.id("Simulation", "simulation")
     urls = {}
     for what in ("RESULTS", "LOG"):

@@ -147,7 +147,7 @@ async def _compute(session: AsyncSession, world: World, projects: list[Any], gon
         made = await simulate(session, owner, places[n % 5], text, tasks=n % 4 + 1, estimators=n % 3)
         await session.execute(sa.update(m.Simulation).where(m.Simulation.id == made.simulation).values(
             session_id=sessions[(n + 1) % len(sessions)], created_at=START + timedelta(seconds=n // 3), deleted_at=START if n == 6 else None))  # fmt: skip
-        await session.execute(sa.update(m.SimulationInput).where(m.SimulationInput.simulation_id == made.simulation).values(
+        await session.execute(sa.update(m.SimulationSetup).where(m.SimulationSetup.simulation_id == made.simulation).values(
             total_primaries=2**63 - 1, files=JSON))  # fmt: skip
         await session.execute(sa.update(m.Job).where(m.Job.id == made.job).values(
             title=text, progress=PROGRESS[n], estimated_seconds=2**31 - 1, error={"code": "PROGRAM_FAILED", "message": text} if n % 2 else None,

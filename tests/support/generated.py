@@ -37,7 +37,7 @@ from resolvers.reading.filters import TEXT, ranged
 from resolvers.reading.paging import Order
 from schema.fields.checks import declared_fields
 from schema.fields.connections import CHOICES, Condition
-from schema.fields.declarations import Connected
+from schema.fields.declarations import Connected, Listed
 from schema.fields.scalars import global_id
 from schema.fields.selection import DEFINITION
 
@@ -390,6 +390,10 @@ class _Writer:
         declared = defined.extensions[DEFINITION]
         if isinstance(declared, Connected):
             given = self.of_page(declared, defined)
+        elif isinstance(declared, Listed):
+            needed = {name for name, argument in defined.args.items() if isinstance(argument.type, GraphQLNonNull)}
+            given = self.of_root(shape, kind, defined) if needed else {}
+            given[self.pick.one(["first", "last"])] = self.pick.one(SIZES)
         elif shape.name in ("node", "nodes"):
             given = self.of_nodes(shape)
         else:

@@ -81,7 +81,7 @@ _REGEX = {"type": "object", "properties": {"x": {"type": "string", "pattern": "^
 _UNIQUE = {"type": "object", "properties": {"rows": {"type": "array", "uniqueItems": True}}}
 _LOG_IN = "mutation($u:String!,$p:String!){logIn(username:$u,password:$p){__typename ...on Problem{code message}}}"
 _CONFIG = "mutation($i:NewServiceConfig!){createServiceConfig(input:$i){__typename ...on Problem{code message}}}"
-_SUBMIT = "mutation($i:SubmitSimulationInput!){submitSimulation(input:$i){__typename ...on Problem{code message}}}"
+_SUBMIT = "mutation($i:NewSimulation!){submitSimulation(input:$i){__typename ...on Problem{code message}}}"
 _LINES = "mutation($l:[LineInput!]!){workerReport(lines:$l){state}}"
 _RESULTS = 'mutation($e:JSON!){workerPutResults(estimators:$e,done:"1"){state}}'
 _TEMPLATE = "mutation($i:NewNotificationTemplate!){createNotificationTemplate(input:$i){__typename ...on Problem{code message}}}"
@@ -184,13 +184,13 @@ HOSTILE: Sequence[Hostile] = (
     Hostile("a job of 1,000 tasks", "tom", _same(_SUBMIT, i={"simType": "SHIELDHIT", "inputFiles": FILES, "tasks": 1_000})),
     Hostile("the largest lists that are allowed", "tom", _same("{simulations(first:100){nodes{id title job{id tasks(first:100){nodes{id ordinal state}}} estimators(first:15){nodes{id name metadata}}}}}")),
     Hostile("all values of a result", "tom", lambda world: [_body("query($i:ID!){simulation(id:$i){estimators(first:100){nodes{pages(first:100){nodes{data{values}}}}}}}", i=world.id("Simulation", "simulation"))] * 4),
-    Hostile("a download, eight times", "tom", lambda world: [_body("mutation($i:ID!){createDownload(simulation:$i,what:RESULTS){__typename ...on Problem{code message}}}", i=world.id("Simulation", "simulation"))] * 8),
+    Hostile("a download, eight times", "tom", lambda world: [_body("mutation($i:ID!){createDownload(simulation:$i,kind:RESULTS){__typename ...on Problem{code message}}}", i=world.id("Simulation", "simulation"))] * 8),
     Hostile("keys that are none", "tom", _same(_LOGIN, k=_LONG[:400_000], s=_LONG[:400_000])),
-    Hostile("8,000 links", "maria", lambda world: [_body("mutation($o:ID!,$i:[ID!]!){setLinks(kind:PROJECT_DEVICES,owner:$o,ids:$i){__typename ...on Problem{code message}}}", o=world.id("Project", "shared"), i=[world.here.id("Device", "device")] * 8_000)]),
+    Hostile("8,000 links", "maria", lambda world: [_body("mutation($o:ID!,$i:[ID!]!){setLinks(kind:PROJECT_DEVICES,id:$o,ids:$i){__typename ...on Problem{code message}}}", o=world.id("Project", "shared"), i=[world.here.id("Device", "device")] * 8_000)]),
     Hostile("a key of 20,000 bits", "tom", _same(_LOGIN, k=large_key(), s="x")),
-    Hostile("pages to two thousand million", "tom", lambda world: [_body("mutation($i:ID!,$p:String){createDownload(simulation:$i,what:RESULTS,pages:$p){__typename ...on Problem{code message}}}", i=world.id("Simulation", "simulation"), p=",".join(["1-2000000000"] * 4_000))]),
+    Hostile("pages to two thousand million", "tom", lambda world: [_body("mutation($i:ID!,$p:String){createDownload(simulation:$i,kind:RESULTS,pages:$p){__typename ...on Problem{code message}}}", i=world.id("Simulation", "simulation"), p=",".join(["1-2000000000"] * 4_000))]),
     Hostile("a new password of 65,000 characters", "tom", _same('mutation($p:String!){changePassword(oldPassword:"correct horse battery",newPassword:$p){__typename ...on Problem{code message}}}', p="aB3$" * 16_000)),
-    Hostile("an address of 65,000 characters", None, _same("mutation($i:SignUpInput!){signUp(input:$i){__typename ...on Problem{code message}}}", i={"username": "x" * 60_000, "email": "a." * 30_000 + "@" + "b." * 2_000 + "example", "password": "aB3$" * 16_000})),
+    Hostile("an address of 65,000 characters", None, _same("mutation($i:NewAccount!){signUp(input:$i){__typename ...on Problem{code message}}}", i={"username": "x" * 60_000, "email": "a." * 30_000 + "@" + "b." * 2_000 + "example", "password": "aB3$" * 16_000})),
     Hostile("a link of 65,000 characters", None, _same("mutation($t:String!){verifyEmail(token:$t){__typename ...on Problem{code message}}}", t="a." * 32_000)),
     Hostile("a denied field many times, after 97,000 lines", None, _same("\n" * 97_000 + "{leaderboards(first:100){nodes{" + _aliased(48, "sortingKey") + "}}}")),
     Hostile("a stored value 48 times", "tom", _same("{preferences(first:20){nodes{" + _aliased(48, "value") + "}}}")),
@@ -207,7 +207,7 @@ HOSTILE: Sequence[Hostile] = (
     Hostile("a mail to 8,000 users", "root", lambda world: [_body("mutation($u:[ID!]!){sendNotification(users:$u,subject:\"x\",text:\"y\"){__typename ...on Problem{code message}}}", u=[world.id("User", "tom")] * 8_000)]),
     # Of devices, services and workers
     Hostile("a status of 900 kB", "device", _same("mutation($s:JSON!){setDeviceStatus(status:$s){__typename ...on Problem{code message}}}", s={f"x{n}": n for n in range(60_000)})),
-    Hostile("settings of 900 kB", "device", _same("mutation($s:JSON!){updateDeviceConfig(config:$s){__typename ...on Problem{code message}}}", s={"x": _LONG})),
+    Hostile("settings of 900 kB", "device", _same("mutation($s:JSON!){updateDeviceConfig(config:$s,expectedVersion:1){__typename ...on Problem{code message}}}", s={"x": _LONG})),
     Hostile("registering with 900 kB", None, _same('mutation($s:JSON!){registerDevice(registerKey:"x",name:"x",typeKey:"x",infos:$s){__typename ...on Problem{code message}}}', s={"x": _LONG})),
     Hostile("services' lists, all at once", "service", _same("{participants(first:100){nodes{id name project{name} devices(first:50){nodes{id name}}}}}", 20)),
     Hostile("5,000 lines of a log", "worker", _same(_LINES, l=[{"number": n, "text": "x" * 150} for n in range(5_000)])),

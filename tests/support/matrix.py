@@ -104,7 +104,7 @@ Spec                       -  -  -   R    -   -     -  -     -  -  -  -    -  R
 SpecVersion                -  -  -   R    -   -     -  -     -  -  -  -    -  R
 # C of US: submitSimulation. U of the title and D, by whom it belongs to, are not in the matrix.
 Simulation                 -  C  C   CRUD CR  CR    C  CR    -  -  -  -    R  CRUD
-SimulationInput            -  -  -   R    R   R     -  R     -  -  -  -    R  R
+SimulationSetup            -  -  -   R    R   R     -  R     -  -  -  -    R  R
 Estimator                  -  -  -   R    R   R     -  R     -  -  -  -    R  R
 Page                       -  -  -   R    R   R     -  R     -  -  -  -    R  R
 Job                        -  -  -   RD   R   R     -  R     -  -  -  -    R  RD
@@ -179,7 +179,7 @@ FIELDS: Mapping[str, str] = {
     "Service.configSchema": "PU PA SU SA SV XA",
     "Notification.error": "XA",
     **dict.fromkeys(("Challenge.autoEval", "Leaderboard.sortingKey", "Leaderboard.externalEntries"), "XA"),
-    **dict.fromkeys(("SimulationInput.files", "SimulationInput.project"), "OW XA"),
+    **dict.fromkeys(("SimulationSetup.inputFiles", "SimulationSetup.inputJson"), "OW XA"),
     "Job.warnings": "OW XA",
     "Job.external": "XA",
     "AuditEvent.client": "OW XA",
@@ -258,7 +258,7 @@ OPEN: Mapping[str, str] = {
     "SessionMember": "session user participant device",
     "SessionType": "name color category sessions",
     "Simulation": "title simType inputType owner project session job jobs input estimators links",
-    "SimulationInput": "totalPrimaries simulation",
+    "SimulationSetup": "totalPrimaries simulation",
     "SimulationLink": "label expiresAt lastUsedAt simulation owner",
     "Site": "name twoFactorRequired projects devices services",
     "Spec": "name canonicalName owner latestVersion versions",
@@ -298,7 +298,7 @@ CHANGES: Mapping[str, Mapping[str, Any]] = {
     },
     "ServiceConfig/user": {"config": {"volume": 2, "name": Name()}},
     "ServiceConfig/participant": {"config": {"volume": 2, "name": Name()}},
-    "Simulation": {"title": Name(), "projectId": Ref("Project"), "sessionId": Ref("Session")},
+    "Simulation": {"title": Name(), "project": Ref("Project"), "session": Ref("Session")},
     "Cluster": {"description": Name(), "enabled": True, "maxTasks": 3},
     "Cluster/closed": {"description": Name(), "enabled": True, "maxTasks": 3},
     "NotificationTemplate/project": {"subject": Name(), "text": Name(), "html": Name()},
@@ -316,24 +316,24 @@ FURTHER: Mapping[str, Mapping[str, Any]] = {
 ARGUMENTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "grantRole": ("SA", {"role": Ref("Role/core"), "grantee": Ref("ParticipantGroup")}),
     "revokeRole": ("SA", {"id": Ref("RoleGrant")}),
-    "addToGroup": ("SV", {"group": Ref("UserGroup"), "users": [Ref("User/stranger")]}),
-    "removeFromGroup": ("SV", {"group": Ref("UserGroup"), "users": [Ref("User/stranger")]}),
-    "setLinks": ("SA", {"kind": "DEVICE_SITES", "owner": Ref("Device"), "ids": [Ref("Site")]}),
-    "submitSimulation": ("PU", {"input": {"simType": "SHIELDHIT", "inputFiles": FILES, "projectId": Ref("Project"), "sessionId": Ref("Session"), "clusterId": Ref("Cluster")}}),
-    "updateSimulation": ("OW", {"id": Ref("Simulation"), "expectedVersion": 1, "input": {"projectId": Ref("Project"), "sessionId": Ref("Session")}}),
-    "createDownload": ("PU", {"simulation": Ref("Simulation"), "what": "RESULTS"}),
+    "addToGroup": ("SV", {"id": Ref("UserGroup"), "users": [Ref("User/stranger")]}),
+    "removeFromGroup": ("SV", {"id": Ref("UserGroup"), "users": [Ref("User/stranger")]}),
+    "setLinks": ("SA", {"kind": "DEVICE_SITES", "id": Ref("Device"), "ids": [Ref("Site")]}),
+    "submitSimulation": ("PU", {"input": {"simType": "SHIELDHIT", "inputFiles": FILES, "project": Ref("Project"), "session": Ref("Session"), "cluster": Ref("Cluster")}}),
+    "updateSimulation": ("OW", {"id": Ref("Simulation"), "expectedVersion": 1, "input": {"project": Ref("Project"), "session": Ref("Session")}}),
+    "createDownload": ("PU", {"simulation": Ref("Simulation"), "kind": "RESULTS"}),
     "cancelJob": ("OW", {"id": Ref("Job")}),
-    "retryJob": ("OW", {"id": Ref("Job"), "clusterId": Ref("Cluster")}),
+    "retryJob": ("OW", {"id": Ref("Job"), "cluster": Ref("Cluster")}),
     "rotateApiKey": ("OW", {"id": Ref("Credential/user")}),
     "revokeCredential": ("SA", {"id": Ref("Credential/participant")}),
     "createParticipantToken": ("SA", {"participant": Ref("Participant")}),
     "createDeviceToken": ("SA", {"device": Ref("Device")}),
     "createServiceToken": ("SA", {"service": Ref("Service")}),
-    "setPassword": ("XA", {"user": Ref("User/stranger"), "newPassword": "a long enough password"}),
-    "removeTwoFactor": ("XA", {"user": Ref("User/stranger")}),
+    "setPassword": ("XA", {"id": Ref("User/stranger"), "newPassword": "a long enough password"}),
+    "removeTwoFactor": ("XA", {"id": Ref("User/stranger")}),
     "closeSessions": ("XA", {"user": Ref("User/stranger")}),
     "sendNotification": ("XA", {"users": [Ref("User/stranger")], "subject": "x", "text": "x"}),
-    "setParticipantPassword": ("SA", {"participant": Ref("Participant"), "newPassword": "a long enough password"}),
+    "setParticipantPassword": ("SA", {"id": Ref("Participant"), "newPassword": "a long enough password"}),
 }  # fmt: skip
 """Of mutations that take ids and are none of the common ones: who may run them, with what."""
 NOTHING_HIDDEN = {"setPassword", "closeSessions", "closeSession", "sendNotification", "removeTwoFactor"}
@@ -466,7 +466,7 @@ async def _place(
     made = await simulate(session, owner, place.project, "by its owner", tasks=1)
     job = await session.get_one(m.Job, made.job)
     (await session.get_one(m.Simulation, made.simulation)).session_id = held
-    given = await session.scalars(sa.select(m.SimulationInput).filter_by(simulation_id=made.simulation))
+    given = await session.scalars(sa.select(m.SimulationSetup).filter_by(simulation_id=made.simulation))
     given.one().project = {"beam": {}}
     job.warnings, job.error = ["x"], {"code": "PROGRAM_FAILED", "message": "x"}
     spec, version = await specify(session, owner, f"spec-{place.project}")
@@ -510,7 +510,7 @@ async def _place(
         "Service": place.service, "ServiceConfig/participant": place.config, "Session": held, "Spec": spec,
         "SpecVersion": version, "Simulation": made.simulation, "Estimator": made.estimator, "Page": made.page,
         "Job": made.job, "Task": made.task, "User/stranger": world.eve, "Cluster": cluster, "SimulationLink": link,
-        "SimulationInput": await _first(session, m.SimulationInput, simulation_id=made.simulation),
+        "SimulationSetup": await _first(session, m.SimulationSetup, simulation_id=made.simulation),
         "LogEntry": await _first(session, m.LogEntry, job_id=made.job),
         "Role/core": await _first(session, m.Role, project_id=place.project, service_id=m.CORE, name=m.USER),
     }  # fmt: skip

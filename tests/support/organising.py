@@ -73,13 +73,13 @@ async def restore(platform: Platform, id: str, who: Who = "root", *, select: str
 
 async def link(platform: Platform, kind: str, owner: str, ids: list[str], who: Who = "root") -> Any:
     """What `setLinks` says."""
-    query = f"mutation($k:LinkKind!,$o:ID!,$n:[ID!]!){{x:setLinks(kind:$k,owner:$o,ids:$n){{{_LINKED}}}}}"
+    query = f"mutation($k:LinkKind!,$o:ID!,$n:[ID!]!){{x:setLinks(kind:$k,id:$o,ids:$n){{{_LINKED}}}}}"
     return (await platform.ask(query, who, k=kind, o=owner, n=ids))["x"]
 
 
 async def enrol(platform: Platform, verb: str, group: str, users: list[str], who: Who = "root") -> Any:
     """What `addToGroup` or `removeFromGroup` says."""
-    query = f"mutation($g:ID!,$u:[ID!]!){{x:{verb}(group:$g,users:$u){{{_LINKED}}}}}"
+    query = f"mutation($g:ID!,$u:[ID!]!){{x:{verb}(id:$g,users:$u){{{_LINKED}}}}}"
     return (await platform.ask(query, who, g=group, u=users))["x"]
 
 

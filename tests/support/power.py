@@ -173,8 +173,8 @@ def _asked(model: type[Entity], standing: Standing) -> tuple[Any, Sequence[str]]
         clause = allowed(policy_of(model).delete, entity, standing)
         return sa.select(entity.id, clause.label("may_0")).where(clause), ["DELETE"]
     asked = permissions.asked_of(model, standing)
-    told = [what if kind == "column" else what.value for kind, what in asked.what if kind != "create"]
-    kept = [n for n, (kind, _) in enumerate(asked.what) if kind != "create"]
+    told = [what if kind == "column" else what.value for kind, what in asked.what if kind in ("column", "action")]
+    kept = [n for n, (kind, _) in enumerate(asked.what) if kind in ("column", "action")]
     statement, entity = asked.statement, asked.entity
     columns = [c for c in statement.selected_columns if c.name == "id" or c.name in {f"may_{n}" for n in kept}]
     more = []
@@ -416,7 +416,7 @@ class Arena:
         powers, given = before.powers[step.actor], self.given(step.given)
         match step.mutation:
             case "setPassword":
-                return None if step.actor == step.given["user"].name else (parse_id(given["user"]), "active") in powers
+                return None if step.actor == step.given["id"].name else (parse_id(given["id"]), "active") in powers
             case "closeSessions":
                 return (parse_id(given["user"]), "first_name") in powers
             case "revokeRole":
@@ -623,19 +623,19 @@ class Proposals:
 
     def _addToGroup(self) -> Proposal | None:
         group, user = self.one("UserGroup"), self.one("User")
-        return "addToGroup", {"group": Ref(group or ""), "users": [Ref(user or "")]}, self.may(group)
+        return "addToGroup", {"id": Ref(group or ""), "users": [Ref(user or "")]}, self.may(group)
 
     def _removeFromGroup(self) -> Proposal | None:
         called = self.arena.called
         held = [(called(("UserGroup", g)), called(("User", user))) for _, g, user in self.arena.facts.members]
         names = self.random.choice(sorted(held))
-        return "removeFromGroup", {"group": Ref(names[0]), "users": [Ref(names[1])]}, self.may(names[0])
+        return "removeFromGroup", {"id": Ref(names[0]), "users": [Ref(names[1])]}, self.may(names[0])
 
     def _links(self, kind: str, owner: str | None, others: Sequence[str], likely: Collection[str]) -> Proposal | None:
         if owner is None or not others:
             return None
         some = self.random.sample(list(others), min(len(others), self.random.choice((0, 1, 1, 2))))
-        return "setLinks", {"kind": kind, "owner": Ref(owner), "ids": [Ref(one) for one in some]}, likely
+        return "setLinks", {"kind": kind, "id": Ref(owner), "ids": [Ref(one) for one in some]}, likely
 
     def _setLinks_USER_GROUP_USERS(self) -> Proposal | None:
         group = self.one("UserGroup")
@@ -681,7 +681,7 @@ class Proposals:
 
     def _setPassword(self) -> Proposal | None:
         user = self.one("User")
-        return "setPassword", {"user": Ref(user or ""), "newPassword": _PASSWORD}, self.may(user)
+        return "setPassword", {"id": Ref(user or ""), "newPassword": _PASSWORD}, self.may(user)
 
     def _closeSessions(self) -> Proposal | None:
         user = self.one("User")
@@ -731,7 +731,7 @@ class Proposals:
 
     def _setParticipantPassword(self) -> Proposal | None:
         one = self.one("Participant")
-        return "setParticipantPassword", {"participant": Ref(one or ""), "newPassword": _PASSWORD}, self.may(one)
+        return "setParticipantPassword", {"id": Ref(one or ""), "newPassword": _PASSWORD}, self.may(one)
 
     def _createRole(self) -> Proposal:
         site = self.random.choice(("A", "B"))

@@ -45,7 +45,7 @@ async def principal(platform: Platform, tokens: Any) -> Principal:
 
 async def do(platform: Platform, mutation: str, as_: str | Principal | None = None, **variables: Any) -> Any:
     """A mutation of texts by its name: `closeSession(id: $id)`; what it gives, without looking into it."""
-    kinds = {"id": "ID!", "user": "ID!", "participant": "ID!", "method": "TwoFactor!", "input": "SignUpInput!"}
+    kinds = {"id": "ID!", "user": "ID!", "participant": "ID!", "method": "TwoFactor!", "input": "NewAccount!"}
     given = ", ".join(f"${name}: {kinds.get(name, 'String!')}" for name in variables)
     more = {
         "confirmTwoFactor": "... on RecoveryCodes { codes }",

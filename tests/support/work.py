@@ -9,8 +9,8 @@ from resolvers.queue import leases
 from tests.support.inputs import FILES
 from tests.support.platforms import Platform
 
-SUBMIT = """mutation($i: SubmitSimulationInput!) { submitSimulation(input: $i) {
-  __typename ... on Simulation { id title job { id key state progress attempt tasks(first: 100) { nodes { ordinal state requested } } } input { files totalPrimaries } }
+SUBMIT = """mutation($i: NewSimulation!) { submitSimulation(input: $i) {
+  __typename ... on Simulation { id title job { id key state progress attempt tasks(first: 100) { nodes { ordinal state requested } } } input { inputFiles totalPrimaries } }
   ... on Problem { code message field details } } }"""
 JOB = """query($id: ID!) { job(id: $id) { state progress attempt error { code message } warnings endedAt
   tasks(first: 9) { nodes { ordinal state done attempt error { code } } } log(first: 9) { nodes { sequence text task { ordinal } } } } }"""

@@ -134,7 +134,7 @@ async def simulate(
         )
     )  # fmt: skip
     await session.flush()
-    session.add(models.SimulationInput(simulation_id=simulation, files={"beam.dat": "x"}, total_primaries=100))
+    session.add(models.SimulationSetup(simulation_id=simulation, files={"beam.dat": "x"}, total_primaries=100))
     session.add(
         models.Job(
             id=job, key=f"20260105-090000-{job}-DIRECT", kind=JobKind.SIMULATION, owner_user_id=owner, title=title,

@@ -25,7 +25,7 @@ from tests.work.test_running import JOB, LONG, ended, files, gone, program, runn
 pytestmark = pytest.mark.slow
 """Real components, started and ended."""
 
-SUBMIT = """mutation($i:SubmitSimulationInput!){submitSimulation(input:$i){
+SUBMIT = """mutation($i:NewSimulation!){submitSimulation(input:$i){
   ... on Simulation{id job{id key platform cluster{name}}} ... on Problem{code message field}}}"""
 
 
@@ -100,7 +100,7 @@ class Placed:
     cluster: str
 
     async def submit(self, inputs: dict[str, str], tasks: int = 1, **more: Any) -> Any:
-        given = {"simType": "SHIELDHIT", "inputFiles": inputs, "tasks": tasks, "clusterId": self.cluster, **more}
+        given = {"simType": "SHIELDHIT", "inputFiles": inputs, "tasks": tasks, "cluster": self.cluster, **more}
         return (await self.gateway.ask(SUBMIT, self.tom, i=given))["submitSimulation"]
 
     async def end_of(self, submitted: Any) -> Any:
@@ -203,10 +203,10 @@ async def nowhere(serve_module: Serve) -> Placed:
 async def test_a_cluster_that_is_switched_off_takes_no_job(nowhere: Placed) -> None:
     async with nowhere.switched_off():
         problem = await nowhere.submit(beam_files(800))
-    assert (problem["code"], problem["field"]) == ("FORBIDDEN", "input.clusterId")
+    assert (problem["code"], problem["field"]) == ("FORBIDDEN", "input.cluster")
 
 
-RETRY = """mutation($i:ID!,$c:ID,$o:ClusterOptions){retryJob(id:$i,clusterId:$c,options:$o){
+RETRY = """mutation($i:ID!,$c:ID,$o:ClusterOptions){retryJob(id:$i,cluster:$c,options:$o){
   ... on Job{id platform attempt options cluster{name}} ... on Problem{code field}}}"""
 SWITCH = """mutation($i:ID!,$v:Int!,$e:Boolean!){updateCluster(id:$i,expectedVersion:$v,input:{enabled:$e}){
   ... on Cluster{version}}}"""
@@ -233,7 +233,7 @@ async def test_a_job_is_not_retried_on_a_cluster_that_is_switched_off(nowhere: P
     await nowhere.gateway.ask("mutation($i:ID!){cancelJob(id:$i){__typename}}", nowhere.tom, i=submitted["job"]["id"])
     async with nowhere.switched_off():
         problem = (await nowhere.gateway.ask(RETRY, nowhere.tom, i=submitted["job"]["id"]))["retryJob"]
-    assert problem == {"code": "FORBIDDEN", "field": "clusterId"}
+    assert problem == {"code": "FORBIDDEN", "field": "cluster"}
 
 
 async def test_a_job_waits_for_a_broker_that_is_away(serve: Serve, tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ async def test_submitting_makes_simulation_input_job_and_tasks(platform: Platfor
     assert (job["state"], job["progress"], job["attempt"]) == ("PENDING", 0.0, 1)
     assert job["key"].endswith("-DIRECT")
     assert [task["requested"] for task in job["tasks"]["nodes"]] == ["34", "33", "33"]
-    assert submitted["input"] == {"files": FILES, "totalPrimaries": "100"}
+    assert submitted["input"] == {"inputFiles": FILES, "totalPrimaries": "100"}
 
 
 def test_the_remainder_of_the_primaries_goes_to_the_first_tasks() -> None:
@@ -78,9 +78,9 @@ def _without(name: str) -> dict[str, str]:
         ({"inputJson": {}}, "input.inputJson", "comes as inputFiles alone"),
         ({"inputType": "EDITOR", "inputFiles": None, "inputJson": {"beam": 1}}, "input.inputJson.materialManager", "materialManager"),
         ({"options": {"cores": 2}}, "input.options", "name one"),
-        ({"clusterId": "bm9uc2Vuc2U="}, "input.clusterId", "not an id"),
+        ({"cluster": "bm9uc2Vuc2U="}, "input.cluster", "not an id"),
         ({"title": "x" * 256}, "input.title", "at most 255"),
-        ({"projectId": "bm9uc2Vuc2U="}, "input.projectId", "not an id"),
+        ({"project": "bm9uc2Vuc2U="}, "input.project", "not an id"),
     ],
 )  # fmt: skip
 async def test_a_wrong_submission_is_told_and_writes_nothing(
@@ -95,25 +95,25 @@ async def test_a_wrong_submission_is_told_and_writes_nothing(
 
 async def test_a_project_that_one_does_not_see_is_not_found(platform: Platform) -> None:
     before = await _rows(platform)
-    problem = await submit(platform, projectId=platform.world.id("Project", "apart"))
-    assert (problem["code"], problem["field"]) == ("NOT_FOUND", "input.projectId")
+    problem = await submit(platform, project=platform.world.id("Project", "apart"))
+    assert (problem["code"], problem["field"]) == ("NOT_FOUND", "input.project")
     assert await _rows(platform) == before
 
 
 async def _rows(platform: Platform) -> list[int]:
     async with platform.services.database.read() as connection:
-        tables = (models.Simulation, models.SimulationInput, Job, Task)
+        tables = (models.Simulation, models.SimulationSetup, Job, Task)
         return [await connection.scalar(sa.select(sa.func.count()).select_from(table)) for table in tables]
 
 
 async def test_members_of_the_project_read_a_simulation_and_strangers_do_not(platform: Platform) -> None:
-    submitted = await submit(platform, projectId=platform.world.id("Project", "shared"))
+    submitted = await submit(platform, project=platform.world.id("Project", "shared"))
     query = "query($id:ID!){simulation(id:$id){title job{state}}}"
     assert (await platform.ask(query, "maria", id=submitted["id"]))["simulation"]["title"] == "beam"
     assert (await platform.ask(query, "eve", id=submitted["id"])) == {"simulation": None}
 
 
-UPDATE = """mutation($id: ID!, $v: Int!, $i: UpdateSimulationInput!) { updateSimulation(id: $id, expectedVersion: $v, input: $i) {
+UPDATE = """mutation($id: ID!, $v: Int!, $i: SimulationChanges!) { updateSimulation(id: $id, expectedVersion: $v, input: $i) {
   __typename ... on Simulation { title version project { name } } ... on Problem { code field } } }"""
 
 
@@ -127,8 +127,8 @@ async def test_a_simulation_is_renamed_and_moved_by_its_owner_only(platform: Pla
     assert (await update("eve", title="x"))["code"] == "NOT_FOUND"
     assert (await update("maria", title="x"))["code"] == "FORBIDDEN"
     assert await update("tom", title="new") == {"__typename": "Simulation", "title": "new", "version": 2, "project": {"name": "Protons"}}  # fmt: skip
-    assert (await update("tom", projectId=None))["code"] == "CONFLICT"
-    moved = (await platform.ask(UPDATE, "tom", id=id, v=2, i={"projectId": None}))["updateSimulation"]
+    assert (await update("tom", project=None))["code"] == "CONFLICT"
+    moved = (await platform.ask(UPDATE, "tom", id=id, v=2, i={"project": None}))["updateSimulation"]
     assert (moved["title"], moved["project"]) == ("new", None)
 
 
@@ -177,11 +177,11 @@ async def test_one_active_job_for_each_simulation(platform: Platform) -> None:
 
 
 async def test_a_job_is_cancelled_by_its_owner_or_who_administers_its_project(platform: Platform) -> None:
-    submitted = await submit(platform, projectId=platform.world.id("Project", "shared"))
+    submitted = await submit(platform, project=platform.world.id("Project", "shared"))
     cancel = "mutation($id:ID!){cancelJob(id:$id){... on Job{state tasks(first:9){nodes{state}}} ... on Problem{code}}}"
     id = submitted["job"]["id"]
     assert (await platform.ask(cancel, "eve", id=id))["cancelJob"] == {"code": "NOT_FOUND"}
-    other = await submit(platform, projectId=platform.world.id("Project", "shared"))
+    other = await submit(platform, project=platform.world.id("Project", "shared"))
     assert (await platform.ask(cancel, "maria", id=other["job"]["id"]))["cancelJob"]["state"] == "CANCELED"
     done = (await platform.ask(cancel, "tom", id=id))["cancelJob"]
     assert done == {"state": "CANCELED", "tasks": {"nodes": [{"state": "CANCELED"}] * 2}}
@@ -485,7 +485,7 @@ async def test_what_no_lease_holds_is_found(platform: Platform) -> None:
 
 
 async def test_members_of_the_project_learn_that_a_job_failed_and_its_owner_why(platform: Platform) -> None:
-    submitted = await submit(platform, 1, projectId=platform.world.id("Project", "shared"))
+    submitted = await submit(platform, 1, project=platform.world.id("Project", "shared"))
     (worker,) = await claim(platform)
     await platform.ask(REPORT, worker, e="the input names a secret")
     query = "query($i:ID!){job(id:$i){error{code message} tasks(first:1){nodes{error{code message}}}}}"
@@ -496,14 +496,14 @@ async def test_members_of_the_project_learn_that_a_job_failed_and_its_owner_why(
 
 
 async def test_a_log_is_for_the_owner_and_administrators_of_the_project(platform: Platform) -> None:
-    submitted = await submit(platform, 1, as_="maria", projectId=platform.world.id("Project", "shared"))
+    submitted = await submit(platform, 1, as_="maria", project=platform.world.id("Project", "shared"))
     (worker,) = await claim(platform)
     await platform.ask(REPORT, worker, l=[{"number": 1, "text": "said"}])
     query = "query($i:ID!){job(id:$i){state log(first:9){totalCount nodes{text}}}}"
     for who, lines in (("maria", 1), ("root", 1), ("tom", 0)):
         job = (await platform.ask(query, who, i=submitted["job"]["id"]))["job"]
         assert (job["state"], job["log"]["totalCount"], len(job["log"]["nodes"])) == ("RUNNING", lines, lines)
-    other = await submit(platform, 1, projectId=platform.world.id("Project", "shared"))
+    other = await submit(platform, 1, project=platform.world.id("Project", "shared"))
     (worker,) = await claim(platform)
     await platform.ask(REPORT, worker, l=[{"number": 1, "text": "said"}])
     administrator = (await platform.ask(query, "maria", i=other["job"]["id"]))["job"]
@@ -554,7 +554,7 @@ DELETE = "mutation($id:ID!){done:%s(id:$id){__typename ...on Problem{code messag
 
 
 async def test_what_has_ended_is_deleted_by_its_owner(platform: Platform) -> None:
-    submitted = await submit(platform, 1, projectId=platform.world.id("Project", "shared"))
+    submitted = await submit(platform, 1, project=platform.world.id("Project", "shared"))
     job, simulation = submitted["job"]["id"], submitted["id"]
     for field, id in (("deleteJob", job), ("deleteSimulation", simulation)):
         assert (await platform.ask(DELETE % field, "tom", id=id))["done"]["code"] == "STATE"
@@ -563,6 +563,10 @@ async def test_what_has_ended_is_deleted_by_its_owner(platform: Platform) -> Non
     (worker,) = await claim(platform)
     await platform.ask(RESULTS, worker, e=estimators(1.0))
     await merge_ready(platform.services)
+    stale = "mutation($id:ID!){done:%s(id:$id,expectedVersion:0){...on Problem{code field}}}"
+    for field, id in (("deleteJob", job), ("deleteSimulation", simulation)):
+        refused = (await platform.ask(stale % field, "tom", id=id))["done"]
+        assert refused == {"code": "CONFLICT", "field": "expectedVersion"}
     assert (await platform.ask(DELETE % "deleteJob", "tom", id=job))["done"]["__typename"] == "Deleted"
     assert await platform.ask("query($id:ID!){job(id:$id){id}}", "tom", id=job) == {"job": None}
     assert await values_of(platform, submitted) == [1.0, 1.0, 1.0]
@@ -778,12 +782,12 @@ async def test_a_part_is_of_some_of_the_primaries(platform: Platform, done: str)
 async def test_an_editors_project_runs_as_the_files_made_of_it(platform: Platform) -> None:
     submitted = await submit(platform, 2, inputType="EDITOR", inputFiles=None, inputJson=PROJECT)
     assert submitted["__typename"] == "Simulation", submitted
-    query = "query($id:ID!){simulation(id:$id){inputType input{files project totalPrimaries}}}"
+    query = "query($id:ID!){simulation(id:$id){inputType input{inputFiles inputJson totalPrimaries}}}"
     found = (await platform.ask(query, "tom", id=submitted["id"]))["simulation"]
     assert found["inputType"] == "EDITOR"
-    assert found["input"]["project"] == PROJECT
-    assert set(found["input"]["files"]) >= {"beam.dat", "mat.dat", "geo.dat", "detect.dat"}
-    assert (await platform.ask(query, "root", id=submitted["id"]))["simulation"]["input"]["project"] == PROJECT
+    assert found["input"]["inputJson"] == PROJECT
+    assert set(found["input"]["inputFiles"]) >= {"beam.dat", "mat.dat", "geo.dat", "detect.dat"}
+    assert (await platform.ask(query, "root", id=submitted["id"]))["simulation"]["input"]["inputJson"] == PROJECT
 
 
 async def test_a_waiting_job_knows_its_place_in_the_queue(platform: Platform) -> None:

@@ -24,7 +24,9 @@ from tests.support.serving import Serve, Served
 pytestmark = pytest.mark.slow
 """Real components, started and ended."""
 
-SUBMIT = "mutation($i:SubmitSimulationInput!){submitSimulation(input:$i){... on Simulation{id job{id}} ... on Problem{message}}}"
+SUBMIT = (
+    "mutation($i:NewSimulation!){submitSimulation(input:$i){... on Simulation{id job{id}} ... on Problem{message}}}"
+)
 JOB = """query($i: ID!) { job(id: $i) { state progress error { code message } tasks(first: 9) { nodes { ordinal state done requested attempt } }
   log(first: 1000) { nodes { sequence text } } simulation { estimators(first: 9) { nodes { name metadata pages(first: 9) { nodes {
   number name dimension axis1 { name unit values } data { name unit values } } } } } } } }"""

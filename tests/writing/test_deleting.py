@@ -452,10 +452,10 @@ async def test_tokens_of_what_is_deleted_work_no_more_and_do_not_come_back(shari
 
 async def test_what_was_deleted_is_found_by_who_may_bring_it_back(sharing: Platform) -> None:
     dune = await settle(sharing)
-    query = "query($t:RestorableType!){restorable(type:$t,first:2){id name deletedAt}}"
+    query = "query($t:RestorableType!){restorable(type:$t,first:2){nodes{id name deletedAt}}}"
 
     async def found(kind: str, who: Any) -> list[str]:
-        return [one["id"] for one in (await sharing.ask(query, who, t=kind))["restorable"]]
+        return [one["id"] for one in (await sharing.ask(query, who, t=kind))["restorable"]["nodes"]]
 
     for kind, id, who in (
         ("PARTICIPANT", dune.alone, dune.project_admin),

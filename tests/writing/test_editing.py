@@ -477,7 +477,7 @@ async def test_what_decides_how_one_signs_in_and_where_devices_and_services_work
     platform: Platform,
 ) -> None:
     world, here = platform.world, platform.world.here
-    links = "mutation($k:LinkKind!,$o:ID!,$i:[ID!]!){x:setLinks(kind:$k,owner:$o,ids:$i){__typename}}"
+    links = "mutation($k:LinkKind!,$o:ID!,$i:[ID!]!){x:setLinks(kind:$k,id:$o,ids:$i){__typename}}"
     tom, service = world.id("User", "tom"), here.id("Service", "service")
     version = (await platform.ask("query($i:ID!){node(id:$i){version}}", "root", i=tom))["node"]["version"]
     change = "mutation($i:ID!,$v:Int!,$c:UserChanges!){x:updateUser(id:$i,expectedVersion:$v,input:$c){__typename}}"

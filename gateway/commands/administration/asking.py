@@ -170,14 +170,16 @@ class Asking:
             raise Refusal(result["message"], result["code"], result["field"])
         return result
 
-    async def all(self, document: str, limit: int | None = None, /, **filter: Any) -> Listed:
-        """The rows of a list, page by page, up to a limit."""
+    async def all(
+        self, document: str, limit: int | None = None, given: Mapping[str, Any] | None = None, /, **filter: Any
+    ) -> Listed:
+        """The rows of a list, page by page, up to a limit; `given` has what else its field takes."""
         nodes: list[dict[str, Any]] = []
         chosen = {name: value for name, value in filter.items() if value is not None}
         after = None
         while limit is None or len(nodes) < limit:
             first = PAGE if limit is None else min(PAGE, limit - len(nodes))
-            page = (await self.data(document, first=first, after=after, filter=chosen))["page"]
+            page = (await self.data(document, first=first, after=after, filter=chosen, **(given or {})))["page"]
             nodes += page["nodes"]
             after = page["pageInfo"]["endCursor"]
             if not page["pageInfo"]["hasNextPage"]:

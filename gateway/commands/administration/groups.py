@@ -20,8 +20,8 @@ _GRANTS = listing("roleGrants", "RoleGrant", f"id {_ROLE}")
 _CREATE = writing("createUserGroup", "UserGroup { id name }", input="NewUserGroup!")
 _DELETE = writing("deleteUserGroup", "Deleted { id at }", id="ID!")
 _RESTORE = writing("restoreUserGroup", "UserGroup { id name }", id="ID!")
-_ADD = writing("addToGroup", "Linked { added removed }", group="ID!", users="[ID!]!")
-_REMOVE = writing("removeFromGroup", "Linked { added removed }", group="ID!", users="[ID!]!")
+_ADD = writing("addToGroup", "Linked { added removed }", id="ID!", users="[ID!]!")
+_REMOVE = writing("removeFromGroup", "Linked { added removed }", id="ID!", users="[ID!]!")
 
 Group = Annotated[str, typer.Argument(help="A group of users, by name or id.")]
 Members = Annotated[list[str], typer.Argument(help="Users, by username, e-mail address or id.")]
@@ -110,7 +110,7 @@ async def remove(ask: Asking, group: Group, users: Members) -> Shown:
 async def _linked(ask: Asking, document: str, group: str, users: list[str]) -> Shown:
     found = await ask.find("UserGroup", group)
     ids = [(await ask.find("User", user)).id for user in users]
-    done = await ask.write(document, group=found.id, users=ids)
+    done = await ask.write(document, id=found.id, users=ids)
     return Shown(done, f"{found.name}: added {done['added']}, removed {done['removed']}")
 
 

@@ -22,7 +22,7 @@ _TASKS = """query($id: ID!) { job(id: $id) { tasks(first: 100) {
     nodes { id ordinal state requested done attempt startedAt endedAt error { code message } } } } }"""
 _TOTALS = "query($filter: JobFilter) { jobTotals(filter: $filter) { state count } }"
 _CANCEL = writing("cancelJob", "Job { id key state }", id="ID!")
-_RETRY = writing("retryJob", "Job { id key attempt }", id="ID!", clusterId="ID")
+_RETRY = writing("retryJob", "Job { id key attempt }", id="ID!", cluster="ID")
 _REMOVE = writing("deleteJob", "Deleted { id at }", id="ID!")
 _SIMULATION = "id title simType inputType createdAt owner { username } project { name } job { state }"
 _SIMULATIONS = listing("simulations", "Simulation", _SIMULATION)
@@ -122,7 +122,7 @@ async def retry(
     """Run a job that FAILED or was CANCELED again, as a new attempt: where it ran, unless told otherwise."""
     if here and cluster is not None:
         raise typer.BadParameter("--here and --cluster name two places")
-    place = {"clusterId": await ask.id("Cluster", cluster)} if here or cluster is not None else {}
+    place = {"cluster": await ask.id("Cluster", cluster)} if here or cluster is not None else {}
     node = await ask.write(_RETRY, id=(await ask.find("Job", job)).id, **place)
     return Shown(node, f"{node['key']} is attempt {node['attempt']}")
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from db.models import CORE
-from gateway.commands.administration.asking import Asking, Listed, Refusal, listing, writing
+from gateway.commands.administration.asking import Asking, Refusal, listing, writing
 from gateway.commands.administration.commands import Limit, Shown, command, group, needs_one, rows
 from gateway.commands.administration.groups import place
 from resolvers.failures import Code
@@ -27,8 +27,9 @@ _GRANT = writing(
     grantee="ID!",
 )
 _REVOKE = writing("revokeRole", "Deleted { id at }", id="ID!")
-_ACCESS = """query($id: ID!) { roles: accessFor(id: $id) {
-    role inherited userGroup { id name } site { id name } project { id name } } }"""
+_ACCESS = """query($id: ID!, $first: Int!, $after: String) { page: accessFor(id: $id, first: $first, after: $after) {
+    nodes { role inherited userGroup { id name } site { id name } project { id name } }
+    pageInfo { hasNextPage endCursor } } }"""
 
 Role = Annotated[str, typer.Argument(help="A role by name, such as admin or user.")]
 OfSite = Annotated[str | None, typer.Option(help="A role in this site.")]
@@ -113,9 +114,8 @@ async def access(
     role in a project is a user of its site."""
     name, named = needs_one(user=user, group=group, site=site, project=project)
     kind = {"user": "User", "group": "UserGroup", "site": "Site", "project": "Project"}[name]
-    held = (await ask.data(_ACCESS, id=(await ask.find(kind, named)).id))["roles"]
     return rows(
-        Listed(held),
+        await ask.all(_ACCESS, None, {"id": (await ask.find(kind, named)).id}),
         {
             "group": "userGroup.name",
             "role": "role",

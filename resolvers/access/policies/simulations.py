@@ -1,6 +1,6 @@
 """Simulations, what they were given, and their results."""
 
-from db.models import Estimator, Page, Simulation, SimulationInput, SimulationLink
+from db.models import Estimator, Page, Simulation, SimulationLink, SimulationSetup
 from resolvers.access.policy import Policy, Rules
 from resolvers.access.rules import (
     ANY_USER,
@@ -25,10 +25,10 @@ POLICIES = (
         stays=(Simulation.user_id, Simulation.project_id, Simulation.session_id),
     ),
     Policy(
-        model=SimulationInput,
-        through=SimulationInput.simulation,
+        model=SimulationSetup,
+        through=SimulationSetup.simulation,
         fields=dict.fromkeys(("files", "project"), _INPUT),
-        stays=(SimulationInput.simulation_id,),
+        stays=(SimulationSetup.simulation_id,),
     ),
     Policy(
         model=SimulationLink,

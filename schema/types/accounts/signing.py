@@ -1,40 +1,55 @@
 """Signing in and out: passwords, second factors, tokens, and one's login sessions."""
 
 from datetime import datetime
+from enum import Enum
 from typing import Annotated
 
 import strawberry
 
 from db import models
-from resolvers.accounts import sessions, sign_in, two_factor
+from resolvers.accounts import api_keys, sessions, sign_in, two_factor
 from resolvers.identity.principal import Duty as Must
 from resolvers.identity.principal import Kind
 from schema.fields.fields import Info
 from schema.fields.mutations import ANYONE, IN_PERSON, mutation, written
 from schema.fields.problems import Problem
-from schema.fields.scalars import enum, global_id, key_of
-from schema.types.accounts import TwoFactor, User
+from schema.fields.scalars import enum
+from schema.types.accounts.users import TwoFactor, User
 from schema.types.organisation import Participant
 
 Duty = enum(
     Must,
-    "What a user must do before anything else.",
+    "What a user must do first.",
     name="Duty",
     VERIFY_EMAIL="Confirm the e-mail address, by the link that was mailed.",
     CHANGE_PASSWORD="Change the password.",  # noqa: S106
-    SET_UP_TWO_FACTOR="Set up a second factor, which a site of the user's wants.",
+    SET_UP_TWO_FACTOR="Set up a second factor. A site of the user requires it.",
 )
 PrincipalKind = enum(
     Kind,
-    "What kind of client asks.",
+    "A kind of client.",
     name="PrincipalKind",
-    ANONYMOUS="Nobody who is known.",
+    ANONYMOUS="A client that is not signed in.",
     USER="A user.",
     PARTICIPANT="A participant.",
     DEVICE="A device.",
     SERVICE="A service.",
     WORKER="A worker, with the token of its task.",
-    LINK="Whoever has a link to a simulation.",
+    LINK="A client with a link to a simulation.",
+)
+
+
+class _Scope(Enum):
+    READ = api_keys.READ
+    WRITE = api_keys.WRITE
+
+
+KeyScope = enum(
+    _Scope,
+    "What a key may do.",
+    name="KeyScope",
+    READ="Queries and subscriptions; every key may.",
+    WRITE="Mutations.",
 )
 
 
@@ -49,9 +64,9 @@ class Tokens:
         description="Gives the next pair through `refresh`, once. Using it twice ends the login session. Null where "
         "the client asked, by the header `X-Torana-Session: cookie`, to have it kept in a cookie."
     )
-    expires_in: int = strawberry.field(description="Seconds for which the access token holds.")
+    expires_in: int = strawberry.field(description="For how many seconds the access token is valid.")
 
-    @strawberry.field(description="What the user must do first; before that little else is allowed.")
+    @strawberry.field(description="What the user must do first. Before that, little else is allowed.")
     def duties(self, info: Info) -> list[Duty]:  # type: ignore[valid-type]
         return _duties(info)
 
@@ -76,12 +91,12 @@ class TwoFactorNeeded:
         description="Where the code comes from. A recovery code does as well."
     )
     ticket: str = strawberry.field(description="Goes with the code to `completeTwoFactor`; works once.")
-    expires_in: int = strawberry.field(description="Seconds for which the ticket holds.")
+    expires_in: int = strawberry.field(description="For how many seconds the ticket is valid.")
 
 
-@strawberry.type(description="The login session ended.")
+@strawberry.type(description="The login session is ended.")
 class LoggedOut:
-    at: datetime = strawberry.field(description="When.")
+    at: datetime = strawberry.field(description="When it was done.")
 
 
 @strawberry.type(description="It is done.")
@@ -96,46 +111,32 @@ class TwoFactorSetup:
         description="For an authenticator, to be shown as a QR code: `otpauth://totp/...`. Null for codes by e-mail."
     )
     key: str | None = strawberry.field(
-        description="What it says, to be typed into an authenticator. Null for codes by e-mail."
+        description="The secret in `uri`, to be typed into an authenticator. Null for codes by e-mail."
     )
 
 
-@strawberry.type(description="Codes that stand in for the second factor, each once. They are shown only now.")
+@strawberry.type(description="Codes to use in place of the second factor, each once. They are shown only now.")
 class RecoveryCodes:
     codes: list[str] = strawberry.field(description="Ten, to be kept in a safe place.")
 
 
-@strawberry.type(description="One sign-in of yours that holds.")
-class LoginSession:
-    id: strawberry.ID = strawberry.field(description="For `closeSession`.")
-    address: str | None = strawberry.field(description="The network address it was last used from.")
-    agent: str | None = strawberry.field(description="The program it was last used with, as that calls itself.")
-    created_at: datetime = strawberry.field(description="When you signed in.")
-    last_used_at: datetime = strawberry.field(description="When its tokens were last refreshed.")
-    current: bool = strawberry.field(description="Whether it is the one in use.")
-
-
-@strawberry.type(description="Login sessions ended, and with them their streams and sockets.")
-class SessionsClosed:
-    count: int = strawberry.field(description="How many.")
-
-
-@strawberry.type(description="Who is asking.")
+@strawberry.type(description="The client that is signed in.")
 class SignedIn:
-    kind: PrincipalKind = strawberry.field(description="What kind of client.")  # type: ignore[valid-type]
+    kind: PrincipalKind = strawberry.field(description="The kind of client.")  # type: ignore[valid-type]
     duties: list[Duty] = strawberry.field(  # type: ignore[valid-type]
-        description="What the user must do first; before that little else is allowed."
+        description="What the user must do first. Before that, little else is allowed."
     )
-    scopes: list[str] | None = strawberry.field(description="What the key in use may do; null for all.")
-    expires_at: datetime | None = strawberry.field(description="When what was presented ends; null for never.")
+    scopes: list[KeyScope] | None = strawberry.field(  # type: ignore[valid-type]
+        description="What the key in use may be used for; null for everything."
+    )
+    expires_at: datetime | None = strawberry.field(description="When the token or key in use expires; null for never.")
 
 
 LogInResult = Annotated[
     Tokens | TwoFactorNeeded | Problem,
-    strawberry.union("LogInResult", description="Tokens, or what else is needed, or why not."),
+    strawberry.union("LogInResult", description="Tokens, or the second factor that is needed, or why not."),
 ]
 TokensResult = Annotated[Tokens | Problem, strawberry.union("TokensResult", description="Tokens, or why not.")]
-RefreshResult = Annotated[Tokens | Problem, strawberry.union("RefreshResult", description="Tokens, or why not.")]
 LogOutResult = Annotated[LoggedOut | Problem, strawberry.union("LogOutResult", description="When, or why not.")]
 DoneResult = Annotated[Done | Problem, strawberry.union("DoneResult", description="That it is done, or why not.")]
 SetupResult = Annotated[
@@ -144,10 +145,6 @@ SetupResult = Annotated[
 CodesResult = Annotated[
     RecoveryCodes | Problem, strawberry.union("RecoveryCodesResult", description="The codes, or why not.")
 ]
-ClosedResult = Annotated[
-    SessionsClosed | Problem, strawberry.union("SessionsClosedResult", description="How many, or why not.")
-]
-
 Password = Annotated[str, strawberry.argument(description="The password.")]
 OwnPassword = Annotated[str, strawberry.argument(description="Your password, asked once more.")]
 
@@ -158,7 +155,7 @@ def _tokens(issued: sessions.Tokens) -> Tokens:
 
 @strawberry.type
 class SigningQuery:
-    @strawberry.field(description="Who is asking; null for nobody who is known. Also for who must do something first.")
+    @strawberry.field(description="The client that is signed in; null for others. It also answers users with duties.")
     async def signed_in(self, info: Info) -> SignedIn | None:
         principal = info.context.principal
         if principal.kind is Kind.ANONYMOUS:
@@ -166,23 +163,9 @@ class SigningQuery:
         return SignedIn(
             kind=principal.kind,
             duties=_duties(info),
-            scopes=None if principal.scopes is None else sorted(principal.scopes),
+            scopes=None if principal.scopes is None else [_Scope(scope) for scope in sorted(principal.scopes)],
             expires_at=principal.expires_at,
         )
-
-    @strawberry.field(description="Your login sessions that hold, the latest first; none for who did not sign in.")
-    async def login_sessions(self, info: Info) -> list[LoginSession]:
-        return [
-            LoginSession(
-                id=strawberry.ID(global_id("LoginSession", held.family)),
-                address=held.address,
-                agent=held.agent,
-                created_at=held.created_at,
-                last_used_at=held.used_at,
-                current=held.current,
-            )
-            for held in await sessions.mine(info.context)
-        ]
 
 
 @strawberry.type
@@ -197,7 +180,8 @@ class SigningMutation:
             str | None, strawberry.argument(description="A code of the second factor, if you have it at hand.")
         ] = None,
     ) -> LogInResult:
-        """Sign in. An unknown name and a wrong password are not told apart; too many attempts are RATE_LIMITED."""
+        """Sign in. The answer does not tell an unknown name from a wrong password. Too many attempts are
+        RATE_LIMITED."""
         found = await sign_in.log_in(info.context, username, password, code)
         if isinstance(found, sessions.Tokens):
             return _tokens(found)
@@ -234,35 +218,14 @@ class SigningMutation:
                 "`X-Torana-Session: cookie`."
             ),
         ] = None,
-    ) -> RefreshResult:
-        """Spend a refresh token for a new pair of tokens."""
+    ) -> TokensResult:
+        """Exchange a refresh token for a new pair of tokens. Each refresh token works once."""
         return _tokens(await sessions.refresh(info.context, refresh_token))
 
     @mutation(needs=IN_PERSON, always=True)
     async def log_out(self, info: Info) -> LogOutResult:
-        """End the login session whose access token is in use: no token of it works from now on."""
+        """End the login session in use. Its tokens stop working at once."""
         return LoggedOut(at=await sessions.log_out(info.context))
-
-    @mutation(needs=IN_PERSON)
-    async def close_session(
-        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The login session.")]
-    ) -> ClosedResult:
-        """End one of your login sessions."""
-        await sessions.close(info.context, key_of("LoginSession", id))
-        return SessionsClosed(count=1)
-
-    @mutation(needs=IN_PERSON)
-    async def close_other_sessions(self, info: Info) -> ClosedResult:
-        """End all your login sessions but the one in use."""
-        return SessionsClosed(count=await sessions.close_others(info.context))
-
-    @mutation(needs=IN_PERSON)
-    async def close_sessions(
-        self, info: Info, user: Annotated[strawberry.ID, strawberry.argument(description="Whose.")]
-    ) -> ClosedResult:
-        """End all login sessions of a user. Allowed to administrators of a site of the user, who is no superadmin, and
-        to superadmins."""
-        return SessionsClosed(count=await sessions.close_all(info.context, key_of("User", user, "user")))
 
     @mutation(needs=IN_PERSON)
     async def set_up_two_factor(
@@ -273,7 +236,7 @@ class SigningMutation:
             str | None, strawberry.argument(description="Your password, to replace a second factor that is in use.")
         ] = None,
     ) -> SetupResult:
-        """Begin with a second factor; it is asked for once its first code was given to `confirmTwoFactor`."""
+        """Set up a second factor. It is in use once `confirmTwoFactor` was given its first code."""
         begun = await two_factor.set_up(info.context, method, password)
         return TwoFactorSetup(method=begun.method, uri=begun.address, key=begun.seed)
 
@@ -281,15 +244,15 @@ class SigningMutation:
     async def confirm_two_factor(
         self, info: Info, code: Annotated[str, strawberry.argument(description="The first code.")]
     ) -> CodesResult:
-        """Use the second factor that was set up from now on. Gives new recovery codes."""
+        """Put the second factor to use that was set up. The answer has new recovery codes."""
         return RecoveryCodes(codes=list(await two_factor.confirm(info.context, code)))
 
     @mutation(needs=IN_PERSON)
     async def disable_two_factor(self, info: Info, password: OwnPassword) -> DoneResult:
-        """Go on without a second factor. STATE where a site that you have a part in wants one."""
+        """Remove your second factor. STATE when a site that you have a part in requires one."""
         return Done(at=await two_factor.disable(info.context, password))
 
     @mutation(needs=IN_PERSON)
     async def new_recovery_codes(self, info: Info, password: OwnPassword) -> CodesResult:
-        """Ten new recovery codes; the former ones end."""
+        """Create ten new recovery codes. The former ones end."""
         return RecoveryCodes(codes=list(await two_factor.renew_codes(info.context, password)))

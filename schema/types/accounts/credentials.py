@@ -1,7 +1,7 @@
 """API keys, static tokens, and devices that register themselves."""
 
 from datetime import datetime
-from enum import Enum, StrEnum
+from enum import StrEnum
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -16,12 +16,14 @@ from resolvers.reading.paging import Order
 from schema.fields.connections import connection, contains, equal, refers
 from schema.fields.declarations import Orders
 from schema.fields.fields import Info, column, computed, node, related
+from schema.fields.inputs import ExpectedVersion
 from schema.fields.mutations import ANYONE, SIGNED_IN, WRITER, Need, mutation, written
 from schema.fields.nodes import Connection, Node
 from schema.fields.problems import Problem
 from schema.fields.scalars import JSON, enum, global_id, key_of
 from schema.fields.values import OBJECT
-from schema.types.accounts import User
+from schema.types.accounts.signing import KeyScope
+from schema.types.accounts.users import User
 from schema.types.devices import Device
 from schema.types.organisation import Participant
 from schema.types.services import Service
@@ -38,11 +40,6 @@ class _Kind(StrEnum):
     STATIC_TOKEN = models.CredentialKind.STATIC_TOKEN.value
 
 
-class _Scope(Enum):
-    READ = api_keys.READ
-    WRITE = api_keys.WRITE
-
-
 CredentialKind = enum(
     _Kind,
     "What proves who a program is.",
@@ -50,22 +47,15 @@ CredentialKind = enum(
     API_KEY="A user's pair of keys.",
     STATIC_TOKEN="The token of a participant, a device or a service.",  # noqa: S106
 )
-KeyScope = enum(
-    _Scope,
-    "What a key may do.",
-    name="KeyScope",
-    READ="Queries and subscriptions; every key may.",
-    WRITE="Mutations.",
-)
 
 
 @node(models.Credential)
 class Credential(Node):
-    """An API key or a static token, without its secret: that is shown once, when it is made."""
+    """An API key or a static token. Its secret is shown once, when it is created."""
 
-    label: str = column("What its owner calls it.")
-    public_key: str | None = column("What names an API key in the open.")
-    expires_at: datetime | None = column("When it ends; null: never.")
+    label: str = column("The name that its owner gave it.")
+    public_key: str | None = column("The public part of an API key.")
+    expires_at: datetime | None = column("When it expires; null for never.")
     last_used_at: datetime | None = column("When it was last used, to the minute.")
     revoked_at: datetime | None = column("When it was revoked.")
     user: User | None = related(models.Credential.user, "Whose API key it is.")
@@ -73,13 +63,13 @@ class Credential(Node):
     device: Device | None = related(models.Credential.device, "Whose token it is, of a device.")
     service: Service | None = related(models.Credential.service, "Whose token it is, of a service.")
 
-    @computed("Which of the two.", reads=["kind"])
+    @computed("Whether it is an API key or a static token.", reads=["kind"])
     def kind(self: Any) -> CredentialKind:  # type: ignore[valid-type]
         return _Kind(self.kind.value)
 
-    @computed("What it may do; null: whatever its owner may.", reads=["scopes"])
+    @computed("What it may be used for; null for all that its owner may do.", reads=["scopes"])
     def scopes(self: Any) -> list[KeyScope] | None:  # type: ignore[valid-type]
-        return None if self.scopes is None else [_Scope(scope) for scope in self.scopes]
+        return None if self.scopes is None else [KeyScope(scope) for scope in self.scopes]
 
 
 @strawberry.input(description="Which credentials.")
@@ -101,24 +91,24 @@ class CredentialsQuery:
         orders=Orders(
             "CredentialOrder",
             "Orders of credentials.",
-            NEWEST=(Order(models.Credential.id, descending=True), "The latest first."),
-            OLDEST=(Order(models.Credential.id), "By time."),
+            NEWEST=(Order(models.Credential.id, descending=True), "The newest first."),
+            OLDEST=(Order(models.Credential.id), "The oldest first."),
         ),
         filter=CredentialFilter,
     )
 
 
-@strawberry.type(description="A new credential, and what nobody can tell again.")
+@strawberry.type(description="A new credential with its secret, which is shown only now.")
 class IssuedCredential:
     secret: str = strawberry.field(
         description="Goes into the header `Authorization: Bearer ...`. Keep it now: it is shown this once."
     )
     public_key: str | None = strawberry.field(
-        description="Of an API key: the user of HTTP Basic, whose password is the secret."
+        description="Of an API key: the user name for HTTP Basic. The password is the secret."
     )
     key: strawberry.Private[UUID]
 
-    @strawberry.field(description="It, as you may see it.")
+    @strawberry.field(description="The credential; null when you may not see it.")
     async def credential(self, info: Info) -> Credential | None:
         return await written(info, "Credential", models.Credential, self.key)  # type: ignore[no-any-return]
 
@@ -129,21 +119,23 @@ class RegisteredDevice:
     secret: str = strawberry.field(description="Its token. Keep it now: it is shown this once.")
 
 
-@strawberry.type(description="Nothing works with it any more.")
+@strawberry.type(description="The credential is revoked: it can no longer be used.")
 class Revoked:
     id: strawberry.ID = strawberry.field(description="The credential.")
     at: datetime = strawberry.field(description="When it was revoked.")
 
 
-@strawberry.type(description="What devices register themselves with.")
+@strawberry.type(description="The key with which devices register themselves.")
 class RegisterKey:
     secret: str = strawberry.field(description="The key. Keep it now: it is shown this once.")
 
 
 IssuedCredentialResult = Annotated[
-    IssuedCredential | Problem, strawberry.union("IssuedCredentialResult", description="What was made, or why not.")
+    IssuedCredential | Problem, strawberry.union("IssuedCredentialResult", description="What was created, or why not.")
 ]
-RevokedResult = Annotated[Revoked | Problem, strawberry.union("RevokedResult", description="When, or why not.")]
+RevokedResult = Annotated[
+    Revoked | Problem, strawberry.union("RevokedResult", description="When it was revoked, or why not.")
+]
 DeviceResult = Annotated[Device | Problem, strawberry.union("DeviceResult", description="The Device, or why not.")]
 RegisteredDeviceResult = Annotated[
     RegisteredDevice | Problem, strawberry.union("RegisteredDeviceResult", description="The device, or why not.")
@@ -152,7 +144,7 @@ RegisterKeyResult = Annotated[
     RegisterKey | Problem, strawberry.union("RegisterKeyResult", description="The key, or why not.")
 ]
 
-_Id = Annotated[strawberry.ID, strawberry.argument(description="Which one.")]
+_Id = Annotated[strawberry.ID, strawberry.argument(description="The id of the row.")]
 
 
 def _issued(made: api_keys.Issued) -> IssuedCredential:
@@ -165,13 +157,13 @@ class CredentialsMutation:
     async def create_api_key(
         self,
         info: Info,
-        label: Annotated[str, strawberry.argument(description="What you call it; at most two of a label are active.")],
+        label: Annotated[str, strawberry.argument(description="Its label. At most two keys of a label are active.")],
         scopes: Annotated[list[KeyScope], strawberry.argument(description="What it may do, besides reading.")],  # type: ignore[valid-type]
         expires_at: Annotated[
             datetime | None, strawberry.argument(description="When it ends; left out or null: never.")
         ] = None,
     ) -> IssuedCredentialResult:
-        """Make a pair of keys for your programs. A key makes no keys: sign in for this."""
+        """Create a pair of keys for your programs. Sign in for this: a key creates no keys."""
         wanted = frozenset(str(scope.value) for scope in scopes)  # type: ignore[attr-defined]
         return _issued(await api_keys.create_key(info.context, label, wanted, expires_at))
 
@@ -185,7 +177,7 @@ class CredentialsMutation:
             strawberry.argument(description="When the new one ends; null: never; left out: after as long as this one."),
         ] = strawberry.UNSET,
     ) -> IssuedCredentialResult:
-        """Make a second pair with the same label and scopes. The older one goes on until it is revoked or ends."""
+        """Create a second pair with the same label and scopes. The older pair works until it is revoked or expires."""
         until = ... if expires_at is strawberry.UNSET else expires_at
         return _issued(await api_keys.rotate_key(info.context, key_of("Credential", id), until))
 
@@ -193,8 +185,9 @@ class CredentialsMutation:
     async def create_participant_token(
         self, info: Info, participant: Annotated[strawberry.ID, strawberry.argument(description="Whose.")]
     ) -> IssuedCredentialResult:
-        """Make a static token of a participant, and let its tokens be used. With it the participant sees little more
-        than its name. Allowed to administrators of the project, services linked to it, superadmins."""
+        """Create a static token of a participant, and allow the use of its tokens. With one, the participant sees
+        little
+        more than its name. Allowed to administrators of the project, services linked to it, superadmins."""
         key = key_of("Participant", participant, "participant")
         return _issued(await api_keys.create_token(info.context, models.Participant, key))
 
@@ -202,7 +195,7 @@ class CredentialsMutation:
     async def create_device_token(
         self, info: Info, device: Annotated[strawberry.ID, strawberry.argument(description="Whose.")]
     ) -> IssuedCredentialResult:
-        """Make a static token of a device. Allowed to administrators of every site that it is in, superadmins."""
+        """Create a static token of a device. Allowed to administrators of every site that it is in, superadmins."""
         key = key_of("Device", device, "device")
         return _issued(await api_keys.create_token(info.context, models.Device, key))
 
@@ -210,14 +203,15 @@ class CredentialsMutation:
     async def create_service_token(
         self, info: Info, service: Annotated[strawberry.ID, strawberry.argument(description="Whose.")]
     ) -> IssuedCredentialResult:
-        """Make a static token of a service. Allowed to superadmins."""
+        """Create a static token of a service. Allowed to superadmins."""
         key = key_of("Service", service, "service")
         return _issued(await api_keys.create_token(info.context, models.Service, key))
 
     @mutation(needs=WRITER)
     async def revoke_credential(self, info: Info, id: _Id) -> RevokedResult:
-        """End a key or token: nothing works with it from now on. Allowed to its owner, who administers the participant
-        or every site that the device is in, and superadmins; to linked services for tokens of participants."""
+        """Revoke a key or token: it can no longer be used. Allowed to its owner, administrators of the participant
+        or of
+        every site that the device is in, and superadmins; to linked services for tokens of participants."""
         return Revoked(id=id, at=await api_keys.revoke(info.context, key_of("Credential", id)))
 
     @mutation(needs=ANYONE)
@@ -225,11 +219,13 @@ class CredentialsMutation:
         self,
         info: Info,
         register_key: Annotated[str, strawberry.argument(description="The key that administrators hand out.")],
-        name: Annotated[str, strawberry.argument(description="What the device is called.")],
+        name: Annotated[str, strawberry.argument(description="The name of the device.")],
         type_key: Annotated[str, strawberry.argument(description="The key of its type.")],
         infos: Annotated[
             JSON | None,
-            strawberry.argument(description=OBJECT.described("What it tells about itself."), metadata=OBJECT.metadata),
+            strawberry.argument(
+                description=OBJECT.described("Facts about the device, from itself."), metadata=OBJECT.metadata
+            ),
         ] = None,
     ) -> RegisteredDeviceResult:
         """Register the device that asks. Until an administrator links it to a site and enables it, it may not connect;
@@ -239,7 +235,7 @@ class CredentialsMutation:
 
     @mutation(needs=SIGNED_IN)
     async def new_device_register_key(self, info: Info) -> RegisterKeyResult:
-        """Make the key with which devices register themselves; the former one ends. Allowed to superadmins."""
+        """Create a new key with which devices register themselves. The former key ends. Allowed to superadmins."""
         return RegisterKey(secret=await device_registration.new_register_key(info.context))
 
     @mutation(needs=DEVICE)
@@ -248,7 +244,7 @@ class CredentialsMutation:
         info: Info,
         status: Annotated[
             JSON,
-            strawberry.argument(description=OBJECT.described("What there is to report."), metadata=OBJECT.metadata),
+            strawberry.argument(description=OBJECT.described("The status."), metadata=OBJECT.metadata),
         ],
     ) -> DeviceResult:
         """Report as the device that asks; this is also when it was last heard of."""
@@ -263,10 +259,7 @@ class CredentialsMutation:
             JSON | None,
             strawberry.argument(description=OBJECT.described("All of its settings."), metadata=OBJECT.metadata),
         ],
-        expected_version: Annotated[
-            int | None,
-            strawberry.argument(description="The `version` you read; a newer one is a CONFLICT. Left out: any."),
-        ] = None,
+        expected_version: ExpectedVersion,
     ) -> DeviceResult:
         """Replace the settings of the device that asks."""
         key = await device_registration.set_config(info.context, config, expected_version)  # type: ignore[arg-type]

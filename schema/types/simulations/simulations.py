@@ -7,27 +7,26 @@ import strawberry
 
 from db import models
 from resolvers.failures import Invalid
-from resolvers.reading import ranges
 from resolvers.reading.paging import Order
 from resolvers.reading.statements import Where
 from resolvers.simulations import simulations
-from schema.fields.connections import chosen, connection, contains, ranged, refers
+from schema.fields.connections import chosen, connection, contains, refers
 from schema.fields.declarations import Orders
-from schema.fields.fields import Info, column, found, node, numbers, part, related
-from schema.fields.inputs import Deleted, DeletedResult
+from schema.fields.fields import Info, column, found, node, related
+from schema.fields.inputs import AnyVersion, Deleted, DeletedResult, ExpectedVersion
 from schema.fields.mutations import SIGNED_IN, mutation, written
 from schema.fields.nodes import Connection, Node
 from schema.fields.problems import Problem
 from schema.fields.scalars import JSON, BigInt, enum, key_of, optional_key
 from schema.fields.values import Shape
-from schema.types.accounts import ExpectedVersion
+from schema.types.simulations.results import Estimator, EstimatorFilter
 
 if TYPE_CHECKING:
-    from schema.types.accounts import User
+    from schema.types.accounts.users import User
     from schema.types.jobs import Job
     from schema.types.organisation import Project
     from schema.types.sessions import Session
-    from schema.types.simulation_links import SimulationLink
+    from schema.types.simulations.share_links import SimulationLink
 
 SimulationType = enum(
     models.SimulationType,
@@ -47,20 +46,14 @@ InputType = enum(
 NEWEST_JOB = Order(models.Job.attempt, descending=True)
 
 
-@strawberry.input(description="Which estimators.")
-class EstimatorFilter:
-    names: list[str] | None = chosen(models.Estimator.name, "Of one of these names.")
-    file_names: list[str] | None = chosen(models.Estimator.file_name, "With one of these output files.")
-
-
 @node(models.Simulation)
 class Simulation(Node):
-    """One Monte-Carlo run of a radiation field: what was asked, the job that computes it, and what came out."""
+    """A Monte-Carlo simulation of a radiation field: its input, the jobs that compute it, and its results."""
 
-    title: str = column("What its owner calls it; may be empty.")
+    title: str = column("The title that its owner gave it; may be empty.")
     sim_type: SimulationType = column("The program it is for.")  # type: ignore[valid-type]
     input_type: InputType = column("How its input was given.")  # type: ignore[valid-type]
-    owner: Annotated["User", strawberry.lazy("schema.types.accounts")] | None = related(
+    owner: Annotated["User", strawberry.lazy("schema.types.accounts.users")] | None = related(
         models.Simulation.owner, "Who submitted it."
     )
     project: Annotated["Project", strawberry.lazy("schema.types.organisation")] | None = related(
@@ -79,83 +72,37 @@ class Simulation(Node):
             "SimulationJobOrder", "Orders of a simulation's jobs.", NEWEST=(NEWEST_JOB, "The last attempt first.")
         ),
     )
-    input: "SimulationInput | None" = related(models.Simulation.input, "What it was given.")
-    estimators: Connection["Estimator"] = connection(
+    input: "SimulationSetup | None" = related(models.Simulation.input, "Its input.")
+    estimators: Connection[Estimator] = connection(
         models.Simulation.estimators,
-        "What was scored; empty until tasks delivered.",
+        "Its results; empty until tasks delivered some.",
         orders=Orders("EstimatorOrder", "Orders of estimators.", NAME=(Order(models.Estimator.name), "By name.")),
         filter=EstimatorFilter,
     )
-    links: Connection[Annotated["SimulationLink", strawberry.lazy("schema.types.simulation_links")]] = connection(
-        models.Simulation.links,
-        "The links by which it is shared, for its owner; those whose time is over, too.",
-        orders=Orders(
-            "SimulationLinkOrder",
-            "Orders of links.",
-            NEWEST=(Order(models.SimulationLink.created_at, descending=True), "The latest first."),
-            OLDEST=(Order(models.SimulationLink.created_at), "By time."),
-        ),
+    links: Connection[Annotated["SimulationLink", strawberry.lazy("schema.types.simulations.share_links")]] = (
+        connection(
+            models.Simulation.links,
+            "The links that share it, also expired ones. They are shown to its owner.",
+            orders=Orders(
+                "SimulationLinkOrder",
+                "Orders of links.",
+                NEWEST=(Order(models.SimulationLink.created_at, descending=True), "The newest first."),
+                OLDEST=(Order(models.SimulationLink.created_at), "The oldest first."),
+            ),
+        )
     )
 
 
-@node(models.SimulationInput)
-class SimulationInput(Node):
+@node(models.SimulationSetup)
+class SimulationSetup(Node):
     """The input of a simulation."""
 
-    files: JSON | None = column("The input files: an object of name to text.")
-    project: JSON | None = column("The editor's project from which the files were made; null when files were given.")
+    files: JSON | None = column("The input files: an object of name to text.", name="inputFiles")
+    project: JSON | None = column(
+        "The editor's project from which the files were made; null when files were given.", name="inputJson"
+    )
     total_primaries: BigInt = column("The primary particles asked for, over all tasks.")
-    simulation: Simulation | None = related(models.SimulationInput.simulation, "The simulation.")
-
-
-@strawberry.input(description="Which pages.")
-class PageFilter:
-    numbers: list[int] | None = chosen(models.Page.number, "With one of these numbers.")
-    range: str | None = ranged(
-        models.Page.number, f"With one of these numbers, given as `1-3,5`: at most {ranges.MOST} of them."
-    )
-    names: list[str] | None = chosen(models.Page.name, "Of one of these quantities.")
-
-
-@node(models.Estimator)
-class Estimator(Node):
-    """A group of scored quantities: one output of the simulation program."""
-
-    name: str = column("Its name.")
-    file_name: str = column("The program's output file; unique within the simulation.")
-    meta: JSON = column("What the program says about it: an object of texts.", name="metadata")
-    simulation: Simulation | None = related(models.Estimator.simulation, "The simulation.")
-    pages: Connection["Page"] = connection(
-        models.Estimator.pages,
-        "Its quantities. `filter` chooses some, so that the numbers of the others are never read.",
-        orders=Orders("PageOrder", "Orders of pages.", NUMBER=(Order(models.Page.number), "By number.")),
-        filter=PageFilter,
-    )
-
-
-@strawberry.type(description="A quantity along an axis, or over all of them.")
-class Series:
-    name: str = strawberry.field(description="What is measured, such as `Position (Z)` or `DOSE`.")
-    unit: str | None = strawberry.field(description="Its unit, such as `cm` or `MeV/g`; null when it has none.")
-    values: list[float | None] = numbers("The numbers; null where there is none or it is not finite.")
-
-
-@node(models.Page)
-class Page(Node):
-    """One scored quantity. `data.values` has the values of axis 1 times those of axis 2, axis 1 fastest."""
-
-    number: int = column("Its number within the estimator, from 0.")
-    name: str = column("The quantity, such as DOSE or FLUENCE.")
-    dimension: int = column("How many axes: 0, 1 or 2.")
-    value_count: int = column("How many values `data` has.")
-    unit: str | None = column("The unit of the values.")
-    filter_name: str | None = column("The filter of particles it counts; null when it counts all.")
-    has_non_finite: bool = column("Whether `data.values` holds nulls.")
-    meta: JSON = column("What the program says about it: an object of texts.", name="metadata")
-    axis1: Series | None = part("The first axis.", name="axis1_name", unit="axis1_unit", values="axis1_values")
-    axis2: Series | None = part("The second axis.", name="axis2_name", unit="axis2_unit", values="axis2_values")
-    data: Series = part("The values.", name="name", unit="unit", values="data_values")
-    estimator: Estimator | None = related(models.Page.estimator, "The estimator.")
+    simulation: Simulation | None = related(models.SimulationSetup.simulation, "The simulation.")
 
 
 @strawberry.input(description="Which simulations.")
@@ -169,20 +116,20 @@ class SimulationFilter:
     owner: strawberry.ID | None = refers("User", "Submitted by this user.", models.Simulation.owner)
 
 
-@strawberry.input(description="What each task is given on its cluster; what is left out is as the cluster has it.")
+@strawberry.input(description="What each task asks of its cluster. What is left out is the cluster's default.")
 class ClusterOptions:
     partition: str | None = strawberry.field(default=None, description="The partition or queue.")
-    account: str | None = strawberry.field(default=None, description="Whom it is charged to.")
-    minutes: int | None = strawberry.field(default=None, description="For how long a task may run.")
-    megabytes: int | None = strawberry.field(default=None, description="Memory of a task.")
-    cores: int | None = strawberry.field(default=None, description="Cores of a task.")
+    account: str | None = strawberry.field(default=None, description="The account that is charged.")
+    minutes: int | None = strawberry.field(default=None, description="For how many minutes a task may run.")
+    megabytes: int | None = strawberry.field(default=None, description="The memory of a task, in megabytes.")
+    cores: int | None = strawberry.field(default=None, description="The cores of a task.")
 
 
 _INPUT = Shape(dict, 2_000_000)
 
 
 @strawberry.input(description="A simulation to run.")
-class SubmitSimulationInput:
+class NewSimulation:
     sim_type: SimulationType = strawberry.field(description="The program.")  # type: ignore[valid-type]
     input_type: InputType = strawberry.field(  # type: ignore[valid-type]
         default=models.InputType.FILES, description="How the input is given."
@@ -197,23 +144,28 @@ class SubmitSimulationInput:
         description=_INPUT.described("For EDITOR: the project, as YAPTIDE's editor saves it."),
         metadata=_INPUT.metadata,
     )
-    title: str = strawberry.field(default="", description="What you call it; at most 255 characters.")
+    title: str = strawberry.field(default="", description="Its title, of at most 255 characters.")
     tasks: int = strawberry.field(
         default=1, description="How many tasks share the primaries, each with a seed of its own."
     )
-    project_id: strawberry.ID | None = strawberry.field(default=None, description="Its members see the simulation.")
-    session_id: strawberry.ID | None = strawberry.field(default=None, description="The session whose data it is.")
-    cluster_id: strawberry.ID | None = strawberry.field(
+    project: strawberry.ID | None = strawberry.field(
+        default=None, description="The project whose users see the simulation."
+    )
+    session: strawberry.ID | None = strawberry.field(default=None, description="The session whose data it is.")
+    cluster: strawberry.ID | None = strawberry.field(
         default=None, description="The cluster that is to run it; null: the gateway's own machine."
     )
-    options: ClusterOptions | None = strawberry.field(default=None, description="What the cluster is asked for.")
+    options: ClusterOptions | None = strawberry.field(default=None, description="What is asked of the cluster.")
 
 
-@strawberry.input(description="What changes. What is left out stays; null takes it out of its project or session.")
-class UpdateSimulationInput:
+@strawberry.input(
+    description="Changes of a Simulation. A field that is left out stays as it is; null takes it out of its project "
+    "or session."
+)
+class SimulationChanges:
     title: str | None = strawberry.field(default=strawberry.UNSET, description="At most 255 characters.")
-    project_id: strawberry.ID | None = strawberry.field(default=strawberry.UNSET, description="The project.")
-    session_id: strawberry.ID | None = strawberry.field(default=strawberry.UNSET, description="The session.")
+    project: strawberry.ID | None = strawberry.field(default=strawberry.UNSET, description="The project.")
+    session: strawberry.ID | None = strawberry.field(default=strawberry.UNSET, description="The session.")
 
 
 SimulationResult = Annotated[
@@ -236,7 +188,7 @@ def _simulation(
     return Where(_of_job, {"job_key": job_key})
 
 
-def input_of(given: SubmitSimulationInput) -> Any:
+def input_of(given: NewSimulation) -> Any:
     """The input of the type that was named; what is given of the other type would be forgotten."""
     kind: models.InputType = given.input_type
     editor = kind is models.InputType.EDITOR
@@ -254,8 +206,8 @@ class SimulationsQuery:
         orders=Orders(
             "SimulationOrder",
             "Orders of simulations.",
-            NEWEST=(Order(models.Simulation.created_at, descending=True), "The latest first."),
-            OLDEST=(Order(models.Simulation.created_at), "By time."),
+            NEWEST=(Order(models.Simulation.created_at, descending=True), "The newest first."),
+            OLDEST=(Order(models.Simulation.created_at), "The oldest first."),
             TITLE=(Order(models.Simulation.title), "By title."),
         ),
         filter=SimulationFilter,
@@ -272,9 +224,10 @@ class SimulationsMutation:
     async def submit_simulation(
         self,
         info: Info,
-        input: Annotated[SubmitSimulationInput, strawberry.argument(description="The simulation.")],
+        input: Annotated[NewSimulation, strawberry.argument(description="The simulation.")],
     ) -> SimulationResult:
-        """Check the input as the program will read it, and queue the job; an error in a file names file and line."""
+        """Submit a simulation. Its input is checked as the program will read it: an error in a file names file and
+        line."""
         key = await simulations.submit_simulation(
             info.context,
             title=input.title,
@@ -282,9 +235,9 @@ class SimulationsMutation:
             input_type=input.input_type,
             given=input_of(input),
             tasks=input.tasks,
-            project_id=optional_key("Project", input.project_id, "input.projectId"),
-            session_id=optional_key("Session", input.session_id, "input.sessionId"),
-            cluster_id=optional_key("Cluster", input.cluster_id, "input.clusterId"),
+            project_id=optional_key("Project", input.project, "input.project"),
+            session_id=optional_key("Session", input.session, "input.session"),
+            cluster_id=optional_key("Cluster", input.cluster, "input.cluster"),
             options=vars(input.options) if input.options else None,
         )
         return await written(info, "Simulation", models.Simulation, key)  # type: ignore[no-any-return]
@@ -295,13 +248,13 @@ class SimulationsMutation:
         info: Info,
         id: Annotated[strawberry.ID, strawberry.argument(description="The simulation.")],
         expected_version: ExpectedVersion,
-        input: Annotated[UpdateSimulationInput, strawberry.argument(description="What changes.")],
+        input: Annotated[SimulationChanges, strawberry.argument(description="What changes.")],
     ) -> SimulationResult:
-        """Change the title, the project or the session of a simulation of one's own."""
+        """Change the title, the project or the session of a simulation of your own."""
         changes: dict[str, Any] = {k: v for k, v in vars(input).items() if v is not strawberry.UNSET}
-        for name, typename in (("project_id", "Project"), ("session_id", "Session")):
+        for name, typename in (("project", "Project"), ("session", "Session")):
             if name in changes:
-                changes[name] = optional_key(typename, changes[name], f"input.{typename.lower()}Id")
+                changes[f"{name}_id"] = optional_key(typename, changes.pop(name), f"input.{name}")
         if changes.get("title", "") is None:
             raise Invalid("a title may be empty, not null", field="input.title")
         key = await simulations.update_simulation(info.context, key_of("Simulation", id), expected_version, changes)
@@ -309,7 +262,12 @@ class SimulationsMutation:
 
     @mutation(needs=SIGNED_IN)
     async def delete_simulation(
-        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The simulation.")]
+        self,
+        info: Info,
+        id: Annotated[strawberry.ID, strawberry.argument(description="The simulation.")],
+        expected_version: AnyVersion = None,
     ) -> DeletedResult:
-        """Delete a simulation of one's own whose jobs have ended, with its results."""
-        return Deleted(id=id, at=await simulations.delete_simulation(info.context, key_of("Simulation", id)))
+        """Delete a simulation of your own with its results. Its jobs must have ended."""
+        return Deleted(
+            id=id, at=await simulations.delete_simulation(info.context, key_of("Simulation", id), expected_version)
+        )

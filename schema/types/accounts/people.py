@@ -1,5 +1,6 @@
 """Making and changing users, what applications keep for them, and who else is asking."""
 
+from datetime import datetime
 from typing import Annotated, Any
 
 import sqlalchemy as sa
@@ -13,13 +14,14 @@ from resolvers.reading.statements import Where
 from schema.fields.connections import connection, equal, refers
 from schema.fields.declarations import Orders
 from schema.fields.fields import Info, column, found, node, related
-from schema.fields.inputs import Given, Several, editing, inputs, lower, result
+from schema.fields.inputs import AnyVersion, Given, Several, editing, inputs, lower, result
 from schema.fields.mutations import SIGNED_IN, mutation, written
 from schema.fields.nodes import Connection, Node
 from schema.fields.problems import Problem
 from schema.fields.scalars import JSON
 from schema.fields.values import ANY
-from schema.types.accounts import PlatformRole, User
+from schema.types.accounts.signing import Done
+from schema.types.accounts.users import PlatformRole, User
 from schema.types.devices import Device
 from schema.types.organisation import Participant
 from schema.types.services import Service
@@ -27,10 +29,10 @@ from schema.types.services import Service
 
 @node(models.Preference)
 class Preference(Node):
-    """What an application keeps for its user."""
+    """What an application stores for a user."""
 
     app_tag: str = column("The application.")
-    value: JSON = column("Whatever it keeps.")
+    value: JSON = column("What is stored.")
     user: User | None = related(models.Preference.user, "Whose it is.")
 
 
@@ -56,17 +58,21 @@ def _preference(app_tag: Annotated[str, strawberry.argument(description="The app
 @strawberry.type
 class PeopleQuery:
     preference: Preference | None = found(
-        models.Preference, "What an application keeps for you; null for nothing.", _preference
+        models.Preference, "What an application stores for you; null when it stores nothing.", _preference
     )
     preferences: Connection[Preference] = connection(
         models.Preference,
-        "What applications keep for you; superadmins see everybody's.",
-        orders=Orders("PreferenceOrder", "Orders of preferences.", OLDEST=(Order(models.Preference.id), "By time.")),
+        "What applications store for you. Superadmins see what they store for everybody.",
+        orders=Orders(
+            "PreferenceOrder", "Orders of preferences.", OLDEST=(Order(models.Preference.id), "The oldest first.")
+        ),
         filter=PreferenceFilter,
     )
-    my_participant: Participant | None = found(models.Participant, "Who you are, if a participant.", _me)
-    my_device: Device | None = found(models.Device, "Who you are, if a device.", _me)
-    my_service: Service | None = found(models.Service, "Who you are, if a service.", _me)
+    my_participant: Participant | None = found(
+        models.Participant, "The participant who is signed in; null for everyone else.", _me
+    )
+    my_device: Device | None = found(models.Device, "The device that is signed in; null for everyone else.", _me)
+    my_service: Service | None = found(models.Service, "The service that is signed in; null for everyone else.", _me)
 
 
 _USER = inputs(
@@ -76,11 +82,11 @@ _USER = inputs(
         str, "The name to sign in with: letters, digits, `.`, `_` and `-`. Never changes.", fixed=True, kept=lower
     ),
     email=Given(str, "The e-mail address.", default=None, kept=canonical),
-    email_verified=Given(bool, "Whether you vouch for the address; else the user must confirm it.", default=False),
+    email_verified=Given(bool, "Whether you vouch for the address. Otherwise the user must confirm it.", default=False),
     first_name=Given(str, "Given name.", default=None),
     last_name=Given(str, "Family name.", default=None),
     affiliation=Given(str, "Institution.", default=None),
-    notes=Given(str, "What administrators note; the user does not see it.", default=None),
+    notes=Given(str, "Notes of administrators. The user does not see them.", default=None),
     active=Given(bool, "Whether the account may sign in.", default=True),
     force_password_change=Given(bool, "Whether the password must be changed at the next sign-in.", default=False),
     platform_role=Given(PlatformRole, "What the user may contribute.", default=models.PlatformRole.READER),
@@ -95,7 +101,10 @@ _USER = inputs(
 )
 
 PreferenceResult = Annotated[
-    Preference | Problem, strawberry.union("PreferenceResult", description="The preference, or why not.")
+    Preference | Done | Problem,
+    strawberry.union(
+        "PreferenceResult", description="The preference; Done when nothing is stored any more; or why not."
+    ),
 ]
 
 
@@ -111,12 +120,14 @@ class PeopleMutation:
         value: Annotated[
             JSON,
             strawberry.argument(
-                description=ANY.described("What to keep; an empty value keeps nothing."), metadata=ANY.metadata
+                description=ANY.described("The value. An empty text, list or object deletes what is stored."),
+                metadata=ANY.metadata,
             ),
         ],
-    ) -> PreferenceResult | None:
-        """Keep something for an application, in place of what it kept before. Null when nothing is kept."""
-        key = await preferences.keep(info.context, app_tag, value)
-        if key is None:
-            return None
-        return await written(info, "Preference", models.Preference, key)  # type: ignore[no-any-return]
+        expected_version: AnyVersion = None,
+    ) -> PreferenceResult:
+        """Store a value for an application. It replaces the former value; an empty value deletes it."""
+        kept = await preferences.keep(info.context, app_tag, value, expected_version)
+        if isinstance(kept, datetime):
+            return Done(at=kept)
+        return await written(info, "Preference", models.Preference, kept)  # type: ignore[no-any-return]

@@ -17,7 +17,7 @@ from schema.fields.scalars import JSON, enum, global_id
 
 if TYPE_CHECKING:
     from schema.types.groups import UserGroup
-    from schema.types.simulations import Simulation
+    from schema.types.simulations.simulations import Simulation
     from schema.types.specs import Spec
 
 AuthProvider = enum(
@@ -39,7 +39,7 @@ TwoFactor = enum(
     "The second factor of a sign-in.",
     NONE="None.",
     EMAIL="A code by e-mail.",
-    TOTP="A code of an authenticator.",
+    TOTP="A code of an authenticator app.",
 )
 
 
@@ -52,8 +52,8 @@ USER_ORDERS = Orders(
 AUDIT_ORDERS = Orders(
     "AuditEventOrder",
     "Orders of audit events.",
-    NEWEST=(Order(models.AuditEvent.at, descending=True), "The latest first."),
-    OLDEST=(Order(models.AuditEvent.at), "By time."),
+    NEWEST=(Order(models.AuditEvent.at, descending=True), "The newest first."),
+    OLDEST=(Order(models.AuditEvent.at), "The oldest first."),
 )
 
 
@@ -75,9 +75,9 @@ class User(Node):
     platform_role: PlatformRole | None = column(  # type: ignore[valid-type]
         "What the user may contribute."
     )
-    profile: JSON | None = column("Whatever the user keeps about themself.")
-    notes: str | None = column("What administrators noted about the user, not shown to the user.")
-    last_online_at: datetime | None = column("The last sign-in.")
+    profile: JSON | None = column("What the user says about themself.")
+    notes: str | None = column("Notes of administrators. The user does not see them.")
+    last_online_at: datetime | None = column("When the user was last online.")
     online = present(models.User)
     language: str | None = column("The language of messages to the user.")
     notified: bool | None = column("Whether the user wants messages that are not about security.")
@@ -90,15 +90,17 @@ class User(Node):
             "LinkedUserGroupOrder", "Orders of a user's groups.", NAME=(Order(models.UserGroup.name), "By name.")
         ),
     )
-    simulations: Connection[Annotated["Simulation", strawberry.lazy("schema.types.simulations")]] = connection(
-        models.User.simulations,
-        "The user's simulations that you may see.",
-        orders=Orders(
-            "UserSimulationOrder",
-            "Orders of a user's simulations.",
-            NEWEST=(Order(models.Simulation.created_at, descending=True), "The latest first."),
-            OLDEST=(Order(models.Simulation.created_at), "By time."),
-        ),
+    simulations: Connection[Annotated["Simulation", strawberry.lazy("schema.types.simulations.simulations")]] = (
+        connection(
+            models.User.simulations,
+            "The user's simulations that you may see.",
+            orders=Orders(
+                "UserSimulationOrder",
+                "Orders of a user's simulations.",
+                NEWEST=(Order(models.Simulation.created_at, descending=True), "The newest first."),
+                OLDEST=(Order(models.Simulation.created_at), "The oldest first."),
+            ),
+        )
     )
     specs: Connection[Annotated["Spec", strawberry.lazy("schema.types.specs")]] = connection(
         models.User.specs,
@@ -113,29 +115,25 @@ class User(Node):
 
 @node(models.AuditEvent)
 class AuditEvent(Node):
-    """What happened and mattered: sign-ins, refusals, cancelled jobs. Nothing changes or deletes one."""
+    """The record of an event that matters, such as a sign-in, a refusal or a canceled job. It is never changed or
+    deleted."""
 
     action: str = column("What was done, such as LOG_IN.")
-    at: datetime = column("When.")
+    at: datetime = column("When it happened.")
     actor_kind: str | None = column("What kind of principal did it; null for anonymous.")
-    entity_type: str = column("What it was done to.")
+    entity_type: str = column("The type of the row that it was done to.")
 
-    @computed("Who did it, as the id of a node; null for who has none.", reads=["actor_kind", "actor_id"])
+    @computed("The id of who did it; null for who has none.", reads=["actor_kind", "actor_id"])
     def actor(self: Any) -> strawberry.ID | None:
         known = self.actor_id is not None and self.actor_kind in ("user", "participant", "device", "service")
         return strawberry.ID(global_id(self.actor_kind.title(), self.actor_id)) if known else None
 
-    @computed("What it was done to, as the id of a node.", reads=["entity_type", "entity_id"])
+    @computed("The id of the row that it was done to.", reads=["entity_type", "entity_id"])
     def entity(self: Any) -> strawberry.ID | None:
         return None if self.entity_id is None else strawberry.ID(global_id(self.entity_type, self.entity_id))
 
-    client: JSON | None = column("The address and program it was done from.")
-    detail: JSON | None = column("More about it.")
-
-
-ExpectedVersion = Annotated[
-    int, strawberry.argument(description="The `version` you read; a newer one is a CONFLICT and changes nothing.")
-]
+    client: JSON | None = column("The network address and the program that it was done from.")
+    detail: JSON | None = column("Details of the event.")
 
 
 @strawberry.input(description="Which users.")
@@ -175,7 +173,7 @@ def _viewer() -> Where:
 
 @strawberry.type
 class AccountsQuery:
-    viewer: User | None = found(models.User, "Who you are; null when you are not signed in.", _viewer)
+    viewer: User | None = found(models.User, "The user who is signed in; null for everyone else.", _viewer)
     users: Connection[User] = connection(
         models.User, "All users; what you see of each depends on what you share.", orders=USER_ORDERS, filter=UserFilter
     )

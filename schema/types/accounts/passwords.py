@@ -7,22 +7,26 @@ import strawberry
 from db import models
 from resolvers.accounts import password_changes, sign_in, sign_up, two_factor
 from schema.fields.fields import Info
+from schema.fields.inputs import ExpectedVersion
 from schema.fields.mutations import ANYONE, IN_PERSON, SIGNED_IN, WRITER, mutation, written
 from schema.fields.problems import Problem
 from schema.fields.scalars import JSON, key_of
 from schema.fields.values import OBJECT
-from schema.types.accounts import ExpectedVersion, User
+from schema.types.accounts.signing import Done, DoneResult
+from schema.types.accounts.users import User
 from schema.types.organisation import Participant
-from schema.types.signing import Done, DoneResult
 
 
-@strawberry.type(description="A mail is on its way, where the address has one to get. Whether it has is not told.")
+@strawberry.type(
+    description="A mail is sent if an account with this address may get one. The answer does not tell whether there "
+    "is one."
+)
 class MailSent:
     to: str = strawberry.field(description="The address.")
 
 
-@strawberry.input(description="An account for oneself.")
-class SignUpInput:
+@strawberry.input(description="A new account of your own.")
+class NewAccount:
     username: str = strawberry.field(
         description="The name to sign in with: 2 to 150 letters, digits, `.`, `_` and `-`; kept in lower case."
     )
@@ -34,8 +38,8 @@ class SignUpInput:
     language: str | None = strawberry.field(default=None, description="Of mails, such as en or fr.")
 
 
-@strawberry.input(description="What one may change of oneself. What is left out stays.")
-class ProfileInput:
+@strawberry.input(description="Changes of your own account. A field that is left out stays as it is.")
+class ProfileChanges:
     first_name: str | None = strawberry.field(default=strawberry.UNSET, description="Given name.")
     last_name: str | None = strawberry.field(default=strawberry.UNSET, description="Family name.")
     affiliation: str | None = strawberry.field(default=strawberry.UNSET, description="Institution.")
@@ -53,7 +57,7 @@ class ProfileInput:
 
 
 MailResult = Annotated[
-    MailSent | Problem, strawberry.union("MailResult", description="That a mail is on its way, or why not.")
+    MailSent | Problem, strawberry.union("MailResult", description="The address of the mail, or why not.")
 ]
 UserResult = Annotated[User | Problem, strawberry.union("UserResult", description="The User, or why not.")]
 ParticipantResult = Annotated[
@@ -71,10 +75,11 @@ NewPassword = Annotated[
 class PasswordsMutation:
     @mutation(needs=ANYONE)
     async def sign_up(
-        self, info: Info, input: Annotated[SignUpInput, strawberry.argument(description="Who you are.")]
+        self, info: Info, input: Annotated[NewAccount, strawberry.argument(description="Who you are.")]
     ) -> MailResult:
-        """Make an account, where the gateway lets anyone; it can do little before its address is confirmed by the link
-        that is mailed. A name or an address that is taken is told by mail only."""
+        """Create an account, if the gateway is open to everyone. It can do little before its address is confirmed by
+        the
+        link in a mail. If the name or the address is taken, only a mail tells so."""
         columns = {
             name: value
             for name in ("first_name", "last_name", "affiliation", "language")
@@ -96,7 +101,8 @@ class PasswordsMutation:
 
     @mutation(needs=ANYONE)
     async def request_password_reset(self, info: Info, email: Email) -> MailResult:
-        """Mail a link that sets a new password, to the owner of an account. It holds for 45 minutes and works once."""
+        """Mail a link that sets a new password to the owner of an account. It is valid for 45 minutes and works
+        once."""
         return MailSent(to=await password_changes.request_reset(info.context, email))
 
     @mutation(needs=ANYONE)
@@ -111,42 +117,42 @@ class PasswordsMutation:
         old_password: Annotated[str, strawberry.argument(description="The present password.")],
         new_password: NewPassword,
     ) -> UserResult:
-        """Change one's own password; all other login sessions end."""
+        """Change your password. All your other login sessions end."""
         key = await password_changes.change(info.context, old_password, new_password)
         return await written(info, "User", models.User, key)  # type: ignore[no-any-return]
 
     @mutation(needs=IN_PERSON)
     async def remove_two_factor(
-        self, info: Info, user: Annotated[strawberry.ID, strawberry.argument(description="Whose.")]
+        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The user.")]
     ) -> UserResult:
         """Take the second factor from a user who lost it; all login sessions of the user end. Allowed to administrators
         of every place that the user has a role in, unless the user is a superadmin or a manager, and to superadmins."""
-        key = await two_factor.remove(info.context, key_of("User", user, "user"))
+        key = await two_factor.remove(info.context, key_of("User", id))
         return await written(info, "User", models.User, key)  # type: ignore[no-any-return]
 
     @mutation(needs=IN_PERSON)
     async def set_password(
         self,
         info: Info,
-        user: Annotated[strawberry.ID, strawberry.argument(description="Whose.")],
+        id: Annotated[strawberry.ID, strawberry.argument(description="The user.")],
         new_password: NewPassword,
     ) -> UserResult:
         """Give a user a password, to be changed at the next sign-in; all login sessions of the user end. Allowed to
         administrators of every place that the user has a role in, unless the user is a superadmin or a manager, and to
         superadmins."""
-        key = await password_changes.set_for_user(info.context, key_of("User", user, "user"), new_password)
+        key = await password_changes.set_for_user(info.context, key_of("User", id), new_password)
         return await written(info, "User", models.User, key)  # type: ignore[no-any-return]
 
     @mutation(needs=WRITER)
     async def set_participant_password(
         self,
         info: Info,
-        participant: Annotated[strawberry.ID, strawberry.argument(description="Whose.")],
+        id: Annotated[strawberry.ID, strawberry.argument(description="The participant.")],
         new_password: NewPassword,
     ) -> ParticipantResult:
         """Give a participant a password; all login sessions of the participant end. Allowed to whoever may let a
         participant sign in."""
-        key = key_of("Participant", participant, "participant")
+        key = key_of("Participant", id)
         await password_changes.set_for_participant(info.context, key, new_password)
         return await written(info, "Participant", models.Participant, key)  # type: ignore[no-any-return]
 
@@ -155,9 +161,9 @@ class PasswordsMutation:
         self,
         info: Info,
         expected_version: ExpectedVersion,
-        input: Annotated[ProfileInput, strawberry.argument(description="What changes.")],
+        input: Annotated[ProfileChanges, strawberry.argument(description="What changes.")],
     ) -> UserResult:
-        """Change one's own names, affiliation or profile."""
+        """Change your own account."""
         changes = {k: v for k, v in vars(input).items() if v is not strawberry.UNSET}
         key = await sign_in.update_profile(info.context, expected_version, changes)
         return await written(info, "User", models.User, key)  # type: ignore[no-any-return]

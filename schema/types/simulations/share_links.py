@@ -14,22 +14,23 @@ from schema.fields.mutations import SIGNED_IN, mutation, written
 from schema.fields.nodes import Node
 from schema.fields.problems import Problem
 from schema.fields.scalars import key_of
-from schema.types.accounts import User
-from schema.types.simulations import Simulation
+from schema.types.accounts.users import User
+from schema.types.simulations.simulations import Simulation
 
 
 @node(models.SimulationLink)
 class SimulationLink(Node):
-    """Lets whoever has its secret read one simulation, without its secret: that is shown once, when it is made."""
+    """A link that shares a simulation with whoever has its secret. The secret is shown once, when the link is
+    created."""
 
-    label: str = column("What it is for; may be empty.")
+    label: str = column("The purpose of the link; may be empty.")
     expires_at: datetime = column("When it ends.")
     last_used_at: datetime | None = column("When it was last used, to the minute.")
-    simulation: Simulation | None = related(models.SimulationLink.simulation, "What it shares.")
-    owner: User | None = related(models.SimulationLink.owner, "Who made it; with their account it ends, too.")
+    simulation: Simulation | None = related(models.SimulationLink.simulation, "The simulation that it shares.")
+    owner: User | None = related(models.SimulationLink.owner, "Who created it. It ends when their account does.")
 
 
-@strawberry.type(description="A new link, and what nobody can tell again.")
+@strawberry.type(description="A new link with its secret, which is shown only now.")
 class IssuedSimulationLink:
     secret: str = strawberry.field(
         description="Whoever sends it in the header `Authorization: Bearer ...` reads the simulation, its results and "
@@ -38,14 +39,14 @@ class IssuedSimulationLink:
     )
     key: strawberry.Private[UUID]
 
-    @strawberry.field(description="It, as you may see it.")
+    @strawberry.field(description="The link; null when you may not see it.")
     async def link(self, info: Info) -> SimulationLink | None:
         return await written(info, "SimulationLink", models.SimulationLink, self.key)  # type: ignore[no-any-return]
 
 
 IssuedSimulationLinkResult = Annotated[
     IssuedSimulationLink | Problem,
-    strawberry.union("IssuedSimulationLinkResult", description="What was made, or why not."),
+    strawberry.union("IssuedSimulationLinkResult", description="What was created, or why not."),
 ]
 
 
@@ -55,7 +56,7 @@ class SimulationLinksMutation:
     async def create_simulation_link(
         self,
         info: Info,
-        simulation: Annotated[strawberry.ID, strawberry.argument(description="What to share.")],
+        simulation: Annotated[strawberry.ID, strawberry.argument(description="The simulation to share.")],
         label: Annotated[
             str,
             strawberry.argument(description=f"What it is for; at most {share_links.LABEL} characters."),
@@ -74,5 +75,5 @@ class SimulationLinksMutation:
         return IssuedSimulationLink(secret=made.secret, key=made.credential)
 
     delete_simulation_link = deleting(
-        models.SimulationLink, "SimulationLink", "Delete a link: nothing works with it from now on."
+        models.SimulationLink, "SimulationLink", "Delete a link. Its secret stops working at once."
     )

@@ -18,7 +18,7 @@ FOLDER = ("downloads", "simulations")
 """Below it, by its global id, what there is of a simulation."""
 
 
-class _What(Enum):
+class _Kind(Enum):
     RESULTS = "results.json"
     PAGE = "pages"
     LOG = "log.txt"
@@ -28,7 +28,7 @@ class _What(Enum):
 
 
 DownloadKind = enum(
-    _What,
+    _Kind,
     "A file of a simulation.",
     name="DownloadKind",
     RESULTS="`results.json`: all estimators with their pages, or those that are named.",
@@ -58,7 +58,7 @@ class DownloadsMutation:
         self,
         info: Info,
         simulation: Annotated[strawberry.ID, strawberry.argument(description="Of which simulation.")],
-        what: Annotated[DownloadKind, strawberry.argument(description="Which file.")],  # type: ignore[valid-type]
+        kind: Annotated[DownloadKind, strawberry.argument(description="Which file.")],  # type: ignore[valid-type]
         estimator: Annotated[
             str | None, strawberry.argument(description="For PAGE: the estimator, by its file or its id.")
         ] = None,
@@ -76,12 +76,12 @@ class DownloadsMutation:
         nothing, so it goes on while the gateway is locked. Programs send their `Authorization` header instead."""
         key = key_of("Simulation", simulation, "simulation")
         given = {"estimator": estimator, "page": page, "file": file, "estimators": estimators, "pages": pages}
-        _only(what, {name for name, value in given.items() if value is not None})
-        end: tuple[Any, ...] = (what.value,)  # type: ignore[attr-defined]
+        _only(kind, {name for name, value in given.items() if value is not None})
+        end: tuple[Any, ...] = (kind.value,)  # type: ignore[attr-defined]
         query = {}
-        if what is _What.PAGE:
+        if kind is _Kind.PAGE:
             end = ("estimators", estimator or "", "pages", f"{page}.csv")
-        elif what is _What.INPUT:
+        elif kind is _Kind.INPUT:
             end = ("inputs", file or "")
         if estimators:
             query["estimators"] = ",".join(estimators)
@@ -92,14 +92,14 @@ class DownloadsMutation:
         return Download(url=made.url, expires_at=made.expires_at)
 
 
-_NEEDED = {_What.PAGE: {"estimator", "page"}, _What.INPUT: {"file"}}
-_TAKEN = {**_NEEDED, _What.RESULTS: {"estimators", "pages"}}
+_NEEDED = {_Kind.PAGE: {"estimator", "page"}, _Kind.INPUT: {"file"}}
+_TAKEN = {**_NEEDED, _Kind.RESULTS: {"estimators", "pages"}}
 
 
-def _only(what: _What, given: set[str]) -> None:
+def _only(kind: _Kind, given: set[str]) -> None:
     """Refuse arguments that say nothing about a file of this kind, and the lack of those that name it."""
-    taken = _TAKEN.get(what, set())
-    if (missing := sorted(_NEEDED.get(what, set()) - given)) or (further := sorted(given - taken)):
+    taken = _TAKEN.get(kind, set())
+    if (missing := sorted(_NEEDED.get(kind, set()) - given)) or (further := sorted(given - taken)):
         wrong = missing[0] if missing else further[0]
         words = f"takes {' and '.join(sorted(taken))}" if taken else "takes no further arguments"
-        raise Invalid(f"a download of kind {what.name} {words}", field=wrong)
+        raise Invalid(f"a download of kind {kind.name} {words}", field=wrong)

@@ -1,0 +1,1 @@
+"""Accounts: users, how one signs in, keys and tokens, and what applications store."""

@@ -1,0 +1,128 @@
+"""What the workers of jobs call, with the tokens of their tasks."""
+
+from typing import Annotated
+
+import strawberry
+
+from resolvers.queue.reports import Line, Report
+from resolvers.work import worker_api
+from schema.fields.fields import Info
+from schema.fields.mutations import WORKER, mutation
+from schema.fields.scalars import JSON, BigInt
+from schema.fields.values import PRINTED, Shape, readable
+from schema.types.jobs import JobState
+
+
+@strawberry.type(description="All that a worker needs to run the task that it claimed.")
+class WorkerAssignment:
+    token: str = strawberry.field(
+        description="The token with which it reports and delivers, as long as it holds the task."
+    )
+    program: JSON = strawberry.field(description="How the program is started, told its progress, and its results read.")
+    files: JSON = strawberry.field(description="The input files: an object of name to text.")
+    checksums: JSON = strawberry.field(description="Their SHA-256 in hexadecimal digits, by name.")
+    ordinal: int = strawberry.field(description="The task's number; it tells the seeds apart.")
+    attempt: int = strawberry.field(description="Which run of the task this is.")
+    requested: BigInt = strawberry.field(description="The primary particles to simulate.")
+    lease_seconds: float = strawberry.field(
+        description="A worker that reports nothing for so many seconds loses the task."
+    )
+    report_seconds: float = strawberry.field(description="How many seconds lie between two reports.")
+    silence_seconds: float = strawberry.field(
+        description="A program that tells no progress for so many seconds is to be ended."
+    )
+
+
+@strawberry.input(description="A line of a task's log.")
+class LineInput:
+    number: int = strawberry.field(
+        description="Counts the lines of this run from 1; a number sent twice is stored once."
+    )
+    text: str = strawberry.field(description="The line.", metadata=PRINTED)
+
+
+@strawberry.type(description="The report was taken.")
+class WorkerReceipt:
+    state: JobState = strawberry.field(description="The state of the job.")  # type: ignore[valid-type]
+
+
+_RESULTS = Shape(list, None)
+"""Their reader checks each, and the bound is that of a worker's request."""
+
+
+@strawberry.type
+class WorkersMutation:
+    @mutation(needs=WORKER, always=True)
+    async def worker_report(
+        self,
+        info: Info,
+        number: Annotated[
+            int | None,
+            strawberry.argument(description="Counts this run's reports from 1; an earlier one sent later is ignored."),
+        ] = None,
+        done: Annotated[BigInt | None, strawberry.argument(description="Primaries done so far.")] = None,
+        estimated_seconds: Annotated[
+            int | None, strawberry.argument(description="Seconds that the task may still take.")
+        ] = None,
+        lines: Annotated[list[LineInput], strawberry.argument(description="New log lines, at most 2000.")] = [],  # noqa: B006
+        error: Annotated[
+            str | None,
+            strawberry.argument(description="The program failed for this reason; the task ends.", metadata=PRINTED),
+        ] = None,
+    ) -> WorkerReceipt:
+        """Report progress and log lines, and keep the task. STATE means that this run is no longer wanted: stop."""
+        said = [Line(line.number, readable(line.text)) for line in lines]
+        report = Report(number, done, estimated_seconds, said, error and readable(error))
+        return WorkerReceipt(state=await worker_api.report(info.context, report))
+
+    @mutation(needs=WORKER, always=True)
+    async def worker_put_results(
+        self,
+        info: Info,
+        estimators: Annotated[
+            JSON,
+            strawberry.argument(
+                description=_RESULTS.described("Estimators, in YAPTIDE's shape."), metadata=_RESULTS.metadata
+            ),
+        ],
+        done: Annotated[
+            BigInt | None,
+            strawberry.argument(description="They are of so many primaries only; the task goes on and sends more."),
+        ] = None,
+    ) -> WorkerReceipt:
+        """Deliver the task's results, and end it; with `done`, what it has so far. The same again changes nothing."""
+        return WorkerReceipt(state=await worker_api.put_results(info.context, estimators, done=done))
+
+    @mutation(needs=WORKER, always=True)
+    async def worker_claim(
+        self,
+        info: Info,
+        number: Annotated[
+            str, strawberry.argument(description="The worker's own, 8 to 64 characters: with it, it may ask again.")
+        ],
+    ) -> WorkerAssignment:
+        """Take the task that the worker was started for. STATE means that another has it, or that it is over: stop."""
+        task = await worker_api.claim(info.context, number)
+        return WorkerAssignment(
+            token=task.token,
+            program=JSON(task.program),
+            files=JSON(task.files),
+            checksums=JSON(task.checksums),
+            ordinal=task.ordinal,
+            attempt=task.attempt,
+            requested=BigInt(task.requested),
+            lease_seconds=task.lease,
+            report_seconds=task.interval,
+            silence_seconds=task.silence,
+        )
+
+    @mutation(needs=WORKER, always=True)
+    async def worker_collect(
+        self,
+        info: Info,
+        reason: Annotated[
+            str, strawberry.argument(description="How the batch ended, for its owner.", metadata=PRINTED)
+        ],
+    ) -> WorkerReceipt:
+        """Tell that all tasks of a batch have ended: those that did not say so wait again, or failed."""
+        return WorkerReceipt(state=await worker_api.collect(info.context, readable(reason)))
