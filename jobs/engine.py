@@ -9,6 +9,8 @@ from typing import Any, Protocol
 
 WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 """A cluster, a partition or an account: nothing that a shell or a command would take for something else."""
+MOST = {"minutes": 60 * 24 * 30, "megabytes": 4_000_000, "cores": 1_024}
+"""What one task may be given of a cluster, at most."""
 
 
 @dataclass(frozen=True, slots=True)

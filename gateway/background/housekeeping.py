@@ -3,13 +3,12 @@ found, and deletes what need not be kept."""
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 
 import structlog
 
 from db import refolding
 from db.folding import UNICODE
-from db.outages import Unavailable, tried_again
 from gateway.settings.retention import RetentionSettings
 from resolvers.context import Services
 from resolvers.identity import session_store
@@ -17,6 +16,7 @@ from resolvers.identity.presence import INTERVAL
 from resolvers.mail import outbox
 from resolvers.retention import Sweep, tidy
 from resolvers.simulations import retention, share_links
+from resolvers.steps import guarded
 from resolvers.writing import audit, rate_limits
 
 HOUR = 3_600.0
@@ -54,17 +54,17 @@ class Housekeeping:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-        await self._guarded(self._services.identity.presence.write)
+        await guarded(self._services.identity.presence.write, "housekeeping")
 
     async def _work(self) -> None:
-        await self._guarded(self._check_folds)
+        await guarded(self._check_folds, "housekeeping")
         due = time.monotonic()
         while True:
             if time.monotonic() >= due:
-                await self._guarded(self._tidy)
+                await guarded(self._tidy, "housekeeping")
                 due = time.monotonic() + HOUR
             await asyncio.sleep(INTERVAL)
-            await self._guarded(self._services.identity.presence.write)
+            await guarded(self._services.identity.presence.write, "housekeeping")
 
     async def _check_folds(self) -> None:
         if await refolding.outdated(self._services.database):
@@ -76,12 +76,3 @@ class Housekeeping:
         gone = await tidy(self._services.database, self._sweeps)
         if any(gone.values()):
             log.info("tidied", **gone)
-
-    async def _guarded(self, step: Callable[[], Awaitable[None]]) -> None:
-        """A database out of reach must not end the loop."""
-        try:
-            await tried_again(step)
-        except Unavailable:  # which the database has told
-            return
-        except Exception as error:
-            log.error("housekeeping_failed", error=repr(error))

@@ -6,7 +6,7 @@ Each leaves at least once, and twice only when a gateway dies between the sendin
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
 
@@ -21,6 +21,7 @@ from db.types import now
 from gateway.background.transports import Delivery, Undelivered
 from resolvers.context import Services
 from resolvers.mail.outbox import OUTBOX
+from resolvers.steps import guarded
 
 log = structlog.get_logger("torana.outbox")
 
@@ -75,20 +76,10 @@ class Outbox:
     async def _work(self) -> None:
         with self._services.feed.subscription(OUTBOX) as changes:
             while True:
-                wait = await self._guarded(self._fill)
+                wait = await guarded(self._fill, "outbox", away=AWAY, failed=1.0) or 0.0
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(wait):
                         await changes.next()
-
-    async def _guarded(self, step: Callable[[], Awaitable[float]]) -> float:
-        """One failed step, such as a database out of reach, must not end the loop."""
-        try:
-            return await tried_again(step)
-        except Unavailable:  # which the database has told
-            return AWAY
-        except Exception as error:
-            log.error("outbox.step_failed", error=type(error).__name__)
-            return 1.0
 
     async def _fill(self) -> float:
         """Begin to send what is due, as far as there is room; returns the seconds until more will be."""

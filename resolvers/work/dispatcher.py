@@ -18,7 +18,7 @@ from uuid import UUID
 import structlog
 
 from db.models import JobState
-from db.outages import Unavailable, finished, tried_again
+from db.outages import finished
 from jobs.engine import Away, Batch, Engine, Held, Login, Refused, State
 from resolvers.accounts.ssh_certificates import login_of
 from resolvers.context import Services
@@ -26,6 +26,7 @@ from resolvers.feed import ENDED, WORK
 from resolvers.identity.principal import Errand
 from resolvers.queue import leases, merge_leases
 from resolvers.queue.leases import Handed
+from resolvers.steps import guarded
 
 log = structlog.get_logger("torana.jobs")
 
@@ -83,16 +84,16 @@ class Dispatcher:
         """Merge, and take back what fell silent."""
         services = self._services
         if self._alone:
-            await guarded(self._take_back_all)
+            await guarded(self._take_back_all, "jobs", away=1.0, failed=0.5)
         with services.feed.subscription(WORK) as changes:
             shortest = min(services.limits.lease, services.limits.cluster_lease)
             interval = shortest / 3
             # Who seems silent at first may only have found no gateway.
             due = time.monotonic() + shortest
             while True:
-                await guarded(self._merge)
+                await guarded(self._merge, "jobs", away=1.0, failed=0.5)
                 if time.monotonic() >= due:
-                    await guarded(self._reap)
+                    await guarded(self._reap, "jobs", away=1.0, failed=0.5)
                     due = time.monotonic() + interval
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(max(0.0, min(due, self._merge_at) - time.monotonic())):
@@ -127,17 +128,6 @@ class Dispatcher:
                 await leases.release_task(session, errand, "no sign of life within the lease", most, lapsed=True)
 
 
-async def guarded(step: Callable[[], Awaitable[None]]) -> None:
-    """One failed step, such as a database out of reach, must not end a loop."""
-    try:
-        await tried_again(step)
-    except Unavailable:  # which the database has told
-        await asyncio.sleep(1.0)
-    except Exception as error:
-        log.error("jobs.step_failed", step=getattr(step, "__name__", "step"), error=repr(error))
-        await asyncio.sleep(0.5)
-
-
 class _Posted:
     """Brings the rows and what one engine has into agreement, again and again."""
 
@@ -152,7 +142,7 @@ class _Posted:
     async def work(self) -> None:
         with self._services.feed.subscription(WORK, ENDED) as changes:
             while True:
-                await guarded(self._step)
+                await guarded(self._step, "jobs", away=1.0, failed=0.5)
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(self._post.interval):
                         if ENDED in await changes.next():

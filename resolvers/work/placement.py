@@ -7,14 +7,11 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.models import Cluster
-from jobs.engine import WORD
+from jobs.engine import MOST, WORD
 from resolvers.context import Context
 from resolvers.failures import Forbidden, Invalid
 from resolvers.queue.lifecycle import Place
 from resolvers.writing.rows import locked
-
-MOST = {"minutes": 60 * 24 * 30, "megabytes": 4_000_000, "cores": 1_024}
-"""What one task may be given, at most."""
 
 
 def checked_options(given: Mapping[str, Any], cluster: UUID | None, within: str = "input.") -> dict[str, Any]:

@@ -29,7 +29,7 @@ WINGS = {
     "gateway": "explorer|settings background operations protocol app commands cli",
     "schema": "fields types schema",
     "resolvers": (
-        "failures|feed|limits|maintenance|retention|spelling identity mail access reading queue context "
+        "failures|feed|limits|maintenance|retention|spelling|steps identity mail access reading queue context "
         "writing live accounts organisation work simulations"
     ),
     "jobs": "engine|results programs worker engines",

@@ -5,10 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from jobs.engine import WORD, Refused
+from jobs.engine import MOST, WORD, Refused
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_MOST = {"minutes": 60 * 24 * 30, "megabytes": 4_000_000, "cores": 1_024}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,9 +65,9 @@ def sbatch_options(config: SlurmConfig, given: Mapping[str, Any]) -> list[str]:
     options |= {name: value for name, value in given.items() if value is not None}
     words = []
     for name, value in options.items():
-        if name in _MOST:
-            if type(value) is not int or not 1 <= value <= _MOST[name]:
-                raise Refused(f"{name} must be a whole number from 1 to {_MOST[name]}")
+        if name in MOST:
+            if type(value) is not int or not 1 <= value <= MOST[name]:
+                raise Refused(f"{name} must be a whole number from 1 to {MOST[name]}")
         elif name not in ("partition", "account"):
             raise Refused("options are partition, minutes, megabytes, cores and account")
         elif value and not (isinstance(value, str) and WORD.fullmatch(value)):

@@ -1,0 +1,26 @@
+"""The steps of a loop that must go on: one that fails is told, and done again later."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import structlog
+
+from db.outages import Unavailable, tried_again
+
+log = structlog.get_logger("torana")
+
+T = TypeVar("T")
+
+
+async def guarded(step: Callable[[], Awaitable[T]], loop: str, *, away: float = 0.0, failed: float = 0.0) -> T | None:
+    """The result of a step of the named loop. None when it failed, after so many seconds: `away` while the database is
+    out of reach, `failed` otherwise."""
+    try:
+        return await tried_again(step)
+    except Unavailable:  # which the database has told
+        await asyncio.sleep(away)
+    except Exception as error:
+        log.error("step_failed", loop=loop, step=getattr(step, "__name__", "step"), error=repr(error))
+        await asyncio.sleep(failed)
+    return None
