@@ -7,7 +7,7 @@ from typing import Any
 
 from db.engine import Database
 from jobs.programs import Registry
-from resolvers.failures import TooLarge
+from resolvers.failures import Failure, TooLarge
 from resolvers.feed import Feed
 from resolvers.identity.hashing import Passwords
 from resolvers.identity.issuers import Issuers
@@ -90,7 +90,8 @@ def lane_of(principal: Principal, client: Mapping[str, Any]) -> Hashable:
 @dataclass
 class Context:
     """`memo` outlives the operation and belongs to its document; `client` tells where the request came from; without
-    `rendering` everything is read row by row. `browser` is there when the client keeps its session in a cookie."""
+    `rendering` everything is read row by row. `browser` is there when the client keeps its session in a cookie.
+    `refused` is why what was presented makes no principal, where the operation is run all the same."""
 
     services: Services
     principal: Principal = ANONYMOUS
@@ -99,6 +100,7 @@ class Context:
     rendering: bool = True
     spent: int = 0
     browser: Browser | None = None
+    refused: Failure | None = None
 
     @property
     def database(self) -> Database:
@@ -122,6 +124,8 @@ class Context:
     def become(self, principal: Principal) -> None:
         """Go on as someone else, with nothing read yet."""
         self.principal = principal
+        if principal is not ANONYMOUS:
+            self.refused = None
         self.__dict__.pop("loaders", None)
 
     def fork(self) -> "Context":

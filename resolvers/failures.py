@@ -6,6 +6,7 @@ from typing import Any
 
 class Code(Enum):
     UNAUTHENTICATED = "UNAUTHENTICATED"
+    TOKEN_EXPIRED = "TOKEN_EXPIRED"  # noqa: S105
     FORBIDDEN = "FORBIDDEN"
     NOT_FOUND = "NOT_FOUND"
     INVALID = "INVALID"
@@ -53,6 +54,12 @@ class Failure(Exception):
 
 class Unauthenticated(Failure):
     code = Code.UNAUTHENTICATED
+
+
+class TokenExpired(Unauthenticated):
+    """An access token that held and has ended: its owner refreshes it, and need not sign in again."""
+
+    code = Code.TOKEN_EXPIRED
 
 
 class Forbidden(Failure):

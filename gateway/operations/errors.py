@@ -1,6 +1,7 @@
 """Errors as clients see them: ours as they are, the document's with a code, everything else masked and logged."""
 
 import sqlite3
+from collections.abc import Iterable
 from typing import Any
 from uuid import uuid4
 
@@ -29,7 +30,31 @@ STOPPED, DATA_EXCEPTION = ("57014", "55P03"), "22"
 AGAIN = frozenset({Code.TIMEOUT, Code.UNAVAILABLE, Code.RATE_LIMITED})
 """What may be tried again as it is."""
 
+STATUS = {
+    BAD_REQUEST: 400,
+    PARSE_FAILED: 400,
+    VALIDATION_FAILED: 422,
+    OPERATION_UNKNOWN: 422,
+    BAD_VARIABLES: 422,
+    Code.LIMIT_EXCEEDED.name: 422,
+    Code.TOKEN_EXPIRED.name: 401,
+    Code.UNAUTHENTICATED.name: 401,
+    DOCUMENT_NOT_TRUSTED: 403,
+    Code.RATE_LIMITED.name: 429,
+    Code.TIMEOUT.name: 503,
+    Code.UNAVAILABLE.name: 503,
+    INTERNAL: 500,
+}
+"""Of HTTP, for an answer that has an error of this code and no data, as application/graphql-response+json; 200 for all
+others. A BAD_REQUEST that HTTP has a status of its own for, such as 413, has that one."""
+
 Formatted = dict[str, Any]
+
+
+def status_of(errors: Iterable[Formatted]) -> int:
+    """The status of an answer without data: that of the gravest error; 200 where something may have been done."""
+    codes = [error["extensions"]["code"] for error in errors]
+    return 200 if Code.UNCONFIRMED.name in codes else max((STATUS.get(code, 200) for code in codes), default=200)
 
 
 def coded(error: GraphQLError, code: str) -> Formatted:

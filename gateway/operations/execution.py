@@ -56,9 +56,9 @@ class Execution:
                 return await answer_of(executor_of(self._schema, operation, variables, ctx), operation.kind)
         except TimeoutError:
             late = f"the operation took longer than {self._timeout:g} s and was stopped"
-            return _stopped(TimedOut(late), 503, operation, ctx)
+            return _stopped(TimedOut(late), operation, ctx)
         except TooLarge as failure:
-            return _stopped(failure, 422, operation, ctx)
+            return _stopped(failure, operation, ctx)
         finally:
             ctx.loaders.end()
 
@@ -76,7 +76,7 @@ class Execution:
         if isinstance(source, Awaitable):
             source = await source
         if isinstance(source, graphql.ExecutionResult):
-            yield Answer.refusal(422, *(masked(error) for error in source.errors or ()))
+            yield Answer.failed(*(masked(error) for error in source.errors or ()))
             return
         events = source.__aiter__()
         async with aclosing(cast("AsyncGenerator[Any, None]", events)):
@@ -92,9 +92,9 @@ class Execution:
                         return
                     del answer  # not to be held until the next one comes
             except TooLarge as failure:
-                yield Answer.refusal(422, refused(failure))
+                yield Answer.failed(refused(failure))
             except Exception as error:
-                yield Answer.refusal(500, masked(graphql.located_error(error)))
+                yield Answer.failed(masked(graphql.located_error(error)))
 
     async def _rendered(
         self, operation: Operation, values: VariableValues, ctx: Context, until: float
@@ -113,7 +113,7 @@ class Execution:
             try:
                 check_rows(self._by_rows(operation, values, ctx), values.coerced, self._bounds)
             except Failure as failure:
-                return Answer.refusal(422, refused(failure))
+                return Answer.failed(refused(failure))
         return found
 
     async def _made(self, entries: Sequence[Entry], values: VariableValues, ctx: Context) -> Answer | None:
@@ -127,7 +127,7 @@ class Execution:
             except Exception as error:
                 told = of_database(error)
                 if told is not None and told.code in AGAIN:
-                    return Answer.refusal(503, refused(told))
+                    return Answer.failed(refused(told))
                 if told is None and not isinstance(error, Unrendered | TooComplex | Failure):
                     log.error("rendering.failed", exc_info=error)
                     ctx.rendering = False
@@ -176,7 +176,7 @@ class Execution:
         try:
             check_size(operation.defined.types, given, texts=texts)
         except Failure as failure:
-            raise Refused(Answer.refusal(422, refused(failure))) from None
+            raise Refused(Answer.failed(refused(failure))) from None
         values = operation.plainly(given) or graphql.get_variable_values(
             self._schema, operation.node.variable_definitions or (), given, max_errors=10, hide_suggestions=True
         )
@@ -188,16 +188,16 @@ class Execution:
         try:
             check_cost(operation.defined.cost, values.coerced, self._bounds)
         except Failure as failure:
-            raise Refused(Answer.refusal(422, refused(failure))) from None
+            raise Refused(Answer.failed(refused(failure))) from None
         except GraphQLError as error:
-            raise Refused(Answer.refusal(422, masked(error))) from None
+            raise Refused(Answer.failed(masked(error))) from None
         return values
 
 
-def _stopped(failure: Failure, status: int, operation: Operation, ctx: Context) -> Answer:
+def _stopped(failure: Failure, operation: Operation, ctx: Context) -> Answer:
     """The answer to an operation that was ended before its end."""
     done = operation.kind is OperationType.MUTATION and ctx.principal.kind is not Kind.WORKER
     if done and (counted := tally.get()) is not None and counted.commits:
         told = NotShown(f"{failure.message}; what it had begun is done")
         return Answer(200, {"data": None, "errors": [refused(told)]})
-    return Answer.refusal(status, refused(failure))
+    return Answer.failed(refused(failure))

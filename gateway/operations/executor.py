@@ -11,10 +11,10 @@ import orjson
 from graphql import GraphQLError, OperationType
 
 from gateway.operations.documents import Operation
-from gateway.operations.errors import internal, masked
+from gateway.operations.errors import internal, masked, status_of
 from gateway.operations.responses import Answer
 from resolvers.context import Context, lane_of
-from resolvers.failures import Code, Forbidden, TooLarge, check_errors
+from resolvers.failures import Forbidden, TooLarge, check_errors
 from resolvers.reading.marks import Rendered
 from resolvers.reading.plan import Denial
 from schema.fields.introspection import KINDS, introspection_of
@@ -123,12 +123,12 @@ async def answer_of(executor: graphql.Executor[Any], kind: OperationType) -> Ans
     except TooLarge:
         raise
     except Exception as error:  # a fault in the executor itself, not in a field
-        return Answer.refusal(500, internal(error))
+        return Answer.failed(internal(error))
     if not result.errors:
         return Answer(200, {"data": result.data})
     # What is below a field of a mutation is read when that has written.
     written = kind is OperationType.MUTATION
     errors = [masked(error, written=written and len(error.path or ()) > 1) for error in result.errors]
-    if not any((result.data or {}).values()) and any(e["extensions"]["code"] == Code.UNAVAILABLE.name for e in errors):
-        return Answer.refusal(503, *errors)
+    if not any((result.data or {}).values()) and status_of(errors) != 200:
+        return Answer.failed(*errors)
     return Answer(200, {"errors": errors, "data": result.data})

@@ -130,7 +130,7 @@ class _Listener:
             return
         if len(self._waiting) >= BACKLOG:
             failure = LimitExceeded(f"this subscriber fell {BACKLOG} answers behind; subscribe again")
-            self._waiting = [Answer.refusal(503, refused(failure))]
+            self._waiting = [Answer.failed(refused(failure))]
             answer = None
         self._over = answer is None
         self._waiting.append(answer)

@@ -28,6 +28,7 @@ from gateway.operations.sources import Text
 from resolvers.failures import Failure
 from schema.fields.cost import Bounds, Cost, costs
 from schema.fields.counting import count
+from schema.fields.openness import is_open
 from schema.fields.selection import switches
 
 VARIANTS = 20
@@ -48,6 +49,8 @@ class Definition:
     """Of its variables, by name."""
     plain: bool
     """Whether all of these are scalars or enumerations."""
+    open: bool
+    """Whether it is run for who presents a token that is no good."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +131,8 @@ class Parser:
                 name = definition.name.value if definition.name else None
                 types = self._types(definition)
                 plain = all(graphql.is_leaf_type(graphql.get_nullable_type(kind)) for kind in types.values())
-                document.operations[name] = Definition(definition, cost[name], types, plain)
+                opened = is_open(self._schema, definition, document.fragments)
+                document.operations[name] = Definition(definition, cost[name], types, plain, opened)
         _lighten(node)
         return document
 

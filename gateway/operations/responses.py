@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from gateway.operations.errors import Formatted
+from gateway.operations.errors import Formatted, status_of
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,11 @@ class Answer:
     @classmethod
     def refusal(cls, status: int, *errors: Formatted) -> "Answer":
         return cls(status, {"errors": list(errors)})
+
+    @classmethod
+    def failed(cls, *errors: Formatted) -> "Answer":
+        """A refusal with the status of its errors' codes."""
+        return cls.refusal(status_of(errors), *errors)
 
     @property
     def retry_after(self) -> int | None:

@@ -12,7 +12,7 @@ from functools import partial
 from db.outages import Unavailable
 from resolvers.accounts import external_identity
 from resolvers.context import Services
-from resolvers.failures import Unauthenticated
+from resolvers.failures import Code, Failure, TokenExpired, Unauthenticated
 from resolvers.feed import RIGHTS, renewed_topic
 from resolvers.identity.principal import ANONYMOUS, Errand, Kind, Principal
 from resolvers.identity.tokens import Secret
@@ -25,8 +25,25 @@ UNHEARD = 2.0
 """The same where nothing is heard of other processes, such as the command line: on SQLite."""
 
 
+CHALLENGES = {
+    Code.UNAUTHENTICATED: "Bearer",
+    Code.TOKEN_EXPIRED: 'Bearer error="invalid_token", error_description="the token has expired"',
+}
+"""RFC 6750, 3: what a client is told in `WWW-Authenticate`."""
+
+
+async def presented(services: Services, authorization: str | None) -> tuple[Principal, Failure | None]:
+    """The principal of an `Authorization` header, and why there is none for one that is no good: what anyone may run is
+    run all the same."""
+    try:
+        return await authenticate(services, authorization), None
+    except Failure as failure:
+        return ANONYMOUS, failure
+
+
 async def authenticate(services: Services, authorization: str | None) -> Principal:
-    """The principal of an `Authorization` header; anonymous without one, UNAUTHENTICATED for one that is no good."""
+    """The principal of an `Authorization` header; anonymous without one. Raises TOKEN_EXPIRED for one that ended and is
+    followed by another, UNAUTHENTICATED for any other that is no good."""
     if not authorization:
         return ANONYMOUS
     principal = await _presented(services, authorization)
@@ -70,12 +87,19 @@ def _pair(services: Services, encoded: str) -> Secret:
     return replace(said, public_key=public_key)
 
 
+def _ended(principal: Principal) -> Failure:
+    """An access token, ours or a provider's, is followed by another; a key, a static token and a link are not."""
+    if principal.session is None and principal.credential is not None:
+        return Unauthenticated("the key or token has ended")
+    return TokenExpired("the token has expired; go on with a fresh one")
+
+
 async def keep(
     services: Services, authorization: str | None, principal: Principal, renewed: Callable[[Principal], None]
 ) -> None:
     """Look up again, as time passes and things change, who a long connection is of, and tell `renewed`.
 
-    Raises UNAUTHENTICATED when it is of nobody any more; never ends for anonymous.
+    Raises TOKEN_EXPIRED when its token ends, UNAUTHENTICATED when it is of nobody any more; never ends for anonymous.
     """
     recheck = min(RECHECK, UNHEARD) if services.database.dialect == "sqlite" else RECHECK
     with services.identity.presence.there(principal), services.feed.subscription(*principal.topics, RIGHTS) as changes:
@@ -85,7 +109,7 @@ async def keep(
             if principal.expires_at is not None:
                 left = (principal.expires_at - datetime.now(UTC)).total_seconds()
                 if left <= 0:
-                    raise Unauthenticated("the token has expired")
+                    raise _ended(principal)
                 pause = min(AWAY if away else recheck, left + 0.01)
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause):

@@ -148,10 +148,10 @@ class Connection(HttpToolsProtocol):
         wait, every = self.wait, self.server_state
         if wait is Wait.HEAD and every.past(self.since, every.header_timeout):
             every.counted["head"] += 1
-            self.end(408, refused(TimedOut(f"the head of a request is to come within {every.header_timeout:g} s")))
+            self.end(503, refused(TimedOut(f"the head of a request is to come within {every.header_timeout:g} s")))
         elif wait is Wait.BODY and every.past(self.since, every.stall_timeout):
             every.counted["body"] += 1
-            self.end(408, refused(TimedOut(f"no byte of the body came for {every.stall_timeout:g} s")))
+            self.end(503, refused(TimedOut(f"no byte of the body came for {every.stall_timeout:g} s")))
 
     def leave(self) -> bool:
         """Make room, unless the client is being answered, or is just sending something."""

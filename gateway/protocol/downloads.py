@@ -17,10 +17,10 @@ from starlette.routing import Route
 from starlette.types import Send
 
 from db.outages import Unavailable
-from gateway.operations.errors import internal, of_database, refused
+from gateway.operations.errors import AGAIN, STATUS, internal, of_database, refused
 from gateway.protocol import formats
 from gateway.protocol.asgi import client_of
-from gateway.protocol.authentication import authenticate
+from gateway.protocol.authentication import CHALLENGES, presented
 from gateway.protocol.http import encode
 from gateway.protocol.server import request_id
 from gateway.protocol.zip_stream import Member, archive
@@ -42,12 +42,11 @@ HEADERS = {
     "Content-Security-Policy": "default-src 'none'; sandbox",
 }
 _STATUS = {
-    Code.UNAUTHENTICATED: 401,
     Code.FORBIDDEN: 403,
     Code.NOT_FOUND: 404,
-    Code.TIMEOUT: 503,
-    Code.UNAVAILABLE: 503,
+    **{code: STATUS[code.name] for code in (Code.UNAUTHENTICATED, Code.TOKEN_EXPIRED, *AGAIN)},
 }
+"""A file has no errors beside it, so that more has a status of its own than in an answer of GraphQL."""
 JSON, CSV, TEXT, ZIP = "application/json", "text/csv; charset=utf-8", "text/plain; charset=utf-8", "application/zip"
 NAME = 100
 """Characters of the name of a file that we give."""
@@ -112,13 +111,15 @@ class Downloads:
         return _Stream(formats.packed(file.content), headers=headers, media_type=file.media)
 
     async def _principal(self, request: Request) -> Principal:
-        """Whoever the header says, or the ticket where no header can be sent."""
-        given, query = request.headers.get("authorization"), request.query_params
-        if given is None and exports.TICKET in query:
+        """Whoever the header says, or the ticket where no header can be sent, or one that is no good."""
+        principal, no_good = await presented(self.services, request.headers.get("authorization"))
+        query = request.query_params
+        if principal.kind is Kind.ANONYMOUS and exports.TICKET in query:
             address = exports.address_of(request.scope["path"], query.multi_items())
             said = self.services.identity.keys.read_fetch(query[exports.TICKET], address)
             return await self.services.identity.principals.of(said)
-        principal = await authenticate(self.services, given)
+        if no_good is not None:
+            raise no_good
         if principal.kind is Kind.ANONYMOUS:
             raise Unauthenticated("sign in first, or ask for an address with a ticket by createDownload")
         return principal
@@ -251,7 +252,9 @@ def disposition(name: str) -> str:
 
 
 def _told(status: int, error: Any, number: str) -> Response:
-    headers = {**HEADERS, "X-Request-Id": number} | ({"WWW-Authenticate": "Bearer"} if status == 401 else {})
+    headers = {**HEADERS, "X-Request-Id": number}
+    if status == 401:
+        headers["WWW-Authenticate"] = CHALLENGES[Code[error["extensions"]["code"]]]
     if (wait := error["extensions"].get("retryAfterSeconds")) is not None:
         headers["Retry-After"] = str(wait)
     return Response(encode({"errors": [error]}), status, headers, f"{JSON}; charset=utf-8")

@@ -23,13 +23,13 @@ from gateway.operations.fanout import Broadcasts, until
 from gateway.operations.responses import Answer, Refused
 from gateway.protocol import cookies
 from gateway.protocol.asgi import PARAMETERS, Disconnected, Incoming, Reply
-from gateway.protocol.authentication import authenticate, keep
+from gateway.protocol.authentication import CHALLENGES, keep, presented
 from gateway.protocol.bodies import STEP, read, read_in_steps
 from gateway.protocol.negotiation import EVENTS, GRAPHQL, JSON, Ranges, accepted, choose
 from gateway.protocol.server import request_id
 from gateway.settings.server import ServerSettings
 from resolvers.context import Context, Services, lane_of
-from resolvers.failures import Failure, TimedOut
+from resolvers.failures import Code, Failure, TimedOut
 from resolvers.identity.principal import Kind, Principal
 
 log = structlog.get_logger("torana")
@@ -73,8 +73,7 @@ class Endpoint:
             reply = Reply(400, JSON)
         except Exception as error:
             failure = of_database(error)
-            answer = Answer.refusal(500, internal(error)) if failure is None else Answer.refusal(503, refused(failure))
-            reply = _json(answer, media)
+            reply = _json(Answer.failed(internal(error) if failure is None else refused(failure)), media)
         reply.headers["X-Request-Id"] = number
         reply.headers["Cache-Control"] = "no-store"
         await reply(scope, receive, send)
@@ -86,12 +85,7 @@ class Endpoint:
         if envelope is None:
             _check_content_type(request.header(b"content-type") or "")
         authorization = request.header(b"authorization")
-        try:
-            principal = await authenticate(self.services, authorization)
-        except Failure as failure:
-            if failure.code in AGAIN:
-                raise Refused(Answer.refusal(503, refused(failure))) from None
-            raise Refused(Answer.refusal(401, refused(failure)), {"WWW-Authenticate": "Bearer"}) from None
+        principal, no_good = await presented(self.services, authorization)
         if envelope is None:
             envelope = await _decode(await self._body(request, worker=principal.kind is Kind.WORKER))
         client = request.client
@@ -99,15 +93,18 @@ class Endpoint:
         operation = await self.documents.asked(envelope, lane, any_text=principal.kind is Kind.WORKER)
         if operation.kind is not OperationType.QUERY and request.method == "GET":
             raise _bad(405, f"a {operation.kind.value} must be sent by POST", Allow="POST")
+        if no_good is not None and not operation.defined.open:
+            challenge = {} if no_good.code in AGAIN else {"WWW-Authenticate": CHALLENGES[no_good.code]}
+            raise Refused(Answer.failed(refused(no_good)), challenge)
         plain = media != EVENTS and operation.kind is not OperationType.SUBSCRIPTION
         browser = cookies.browser_of(request, scope, self.settings, able=plain)
-        ctx = Context(self.services, principal, client, browser=browser)
+        ctx = Context(self.services, principal, client, browser=browser, refused=no_good)
         if operation.kind is OperationType.SUBSCRIPTION:
             if choose(ranges, (EVENTS,)) is None:
                 raise _bad(406, f"a subscription is answered as {EVENTS}, or over a WebSocket")
             return _events(self._subscription(operation, envelope.variables, ctx, authorization))
         answer = await run_logged(self.execution, operation, envelope.variables, ctx)
-        reply = _events(_once(answer)) if media == EVENTS else _json(answer, media)
+        reply = _events(_once(answer)) if media == EVENTS else _json(answer, media, run=True)
         cookies.keep(browser, reply, scope, self.settings, self.services.limits.refresh_lifetime)
         return reply
 
@@ -118,7 +115,7 @@ class Endpoint:
             body = await request.body(most, seconds)
         except TimeoutError:
             failure = TimedOut(f"the body of a request is to come within {seconds:g} s")
-            raise Refused(Answer.refusal(408, refused(failure)), {"Connection": "close"}) from None
+            raise Refused(Answer.failed(refused(failure)), {"Connection": "close"}) from None
         if body is None:
             raise _bad(413, f"the request is over {most} bytes")
         return body
@@ -161,7 +158,7 @@ class Endpoint:
         except Refused as refusal:
             yield refusal.answer
         except Failure as failure:
-            yield Answer.refusal(503 if failure.code in AGAIN else 401, refused(failure))
+            yield Answer.failed(refused(failure))
         finally:
             for task in ending:
                 task.cancel()
@@ -234,12 +231,13 @@ def encode(body: Any) -> bytes:
     return orjson.dumps(body)
 
 
-def _json(answer: Answer, media: str) -> Reply:
-    """With the older media type, clients take any status but 200 for a broken server and drop the errors."""
-    well_formed = answer.codes != [BAD_REQUEST] and answer.status not in (401, 408)
+def _json(answer: Answer, media: str, *, run: bool = False) -> Reply:
+    """With the older media type, clients take any status but 200 for a broken server and drop the errors: it has others
+    only for what was not `run`: a request that is no good or did not come whole, a bad token, a fault of ours."""
+    at_fault = answer.status in (401, 500) or answer.codes in ([BAD_REQUEST], [Code.TIMEOUT.name])
     if media != GRAPHQL:
         media = JSON
-    status = 200 if media == JSON and well_formed and answer.status != 500 else answer.status
+    status = 200 if media == JSON and (run or not at_fault) else answer.status
     content = encode({"data": None, **answer.body} if status == 200 and "data" not in answer.body else answer.body)
     headers = {} if (wait := answer.retry_after) is None else {"Retry-After": str(wait)}
     return Reply(status, f"{media}; charset=utf-8", content, headers=headers)

@@ -36,7 +36,13 @@ LASTS = timedelta(minutes=10)
 """For signing in at the provider."""
 HOME = "/graphql"
 
-_STATUS = {Code.UNAUTHENTICATED: 403, Code.FORBIDDEN: 403, Code.NOT_FOUND: 404, Code.CONFLICT: 409}
+_STATUS = {
+    Code.UNAUTHENTICATED: 403,
+    Code.TOKEN_EXPIRED: 403,
+    Code.FORBIDDEN: 403,
+    Code.NOT_FOUND: 404,
+    Code.CONFLICT: 409,
+}
 _PATH = re.compile(r"/(?![/\\])[!-\[\]-~]*")
 """A path of ours, with its query: no other host, no backslash (which browsers take for a slash), no control."""
 

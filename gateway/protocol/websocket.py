@@ -12,14 +12,14 @@ from graphql import OperationType
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from db.outages import Unavailable
-from gateway.operations.documents import Documents, Envelope
+from gateway.operations.documents import Documents, Envelope, Operation
 from gateway.operations.errors import AGAIN, internal, of_database, refused
 from gateway.operations.execution import Execution
 from gateway.operations.fanout import Broadcasts
 from gateway.operations.responses import Answer, Refused
 from gateway.protocol import cookies
 from gateway.protocol.asgi import client_of
-from gateway.protocol.authentication import authenticate, keep
+from gateway.protocol.authentication import keep, presented
 from gateway.protocol.bodies import read
 from gateway.protocol.http import encode, note, run_logged
 from gateway.settings.server import ServerSettings
@@ -83,6 +83,8 @@ class _Socket:
         self._client = client_of(socket.scope, socket.headers.get("user-agent"))
         self._cookie = cookies.HEADER in socket.headers
         self._principal: Principal | None = None
+        self._no_good: Failure | None = None
+        """What is wrong with what was presented: the socket is nobody's, and runs what anyone may."""
         self._authorization: str | None = None
         self._known: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._operations: dict[str, asyncio.Task[None]] = {}
@@ -160,14 +162,12 @@ class _Socket:
         if authorization is not None and not isinstance(authorization, str):
             raise _Closed(4400, "authorization must be a text")
         try:
-            self._principal = await authenticate(self._endpoint.services, authorization)
-        except Failure as failure:
-            if failure.code in AGAIN:
-                raise _Closed(AWAY, failure.message[:120]) from None
-            raise _Closed(4403, f"Forbidden: {failure.message}"[:120]) from None
+            self._principal, self._no_good = await presented(self._endpoint.services, authorization)
         except Unavailable:
             raise _Closed(AWAY, "the database is away; try again") from None
-        self._authorization = authorization
+        if self._no_good is not None and self._no_good.code in AGAIN:
+            raise _Closed(AWAY, self._no_good.message[:120])
+        self._authorization = authorization if self._no_good is None else None
         await self._send({"type": "connection_ack"})
         self._known.set_result(None)
 
@@ -190,10 +190,9 @@ class _Socket:
         began = time.perf_counter()
         execution = self._endpoint.execution
         try:
-            lane = lane_of(principal, self._client)
-            operation = await self._endpoint.documents.asked(envelope, lane, any_text=principal.kind is Kind.WORKER)
+            operation = await self._asked(envelope, principal)
             browser = Browser(unable=True) if self._cookie else None
-            ctx = Context(self._endpoint.services, principal, self._client, browser=browser)
+            ctx = Context(self._endpoint.services, principal, self._client, browser=browser, refused=self._no_good)
             self._contexts[number] = ctx
             if operation.kind is not OperationType.SUBSCRIPTION:
                 async with self._answers:
@@ -229,6 +228,13 @@ class _Socket:
                 del self._operations[number]
                 self._contexts.pop(number, None)
 
+    async def _asked(self, envelope: Envelope, principal: Principal) -> Operation:
+        lane = lane_of(principal, self._client)
+        operation = await self._endpoint.documents.asked(envelope, lane, any_text=principal.kind is Kind.WORKER)
+        if self._no_good is not None and not operation.defined.open:
+            raise Refused(Answer.failed(refused(self._no_good)))
+        return operation
+
     async def _next(self, number: str, answer: Answer) -> None:
         text = b'{"id":%b,"type":"next","payload":%b}' % (encode(number), answer.text)
         await self._socket.send_text(text.decode())
@@ -240,7 +246,7 @@ class _Socket:
         try:
             await keep(self._endpoint.services, self._authorization, self._principal, self._renew)
         except Failure as failure:
-            raise _Closed(4403, f"Forbidden: {failure.message}"[:120]) from None
+            raise _Closed(4403, f"{failure.code.name}: {failure.message}"[:120]) from None
 
     def _renew(self, principal: Principal) -> None:
         self._principal = principal

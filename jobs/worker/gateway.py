@@ -10,8 +10,8 @@ from typing import Any
 
 PATIENCE = 120.0
 """Seconds for which a gateway that does not answer is asked again."""
-PASSING = frozenset({"CONFLICT", "LOCKED", "RATE_LIMITED", "TIMEOUT", "UNAVAILABLE", "UNCONFIRMED"})
-"""Codes of what may be over when it is tried again; reports and results may be sent twice."""
+PASSING = frozenset({"RATE_LIMITED", "TIMEOUT", "UNAVAILABLE"})
+"""Codes of what may be over when it is tried again: those that docs/clients.md says this of."""
 
 
 class Refused(Exception):

@@ -265,3 +265,8 @@ def allowed(rules: Sequence[Rule], entity: Any, standing: Standing) -> Clause:
 
 def words(rules: Sequence[Rule]) -> str:
     return ", ".join(rule.words for rule in rules)
+
+
+def unreadable(typename: str, field: str, rules: Sequence[Rule]) -> str:
+    """What one is told who may not read a field, by the names of the schema."""
+    return f"`{typename}.{field}` is readable by {words(rules)}"

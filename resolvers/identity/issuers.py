@@ -8,7 +8,7 @@ from typing import Any
 import httpx2
 import structlog
 
-from resolvers.failures import Away, Unauthenticated
+from resolvers.failures import Away, TokenExpired
 from resolvers.identity.oidc import SECONDS, Issuer, parts_of
 from resolvers.identity.providers import External, Provider, Unreachable
 
@@ -51,7 +51,7 @@ class Issuers:
         if (known := self._known.get(token)) is not None and known[1] > time.monotonic():
             said = known[0]
             if said.expires_at <= datetime.now(UTC):
-                raise Unauthenticated("the token has expired")
+                raise TokenExpired("the token has expired; get another from its provider")
             return said
         try:
             _, unchecked = parts_of(token)

@@ -23,7 +23,7 @@ from joserfc.jwk import ECKey, OKPKey, RSAKey, import_key
 from joserfc.jws import JWSRegistry
 
 from db.models import AuthProvider
-from resolvers.failures import Unauthenticated
+from resolvers.failures import TokenExpired, Unauthenticated
 from resolvers.identity.providers import External, Metadata, Provider, Unreachable
 
 log = structlog.get_logger("torana.oidc")
@@ -145,7 +145,7 @@ class Issuer:
             if max(claims.get("nbf", 0), claims.get("iat", 0)) > now + LEEWAY:
                 raise ValueError
             if float(claims["exp"]) + LEEWAY <= now:
-                raise Unauthenticated("the token has expired")
+                raise TokenExpired("the token has expired; get another from its provider")
             return claims, str(header.get("typ", "")).lower().removeprefix("application/")
         except (JoseError, KeyError, ValueError, TypeError, OverflowError):
             raise Unauthenticated("the token is not one of the provider that it names") from None

@@ -18,7 +18,7 @@ from joserfc.jwk import OctKey
 from joserfc.jws import JWSRegistry
 from uuid_utils.compat import uuid4
 
-from resolvers.failures import Unauthenticated
+from resolvers.failures import TokenExpired, Unauthenticated
 from resolvers.identity.principal import Errand, Kind
 
 ALGORITHM = "HS256"
@@ -162,7 +162,7 @@ class KeyRing:
         return claims
 
     def verify(self, token: str) -> Session | Secret | Errand:
-        """What a token of ours says; anything else is UNAUTHENTICATED, and only an expired one is told so.
+        """What a token of ours says; anything else is UNAUTHENTICATED, and an access token that ended TOKEN_EXPIRED.
 
         Of a secret only its form is checked here.
         """
@@ -176,7 +176,9 @@ class KeyRing:
             self._known[token] = known
         said, expires_at = known
         if expires_at + _LEEWAY < datetime.now(UTC):
-            raise Unauthenticated("the token has expired; refresh it or sign in again")
+            if isinstance(said, Errand):  # a worker has nothing to refresh it by
+                raise Unauthenticated("the token of the task has expired")
+            raise TokenExpired("the token has expired; refresh it or sign in again")
         return said
 
     def _read(self, token: str) -> tuple[Session | Errand, datetime]:

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from db import models
 from resolvers.access.policy import policy_of
-from resolvers.access.rules import words
+from resolvers.access.rules import unreadable
 from resolvers.context import Context
 from resolvers.failures import Forbidden, Invalid, NotFound
 from resolvers.identity.principal import Kind
@@ -126,7 +126,7 @@ async def inputs(ctx: Context, simulation: Any) -> Mapping[str, str]:
     """The input files, text by name; FORBIDDEN for those who see the simulation only."""
     row = _there(await _loaders(ctx).related(models.Simulation.input, simulation, _INPUT), "SimulationSetup")
     if not row.may_files:
-        raise Forbidden(f"readable by {words(_READERS)}")
+        raise Forbidden(unreadable("SimulationInput", "files", _READERS))
     files: Mapping[str, str] = row.files
     return files
 

@@ -8,26 +8,32 @@ import structlog
 
 from db.outages import Contended, Unconfirmed, tried_again
 from db.tally import Tally, tally
-from resolvers.failures import CONTENDED, Conflict, Failure, NotShown
+from resolvers.failures import CONTENDED, Away, Conflict, Failure, NotShown
 
 log = structlog.get_logger("torana")
 
 _NOT_AGAIN = "don't do it again"
+BUSY = "others were changing the same at this moment; send it again"
+LOST = "the database went away as this was being stored; send it again"
 
 
 async def done_once(work: Callable[[], Awaitable[Any]], name: str, *, shown: bool, repeatable: bool) -> Any:
     """The result of a mutation, tried again while others get in its way.
 
     Raises CONFLICT when they go on doing so, and UNCONFIRMED when it was committed and can't be shown (`shown`: there
-    must be something), unless it is `repeatable`: then what went wrong is raised.
+    must be something), unless it is `repeatable`: then what went wrong is raised, as UNAVAILABLE what may be sent again.
     """
     counted = tally.get() or Tally()
     before = counted.commits
     try:
         found = await tried_again(work, lambda: counted.commits == before)
     except Contended:
-        raise Conflict(CONTENDED) from None
-    except (Failure, Unconfirmed):
+        raise Away(BUSY) if repeatable else Conflict(CONTENDED) from None
+    except Unconfirmed:
+        if repeatable:
+            raise Away(LOST) from None
+        raise
+    except Failure:
         raise
     except Exception as error:
         if counted.commits == before or repeatable:

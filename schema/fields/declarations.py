@@ -13,7 +13,7 @@ import strawberry
 from strawberry.types.field import StrawberryField
 
 from db import models
-from resolvers.access.rules import Rule, words
+from resolvers.access.rules import Rule, unreadable
 from resolvers.failures import Forbidden
 from resolvers.reading.paging import Order
 from resolvers.reading.plan import Asked
@@ -41,13 +41,9 @@ class Column(StrawberryField):
         """The column's attribute of the model."""
         return self.python_name
 
-    @property
-    def refusal(self) -> str:
-        return f"readable by {words(self.needs)}"
-
     def get_result(self, source: Any, info: Any, args: Any, kwargs: Any) -> Any:
         if self.needs and not getattr(source, f"may_{self.python_name}"):
-            raise Forbidden(self.refusal)
+            raise Forbidden(unreadable(info._raw_info.parent_type.name, info.field_name, self.needs))
         return getattr(source, self.python_name)
 
 

@@ -13,7 +13,7 @@ from strawberry.types.fields.resolver import StrawberryResolver
 from db import models
 from resolvers.access import visibility
 from resolvers.access.policy import policy_of
-from resolvers.access.rules import Rule, words
+from resolvers.access.rules import Rule, unreadable, words
 from resolvers.context import Context
 from resolvers.failures import Forbidden
 from resolvers.identity import presence
@@ -81,9 +81,9 @@ def present(model: type[models.Entity]) -> Any:
     rules = policy_of(model).fields["online"]
 
     @computed(_guarded("Whether it is online now.", rules), reads=["last_online_at"])
-    def online(self: Any) -> bool | None:
+    def online(self: Any, info: Info) -> bool | None:
         if not self.may_online:
-            raise Forbidden(f"readable by {words(rules)}")
+            raise Forbidden(unreadable(info._raw_info.parent_type.name, info.field_name, rules))
         return presence.online(self.last_online_at)
 
     return online

@@ -10,11 +10,13 @@ from strawberry.extensions.field_extension import AsyncExtensionResolver, FieldE
 from strawberry.types.field import StrawberryField
 
 from db import models
+from resolvers.context import Context
 from resolvers.failures import Failure, Forbidden, Locked, Unauthenticated
 from resolvers.identity.principal import Kind, Principal
 from resolvers.spelling import camel
 from resolvers.writing.once import done_once
 from schema.fields.fields import Info
+from schema.fields.openness import OPEN
 from schema.fields.selection import select
 from schema.fields.values import check
 
@@ -32,6 +34,7 @@ WRITE = "write"
 """The scope of keys that may run mutations; every key may read."""
 
 ANYONE = Need("no sign-in", None, lambda _: True)
+"""Whatever is presented beside it, good or not."""
 SIGNED_IN = Need("a signed-in user", Unauthenticated("sign in first"), lambda p: p.kind is Kind.USER)
 IN_PERSON = Need(
     "a user who signed in; an API key does not do",
@@ -68,16 +71,8 @@ class _Guard(FieldExtension):
         self.metadata = {argument.python_name: argument.metadata for argument in field.arguments}
 
     async def resolve_async(self, next_: AsyncExtensionResolver, source: Any, info: Info, **kwargs: Any) -> Any:
-        principal = info.context.principal
-        if principal.kind is Kind.LINK and self.need is not FETCHER:
-            raise Unauthenticated("a link to a simulation only reads; sign in first")
-        if principal.scopes is not None and WRITE not in principal.scopes:
-            raise Forbidden("this key may only read")
-        if principal.duties and self.need is not ANYONE and self.need is not IN_PERSON:
-            raise Forbidden(f"first {' and '.join(sorted(duty.value for duty in principal.duties))}")
-        if not self.need.allows(principal):
-            assert self.need.failure is not None
-            raise type(self.need.failure)(self.need.failure.message)
+        if self.need is not ANYONE:
+            self._admit(info.context)
         if not self.always and await info.context.services.locking.read_only():
             raise Locked("the gateway is locked: nothing may change for now")
         for name, value in kwargs.items():
@@ -91,13 +86,33 @@ class _Guard(FieldExtension):
         shown = is_non_null_type(info._raw_info.return_type)
         return await done_once(run, info.field_name, shown=shown, repeatable=self.need is WORKER)
 
+    def _admit(self, ctx: Context) -> None:
+        """Raise for a principal who may not run it."""
+        principal = ctx.principal
+        if ctx.refused is not None:
+            raise ctx.refused
+        if principal.kind is Kind.LINK and self.need is not FETCHER:
+            raise Unauthenticated("a link to a simulation only reads; sign in first")
+        if principal.scopes is not None and WRITE not in principal.scopes:
+            raise Forbidden("this key may only read")
+        if principal.duties and self.need is not IN_PERSON:
+            raise Forbidden(f"first {' and '.join(sorted(duty.value for duty in principal.duties))}")
+        if not self.need.allows(principal):
+            assert self.need.failure is not None
+            raise type(self.need.failure)(self.need.failure.message)
+
 
 def mutation(*, needs: Need, always: bool = False) -> Callable[[Callable[..., Any]], Any]:
     """A write. Its docstring is its description; who may run it can't be left out. `always`: also while locked."""
 
     def declare(function: Callable[..., Any]) -> Any:
         description = f"{inspect.cleandoc(function.__doc__ or '')} Needs {needs.words}."
-        return strawberry.mutation(resolver=function, description=description, extensions=[_Guard(needs, always)])
+        return strawberry.mutation(
+            resolver=function,
+            description=description,
+            extensions=[_Guard(needs, always)],
+            metadata={OPEN: needs is ANYONE},
+        )
 
     return declare
 

@@ -11,7 +11,8 @@ ErrorCode = enum(
     Code,
     "What went wrong, for programs. An error of a response has it as `extensions.code`.",
     name="ErrorCode",
-    UNAUTHENTICATED="No sign-in, or one that has ended.",
+    UNAUTHENTICATED="No sign-in, or one that has ended: sign in.",
+    TOKEN_EXPIRED="The access token has ended: refresh it, and ask again.",  # noqa: S106
     FORBIDDEN="Signed in, but this is not allowed.",
     NOT_FOUND="There is no such row, or you may not see it.",
     INVALID="An input is wrong; `field` names it.",

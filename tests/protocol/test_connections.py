@@ -108,33 +108,33 @@ async def test_a_connection_that_sends_nothing_is_closed(hasty: Served, dial: An
 
 @pytest.mark.parametrize("part", [b"G", b"GET /healthz HTTP/1.1\r\nHost: x\r\n", HEAD + b"X: " + b"y" * 30_000])
 async def test_half_a_head_is_given_up(hasty: Served, dial: Any, part: bytes) -> None:
-    assert await (await dial(hasty.url, part)).refused() == (408, "TIMEOUT")
+    assert await (await dial(hasty.url, part)).refused() == (503, "TIMEOUT")
 
 
 async def test_blank_lines_are_no_head(hasty: Served, dial: Any) -> None:
-    assert await (await dial(hasty.url, b"\r\n" * 20)).refused() == (408, "TIMEOUT")
+    assert await (await dial(hasty.url, b"\r\n" * 20)).refused() == (503, "TIMEOUT")
 
 
 async def test_half_a_head_after_an_answer_is_given_up(hasty: Served, dial: Any) -> None:
     client = await dial(hasty.url, POST + BODY)
     assert (await client.answer())[0] == 200
     client.send(b"GET /hea")
-    assert await client.refused() == (408, "TIMEOUT")
+    assert await client.refused() == (503, "TIMEOUT")
 
 
 async def test_half_a_handshake_of_a_websocket_is_given_up(hasty: Served, dial: Any) -> None:
     part = b"GET /graphql HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key"
-    assert await (await dial(hasty.url, part)).refused() == (408, "TIMEOUT")
+    assert await (await dial(hasty.url, part)).refused() == (503, "TIMEOUT")
 
 
 @pytest.mark.parametrize("sent", [b"", b"{"])
 async def test_a_head_and_a_byte_of_the_body_are_given_up(hasty: Served, dial: Any, sent: bytes) -> None:
-    assert await (await dial(hasty.url, POST + sent)).refused() == (408, "TIMEOUT")
+    assert await (await dial(hasty.url, POST + sent)).refused() == (503, "TIMEOUT")
 
 
 async def test_half_a_chunked_body_is_given_up(hasty: Served, dial: Any) -> None:
     client = await dial(hasty.url, HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\n{")
-    assert await client.refused() == (408, "TIMEOUT")
+    assert await client.refused() == (503, "TIMEOUT")
 
 
 @pytest.mark.parametrize("accept", ["application/json", "application/graphql-response+json"])
@@ -145,7 +145,7 @@ async def test_a_body_that_comes_byte_by_byte_ends_with_its_time(serve: Serve, d
     while not answer.done():
         client.send(b"{")
         await asyncio.sleep(0.02)
-    assert answer.result() == (408, "TIMEOUT")
+    assert answer.result() == (503, "TIMEOUT")
 
 
 async def test_a_worker_s_body_lives_while_bytes_come(serve: Serve, dial: Any) -> None:
@@ -162,7 +162,7 @@ async def test_a_worker_s_body_lives_while_bytes_come(serve: Serve, dial: Any) -
             await asyncio.sleep(0.01)
     assert (await client.answer())[2]["data"] == {"__typename": "Query"}
     client.send(head + b"Content-Length: %d\r\n\r\n{" % len(BODY))
-    assert await client.refused() == (408, "TIMEOUT")
+    assert await client.refused() == (503, "TIMEOUT")
 
 
 async def test_what_is_left_of_a_refused_body_is_waited_for_once(hasty: Served, dial: Any) -> None:
@@ -414,7 +414,7 @@ async def test_hundreds_that_hold_one_byte_each_are_gone_after_their_time(serve:
     files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     held = [await dial(gateway.url, POST + b"{") for _ in range(min(800, (files - 400) // 2))]
     assert (await gateway.client.get("/healthz")).status_code == 200
-    assert {await client.refused() for client in held} == {(408, "TIMEOUT")}
+    assert {await client.refused() for client in held} == {(503, "TIMEOUT")}
     assert (await gateway.client.get("/healthz")).status_code == 200
     await _connected(gateway.server, 1)
 
