@@ -33,6 +33,11 @@ class Issuers:
             issuer = Issuer(provider, self._client)
             self._named[provider.name] = self._issuing[provider.issuer] = issuer
 
+    @property
+    def providers(self) -> Sequence[Provider]:
+        """In the order of the settings."""
+        return [issuer.provider for issuer in self._named.values()]
+
     def named(self, name: str) -> Issuer | None:
         return self._named.get(name)
 

@@ -21,7 +21,7 @@ async def done_once(work: Callable[[], Awaitable[Any]], name: str, *, shown: boo
     """The result of a mutation, tried again while others get in its way.
 
     Raises CONFLICT when they go on doing so, and UNCONFIRMED when it was committed and can't be shown (`shown`: there
-    must be something), unless it is `repeatable`: then what went wrong is raised, as UNAVAILABLE what may be sent again.
+    must be something), unless it is `repeatable`: then what went wrong is raised, or UNAVAILABLE in place of either.
     """
     counted = tally.get() or Tally()
     before = counted.commits

@@ -231,7 +231,10 @@ async def test_a_revoked_key_closes_its_open_socket(serve: Serve, backend: str) 
         with pytest.raises(ConnectionClosed) as closed:
             await socket.recv()
     assert closed.value.rcvd is not None
-    assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (4403, "Forbidden: the key or token is not valid")
+    assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (
+        4403,
+        "UNAUTHENTICATED: the key or token is not valid",
+    )
 
 
 async def test_superadmins_revoke_any_key_and_strangers_see_none(platform: Platform) -> None:
