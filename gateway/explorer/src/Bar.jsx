@@ -5,7 +5,7 @@ import { useSession } from './useSession.js';
 const favicon = `${import.meta.env.BASE_URL}favicon.svg`;
 
 export function Bar() {
-  const { viewer, problem } = useSession();
+  const { viewer, restoring, problem } = useSession();
   // GraphiQL defines its colours and sizes on this class only.
   return (
     <header className="graphiql-container torana-bar">
@@ -14,7 +14,7 @@ export function Bar() {
         <h1>Torana</h1>
         <span>GraphQL explorer</span>
       </div>
-      {viewer ? <SignOut viewer={viewer} /> : <SignIn />}
+      {viewer ? <SignOut viewer={viewer} /> : restoring ? <span role="status">Signing in…</span> : <SignIn />}
       <p className="torana-problem" role="alert">
         {problem}
       </p>

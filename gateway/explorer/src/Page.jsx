@@ -2,27 +2,34 @@ import { explorerPlugin } from '@graphiql/plugin-explorer';
 import { GraphiQL, HISTORY_PLUGIN } from 'graphiql';
 import { AuthorizationHeader } from './AuthorizationHeader.jsx';
 import { Bar } from './Bar.jsx';
+import { Duties } from './Duties.jsx';
 import { examples } from './examples.js';
 import { examplesPlugin } from './ExamplesPlugin.jsx';
 import { fetcher } from './fetcher.js';
+import { Focus } from './Focus.jsx';
 import { storage } from './storage.js';
+import { useSession } from './useSession.js';
 
 const plugins = [HISTORY_PLUGIN, explorerPlugin(), examplesPlugin];
 const [welcome] = examples;
 const anyJson = {};
 const customScalarSchemas = { JSON: anyJson };
+/** Where there is room for one thing only, it is the editor. */
+const wide = matchMedia('(min-width: 48rem)').matches;
 
 export function Page() {
+  const { duties } = useSession();
   return (
     <>
       <Bar />
-      <main className="torana-main">
+      <Duties duties={duties} />
+      <main className="torana-main" hidden={duties.length > 0}>
         <GraphiQL
           fetcher={fetcher}
           plugins={plugins}
-          visiblePlugin={examplesPlugin}
+          visiblePlugin={wide ? examplesPlugin : undefined}
           defaultQuery={welcome.query}
-          defaultEditorToolsVisibility="headers"
+          defaultEditorToolsVisibility={wide ? 'headers' : false}
           shouldPersistHeaders={false}
           storage={storage}
           customScalarSchemas={customScalarSchemas}
@@ -30,6 +37,7 @@ export function Page() {
           schemaDescription
         >
           <AuthorizationHeader />
+          <Focus />
         </GraphiQL>
       </main>
     </>

@@ -1,4 +1,5 @@
 import { useState } from 'react';
+import { Providers } from './Providers.jsx';
 import { session } from './session.js';
 
 const CODE = { TOTP: 'Code of your authenticator', EMAIL: 'Code that was mailed to you' };
@@ -19,24 +20,27 @@ export function SignIn() {
   }
 
   return (
-    <form className="torana-sign-in" aria-label="Sign in" aria-busy={busy} onSubmit={submit}>
-      <label>
-        <span>Username or e-mail</span>
-        <input name="username" autoComplete="username" autoCapitalize="none" spellCheck="false" required />
-      </label>
-      <label>
-        <span>Password</span>
-        <input name="password" type="password" autoComplete="current-password" required />
-      </label>
-      {method && (
+    <div className="torana-sign-in">
+      <form aria-label="Sign in" aria-busy={busy} onSubmit={submit}>
         <label>
-          <span>{CODE[method]}</span>
-          <input name="code" autoComplete="one-time-code" autoFocus required />
+          <span>Username or e-mail</span>
+          <input name="username" autoComplete="username" autoCapitalize="none" spellCheck="false" required />
         </label>
-      )}
-      <button className="torana-button torana-button-main" disabled={busy}>
-        Sign in
-      </button>
-    </form>
+        <label>
+          <span>Password</span>
+          <input name="password" type="password" autoComplete="current-password" required />
+        </label>
+        {method && (
+          <label>
+            <span>{CODE[method]}</span>
+            <input name="code" autoComplete="one-time-code" autoFocus required />
+          </label>
+        )}
+        <button className="torana-button torana-button-main" disabled={busy}>
+          Sign in
+        </button>
+      </form>
+      <Providers />
+    </div>
   );
 }

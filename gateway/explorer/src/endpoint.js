@@ -2,6 +2,9 @@ const endpoint = location.origin + location.pathname;
 
 export const socketUrl = endpoint.replace(/^http/, 'ws');
 
+/** The codes of an answer's errors, by which docs/clients.md says what to do. */
+export const codesOf = (errors) => (errors ?? []).map((error) => error.extensions?.code);
+
 export async function post(operation, headers) {
   const sent = new Headers(headers);
   sent.set('Accept', 'application/graphql-response+json, application/json;q=0.9');

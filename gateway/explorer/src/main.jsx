@@ -4,5 +4,7 @@ import '@graphiql/plugin-explorer/style.css';
 import './page.css';
 import { createRoot } from 'react-dom/client';
 import { Page } from './Page.jsx';
+import { session } from './session.js';
 
+session.restore();
 createRoot(document.getElementById('page')).render(<Page />);

@@ -1,8 +1,9 @@
-import { post } from './endpoint.js';
+import { post, codesOf } from './endpoint.js';
+import { Refusal, ask } from './refusal.js';
 
 const TOKENS = `
-  ... on Tokens { accessToken refreshToken expiresIn viewer { username } }
-  ... on Problem { message }
+  ... on Tokens { accessToken expiresIn duties viewer { username email } }
+  ... on Problem { code message details }
 `;
 const LOG_IN = `
   mutation LogIn($username: String!, $password: String!, $code: String) {
@@ -11,33 +12,42 @@ const LOG_IN = `
     }
   }
 `;
-const REFRESH = `
-  mutation Refresh($refreshToken: String!) {
-    result: refresh(refreshToken: $refreshToken) { __typename ${TOKENS} }
-  }
-`;
+const REFRESH = `mutation Refresh { result: refresh { __typename ${TOKENS} } }`;
 const LOG_OUT = `
-  mutation LogOut {
-    result: logOut { __typename ... on Problem { message } }
-  }
+  mutation LogOut { result: logOut { __typename ... on Problem { code message details } } }
 `;
+
+/** The gateway keeps the refresh token in a cookie that no script reads. */
+const COOKIE = { 'X-Torana-Session': 'cookie' };
+/** Says that there is such a cookie; it is no secret. */
+const KEPT = 'torana:signed-in';
 
 const RENEW_BEFORE_EXPIRY_S = 60;
+const FRESH_FOR_S = 10;
 const RETRY_RENEWAL_S = 5;
-const SIGNED_OUT = { viewer: null, authorization: '', problem: '' };
+const CROSSED_PAUSES_MS = [100, 300, 900, 2700];
+const SIGNED_OUT = { viewer: null, email: null, authorization: '', duties: [], problem: '', restoring: false };
 
-class Refusal extends Error {}
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-async function mutate(query, variables, headers) {
-  const { data, errors } = await post({ query, variables }, headers);
-  if (errors) throw new Refusal(errors[0].message);
-  if (data.result.__typename === 'Problem') throw new Refusal(data.result.message);
-  return data.result;
+/** The next tokens. Another page of this browser may have spent the cookie just now: the one that followed is there soon. */
+async function refreshed() {
+  for (const ms of CROSSED_PAUSES_MS) {
+    try {
+      return await ask(REFRESH, {}, COOKIE);
+    } catch (error) {
+      if (error.code !== 'CONFLICT') throw error;
+      await pause(ms);
+    }
+  }
+  return ask(REFRESH, {}, COOKIE);
 }
 
-/** Who is signed in. Tokens live in this object only, so a reload signs out. */
+/** Who is signed in. The access token lives in this object only; a reload asks for another by the cookie. */
 class Session {
-  #tokens = null;
+  #freshUntil = 0;
+  #renewing = null;
+  #signIns = 0;
   #timer;
   #issued = new Set();
   #state = SIGNED_OUT;
@@ -55,12 +65,28 @@ class Session {
     return this.#issued.has(authorization);
   }
 
+  /** Goes on with the session that this browser has; the page was just loaded. */
+  async restore() {
+    addEventListener('storage', ({ key, newValue }) => {
+      if (key === KEPT && newValue === null && this.#state.viewer) this.#forget('Signed out in another tab.');
+    });
+    if (localStorage.getItem(KEPT) === null) return;
+    this.#publish({ ...SIGNED_OUT, restoring: true });
+    await this.renew();
+  }
+
+  /** The browser is led to an identity provider, and comes back with a cookie, or without. */
+  leaving() {
+    localStorage.setItem(KEPT, 'cookie');
+  }
+
   /** Whether it worked, or the method of the second factor whose code is needed. */
   async signIn(username, password, code) {
     this.#publish(SIGNED_OUT);
     try {
-      const found = await mutate(LOG_IN, { username, password, code });
+      const found = await ask(LOG_IN, { username, password, code }, COOKIE);
       if (found.__typename === 'TwoFactorNeeded') return found.method;
+      this.#signIns += 1;
       this.#keep(found);
       return true;
     } catch (error) {
@@ -70,50 +96,85 @@ class Session {
   }
 
   async signOut() {
-    const { authorization } = this.#state;
+    const authorization = await this.fresh();
+    if (!authorization) return;
     this.#forget();
     try {
-      await mutate(LOG_OUT, {}, { authorization });
+      await ask(LOG_OUT, {}, { ...COOKIE, authorization });
     } catch (error) {
       const problem = `Signed out on this page, but the server did not end the session: ${error.message}`;
-      if (!this.#tokens) this.#publish({ ...SIGNED_OUT, problem });
+      if (!this.#state.viewer) this.#publish({ ...SIGNED_OUT, problem });
     }
   }
 
+  /** An Authorization that holds for a while yet; empty for who is signed out. */
+  async fresh() {
+    if (this.#state.authorization && Date.now() >= this.#freshUntil) await this.renew();
+    return this.#state.authorization;
+  }
+
+  /** Asks for the next tokens, once for all who want them now. */
+  renew() {
+    this.#renewing ??= this.#renew().finally(() => {
+      this.#renewing = null;
+    });
+    return this.#renewing;
+  }
+
+  /** The answer to an operation with these headers; asked once more when a token of this session had ended. */
+  async post(operation, headers) {
+    const sent = new Headers(headers);
+    if (!this.issued(sent.get('authorization'))) return post(operation, sent);
+    sent.set('authorization', await this.fresh());
+    const answer = await post(operation, sent);
+    if (!codesOf(answer.errors).includes('TOKEN_EXPIRED')) return answer;
+    await this.renew();
+    sent.set('authorization', this.#state.authorization);
+    return post(operation, sent);
+  }
+
+  /** The `result` of a mutation about the account of who is signed in. */
+  async change(query, variables) {
+    return ask(query, variables, { ...COOKIE, authorization: await this.fresh() });
+  }
+
   async #renew() {
-    const { refreshToken } = this.#tokens;
-    const current = () => this.#tokens?.refreshToken === refreshToken;
+    const signIns = this.#signIns;
     try {
-      const tokens = await mutate(REFRESH, { refreshToken });
-      if (current()) this.#keep(tokens);
+      const tokens = await refreshed();
+      if (signIns === this.#signIns) this.#keep(tokens);
     } catch (error) {
-      if (!current()) return;
-      if (error instanceof Refusal) {
-        this.#forget(`The session has ended: ${error.message}`);
+      if (signIns !== this.#signIns) return;
+      const restoring = this.#state.restoring;
+      if (error instanceof Refusal && error.again === null) {
+        this.#forget(restoring ? '' : `The session has ended: ${error.message}`);
       } else {
         this.#publish({ ...this.#state, problem: `Could not renew the session: ${error.message}` });
-        this.#renewIn(RETRY_RENEWAL_S);
+        this.#renewIn(error.again ?? RETRY_RENEWAL_S);
       }
     }
   }
 
-  #keep(tokens) {
-    const authorization = `Bearer ${tokens.accessToken}`;
-    this.#tokens = tokens;
+  #keep({ accessToken, expiresIn, duties, viewer }) {
+    const authorization = `Bearer ${accessToken}`;
     this.#issued.add(authorization);
-    this.#renewIn(Math.max(tokens.expiresIn - RENEW_BEFORE_EXPIRY_S, tokens.expiresIn / 2));
-    this.#publish({ viewer: tokens.viewer.username, authorization, problem: '' });
+    localStorage.setItem(KEPT, 'cookie');
+    this.#freshUntil = Date.now() + Math.max(expiresIn - FRESH_FOR_S, expiresIn / 2) * 1000;
+    this.#renewIn(Math.max(expiresIn - RENEW_BEFORE_EXPIRY_S, expiresIn / 2));
+    const { username = 'a participant', email = null } = viewer ?? {};
+    this.#publish({ ...SIGNED_OUT, viewer: username, email, authorization, duties });
   }
 
   #forget(problem = '') {
     clearTimeout(this.#timer);
-    this.#tokens = null;
+    this.#signIns += 1;
+    localStorage.removeItem(KEPT);
     this.#publish({ ...SIGNED_OUT, problem });
   }
 
   #renewIn(seconds) {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#renew(), seconds * 1000);
+    this.#timer = setTimeout(() => this.renew(), seconds * 1000);
   }
 
   #publish(state) {
