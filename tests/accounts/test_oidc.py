@@ -4,7 +4,6 @@ import asyncio
 import base64
 import hashlib
 import hmac
-import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -31,6 +30,7 @@ from resolvers.accounts.external_identity import _called
 from resolvers.feed import principal_topic
 from resolvers.identity import oidc
 from schema.fields.scalars import global_id
+from tests.support.identity_provider import lab_of, person, running
 from tests.support.platforms import KEY, Platform
 from tests.support.postgres import free_port
 from tests.support.serving import Serve, Served
@@ -65,33 +65,14 @@ async def _viewer(gateway: Served, browser: httpx2.AsyncClient) -> Any:
 
 @pytest.fixture(scope="module")
 async def provider() -> AsyncIterator[str]:
-    """The address of a provider in a process of its own."""
-    port = free_port()
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "oidc_provider_mock", "-p", str(port),
-        stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    assert process.stderr is not None
-    async with asyncio.timeout(30):
-        while b"running on" not in (line := await process.stderr.readline()):
-            assert line, "the provider did not start"
-    drained = asyncio.create_task(process.stderr.read())
-    yield f"http://127.0.0.1:{port}"
-    process.terminate()
-    await process.wait()
-    await drained
+    async with running() as address:
+        yield address
 
 
 @pytest.fixture(scope="module")
 async def lab(serve_module: Serve, provider: str) -> Served:
     """A gateway for tests that leave nothing behind but users."""
-    return await serve_module("sqlite", oidc=_lab(provider, sign_up=True))  # type: ignore[no-any-return]
-
-
-async def _person(provider: str, sub: str, **claims: Any) -> None:
-    async with httpx2.AsyncClient() as client:
-        answer = await client.put(f"{provider}/users/{sub}", json=claims)
-        assert answer.status_code == 204
+    return await serve_module("sqlite", oidc=lab_of(provider, sign_up=True))  # type: ignore[no-any-return]
 
 
 async def _sign_in(gateway: Served, browser: httpx2.AsyncClient, sub: str, **query: str) -> httpx2.Response:
@@ -102,13 +83,9 @@ async def _sign_in(gateway: Served, browser: httpx2.AsyncClient, sub: str, **que
     return await browser.post(page.url, data={"sub": sub}, follow_redirects=True)
 
 
-def _lab(issuer: str, **more: Any) -> list[dict[str, Any]]:
-    return [{"name": "lab", "issuer": issuer, "client_id": "torana", "client_secret": "hush", **more}]
-
-
 async def test_a_person_signs_in_with_a_browser_and_becomes_a_user(serve: Serve, backend: str, provider: str, capsys: pytest.CaptureFixture[str]) -> None:  # fmt: skip
-    gateway = await serve(backend, oidc=_lab(provider, sign_up=True))
-    await _person(provider, "a1", preferred_username="Alice", email="Alice@Lab.example", email_verified=True, given_name="Alice", family_name="Liddell")  # fmt: skip
+    gateway = await serve(backend, oidc=lab_of(provider, sign_up=True))
+    await person(provider, "a1", preferred_username="Alice", email="Alice@Lab.example", email_verified=True, given_name="Alice", family_name="Liddell")  # fmt: skip
     async with _browser(gateway) as browser:
         arrived = await _sign_in(gateway, browser, "a1")
         assert str(arrived.url) == f"{gateway.url}/graphql"
@@ -138,10 +115,10 @@ async def test_a_person_signs_in_with_a_browser_and_becomes_a_user(serve: Serve,
 
 
 async def test_a_person_who_comes_again_is_the_same_user_as_the_provider_now_tells(serve: Serve, backend: str, provider: str) -> None:  # fmt: skip
-    gateway = await serve(backend, oidc=_lab(provider, sign_up=True))
+    gateway = await serve(backend, oidc=lab_of(provider, sign_up=True))
     seen = []
     for name, mail in (("bob", "bob@lab.example"), ("robert", "r@lab.example")):
-        await _person(provider, "b1", preferred_username=name, email=mail)
+        await person(provider, "b1", preferred_username=name, email=mail)
         async with _browser(gateway) as browser:
             await _sign_in(gateway, browser, "b1")
             viewer = await _viewer(gateway, browser)
@@ -152,8 +129,8 @@ async def test_a_person_who_comes_again_is_the_same_user_as_the_provider_now_tel
 
 
 async def test_who_is_not_known_becomes_no_user_unless_the_settings_say_so(serve: Serve, backend: str, provider: str) -> None:  # fmt: skip
-    gateway = await serve(backend, oidc=_lab(provider))
-    await _person(provider, "c1", preferred_username="carol")
+    gateway = await serve(backend, oidc=lab_of(provider))
+    await person(provider, "c1", preferred_username="carol")
     async with _browser(gateway) as browser:
         refused = await _sign_in(gateway, browser, "c1")
         assert (refused.status_code, refused.text) == (403, "You are not signed in: no user of this gateway has this identity.\n")  # fmt: skip
@@ -162,8 +139,8 @@ async def test_who_is_not_known_becomes_no_user_unless_the_settings_say_so(serve
 
 
 async def test_a_name_at_the_provider_gives_no_rights_of_a_local_user(serve: Serve, backend: str, provider: str) -> None:  # fmt: skip
-    gateway = await serve(backend, oidc=_lab(provider, sign_up=True))
-    await _person(provider, "d1", preferred_username="root", email="root@torana.example", email_verified=True)
+    gateway = await serve(backend, oidc=lab_of(provider, sign_up=True))
+    await person(provider, "d1", preferred_username="root", email="root@torana.example", email_verified=True)
     async with _browser(gateway) as browser:
         await _sign_in(gateway, browser, "d1")
         viewer = await _viewer(gateway, browser)
@@ -171,10 +148,10 @@ async def test_a_name_at_the_provider_gives_no_rights_of_a_local_user(serve: Ser
 
 
 async def test_a_username_that_another_has_at_the_provider_is_a_conflict(serve: Serve, backend: str, provider: str) -> None:  # fmt: skip
-    gateway = await serve(backend, oidc=_lab(provider, sign_up=True))
+    gateway = await serve(backend, oidc=lab_of(provider, sign_up=True))
     statuses = []
     for sub in ("e1", "e2"):
-        await _person(provider, sub, preferred_username="erin")
+        await person(provider, sub, preferred_username="erin")
         async with _browser(gateway) as browser:
             statuses.append((await _sign_in(gateway, browser, sub)).status_code)
     assert statuses[1] == 409
@@ -185,10 +162,10 @@ async def test_groups_of_the_provider_become_groups_here_and_end_with_them(serve
     (row,) = await probe.services.database.rows(
         sa.select(models.UserGroup.name).where(models.UserGroup.id == probe.world.here.members)
     )
-    gateway = await serve(backend, oidc=_lab(provider, sign_up=True, groups={"physics": row.name, "none": "No group of ours"}))  # fmt: skip
+    gateway = await serve(backend, oidc=lab_of(provider, sign_up=True, groups={"physics": row.name, "none": "No group of ours"}))  # fmt: skip
     joined = []
     for groups in (["physics", "none", "chess"], ["chess"], None, ["physics"]):
-        await _person(provider, "f1", preferred_username="frank", **({} if groups is None else {"groups": groups}))
+        await person(provider, "f1", preferred_username="frank", **({} if groups is None else {"groups": groups}))
         async with _browser(gateway) as browser:
             await _sign_in(gateway, browser, "f1")
             joined.append([group["name"] for group in (await _viewer(gateway, browser))["groups"]["nodes"]])
@@ -196,10 +173,10 @@ async def test_groups_of_the_provider_become_groups_here_and_end_with_them(serve
 
 
 async def test_who_is_in_no_required_group_is_refused(serve: Serve, provider: str) -> None:
-    gateway = await serve(oidc=_lab(provider, sign_up=True, groups_claim="access.lab", required=["beam"]))
+    gateway = await serve(oidc=lab_of(provider, sign_up=True, groups_claim="access.lab", required=["beam"]))
     statuses = []
     for access in ({"lab": ["desk"]}, {}, {"lab": ["desk", "beam"]}):
-        await _person(provider, "g1", preferred_username="grace", access=access)
+        await person(provider, "g1", preferred_username="grace", access=access)
         async with _browser(gateway) as browser:
             statuses.append((await _sign_in(gateway, browser, "g1")).status_code)
     assert statuses[:2] == [403, 403]
@@ -209,7 +186,7 @@ async def test_who_is_in_no_required_group_is_refused(serve: Serve, provider: st
 @pytest.mark.parametrize("change", [{"active": False}, {"deleted_at": models.User.created_at}])
 async def test_a_disabled_user_does_not_sign_in(lab: Served, provider: str, change: Any) -> None:
     name = f"heidi {next(iter(change))}"
-    await _person(provider, name, preferred_username=name)
+    await person(provider, name, preferred_username=name)
     async with _browser(lab) as browser:
         await _sign_in(lab, browser, name)
         async with lab.services.database.write(as_system="test") as session:
@@ -219,7 +196,7 @@ async def test_a_disabled_user_does_not_sign_in(lab: Served, provider: str, chan
 
 
 async def test_an_answer_is_taken_once_and_only_in_the_browser_that_asked(lab: Served, provider: str) -> None:
-    await _person(provider, "i1", preferred_username="ivan")
+    await person(provider, "i1", preferred_username="ivan")
     async with _browser(lab) as browser, _browser(lab) as other:
         begun = await browser.get("/auth/lab")
         kept = dict(browser.cookies)
@@ -253,7 +230,7 @@ async def test_who_declines_at_the_provider_is_told_in_our_words(lab: Served) ->
     ],
 )  # fmt: skip
 async def test_a_sign_in_leads_to_a_path_of_ours(lab: Served, provider: str, asked: str, led: str) -> None:
-    await _person(provider, "j1", preferred_username="judy")
+    await person(provider, "j1", preferred_username="judy")
     async with _browser(lab) as browser:
         begun = await browser.get("/auth/lab", params={"next": asked})
         back = (await browser.post(begun.headers["location"], data={"sub": "j1"})).headers["location"]
@@ -262,7 +239,7 @@ async def test_a_sign_in_leads_to_a_path_of_ours(lab: Served, provider: str, ask
 
 
 async def test_where_the_provider_leads_back_to_is_set_and_not_what_a_request_says(serve: Serve, provider: str) -> None:
-    gateway = await serve(oidc=_lab(provider), public_url="https://torana.example/")
+    gateway = await serve(oidc=lab_of(provider), public_url="https://torana.example/")
     begun = await gateway.client.get("/auth/lab", headers={"Host": "evil.example", "X-Forwarded-Host": "evil.example"})
     asked = dict(parse_qsl(urlsplit(begun.headers["location"]).query))
     assert asked["redirect_uri"] == "https://torana.example/auth/lab/callback"
@@ -275,7 +252,7 @@ async def test_where_the_provider_leads_back_to_is_set_and_not_what_a_request_sa
 
 
 async def test_a_provider_that_is_not_configured_is_not_found(serve: Serve, provider: str) -> None:
-    gateway = await serve(oidc=_lab(provider))
+    gateway = await serve(oidc=lab_of(provider))
     for path in ("/auth/other", "/auth/other/callback?code=1&state=2"):
         assert (await gateway.client.get(path)).status_code == 404
     none = await serve()
@@ -353,7 +330,7 @@ def forge(standing: Forge) -> Forge:
 @pytest.fixture(scope="module")
 async def gateway(serve_module: Serve, standing: Forge) -> Served:
     """For tests that leave nothing behind but the user zoe."""
-    return await serve_module("sqlite", oidc=_lab(standing.issuer, sign_up=True, audience="api"))  # type: ignore[no-any-return]
+    return await serve_module("sqlite", oidc=lab_of(standing.issuer, sign_up=True, audience="api"))  # type: ignore[no-any-return]
 
 
 @asynccontextmanager
@@ -457,7 +434,7 @@ async def test_a_provider_that_answers_wrongly_is_not_followed(gateway: Served, 
     [{"issuer": "https://evil.example"}, {"jwks_uri": "file:///etc/passwd"}, {"token_endpoint": None}, {"authorization_endpoint": 7}],
 )  # fmt: skip
 async def test_a_document_that_is_not_the_issuers_own_is_not_believed(serve: Serve, forge: Forge, document: Any) -> None:  # fmt: skip
-    gateway = await serve(oidc=_lab(forge.issuer))
+    gateway = await serve(oidc=lab_of(forge.issuer))
     forge.document = document
     refused = await gateway.client.get("/auth/lab")
     assert (refused.status_code, refused.text) == (502, "The identity provider does not answer as it should.\n")
@@ -466,12 +443,12 @@ async def test_a_document_that_is_not_the_issuers_own_is_not_believed(serve: Ser
 
 
 async def test_a_provider_that_is_down_is_told(serve: Serve) -> None:
-    gateway = await serve(oidc=_lab(f"http://127.0.0.1:{free_port()}"))
+    gateway = await serve(oidc=lab_of(f"http://127.0.0.1:{free_port()}"))
     assert (await gateway.client.get("/auth/lab")).status_code == 502
 
 
 async def test_a_secret_goes_into_the_body_where_the_provider_takes_no_header(serve: Serve, forge: Forge) -> None:
-    gateway = await serve(oidc=_lab(forge.issuer, sign_up=True))
+    gateway = await serve(oidc=lab_of(forge.issuer, sign_up=True))
     forge.document = {"token_endpoint_auth_methods_supported": ["client_secret_post"]}
     assert (await _forged(gateway, forge)).status_code == 303
     assert (forge.forms[0]["client_secret"], forge.forms[0]["header"]) == ("hush", None)
@@ -492,7 +469,7 @@ ACCESS = {"header": {"typ": "at+jwt"}, "aud": "api"}
 @asynccontextmanager
 async def _linked(serve: Serve, forge: Forge, backend: str = "sqlite", **more: Any) -> AsyncIterator[Served]:
     """A gateway on which the identity z1 is that of a user."""
-    gateway = await serve(backend, oidc=_lab(forge.issuer, sign_up=True, audience="api", **more))
+    gateway = await serve(backend, oidc=lab_of(forge.issuer, sign_up=True, audience="api", **more))
     assert (await _forged(gateway, forge)).status_code == 303
     yield gateway
 
@@ -507,12 +484,12 @@ async def test_an_access_token_of_a_provider_is_that_of_the_user_with_its_identi
 
 async def test_an_access_token_makes_its_user_where_anyone_may_sign_up(serve: Serve, forge: Forge) -> None:
     """As YAPTIDE's users come: with a token of their own, never through our page."""
-    gateway = await serve(oidc=_lab(forge.issuer, sign_up=True, audience="api"))
+    gateway = await serve(oidc=lab_of(forge.issuer, sign_up=True, audience="api"))
     token = forge.sign(**ACCESS, sub="n1", preferred_username="new", given_name="Nora")
     assert await _bearing(gateway, token, "{viewer{username firstName}}") == {
         "viewer": {"username": "new", "firstName": "Nora"}
     }
-    gateway = await serve(oidc=_lab(forge.issuer, audience="api"))
+    gateway = await serve(oidc=lab_of(forge.issuer, audience="api"))
     unknown = await _bearing(gateway, forge.sign(**ACCESS, sub="n1", preferred_username="new"))
     assert unknown == "no active user of this gateway is linked with this identity; sign in through the browser first"
 
@@ -534,7 +511,7 @@ async def test_an_access_token_brings_what_changed_at_the_provider(serve: Serve,
 
 
 async def test_a_refused_identity_is_on_record(serve: Serve, forge: Forge) -> None:
-    gateway = await serve(oidc=_lab(forge.issuer))
+    gateway = await serve(oidc=lab_of(forge.issuer))
     await _forged(gateway, forge)
     wanted = sa.select(models.AuditEvent.action, models.AuditEvent.detail)
     events = await gateway.services.database.rows(wanted.where(models.AuditEvent.action == "LOG_IN_FAILED"))
@@ -572,7 +549,7 @@ async def test_an_access_token_that_is_no_good_is_told(gateway: Served, forge: F
 
 
 async def test_an_identity_is_no_access_token_where_the_audience_is_the_client(serve: Serve, forge: Forge) -> None:
-    gateway = await serve(oidc=_lab(forge.issuer, sign_up=True))
+    gateway = await serve(oidc=lab_of(forge.issuer, sign_up=True))
     await _forged(gateway, forge)
     assert "no access token" in await _bearing(gateway, forge.sign())
     assert "no access token" in await _bearing(gateway, forge.sign(typ="ID"))
@@ -581,7 +558,7 @@ async def test_an_identity_is_no_access_token_where_the_audience_is_the_client(s
 
 
 async def test_access_tokens_need_a_required_group_too(serve: Serve, forge: Forge) -> None:
-    gateway = await serve(oidc=_lab(forge.issuer, sign_up=True, audience="api", required=["beam"]))
+    gateway = await serve(oidc=lab_of(forge.issuer, sign_up=True, audience="api", required=["beam"]))
     await _forged(gateway, forge, groups=["beam"])
     assert await _bearing(gateway, forge.sign(**ACCESS, groups="beam")) == {"viewer": {"username": "zoe"}}
     assert "none of the groups" in await _bearing(gateway, forge.sign(**ACCESS, groups=["desk"]))
@@ -603,7 +580,7 @@ async def test_a_key_that_is_not_known_is_looked_for_once_in_a_while(serve: Serv
 
 async def test_a_token_of_a_provider_that_is_down_is_to_be_tried_again(serve: Serve) -> None:
     async with _forging() as forge:
-        gateway = await serve(oidc=_lab(forge.issuer))
+        gateway = await serve(oidc=lab_of(forge.issuer))
     headers = {
         "Authorization": f"Bearer {forge.sign(**ACCESS)}", "Accept": "application/graphql-response+json",
     }  # fmt: skip

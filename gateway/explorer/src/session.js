@@ -127,8 +127,12 @@ class Session {
     if (!this.issued(sent.get('authorization'))) return post(operation, sent);
     sent.set('authorization', await this.fresh());
     const answer = await post(operation, sent);
-    if (!codesOf(answer.errors).includes('TOKEN_EXPIRED')) return answer;
+    const codes = codesOf(answer.errors);
+    // A refresh tells whether the session has ended, or something else was wrong.
+    if (codes.includes('UNAUTHENTICATED')) await this.renew();
+    if (!codes.includes('TOKEN_EXPIRED')) return answer;
     await this.renew();
+    if (!this.#state.authorization) return answer;
     sent.set('authorization', this.#state.authorization);
     return post(operation, sent);
   }

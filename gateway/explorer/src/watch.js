@@ -63,6 +63,7 @@ export function watch(operation, headers) {
               if (!stopped) start();
               return;
             }
+            if (own && cause.code === FORBIDDEN) session.renew();
             observer.error(errorsOf(cause));
           },
           complete: () => observer.complete(),
