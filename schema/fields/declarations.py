@@ -13,7 +13,7 @@ import strawberry
 from strawberry.types.field import StrawberryField
 
 from db import models
-from resolvers.access.rules import Rule, unreadable
+from resolvers.access.rules import Rule
 from resolvers.failures import Forbidden
 from resolvers.reading.paging import Order
 from resolvers.reading.plan import Asked
@@ -35,6 +35,8 @@ class Column(StrawberryField):
     def __init__(self, *args: Any, needs: tuple[Rule, ...] = (), **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.needs = needs
+        self.refusal = ""
+        """What one is told who may not read it."""
 
     @property
     def key(self) -> str:
@@ -43,7 +45,7 @@ class Column(StrawberryField):
 
     def get_result(self, source: Any, info: Any, args: Any, kwargs: Any) -> Any:
         if self.needs and not getattr(source, f"may_{self.python_name}"):
-            raise Forbidden(unreadable(info._raw_info.parent_type.name, info.field_name, self.needs))
+            raise Forbidden(self.refusal)
         return getattr(source, self.python_name)
 
 

@@ -125,6 +125,7 @@ def node(model: type[models.Entity]) -> Callable[[type[T]], type[T]]:
             field = vars(cls).get(name)
             if isinstance(field, Column):
                 field.needs, field.description = rules, _guarded(field.description or "", rules)
+                field.refusal = unreadable(cls.__name__, field.graphql_name or camel(name), rules)
             elif isinstance(field, Computed):
                 field.asks = {name: rules}
             else:

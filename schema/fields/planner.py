@@ -1,7 +1,6 @@
 """The document and the declarations make a Tree: all that one field gives, where SQL alone can make it."""
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 from graphql import (
@@ -20,7 +19,6 @@ from graphql import (
 )
 from strawberry.types.arguments import convert_arguments
 
-from resolvers.access.rules import unreadable
 from resolvers.failures import Failure
 from resolvers.reading.plan import (
     Asked,
@@ -146,7 +144,7 @@ class _Builder:
         return Many(declared.model, self._object(sets, kind, self._of_page), number, relationship)
 
     def row(self, sets: Any, kind: GraphQLObjectType) -> Fields:
-        return self._object(sets, kind, partial(self._of_row, kind.name))
+        return self._object(sets, kind, self._of_row)
 
     def _object(self, sets: Any, kind: GraphQLObjectType, made: Callable[..., Any]) -> Fields:
         found: list[tuple[str, Any]] = []
@@ -165,13 +163,12 @@ class _Builder:
                 raise
         return tuple(found)
 
-    def _of_row(self, typename: str, declared: Any, field: GraphQLField, nodes: Sequence[FieldNode]) -> Any:
+    def _of_row(self, declared: Any, field: GraphQLField, nodes: Sequence[FieldNode]) -> Any:
         if isinstance(declared, Key):
             return Id(declared.typename)
         if isinstance(declared, Column):
             if declared.needs:
-                told = unreadable(typename, nodes[0].name.value, declared.needs)
-                self._denials.append(Denial(told, nodes))
+                self._denials.append(Denial(declared.refusal, nodes))
             return Value(declared.key, self._form(declared, field), declared.needs, len(self._denials) - 1)
         if isinstance(declared, Part):
             return self._group(declared, field, nodes)

@@ -139,3 +139,29 @@ async def test_a_problem_is_data(gateway: Served) -> None:
     response = await _post(gateway, query)
     assert response.status_code == 200
     assert response.json() == {"data": {"logIn": {"code": "UNAUTHENTICATED"}}}
+
+
+HIDDEN = """{users(first:9){nodes{email m:email notes online groups(first:1){nodes{id}}} edges{node{twoFactor}}}
+  viewer{notes} jobs(first:9){nodes{owner{profile}}}}"""
+
+
+@pytest.mark.parametrize("who", ["tom", "maria"])
+async def test_forbidden_names_the_field_in_one_way_however_it_is_read(
+    gateway: Served, serve_module: Serve, who: str
+) -> None:
+    rendering, by_rows = gateway, await serve_module("sqlite", rendering=False)
+    told = []
+    for query in (HIDDEN.replace("online ", ""), HIDDEN):
+        for served in (rendering, by_rows):
+            bearer = await served.log_in(who)
+            found = (await _post(served, query, Authorization=bearer)).json()["errors"]
+            told.append(sorted(found, key=lambda error: json.dumps(error["path"])))
+    assert told[0] == told[1]
+    assert told[2] == told[3]
+    fields = {"email": "email", "m": "email", "notes": "notes", "online": "online", "twoFactor": "twoFactor",
+              "profile": "profile"}  # fmt: skip
+    for error in told[2]:
+        assert error["extensions"] == {"code": "FORBIDDEN"}
+        assert error["message"].startswith(f"`User.{fields[error['path'][-1]]}` is readable by ")
+        assert error["locations"]
+    assert {error["path"][-1] for error in told[2]} >= {"email", "m", "notes", "online", "twoFactor"}
