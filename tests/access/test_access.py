@@ -209,8 +209,10 @@ OF_ONESELF = {
     "clusterLogin",
     "spec",
 }
-ELSEWHERE = {"nodes", "challenge", "accessFor", "stats", "preference", "readOnly", "jobTotals", "restorable"}
-"""Tried above or below, in the matrix, or with what they count; challenges and the lock are public."""
+ELSEWHERE = {
+    "nodes", "challenge", "accessFor", "stats", "preference", "readOnly", "jobTotals", "restorable", "signInOptions",
+}  # fmt: skip
+"""Tried above or below, in the matrix, or with what they count; challenges, the lock and the ways to sign in are public."""
 
 
 def test_every_field_of_the_root_is_tried() -> None:

@@ -8,13 +8,15 @@ from typing import Any, NamedTuple
 import pytest
 
 import gateway as package
+from db.outages import Contended, Unconfirmed
 from gateway.operations import errors
 from gateway.operations.errors import AGAIN, STATUS
 from gateway.protocol.negotiation import GRAPHQL, JSON
 from jobs.worker.main import PASSING
 from resolvers import failures
 from resolvers.accounts import sessions
-from resolvers.failures import Code, Failure
+from resolvers.failures import Code, Conflict, Failure
+from resolvers.writing.once import done_once
 from tests.support.explorer import FOLDER
 from tests.support.serving import Serve, Served
 from tests.support.world import PASSWORD
@@ -165,3 +167,17 @@ async def test_forbidden_names_the_field_in_one_way_however_it_is_read(
         assert error["message"].startswith(f"`User.{fields[error['path'][-1]]}` is readable by ")
         assert error["locations"]
     assert {error["path"][-1] for error in told[2]} >= {"email", "m", "notes", "online", "twoFactor"}
+
+
+@pytest.mark.parametrize(
+    "raised", [Contended("deadlock"), Unconfirmed("cut")], ids=lambda raised: type(raised).__name__
+)
+async def test_workers_are_told_to_send_again_what_may_be_sent_twice(raised: Exception) -> None:
+    async def fails() -> None:
+        raise raised
+
+    with pytest.raises(Failure) as found:
+        await done_once(fails, "workerReport", shown=True, repeatable=True)
+    assert (found.value.code, found.value.details) == (Code.UNAVAILABLE, {"retryAfterSeconds": 2})
+    with pytest.raises((Conflict, Unconfirmed)):
+        await done_once(fails, "createSite", shown=True, repeatable=False)
