@@ -8,6 +8,7 @@ import zipfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlsplit
 
@@ -306,6 +307,18 @@ async def test_a_ticket_opens_its_file_without_a_header(shelf: Shelf) -> None:
         address = urlsplit((await shelf.ticket(kind=what))["url"])
         answer = await shelf.client.get(f"{address.path}?{address.query}")
         assert zipfile.is_zipfile(io.BytesIO(answer.content))
+
+
+async def test_a_token_that_ended_is_told_and_ignored_beside_a_ticket(shelf: Shelf) -> None:
+    tom = shelf.platform.world.tom
+    ended = shelf.platform.services.keys.access_token(Kind.USER, tom, tom, timedelta(minutes=-1))
+    bearer = {"Authorization": f"Bearer {ended}"}
+    refused = await shelf.client.get(f"{shelf.folder}/log.txt", headers=bearer)
+    assert refused.status_code == 401
+    assert refused.json()["errors"][0]["extensions"] == {"code": "TOKEN_EXPIRED"}
+    assert "expired" in refused.headers["www-authenticate"]
+    made = urlsplit((await shelf.ticket(what="LOG"))["url"])
+    assert (await shelf.client.get(f"{made.path}?{made.query}", headers=bearer)).status_code == 200
 
 
 async def test_a_ticket_opens_nothing_else(shelf: Shelf) -> None:
