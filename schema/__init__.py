@@ -23,6 +23,7 @@ from schema.types.accounts.credentials import CredentialsMutation, CredentialsQu
 from schema.types.accounts.login_sessions import LoginSessionsMutation, LoginSessionsQuery
 from schema.types.accounts.passwords import PasswordsMutation
 from schema.types.accounts.people import PeopleMutation, PeopleQuery
+from schema.types.accounts.sign_in_options import SignInOptionsQuery
 from schema.types.accounts.signing import SigningMutation, SigningQuery
 from schema.types.accounts.users import AccountsQuery
 from schema.types.challenges import ChallengesQuery
@@ -87,6 +88,7 @@ class NodesQuery:
 
 QUERIES: list[type] = [
     AccountsQuery,
+    SignInOptionsQuery,
     SigningQuery,
     LoginSessionsQuery,
     PeopleQuery,

@@ -2,13 +2,13 @@
 
 import shutil
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
 
 from tests.support.explorer import BROWSERS, FOLDER, PATIENCE, Explorer
-from tests.support.serving import Serve
+from tests.support.serving import Serve, Served
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser
@@ -40,3 +40,20 @@ async def explorer(browser: "Browser", serve: Serve) -> AsyncIterator[Explorer]:
     await context.close()
     assert explorer.complaints == []
     assert explorer.hosts == {urlsplit(served.url).netloc}
+
+
+@pytest.fixture
+async def opened(browser: "Browser") -> AsyncIterator[Any]:
+    """Opens the page of a gateway, in a browser context of its own."""
+    contexts = []
+
+    async def open_(served: Served, **options: Any) -> Explorer:
+        context = await browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **options})
+        contexts.append(context)
+        explorer = Explorer(served, await context.new_page())
+        await explorer.load()
+        return explorer
+
+    yield open_
+    for context in contexts:
+        await context.close()

@@ -5,7 +5,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import sqlalchemy as sa
+
 import gateway
+from db import models
+from db.engine import changed
+from resolvers.feed import principal_topic
 from tests.support.serving import Served
 from tests.support.world import PASSWORD
 
@@ -146,3 +151,10 @@ class Explorer:
         assert "errors" not in body, body["errors"]
         await self.see(self.answer, '"data"')
         return body["data"]
+
+
+async def change_tom(served: Served, **values: Any) -> None:
+    """Change the account that the page signs in with."""
+    async with served.services.database.write(as_system="test") as session:
+        await session.execute(sa.update(models.User).where(models.User.username == "tom").values(**values))
+        changed(session, principal_topic(served.world.tom))
