@@ -89,7 +89,7 @@ async def test_who_may_refresh_later_is_not_signed_out(explorer: Explorer) -> No
 async def _end_tokens(explorer: Explorer) -> None:
     """Let the gateway take the access token in use for one that has ended; the page thinks that it holds."""
     await explorer.answered("Welcome")
-    keys = explorer.gateway.services.keys
+    keys = explorer.gateway.services.identity.keys
     for token, (said, _) in keys._known.items():
         keys._known[token] = (said, datetime.now(UTC) - timedelta(hours=1))
 

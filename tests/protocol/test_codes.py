@@ -12,7 +12,7 @@ from db.outages import Contended, Unconfirmed
 from gateway.operations import errors
 from gateway.operations.errors import AGAIN, STATUS
 from gateway.protocol.negotiation import GRAPHQL, JSON
-from jobs.worker.main import PASSING
+from jobs.worker.gateway import PASSING
 from resolvers import failures
 from resolvers.accounts import sessions
 from resolvers.failures import Code, Conflict, Failure

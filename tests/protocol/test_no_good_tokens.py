@@ -43,7 +43,7 @@ async def gateway(request: pytest.FixtureRequest, serve_module: Serve) -> Served
 
 def _expired(gateway: Served) -> str:
     here = gateway.world
-    token = gateway.services.keys.access_token(Kind.USER, here.tom, here.tom, timedelta(minutes=-1))
+    token = gateway.services.identity.keys.access_token(Kind.USER, here.tom, here.tom, timedelta(minutes=-1))
     return f"Bearer {token}"
 
 

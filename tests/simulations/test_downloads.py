@@ -311,7 +311,7 @@ async def test_a_ticket_opens_its_file_without_a_header(shelf: Shelf) -> None:
 
 async def test_a_token_that_ended_is_told_and_ignored_beside_a_ticket(shelf: Shelf) -> None:
     tom = shelf.platform.world.tom
-    ended = shelf.platform.services.keys.access_token(Kind.USER, tom, tom, timedelta(minutes=-1))
+    ended = shelf.platform.services.identity.keys.access_token(Kind.USER, tom, tom, timedelta(minutes=-1))
     bearer = {"Authorization": f"Bearer {ended}"}
     refused = await shelf.client.get(f"{shelf.folder}/log.txt", headers=bearer)
     assert refused.status_code == 401

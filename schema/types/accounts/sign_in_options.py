@@ -34,6 +34,6 @@ class SignInOptionsQuery:
             sign_up=services.entrance.sign_up,
             providers=[
                 SignInProvider(name=one.name, kind=AuthProvider(one.provider), path=f"/auth/{one.name}")
-                for one in services.issuers.providers
+                for one in services.identity.issuers.providers
             ],
         )
