@@ -126,7 +126,7 @@ async def inputs(ctx: Context, simulation: Any) -> Mapping[str, str]:
     """The input files, text by name; FORBIDDEN for those who see the simulation only."""
     row = _there(await _loaders(ctx).related(models.Simulation.input, simulation, _INPUT), "SimulationSetup")
     if not row.may_files:
-        raise Forbidden(unreadable("SimulationInput", "files", _READERS))
+        raise Forbidden(unreadable("SimulationSetup", "inputFiles", _READERS))
     files: Mapping[str, str] = row.files
     return files
 

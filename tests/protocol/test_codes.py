@@ -97,13 +97,15 @@ async def test_an_answer_of_one_error_has_its_status_and_its_details(
         raise failure
 
     monkeypatch.setattr(sessions, "mine", fails)
-    response = await _post(gateway, "{loginSessions{id}}")
+    response = await _post(gateway, "{loginSessions(first:1){nodes{id}}}")
     [error] = response.json()["errors"]
     assert (response.status_code, error["extensions"]["code"]) == (TABLE[code].status, code)
     assert set(error["extensions"]) - {"code"} == TABLE[code].details
     assert ("retry-after" in response.headers) == ("retryAfterSeconds" in TABLE[code].details)
-    assert (await _post(gateway, "{loginSessions{id}}", JSON)).status_code == 200, "of what was run, for older clients"
-    beside = await _post(gateway, '{loginSessions{id} node(id:"x"){id} __typename}')
+    assert (await _post(gateway, "{loginSessions(first:1){nodes{id}}}", JSON)).status_code == 200, (
+        "of what was run, for older clients"
+    )
+    beside = await _post(gateway, '{loginSessions(first:1){nodes{id}} node(id:"x"){id} __typename}')
     assert beside.status_code == response.status_code, "a list is never null: nothing is beside it"
     monkeypatch.undo()
 
@@ -131,7 +133,7 @@ async def test_a_fault_without_data_is_500_for_those_who_read_the_status(
         raise RuntimeError("secret")
 
     monkeypatch.setattr(sessions, "mine", broken)
-    response = await _post(gateway, "{loginSessions{id}}")
+    response = await _post(gateway, "{loginSessions(first:1){nodes{id}}}")
     assert (response.status_code, response.json()["errors"][0]["extensions"]["code"]) == (500, "INTERNAL_SERVER_ERROR")
     assert set(response.json()["errors"][0]["extensions"]) - {"code"} == TABLE["INTERNAL_SERVER_ERROR"].details
 

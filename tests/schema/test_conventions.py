@@ -83,6 +83,7 @@ COMMANDS = {
 OTHER_LISTS = {
     "Query.nodes": "as many as ids are given",
     "Query.jobTotals": "one for each state",
+    "SignInOptions.providers": "those of the settings, at most one of each kind",
     "Subscription.presence": "what came at once, of a stream",
     "Subscription.entityChanged": "what came at once, of a stream",
 }
