@@ -317,7 +317,7 @@ async def test_a_token_that_ended_is_told_and_ignored_beside_a_ticket(shelf: She
     assert refused.status_code == 401
     assert refused.json()["errors"][0]["extensions"] == {"code": "TOKEN_EXPIRED"}
     assert "expired" in refused.headers["www-authenticate"]
-    made = urlsplit((await shelf.ticket(what="LOG"))["url"])
+    made = urlsplit((await shelf.ticket(kind="LOG"))["url"])
     assert (await shelf.client.get(f"{made.path}?{made.query}", headers=bearer)).status_code == 200
 
 
