@@ -21,7 +21,7 @@ from bench.sockets import Subscriber
 from db import models
 from db.types import uuid7
 from resolvers.context import Services
-from resolvers.identity.principal import Errand, Kind
+from resolvers.identity.principal import Kind, TaskClaim
 from resolvers.queue import leases
 from schema.fields.scalars import global_id
 from tests.support.platforms import login_session
@@ -48,17 +48,17 @@ async def fan_out(server: str, folder: Path) -> None:
             ]
             await submit(services, user, TASKS, 1_000_000)
             async with services.database.write(as_system="bench") as session:
-                errands = await leases.claim_waiting(session, TASKS, 3_600)
+                task_claims = await leases.claim_waiting(session, TASKS, 3_600)
             try:
-                medians[processes] = await _followed(services, gateways, errands)
+                medians[processes] = await _followed(services, gateways, task_claims)
             except Unanswered as error:
                 raise Unanswered(f"{error}\n{gateways[0].tail()}") from None
     print(f"fan-out over two processes takes {medians[2] / medians[1]:.2f} times as long as over one")
 
 
-async def _followed(services: Services, gateways: Sequence[Running], errands: Sequence[Errand]) -> float:
+async def _followed(services: Services, gateways: Sequence[Running], task_claims: Sequence[TaskClaim]) -> float:
     """Print the figures; returns the median of the time to the slowest subscriber, in seconds."""
-    url, job = gateways[0].url, global_id("Job", errands[0].job_id)
+    url, job = gateways[0].url, global_id("Job", task_claims[0].job_id)
     headers = dict(await log_in(url))
     question = [post(url, orjson.dumps({"query": QUERY}), headers)]
     alone = await measure(url, question, connections=2, seconds=5)
@@ -85,7 +85,9 @@ async def _followed(services: Services, gateways: Sequence[Running], errands: Se
         await Subscriber.ask(gateways[n % len(gateways)].url, people[n % PEOPLE], WATCH, {"i": job}, hears(n))
         for n in range(SUBSCRIBERS)
     ]
-    tokens = [services.identity.keys.worker_token(errand, services.limits.worker_lifetime) for errand in errands]
+    tokens = [
+        services.identity.keys.worker_token(task_claim, services.limits.worker_lifetime) for task_claim in task_claims
+    ]
     stopping = asyncio.Event()
     others = [asyncio.create_task(_report(url, token, n, stopping)) for n, token in enumerate(tokens[1:])]
     loaded = asyncio.create_task(measure(url, question, connections=2, seconds=SECONDS))

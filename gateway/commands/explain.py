@@ -14,8 +14,8 @@ from gateway.operations.responses import Answer, Refused
 from resolvers.context import Services
 from resolvers.identity.principal import Principal
 from resolvers.reading import rendering
-from resolvers.reading.plan import Constant, Drawing, Id, Tree
-from schema.fields.planner import Undrawn, drawing, tree_of
+from resolvers.reading.plan import Constant, Id, ReadPlan, Tree
+from schema.fields.planner import NotRenderable, read_plan, tree_of
 from schema.fields.root_plan import Nodes, TypeName, entry_of
 from schema.fields.selection import Scope
 
@@ -62,10 +62,10 @@ class _Explaining:
     ) -> AsyncIterator[Explained]:
         try:
             if not queried:
-                raise Undrawn("not a query")
+                raise NotRenderable("not a query")
             made = entry_of(self._scope, kind, nodes)
-        except Undrawn as undrawn:
-            yield Explained(key, why=str(undrawn))
+        except NotRenderable as refusal:
+            yield Explained(key, why=str(refusal))
             async for found in self._rows(kind, key, nodes):
                 yield found
             return
@@ -73,15 +73,15 @@ class _Explaining:
             yield Explained(key, why="a constant")
         elif isinstance(made, Nodes):
             possible = list(made.possible())
-            asked = [one for one in possible if isinstance(one[1], Undrawn) or not _alike(one[1])]
+            asked = [one for one in possible if isinstance(one[1], NotRenderable) or not _alike(one[1])]
             for typename, tree in asked or possible[:1]:
                 where = f"{key} ({typename})"
-                if isinstance(tree, Undrawn):
+                if isinstance(tree, NotRenderable):
                     yield Explained(where, why=str(tree))
                 else:
-                    yield await self._drawn(where, drawing(tree, self._variables), rendering.by_key, keys=[])
+                    yield await self._explained(where, read_plan(tree, self._variables), rendering.by_key, keys=[])
         else:
-            yield await self._drawn(key, drawing(made.tree, self._variables), rendering.root)
+            yield await self._explained(key, read_plan(made.tree, self._variables), rendering.root)
 
     async def _rows(self, parent: GraphQLObjectType, path: str, nodes: list[FieldNode]) -> AsyncIterator[Explained]:
         """What is rendered below a field that is read row by row."""
@@ -95,19 +95,19 @@ class _Explaining:
             where = f"{path}.{key}"
             try:
                 tree: Tree = tree_of(self._scope, kind, inner)
-            except Undrawn as undrawn:
-                yield Explained(where, why=str(undrawn))
+            except NotRenderable as refusal:
+                yield Explained(where, why=str(refusal))
                 async for found in self._rows(kind, where, inner):
                     yield found
                 continue
-            drawn = drawing(tree, self._variables)
-            yield await self._drawn(where, drawn, rendering.below, self._database.dialect, keys=[])
+            planned = read_plan(tree, self._variables)
+            yield await self._explained(where, planned, rendering.below, self._database.dialect, keys=[])
 
-    async def _drawn(self, path: str, drawn: Drawing | None, make: Any, *more: Any, **given: Any) -> Explained:
-        if drawn is None:
+    async def _explained(self, path: str, planned: ReadPlan | None, make: Any, *more: Any, **given: Any) -> Explained:
+        if planned is None:
             return Explained(path, why="an argument is wrong, and its field says how")
-        statement = make(drawn, self._principal.standing, *more)
-        values = {**self._principal.parameters, **drawn.values, **given}
+        statement = make(planned, self._principal.profile, *more)
+        values = {**self._principal.parameters, **planned.values, **given}
         sql, plan = await self._database.explain(statement, values)
         return Explained(path, sql, tuple(plan))
 

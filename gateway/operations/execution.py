@@ -27,7 +27,7 @@ from resolvers.identity.principal import Kind
 from resolvers.reading.plan import Denial
 from schema import Schema
 from schema.fields.cost import Bounds, Cost, check_cost, check_rows, cost_of_rows
-from schema.fields.planner import Undrawn, is_drawn
+from schema.fields.planner import NotRenderable, is_renderable
 from schema.fields.root_plan import Branch, Entry, Unrendered, outline
 from schema.fields.selection import Scope, keep
 from schema.fields.variables import check_size
@@ -145,7 +145,7 @@ class Execution:
         if key not in ctx.memo:
             made = None
             scope = Scope(self._schema, operation.document.fragments, values.coerced)
-            with suppress(Undrawn):
+            with suppress(NotRenderable):
                 assert self._schema.query_type is not None
                 made = outline(scope, self._schema.query_type, operation.node)
             keep(ctx.memo, key, made)
@@ -156,8 +156,8 @@ class Execution:
         key = ("rows", id(operation.node))
         if key not in ctx.memo:
             scope = Scope(self._schema, operation.document.fragments, values.coerced)
-            drawn = partial(is_drawn, scope)
-            keep(ctx.memo, key, cost_of_rows(self._schema, operation.document.node, operation.node, drawn))
+            renderable = partial(is_renderable, scope)
+            keep(ctx.memo, key, cost_of_rows(self._schema, operation.document.node, operation.node, renderable))
         found: Cost = ctx.memo[key]
         return found
 

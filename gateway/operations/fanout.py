@@ -107,7 +107,7 @@ def _question(
 def _identity(principal: Principal) -> Hashable:
     """What two principals share who see the same in everything."""
     places = (frozenset(principal.projects.items()), frozenset(principal.sites.items()))
-    return (principal.kind, principal.id, principal.standing, principal.scopes, principal.duties, *places)
+    return (principal.kind, principal.id, principal.profile, principal.scopes, principal.duties, *places)
 
 
 class _Listener:

@@ -14,7 +14,7 @@ from resolvers.accounts import external_identity
 from resolvers.context import Services
 from resolvers.failures import Code, Failure, TokenExpired, Unauthenticated
 from resolvers.feed import RIGHTS, renewed_topic
-from resolvers.identity.principal import ANONYMOUS, Errand, Kind, Principal
+from resolvers.identity.principal import ANONYMOUS, Kind, Principal, TaskClaim
 from resolvers.identity.tokens import Secret
 
 RECHECK = 120.0
@@ -62,8 +62,8 @@ async def _presented(services: Services, authorization: str) -> Principal:
     if (external := await identity.issuers.verify(token, partial(external_identity.learn, services))) is not None:
         return await identity.principals.of(external)
     said = identity.keys.verify(token)
-    if isinstance(said, Errand):
-        return Principal(kind=Kind.WORKER, errand=said)
+    if isinstance(said, TaskClaim):
+        return Principal(kind=Kind.WORKER, task_claim=said)
     return await (_known(services, said) if isinstance(said, Secret) else identity.principals.of(said))
 
 

@@ -11,7 +11,7 @@ from db.aliases import Alias
 from db.keys import among
 from resolvers.access.clauses import FALSE, TRUE, Clause, among_if, any_of, me, some
 from resolvers.access.places import in_administered, in_administered_sites, in_site, of_core
-from resolvers.identity.principal import Standing
+from resolvers.identity.principal import AccessProfile
 
 
 def roles_of(
@@ -32,24 +32,24 @@ def roles_of(
     return some(granted, *counts, *(clause(role) for clause in which))
 
 
-def _outside(standing: Standing) -> Callable[[Any], Clause]:
+def _outside(profile: AccessProfile) -> Callable[[Any], Clause]:
     """The role is in a place that the principal does not administer."""
 
     def clause(role: Any) -> Clause:
         held = any_of(
-            among_if(standing.administers, role.project_id, "administered"),
-            among_if(standing.administers_sites, role.site_id, "administered_sites"),
+            among_if(profile.administers, role.project_id, "administered"),
+            among_if(profile.administers_sites, role.site_id, "administered_sites"),
         )
         return sa.not_(sa.func.coalesce(held, FALSE))
 
     return clause
 
 
-def _elsewhere(standing: Standing) -> Callable[[Any], Clause]:
+def _elsewhere(profile: AccessProfile) -> Callable[[Any], Clause]:
     """The role is in a site, or in a project of a site, that the principal does not administer."""
 
     def clause(role: Any) -> Clause:
-        if not standing.administers_sites:
+        if not profile.administers_sites:
             return TRUE
         return sa.not_(sa.func.coalesce(in_site(role, lambda key: among(key, "administered_sites")), FALSE))
 
@@ -62,14 +62,14 @@ def _site_of(role: Any) -> Any:
     return sa.func.coalesce(role.site_id, within)
 
 
-def _brings(holds: Callable[[Any], Clause], site: Any, standing: Standing, by: Any = None) -> Clause:
+def _brings(holds: Callable[[Any], Clause], site: Any, profile: AccessProfile, by: Any = None) -> Clause:
     """A role in the site brings a holder into a further site, who has a role in one that the principal does not
     administer: the administrators of that one would no longer administer the holder."""
     there = roles_of(holds, lambda role: _site_of(role) == site, by=by)
-    return sa.and_(roles_of(holds, _elsewhere(standing), by=by), sa.not_(there))
+    return sa.and_(roles_of(holds, _elsewhere(profile), by=by), sa.not_(there))
 
 
-def keeps_apart(entity: Any, standing: Standing, *, known: bool = False) -> Clause:
+def keeps_apart(entity: Any, profile: AccessProfile, *, known: bool = False) -> Clause:
     """The grant brings neither its group nor a member of it into a further site against those who administer them;
     `known`: nor a member who has no part in a site of the principal's."""
     role, whom, member = Alias(models.Role), Alias(models.UserGroupMember), Alias(models.UserGroupMember)
@@ -81,13 +81,13 @@ def keeps_apart(entity: Any, standing: Standing, *, known: bool = False) -> Clau
     def of_user(grant: Any) -> Clause:
         return sa.and_(member.user_id == whom.user_id, grant.id != entity.id)
 
-    brought = _brings(of_user, site, standing, by=member)
+    brought = _brings(of_user, site, profile, by=member)
     if known:
         there = roles_of(of_user, lambda role: _site_of(role) == site, by=member)
-        inside = roles_of(of_user, lambda role: sa.not_(_elsewhere(standing)(role)), by=member, deleted=True)
+        inside = roles_of(of_user, lambda role: sa.not_(_elsewhere(profile)(role)), by=member, deleted=True)
         brought = sa.or_(brought, sa.not_(sa.or_(there, inside)))
     someone = sa.exists().where(whom.user_group_id == entity.user_group_id, brought)
-    return sa.not_(sa.or_(_brings(of_group, site, standing), someone))
+    return sa.not_(sa.or_(_brings(of_group, site, profile), someone))
 
 
 def _to_group(entity: Any, key: str) -> Callable[[Any], Clause]:
@@ -101,38 +101,42 @@ def _to_group(entity: Any, key: str) -> Callable[[Any], Clause]:
 
 
 def _named(
-    model: type[models.Entity], entity: Any, key: str, clause: Callable[[Any, Standing], Clause], standing: Standing
+    model: type[models.Entity],
+    entity: Any,
+    key: str,
+    clause: Callable[[Any, AccessProfile], Clause],
+    profile: AccessProfile,
 ) -> Clause:
     """The row of `model` that the column `key` of the entity names meets a clause."""
     row = Alias(model)
-    met = clause(row, standing)
+    met = clause(row, profile)
     return FALSE if met is FALSE else sa.exists().where(row.id == getattr(entity, key), met)
 
 
-def administers_group(key: str) -> Callable[[Any, Standing], Clause]:
-    def clause(entity: Any, standing: Standing) -> Clause:
-        within = in_administered_sites(entity, standing)
+def administers_group(key: str) -> Callable[[Any, AccessProfile], Clause]:
+    def clause(entity: Any, profile: AccessProfile) -> Clause:
+        within = in_administered_sites(entity, profile)
         if within is FALSE:
             return FALSE
-        return sa.and_(within, sa.not_(roles_of(_to_group(entity, key), _elsewhere(standing))))
+        return sa.and_(within, sa.not_(roles_of(_to_group(entity, key), _elsewhere(profile))))
 
     return clause
 
 
-def _founded(key: str) -> Callable[[Any, Standing], Clause]:
+def _founded(key: str) -> Callable[[Any, AccessProfile], Clause]:
     """The principal, who administers a site, made the group."""
 
-    def made(group: Any, standing: Standing) -> Clause:
-        return me(group.creator_id, standing) if standing.administers_sites else FALSE
+    def made(group: Any, profile: AccessProfile) -> Clause:
+        return me(group.creator_id, profile) if profile.administers_sites else FALSE
 
-    return lambda entity, standing: _named(models.UserGroup, entity, key, made, standing)
+    return lambda entity, profile: _named(models.UserGroup, entity, key, made, profile)
 
 
-def keeps_group(key: str) -> Callable[[Any, Standing], Clause]:
+def keeps_group(key: str) -> Callable[[Any, AccessProfile], Clause]:
     """The principal, who administers a site, made the group, and it has no role."""
 
-    def clause(entity: Any, standing: Standing) -> Clause:
-        founded = _founded(key)(entity, standing)
+    def clause(entity: Any, profile: AccessProfile) -> Clause:
+        founded = _founded(key)(entity, profile)
         if founded is FALSE:
             return FALSE
         return sa.and_(founded, sa.not_(roles_of(_to_group(entity, key), deleted=True)))
@@ -140,10 +144,10 @@ def keeps_group(key: str) -> Callable[[Any, Standing], Clause]:
     return clause
 
 
-def grants(entity: Any, standing: Standing) -> Clause:
+def grants(entity: Any, profile: AccessProfile) -> Clause:
     """Whose role it becomes may be led by others: each place that the grantee has a role in already must be one that
     the principal administers. The first role is given by whoever the grantee belongs to."""
-    here = any_of(in_administered(entity, standing), in_administered_sites(entity, standing))
+    here = any_of(in_administered(entity, profile), in_administered_sites(entity, profile))
     if here is FALSE:
         return FALSE
 
@@ -154,44 +158,44 @@ def grants(entity: Any, standing: Standing) -> Clause:
     def holds_already(grant: Any) -> Clause:
         return sa.and_(holds(grant), grant.id != entity.id)
 
-    founded = _founded("user_group_id")(entity, standing)
+    founded = _founded("user_group_id")(entity, profile)
     belongs = any_of(
         FALSE if founded is FALSE else sa.and_(founded, sa.not_(roles_of(holds_already, deleted=True))),
-        _administers_placed(entity, standing),
+        _administers_placed(entity, profile),
     )
     return sa.and_(
         here,
-        sa.not_(roles_of(holds, _outside(standing))),
+        sa.not_(roles_of(holds, _outside(profile))),
         any_of(roles_of(holds_already), belongs),
-        keeps_apart(entity, standing, known=True),
+        keeps_apart(entity, profile, known=True),
     )
 
 
-def _administers_placed(entity: Any, standing: Standing) -> Clause:
+def _administers_placed(entity: Any, profile: AccessProfile) -> Clause:
     """The grant is to a device or a group of participants, which are in a place whatever roles they have, and the
     principal administers that place."""
     return any_of(
-        _named(models.Device, entity, "device_id", in_no_other_site("id"), standing),
-        _named(models.ParticipantGroup, entity, "participant_group_id", in_administered, standing),
+        _named(models.Device, entity, "device_id", in_no_other_site("id"), profile),
+        _named(models.ParticipantGroup, entity, "participant_group_id", in_administered, profile),
     )
 
 
-def administers_grantee(entity: Any, standing: Standing) -> Clause:
-    own_group = _named(models.UserGroup, entity, "user_group_id", administers_group("id"), standing)
-    return any_of(own_group, _administers_placed(entity, standing))
+def administers_grantee(entity: Any, profile: AccessProfile) -> Clause:
+    own_group = _named(models.UserGroup, entity, "user_group_id", administers_group("id"), profile)
+    return any_of(own_group, _administers_placed(entity, profile))
 
 
-def enrols(entity: Any, standing: Standing) -> Clause:
+def enrols(entity: Any, profile: AccessProfile) -> Clause:
     """Who puts somebody into a group may do with the account what that group allows: so it is for users who have a
     part in a site of theirs already, by another group. Into a further site they are brought by who administers every
     site that they are in."""
     administers = any_of(
-        administers_group("user_group_id")(entity, standing), keeps_group("user_group_id")(entity, standing)
+        administers_group("user_group_id")(entity, profile), keeps_group("user_group_id")(entity, profile)
     )
     if administers is FALSE:
         return FALSE
     other = Alias(models.UserGroupMember)
-    known = in_administered_sites(other, standing)
+    known = in_administered_sites(other, profile)
     grant, role, member = Alias(models.RoleGrant), Alias(models.Role), Alias(models.UserGroupMember)
 
     def holds(_: Any) -> Clause:
@@ -202,7 +206,7 @@ def enrols(entity: Any, standing: Standing) -> Clause:
         grant.user_group_id == entity.user_group_id,
         grant.deleted_at.is_(None),
         of_core(role),
-        _brings(holds, _site_of(role), standing, by=member),
+        _brings(holds, _site_of(role), profile, by=member),
     )
     return sa.and_(
         administers,
@@ -211,11 +215,11 @@ def enrols(entity: Any, standing: Standing) -> Clause:
     )
 
 
-def in_no_other_site(key: str) -> Callable[[Any, Standing], Clause]:
+def in_no_other_site(key: str) -> Callable[[Any, AccessProfile], Clause]:
     """The device is in no site that the principal does not administer."""
 
-    def clause(entity: Any, standing: Standing) -> Clause:
-        within = in_administered_sites(entity, standing)
+    def clause(entity: Any, profile: AccessProfile) -> Clause:
+        within = in_administered_sites(entity, profile)
         if within is FALSE:
             return FALSE
         link = Alias(models.SiteDevice)
@@ -225,9 +229,9 @@ def in_no_other_site(key: str) -> Callable[[Any, Standing], Clause]:
     return clause
 
 
-def administers_account(entity: Any, standing: Standing) -> Clause:
+def administers_account(entity: Any, profile: AccessProfile) -> Clause:
     """Who may take over an account must be able to do all that it can do."""
-    within = administers_user(entity, standing)
+    within = administers_user(entity, profile)
     if within is FALSE:
         return FALSE
 
@@ -237,10 +241,10 @@ def administers_account(entity: Any, standing: Standing) -> Clause:
         clause: Clause = member.user_id == entity.id
         return clause
 
-    elsewhere = roles_of(holds, _elsewhere(standing), by=member)
+    elsewhere = roles_of(holds, _elsewhere(profile), by=member)
     return sa.and_(within, entity.platform_role != models.PlatformRole.MANAGER, sa.not_(elsewhere))
 
 
-def administers_user(entity: Any, standing: Standing) -> Clause:
-    within = in_administered_sites(entity, standing)
+def administers_user(entity: Any, profile: AccessProfile) -> Clause:
+    within = in_administered_sites(entity, profile)
     return FALSE if within is FALSE else sa.and_(within, sa.not_(entity.superadmin))

@@ -1,7 +1,7 @@
-"""Clauses of SQL about a row: whether something holds of it for a principal of some standing.
+"""Clauses of SQL about a row: whether something holds of it for a principal of some access profile.
 
-They depend on the standing; who the principal is comes as the parameters `me`, `projects`, `administered`, `sites` and
-`administered_sites`.
+They depend on the access profile; who the principal is comes as the parameters `me`, `projects`, `administered`,
+`sites` and `administered_sites`.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from db.keys import among
 from db.types import Key
-from resolvers.identity.principal import Kind, Standing
+from resolvers.identity.principal import AccessProfile, Kind
 
 Clause = sa.ColumnElement[bool]
 
@@ -36,9 +36,9 @@ def any_of(*clauses: Clause) -> Clause:
     return sa.or_(*left) if left else FALSE
 
 
-def me(column: Any, standing: Standing, kind: Kind = Kind.USER) -> Clause:
+def me(column: Any, profile: AccessProfile, kind: Kind = Kind.USER) -> Clause:
     """The column holds the principal's key, who is of this kind and may act."""
-    held = standing.kind is kind and standing.full
+    held = profile.kind is kind and profile.full
     return column == sa.bindparam("me", type_=Key()) if held else FALSE
 
 
@@ -46,8 +46,8 @@ def among_if(held: bool, column: Any, parameter: str) -> Clause:
     return among(column, parameter) if held else FALSE
 
 
-def of_kind(*kinds: Kind) -> Callable[[Any, Standing], Clause]:
-    return lambda _, standing: TRUE if standing.kind in kinds and standing.full else FALSE
+def of_kind(*kinds: Kind) -> Callable[[Any, AccessProfile], Clause]:
+    return lambda _, profile: TRUE if profile.kind in kinds and profile.full else FALSE
 
 
 def some(tables: Any, *clauses: Clause) -> Clause:

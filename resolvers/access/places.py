@@ -14,7 +14,7 @@ from db import models
 from db.aliases import Alias, model_of
 from db.keys import among, most_among
 from resolvers.access.clauses import FALSE, Clause, some
-from resolvers.identity.principal import Kind, Standing
+from resolvers.identity.principal import AccessProfile, Kind
 
 OneOf = Callable[[Any], Clause]
 """Whether a key is one of some set."""
@@ -149,11 +149,11 @@ def site_of(model: type[models.Entity]) -> Belongs | None:
 
 def _within(
     place: Callable[[type[models.Entity]], Belongs | None], parameter: str, flag: str, kind: Kind
-) -> Callable[[Any, Standing], Clause]:
-    def clause(entity: Any, standing: Standing) -> Clause:
-        if standing.kind is not kind or not getattr(standing, flag):
+) -> Callable[[Any, AccessProfile], Clause]:
+    def clause(entity: Any, profile: AccessProfile) -> Clause:
+        if profile.kind is not kind or not getattr(profile, flag):
             return FALSE
-        one_of = most_among if standing.wide else among
+        one_of = most_among if profile.wide else among
         belongs = place(model_of(entity))
         assert belongs is not None, f"a {model_of(entity).__name__} belongs to no such place"
         return belongs(entity, lambda key: one_of(key, parameter))

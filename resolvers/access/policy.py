@@ -13,7 +13,7 @@ from resolvers.access import places
 from resolvers.access.clauses import Clause
 from resolvers.access.places import Belongs
 from resolvers.access.rules import Rule
-from resolvers.identity.principal import Principal, Standing
+from resolvers.identity.principal import AccessProfile, Principal
 
 Rules = tuple[Rule, ...]
 Model = type[Entity]
@@ -93,7 +93,7 @@ class Policy:
     """Who restores; not given: those of `delete`; empty: nobody."""
     watched: bool = False
     """Whether `entityChanged` tells of rows that nobody restores."""
-    perhaps: Callable[[Any, Standing], Clause] | None = None
+    perhaps: Callable[[Any, AccessProfile], Clause] | None = None
     """Which rows might be restored, once what was deleted with them is back."""
     link_of: Any = None
     """Of a link, which only says that two rows belong together: the foreign key of the row whose link it is."""

@@ -30,7 +30,7 @@ from resolvers.access.places import (
     in_projects,
     in_sites,
 )
-from resolvers.identity.principal import Kind, Standing
+from resolvers.identity.principal import AccessProfile, Kind
 
 ROLES = {
     "AN": "anonymous",
@@ -58,13 +58,13 @@ class Rule:
 
     words: str
     roles: tuple[str, ...]
-    clause: Callable[[Any, Standing], Clause]
+    clause: Callable[[Any, AccessProfile], Clause]
 
 
 EVERYONE = Rule("everyone", tuple(ROLES), lambda _, __: TRUE)
-SUPERADMIN = Rule("superadmins", ("XA",), lambda _, standing: TRUE if standing.superadmin else FALSE)
+SUPERADMIN = Rule("superadmins", ("XA",), lambda _, profile: TRUE if profile.superadmin else FALSE)
 ANY_USER = Rule("any signed-in user", ("US", "MG", "OW", "PU", "PA", "SU", "SA"), of_kind(Kind.USER))
-MANAGER = Rule("managers of the platform", ("MG",), lambda _, standing: TRUE if standing.manager else FALSE)
+MANAGER = Rule("managers of the platform", ("MG",), lambda _, profile: TRUE if profile.manager else FALSE)
 
 PROJECT_USER = Rule("users of the project", ("PU", "PA"), in_projects)
 PROJECT_ADMIN = Rule("administrators of the project", ("PA",), in_administered)
@@ -75,7 +75,7 @@ SITE_SERVICE = Rule("services linked to the site", ("SV",), in_linked_sites)
 ORGANISED = Rule(
     "whoever has a part in a site",
     ("PU", "PA", "SU", "SA"),
-    lambda _, standing: TRUE if standing.kind is Kind.USER and standing.in_sites else FALSE,
+    lambda _, profile: TRUE if profile.kind is Kind.USER and profile.in_sites else FALSE,
 )
 GROUP_ADMIN = Rule("administrators of every site that the group has a role in", ("SA",), administers_group("id"))
 MEMBERS_ADMIN = Rule(
@@ -119,8 +119,8 @@ PLACED: Mapping[Rule, Rule] = {**{rule: rule for rule in _OF_PLACES}, GRANTER: P
 def itself(kind: Kind, words: str, roles: tuple[str, ...], *, full: bool = True) -> Rule:
     """The row is the principal."""
 
-    def clause(entity: Any, standing: Standing) -> Clause:
-        held = standing.kind is kind and (standing.full or not full)
+    def clause(entity: Any, profile: AccessProfile) -> Clause:
+        held = profile.kind is kind and (profile.full or not full)
         return entity.id == sa.bindparam("me", type_=Key()) if held else FALSE
 
     return Rule(words, roles, clause)
@@ -135,7 +135,7 @@ SERVICE_SELF = itself(Kind.SERVICE, "the service", ("SV",))
 
 def owner(words: str = "the owner", column: str = "user_id", kind: Kind = Kind.USER, roles: Any = ("OW",)) -> Rule:
     """A column of the row holds the principal's key."""
-    return Rule(words, roles, lambda entity, standing: me(getattr(entity, column), standing, kind))
+    return Rule(words, roles, lambda entity, profile: me(getattr(entity, column), profile, kind))
 
 
 OWNER = owner()
@@ -145,27 +145,27 @@ CONCERNED = owner("the user whom it is about", "entity_id")
 OWNER_OF_JOB = owner("the owner", "owner_user_id")
 
 
-def _linked(model: type[models.Entity], own: str, other: str, kind: Kind) -> Callable[[Any, Standing], Clause]:
+def _linked(model: type[models.Entity], own: str, other: str, kind: Kind) -> Callable[[Any, AccessProfile], Clause]:
     """The principal is at the other end of a link."""
 
-    def clause(entity: Any, standing: Standing) -> Clause:
+    def clause(entity: Any, profile: AccessProfile) -> Clause:
         link = Alias(model)
-        mine = me(getattr(link, other), standing, kind)
+        mine = me(getattr(link, other), profile, kind)
         return FALSE if mine is FALSE else sa.exists().where(getattr(link, own) == entity.id, mine)
 
     return clause
 
 
-def _home(entity: Any, standing: Standing) -> Clause:
+def _home(entity: Any, profile: AccessProfile) -> Clause:
     participant = Alias(models.Participant)
-    mine = me(participant.id, standing, Kind.PARTICIPANT)
+    mine = me(participant.id, profile, Kind.PARTICIPANT)
     return FALSE if mine is FALSE else sa.exists().where(participant.project_id == entity.id, mine)
 
 
-def _invited(column: str, kind: Kind) -> Callable[[Any, Standing], Clause]:
-    def clause(entity: Any, standing: Standing) -> Clause:
+def _invited(column: str, kind: Kind) -> Callable[[Any, AccessProfile], Clause]:
+    def clause(entity: Any, profile: AccessProfile) -> Clause:
         member = Alias(models.SessionMember)
-        mine = me(getattr(member, column), standing, kind)
+        mine = me(getattr(member, column), profile, kind)
         if mine is FALSE:
             return FALSE
         return sa.exists().where(member.session_id == entity.id, member.deleted_at.is_(None), mine)
@@ -173,29 +173,29 @@ def _invited(column: str, kind: Kind) -> Callable[[Any, Standing], Clause]:
     return clause
 
 
-def _of_my_group(entity: Any, standing: Standing) -> Clause:
+def _of_my_group(entity: Any, profile: AccessProfile) -> Clause:
     member = Alias(models.UserGroupMember)
-    mine = me(member.user_id, standing)
+    mine = me(member.user_id, profile)
     return FALSE if mine is FALSE else sa.exists().where(member.user_group_id == entity.user_group_id, mine)
 
 
-def _role_of_service(entity: Any, standing: Standing) -> Clause:
+def _role_of_service(entity: Any, profile: AccessProfile) -> Clause:
     role = Alias(models.Role)
-    mine = me(role.service_id, standing, Kind.SERVICE)
+    mine = me(role.service_id, profile, Kind.SERVICE)
     return FALSE if mine is FALSE else sa.exists().where(role.id == entity.role_id, mine)
 
 
-def _linked_simulation(entity: Any, standing: Standing) -> Clause:
+def _linked_simulation(entity: Any, profile: AccessProfile) -> Clause:
     """The link is looked up once, not per row: a list of all simulations is found by its key."""
     link = Alias(models.SimulationLink)
-    mine = me(link.id, standing, Kind.LINK)
+    mine = me(link.id, profile, Kind.LINK)
     return FALSE if mine is FALSE else entity.id == sa.select(link.simulation_id).where(mine).scalar_subquery()
 
 
-def _for_my_group(entity: Any, standing: Standing) -> Clause:
+def _for_my_group(entity: Any, profile: AccessProfile) -> Clause:
     """Groups that were deleted still bound whom it is for: nothing opens to all because a group went."""
     link, member = Alias(models.ClusterUserGroup), Alias(models.UserGroupMember)
-    mine = me(member.user_id, standing)
+    mine = me(member.user_id, profile)
     if mine is FALSE:
         return FALSE
     bound = sa.exists().where(link.cluster_id == entity.id)
@@ -225,25 +225,25 @@ OWN_DEVICE = owner("the device", "device_id", Kind.DEVICE, ("DV",))
 OWN_SERVICE = owner("the service", "service_id", Kind.SERVICE, ("SV",))
 
 
-def _of_task(entity: Any, standing: Standing) -> Clause:
+def _of_task(entity: Any, profile: AccessProfile) -> Clause:
     job = Alias(models.Job)
-    return sa.exists().where(job.id == entity.job_id, me(job.owner_user_id, standing))
+    return sa.exists().where(job.id == entity.job_id, me(job.owner_user_id, profile))
 
 
-def _of_simulation(entity: Any, standing: Standing) -> Clause:
+def _of_simulation(entity: Any, profile: AccessProfile) -> Clause:
     simulation = Alias(models.Simulation)
-    return sa.exists().where(simulation.id == entity.simulation_id, me(simulation.user_id, standing))
+    return sa.exists().where(simulation.id == entity.simulation_id, me(simulation.user_id, profile))
 
 
-def _administered_log(entity: Any, standing: Standing) -> Clause:
-    if not standing.administers:
+def _administered_log(entity: Any, profile: AccessProfile) -> Clause:
+    if not profile.administers:
         return FALSE
     job = Alias(models.Job)
-    return sa.exists().where(job.id == entity.job_id, _administered_job(job, standing))
+    return sa.exists().where(job.id == entity.job_id, _administered_job(job, profile))
 
 
-def _administered_job(entity: Any, standing: Standing) -> Clause:
-    if not standing.administers:
+def _administered_job(entity: Any, profile: AccessProfile) -> Clause:
+    if not profile.administers:
         return FALSE
     simulation = Alias(models.Simulation)
     administered = among(simulation.project_id, "administered")
@@ -258,9 +258,9 @@ JOB_ADMIN = Rule("administrators of its project", ("PA",), _administered_job)
 LOG_ADMIN = Rule("administrators of its project", ("PA",), _administered_log)
 
 
-def allowed(rules: Sequence[Rule], entity: Any, standing: Standing) -> Clause:
-    """Whether one of the rules holds for a principal of this standing; TRUE or FALSE where the row does not matter."""
-    return any_of(*(rule.clause(entity, standing) for rule in rules))
+def allowed(rules: Sequence[Rule], entity: Any, profile: AccessProfile) -> Clause:
+    """Whether one of the rules holds for a principal of this profile; TRUE or FALSE where the row does not matter."""
+    return any_of(*(rule.clause(entity, profile) for rule in rules))
 
 
 def words(rules: Sequence[Rule]) -> str:

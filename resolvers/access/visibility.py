@@ -12,7 +12,7 @@ from resolvers.access import policies  # noqa: F401  (declares them)
 from resolvers.access.clauses import FALSE, TRUE, Clause, all_of
 from resolvers.access.policy import Rules, policy_of
 from resolvers.access.rules import allowed, words
-from resolvers.identity.principal import Kind, Standing
+from resolvers.identity.principal import AccessProfile, Kind
 
 
 def reading(model: type[models.Entity]) -> Rules:
@@ -26,8 +26,8 @@ def readers(model: type[models.Entity]) -> str:
     return words(reading(model))
 
 
-def visible(entity: Any, standing: Standing, *, via: Any = None) -> Clause:
-    """The rows of `entity` (a model or an alias of one) that a principal of this standing may see.
+def visible(entity: Any, profile: AccessProfile, *, via: Any = None) -> Clause:
+    """The rows of `entity` (a model or an alias of one) that a principal of this access profile may see.
 
     `via` is the relationship by which they are reached, if any: children of a parent that was read as visible need
     not ask for the parent again.
@@ -37,32 +37,32 @@ def visible(entity: Any, standing: Standing, *, via: Any = None) -> Clause:
     live: Clause = entity.deleted_at.is_(None) if issubclass(model, models.Erasable) else TRUE
     if policy.shown is not None:
         live = all_of(live, policy.shown(entity))
-    if via is not None and standing.kind is Kind.USER and any(via is one for one in policy_of(via.class_).seen_with):
+    if via is not None and profile.kind is Kind.USER and any(via is one for one in policy_of(via.class_).seen_with):
         return live
     if policy.parent is None:
-        return live if standing.superadmin else all_of(live, allowed(policy.read, entity, standing))
-    if policy.read and not standing.superadmin:
-        live = all_of(live, allowed(policy.read, entity, standing))
+        return live if profile.superadmin else all_of(live, allowed(policy.read, entity, profile))
+    if policy.read and not profile.superadmin:
+        live = all_of(live, allowed(policy.read, entity, profile))
     if via is not None and via.property in policy.through.property._reverse_property:
         return live
-    if standing.superadmin and not _erasable_above(model):
+    if profile.superadmin and not _erasable_above(model):
         return live
     parent = Alias(policy.parent)
     (local, remote) = policy.through.property.local_remote_pairs[0]
-    held = sa.exists().where(getattr(parent, remote.key) == getattr(entity, local.key), visible(parent, standing))
+    held = sa.exists().where(getattr(parent, remote.key) == getattr(entity, local.key), visible(parent, profile))
     return all_of(live, held)
 
 
 @cache
-def sees_part(model: type[models.Entity], standing: Standing) -> bool:
-    """Whether a principal of this standing may see some rows of `model` and is taken to see few: what it reads of all
+def sees_part(model: type[models.Entity], profile: AccessProfile) -> bool:
+    """Whether a principal of this profile may see some rows of `model` and is taken to see few: what it reads of all
     must not grow with the rows of others."""
-    if standing.superadmin or standing.wide:
+    if profile.superadmin or profile.wide:
         return False
     owner = model
     while (parent := policy_of(owner).parent) is not None:
         owner = parent
-    seen = allowed(policy_of(owner).read, Alias(owner), standing)
+    seen = allowed(policy_of(owner).read, Alias(owner), profile)
     return seen is not TRUE and seen is not FALSE
 
 

@@ -139,10 +139,10 @@ async def token_of(session: AsyncSession, device: UUID) -> Issued:
 async def revoke(ctx: Context, key: UUID) -> datetime:
     """End a key or token at once; returns when. One that was revoked stays so."""
     async with writing(ctx, "REVOKE_CREDENTIAL", Credential, key) as session:
-        standing = ctx.principal.standing
+        profile = ctx.principal.profile
         # A service ends tokens of participants that it doesn't see.
-        ends = sa.and_(Credential.participant_id.is_not(None), allowed((LINKED_SERVICE,), Credential, standing))
-        known = sa.or_(visible(Credential, standing), sa.and_(Credential.kind.in_(_ENDED), ends))
+        ends = sa.and_(Credential.participant_id.is_not(None), allowed((LINKED_SERVICE,), Credential, profile))
+        known = sa.or_(visible(Credential, profile), sa.and_(Credential.kind.in_(_ENDED), ends))
         wanted = sa.select(Credential).where(Credential.id == key, known).with_for_update(of=Credential)
         row = (await session.scalars(wanted, dict(ctx.principal.parameters))).one_or_none()
         if row is None:

@@ -49,14 +49,14 @@ async def login_of(services: Services, user: UUID) -> Login | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
+class ClusterLogin:
     """What is told of a login: for which accounts it is good, and until when; None: for ever."""
 
     principals: tuple[str, ...]
     expires_at: datetime | None
 
 
-async def leave(ctx: Context, private_key: str, signed_key: str) -> Left:
+async def leave(ctx: Context, private_key: str, signed_key: str) -> ClusterLogin:
     """Keep a user's key and certificate, sealed, in place of those before; INVALID for what OpenSSH would not take."""
     owner = signed_in(ctx)
     certificate = _checked(private_key, signed_key)
@@ -82,16 +82,16 @@ async def leave(ctx: Context, private_key: str, signed_key: str) -> Left:
             )
         )
         record(session, ctx, "SET_CLUSTER_LOGIN", "User", owner)
-    return Left(principals, expires_at)
+    return ClusterLogin(principals, expires_at)
 
 
-async def left(ctx: Context) -> Left | None:
+async def left(ctx: Context) -> ClusterLogin | None:
     """What the user left, expired or not."""
     if ctx.principal.kind is not Kind.USER or ctx.principal.id is None:
         return None
     held = sa.select(Credential.client, Credential.expires_at).where(*_of(ctx.principal.id))
     for row in await ctx.database.rows(held):
-        return Left(tuple(row.client["principals"]), row.expires_at)
+        return ClusterLogin(tuple(row.client["principals"]), row.expires_at)
     return None
 
 

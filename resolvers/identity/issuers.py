@@ -54,10 +54,10 @@ class Issuers:
         if not self._named:
             return None
         if (known := self._known.get(token)) is not None and known[1] > time.monotonic():
-            said = known[0]
-            if said.expires_at <= datetime.now(UTC):
+            presented = known[0]
+            if presented.expires_at <= datetime.now(UTC):
                 raise TokenExpired("the token has expired; get another from its provider")
-            return said
+            return presented
         try:
             _, unchecked = parts_of(token)
         except ValueError:
@@ -66,12 +66,12 @@ class Issuers:
         if issuer is None:
             return None
         try:
-            said, claims = await issuer.access(token)
+            presented, claims = await issuer.access(token)
         except Unreachable as error:
             log.warning("oidc.unreachable", provider=issuer.provider.name, why=str(error))
             raise Away("the token can't be checked: its provider does not answer; try again") from None
         await learn(issuer.provider, claims)
         if len(self._known) >= MOST:
             self._known.clear()
-        self._known[token] = (said, time.monotonic() + CHECKED)
-        return said
+        self._known[token] = (presented, time.monotonic() + CHECKED)
+        return presented

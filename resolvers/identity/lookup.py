@@ -19,7 +19,7 @@ from db.models import (
 from resolvers.failures import Conflict, NotFound, Unauthenticated
 from resolvers.feed import RIGHTS
 from resolvers.identity.principal import Duty, Kind, Principal
-from resolvers.identity.principal_queries import STATEMENTS, USER, Said, places_of, users
+from resolvers.identity.principal_queries import STATEMENTS, USER, Presented, places_of, users
 from resolvers.identity.providers import External
 from resolvers.identity.tokens import Fetch, Secret, Session
 
@@ -79,37 +79,39 @@ async def two_factor_required(session: AsyncSession, user: UUID) -> bool:
     return any(row.two_factor_required for row in rows.all())
 
 
-async def principal_of(source: Database | AsyncSession, said: Said) -> Principal:
+async def principal_of(source: Database | AsyncSession, presented: Presented) -> Principal:
     """Whose a login session, key, token or identity elsewhere is that still stands, with all rights; one statement.
 
     Inside of a transaction it sees what that has done.
     """
-    statement = STATEMENTS.get((said.kind, type(said)))
+    statement = STATEMENTS.get((presented.kind, type(presented)))
     rows: Sequence[Any] = []
     if statement is not None and isinstance(source, Database):
-        rows = await source.rows(statement, _given(said))
+        rows = await source.rows(statement, _parameters(presented))
     elif statement is not None and isinstance(source, AsyncSession):
-        rows = (await source.execute(statement, _given(said))).all()
-    if not rows or (isinstance(said, Secret) and said.public_key not in (None, rows[0].public_key)):
-        raise Unauthenticated(_WHY_NOT[type(said)])
+        rows = (await source.execute(statement, _parameters(presented))).all()
+    if not rows or (isinstance(presented, Secret) and presented.public_key not in (None, rows[0].public_key)):
+        raise Unauthenticated(_WHY_NOT[type(presented)])
     row = rows[0]
-    if said.kind is Kind.LINK:
+    if presented.kind is Kind.LINK:
         return Principal(
             kind=Kind.LINK, id=row.id, behind=(row.simulation_id, row.user_id), credential=row.credential,
             expires_at=row.expires_at,
         )  # fmt: skip
-    if isinstance(said, External | Fetch):
-        return _user(rows, expires_at=said.expires_at)
+    if isinstance(presented, External | Fetch):
+        return _user(rows, expires_at=presented.expires_at)
     more: dict[str, Any] = {"credential": row.credential}
-    if isinstance(said, Session):
-        more |= {"session": said.family, "expires_at": said.expires_at}
+    if isinstance(presented, Session):
+        more |= {"session": presented.family, "expires_at": presented.expires_at}
     else:
         more |= {"expires_at": row.expires_at, "scopes": None if row.scopes is None else frozenset(row.scopes)}
-    if said.kind is Kind.USER:
+    if presented.kind is Kind.USER:
         return _user(rows, **more)
-    if said.kind is Kind.SERVICE:
+    if presented.kind is Kind.SERVICE:
         return _service(rows, **more)
-    return Principal(kind=said.kind, id=row.id, full=said.kind is Kind.DEVICE or isinstance(said, Session), **more)
+    return Principal(
+        kind=presented.kind, id=row.id, full=presented.kind is Kind.DEVICE or isinstance(presented, Session), **more
+    )
 
 
 _WHY_NOT: Mapping[type, str] = {
@@ -120,15 +122,15 @@ _WHY_NOT: Mapping[type, str] = {
 }
 
 
-def _given(said: Said) -> dict[str, Any]:
+def _parameters(presented: Presented) -> dict[str, Any]:
     """The parameters of the statement."""
-    if isinstance(said, Session):
-        return {"family": said.family}
-    if isinstance(said, Secret):
-        return {"digest": said.digest}
-    if isinstance(said, Fetch):
-        return {"owner": said.owner, "credential": said.credential}
-    return {"provider": said.provider, "subject": said.subject}
+    if isinstance(presented, Session):
+        return {"family": presented.family}
+    if isinstance(presented, Secret):
+        return {"digest": presented.digest}
+    if isinstance(presented, Fetch):
+        return {"owner": presented.owner, "credential": presented.credential}
+    return {"provider": presented.provider, "subject": presented.subject}
 
 
 def _over(principal: Principal) -> bool:
@@ -141,22 +143,22 @@ class Principals:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._known: dict[Said, tuple[Principal, float]] = {}
+        self._known: dict[Presented, tuple[Principal, float]] = {}
         self._changes = 0
         self._kept = UNHEARD if database.dialect == "sqlite" else KEPT
         database.listen(self._changed, self._missed)
 
-    async def of(self, said: Said) -> Principal:
+    async def of(self, presented: Presented) -> Principal:
         """The principal of what was presented; UNAUTHENTICATED when that holds no more."""
-        known = self._known.get(said)
+        known = self._known.get(presented)
         if known is not None and known[1] > time.monotonic() and not _over(known[0]):
             return known[0]
         changes = self._changes
-        principal = await principal_of(self._database, said)
+        principal = await principal_of(self._database, presented)
         if changes == self._changes:  # else it may be older than what we were told to forget
             if len(self._known) >= MOST:
                 self._known.clear()
-            self._known[said] = (principal, time.monotonic() + self._kept)
+            self._known[presented] = (principal, time.monotonic() + self._kept)
         return principal
 
     def _changed(self, topics: Iterable[str]) -> None:
@@ -165,8 +167,8 @@ class Principals:
             self._missed()
         elif concerned := {topic for topic in told if topic.startswith("principal:")}:
             self._changes += 1
-            for said in [s for s, (p, _) in self._known.items() if concerned.intersection(p.topics)]:
-                del self._known[said]
+            for presented in [s for s, (p, _) in self._known.items() if concerned.intersection(p.topics)]:
+                del self._known[presented]
 
     def _missed(self) -> None:
         self._changes += 1

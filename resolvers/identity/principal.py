@@ -31,7 +31,7 @@ class Duty(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Errand:
+class TaskClaim:
     """What a worker was sent to do: one attempt of one task, which was handed over in a batch."""
 
     job_id: UUID
@@ -41,7 +41,7 @@ class Errand:
     batch: str = ""
 
 
-class Standing(NamedTuple):
+class AccessProfile(NamedTuple):
     """What decides the text of a principal's statements; who exactly it is comes as parameters.
 
     `wide` tells that it sees much. `full` is false for a user with duties and for a participant with a static token.
@@ -84,15 +84,15 @@ class Principal:
     projects: Mapping[UUID, bool] = field(default_factory=dict)
     sites: Mapping[UUID, bool] = field(default_factory=dict)
     duties: frozenset[Duty] = frozenset()
-    errand: Errand | None = None
+    task_claim: TaskClaim | None = None
     expires_at: datetime | None = None
     behind: tuple[UUID, ...] = ()
 
     @cached_property
     def name(self) -> str:
         """For logs: the kind and the id, never a secret."""
-        if self.errand is not None:
-            return f"worker:{self.errand.job_id}/{self.errand.ordinal}#{self.errand.attempt}"
+        if self.task_claim is not None:
+            return f"worker:{self.task_claim.job_id}/{self.task_claim.ordinal}#{self.task_claim.attempt}"
         return f"{self.kind.value}:{self.id}" if self.id else self.actor or self.kind.value
 
     @cached_property
@@ -108,9 +108,9 @@ class Principal:
         return tuple(principal_topic(key) for key in (self.id, *self.behind))
 
     @cached_property
-    def standing(self) -> Standing:
+    def profile(self) -> AccessProfile:
         given = self.parameters
-        return Standing(
+        return AccessProfile(
             kind=self.kind,
             full=self.full,
             superadmin=self.superadmin,

@@ -33,7 +33,7 @@ from resolvers.identity.principal import Kind
 from resolvers.identity.providers import External
 from resolvers.identity.tokens import Fetch, Secret, Session
 
-Said = Session | Secret | External | Fetch
+Presented = Session | Secret | External | Fetch
 
 _CREDENTIAL: tuple[Any, ...] = (
     Credential.id.label("credential"),
@@ -128,9 +128,9 @@ USER: Any = sa.select(
 ).where(User.active, User.deleted_at.is_(None))
 
 
-def _owned(columns: Any, owner: Any, said: type) -> Any:
+def _owned(columns: Any, owner: Any, presented: type) -> Any:
     """Those of `columns` to whom the presented credential belongs."""
-    return columns.add_columns(*_CREDENTIAL).join(Credential, owner).where(_PRESENTED[said])
+    return columns.add_columns(*_CREDENTIAL).join(Credential, owner).where(_PRESENTED[presented])
 
 
 _PARTICIPANT: Any = (

@@ -19,7 +19,7 @@ from joserfc.jws import JWSRegistry
 from uuid_utils.compat import uuid4
 
 from resolvers.failures import TokenExpired, Unauthenticated
-from resolvers.identity.principal import Errand, Kind
+from resolvers.identity.principal import Kind, TaskClaim
 
 ALGORITHM = "HS256"
 ISSUER = "torana"
@@ -91,7 +91,7 @@ class KeyRing:
     def __init__(self, keys: Mapping[str, bytes]) -> None:
         self._keys = {kid: OctKey.import_key(secret, {"kid": kid}) for kid, secret in keys.items()}
         self._kid = next(iter(self._keys))
-        self._known: dict[str, tuple[Session | Errand, datetime]] = {}
+        self._known: dict[str, tuple[Session | TaskClaim, datetime]] = {}
         self._seals = MultiFernet([Fernet(_derived(secret, b"torana seals")) for secret in keys.values()])
         self._marks = [_derived(secret, b"torana marks") for secret in keys.values()]
 
@@ -114,15 +114,15 @@ class KeyRing:
     def access_token(self, kind: Kind, owner: UUID, family: UUID, lifetime: timedelta) -> str:
         return self._sign("at+jwt", lifetime, sub=str(owner), of=kind.value, sid=str(family), jti=str(uuid4()))
 
-    def worker_token(self, errand: Errand, lifetime: timedelta) -> str:
+    def worker_token(self, task_claim: TaskClaim, lifetime: timedelta) -> str:
         return self._sign(
             WORKER,
             lifetime,
-            sub=str(errand.job_id),
-            ordinal=errand.ordinal,
-            attempt=errand.attempt,
-            scope=" ".join(sorted(errand.scopes)),
-            batch=errand.batch,
+            sub=str(task_claim.job_id),
+            ordinal=task_claim.ordinal,
+            attempt=task_claim.attempt,
+            scope=" ".join(sorted(task_claim.scopes)),
+            batch=task_claim.batch,
         )
 
     def ticket(self, owner: UUID, password: UUID, version: int, lifetime: timedelta) -> str:
@@ -161,7 +161,7 @@ class KeyRing:
             raise Unauthenticated("the sign-in took too long, or was not begun here")
         return claims
 
-    def verify(self, token: str) -> Session | Secret | Errand:
+    def verify(self, token: str) -> Session | Secret | TaskClaim:
         """What a token of ours says; anything else is UNAUTHENTICATED, and an access token that ended TOKEN_EXPIRED.
 
         Of a secret only its form is checked here.
@@ -176,12 +176,12 @@ class KeyRing:
             self._known[token] = known
         said, expires_at = known
         if expires_at + _LEEWAY < datetime.now(UTC):
-            if isinstance(said, Errand):  # a worker has nothing to refresh it by
+            if isinstance(said, TaskClaim):  # a worker has nothing to refresh it by
                 raise Unauthenticated("the token of the task has expired")
             raise TokenExpired("the token has expired; refresh it or sign in again")
         return said
 
-    def _read(self, token: str) -> tuple[Session | Errand, datetime]:
+    def _read(self, token: str) -> tuple[Session | TaskClaim, datetime]:
         """What a token with a right signature says, and when it ends."""
         kind, claims, expires_at = self._claims(token)
         try:
@@ -220,11 +220,11 @@ def _derived(secret: bytes, purpose: bytes) -> bytes:
     return base64.urlsafe_b64encode(HKDF(SHA256(), 32, None, purpose).derive(secret))
 
 
-def _said(kind: Any, claims: Mapping[str, Any], expires_at: datetime) -> Session | Errand:
+def _said(kind: Any, claims: Mapping[str, Any], expires_at: datetime) -> Session | TaskClaim:
     if kind == "at+jwt":
         return Session(Kind(claims.get("of", "user")), UUID(claims["sub"]), UUID(claims["sid"]), expires_at)
     if kind == WORKER:
         scopes = frozenset(claims["scope"].split())
         job, batch = UUID(claims["sub"]), claims.get("batch", "")
-        return Errand(job, int(claims["ordinal"]), int(claims["attempt"]), scopes, batch)
+        return TaskClaim(job, int(claims["ordinal"]), int(claims["attempt"]), scopes, batch)
     raise ValueError

@@ -109,7 +109,7 @@ class _Sight:
     async def rows(self, ctx: Context, *which: sa.ColumnElement[bool]) -> set[UUID]:
         """The keys of the rows that the principal sees in the place, only of some."""
         model, place = self._model, self._place
-        wanted = sa.select(model.id).where(visible(model, ctx.principal.standing), *which).limit(MOST + 1)
+        wanted = sa.select(model.id).where(visible(model, ctx.principal.profile), *which).limit(MOST + 1)
         values = dict(ctx.principal.parameters)
         if place is not None:
             within = sa.bindparam("place", type_=model.id.type)
@@ -129,7 +129,7 @@ async def _check(ctx: Context, place: Place, watched: Collection[Any]) -> None:
         if place.belongs(model) is None:
             raise Invalid(f"no {model.__name__} belongs to a {place.model.__name__}", field="types")
     there = sa.select(place.model.id).where(place.model.id == place.key)
-    there = there.where(visible(place.model, ctx.principal.standing))
+    there = there.where(visible(place.model, ctx.principal.profile))
     if not await ctx.database.rows(there, dict(ctx.principal.parameters)):
         raise NotFound(f"no {place.model.__name__} with this id", field="scope")
 
@@ -143,4 +143,4 @@ def _bound(sights: Iterable[_Sight]) -> None:
 
 def _differ(before: Principal, after: Principal) -> bool:
     """Whether one may see other rows than before."""
-    return (before.standing, before.projects, before.sites) != (after.standing, after.projects, after.sites)
+    return (before.profile, before.projects, before.sites) != (after.profile, after.projects, after.sites)

@@ -136,14 +136,14 @@ async def results(ctx: Context, key: UUID, selection: Selection) -> AsyncGenerat
             await changes.next()
 
 
-async def present(ctx: Context, project: UUID) -> AsyncGenerator[list["There"], None]:
+async def present(ctx: Context, project: UUID) -> AsyncGenerator[list["Arrival"], None]:
     """Who of a project's users, participants and devices is there, as far as one is told: first all of them, then who
     comes and who goes, at most `SOME` at once. NOT_FOUND for a project that is not seen."""
     there: set[tuple[Any, UUID]] | None = None
     with watch(ctx, PRESENT, renewed_topic(ctx.principal.id)) as changes:
         while True:
             now = await _present(ctx, project)
-            moved = [There(model, key, (model, key) in now) for model, key in now ^ (there or set())]
+            moved = [Arrival(model, key, (model, key) in now) for model, key in now ^ (there or set())]
             if there is None and not moved:
                 yield []
             for start in range(0, len(moved), SOME):
@@ -155,7 +155,7 @@ async def present(ctx: Context, project: UUID) -> AsyncGenerator[list["There"], 
 
 
 @dataclass(frozen=True, slots=True)
-class There:
+class Arrival:
     """Somebody who came or went."""
 
     model: type[models.Entity]
@@ -164,9 +164,9 @@ class There:
 
 
 async def _present(ctx: Context, project: UUID) -> set[tuple[Any, UUID]]:
-    standing = ctx.principal.standing
+    profile = ctx.principal.profile
     place = sa.bindparam("place", type_=models.Project.id.type)
-    seen = sa.select(models.Project.id).where(models.Project.id == place, visible(models.Project, standing))
+    seen = sa.select(models.Project.id).where(models.Project.id == place, visible(models.Project, profile))
     wanted = [seen.add_columns(sa.literal("").label("name"))]
     known = {}
     for policy in policies():
@@ -179,8 +179,8 @@ async def _present(ctx: Context, project: UUID) -> set[tuple[Any, UUID]]:
         rows = sa.select(entity.id, sa.literal(name).label("name")).where(
             entity.last_online_at > later(-ONLINE.total_seconds()),
             belongs(entity, lambda column: column == place),
-            visible(entity, standing),
-            allowed(policy.fields["online"], entity, standing),
+            visible(entity, profile),
+            allowed(policy.fields["online"], entity, profile),
         )
         wanted.append(rows)
     every = sa.union_all(*wanted).subquery()

@@ -30,7 +30,7 @@ COUNTED: Mapping[str, type[Entity]] = {
 async def count(ctx: Context, kind: str | None, key: UUID | None) -> Mapping[str, int]:
     """The visible rows of each model, of a Site, a Project or everywhere; 0 where a model belongs to no such place.
     One statement; NOT_FOUND for a place that the principal does not see."""
-    standing = ctx.principal.standing
+    profile = ctx.principal.profile
     if kind not in (None, "Site", "Project"):
         raise Invalid("counts are of a Site or a Project", field="scope")
     place_of = project_of if kind == "Project" else site_of
@@ -38,7 +38,7 @@ async def count(ctx: Context, kind: str | None, key: UUID | None) -> Mapping[str
     columns = []
     for name, model in COUNTED.items():
         entity = Alias(model)
-        counted = sa.select(sa.func.count()).select_from(entity).where(visible(entity, standing))
+        counted = sa.select(sa.func.count()).select_from(entity).where(visible(entity, profile))
         if kind is not None:
             belongs = place_of(model)
             counted = counted.where(sa.false() if belongs is None else belongs(entity, lambda column: column == place))
@@ -46,7 +46,7 @@ async def count(ctx: Context, kind: str | None, key: UUID | None) -> Mapping[str
     statement = sa.select(*columns)
     if kind is not None:
         scope = Alias(models.Site if kind == "Site" else models.Project)
-        statement = statement.select_from(scope).where(scope.id == place, visible(scope, standing))
+        statement = statement.select_from(scope).where(scope.id == place, visible(scope, profile))
     rows = await ctx.database.rows(statement, {**ctx.principal.parameters, "scope": key}, ctx.lane)
     if not rows:
         raise NotFound(f"no {kind} with this id", field="scope")

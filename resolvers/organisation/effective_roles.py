@@ -36,7 +36,7 @@ async def access_for(ctx: Context, kind: str, key: UUID) -> Sequence[Held]:
         .select_from(grant)
         .join(role, role.id == grant.role_id)
         .join(group, group.id == grant.user_group_id)
-        .where(role.service_id == CORE, group.deleted_at.is_(None), visible(grant, ctx.principal.standing))
+        .where(role.service_id == CORE, group.deleted_at.is_(None), visible(grant, ctx.principal.profile))
     )
     wanted = sa.bindparam("key", type_=Role.id.type)
     if kind == "User":

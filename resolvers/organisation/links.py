@@ -170,7 +170,7 @@ async def _present(session: AsyncSession, ctx: Context, between: _Between, key: 
     held = (
         sa.select(link)
         .join(other, other.id == getattr(link, between.other))
-        .where(getattr(link, between.own) == key, visible(other, ctx.principal.standing))
+        .where(getattr(link, between.own) == key, visible(other, ctx.principal.profile))
     )
     rows = (await session.scalars(held, dict(ctx.principal.parameters))).all()
     return {getattr(row, between.other): row for row in rows}

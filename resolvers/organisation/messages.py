@@ -31,7 +31,7 @@ async def send(ctx: Context, users: Sequence[UUID], subject: str, text: str) -> 
         raise LimitExceeded(f"1 to {MOST} users", limit="users", allowed=MOST, value=len(users))
     async with writing(ctx, "SEND", User) as session:
         sender = await session.get(User, ctx.principal.id) if ctx.principal.kind is Kind.USER else None
-        found = sa.select(User).where(User.id.in_(users), visible(User, ctx.principal.standing))
+        found = sa.select(User).where(User.id.in_(users), visible(User, ctx.principal.profile))
         known = {user.id: user for user in await session.scalars(found, dict(ctx.principal.parameters))}
         for n, key in enumerate(users):
             if (user := known.get(key)) is None:

@@ -15,7 +15,7 @@ from resolvers.access.policy import policies, policy_of
 from resolvers.access.rules import PLACED, allowed
 from resolvers.access.visibility import visible
 from resolvers.context import Context
-from resolvers.identity.principal import Standing
+from resolvers.identity.principal import AccessProfile
 from resolvers.reading.paging import Order, Page, Slice
 
 
@@ -37,7 +37,7 @@ class Allowance:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A statement for the rows of a model that a principal of some standing sees, with whether it may do each of
+    """A statement for the rows of a model that a principal of some access profile sees, with whether it may do each of
     `what`, in columns named by `label`."""
 
     statement: Any
@@ -53,7 +53,7 @@ class Asked:
         return [what for n, what in enumerate(self.what) if getattr(row, self.label(n))]
 
 
-def asked_of(model: type[Entity], standing: Standing) -> Asked:
+def asked_of(model: type[Entity], profile: AccessProfile) -> Asked:
     """What is asked about rows of a model."""
     entity, may = Alias(model), policy_of(model)
     asked: dict[tuple[str, Any], Any] = {("field", name): rules for name, rules in may.fields.items()}
@@ -64,13 +64,13 @@ def asked_of(model: type[Entity], standing: Standing) -> Asked:
         for made in policies():
             if model in made.made_in:
                 asked[("create", made.model)] = [PLACED[rule] for rule in made.create if rule in PLACED]
-    columns = [allowed(rules, entity, standing).label(Asked.label(n)) for n, rules in enumerate(asked.values())]
-    return Asked(sa.select(entity.id, *columns).where(visible(entity, standing)), entity, list(asked))
+    columns = [allowed(rules, entity, profile).label(Asked.label(n)) for n, rules in enumerate(asked.values())]
+    return Asked(sa.select(entity.id, *columns).where(visible(entity, profile)), entity, list(asked))
 
 
 async def allowance(ctx: Context, model: type[Entity], key: UUID) -> Allowance | None:
     """What the principal may do with a row; None for one that it does not see. One statement."""
-    asked = asked_of(model, ctx.principal.standing)
+    asked = asked_of(model, ctx.principal.profile)
     one = asked.statement.where(asked.entity.id == sa.bindparam("key", type_=asked.entity.id.type))
     rows = await ctx.database.rows(one, {**ctx.principal.parameters, "key": key})
     if not rows:
@@ -86,7 +86,7 @@ _KEPT = ("created_at", "updated_at", "version", "deleted_at")
 
 
 @dataclass(frozen=True, slots=True)
-class Gone:
+class DeletedRow:
     """A deleted row: what it was called, and since when it is gone."""
 
     model: type[Entity]
@@ -105,7 +105,7 @@ async def restorable(ctx: Context, model: type[Entity], slice: Slice) -> Page:
     statement."""
     entity: Any = Alias(model)
     called = next(getattr(entity, name) for name in ("name", "title", "username", "id") if hasattr(entity, name))
-    allowed_ = allowed(policy_of(model).restore, entity, ctx.principal.standing)
+    allowed_ = allowed(policy_of(model).restore, entity, ctx.principal.profile)
     deleted = sa.and_(entity.deleted_at.is_not(None), allowed_)
     wanted = sa.select(entity.id, called.label("name"), entity.deleted_at).where(deleted)
     if slice.after is not None:
@@ -118,4 +118,4 @@ async def restorable(ctx: Context, model: type[Entity], slice: Slice) -> Page:
         number = sa.select(sa.func.count(entity.id)).where(deleted)
         return (await ctx.database.rows(number, dict(ctx.principal.parameters)))[0][0]  # type: ignore[no-any-return]
 
-    return Page.cut([Gone(model, row.id, str(row.name), row.deleted_at) for row in rows], slice, counted)
+    return Page.cut([DeletedRow(model, row.id, str(row.name), row.deleted_at) for row in rows], slice, counted)

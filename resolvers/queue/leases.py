@@ -22,7 +22,7 @@ from db.types import now
 from jobs.engine import Ending
 from resolvers.failures import NotFound, WrongState
 from resolvers.feed import ENDED, WORK, job_topic
-from resolvers.identity.principal import Errand
+from resolvers.identity.principal import TaskClaim
 from resolvers.queue.lifecycle import locked_task, move, settle
 
 CLAIM, COLLECT = frozenset({"claim"}), frozenset({"collect"})
@@ -58,9 +58,9 @@ class Live:
     owner: UUID
 
     @property
-    def errand(self) -> Errand:
+    def task_claim(self) -> TaskClaim:
         """What its worker is to do."""
-        return Errand(self.job_id, self.ordinal, self.attempt, SCOPES, self.name)
+        return TaskClaim(self.job_id, self.ordinal, self.attempt, SCOPES, self.name)
 
 
 def _of(cluster: UUID | None) -> sa.ColumnElement[bool]:
@@ -106,20 +106,20 @@ async def hand_over(session: AsyncSession, cluster: UUID | None, number: int, le
     return handed
 
 
-async def claim_task(session: AsyncSession, errand: Errand, claim: str, lease_on: LeaseOn) -> Errand:
-    """Let the worker that chose the number `claim` have a task of its batch; the errand that it then runs.
+async def claim_task(session: AsyncSession, task_claim: TaskClaim, claim: str, lease_on: LeaseOn) -> TaskClaim:
+    """Let the worker that chose the number `claim` have a task of its batch; the claim on the task that it then runs.
 
     Asking again with the same number changes nothing. Raises STATE while another worker has the task, and when it is
     over.
     """
-    held = await locked_task(session, errand)
+    held = await locked_task(session, task_claim)
     if held is None:
         raise NotFound("no such task")
     job, task = held
     if job.state in TERMINAL or task.state in TERMINAL:
         raise WrongState("the task is over; stop", state=task.state.name)
     moment = await moment_of(session)
-    running = replace(errand, scopes=SCOPES, attempt=task.attempt)
+    running = replace(task_claim, scopes=SCOPES, attempt=task.attempt)
     if task.state is JobState.RUNNING:
         if task.claim == claim:
             return running
@@ -127,7 +127,7 @@ async def claim_task(session: AsyncSession, errand: Errand, claim: str, lease_on
             raise WrongState("another worker has the task; stop", state=task.state.name)
         task.losses += 1
     task.attempt += 1
-    task.state, task.holder, task.claim, task.error, task.reported = JobState.RUNNING, errand.batch, claim, None, 0
+    task.state, task.holder, task.claim, task.error, task.reported = JobState.RUNNING, task_claim.batch, claim, None, 0
     task.done, task.last_update_at, task.ended_at, task.estimated_seconds = 0, moment, None, None
     task.started_at = task.started_at or moment
     task.lease_until = moment + timedelta(seconds=lease_on(job.cluster_id))
@@ -139,24 +139,24 @@ async def claim_task(session: AsyncSession, errand: Errand, claim: str, lease_on
     return replace(running, attempt=task.attempt)
 
 
-async def claim_waiting(session: AsyncSession, number: int, lease: float) -> list[Errand]:
+async def claim_waiting(session: AsyncSession, number: int, lease: float) -> list[TaskClaim]:
     """Hand over up to `number` tasks of the gateway's own machine, and claim them at once."""
-    errands = []
+    task_claims = []
     for handed in await hand_over(session, None, number, lease):
         for ordinal in handed.ordinals:
-            errand = Errand(handed.job_id, ordinal, 0, CLAIM, handed.name)
-            errands.append(await claim_task(session, errand, f"{handed.name}-{ordinal}", lambda _: lease))
-    return errands
+            task_claim = TaskClaim(handed.job_id, ordinal, 0, CLAIM, handed.name)
+            task_claims.append(await claim_task(session, task_claim, f"{handed.name}-{ordinal}", lambda _: lease))
+    return task_claims
 
 
-async def hold_jobs(session: AsyncSession, errands: Iterable[Errand]) -> None:
+async def hold_jobs(session: AsyncSession, task_claims: Iterable[TaskClaim]) -> None:
     """Before several tasks are given back in one transaction: their jobs are held in the order of their keys."""
-    await held_in_order(session, Job, Job.id.in_({errand.job_id for errand in errands}))
+    await held_in_order(session, Job, Job.id.in_({task_claim.job_id for task_claim in task_claims}))
 
 
 async def release_task(
     session: AsyncSession,
-    errand: Errand,
+    task_claim: TaskClaim,
     reason: str,
     attempts: int | None,
     *,
@@ -167,14 +167,14 @@ async def release_task(
     `attempts` times or when its `ending` says that running it again is of no use. With None for `attempts` it is not
     counted as lost.
 
-    Changes nothing when the errand is over: another batch or another attempt has the task, or it ended; or, where it
+    Changes nothing when the claim is over: another batch or another attempt has the task, or it ended; or, where it
     is given up because its lease has `lapsed`, when the worker was heard of after all.
     """
-    held = await locked_task(session, errand)
+    held = await locked_task(session, task_claim)
     if held is None:
         return
     job, task = held
-    if task.holder != errand.batch or task.attempt != errand.attempt or task.state in TERMINAL:
+    if task.holder != task_claim.batch or task.attempt != task_claim.attempt or task.state in TERMINAL:
         return
     moment = await moment_of(session)
     if lapsed and task.lease_until is not None and task.lease_until > moment:
@@ -209,7 +209,7 @@ async def refuse_batch(session: AsyncSession, handed: Handed, reason: str) -> No
     await settle(session, job)
 
 
-async def withdraw(session: AsyncSession, handed: Handed) -> None:
+async def release_batch(session: AsyncSession, handed: Handed) -> None:
     """The engine could not be given these tasks: they wait again."""
     held = (Task.job_id == handed.job_id, Task.holder == handed.name, Task.state == JobState.PENDING)
     await in_order(session, sa.update(Task).where(*held).values(holder=None, lease_until=None, handed=Task.handed - 1))
@@ -263,7 +263,7 @@ async def prolong(session: AsyncSession, starts: Mapping[str, datetime | None], 
     await in_order(session, sa.update(Task).where(*waiting).values(lease_until=until))
 
 
-async def let_go(session: AsyncSession, cluster: UUID | None) -> None:
+async def release_lapsed(session: AsyncSession, cluster: UUID | None) -> None:
     """Forget who had the tasks that ended a while ago, and hand over again what nobody claimed in time."""
     of_cluster = sa.exists().where(Job.id == Task.job_id, _of(cluster))
     over = (Task.holder.is_not(None), Task.state != JobState.RUNNING, Task.lease_until < now(), of_cluster)
@@ -271,16 +271,16 @@ async def let_go(session: AsyncSession, cluster: UUID | None) -> None:
         changed(session, WORK)
 
 
-async def lost_errands(session: AsyncSession) -> list[Errand]:
+async def lapsed_claims(session: AsyncSession) -> list[TaskClaim]:
     """The running tasks whose lease has run out."""
     lost = (Task.state == JobState.RUNNING, Task.lease_until < now())
     wanted = sa.select(Task.job_id, Task.ordinal, Task.attempt, Task.holder).where(*lost)
     wanted = wanted.order_by(Task.job_id, Task.ordinal)
     rows = await session.execute(wanted)
-    return [Errand(row.job_id, row.ordinal, row.attempt, SCOPES, row.holder or "") for row in rows]
+    return [TaskClaim(row.job_id, row.ordinal, row.attempt, SCOPES, row.holder or "") for row in rows]
 
 
-async def expect_end(session: AsyncSession, collector: Errand, within: float) -> None:
+async def expect_end(session: AsyncSession, collector: TaskClaim, within: float) -> None:
     """All of the collector's batch have ended: what its engine does not say of them in so many seconds, it won't."""
     soon = await moment_of(session) + timedelta(seconds=within)
     of_batch = (Task.job_id == collector.job_id, Task.holder == collector.batch, Task.state.not_in(TERMINAL))

@@ -14,7 +14,7 @@ from db.models import TERMINAL, Job, JobKind, JobState, Platform, Task, TaskResu
 from db.types import instant_text
 from resolvers.failures import WrongState
 from resolvers.feed import WORK, job_topic, log_topic, results_topic
-from resolvers.identity.principal import Errand
+from resolvers.identity.principal import TaskClaim
 
 _S = JobState
 MOVES: dict[JobState, frozenset[JobState]] = {
@@ -58,10 +58,12 @@ def expect_ended(job: Job) -> None:
         raise WrongState(f"the job {job.key} is {job.state.name}; cancel it first", state=job.state.name)
 
 
-async def locked_task(session: AsyncSession, errand: Errand) -> tuple[Job, Task] | None:
-    """The job and the task of an errand, locked in this order everywhere, so that no two wait for each other."""
-    job = await session.get(Job, errand.job_id, with_for_update=True)
-    found = sa.select(Task).where(Task.job_id == errand.job_id, Task.ordinal == errand.ordinal).with_for_update()
+async def locked_task(session: AsyncSession, task_claim: TaskClaim) -> tuple[Job, Task] | None:
+    """The job and the task of a claim, locked in this order everywhere, so that no two wait for each other."""
+    job = await session.get(Job, task_claim.job_id, with_for_update=True)
+    found = (
+        sa.select(Task).where(Task.job_id == task_claim.job_id, Task.ordinal == task_claim.ordinal).with_for_update()
+    )
     task = (await session.scalars(found)).one_or_none()
     return None if job is None or task is None else (job, task)
 

@@ -54,7 +54,7 @@ async def prolong_merging(session: AsyncSession, merge: Merge, lease: float) -> 
         merge.until = until
 
 
-async def leave_merging(session: AsyncSession, merge: Merge, *, rest: float | None = None) -> Job | None:
+async def release_merging(session: AsyncSession, merge: Merge, *, rest: float | None = None) -> Job | None:
     """Let go of a merging, for others to claim, after `rest` seconds at the earliest. The job, held, if it was this
     process's until now."""
     job = await session.get(Job, merge.job, with_for_update=True)
@@ -64,7 +64,7 @@ async def leave_merging(session: AsyncSession, merge: Merge, *, rest: float | No
     return job
 
 
-async def free_merging(session: AsyncSession) -> None:
+async def release_all_merging(session: AsyncSession) -> None:
     """Nobody merges: the one process that could has just started."""
     await in_order(session, sa.update(Job).where(Job.lease_until.is_not(None)).values(lease_until=None))
 

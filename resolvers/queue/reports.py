@@ -21,7 +21,7 @@ from db.models import TERMINAL, Job, JobState, LogEntry, Task
 from db.outages import tried_again
 from resolvers.failures import Failure, NotFound, WrongState
 from resolvers.feed import job_topic, log_topic
-from resolvers.identity.principal import Errand
+from resolvers.identity.principal import TaskClaim
 from resolvers.limits import Limits
 from resolvers.queue.lifecycle import settle
 
@@ -76,19 +76,19 @@ class Reports:
     def __init__(self, database: Database, limits: Limits) -> None:
         self._database = database
         self._limits = limits
-        self._waiting: dict[Errand, _Waiting] = {}
-        self._written: dict[Errand, tuple[float, JobState]] = {}
+        self._waiting: dict[TaskClaim, _Waiting] = {}
+        self._written: dict[TaskClaim, tuple[float, JobState]] = {}
         self._writing: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._due = 0.0
 
-    async def put(self, errand: Errand, report: Report) -> JobState:
+    async def put(self, task_claim: TaskClaim, report: Report) -> JobState:
         """Take a report; returns the state of the job. Raises STATE when the worker has lost its task."""
         now = time.monotonic()
-        written, state = self._written.get(errand, (0.0, None))
+        written, state = self._written.get(task_claim, (0.0, None))
         idle = not report.lines and report.error is None
         due = written + self._limits.progress_interval if idle else 0.0
-        waiting = self._waiting.setdefault(errand, _Waiting(Report(), due))
+        waiting = self._waiting.setdefault(task_claim, _Waiting(Report(), due))
         waiting.report.add(report)
         waiting.due = min(waiting.due, due)
         if state is not None and due > now:
@@ -132,29 +132,29 @@ class Reports:
     async def _write(self, *, everything: bool = False) -> None:
         now = time.monotonic()
         ripe = {e: w for e, w in self._waiting.items() if everything or w.asked or w.due <= now}
-        for errand in ripe:
-            del self._waiting[errand]
+        for task_claim in ripe:
+            del self._waiting[task_claim]
         if not ripe:
             return
-        outcomes: Mapping[Errand, Outcome | Exception]
+        outcomes: Mapping[TaskClaim, Outcome | Exception]
         try:
             outcomes = await tried_again(partial(self._store, {e: w.report for e, w in ripe.items()}))
         except Exception as error:
             outcomes = dict.fromkeys(ripe, error)
-        for errand, waiting in ripe.items():
-            self._answer(errand, waiting, outcomes[errand])
-        for errand in [e for e, (at, _) in self._written.items() if now - at > FORGOTTEN]:
-            del self._written[errand]
+        for task_claim, waiting in ripe.items():
+            self._answer(task_claim, waiting, outcomes[task_claim])
+        for task_claim in [e for e, (at, _) in self._written.items() if now - at > FORGOTTEN]:
+            del self._written[task_claim]
 
-    async def _store(self, reports: dict[Errand, Report]) -> dict[Errand, Outcome]:
+    async def _store(self, reports: dict[TaskClaim, Report]) -> dict[TaskClaim, Outcome]:
         async with self._database.write(as_system="reports of workers are written together") as session:
             return await store(session, self._limits, reports)
 
-    def _answer(self, errand: Errand, waiting: _Waiting, outcome: Outcome | Exception) -> None:
+    def _answer(self, task_claim: TaskClaim, waiting: _Waiting, outcome: Outcome | Exception) -> None:
         if isinstance(outcome, Exception):
-            self._written.pop(errand, None)
+            self._written.pop(task_claim, None)
         else:
-            self._written[errand] = (time.monotonic(), outcome)
+            self._written[task_claim] = (time.monotonic(), outcome)
         for answer in waiting.asked:
             if answer.done():
                 continue
@@ -164,31 +164,31 @@ class Reports:
                 answer.set_result(outcome)
 
 
-async def store(session: AsyncSession, limits: Limits, reports: dict[Errand, Report]) -> dict[Errand, Outcome]:
+async def store(session: AsyncSession, limits: Limits, reports: dict[TaskClaim, Report]) -> dict[TaskClaim, Outcome]:
     """Write down reports, of any number of jobs; returns the state of each job, or why the report changed nothing."""
-    by_job: defaultdict[UUID, list[Errand]] = defaultdict(list)
-    for errand in reports:
-        by_job[errand.job_id].append(errand)
+    by_job: defaultdict[UUID, list[TaskClaim]] = defaultdict(list)
+    for task_claim in reports:
+        by_job[task_claim.job_id].append(task_claim)
     jobs = sa.select(Job).where(Job.id.in_(by_job)).order_by(Job.id).with_for_update()
     found = {job.id: job for job in await session.scalars(jobs)}
     moment = await moment_of(session)
-    outcomes: dict[Errand, Outcome] = {}
-    for key, errands in sorted(by_job.items()):
+    outcomes: dict[TaskClaim, Outcome] = {}
+    for key, task_claims in sorted(by_job.items()):
         job = found.get(key)
-        ordinals = [errand.ordinal for errand in errands]
+        ordinals = [task_claim.ordinal for task_claim in task_claims]
         wanted = sa.select(Task).where(Task.job_id == key, Task.ordinal.in_(ordinals))
         wanted = wanted.order_by(Task.ordinal).with_for_update()
         tasks = {task.ordinal: task for task in await session.scalars(wanted)}
         moved = failed = False
-        for errand in errands:
-            task = tasks.get(errand.ordinal)
+        for task_claim in task_claims:
+            task = tasks.get(task_claim.ordinal)
             if job is None or task is None:
-                outcomes[errand] = NotFound("no such task")
+                outcomes[task_claim] = NotFound("no such task")
                 continue
-            if task.attempt != errand.attempt or task.state is not JobState.RUNNING or job.state in TERMINAL:
-                outcomes[errand] = lost(errand)
+            if task.attempt != task_claim.attempt or task.state is not JobState.RUNNING or job.state in TERMINAL:
+                outcomes[task_claim] = lost(task_claim)
                 continue
-            report = reports[errand]
+            report = reports[task_claim]
             await _append(session, job, task, report.lines, limits.log_lines)
             task.lease_until = moment + timedelta(seconds=limits.lease_on(job.cluster_id))
             moved |= _progress(task, report, moment)
@@ -203,13 +203,13 @@ async def store(session: AsyncSession, limits: Limits, reports: dict[Errand, Rep
             await sum_up(session, job)
         if failed:
             await settle(session, job)
-        for errand in errands:
-            outcomes.setdefault(errand, job.state)
+        for task_claim in task_claims:
+            outcomes.setdefault(task_claim, job.state)
     return outcomes
 
 
-def lost(errand: Errand) -> WrongState:
-    return WrongState(f"attempt {errand.attempt} of task {errand.ordinal} is no longer to run; stop")
+def lost(task_claim: TaskClaim) -> WrongState:
+    return WrongState(f"attempt {task_claim.attempt} of task {task_claim.ordinal} is no longer to run; stop")
 
 
 def _progress(task: Task, report: Report, moment: datetime) -> bool:

@@ -10,7 +10,7 @@ from db.folding import beside, words
 from db.keys import among, found
 from resolvers.access.visibility import visible
 from resolvers.failures import Invalid, LimitExceeded
-from resolvers.identity.principal import Standing
+from resolvers.identity.principal import AccessProfile
 from resolvers.reading.statements import ends, parents
 
 TEXT, WORDS = 100, 8
@@ -63,15 +63,15 @@ def patterns(text: str) -> list[str]:
     return [f"%{word.replace('/', '//').replace('%', '/%').replace('_', '/_')}%" for word in found]
 
 
-def along(entity: Any, path: Sequence[Any], standing: Standing, compare: Callable[[Any], Any]) -> Any:
+def along(entity: Any, path: Sequence[Any], profile: AccessProfile, compare: Callable[[Any], Any]) -> Any:
     """What `compare` makes of a column of `entity`, or of the key of a visible row to which relationships lead."""
     step, *rest = path
     if not hasattr(step.property, "mapper"):
         return compare(getattr(entity, step.key))
     target = Alias(step.property.mapper.class_)
-    inner = along(target, rest, standing, compare) if rest else compare(target.id)
+    inner = along(target, rest, profile, compare) if rest else compare(target.id)
     (local, remote), (column, *clauses) = ends(step), parents(step, target)
-    seen = found(getattr(entity, local), sa.select(column).where(*clauses, visible(target, standing), inner))
+    seen = found(getattr(entity, local), sa.select(column).where(*clauses, visible(target, profile), inner))
     if rest or remote != "id" or step.property.secondary is not None:
         return seen
     return sa.and_(compare(getattr(entity, local)), seen)  # the former finds rows in the order of an index

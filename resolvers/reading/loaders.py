@@ -20,7 +20,7 @@ from resolvers.identity.principal import Principal
 from resolvers.reading import marks, rendering, statements
 from resolvers.reading.marks import Rendered, Stored
 from resolvers.reading.paging import Page, Slice
-from resolvers.reading.plan import Drawing
+from resolvers.reading.plan import ReadPlan
 from resolvers.reading.selection import Selection
 from resolvers.reading.shapes import shape
 from resolvers.reading.statements import Relationship, Where
@@ -47,7 +47,7 @@ class Loaders:
         self._lane = lane
         self._spend = spend
         self._principal = principal
-        self._standing = principal.standing
+        self._profile = principal.profile
         self._loaders: dict[Hashable, DataLoader[UUID, Any]] = {}
         self._reading: set[asyncio.Task[Any]] = set()
 
@@ -66,7 +66,7 @@ class Loaders:
 
     async def among(self, selection: Selection, keys: list[UUID], where: Where | None) -> Sequence[Any]:
         """Those of the rows with these keys that the principal may see and that meet the conditions."""
-        return await self._rows(statements.by_key(selection, self._standing, where), {"keys": keys}, where)
+        return await self._rows(statements.by_key(selection, self._profile, where), {"keys": keys}, where)
 
     def related(self, relationship: Relationship, row: Any, selection: Selection) -> Awaitable[Any | None]:
         """The row at the other end of a to-one relationship, or None."""
@@ -87,49 +87,49 @@ class Loaders:
 
     async def listing(self, slice: Slice, selection: Selection, where: Where | None = None) -> Page:
         """A page of all rows that the principal may see."""
-        statement = statements.listing(selection, slice.cut, where, self._standing)
+        statement = statements.listing(selection, slice.cut, where, self._profile)
         rows = await self._rows(statement, slice.parameters, where)
         return Page.cut(rows, slice, partial(self._total, selection.model, where))
 
     async def first(self, selection: Selection, where: Where) -> Any | None:
         """The one row that meets a condition on a unique column."""
-        rows = await self._rows(statements.first(selection, where, self._standing), {}, where)
+        rows = await self._rows(statements.first(selection, where, self._profile), {}, where)
         return rows[0] if rows else None
 
-    async def text(self, drawing: Drawing, otherwise: Otherwise | None = None) -> Any:
+    async def text(self, read_plan: ReadPlan, otherwise: Otherwise | None = None) -> Any:
         """What a list of the root gives, or a row of it, Rendered; None for no row that the principal may see. What
         can't be answered so comes from `otherwise`, or is raised."""
         try:
-            ((text,),) = await self._drawn(rendering.root, drawing)
-            return None if text is None else (await self._rendered([text], drawing))[0]
+            ((text,),) = await self._planned(rendering.root, read_plan)
+            return None if text is None else (await self._rendered([text], read_plan))[0]
         except TooComplex:
             if otherwise is None:
                 raise
             return await otherwise()
 
-    async def below(self, drawing: Drawing, row: Any, otherwise: Otherwise) -> Any:
+    async def below(self, read_plan: ReadPlan, row: Any, otherwise: Otherwise) -> Any:
         """What a relationship of a row leads to, Rendered: a page, or a row, None for one that the principal may not
         see. What can't be answered so comes from `otherwise`."""
-        assert drawing.tree.root.relationship is not None
-        key = getattr(row, _ends(drawing.tree.root.relationship)[0])
+        assert read_plan.tree.root.relationship is not None
+        key = getattr(row, _ends(read_plan.tree.root.relationship)[0])
         if key is None:
             return None
-        identity = (drawing.tree, drawing.shape, tuple(drawing.values.items()))
+        identity = (read_plan.tree, read_plan.shape, tuple(read_plan.values.items()))
         try:
-            made: Rendered = await _loaded(self._loader(identity, partial(self._below, drawing)), key)
+            made: Rendered = await _loaded(self._loader(identity, partial(self._below, read_plan)), key)
             return None if made.text == "null" else made
         except TooComplex:
             return await otherwise()
 
-    async def texts(self, drawing: Drawing, keys: Sequence[UUID]) -> dict[UUID, Rendered]:
+    async def texts(self, read_plan: ReadPlan, keys: Sequence[UUID]) -> dict[UUID, Rendered]:
         """Rows by key, Rendered, of those that the principal may see."""
-        rows = await self._drawn(rendering.by_key, drawing, keys=keys)
-        made = await self._rendered([text for _, text in rows], drawing)
+        rows = await self._planned(rendering.by_key, read_plan, keys=keys)
+        made = await self._rendered([text for _, text in rows], read_plan)
         return {UUID(str(key)): one for (key, _), one in zip(rows, made, strict=True)}
 
-    async def _rendered(self, texts: Sequence[str], drawing: Drawing) -> list[Rendered]:
+    async def _rendered(self, texts: Sequence[str], read_plan: ReadPlan) -> list[Rendered]:
         """The texts of a statement with what their marks stand for, one further statement for a table of it."""
-        made = [Rendered.of(text, drawing.tree.denials) for text in texts]
+        made = [Rendered.of(text, read_plan.tree.denials) for text in texts]
         wanted = [Stored.of(one.text) for one in made]
         size = 0
         for one, stored in zip(made, wanted, strict=True):
@@ -153,20 +153,22 @@ class Loaders:
         except KeyError:  # deleted since
             raise TooComplex("stored JSON went away while it was read") from None
 
-    async def _drawn(self, make: Callable[..., Statement], drawing: Drawing, *more: Any, **given: Any) -> Sequence[Any]:
-        statement = partial(make, drawing, self._standing, *more)
-        prepared = await self._prepared(drawing.tree, (make, drawing.shape, self._standing, *more), statement)
-        values = {**self._principal.parameters, **drawing.values, **given}
+    async def _planned(
+        self, make: Callable[..., Statement], read_plan: ReadPlan, *more: Any, **given: Any
+    ) -> Sequence[Any]:
+        statement = partial(make, read_plan, self._profile, *more)
+        prepared = await self._prepared(read_plan.tree, (make, read_plan.shape, self._profile, *more), statement)
+        values = {**self._principal.parameters, **read_plan.values, **given}
         try:
             return await self._database.fetch(prepared, values, self._lane)
         except TooComplex as error:
-            drawing.tree.refused = True
+            read_plan.tree.refused = True
             log.warning("rendering.refused", why=str(error), characters=len(prepared.sql))
             raise
 
-    async def _below(self, drawing: Drawing, keys: list[UUID]) -> list[Rendered]:
-        rows = await self._drawn(rendering.below, drawing, self._database.dialect, keys=keys)
-        made = await self._rendered([text for _, text in rows], drawing)
+    async def _below(self, read_plan: ReadPlan, keys: list[UUID]) -> list[Rendered]:
+        rows = await self._planned(rendering.below, read_plan, self._database.dialect, keys=keys)
+        made = await self._rendered([text for _, text in rows], read_plan)
         found = {str(key): one for (key, _), one in zip(rows, made, strict=True)}
         return [found[str(key)] for key in keys]
 
@@ -191,13 +193,13 @@ class Loaders:
             self._reading.discard(task)
 
     async def _by_key(self, selection: Selection, keys: list[UUID]) -> list[Any]:
-        rows = await self._rows(statements.by_key(selection, self._standing), {"keys": keys})
+        rows = await self._rows(statements.by_key(selection, self._profile), {"keys": keys})
         found = {row.id: row for row in rows}
         return [found.get(key) for key in keys]
 
     async def _by_foreign_key(self, relationship: Relationship, selection: Selection, keys: list[UUID]) -> list[Any]:
         """One-to-one, from the side that has no key."""
-        rows = await self._rows(statements.by_foreign_key(relationship, selection, self._standing), {"keys": keys})
+        rows = await self._rows(statements.by_foreign_key(relationship, selection, self._profile), {"keys": keys})
         _, remote = _ends(relationship)
         found = {getattr(row, remote): row for row in rows}
         return [found.get(key) for key in keys]
@@ -206,7 +208,7 @@ class Loaders:
         self, relationship: Relationship, slice: Slice, selection: Selection, where: Where | None, keys: list[UUID]
     ) -> list[Page]:
         grouped: dict[UUID, list[Any]] = defaultdict(list)
-        statement = statements.pages(relationship, selection, slice.cut, where, self._standing, self._database.dialect)
+        statement = statements.pages(relationship, selection, slice.cut, where, self._profile, self._database.dialect)
         for row in await self._rows(statement, {"keys": keys, **slice.parameters}, where):
             grouped[row.parent_key].append(row)
         identity = (relationship, "count", where, where and tuple(where.values.items()))
@@ -214,12 +216,12 @@ class Loaders:
         return [Page.cut(grouped[key], slice, partial(_loaded, count, key)) for key in keys]
 
     async def _counts(self, relationship: Relationship, where: Where | None, keys: list[UUID]) -> list[int]:
-        statement = statements.counts(relationship, where, self._standing, self._database.dialect)
+        statement = statements.counts(relationship, where, self._profile, self._database.dialect)
         counts = {row.key: row.number for row in await self._rows(statement, {"keys": keys}, where)}
         return [counts[key] for key in keys]
 
     async def _total(self, model: type[Entity], where: Where | None) -> int:
-        (row,) = await self._rows(statements.total(model, where, self._standing), {}, where)
+        (row,) = await self._rows(statements.total(model, where, self._profile), {}, where)
         number: int = row.number
         return number
 

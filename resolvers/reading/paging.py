@@ -87,7 +87,7 @@ class Cursors(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
+class Keyset:
     """What of a slice decides the text of a statement: order, direction, and whether it begins at a place.
 
     The place itself comes as the parameters `place` and `place_id`, with the suffix that the statement gives the list.
@@ -150,9 +150,9 @@ class Slice:
         return cls(order, limit, None if cursor is None else order.place(cursor, name), backward)
 
     @property
-    def cut(self) -> Cut:
+    def cut(self) -> Keyset:
         assert isinstance(self.order, Order)
-        return Cut(self.order, self.backward, self.after is not None)
+        return Keyset(self.order, self.backward, self.after is not None)
 
     @property
     def place(self) -> dict[str, Any]:

@@ -154,7 +154,7 @@ class Tree:
 
 
 @dataclass(frozen=True, slots=True)
-class Drawing:
+class ReadPlan:
     """A tree with what is asked of it."""
 
     tree: Tree

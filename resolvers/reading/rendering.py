@@ -13,14 +13,13 @@ from db.texts import Piece, base64, joined, json_octets, listed, maybe, number, 
 from resolvers.access.clauses import FALSE, TRUE
 from resolvers.access.rules import allowed
 from resolvers.access.visibility import visible
-from resolvers.identity.principal import Standing
+from resolvers.identity.principal import AccessProfile
 from resolvers.reading.marks import denial
 from resolvers.reading.marks import place as mark_of
-from resolvers.reading.paging import Cut
+from resolvers.reading.paging import Keyset
 from resolvers.reading.plan import (
     Asked,
     Constant,
-    Drawing,
     Edges,
     Fields,
     Form,
@@ -30,6 +29,7 @@ from resolvers.reading.plan import (
     Many,
     One,
     Place,
+    ReadPlan,
     Rows,
     Value,
 )
@@ -39,30 +39,30 @@ SHORT = 1_000
 """Bytes of JSON that the database puts into a text itself."""
 
 
-def root(drawing: Drawing, standing: Standing) -> Statement:
+def root(read_plan: ReadPlan, profile: AccessProfile) -> Statement:
     """One row: the JSON `text` of a list or a row of the root, null for no row."""
-    part = drawing.tree.root
+    part = read_plan.tree.root
     if isinstance(part, One):
-        return sa.select(_Renderer(drawing, standing).field(part).label("text"))
-    standing = narrowed(drawing.asked[part.number].where, standing)
-    statement = sa.select(_Renderer(drawing, standing).field(part).label("text"))
-    return planned(statement, part.model, standing)
+        return sa.select(_Renderer(read_plan, profile).field(part).label("text"))
+    profile = narrowed(read_plan.asked[part.number].where, profile)
+    statement = sa.select(_Renderer(read_plan, profile).field(part).label("text"))
+    return planned(statement, part.model, profile)
 
 
-def below(drawing: Drawing, standing: Standing, dialect: str) -> Statement:
+def below(read_plan: ReadPlan, profile: AccessProfile, dialect: str) -> Statement:
     """For each of `keys`, as `key`, the JSON `text` of what the relationship leads to from a parent that holds it."""
     parent = spread("keys", dialect)
     (key,) = parent.c
-    text = _Renderer(drawing, standing).field(drawing.tree.root, parent, key)
+    text = _Renderer(read_plan, profile).field(read_plan.tree.root, parent, key)
     return sa.select(key.label("key"), text.label("text")).select_from(parent)
 
 
-def by_key(drawing: Drawing, standing: Standing) -> Statement:
+def by_key(read_plan: ReadPlan, profile: AccessProfile) -> Statement:
     """The rows in `keys`, as `key` and `text`."""
-    entity = Alias(drawing.tree.root.model)
-    text = joined(_Renderer(drawing, standing).row(drawing.tree.root.fields, entity))
+    entity = Alias(read_plan.tree.root.model)
+    text = joined(_Renderer(read_plan, profile).row(read_plan.tree.root.fields, entity))
     found = sa.select(entity.id.label("key"), text.label("text")).select_from(entity)
-    return found.where(among(entity.id, "keys"), visible(entity, standing))
+    return found.where(among(entity.id, "keys"), visible(entity, profile))
 
 
 def _object(fields: Fields, made: Callable[[str, Any], Iterator[Piece]]) -> Iterator[Piece]:
@@ -94,14 +94,14 @@ def _number(value: int) -> Any:
 
 
 class _Renderer:
-    """The SQL of a drawing's parts, as a principal of one standing may see them.
+    """The SQL of a plan's parts, as a principal of one access profile may see them.
 
     Where a part lies below a row, `above` is what that row is selected from, and `key` the column of it that joins.
     """
 
-    def __init__(self, drawing: Drawing, standing: Standing) -> None:
-        self._asked = drawing.asked
-        self._standing = standing
+    def __init__(self, read_plan: ReadPlan, profile: AccessProfile) -> None:
+        self._asked = read_plan.asked
+        self._profile = profile
 
     def field(self, part: One | Many, above: Any = None, key: Any = None) -> Any:
         """What a relationship leads to, or a list or a row of the root, which is null when there is none."""
@@ -139,7 +139,7 @@ class _Renderer:
         if _nullable(entity, part.key):
             pieces = iter([maybe(column, pieces)])
         if part.needs:
-            mark, may = denial(part.denied), allowed(part.needs, entity, self._standing)
+            mark, may = denial(part.denied), allowed(part.needs, entity, self._profile)
             if may is FALSE:
                 pieces = iter([mark])
             elif may is not TRUE:
@@ -149,23 +149,23 @@ class _Renderer:
     def _one(self, part: One, above: Any, key: Any, made: Callable[[Any], Any]) -> Any:
         """What `made` makes of a row."""
         entity = Alias(part.model)
-        clauses = [visible(entity, self._standing, via=part.relationship)]
+        clauses = [visible(entity, self._profile, via=part.relationship)]
         if part.relationship is None:
             where = self._asked[part.number].where
             assert where is not None
-            clauses += where.clauses(entity, f"_{part.number}", self._standing)
+            clauses += where.clauses(entity, f"_{part.number}", self._profile)
         else:
             clauses.insert(0, joins(part.relationship, entity, key))
         statement = sa.select(made(entity)).select_from(entity).where(*clauses).limit(_number(1))
         if part.order is not None:
-            statement = statement.order_by(*Cut(part.order, False, False).by(entity))
+            statement = statement.order_by(*Keyset(part.order, False, False).by(entity))
         return _within(statement, above).scalar_subquery()
 
     def _rows(self, part: Many, entity: Any, above: Any, key: Any, more: int) -> Statement:
         """The rows of a page: those asked for, and so many more."""
         asked, suffix = self._asked[part.number], f"_{part.number}"
         assert asked.slice is not None
-        held = reached(entity, asked.where, self._standing, part.relationship, key, suffix)
+        held = reached(entity, asked.where, self._profile, part.relationship, key, suffix)
         sought: Statement = _within(
             seek(entity, asked.slice.cut, held, _number(asked.slice.limit + more), suffix), above
         )
@@ -202,7 +202,7 @@ class _Renderer:
 
     def _total(self, part: Many, asked: Asked, above: Any, key: Any) -> Any:
         entity = Alias(part.model)
-        held = reached(entity, asked.where, self._standing, part.relationship, key, f"_{part.number}")
+        held = reached(entity, asked.where, self._profile, part.relationship, key, f"_{part.number}")
         counted = sa.select(sa.func.count()).select_from(entity).where(*held)
         return _within(counted, above).scalar_subquery()
 
@@ -218,7 +218,7 @@ class _About:
     one row more than asked for.
     """
 
-    cut: Cut
+    cut: Keyset
     ahead: Place
     rows: Sequence[Rows]
     total: Callable[[], Any]

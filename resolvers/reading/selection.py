@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from db import models
 from resolvers.access.clauses import TRUE
 from resolvers.access.rules import Rule, allowed
-from resolvers.identity.principal import Standing
+from resolvers.identity.principal import AccessProfile
 
 
 @dataclass(frozen=True)
@@ -35,19 +35,19 @@ class Selection:
         keys = {mapper.get_property_by_column(c).key for c in mapper.columns if c.primary_key or c.foreign_keys}
         return tuple(sorted(keys | set(self.columns)))
 
-    def on(self, entity: Any, standing: Standing, also: Sequence[str] = ()) -> list[Any]:
+    def on(self, entity: Any, profile: AccessProfile, also: Sequence[str] = ()) -> list[Any]:
         """The columns of a SELECT over `entity`, labelled by attribute name."""
         guards = dict(self.guards)
         found: list[Any] = []
         for name in dict.fromkeys((*self.required, *also)):
             column = getattr(entity, name)
             if (rules := guards.get(name)) is not None:
-                may = allowed(rules, entity, standing)
+                may = allowed(rules, entity, profile)
                 found.append(may.label(f"may_{name}"))
                 if may is not TRUE:
                     column = sa.case((may, column))
             found.append(column.label(name))
-        found += [allowed(rules, entity, standing).label(f"may_{name}") for name, rules in self.asks]
+        found += [allowed(rules, entity, profile).label(f"may_{name}") for name, rules in self.asks]
         if self.typename is not None:
             found.append(sa.literal_column(f"'{self.typename}'").label("typename"))
         return found

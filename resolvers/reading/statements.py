@@ -1,7 +1,7 @@
 """The statements that loaders run, each built once for its shape and kept; what varies comes as parameters.
 
 Their text never depends on a value: keys travel as one parameter, a page's place and size as others, and of the
-principal only the standing is known here.
+principal only the access profile is known here.
 """
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -18,8 +18,8 @@ from db.keys import among, spread
 from db.models import Entity
 from db.prepared import Statement
 from resolvers.access.visibility import sees_part, visible
-from resolvers.identity.principal import Standing
-from resolvers.reading.paging import Cut
+from resolvers.identity.principal import AccessProfile
+from resolvers.reading.paging import Keyset
 from resolvers.reading.selection import Selection
 from resolvers.reading.shapes import shape
 
@@ -32,11 +32,11 @@ _LIMIT: Any = sa.bindparam("limit", type_=sa.Integer())
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """Conditions beyond visibility: `clauses(entity, suffix, standing)` builds them, with parameters that `values`
+    """Conditions beyond visibility: `clauses(entity, suffix, profile)` builds them, with parameters that `values`
     fills; a statement of several lists tells theirs apart by the suffix. Two are equal when their functions have the
     same `shape`. `searches` tells that they look for a part of a text, which few rows may have."""
 
-    clauses: Callable[[Any, str, Standing], Sequence[Any]] = field(compare=False)
+    clauses: Callable[[Any, str, AccessProfile], Sequence[Any]] = field(compare=False)
     values: Mapping[str, Any] = field(default_factory=dict, compare=False)
     searches: bool = False
     shape: Hashable = field(init=False)
@@ -51,8 +51,8 @@ class Where:
 
 
 @kept
-def _equal(key: str) -> Callable[[Any, str, Standing], Sequence[Any]]:
-    def clauses(entity: Any, suffix: str, standing: Standing) -> Sequence[Any]:
+def _equal(key: str) -> Callable[[Any, str, AccessProfile], Sequence[Any]]:
+    def clauses(entity: Any, suffix: str, profile: AccessProfile) -> Sequence[Any]:
         own = getattr(entity, key)
         return [own == sa.bindparam(f"where_{key}{suffix}", type_=own.type)]
 
@@ -60,43 +60,48 @@ def _equal(key: str) -> Callable[[Any, str, Standing], Sequence[Any]]:
 
 
 @kept
-def by_key(selection: Selection, standing: Standing, where: Where | None = None) -> Statement:
+def by_key(selection: Selection, profile: AccessProfile, where: Where | None = None) -> Statement:
     """Rows by the parameter `keys`."""
     entity = Alias(selection.model)
-    columns = selection.on(entity, standing)
-    return sa.select(*columns).where(among(entity.id, "keys"), *reached(entity, where, standing))
+    columns = selection.on(entity, profile)
+    return sa.select(*columns).where(among(entity.id, "keys"), *reached(entity, where, profile))
 
 
 @kept
-def by_foreign_key(relationship: Relationship, selection: Selection, standing: Standing) -> Statement:
+def by_foreign_key(relationship: Relationship, selection: Selection, profile: AccessProfile) -> Statement:
     """Rows by the keys of their one-to-one parents."""
     entity = Alias(selection.model)
     _, remote = ends(relationship)
-    columns = selection.on(entity, standing, (remote,))
-    seen = visible(entity, standing, via=relationship)
+    columns = selection.on(entity, profile, (remote,))
+    seen = visible(entity, profile, via=relationship)
     return sa.select(*columns).where(among(getattr(entity, remote), "keys"), seen)
 
 
 @kept
-def first(selection: Selection, where: Where, standing: Standing) -> Statement:
+def first(selection: Selection, where: Where, profile: AccessProfile) -> Statement:
     """The one row that meets a condition on a unique column."""
     entity = Alias(selection.model)
-    columns = selection.on(entity, standing)
-    return sa.select(*columns).where(visible(entity, standing), *where.clauses(entity, "", standing)).limit(1)
+    columns = selection.on(entity, profile)
+    return sa.select(*columns).where(visible(entity, profile), *where.clauses(entity, "", profile)).limit(1)
 
 
 @kept
-def listing(selection: Selection, cut: Cut, where: Where | None, standing: Standing) -> Statement:
+def listing(selection: Selection, cut: Keyset, where: Where | None, profile: AccessProfile) -> Statement:
     """A page of all rows of a model."""
-    entity, standing = Alias(selection.model), narrowed(where, standing)
-    columns = selection.on(entity, standing, cut.order.names)
-    statement = seek(entity, cut, reached(entity, where, standing), _LIMIT).with_only_columns(*columns)
-    return planned(statement, selection.model, standing)
+    entity, profile = Alias(selection.model), narrowed(where, profile)
+    columns = selection.on(entity, profile, cut.order.names)
+    statement = seek(entity, cut, reached(entity, where, profile), _LIMIT).with_only_columns(*columns)
+    return planned(statement, selection.model, profile)
 
 
 @kept
 def pages(
-    relationship: Relationship, selection: Selection, cut: Cut, where: Where | None, standing: Standing, dialect: str
+    relationship: Relationship,
+    selection: Selection,
+    cut: Keyset,
+    where: Where | None,
+    profile: AccessProfile,
+    dialect: str,
 ) -> Statement:
     """The first children of each parent in `keys`, each found by its own index seek, with `parent_key`.
 
@@ -105,43 +110,43 @@ def pages(
     parent = spread("keys", dialect)
     (parent_key,) = parent.c
     child, inner = Alias(selection.model), Alias(selection.model)
-    sought = seek(inner, cut, reached(inner, where, standing, relationship, parent_key), _LIMIT)
+    sought = seek(inner, cut, reached(inner, where, profile, relationship, parent_key), _LIMIT)
     columns = [parent_key.label("parent_key")]
     if dialect == "postgresql":
-        found = sought.with_only_columns(*selection.on(inner, standing, cut.order.names)).lateral("child")
+        found = sought.with_only_columns(*selection.on(inner, profile, cut.order.names)).lateral("child")
         return sa.select(*columns, *found.c).select_from(parent).join(found, sa.true())
-    columns += selection.on(child, standing, cut.order.names)
+    columns += selection.on(child, profile, cut.order.names)
     listed = child.id.in_(sought.with_only_columns(inner.id).scalar_subquery())
     return sa.select(*columns).select_from(parent).join(child, listed).order_by(parent_key, *cut.by(child))
 
 
 @kept
-def counts(relationship: Relationship, where: Where | None, standing: Standing, dialect: str) -> Statement:
+def counts(relationship: Relationship, where: Where | None, profile: AccessProfile, dialect: str) -> Statement:
     """For each parent in `keys`, as `key`, the `number` of its children."""
     parent = spread("keys", dialect)
     (parent_key,) = parent.c
     child = Alias(relationship.property.mapper.class_)
-    counted = sa.select(sa.func.count()).where(*reached(child, where, standing, relationship, parent_key))
+    counted = sa.select(sa.func.count()).where(*reached(child, where, profile, relationship, parent_key))
     return sa.select(parent_key.label("key"), counted.scalar_subquery().label("number")).select_from(parent)
 
 
 @kept
-def total(model: type[Entity], where: Where | None, standing: Standing) -> Statement:
+def total(model: type[Entity], where: Where | None, profile: AccessProfile) -> Statement:
     """The `number` of all rows of a model."""
-    entity, standing = Alias(model), narrowed(where, standing)
+    entity, profile = Alias(model), narrowed(where, profile)
     counted = sa.select(sa.func.count().label("number")).select_from(entity)
-    return planned(counted.where(*reached(entity, where, standing)), model, standing)
+    return planned(counted.where(*reached(entity, where, profile)), model, profile)
 
 
-def narrowed(where: Where | None, standing: Standing) -> Standing:
+def narrowed(where: Where | None, profile: AccessProfile) -> AccessProfile:
     """Who looks for a text is not taken to see most of the rows that are found."""
-    return standing._replace(wide=False) if where is not None and where.searches else standing
+    return profile._replace(wide=False) if where is not None and where.searches else profile
 
 
-def planned(statement: Statement, model: type[Entity], standing: Standing) -> Statement:
+def planned(statement: Statement, model: type[Entity], profile: AccessProfile) -> Statement:
     """A list of all rows of a model, planned for the values of a principal who sees a part of them: one plan for all
     would walk the order of the list through everybody's rows."""
-    return plans.planned(statement) if sees_part(model, standing) else statement
+    return plans.planned(statement) if sees_part(model, profile) else statement
 
 
 def ends(relationship: Relationship) -> tuple[str, str]:
@@ -177,7 +182,7 @@ def parents(relationship: Relationship, entity: Any) -> list[Any]:
     return [link.c[parent.key], link.c[child.key] == entity.id]
 
 
-def seek(entity: Any, cut: Cut, reached: Sequence[Any], most: Any, suffix: str = "") -> Statement:
+def seek(entity: Any, cut: Keyset, reached: Sequence[Any], most: Any, suffix: str = "") -> Statement:
     """The first rows of `entity`, of those that are `reached`, in the order of the cut: at most `most`."""
     statement = sa.select(entity.id).select_from(entity).where(*reached)
     if cut.placed:
@@ -188,13 +193,13 @@ def seek(entity: Any, cut: Cut, reached: Sequence[Any], most: Any, suffix: str =
 def reached(
     entity: Any,
     where: Where | None,
-    standing: Standing,
+    profile: AccessProfile,
     relationship: Relationship | None = None,
     parent_key: Any = None,
     suffix: str = "",
 ) -> list[Any]:
     """What makes a row of `entity` one of a list: its parent, its visibility, the list's conditions."""
-    clauses = [visible(entity, standing, via=relationship)]
+    clauses = [visible(entity, profile, via=relationship)]
     if relationship is not None:
         clauses.insert(0, joins(relationship, entity, parent_key))
-    return clauses if where is None else [*clauses, *where.clauses(entity, suffix, standing)]
+    return clauses if where is None else [*clauses, *where.clauses(entity, suffix, profile)]

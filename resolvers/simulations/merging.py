@@ -55,7 +55,7 @@ async def merge_ready(services: Services) -> None:
 async def _put_off(services: Services, claimed: Merge, *, rest: float | None = AGAIN, hopeless: bool = False) -> None:
     """Let the merging be tried again, unless that is `hopeless` or was done for long enough."""
     async with services.database.write(as_system="finished jobs are merged") as session:
-        if (job := await merge_leases.leave_merging(session, claimed, rest=rest)) is None:
+        if (job := await merge_leases.release_merging(session, claimed, rest=rest)) is None:
             return
         job.parts = job.state is JobState.RUNNING and not hopeless
         tried = (await moment_of(session) - job.last_update_at).total_seconds()
@@ -77,7 +77,7 @@ async def merge(services: Services, claimed: Merge) -> None:
         prolonging.cancel()
         await asyncio.gather(prolonging, return_exceptions=True)
     async with services.database.write(as_system="finished jobs are merged") as session:
-        job = await merge_leases.leave_merging(session, claimed)
+        job = await merge_leases.release_merging(session, claimed)
         if job is None or job.simulation_id is None:
             return
         if claimed.state is JobState.RUNNING and job.state is not JobState.RUNNING:

@@ -107,8 +107,8 @@ async def delete_job(ctx: Context, key: UUID, expected_version: int | None = Non
 
 async def totals(ctx: Context, where: Where | None) -> dict[JobState, int]:
     """How many of the jobs that one sees, and that meet the conditions, are in each state. One statement."""
-    entity, standing = Alias(Job), ctx.principal.standing
-    counted = sa.select(entity.state, sa.func.count().label("number")).where(*reached(entity, where, standing))
+    entity, profile = Alias(Job), ctx.principal.profile
+    counted = sa.select(entity.state, sa.func.count().label("number")).where(*reached(entity, where, profile))
     values = {**ctx.principal.parameters, **(where.values if where else {})}
     rows = await ctx.database.rows(counted.group_by(entity.state), values, ctx.lane)
     found = {row.state: int(row.number) for row in rows}

@@ -23,7 +23,7 @@ from jobs.engine import Away, Batch, Engine, Held, Login, Refused, State
 from resolvers.accounts.ssh_certificates import login_of
 from resolvers.context import Services
 from resolvers.feed import ENDED, WORK
-from resolvers.identity.principal import Errand
+from resolvers.identity.principal import TaskClaim
 from resolvers.queue import leases, merge_leases
 from resolvers.queue.leases import Handed
 from resolvers.steps import guarded
@@ -110,22 +110,22 @@ class Dispatcher:
         """At the start of the one process: nothing runs on this machine, and nothing is being merged."""
         live = await leases.live_tasks(self._services.database, None, JobState.PENDING, JobState.RUNNING)
         async with self._services.database.write(as_system="jobs are handed to engines") as session:
-            await merge_leases.free_merging(session)
+            await merge_leases.release_all_merging(session)
         async with self._services.database.write(as_system="jobs are handed to engines") as session:
-            await leases.hold_jobs(session, [one.errand for one in live])
+            await leases.hold_jobs(session, [one.task_claim for one in live])
             for one in live:
                 await leases.release_task(
-                    session, one.errand, "the gateway that ran it ended", self._services.limits.task_attempts
+                    session, one.task_claim, "the gateway that ran it ended", self._services.limits.task_attempts
                 )
 
     async def _reap(self) -> None:
         """Give up what is no longer run by anybody."""
         async with self._services.database.write(as_system="jobs are handed to engines") as session:
-            lost = await leases.lost_errands(session)
+            lost = await leases.lapsed_claims(session)
             await leases.hold_jobs(session, lost)
-            for errand in lost:
+            for task_claim in lost:
                 most = self._services.limits.task_attempts
-                await leases.release_task(session, errand, "no sign of life within the lease", most, lapsed=True)
+                await leases.release_task(session, task_claim, "no sign of life within the lease", most, lapsed=True)
 
 
 class _Posted:
@@ -158,10 +158,10 @@ class _Posted:
         mine = await engine.poll([Held(one.name) for one in live])
         await engine.close()
         async with self._services.database.write(as_system="jobs are handed to engines") as session:
-            await leases.hold_jobs(session, [one.errand for one in live])
+            await leases.hold_jobs(session, [one.task_claim for one in live])
             for one in live:
                 if one.ordinal in mine.get(one.name, {}):
-                    await leases.release_task(session, one.errand, "the gateway stopped", None)
+                    await leases.release_task(session, one.task_claim, "the gateway stopped", None)
 
     async def _step(self) -> None:
         try:
@@ -211,20 +211,20 @@ class _Posted:
         for one in live:
             found = seen.get(one.name, {}).get(one.ordinal)
             if found is not None and found.state is State.ENDED:
-                ended.append((one.errand, found))
+                ended.append((one.task_claim, found))
             elif found is not None and one.state is JobState.PENDING:
                 queued[one.name] = found.starts_at
         if ended:
             async with database.write(as_system="jobs are handed to engines") as session:
-                await leases.hold_jobs(session, [errand for errand, _ in ended])
-                for errand, found in ended:
+                await leases.hold_jobs(session, [task_claim for task_claim, _ in ended])
+                for task_claim, found in ended:
                     most = self._services.limits.task_attempts
-                    await leases.release_task(session, errand, found.reason, most, ending=found.ending)
+                    await leases.release_task(session, task_claim, found.reason, most, ending=found.ending)
         if queued:
             async with database.write(as_system="jobs are handed to engines") as session:
                 await leases.prolong(session, queued, self._post.patience)
         async with database.write(as_system="jobs are handed to engines") as session:
-            await leases.let_go(session, cluster)
+            await leases.release_lapsed(session, cluster)
 
     async def _fill(self) -> None:
         """Hand over what waits, as much as the engine and the cluster take."""
@@ -249,7 +249,7 @@ class _Posted:
     async def _withdraw(self, untaken: Sequence[Handed]) -> None:
         async with self._services.database.write(as_system="jobs are handed to engines") as session:
             for one in untaken:
-                await leases.withdraw(session, one)
+                await leases.release_batch(session, one)
 
     async def _submit(self, handed: Handed) -> None:
         """Give a batch to the engine. What it won't take failed."""
@@ -273,8 +273,8 @@ class _Posted:
 
     def _batch(self, handed: Handed, held: Held) -> Batch:
         def token(ordinal: int, scopes: frozenset[str]) -> str:
-            errand = Errand(handed.job_id, ordinal, 0, scopes, handed.name)
-            return self._services.identity.keys.worker_token(errand, self._services.limits.worker_lifetime)
+            task_claim = TaskClaim(handed.job_id, ordinal, 0, scopes, handed.name)
+            return self._services.identity.keys.worker_token(task_claim, self._services.limits.worker_lifetime)
 
         return Batch(
             held=held,

@@ -23,7 +23,7 @@ from jobs.results import ResultError, read
 from resolvers.context import Context
 from resolvers.failures import Failure, Forbidden, Invalid, NotFound, Unauthenticated
 from resolvers.feed import WORK
-from resolvers.identity.principal import Errand
+from resolvers.identity.principal import TaskClaim
 from resolvers.queue.leases import claim_task, expect_end
 from resolvers.queue.lifecycle import locked_task, settle
 from resolvers.queue.reports import LINE, Report, lost, sum_up
@@ -54,31 +54,31 @@ class Assignment:
     silence: float
 
 
-def errand_of(ctx: Context, scope: str) -> Errand:
-    """The errand of the worker who asks, if its token covers `scope`."""
-    errand = ctx.principal.errand
-    if errand is None:
+def task_claim_of(ctx: Context, scope: str) -> TaskClaim:
+    """The claim of the worker who asks, if its token covers `scope`."""
+    task_claim = ctx.principal.task_claim
+    if task_claim is None:
         raise Unauthenticated("this is for workers, with the token of their task")
-    if scope not in errand.scopes:
+    if scope not in task_claim.scopes:
         raise Forbidden(f"the worker's token does not cover {scope}", scope=scope)
-    return errand
+    return task_claim
 
 
 async def claim(ctx: Context, number: str) -> Assignment:
     """Take the task that the worker was started for; `number` is the worker's own, so that it may ask again."""
-    errand = errand_of(ctx, "claim")
+    task_claim = task_claim_of(ctx, "claim")
     if not 8 <= len(number) <= 64:
         raise Invalid("the number of a claim has 8 to 64 characters", field="number")
     limits = ctx.services.limits
     async with ctx.database.write(as_system="a worker takes the task of its token") as session:
-        running = await claim_task(session, errand, number, limits.lease_on)
+        running = await claim_task(session, task_claim, number, limits.lease_on)
     wanted = (
         sa.select(Simulation.sim_type, SimulationSetup.files, Task.requested, Job.cluster_id)
         .select_from(Task)
         .join(Job, Job.id == Task.job_id)
         .join(Simulation, Simulation.id == Job.simulation_id)
         .join(SimulationSetup, SimulationSetup.simulation_id == Simulation.id)
-        .where(Task.job_id == errand.job_id, Task.ordinal == errand.ordinal)
+        .where(Task.job_id == task_claim.job_id, Task.ordinal == task_claim.ordinal)
     )
     (row,) = await ctx.database.rows(wanted)
     return Assignment(
@@ -98,48 +98,48 @@ async def claim(ctx: Context, number: str) -> Assignment:
 async def collect(ctx: Context, reason: str) -> JobState:
     """All of a batch have ended: whoever hands it over asks the cluster how, and what nobody knows of is run again.
     Returns the state of the job."""
-    errand = errand_of(ctx, "collect")
+    task_claim = task_claim_of(ctx, "collect")
     async with ctx.database.write(as_system="a worker takes the task of its token") as session:
-        await expect_end(session, errand, VERDICT)
-        job = await session.get(Job, errand.job_id)
+        await expect_end(session, task_claim, VERDICT)
+        job = await session.get(Job, task_claim.job_id)
         if job is None:
             raise NotFound("no such job")
-        log.info("jobs.collected", job=job.key, batch=errand.batch, reason=reason[:LINE])
+        log.info("jobs.collected", job=job.key, batch=task_claim.batch, reason=reason[:LINE])
         return job.state
 
 
 async def report(ctx: Context, said: Report) -> JobState:
     """Progress, log lines and the end by failure of the worker's task; returns the state of the job."""
-    errand = errand_of(ctx, "log" if said.done is None and said.error is None else "progress")
+    task_claim = task_claim_of(ctx, "log" if said.done is None and said.error is None else "progress")
     if len(said.lines) > LINES:
         raise Invalid(f"a report carries at most {LINES} lines, not {len(said.lines)}", field="lines")
     try:
-        return await ctx.services.jobs.reports.put(errand, said)
+        return await ctx.services.jobs.reports.put(task_claim, said)
     except Failure as failure:
-        await _refused(ctx, errand, failure)
+        await _refused(ctx, task_claim, failure)
         raise
 
 
 async def put_results(ctx: Context, estimators: Any, *, done: int | None = None) -> JobState:
     """Store what the worker's task delivers, and end the task; the same results again change nothing. With `done`,
     what it has after so many primaries: the task goes on, and its next results replace these."""
-    errand = errand_of(ctx, "results")
+    task_claim = task_claim_of(ctx, "results")
     try:
-        if (state := await _delivered(ctx, errand)) is not None:
+        if (state := await _delivered(ctx, task_claim)) is not None:
             return state
         data = await asyncio.to_thread(_packed, estimators)
     except ResultError as error:
         raise Invalid(str(error), field="estimators") from None
     except Failure as failure:
-        await _refused(ctx, errand, failure)
+        await _refused(ctx, task_claim, failure)
         raise
     try:
         async with ctx.database.write(as_system="a worker delivers for the task of its token") as session:
-            job, task = await _held(session, errand)
+            job, task = await _held(session, task_claim)
             if task.state is JobState.COMPLETED:
                 return job.state
             if task.state is not JobState.RUNNING:
-                raise lost(errand)
+                raise lost(task_claim)
             if done is not None and not 1 <= done <= task.requested:
                 raise Invalid(f"done must be between 1 and {task.requested}, not {done}", field="done", value=done)
             moment = await moment_of(session)
@@ -155,7 +155,7 @@ async def put_results(ctx: Context, estimators: Any, *, done: int | None = None)
             await settle(session, job)
             return job.state
     except Failure as failure:
-        await _refused(ctx, errand, failure)
+        await _refused(ctx, task_claim, failure)
         raise
 
 
@@ -175,32 +175,32 @@ def _packed(estimators: Any) -> bytes:
     return gzip.compress(orjson.dumps(estimators), 3)
 
 
-async def _held(session: AsyncSession, errand: Errand) -> tuple[Job, Task]:
-    """The job and the task of an errand, locked, if the errand still holds them."""
-    held = await locked_task(session, errand)
+async def _held(session: AsyncSession, task_claim: TaskClaim) -> tuple[Job, Task]:
+    """The job and the task of a claim, locked, if the claim still holds them."""
+    held = await locked_task(session, task_claim)
     if held is None:
         raise NotFound("no such task")
     job, task = held
-    _expect_held(errand, task.attempt, task.state, job.state)
+    _expect_held(task_claim, task.attempt, task.state, job.state)
     return held
 
 
-async def _delivered(ctx: Context, errand: Errand) -> JobState | None:
+async def _delivered(ctx: Context, task_claim: TaskClaim) -> JobState | None:
     """The state of the job when the task has delivered already. Raises, as `_held`, before results are read that nobody
     takes, which may be large."""
     wanted = sa.select(Job.state, Task.state.label("task"), Task.attempt).join(Task, Task.job_id == Job.id)
-    for row in await ctx.database.rows(wanted.where(Job.id == errand.job_id, Task.ordinal == errand.ordinal)):
-        _expect_held(errand, row.attempt, row.task, row.state)
+    for row in await ctx.database.rows(wanted.where(Job.id == task_claim.job_id, Task.ordinal == task_claim.ordinal)):
+        _expect_held(task_claim, row.attempt, row.task, row.state)
         return row.state if row.task is JobState.COMPLETED else None
     raise NotFound("no such task")
 
 
-def _expect_held(errand: Errand, attempt: int, task: JobState, job: JobState) -> None:
-    if attempt != errand.attempt or (job in TERMINAL and task is not JobState.COMPLETED):
-        raise lost(errand)
+def _expect_held(task_claim: TaskClaim, attempt: int, task: JobState, job: JobState) -> None:
+    if attempt != task_claim.attempt or (job in TERMINAL and task is not JobState.COMPLETED):
+        raise lost(task_claim)
 
 
-async def _refused(ctx: Context, errand: Errand, failure: Failure) -> None:
+async def _refused(ctx: Context, task_claim: TaskClaim, failure: Failure) -> None:
     async with ctx.database.write() as session:
         aside(session)
-        record(session, ctx, "WORKER_REFUSED", "Task", None, code=failure.code, ordinal=errand.ordinal)
+        record(session, ctx, "WORKER_REFUSED", "Task", None, code=failure.code, ordinal=task_claim.ordinal)

@@ -20,7 +20,7 @@ def record(
     JSON; `site_id` and `project_id` in it tell whose administrators may read the event."""
     because(session, "what was done is put on record", models.AuditEvent)
     principal = ctx.principal
-    actor = principal.errand.job_id if principal.errand else principal.id
+    actor = principal.task_claim.job_id if principal.task_claim else principal.id
     session.add(
         models.AuditEvent(
             actor_kind=principal.actor,

@@ -162,7 +162,7 @@ async def delete(ctx: Context, model: type[Entity], key: UUID, expected_version:
 
 async def _may_go(session: AsyncSession, ctx: Context, model: type[Entity], keys: Collection[UUID]) -> int:
     """How many of the rows that go with another the principal may not delete themself."""
-    clause = allowed(policy_of(model).delete, model, ctx.principal.standing)
+    clause = allowed(policy_of(model).delete, model, ctx.principal.profile)
     kept = sa.select(sa.func.count()).where(among(model.id, "keys", list(keys)), sa.not_(clause))
     return await session.scalar(kept.select_from(model), dict(ctx.principal.parameters)) or 0
 
@@ -205,9 +205,9 @@ async def restore(ctx: Context, model: type[Entity], key: UUID) -> None:
 def _perhaps_restored(model: Any, ctx: Context) -> Any:
     """Which rows the principal may bring back, or might once what was deleted with them is back. Of others not even as
     much is read as shows that they are there."""
-    policy, standing = policy_of(model), ctx.principal.standing
-    may = allowed(policy.restore, model, standing)
-    return may if policy.perhaps is None else sa.or_(may, policy.perhaps(model, standing))
+    policy, profile = policy_of(model), ctx.principal.profile
+    may = allowed(policy.restore, model, profile)
+    return may if policy.perhaps is None else sa.or_(may, policy.perhaps(model, profile))
 
 
 class _Undone(Exception):

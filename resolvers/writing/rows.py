@@ -24,7 +24,7 @@ E = TypeVar("E", bound=Entity)
 
 async def locked(session: AsyncSession, ctx: Context, model: type[E], key: UUID, *, field: str = "id") -> E:
     """The row, held until the transaction ends; hidden and absent are the same. The order of locks is `locks.ORDER`."""
-    seen = visible(model, ctx.principal.standing)
+    seen = visible(model, ctx.principal.profile)
     # Rows that are only marked as deleted keep their keys: whoever refers to them need not wait.
     statement = sa.select(model).where(model.id == key, seen)
     statement = statement.with_for_update(of=model, key_share=issubclass(model, Erasable))
@@ -37,7 +37,7 @@ async def locked(session: AsyncSession, ctx: Context, model: type[E], key: UUID,
 
 async def seen(session: AsyncSession, ctx: Context, model: type[E], key: UUID, *, field: str = "id") -> E:
     """The row as `locked` gives it, not held: for those that are held together with others, in their order."""
-    statement = sa.select(model).where(model.id == key, visible(model, ctx.principal.standing))
+    statement = sa.select(model).where(model.id == key, visible(model, ctx.principal.profile))
     row = (await session.scalars(statement, dict(ctx.principal.parameters))).one_or_none()
     if row is None:
         raise NotFound(f"no {model.__name__} with this id", field=field)
@@ -75,7 +75,7 @@ async def require(
 async def holds(session: AsyncSession, ctx: Context, row: Entity, rules: Sequence[Rule]) -> bool:
     """Whether one of the rules holds for the row as it stands in the transaction."""
     model = type(row)
-    may = allowed(rules, model, ctx.principal.standing)
+    may = allowed(rules, model, ctx.principal.profile)
     if may is TRUE or may is FALSE:
         return may is TRUE
     found = sa.select(model.id).where(model.id == row.id, may)
@@ -91,7 +91,7 @@ async def refer(session: AsyncSession, ctx: Context, model: type[Entity], values
 
 async def referred_seen(session: AsyncSession, ctx: Context, model: Any, key: UUID, field: str) -> None:
     """Raise NOT_FOUND for a row that the principal does not see; else hold it."""
-    seen = sa.select(model.id).where(model.id == key, visible(model, ctx.principal.standing)).with_for_update(read=True)
+    seen = sa.select(model.id).where(model.id == key, visible(model, ctx.principal.profile)).with_for_update(read=True)
     if (await session.execute(seen, dict(ctx.principal.parameters))).first() is None:
         raise NotFound(f"no {model.__name__} with this id", field=field)
 

@@ -13,7 +13,7 @@ from resolvers.access.clauses import all_of, any_of
 from resolvers.access.policy import Rules, policy_of
 from resolvers.access.rules import allowed
 from resolvers.failures import LimitExceeded
-from resolvers.identity.principal import Standing
+from resolvers.identity.principal import AccessProfile
 from resolvers.reading import filters as how_to
 from resolvers.reading.paging import MOST, Page, Slice
 from resolvers.reading.plan import Asked
@@ -21,7 +21,7 @@ from resolvers.reading.ranges import numbers_in
 from resolvers.reading.statements import Where
 from resolvers.spelling import camel
 from schema.fields.declarations import Connected, Listed, Orders, target_of
-from schema.fields.fields import Info, drawn, resolver_of, sign
+from schema.fields.fields import Info, rendered_else, resolver_of, sign
 from schema.fields.scalars import key_of
 from schema.fields.selection import select
 from schema.fields.values import check_text
@@ -160,19 +160,19 @@ def _built(found: tuple[tuple[Condition, str], ...]) -> tuple[Callable[..., list
     return partial(_clauses, found), any(field.how is how_to.contains for field, _ in found)
 
 
-def _clauses(found: Sequence[tuple[Condition, str]], entity: Any, suffix: str, standing: Standing) -> list[Any]:
-    return [_clause(field, f"{name}{suffix}", entity, standing) for field, name in found]
+def _clauses(found: Sequence[tuple[Condition, str]], entity: Any, suffix: str, profile: AccessProfile) -> list[Any]:
+    return [_clause(field, f"{name}{suffix}", entity, profile) for field, name in found]
 
 
-def _clause(field: Condition, parameter: str, entity: Any, standing: Standing) -> Any:
+def _clause(field: Condition, parameter: str, entity: Any, profile: AccessProfile) -> Any:
     """One of the places meets the condition. Rules that several places have in common are asked once."""
     by_needs: dict[Rules, list[Any]] = {}
     for place in field.compares:
-        met = how_to.along(entity, place.path, standing, partial(field.how, parameter=parameter))
+        met = how_to.along(entity, place.path, profile, partial(field.how, parameter=parameter))
         by_needs.setdefault(place.needs, []).append(met)
     return any_of(
         *(
-            all_of(allowed(needs, entity, standing), any_of(*met)) if needs else any_of(*met)
+            all_of(allowed(needs, entity, profile), any_of(*met)) if needs else any_of(*met)
             for needs, met in by_needs.items()
         )
     )
@@ -194,7 +194,7 @@ def connection(source: Any, description: str, *, orders: Orders, filter: type | 
                 return await info.context.loaders.listing(this.slice, selection, this.where)
             return await info.context.loaders.page(source, root, this.slice, selection, this.where)
 
-        return await drawn(info, None if isinstance(source, type) else root, rows)
+        return await rendered_else(info, None if isinstance(source, type) else root, rows)
 
     offered = _page_of(most) | {"order": _offered(orders.enum, "The order of the list; cursors belong to one order.")}
     if filter is not None:

@@ -37,7 +37,7 @@ STORED, TOTAL = 20, 10
 LEAVES = 8
 """So many scalars of one selection cost 1; fewer cost nothing."""
 MUTATION = 10
-Drawn = Callable[[Any, FieldNode], bool]
+Renderable = Callable[[Any, FieldNode], bool]
 """Whether the database makes all that a field of a type gives."""
 INTROSPECTION = {"__schema": 5_000, "__type": 100}
 
@@ -113,9 +113,11 @@ def costs(schema: GraphQLSchema, document: DocumentNode) -> dict[str | None, Cos
     return _Adding(schema, document).operations()
 
 
-def cost_of_rows(schema: GraphQLSchema, document: DocumentNode, query: OperationDefinitionNode, drawn: Drawn) -> Cost:
+def cost_of_rows(
+    schema: GraphQLSchema, document: DocumentNode, query: OperationDefinitionNode, renderable: Renderable
+) -> Cost:
     """The cost of what a query reads row by row: of the fields that are not `drawn`, at any depth."""
-    return _Adding(schema, document, drawn).operation(query)
+    return _Adding(schema, document, renderable).operation(query)
 
 
 def check_cost(cost: Cost, variables: Mapping[str, Any], bounds: Bounds) -> int:
@@ -131,8 +133,8 @@ def check_rows(cost: Cost, variables: Mapping[str, Any], bounds: Bounds) -> None
 
 
 class _Adding:
-    def __init__(self, schema: GraphQLSchema, document: DocumentNode, drawn: Drawn | None = None) -> None:
-        self._drawn = drawn
+    def __init__(self, schema: GraphQLSchema, document: DocumentNode, renderable: Renderable | None = None) -> None:
+        self._renderable = renderable
         self._schema = schema
         self._operations = [d for d in document.definitions if isinstance(d, OperationDefinitionNode)]
         self._fragments = {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}
@@ -171,7 +173,7 @@ class _Adding:
             total.own += MUTATION
         name = node.name.value
         if name.startswith("__"):
-            total.own += 0 if self._drawn else INTROSPECTION.get(name, 0)
+            total.own += 0 if self._renderable else INTROSPECTION.get(name, 0)
             total.leaves += name not in INTROSPECTION
             return
         defined = kind.fields[name]
@@ -182,7 +184,7 @@ class _Adding:
             total.own += STORED if stored else TOTAL if name == "totalCount" else 0
             return
         assert is_composite_type(inner)
-        if self._drawn is not None and self._drawn(kind, node):
+        if self._renderable is not None and self._renderable(kind, node):
             return
         below = self._selection(node.selection_set, inner).paid()
         total.own += 1

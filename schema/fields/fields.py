@@ -22,7 +22,7 @@ from resolvers.reading.plan import Asked
 from resolvers.reading.statements import Where
 from resolvers.spelling import camel
 from schema.fields.declarations import ById, Column, Computed, Found, Key, Numbers, Part, Related, target_of
-from schema.fields.planner import draw
+from schema.fields.planner import read_plan_of
 from schema.fields.selection import select
 from schema.fields.values import check_text
 
@@ -49,7 +49,7 @@ def related(relationship: Any, description: str, *, order: Order | None = None) 
     model = target_of(relationship)
 
     def resolve(root: strawberry.Parent[Any], info: Info) -> Awaitable[Any]:
-        return drawn(info, root, lambda: info.context.loaders.related(relationship, root, select(info, model)))
+        return rendered_else(info, root, lambda: info.context.loaders.related(relationship, root, select(info, model)))
 
     def resolve_first(root: strawberry.Parent[Any], info: Info) -> Awaitable[Any]:
         async def rows() -> Any:
@@ -57,7 +57,7 @@ def related(relationship: Any, description: str, *, order: Order | None = None) 
             page = await info.context.loaders.page(relationship, root, Slice(order, 1), select(info, model))
             return page.nodes[0] if page.nodes else None
 
-        return drawn(info, root, rows)
+        return rendered_else(info, root, rows)
 
     field = Related(description=description, base_resolver=resolver_of(resolve_first if order else resolve))
     field.relationship, field.order = relationship, order
@@ -108,7 +108,9 @@ def found(model: type[models.Entity], description: str, where: Callable[..., Whe
         return where(**arguments)
 
     async def resolve(root: Any, info: Info, **arguments: Any) -> Any:
-        return await drawn(info, None, lambda: info.context.loaders.first(select(info, model), asked(**arguments)))
+        return await rendered_else(
+            info, None, lambda: info.context.loaders.first(select(info, model), asked(**arguments))
+        )
 
     sign(resolve, inspect.signature(where).parameters.values())
     field = Found(description=description, base_resolver=resolver_of(resolve))
@@ -149,12 +151,12 @@ def _guarded(description: str, needs: Sequence[Rule]) -> str:
     )
 
 
-def drawn(info: Info, row: Any, otherwise: Callable[[], Awaitable[Any]]) -> Awaitable[Any]:
+def rendered_else(info: Info, row: Any, otherwise: Callable[[], Awaitable[Any]]) -> Awaitable[Any]:
     """What a field gives below `row` (None at the root), rendered where that can be, `otherwise` read row by row."""
-    if (drawing := draw(info)) is None:
+    if (read_plan := read_plan_of(info)) is None:
         return otherwise()
     loaders = info.context.loaders
-    return loaders.text(drawing, otherwise) if row is None else loaders.below(drawing, row, otherwise)
+    return loaders.text(read_plan, otherwise) if row is None else loaders.below(read_plan, row, otherwise)
 
 
 def resolver_of(function: Callable[..., Any]) -> Any:

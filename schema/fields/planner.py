@@ -24,7 +24,6 @@ from resolvers.reading.plan import (
     Asked,
     Constant,
     Denial,
-    Drawing,
     Edges,
     Fields,
     Form,
@@ -34,6 +33,7 @@ from resolvers.reading.plan import (
     Many,
     One,
     Place,
+    ReadPlan,
     Rows,
     Tree,
     Value,
@@ -54,7 +54,7 @@ _PLACES = {
 }
 
 
-class Undrawn(Exception):
+class NotRenderable(Exception):
     """SQL alone can't make a field; `where` is its path below the tree's, without the first key."""
 
     def __init__(self, why: str) -> None:
@@ -65,8 +65,8 @@ class Undrawn(Exception):
         return ": ".join(filter(None, (".".join(self.where), self.args[0])))
 
 
-def draw(info: Any) -> Drawing | None:
-    """What the field in `info` gives, as a drawing; None where it is read row by row."""
+def read_plan_of(info: Any) -> ReadPlan | None:
+    """What the field in `info` gives, as a plan; None where it is read row by row."""
     raw, context = info._raw_info, info.context
     if not context.rendering:
         return None
@@ -75,38 +75,38 @@ def draw(info: Any) -> Drawing | None:
         scope = Scope(raw.schema, raw.fragments, raw.variable_values.coerced)
         try:
             made = tree_of(scope, raw.parent_type, raw.field_nodes)
-        except Undrawn:
+        except NotRenderable:
             made = None
         keep(context.memo, key, made)
     tree: Tree | None = context.memo[key]
-    return None if tree is None else drawing(tree, raw.variable_values)
+    return None if tree is None else read_plan(tree, raw.variable_values)
 
 
-def drawing(tree: Tree, variables: Any) -> Drawing | None:
+def read_plan(tree: Tree, variables: Any) -> ReadPlan | None:
     """The tree with what its arguments come to; None where one of them is wrong, so that its own field tells, and for
     a tree that a database refused."""
     if tree.refused:
         return None
     try:
-        return Drawing(tree, tuple(question(variables) for question in tree.questions))
+        return ReadPlan(tree, tuple(question(variables) for question in tree.questions))
     except (Failure, GraphQLError):
         return None
 
 
 def tree_of(scope: Scope, parent: GraphQLObjectType, nodes: Sequence[FieldNode]) -> Tree:
-    """The tree of a field of `parent`; raises Undrawn."""
+    """The tree of a field of `parent`; raises NotRenderable."""
     builder = _Builder(scope)
     declared = _declared(parent, nodes)
     if not isinstance(declared, Connected | Related | Found):
-        raise Undrawn("made in Python")
+        raise NotRenderable("made in Python")
     return builder.tree(builder.branch(declared, parent.fields[nodes[0].name.value], nodes))
 
 
-def is_drawn(scope: Scope, parent: GraphQLObjectType, node: FieldNode) -> bool:
+def is_renderable(scope: Scope, parent: GraphQLObjectType, node: FieldNode) -> bool:
     """Whether a field of `parent` has a tree."""
     try:
         tree_of(scope, parent, [node])
-    except Undrawn:
+    except NotRenderable:
         return False
     return True
 
@@ -151,15 +151,15 @@ class _Builder:
         for key, nodes in self._scope.collect(sets, kind).items():
             self._parts += 1
             if self._parts > PARTS:
-                raise Undrawn(f"more than {PARTS} fields")
+                raise NotRenderable(f"more than {PARTS} fields")
             name = nodes[0].name.value
             if name == "__typename":
                 found.append((key, Constant(kind.name)))
                 continue
             try:
                 found.append((key, made(_declared(kind, nodes), kind.fields[name], nodes)))
-            except Undrawn as undrawn:
-                undrawn.where.insert(0, key)
+            except NotRenderable as refusal:
+                refusal.where.insert(0, key)
                 raise
         return tuple(found)
 
@@ -174,7 +174,7 @@ class _Builder:
             return self._group(declared, field, nodes)
         if isinstance(declared, Related | Connected):
             return self.branch(declared, field, nodes)
-        raise Undrawn("made in Python")
+        raise NotRenderable("made in Python")
 
     def _group(self, declared: Part, field: GraphQLField, nodes: Sequence[FieldNode]) -> Group:
         def made(inner: Any, field: GraphQLField, _: Any) -> Value:
@@ -194,7 +194,7 @@ class _Builder:
         if isinstance(declared, Numbers):
             return Form.STORED
         if is_list_type(get_nullable_type(field.type)):
-            raise Undrawn("a list that is not a connection")
+            raise NotRenderable("a list that is not a connection")
         return {"BigInt": Form.STRING, "JSON": Form.JSON}.get(get_named_type(field.type).name, Form.TYPED)
 
 

@@ -20,10 +20,10 @@ from resolvers.failures import Invalid
 from resolvers.reading.loaders import Loaders
 from resolvers.reading.marks import Rendered
 from resolvers.reading.paging import MOST
-from resolvers.reading.plan import Asked, Drawing, Tree
+from resolvers.reading.plan import Asked, ReadPlan, Tree
 from resolvers.reading.statements import Where
 from schema.fields.declarations import ById
-from schema.fields.planner import Undrawn, drawing, tree_of, tree_of_node
+from schema.fields.planner import NotRenderable, read_plan, tree_of, tree_of_node
 from schema.fields.scalars import parse_id
 from schema.fields.selection import DEFINITION, Scope, model_of
 
@@ -51,9 +51,9 @@ class Branch:
     tree: Tree
 
     async def text(self, loaders: Loaders, variables: Any) -> Rendered:
-        if (drawn := drawing(self.tree, variables)) is None:
+        if (planned := read_plan(self.tree, variables)) is None:
             raise Unrendered
-        return await loaders.text(drawn) or NULL
+        return await loaders.text(planned) or NULL
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,34 +81,35 @@ class Nodes:
         if self.many:
             return await self._list(loaders, variables, named)
         ((typename, key),) = named
-        drawn = self._drawing(typename, variables)
-        if drawn is None:
+        planned = self._read_plan(typename, variables)
+        if planned is None:
             return NULL
-        asked = Asked(None, Where.equal(drawn.tree.root.model.id, key))
-        return await loaders.text(Drawing(drawn.tree, (asked, *drawn.asked[1:]))) or NULL
+        asked = Asked(None, Where.equal(planned.tree.root.model.id, key))
+        return await loaders.text(ReadPlan(planned.tree, (asked, *planned.asked[1:]))) or NULL
 
-    def possible(self) -> Iterator[tuple[str, Tree | Undrawn]]:
+    def possible(self) -> Iterator[tuple[str, Tree | NotRenderable]]:
         """By the types that ids may name: the tree, or why there is none."""
         node: Any = get_named_type(self.field.type)
         for kind in self.scope.schema.get_possible_types(node):
             try:
                 yield kind.name, tree_of_node(self.scope, kind, self.nodes)
-            except Undrawn as undrawn:
-                yield kind.name, undrawn
+            except NotRenderable as refusal:
+                yield kind.name, refusal
 
     async def _list(self, loaders: Loaders, variables: Any, named: Sequence[tuple[str, Any]]) -> Rendered:
         keys: dict[str, list[Any]] = {}
         for typename, key in named:
             keys.setdefault(typename, []).append(key)
-        drawn = {typename: self._drawing(typename, variables) for typename in keys}
+        planned = {typename: self._read_plan(typename, variables) for typename in keys}
         found = {
-            typename: {} if one is None else await loaders.texts(one, keys[typename]) for typename, one in drawn.items()
+            typename: {} if one is None else await loaders.texts(one, keys[typename])
+            for typename, one in planned.items()
         }
         rows = [found[typename].get(key, NULL) for typename, key in named]
         denied = [([n, *path], denial) for n, row in enumerate(rows) for path, denial in row.denied]
         return Rendered(f"[{','.join(row.text for row in rows)}]", denied)
 
-    def _drawing(self, typename: str, variables: Any) -> Drawing | None:
+    def _read_plan(self, typename: str, variables: Any) -> ReadPlan | None:
         """None for what is no node's type."""
         kind: Any = self.scope.schema.get_type(typename)
         if model_of(kind) is None:
@@ -116,11 +117,11 @@ class Nodes:
         if typename not in self.trees:
             try:
                 self.trees[typename] = tree_of_node(self.scope, kind, self.nodes)
-            except Undrawn:
+            except NotRenderable:
                 raise Unrendered from None
-        if (drawn := drawing(self.trees[typename], variables)) is None:
+        if (planned := read_plan(self.trees[typename], variables)) is None:
             raise Unrendered
-        return drawn
+        return planned
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +135,7 @@ class Entry:
 
 
 def outline(scope: Scope, root: GraphQLObjectType, operation: OperationDefinitionNode) -> list[Entry]:
-    """The fields of a query; raises Undrawn when SQL alone can't make one of them."""
+    """The fields of a query; raises NotRenderable when SQL alone can't make one of them."""
     found = []
     for key, nodes in scope.collect([operation.selection_set], root).items():
         name = nodes[0].name.value
@@ -144,13 +145,13 @@ def outline(scope: Scope, root: GraphQLObjectType, operation: OperationDefinitio
 
 
 def entry_of(scope: Scope, root: GraphQLObjectType, nodes: Sequence[FieldNode]) -> TypeName | Branch | Nodes:
-    """What a field of the root gives; raises Undrawn."""
+    """What a field of the root gives; raises NotRenderable."""
     name = nodes[0].name.value
     if name == "__typename":
         return TypeName(root.name)
     field = root.fields.get(name)
     if field is None:
-        raise Undrawn("introspection")
+        raise NotRenderable("introspection")
     if isinstance(field.extensions[DEFINITION], ById):
         return Nodes(scope, field, nodes, "ids" in field.args)
     return Branch(tree_of(scope, root, nodes))

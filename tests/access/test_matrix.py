@@ -16,7 +16,7 @@ from resolvers.access import roles
 from resolvers.failures import NotFound, Unauthenticated
 from resolvers.identity.lookup import principal_named, principal_of
 from resolvers.identity.principal import Kind
-from resolvers.identity.tokens import Session as Said
+from resolvers.identity.tokens import Session as Presented
 from resolvers.identity.tokens import digest_of
 from schema import Schema
 from schema.fields.checks import declared_fields
@@ -381,7 +381,7 @@ async def test_check_2_who_is_not_verified_or_not_active_reads_what_is_public(st
         with pytest.raises(NotFound):
             await principal_named(database, user.username)
         with pytest.raises(Unauthenticated):
-            await principal_of(database, Said(Kind.USER, user.id, principal.session, None))  # type: ignore[arg-type]
+            await principal_of(database, Presented(Kind.USER, user.id, principal.session, None))  # type: ignore[arg-type]
         return
     for name in LISTS:
         found = (await stage.rows.ask(f"{{found:{name}(first:9){{totalCount}}}}", principal))["found"]

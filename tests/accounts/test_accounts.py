@@ -21,7 +21,7 @@ from gateway.settings.retention import RetentionSettings
 from resolvers.context import Context
 from resolvers.failures import Unauthenticated
 from resolvers.feed import principal_topic
-from resolvers.identity.principal import ANONYMOUS, Errand, Kind
+from resolvers.identity.principal import ANONYMOUS, Kind, TaskClaim
 from resolvers.identity.tokens import KeyRing, digest_of
 from resolvers.limits import Limits
 from resolvers.retention import tidy
@@ -410,8 +410,8 @@ async def test_no_header_is_anonymous(platform: Platform) -> None:
 
 def test_keys_rotate_the_first_signs_and_all_verify() -> None:
     old, new = b"o" * 20 + b"0123456789ab", b"n" * 20 + b"0123456789ab"
-    errand = Errand(uuid7(), 2, 1, frozenset({"log"}))
-    token = KeyRing({"old": old}).worker_token(errand, timedelta(minutes=1))
-    assert KeyRing({"new": new, "old": old}).verify(token) == errand
+    task_claim = TaskClaim(uuid7(), 2, 1, frozenset({"log"}))
+    token = KeyRing({"old": old}).worker_token(task_claim, timedelta(minutes=1))
+    assert KeyRing({"new": new, "old": old}).verify(token) == task_claim
     with pytest.raises(Unauthenticated):
         KeyRing({"new": new}).verify(token)

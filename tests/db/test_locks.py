@@ -43,7 +43,7 @@ async def test_the_life_of_a_job_locks_in_order(platform: Platform) -> None:
         await hand(platform)
         await platform.ask(RESULTS, workers[0], e=estimators(1.0))
         async with platform.services.database.write(as_system="a test") as session:
-            await leases.let_go(session, None)
+            await leases.release_lapsed(session, None)
         for one in (first, second):
             await platform.ask(CANCEL, "tom", id=one["job"]["id"])
             await platform.ask(RETRY, "tom", id=one["job"]["id"])

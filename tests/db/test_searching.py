@@ -290,15 +290,15 @@ def test_a_fold_is_its_own_fold_and_that_of_every_form() -> None:
 
 
 def _is(value: Any) -> Any:
-    return lambda entity, suffix, standing: [entity.version == value]
+    return lambda entity, suffix, profile: [entity.version == value]
 
 
 def _is_not(value: Any) -> Any:
-    return lambda entity, suffix, standing: [entity.version != value]
+    return lambda entity, suffix, profile: [entity.version != value]
 
 
 class _Bound:
-    def clauses(self, entity: Any, suffix: str, standing: Any) -> list[Any]:
+    def clauses(self, entity: Any, suffix: str, profile: Any) -> list[Any]:
         return []
 
 
@@ -306,7 +306,7 @@ def test_two_different_conditions_never_share_a_statement() -> None:
     one = _Bound()
     made = [
         _is(1), _is(True), _is(1.0), _is("1"), _is((1, 2)), _is((True, 2)), _is(_is(1)), _is(_is(2)), _is_not(1),
-        partial(_is(1), suffix=1), partial(_is(1), suffix=2), partial(_is(1), standing=1), one.clauses, _Bound().clauses,
+        partial(_is(1), suffix=1), partial(_is(1), suffix=2), partial(_is(1), profile=1), one.clauses, _Bound().clauses,
     ]  # fmt: skip
     keys = [Where(function) for function in made]
     assert len(set(keys)) == len(keys)

@@ -20,7 +20,7 @@ from gateway.operations.document_lists import ListError, read_list, write_list
 from gateway.operations.documents import Documents, Envelope
 from gateway.operations.responses import Refused
 from gateway.protocol.negotiation import GRAPHQL, JSON
-from resolvers.identity.principal import Errand
+from resolvers.identity.principal import TaskClaim
 from resolvers.queue.leases import SCOPES
 from schema import Schema
 from schema.fields.cost import Bounds
@@ -242,7 +242,9 @@ async def test_a_socket_runs_no_other_text_either(trusting: Served) -> None:
 
 
 async def test_workers_are_not_restricted_to_the_list_and_widen_it_for_nobody(trusting: Served) -> None:
-    token = trusting.services.identity.keys.worker_token(Errand(trusting.world.job, 1, 9, SCOPES), timedelta(minutes=1))
+    token = trusting.services.identity.keys.worker_token(
+        TaskClaim(trusting.world.job, 1, 9, SCOPES), timedelta(minutes=1)
+    )
     response = await _post(trusting, {"query": "{worker:__typename}"}, Authorization=f"Bearer {token}")
     assert response.json() == {"data": {"worker": "Query"}}
     assert _code(await _post(trusting, {"query": "{worker:__typename}"})) == "DOCUMENT_NOT_TRUSTED"

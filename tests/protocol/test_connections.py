@@ -25,7 +25,7 @@ from gateway.protocol import server as servers
 from gateway.protocol.connections import Connection, Connections
 from gateway.protocol.server import Server, Socket, make_server
 from gateway.settings.server import ServerSettings
-from resolvers.identity.principal import Errand
+from resolvers.identity.principal import TaskClaim
 from resolvers.queue.leases import SCOPES
 from tests.support.postgres import free_port
 from tests.support.serving import Serve, Served
@@ -150,8 +150,8 @@ async def test_a_body_that_comes_byte_by_byte_ends_with_its_time(serve: Serve, d
 
 async def test_a_worker_s_body_lives_while_bytes_come(serve: Serve, dial: Any) -> None:
     gateway = await serve(body_timeout=0.1, stall_timeout=0.4)
-    errand = Errand(gateway.world.job, 1, 9, SCOPES)
-    token = gateway.services.identity.keys.worker_token(errand, timedelta(minutes=1))
+    task_claim = TaskClaim(gateway.world.job, 1, 9, SCOPES)
+    token = gateway.services.identity.keys.worker_token(task_claim, timedelta(minutes=1))
     head = HEAD + f"Authorization: Bearer {token}\r\n".encode()
     client = await dial(gateway.url, head + b"Content-Length: %d\r\n\r\n" % len(BODY))
     state = await _connected(gateway.server, 1)

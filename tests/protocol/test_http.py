@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from db.engine import Database
 from db.prepared import Prepared
 from gateway.protocol.negotiation import EVENTS, GRAPHQL, JSON, accepted, choose
-from resolvers.identity.principal import Errand
+from resolvers.identity.principal import TaskClaim
 from resolvers.queue.leases import SCOPES
 from tests.support.serving import Serve, Served
 
@@ -128,7 +128,9 @@ async def test_a_body_over_the_limit_is_refused(gateway: Served) -> None:
 
 
 async def test_workers_may_deliver_more_than_others_send(gateway: Served) -> None:
-    token = gateway.services.identity.keys.worker_token(Errand(gateway.world.job, 1, 9, SCOPES), timedelta(minutes=1))
+    token = gateway.services.identity.keys.worker_token(
+        TaskClaim(gateway.world.job, 1, 9, SCOPES), timedelta(minutes=1)
+    )
     body = {"query": "mutation($e:JSON!){workerPutResults(estimators:$e){state}}", "variables": {"e": [["x" * 30_000]]}}
     response = await _post(gateway, body, Authorization=f"Bearer {token}")
     # It holds no task, which is asked before the results are read.

@@ -422,14 +422,14 @@ async def test_a_newcomer_is_first_sent_what_is_now(gateway: Served) -> None:
         await _say(one, id="1", type="subscribe", payload=payload)
         await _hear(one)
         async with gateway.services.database.write(as_system="test") as session:
-            (errand,) = [
+            (task_claim,) = [
                 e for e in await leases.claim_waiting(session, 9, 30) if str(e.job_id) == str(parse_id(job)[1])
             ]
         assert (await _hear(one))["payload"]["data"]["jobUpdated"] == {"state": "RUNNING"}
         await _say(late, id="1", type="subscribe", payload=payload)
         assert (await _hear(late))["payload"]["data"]["jobUpdated"] == {"state": "RUNNING"}
         await gateway.ask("mutation($i:ID!){cancelJob(id:$i){__typename}}", tom, i=job)
-        assert errand.attempt == 1
+        assert task_claim.attempt == 1
 
 
 async def test_who_loses_the_right_is_sent_nothing_more_though_others_are(gateway: Served) -> None:

@@ -60,7 +60,7 @@ GROWS = {
     **{("filtered page", who): "a part of a text is looked for in every row" for who in ("all", "one", "superadmin")},
     ("devices", "few"): "devices are seen by links, of which each of two kinds may show one",
 }
-"""What reads more where there are more rows, by operation and standing, and why."""
+"""What reads more where there are more rows, by operation and access profile, and why."""
 
 Filled = tuple[Platform, Volume]
 
@@ -116,8 +116,8 @@ async def _of_others(platform: Platform) -> set[str]:
     return others if same else others | {"scans", "work", "rows"}
 
 
-async def _cost(platform: Platform, volume: Volume, name: str, standing: str) -> Cost:
-    who = await principal_as(platform.services, volume.people[standing])
+async def _cost(platform: Platform, volume: Volume, name: str, profile: str) -> Cost:
+    who = await principal_as(platform.services, volume.people[profile])
     variables = await variables_of(partial(platform.ask, as_=who), name, volume)
     return await cost(platform, OPERATIONS[name], who, **variables)
 
@@ -133,8 +133,8 @@ async def test_what_is_read_does_not_grow_with_the_rows_there_are(
         volume = await fill(await prepared.empty("postgresql", f"rows{number}"), number, tasks=2, whole=False)
         async with platform_of(volume.url, schema, tmp_path) as platform:
             for name in (one for one in OPERATIONS if one != "whole result"):
-                for standing in (one for one in STANDINGS if one != "few"):
-                    work.setdefault((name, standing), []).append((await _cost(platform, volume, name, standing)).work)
+                for profile in (one for one in STANDINGS if one != "few"):
+                    work.setdefault((name, profile), []).append((await _cost(platform, volume, name, profile)).work)
             few = await principal_as(platform.services, volume.people["few"])
             for name, query in LISTS.items():
                 work.setdefault((name, "few"), []).append((await cost(platform, query, few)).work)

@@ -146,7 +146,7 @@ async def test_results_that_can_not_be_merged_keep_no_other_job_waiting(
     assert (await job_of(platform, bad))["state"] == "MERGING_RUNNING"
     monkeypatch.setattr(merging, "ENOUGH", 0.0)
     async with platform.services.database.write(as_system="test") as session:
-        await merge_leases.free_merging(session)
+        await merge_leases.release_all_merging(session)
     await merge_ready(platform.services)
     job = await job_of(platform, bad)
     assert (job["state"], job["error"]["code"]) == ("FAILED", "MERGE_FAILED")
@@ -203,9 +203,9 @@ async def test_a_gateway_that_stops_does_not_use_up_the_runs_of_a_task(platform:
     await submit(platform, 1)
     for _ in range(5):
         (worker,) = await claim(platform)
-        assert worker.errand is not None
+        assert worker.task_claim is not None
         async with platform.services.database.write(as_system="test") as session:
-            await leases.release_task(session, worker.errand, "the gateway stopped", None)
+            await leases.release_task(session, worker.task_claim, "the gateway stopped", None)
     assert len(await claim(platform)) == 1
 
 

@@ -19,7 +19,7 @@ from websockets.typing import Subprotocol
 
 from db.models import InputType, SimulationType
 from resolvers.context import Context, Services
-from resolvers.identity.principal import Errand, Kind, Principal
+from resolvers.identity.principal import Kind, Principal, TaskClaim
 from resolvers.queue import leases
 from resolvers.simulations import simulations
 from tests.support.inputs import FILES
@@ -234,15 +234,15 @@ async def authorizations(services: Services, world: World) -> Mapping[str | None
     return found
 
 
-async def _errand(services: Services, world: World) -> Errand:
+async def _errand(services: Services, world: World) -> TaskClaim:
     patient = replace(services, limits=replace(services.limits, lease=3_600.0))
     ctx = Context(patient, Principal(kind=Kind.USER, id=world.tom))
     await simulations.submit_simulation(
         ctx, title="hostile", sim_type=SimulationType.SHIELDHIT, input_type=InputType.FILES, given=FILES, tasks=1
     )
     async with services.database.write(as_system="test") as session:
-        errands = await leases.claim_waiting(session, 1, 3_600)
-    return errands[0]
+        task_claims = await leases.claim_waiting(session, 1, 3_600)
+    return task_claims[0]
 
 
 async def on_socket(url: str, authorization: str | None, payloads: Sequence[bytes]) -> list[str]:

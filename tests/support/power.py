@@ -29,7 +29,7 @@ from resolvers.access.policy import policy_of
 from resolvers.access.roles import enrol, found, role_in
 from resolvers.access.rules import allowed
 from resolvers.identity.lookup import principal_named, principal_of
-from resolvers.identity.principal import Kind, Principal, Standing
+from resolvers.identity.principal import AccessProfile, Kind, Principal
 from resolvers.identity.tokens import Secret, digest_of
 from resolvers.organisation import permissions
 from schema import Schema, build
@@ -166,13 +166,13 @@ _READ = {name: policy_of(models.User).fields[name] for name in ("email", "active
 
 
 @cache
-def _asked(model: type[Entity], standing: Standing) -> tuple[Any, Sequence[str]]:
+def _asked(model: type[Entity], profile: AccessProfile) -> tuple[Any, Sequence[str]]:
     """The statement of `myAccess` for all rows at once, and what its columns tell."""
     if model is models.UserGroupMember:
         entity: Any = Alias(model)
-        clause = allowed(policy_of(model).delete, entity, standing)
+        clause = allowed(policy_of(model).delete, entity, profile)
         return sa.select(entity.id, clause.label("may_0")).where(clause), ["DELETE"]
-    asked = permissions.asked_of(model, standing)
+    asked = permissions.asked_of(model, profile)
     told = [what if kind == "column" else what.value for kind, what in asked.what if kind in ("column", "action")]
     kept = [n for n, (kind, _) in enumerate(asked.what) if kind in ("column", "action")]
     statement, entity = asked.statement, asked.entity
@@ -180,7 +180,7 @@ def _asked(model: type[Entity], standing: Standing) -> tuple[Any, Sequence[str]]
     more = []
     if model is models.User:
         for name, rules in _READ.items():
-            more.append(allowed(rules, entity, standing).label(f"reads_{name}"))
+            more.append(allowed(rules, entity, profile).label(f"reads_{name}"))
             told.append(f"read {name}")
     return statement.with_only_columns(*columns, *more), told
 
@@ -350,7 +350,7 @@ class Arena:
     async def _powers(self, principal: Principal) -> set[Power]:
         found: set[Power] = set()
         for model in (*TYPES, models.UserGroupMember):
-            statement, told = _asked(model, principal.standing)
+            statement, told = _asked(model, principal.profile)
             for row in await self.platform.services.database.rows(statement, dict(principal.parameters)):
                 found.update(((model.__name__, row[0]), what) for what, may in zip(told, row[1:], strict=True) if may)
         return found

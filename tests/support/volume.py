@@ -27,7 +27,7 @@ ENTRIES = 10
 
 @dataclass(frozen=True)
 class Volume:
-    """`people` by standing, and the ids that operations are asked with."""
+    """`people` by access profile, and the ids that operations are asked with."""
 
     url: str
     people: Mapping[str, UUID]

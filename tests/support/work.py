@@ -4,7 +4,7 @@ from typing import Any
 
 import orjson
 
-from resolvers.identity.principal import Errand, Kind, Principal
+from resolvers.identity.principal import Kind, Principal, TaskClaim
 from resolvers.queue import leases
 from tests.support.inputs import FILES
 from tests.support.platforms import Platform
@@ -44,22 +44,24 @@ async def submit(platform: Platform, tasks: int = 2, as_: str = "tom", **given: 
 async def claim(platform: Platform, number: int = 9) -> list[Principal]:
     """Take waiting tasks as the process that runs jobs does; the workers' principals."""
     async with platform.services.database.write(as_system="test") as session:
-        errands = await leases.claim_waiting(session, number, 30)
-    return [Principal(kind=Kind.WORKER, errand=errand) for errand in errands]
+        task_claims = await leases.claim_waiting(session, number, 30)
+    return [Principal(kind=Kind.WORKER, task_claim=task_claim) for task_claim in task_claims]
 
 
 async def hand(platform: Platform, number: int = 9) -> list[Principal]:
     """Hand waiting tasks over, as to an engine; the principals of workers that have not claimed them yet."""
     async with platform.services.database.write(as_system="test") as session:
         handed = await leases.hand_over(session, None, number, 30)
-    errands = [Errand(one.job_id, ordinal, 0, leases.CLAIM, one.name) for one in handed for ordinal in one.ordinals]
-    return [Principal(kind=Kind.WORKER, errand=errand) for errand in errands]
+    task_claims = [
+        TaskClaim(one.job_id, ordinal, 0, leases.CLAIM, one.name) for one in handed for ordinal in one.ordinals
+    ]
+    return [Principal(kind=Kind.WORKER, task_claim=task_claim) for task_claim in task_claims]
 
 
 async def release(platform: Platform, worker: Principal, attempts: int = 3) -> None:
-    assert worker.errand is not None
+    assert worker.task_claim is not None
     async with platform.services.database.write(as_system="test") as session:
-        await leases.release_task(session, worker.errand, "killed", attempts)
+        await leases.release_task(session, worker.task_claim, "killed", attempts)
 
 
 async def job_of(platform: Platform, submitted: Any) -> Any:

@@ -100,9 +100,11 @@ async def test_a_worker_reports_to_gateways_whose_clock_is_an_hour_off(platform:
 
     submitted = await submit(platform, 1)
     (worker,) = await claim(platform)
-    assert worker.errand is not None
+    assert worker.task_claim is not None
     with patch.object(tokens, "datetime", Clock):
-        token = platform.services.identity.keys.worker_token(worker.errand, platform.services.limits.worker_lifetime)
+        token = platform.services.identity.keys.worker_token(
+            worker.task_claim, platform.services.limits.worker_lifetime
+        )
     known = await authenticate(platform.services, f"Bearer {token}")
     await platform.ask(RESULTS, known, e=estimators(1.0))
     await merge_ready(platform.services)

@@ -22,7 +22,7 @@ from jobs.engine import Ending
 from jobs.programs.program import Program
 from resolvers.failures import WrongState
 from resolvers.feed import ENDED
-from resolvers.identity.principal import Errand
+from resolvers.identity.principal import TaskClaim
 from resolvers.queue import leases
 from resolvers.queue.leases import SCOPES
 from resolvers.queue.lifecycle import MOVES, move
@@ -276,8 +276,8 @@ async def test_a_killed_task_is_run_again_up_to_the_limit(platform: Platform) ->
     submitted = await submit(platform, 1)
     for attempt in (1, 2, 3):
         (worker,) = await claim(platform)
-        assert worker.errand is not None
-        assert worker.errand.attempt == attempt
+        assert worker.task_claim is not None
+        assert worker.task_claim.attempt == attempt
         await release(platform, worker)
     assert await claim(platform) == []
     job = await job_of(platform, submitted)
@@ -357,7 +357,7 @@ async def test_reports_of_a_moment_are_written_together(platform: Platform) -> N
     submitted = await submit(platform, 8)
     workers = await claim(platform)
     put = platform.services.jobs.reports.put
-    await asyncio.gather(*(put(worker.errand, Report(done=1)) for worker in workers if worker.errand))
+    await asyncio.gather(*(put(worker.task_claim, Report(done=1)) for worker in workers if worker.task_claim))
     query = "query($id:ID!){job(id:$id){progress tasks(first:9){nodes{lastUpdateAt}}}}"
     job = (await platform.ask(query, "tom", id=submitted["job"]["id"]))["job"]
     assert job["progress"] == 0.08
@@ -436,18 +436,18 @@ async def test_a_workers_token_covers_its_scopes_only(
 ) -> None:
     await submit(platform, 1)
     (worker,) = await claim(platform)
-    assert worker.errand is not None
-    narrow = replace(worker, errand=replace(worker.errand, scopes=SCOPES - {scope}))
+    assert worker.task_claim is not None
+    narrow = replace(worker, task_claim=replace(worker.task_claim, scopes=SCOPES - {scope}))
     assert await platform.refused(operation, narrow, **given) == ["FORBIDDEN"]
 
 
 async def test_a_workers_token_is_for_its_task_only(platform: Platform) -> None:
     submitted = await submit(platform)
     (one,) = await claim(platform, 1)
-    assert one.errand is not None
-    other = replace(one, errand=replace(one.errand, ordinal=2))
+    assert one.task_claim is not None
+    other = replace(one, task_claim=replace(one.task_claim, ordinal=2))
     assert await platform.refused(RESULTS, other, e=estimators(1.0)) == ["STATE"]
-    absent = replace(one, errand=Errand(UUID(int=0), 1, 1, SCOPES))
+    absent = replace(one, task_claim=TaskClaim(UUID(int=0), 1, 1, SCOPES))
     assert await platform.refused(RESULTS, absent, e=estimators(1.0)) == ["NOT_FOUND"]
     assert [t["state"] for t in (await job_of(platform, submitted))["tasks"]["nodes"]] == ["RUNNING", "PENDING"]
 
@@ -468,20 +468,20 @@ async def test_a_worker_is_no_user(platform: Platform) -> None:
 async def test_tasks_are_claimed_once_and_oldest_job_first(platform: Platform) -> None:
     first, second = await submit(platform, 4), await submit(platform, 4)
     claimed = await asyncio.gather(*(claim(platform, 2) for _ in range(5)))
-    errands = [worker.errand for taken in claimed for worker in taken]
-    assert len(errands) == len(set(errands)) == 8
+    task_claims = [worker.task_claim for taken in claimed for worker in taken]
+    assert len(task_claims) == len(set(task_claims)) == 8
     ids = {submitted["job"]["key"] for submitted in (first, second)}
-    assert {str(errand.job_id) in key for errand in errands if errand for key in ids} == {True, False}
+    assert {str(task_claim.job_id) in key for task_claim in task_claims if task_claim for key in ids} == {True, False}
 
 
 async def test_what_no_lease_holds_is_found(platform: Platform) -> None:
     await submit(platform)
     one, _ = await claim(platform)
-    assert one.errand is not None
+    assert one.task_claim is not None
     async with platform.services.database.write(as_system="test") as session:
-        assert await leases.lost_errands(session) == []
+        assert await leases.lapsed_claims(session) == []
         await session.execute(sa.update(Task).where(Task.ordinal == 1).values(lease_until=Task.created_at))
-        assert await leases.lost_errands(session) == [one.errand]
+        assert await leases.lapsed_claims(session) == [one.task_claim]
 
 
 async def test_members_of_the_project_learn_that_a_job_failed_and_its_owner_why(platform: Platform) -> None:
@@ -631,7 +631,7 @@ async def test_a_batch_that_nobody_claims_is_handed_over_again_ever_later(platfo
             waits.append(round((task.lease_until - await moment_of(session)).total_seconds()))
         await _expire_leases(platform)
         async with platform.services.database.write(as_system="test") as session:
-            await leases.let_go(session, None)
+            await leases.release_lapsed(session, None)
     assert waits == [30, 60, 120]
 
 
@@ -641,8 +641,8 @@ async def test_after_the_end_of_a_batch_its_cluster_has_a_while_to_say_how(platf
     await platform.ask(CLAIM, first, n="worker-one")
     task = (await platform.ask(CLAIM, second, n="worker-two"))["workerClaim"]
     await platform.ask(RESULTS, await authenticate(platform.services, f"Bearer {task['token']}"), e=estimators(1.0))
-    assert first.errand is not None
-    collector = replace(first, errand=replace(first.errand, ordinal=0, scopes=leases.COLLECT))
+    assert first.task_claim is not None
+    collector = replace(first, task_claim=replace(first.task_claim, ordinal=0, scopes=leases.COLLECT))
     collect = 'mutation{workerCollect(reason:"the nodes went away"){state}}'
     assert await platform.refused(collect, first) == ["FORBIDDEN"]
     with platform.services.feed.subscription(ENDED) as changes:
@@ -674,9 +674,9 @@ async def test_what_a_cluster_ended_is_not_run_again(
         if ending is None:
             await platform.ask(RESULTS, worker, e=estimators(1.0))
             continue
-        assert worker.errand is not None
+        assert worker.task_claim is not None
         async with platform.services.database.write(as_system="test") as session:
-            await leases.release_task(session, worker.errand, "Slurm ended it: it did", 3, ending=ending)
+            await leases.release_task(session, worker.task_claim, "Slurm ended it: it did", 3, ending=ending)
     await merge_ready(platform.services)
     job = await job_of(platform, submitted)
     assert (job["state"], job["error"] and job["error"]["code"]) == (state, code)
@@ -689,7 +689,7 @@ async def test_a_worker_that_was_heard_of_after_all_keeps_its_task(platform: Pla
     (worker,) = await claim(platform)
     await _expire_leases(platform)
     async with platform.services.database.write(as_system="test") as session:
-        (lost,) = await leases.lost_errands(session)
+        (lost,) = await leases.lapsed_claims(session)
     await platform.ask(REPORT, worker, l=[{"number": 1, "text": "here"}])
     async with platform.services.database.write(as_system="test") as session:
         await leases.release_task(session, lost, "silent", 3, lapsed=True)

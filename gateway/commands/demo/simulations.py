@@ -34,15 +34,15 @@ async def compute(services: Services, owner: UUID, project: UUID, tell: Callable
     primaries, tasks = 1_000, 2
     await submit(services, owner, project, "150 MeV protons in water", primaries, tasks)
     async with services.database.write(as_system="the demo fills its own database") as session:
-        errands = await leases.claim_waiting(session, tasks, services.limits.lease)
+        task_claims = await leases.claim_waiting(session, tasks, services.limits.lease)
     plan = native.read(beam_files(primaries))
-    for errand, share in zip(errands, simulations.shares(primaries, tasks), strict=True):
-        ctx = Context(services, Principal(kind=Kind.WORKER, errand=errand))
+    for task_claim, share in zip(task_claims, simulations.shares(primaries, tasks), strict=True):
+        ctx = Context(services, Principal(kind=Kind.WORKER, task_claim=task_claim))
         said: list[str] = []
-        seed = plan.seed + errand.ordinal
+        seed = plan.seed + task_claim.ordinal
         estimators = await asyncio.to_thread(simulation.run, plan, share, seed, said.append, lambda _: None)
         lines = [Line(number, line) for number, line in enumerate(said, 1)]
         await worker_api.report(ctx, Report(lines=lines))
         await worker_api.put_results(ctx, estimators)
-        tell(f"  task {errand.ordinal} of {tasks}: {share} primaries")
+        tell(f"  task {task_claim.ordinal} of {tasks}: {share} primaries")
     await merging.merge_ready(services)

@@ -36,7 +36,7 @@ from resolvers.access.rules import (
     allowed,
 )  # fmt: skip
 from resolvers.failures import Forbidden, Invalid
-from resolvers.identity.principal import Standing
+from resolvers.identity.principal import AccessProfile
 
 _REVOKING: Rules = (PROJECT_ADMIN, SITE_ADMIN, GRANTEE_ADMIN, GRANTING_SERVICE, SUPERADMIN)
 
@@ -57,12 +57,12 @@ async def _place_of_grant(session: AsyncSession, grant: RoleGrant) -> dict[str, 
     return {"project_id": role.project_id, "site_id": site}
 
 
-def _with_its_roles(group: Any, standing: Standing) -> Clause:
+def _with_its_roles(group: Any, profile: AccessProfile) -> Clause:
     """Its administrators are told by the roles that were deleted with the group."""
     return sa.exists().where(
         RoleGrant.user_group_id == group.id,
         RoleGrant.deleted_at == group.deleted_at,
-        allowed(_REVOKING, RoleGrant, standing),
+        allowed(_REVOKING, RoleGrant, profile),
     )
 
 

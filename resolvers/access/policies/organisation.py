@@ -119,7 +119,7 @@ async def _take_back(change: Change) -> None:
     """Revoke the roles in a deleted project by which groups or their members would come into a further site against
     those who administer them now."""
     session, project = change.session, change.row
-    may = allowed((SUPERADMIN, RETURNING), RoleGrant, change.principal.standing)
+    may = allowed((SUPERADMIN, RETURNING), RoleGrant, change.principal.profile)
     if may is TRUE:
         return
     of_project = sa.select(Role.id).where(Role.project_id == project.id, Role.service_id == CORE)
