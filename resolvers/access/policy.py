@@ -128,8 +128,8 @@ class Policy:
 
     tokens: Rules = ()
     """Who makes static tokens by which a program acts as the row."""
-    rights: bool = False
-    """Whether what others may do changes with the row."""
+    rights: Sequence[str] | None = None
+    """The columns with which changes what others may do; it changes with the row itself, too. None: never."""
     principal: bool = False
     """Whether the row is one who asks."""
     rank: Sequence[str] = ()

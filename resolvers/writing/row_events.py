@@ -1,6 +1,6 @@
 """What is told of rows that were written: to the record, and to those whose view or rights change."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -31,18 +31,20 @@ async def conclude(
 ) -> None:
     """Check what must hold of a row, see to what follows, and tell those whose view or rights change. `before` has what
     it had (for a new one what was given), and is None for one that is to go."""
-    await policy_of(type(row)).conclude(change_of(session, ctx, row, before, new=new))
-    publish(session, row)
+    change = change_of(session, ctx, row, before, new=new)
+    await policy_of(type(row)).conclude(change)
+    publish(session, row, None if new or before is None else [name for name in before if change.differs(name)])
 
 
-def publish(session: AsyncSession, row: Entity) -> None:
-    """Let every process forget the principals whose rights this may change; of a link, that both its ends changed."""
+def publish(session: AsyncSession, row: Entity, columns: Collection[str] | None = None) -> None:
+    """Let every process forget the principals whose rights change with these columns of a row, or with the row itself;
+    of a link, tell that both its ends changed."""
     policy = policy_of(type(row))
     if policy.link_of is not None:
         for column in type(row).__table__.columns:
             if (end := target(type(row), column.key)) is not None:
                 changed(session, row_topic(end, getattr(row, column.key)))
-    if policy.rights:
+    if policy.rights is not None and (columns is None or set(columns) & set(policy.rights)):
         changed(session, RIGHTS)
     if policy.principal:
         changed(session, principal_topic(row.id))

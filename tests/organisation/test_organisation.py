@@ -4,7 +4,7 @@ go."""
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from db.models import CredentialKind
 from db.tally import Tally, tally
 from db.types import later, uuid7
 from resolvers.failures import Unauthenticated
+from resolvers.feed import RIGHTS
 from resolvers.identity.lookup import KEPT, Principals
 from resolvers.identity.principal import Duty, Kind, Principal
 from resolvers.identity.tokens import Secret, Session
@@ -686,6 +687,20 @@ async def test_every_process_forgets_at_once_whose_rights_changed(
             answer = await act()
             assert answer["__typename"] != "Problem", (name, answer)
             await _soon(known, said, holds)
+
+
+async def test_a_new_name_changes_nobodys_rights(sharing: Platform) -> None:
+    dune, heard = await settle(sharing), list[str]()
+    with sharing.services.feed.subscription(RIGHTS) as changes:
+        for id in (dune.project, dune.site, dune.group):
+            await update(sharing, id, name=f"renamed {dune.number}")
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0.05):
+                heard += await changes.next()
+        assert heard == []
+        await update(sharing, dune.project, enabled=False)
+        async with asyncio.timeout(KEPT / 2):
+            assert RIGHTS in await changes.next()
 
 
 async def test_every_process_forgets_at_once_who_takes_part_no_more(

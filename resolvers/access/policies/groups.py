@@ -126,7 +126,7 @@ POLICIES = (
         perhaps=_with_its_roles,
         creator="creator_id",
         stays=(UserGroup.creator_id,),
-        rights=True,
+        rights=(),
     ),
     Policy(
         model=UserGroupMember,
@@ -141,7 +141,7 @@ POLICIES = (
         blocks=(UserGroupMember.user_group_id,),
         counted_as=UserGroupMember.user_id,
         validate=_validate_member,
-        rights=True,
+        rights=(),
     ),
     Policy(
         model=Role,
@@ -153,7 +153,7 @@ POLICIES = (
         stays=(Role.service_id, Role.site_id, Role.project_id),
         validate=_validate_role,
         contradiction="a role has a site just where its scope is SITE, and a project just where it is PROJECT",
-        rights=True,
+        rights=("name", "scope", "site_id", "project_id", "service_id"),
     ),
     Policy(
         model=RoleGrant,
@@ -173,6 +173,6 @@ POLICIES = (
         ),
         held_with=_group_of_grant,
         then=_then_grant,
-        rights=True,
+        rights=(),
     ),
 )

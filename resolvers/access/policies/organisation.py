@@ -201,7 +201,7 @@ POLICIES = (
         update=(SITE_ADMIN, SUPERADMIN),
         delete=(SUPERADMIN,),
         then=_found,
-        rights=True,
+        rights=("two_factor_required",),
         sign_in=("two_factor_required",),
     ),
     Policy(
@@ -222,7 +222,7 @@ POLICIES = (
         validate=_validate_project,
         then=_then_project,
         returns=_take_back,
-        rights=True,
+        rights=("enabled", "site_id"),
         switch="enabled",
     ),
     Policy(
@@ -261,6 +261,6 @@ POLICIES = (
         asked=True,
         validate=_validate_group,
         then=_then_group,
-        rights=True,
+        rights=("project_id",),
     ),
 )

@@ -119,7 +119,7 @@ POLICIES = (
         goes_with=(SiteService.site_id,),
         stays=(SiteService.service_id,),
         then=_leave_site,
-        rights=True,
+        rights=(),
     ),
     Policy(
         model=ProjectService,
@@ -129,6 +129,6 @@ POLICIES = (
         goes_with=(ProjectService.project_id,),
         stays=(ProjectService.service_id,),
         validate=_validate_in_project,
-        rights=True,
+        rights=(),
     ),
 )
