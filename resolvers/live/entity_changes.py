@@ -19,7 +19,7 @@ from resolvers.context import Context
 from resolvers.failures import Invalid, LimitExceeded, NotFound
 from resolvers.feed import any_of_kind, key_of_topic, renewed_topic
 from resolvers.identity.principal import Principal
-from resolvers.live.job_streams import SOME, TOGETHER, UNHEARD, watch
+from resolvers.live.watching import SOME, TOGETHER, UNHEARD, watch
 
 MOST = 20_000
 """Rows that one subscription follows."""

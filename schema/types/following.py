@@ -9,7 +9,7 @@ import strawberry
 
 from resolvers.access.policy import policies
 from resolvers.failures import LimitExceeded
-from resolvers.live import entity_changes, job_streams
+from resolvers.live import entity_changes, presence_changes, watching
 from resolvers.spelling import constant
 from schema.fields.fields import Info
 from schema.fields.mutations import written
@@ -60,7 +60,7 @@ class FollowingSubscription:
         self, info: Info, project: Annotated[strawberry.ID, strawberry.argument(description="The project.")]
     ) -> AsyncGenerator[list[PresenceChange], None]:
         key = key_of("Project", project, "project")
-        async with aclosing(job_streams.present(info.context, key)) as found:
+        async with aclosing(presence_changes.present(info.context, key)) as found:
             async for some in found:
                 yield [
                     PresenceChange(
@@ -76,8 +76,8 @@ class FollowingSubscription:
         description="Changes of the rows of these types that you see: they are created, changed, deleted or restored. "
         "The first answer is empty: read your lists after it, and you miss nothing. "
         "Rows that you come to see, or no longer see, by a role or a link are sent, too. A row that changes often is "
-        f"sent at most four times a second. An answer has at most {job_streams.SOME} changes. At most "
-        f"{entity_changes.MOST} rows are watched. You may have {job_streams.AT_ONCE} of these subscriptions at once, "
+        f"sent at most four times a second. An answer has at most {watching.SOME} changes. At most "
+        f"{entity_changes.MOST} rows are watched. You may have {watching.AT_ONCE} of these subscriptions at once, "
         "those of `presence` included."
     )
     async def entity_changed(

@@ -14,7 +14,7 @@ from db.types import later
 from resolvers.feed import PRESENT
 from resolvers.identity.principal import Principal
 from resolvers.live import entity_changes
-from resolvers.live import job_streams as watching_of
+from resolvers.live import watching as watching_of
 from resolvers.writing import cascade
 from tests.support.organising import Dune, delete, link, made, restore, settle, update
 from tests.support.platforms import Platform
