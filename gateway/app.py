@@ -40,10 +40,11 @@ from gateway.settings.operations import OperationSettings
 from jobs.programs import Registry, configured
 from resolvers.context import Entrance, Identity, Jobs, Services
 from resolvers.feed import Feed
-from resolvers.identity.hashing import Leaked, Passwords
+from resolvers.identity.hashing import Passwords
 from resolvers.identity.issuers import Issuers
 from resolvers.identity.last_used import Uses
 from resolvers.identity.lookup import Principals
+from resolvers.identity.password_rules import Leaked
 from resolvers.identity.presence import Presence
 from resolvers.identity.tokens import KeyRing
 from resolvers.limits import Limits

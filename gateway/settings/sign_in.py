@@ -5,7 +5,7 @@ from pathlib import Path
 from pydantic import Field, SecretStr, field_validator
 
 from gateway.settings.group import Group, SettingsError
-from resolvers.identity.hashing import Leaked
+from resolvers.identity.password_rules import Leaked
 from resolvers.identity.providers import Provider
 from resolvers.identity.tokens import MINIMUM
 

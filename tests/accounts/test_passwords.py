@@ -20,7 +20,7 @@ from resolvers import maintenance
 from resolvers.access.policy import policies
 from resolvers.context import Context
 from resolvers.failures import Invalid, Unauthenticated
-from resolvers.identity.hashing import Leaked, check_new
+from resolvers.identity.password_rules import Leaked, check_new
 from resolvers.identity.principal import ANONYMOUS, Duty
 from resolvers.limits import Bound
 from resolvers.organisation import device_registration
