@@ -15,8 +15,8 @@ from db.written import because
 from resolvers.access.policies.accounts import ACCOUNT
 from resolvers.access.policy import policy_of
 from resolvers.accounts import email_links, reauthentication, sessions
+from resolvers.accounts.link_mails import mail, throttle
 from resolvers.accounts.reauthentication import prove
-from resolvers.accounts.sign_up import mail, throttle
 from resolvers.context import Context
 from resolvers.failures import Conflict, Forbidden, Invalid, WrongState
 from resolvers.feed import principal_topic

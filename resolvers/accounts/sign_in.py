@@ -1,6 +1,5 @@
-"""Signing in with a password, and one's own account."""
+"""Signing in with a password, and the second factor that follows it."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -21,18 +20,16 @@ from db.models import (
 )
 from db.types import now
 from db.written import because
-from resolvers.access.rules import SELF
 from resolvers.accounts import one_time_codes, sessions
 from resolvers.accounts.addresses import canonical, spellings
+from resolvers.accounts.link_mails import throttle
 from resolvers.accounts.sessions import Tokens
-from resolvers.accounts.sign_up import checked_columns, throttle
 from resolvers.context import Context
-from resolvers.failures import Invalid, Unauthenticated
+from resolvers.failures import Unauthenticated
 from resolvers.identity.principal import Kind
 from resolvers.writing import rate_limits
 from resolvers.writing.audit import record
 from resolvers.writing.rate_limits import Tries
-from resolvers.writing.rows import expect, locked, require
 
 WRONG = "wrong username or password"
 
@@ -223,25 +220,6 @@ async def _unchanged(session: AsyncSession, stored: Any, renewed: str) -> bool:
     )
     noted = same.values(secret_hash=renewed, last_used_at=now()).returning(Credential.id)
     return (await session.execute(noted)).first() is not None
-
-
-# One's own account --------------------------------------------------------------------------------------------------
-
-
-async def update_profile(ctx: Context, expected_version: int, changes: Mapping[str, Any]) -> UUID:
-    """Change one's own names, affiliation or profile: only the given attributes, nothing else of the row."""
-    user = sessions.person(ctx)
-    changes = checked_columns(changes)
-    async with ctx.database.write() as session:
-        row = await locked(session, ctx, User, user)
-        expect(row, expected_version)
-        await require(session, ctx, row, (SELF,), "change")
-        for name in ("first_name", "last_name", "affiliation", "profile", "language", "notified"):
-            if name in changes:
-                if changes[name] is None and name in ("language", "notified"):
-                    raise Invalid(f"{name} can't be null", field=f"input.{name}")
-                setattr(row, name, changes[name])
-    return user
 
 
 async def create_user(

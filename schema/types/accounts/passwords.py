@@ -5,7 +5,7 @@ from typing import Annotated
 import strawberry
 
 from db import models
-from resolvers.accounts import password_changes, sign_in, sign_up, two_factor
+from resolvers.accounts import email_confirmation, password_changes, profile, sign_up, two_factor
 from schema.fields.fields import Info
 from schema.fields.inputs import ExpectedVersion
 from schema.fields.mutations import ANYONE, IN_PERSON, SIGNED_IN, WRITER, mutation, written
@@ -92,12 +92,12 @@ class PasswordsMutation:
     async def verify_email(self, info: Info, token: Token) -> DoneResult:
         """Confirm an e-mail address by the link that was mailed to it. A link holds for a day, and only the newest
         does; the same link again answers when the address was confirmed."""
-        return Done(at=await sign_up.verify(info.context, token))
+        return Done(at=await email_confirmation.verify(info.context, token))
 
     @mutation(needs=ANYONE)
     async def resend_verification(self, info: Info, email: Email) -> MailResult:
         """Mail another link that confirms the address."""
-        return MailSent(to=await sign_up.resend(info.context, email))
+        return MailSent(to=await email_confirmation.resend(info.context, email))
 
     @mutation(needs=ANYONE)
     async def request_password_reset(self, info: Info, email: Email) -> MailResult:
@@ -165,5 +165,5 @@ class PasswordsMutation:
     ) -> UserResult:
         """Change your own account."""
         changes = {k: v for k, v in vars(input).items() if v is not strawberry.UNSET}
-        key = await sign_in.update_profile(info.context, expected_version, changes)
+        key = await profile.update_profile(info.context, expected_version, changes)
         return await written(info, "User", models.User, key)  # type: ignore[no-any-return]
