@@ -65,3 +65,15 @@ def test_a_link_of_a_document_leads_somewhere(document: str) -> None:
 
 def _anchor(heading: str) -> str:
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+def test_the_entity_that_is_walked_through_is_the_one_that_is_tried() -> None:
+    section = (
+        (ROOT / "docs/developing.md").read_text().partition("## An entity, in five files")[2].partition("\n## ")[0]
+    )
+    shown = [
+        line.strip() for block in re.findall(r"```python\n(.*?)```", section, re.DOTALL) for line in block.split("\n")
+    ]
+    toy = {line.strip() for file in (ROOT / "tests/toy").rglob("*.py") for line in file.read_text().split("\n")}
+    assert len(shown) > 50
+    assert [line for line in shown if line not in toy] == []
