@@ -84,10 +84,8 @@ class Refused(Exception):
 
 
 class Engine(Protocol):
-    """`sees` tells whether `poll` knows of every batch that there is: what it doesn't name is then gone. With
-    `personal`, batches and what is held need their owner's login. Every method but `close` may raise Away."""
+    """With `personal`, batches and what is held need their owner's login. Every method but `close` may raise Away."""
 
-    sees: bool
     personal: bool
 
     def room(self) -> int:

@@ -33,7 +33,6 @@ CLAIM = "mutation Claim($n: String!) { workerClaim(number: $n) { token requested
 class Instant:
     """An engine whose workers are tasks of this process: each claims its task and delivers at once, over HTTP."""
 
-    sees = True
     personal = False
 
     def __init__(self, slots: int, ended: Callable[[], None]) -> None:

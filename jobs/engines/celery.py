@@ -49,7 +49,6 @@ class CeleryEngine:
     """It can't see what became of a message. So that tasks wait in rows, whose order and number can be seen, and not in
     the broker, it hands over no more when `backlog` messages wait there; `poll` counts them."""
 
-    sees = False
     personal = False
 
     def __init__(self, broker: str, queue: str = QUEUE, *, backlog: int = 1_000) -> None:

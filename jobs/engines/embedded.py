@@ -18,7 +18,6 @@ _Run = tuple[str, int]
 class EmbeddedEngine:
     """Each run has a working folder below `folder`, removed at its end, which `ended` is told of."""
 
-    sees = True
     personal = False
 
     def __init__(self, slots: int, folder: Path, ended: Callable[[], None]) -> None:

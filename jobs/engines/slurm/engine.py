@@ -59,8 +59,6 @@ class SlurmEngine:
     is not named by `poll`, and `cancel` leaves it to the workers, whom the gateway tells to stop.
     """
 
-    sees = True
-
     def __init__(
         self,
         config: SlurmConfig,
