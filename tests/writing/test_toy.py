@@ -34,6 +34,7 @@ WHOLE = {
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_an_entity_of_five_files_is_tried_as_every_other() -> None:
     command = [sys.executable, "-m", "pytest", "-p", "tests.toy", "-n", "0", "-vv", "--color=no"]
     wanted = ["-k", f"({' or '.join(('Sample', 'samples', *WHOLE))}) and not postgresql"]
