@@ -713,5 +713,5 @@ def test_a_page_has_two_axes_at_most() -> None:
 
 
 def test_the_parts_of_the_package_do_not_hide_each_other() -> None:
-    code = "import jobs.programs; from jobs.programs import proton_beam, shieldhit; proton_beam.run, shieldhit.read"
+    code = "import jobs.programs; from jobs.programs.proton_beam import simulation; from jobs.programs.shieldhit import native; simulation.run, native.read"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)

@@ -12,9 +12,9 @@ export class Refusal extends Error {
   }
 }
 
-/** The `result` of an operation; throws a Refusal for errors and for a Problem. */
+/** The `result` of an operation on the account, which goes on when the page is left; throws a Refusal for errors and for a Problem. */
 export async function ask(query, variables, headers) {
-  const { data, errors } = await post({ query, variables }, headers);
+  const { data, errors } = await post({ query, variables }, headers, { keepalive: true });
   if (errors) throw new Refusal(errors[0].message, codesOf(errors)[0], errors[0].extensions);
   const { result } = data;
   if (result?.__typename === 'Problem') throw new Refusal(result.message, result.code, result.details);
