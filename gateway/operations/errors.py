@@ -1,5 +1,6 @@
 """Errors as clients see them: ours as they are, the document's with a code, everything else masked and logged."""
 
+import re
 import sqlite3
 from collections.abc import Iterable
 from typing import Any
@@ -50,6 +51,8 @@ others. A BAD_REQUEST that HTTP has a status of its own for, such as 413, has th
 
 Formatted = dict[str, Any]
 
+_FOUND = re.compile(r",? found:? .*$", re.DOTALL)
+
 
 def status_of(errors: Iterable[Formatted]) -> int:
     """The status of an answer without data: that of the gravest error; 200 where something may have been done."""
@@ -60,6 +63,12 @@ def status_of(errors: Iterable[Formatted]) -> int:
 def coded(error: GraphQLError, code: str) -> Formatted:
     """An error of the document or its variables."""
     return {**error.formatted, "extensions": {"code": code}}
+
+
+def of_variable(error: GraphQLError) -> Formatted:
+    """An error of a variable, without the value that was found: it may be a password."""
+    told = coded(error, BAD_VARIABLES)
+    return {**told, "message": _FOUND.sub(".", told["message"])}
 
 
 def refused(failure: Failure) -> Formatted:

@@ -18,7 +18,7 @@ from graphql import (
 from db.engine import TooComplex
 from db.tally import tally
 from gateway.operations.documents import Operation
-from gateway.operations.errors import AGAIN, BAD_VARIABLES, coded, masked, of_database, refused
+from gateway.operations.errors import AGAIN, BAD_VARIABLES, masked, of_database, of_variable, refused
 from gateway.operations.executor import answer_of, executor_of, forbidden
 from gateway.operations.responses import Answer, Refused
 from resolvers.context import Context
@@ -181,7 +181,7 @@ class Execution:
             self._schema, operation.node.variable_definitions or (), given, max_errors=10, hide_suggestions=True
         )
         if isinstance(values, list):
-            raise Refused(Answer.refusal(422, *(coded(error, BAD_VARIABLES) for error in values)))
+            raise Refused(Answer.refusal(422, *map(of_variable, values)))
         if any(values.coerced.get(name, ...) is None for name in operation.document.switches):
             message = "a variable that decides @skip or @include must not be null"
             raise Refused(Answer.refusal(422, {"message": message, "extensions": {"code": BAD_VARIABLES}}))

@@ -25,6 +25,15 @@ async def end(session: AsyncSession, kind: Kind, owner: UUID, *which: Any) -> in
     return number
 
 
+async def end_of_participants(session: AsyncSession, participants: Any) -> None:
+    """End the login sessions of all participants that a SELECT gives the keys of."""
+    because(session, "login sessions end with what they stood on", Credential)
+    of_them = (Credential.participant_id.in_(participants), Credential.kind == CredentialKind.LOGIN_SESSION)
+    await in_order(
+        session, sa.update(Credential).where(*of_them, Credential.revoked_at.is_(None)).values(revoked_at=now())
+    )
+
+
 def of(kind: Kind, owner: UUID) -> tuple[Any, ...]:
     column: Any = getattr(Credential, f"{kind.value}_id")
     return column == owner, Credential.kind == CredentialKind.LOGIN_SESSION

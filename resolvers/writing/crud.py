@@ -84,13 +84,19 @@ async def _make(
             await require(session, ctx, made, policy_of(link.model).founds, "make")
             joined.append(made)
     await require(session, ctx, row, policy.create, "make")
-    for name, rules in policy.giving.items():
-        if name in values and values[name] not in (None, _default(model, name)):
-            await require(session, ctx, row, rules, "give", name)
+    await _require_given(session, ctx, row, values)
     if others:
         with unlike(model, values):
             await _name(session, row, {name: values.get(name, _default(model, name)) for name in others})
     return row, joined
+
+
+async def _require_given(session: AsyncSession, ctx: Context, row: Entity, values: Mapping[str, Any]) -> None:
+    """Ask who may give these values to a row that is new in its place: one that was made there, or moved there."""
+    model = type(row)
+    for name, rules in policy_of(model).giving.items():
+        if values.get(name) not in (None, _default(model, name)):
+            await require(session, ctx, row, rules, "give", name)
 
 
 async def _name(session: AsyncSession, row: Entity, names: Mapping[str, Any]) -> None:
@@ -143,6 +149,8 @@ async def _change(
     await stored(session, model, values)
     for name, rules in needed.items():
         await require(session, ctx, row, rules, "change", name)
+    if any(getattr(row, name) != before[name] for name in may.leaving if name in before):
+        await _require_given(session, ctx, row, {c: getattr(row, c) for c in may.giving})
     return row, before
 
 

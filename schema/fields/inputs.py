@@ -18,7 +18,7 @@ from resolvers.access.rules import words
 from resolvers.failures import Invalid
 from resolvers.mail.templates import printable
 from resolvers.spelling import camel
-from resolvers.writing import crud as rows
+from resolvers.writing import crud
 from schema.fields.fields import Info
 from schema.fields.mutations import WRITER, mutation, written
 from schema.fields.nodes import Node
@@ -80,13 +80,13 @@ class Inputs:
             found[column] = self._checked(name, given, column, value)
         return found
 
-    def links(self, input: Any) -> list[rows.Link]:
+    def links(self, input: Any) -> list[crud.Link]:
         """The links to make with a new row; raises Invalid for an id of another type."""
-        found: list[rows.Link] = []
+        found: list[crud.Link] = []
         for name, several in self.several.items():
             field = camel(name)
             keys = [key_of(several.kind, id, f"input.{field}.{n}") for n, id in enumerate(getattr(input, name))]
-            found.append(rows.Link(several.link, several.own, several.other, field, keys))
+            found.append(crud.Link(several.link, several.own, several.other, field, keys))
         return found
 
     def _checked(self, name: str, given: Given, column: str, value: Any) -> Any:
@@ -193,12 +193,12 @@ def editing(declared: Inputs, answer: Any) -> tuple[Any, Any, Any, Any]:
     name, model, may = declared.name, declared.model, policy_of(declared.model)
 
     async def create(self: Any, info: Info, input: Any) -> Any:
-        key = await rows.create(info.context, model, declared.values(input), declared.links(input))
+        key = await crud.create(info.context, model, declared.values(input), declared.links(input))
         return await written(info, name, model, key)
 
     async def update(self: Any, info: Info, id: Any, expected_version: int, input: Any) -> Any:
         key = key_of(name, id)
-        await rows.update(info.context, model, key, expected_version, declared.values(input))
+        await crud.update(info.context, model, key, expected_version, declared.values(input))
         return await written(info, name, model, key)
 
     said = {**may.columns, **may.leaving}
@@ -227,7 +227,7 @@ def restoring(model: type[models.Entity], name: str, answer: Any) -> Any:
 
     async def restore(self: Any, info: Info, id: Any) -> Any:
         key = key_of(name, id)
-        await rows.restore(info.context, model, key)
+        await crud.restore(info.context, model, key)
         return await written(info, name, model, key)
 
     allowed = words(policy_of(model).restore)
@@ -240,7 +240,7 @@ def deleting(model: type[models.Entity], name: str, description: str) -> Any:
     """The mutation that deletes rows of a model."""
 
     async def delete(self: Any, info: Info, id: Any, expected_version: int | None = None) -> Any:
-        at = await rows.delete(info.context, model, key_of(name, id), expected_version)
+        at = await crud.delete(info.context, model, key_of(name, id), expected_version)
         return Deleted(id=id, at=at)
 
     allowed = f"{description} Allowed to {words(policy_of(model).delete)}."

@@ -11,7 +11,7 @@ from strawberry.types.field import StrawberryField
 
 from db import models
 from resolvers.context import Context
-from resolvers.failures import Failure, Forbidden, Locked, Unauthenticated
+from resolvers.failures import Forbidden, Locked, Unauthenticated
 from resolvers.identity.principal import Kind, Principal
 from resolvers.spelling import camel
 from resolvers.writing.once import done_once
@@ -24,38 +24,36 @@ from schema.fields.values import check
 class Need:
     """Who may run a mutation at all, in words and as a check of the principal."""
 
-    def __init__(self, words: str, failure: Failure | None, allows: Callable[[Principal], bool]) -> None:
+    def __init__(self, words: str, allows: Callable[[Principal], bool], *, refusal: str = "sign in first") -> None:
         self.words = words
-        self.failure = failure
         self.allows = allows
+        self.refusal = refusal
+        """What is said to who is not signed in."""
 
 
 WRITE = "write"
 """The scope of keys that may run mutations; every key may read."""
 
-ANYONE = Need("no sign-in", None, lambda _: True)
+ANYONE = Need("no sign-in", lambda _: True)
 """Whatever is presented beside it, good or not."""
-SIGNED_IN = Need("a signed-in user", Unauthenticated("sign in first"), lambda p: p.kind is Kind.USER)
+SIGNED_IN = Need("a signed-in user", lambda p: p.kind is Kind.USER)
 IN_PERSON = Need(
     "a user who signed in; an API key does not do",
-    Unauthenticated("sign in first"),
     lambda p: p.kind in (Kind.USER, Kind.PARTICIPANT) and p.session is not None,
 )
 """Also for those who must do something first."""
 WRITER = Need(
     "a signed-in user, device or service",
-    Unauthenticated("sign in first"),
     lambda p: p.kind in (Kind.USER, Kind.DEVICE, Kind.SERVICE),
 )
 FETCHER = Need(
     "a signed-in user, or a link to the simulation",
-    Unauthenticated("sign in first"),
     lambda p: p.kind in (Kind.USER, Kind.LINK),
 )
 WORKER = Need(
     "a worker, with the token of its task",
-    Unauthenticated("this is for workers, with the token of their task"),
     lambda p: p.kind is Kind.WORKER,
+    refusal="this is for workers, with the token of their task",
 )
 
 
@@ -97,9 +95,11 @@ class _Guard(FieldExtension):
             raise Forbidden("this key may only read")
         if principal.duties and self.need is not IN_PERSON:
             raise Forbidden(f"first {' and '.join(sorted(duty.value for duty in principal.duties))}")
-        if not self.need.allows(principal):
-            assert self.need.failure is not None
-            raise type(self.need.failure)(self.need.failure.message)
+        if self.need.allows(principal):
+            return
+        if principal.kind is Kind.ANONYMOUS:
+            raise Unauthenticated(self.need.refusal)
+        raise Forbidden(f"this is for {self.need.words}")
 
 
 def mutation(*, needs: Need, always: bool = False) -> Callable[[Callable[..., Any]], Any]:

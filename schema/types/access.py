@@ -163,7 +163,7 @@ class AccessQuery:
         self,
         info: Info,
         scope: Annotated[strawberry.ID | None, strawberry.argument(description="A Site or a Project.")] = None,
-    ) -> Stats:
+    ) -> Stats | None:
         kind, key = (None, None) if scope is None else parse_id(scope, "scope")
         return Stats(**await counts.count(info.context, kind, key))
 

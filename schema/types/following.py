@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import strawberry
 
 from resolvers.access.policy import policies
-from resolvers.failures import LimitExceeded
+from resolvers.failures import Invalid
 from resolvers.live import entity_changes, presence_changes, watching
 from resolvers.spelling import constant
 from schema.fields.fields import Info
@@ -87,7 +87,7 @@ class FollowingSubscription:
         scope: Annotated[strawberry.ID | None, strawberry.argument(description="Only in this Site or Project.")] = None,
     ) -> AsyncGenerator[list[EntityChange], None]:
         if not types:
-            raise LimitExceeded("name at least one type", limit="types", allowed=len(_Watched), value=0)
+            raise Invalid("name at least one type", field="types")
         place = None if scope is None else entity_changes.place_named(*parse_id(scope, "scope"))
         watched = {one.value for one in types}  # type: ignore[attr-defined]
         async with aclosing(entity_changes.changes(info.context, watched, place)) as found:

@@ -5,6 +5,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from db.engine import changed, row_topic
 from db.locks import in_order
 from db.models import (
     Device,
@@ -75,6 +76,7 @@ async def _leave_site(change: Change) -> None:
     )
     for statement in held:
         await in_order(session, statement)
+    changed(session, row_topic(Project, "*"), row_topic(Participant, "*"))
 
 
 async def _validate_in_project(change: Change) -> None:

@@ -11,6 +11,7 @@ from db.engine import changed, moment_of, row_topic
 from db.locks import groups_held, in_order
 from db.models import (
     CORE,
+    Device,
     Participant,
     ParticipantDevice,
     ParticipantGroup,
@@ -101,7 +102,8 @@ async def _then_project(change: Change) -> None:
     unlinked = sa.delete(ParticipantDevice).where(ParticipantDevice.participant_id.in_(participants))
     for statement in (disabled.values(enabled=False, version=Participant.version + 1), unlinked):
         await in_order(session, statement)
-    changed(session, RIGHTS, row_topic(Participant, "*"))
+    await session_store.end_of_participants(session, participants)
+    changed(session, RIGHTS, row_topic(Participant, "*"), row_topic(Device, "*"))
 
 
 async def _hold_granted(session: AsyncSession, project: UUID) -> None:
@@ -151,7 +153,8 @@ async def _leave_devices(session: AsyncSession, which: Any, project: UUID) -> No
     left = sa.delete(ParticipantDevice).where(
         ParticipantDevice.participant_id.in_(moved), ParticipantDevice.device_id.not_in(there)
     )
-    await in_order(session, left)
+    if await in_order(session, left):
+        changed(session, row_topic(Device, "*"))
 
 
 async def _validate_group(change: Change) -> None:

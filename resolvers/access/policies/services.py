@@ -2,6 +2,7 @@
 
 import sqlalchemy as sa
 
+from db.engine import changed, row_topic
 from db.locks import in_order
 from db.models import Project, ProjectService, Service, ServiceConfig, SiteService
 from db.written import because
@@ -62,7 +63,8 @@ async def _leave_site(change: Change) -> None:
     gone = sa.delete(ProjectService).where(
         ProjectService.service_id == link.service_id, ProjectService.project_id.in_(projects)
     )
-    await in_order(session, gone)
+    if await in_order(session, gone):
+        changed(session, row_topic(Project, "*"))
 
 
 async def _validate_in_project(change: Change) -> None:

@@ -9,7 +9,6 @@ import strawberry
 
 from db import models
 from resolvers.accounts import api_keys
-from resolvers.failures import Unauthenticated
 from resolvers.identity.principal import Kind
 from resolvers.organisation import device_registration
 from resolvers.reading.paging import Order
@@ -30,8 +29,8 @@ from schema.types.services import Service
 
 DEVICE = Need(
     "a device, with its token",
-    Unauthenticated("this is for devices, with their token"),
     lambda p: p.kind is Kind.DEVICE,
+    refusal="this is for devices, with their token",
 )
 
 
