@@ -68,8 +68,8 @@ class Ending(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What an engine sees of a task. `reason` says in words how it ended; `starts_at` is when the engine plans to start
-    it."""
+    """What an engine sees of a task, and of its end. `reason` says in words how it ended; `starts_at` is when the
+    engine plans to start it."""
 
     state: State
     reason: str = ""

@@ -285,8 +285,8 @@ async def lapsed_claims(session: AsyncSession) -> list[TaskClaim]:
 
 
 async def expect_end(session: AsyncSession, collector: TaskClaim, within: float) -> None:
-    """All tasks of the collector's batch have ended. What its engine does not report of them in so many seconds is
-    lost."""
+    """All tasks of the collector's batch have ended. A task that its engine does not report on within so many seconds
+    is taken as lost."""
     soon = await moment_of(session) + timedelta(seconds=within)
     of_batch = (Task.job_id == collector.job_id, Task.holder == collector.batch, Task.state.not_in(TERMINAL))
     await in_order(session, sa.update(Task).where(*of_batch, Task.lease_until > soon).values(lease_until=soon))

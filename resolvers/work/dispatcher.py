@@ -107,7 +107,8 @@ class Dispatcher:
         self._merge_at = time.monotonic() + await merge_leases.parts_due(self._services.database, most)
 
     async def _take_back_all(self) -> None:
-        """At the start of the only process: no task runs on this machine, and no results are being merged."""
+        """Release all tasks of this machine and all mergings, at the start of the only process: none of them can still
+        run."""
         live = await leases.live_tasks(self._services.database, None, JobState.PENDING, JobState.RUNNING)
         async with self._services.database.write(as_system="jobs are handed to engines") as session:
             await merge_leases.release_all_merging(session)

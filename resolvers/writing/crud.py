@@ -219,8 +219,8 @@ class _Undone(Exception):
 async def _asking(
     ctx: Context, write: Callable[[AsyncSession, Mapping[str, Any]], Awaitable[Any]], values: Mapping[str, Any]
 ) -> AsyncIterator[None]:
-    """Write, but tell a principal who may not write so, and not that a name is taken. When a name is taken, the rules,
-    which need a row in the database, are asked of a trial row with other names."""
+    """Tell a principal who may not write so, and not that a name is taken. When a name is taken, the rules, which need
+    a row in the database, are asked of a trial row with other names."""
     try:
         yield
     except Taken as taken:
