@@ -1,4 +1,4 @@
-"""All tables, one module for each area. The areas have the same names in `schema.types` and
+"""All tables, one module for each area. Most areas have the same name in `schema.types` and
 `resolvers.access.policies`."""
 
 from db.models.accounts import (
