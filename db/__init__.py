@@ -1,1 +1,1 @@
-"""Tables and stored bytes. Knows no other room."""
+"""The database: its tables, connections, statements and migrations. Imports no other room."""

@@ -1,4 +1,4 @@
-"""The address of a database: which one a URL names, and the driver that serves it."""
+"""The address of a database: the URL of the settings, and the driver that serves it."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 
 class AddressError(Exception):
-    """A database URL that can't be used; the message says why, and what is allowed."""
+    """A database URL is wrong; the message says why, and what is allowed."""
 
 
 def file_of(address: sa.URL) -> Path | None:
@@ -15,7 +15,7 @@ def file_of(address: sa.URL) -> Path | None:
 
 
 def parse_address(url: str) -> sa.URL:
-    """The parts of a database URL with the driver that serves it; raises AddressError for one that can't be used."""
+    """The parts of a database URL with the driver that serves it; raises AddressError for a wrong one."""
     try:
         parsed = sa.make_url(url)
     except sa.exc.ArgumentError:

@@ -1,4 +1,4 @@
-"""A model under another name in a statement."""
+"""A lighter alias of a model for statements than SQLAlchemy's `aliased`."""
 
 from functools import cache
 from typing import Any
@@ -10,10 +10,11 @@ from db.models import Entity
 
 
 class Alias:
-    """An alias of a model's table whose attributes are named as the model's.
+    """An alias of a model's table, with attributes named as the model's.
 
-    It makes the columns that are asked for; SQLAlchemy's `aliased` makes all of the table's, and finds each through the
-    mapper, which took two thirds of the time of making a statement. It has no relationships and loads no objects.
+    It makes only the columns that are asked for. SQLAlchemy's `aliased` makes all columns of the table, and finds each
+    through the mapper, which took two thirds of the time of making a statement. It has no relationships and loads no
+    objects.
     """
 
     def __init__(self, model: type[Entity]) -> None:
@@ -38,12 +39,12 @@ class Alias:
 
 
 def model_of(entity: Any) -> type[Entity]:
-    """The model of an alias, or of itself."""
+    """The model of an alias, or the model itself."""
     model: type[Entity] = entity._model if isinstance(entity, Alias) else entity
     return model
 
 
 @cache
 def _columns(model: type[Entity]) -> dict[str, Any]:
-    """By attribute: its column, or the expression that it is computed by."""
+    """For each attribute: its column, or the expression that computes it."""
     return {name: attribute.columns[0] for name, attribute in sa.inspect(model).mapper.column_attrs.items()}

@@ -1,4 +1,4 @@
-"""How each database is connected to: an engine for reads and one for writes, and what their connections are told."""
+"""How the gateway connects to each database: an engine for reads, an engine for writes, and the settings of both."""
 
 import math
 import time
@@ -20,7 +20,7 @@ _COMMON: dict[str, Any] = {
     "json_deserializer": lambda stored: orjson.loads(stored) if isinstance(stored, str | bytes) else stored,
 }
 _KEPT: dict[str, Any] = {"poolclass": NullPool, "isolation_level": "AUTOCOMMIT", **_COMMON}
-"""For connections that `Readers` keeps."""
+"""Options of connections that `Readers` keeps."""
 
 
 def on_sqlite(url: sa.URL, timeout: float) -> tuple[AsyncEngine, AsyncEngine]:

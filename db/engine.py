@@ -1,4 +1,4 @@
-"""One database: many short reads, one kind of write, and the changes that other processes made."""
+"""The `Database` of a process: reads, write transactions, and the topics of changes that any process committed."""
 
 import asyncio
 import contextlib
@@ -28,20 +28,20 @@ from db.turns import Turns
 from db.types import now
 
 CHARACTERS = 20_000_000
-"""Of the statements that are kept prepared."""
+"""The most characters of the prepared statements that are kept."""
 _TOO_COMPLEX = re.compile("too large|too many|too deep|stack overflow")
-"""What SQLite says of a statement over its limits; PostgreSQL has error codes for it, of the class 54."""
+"""SQLite's messages for a statement over its limits; PostgreSQL has error codes for it, of the class 54."""
 
 Changed = Callable[[Iterable[str]], None]
-"""Is told the topics of a committed write."""
+"""A function that is called with the topics of a committed write."""
 
 
 class TooComplex(Exception):
-    """A statement is larger than the database takes."""
+    """A statement is too large for the database."""
 
 
 class InUse(Exception):
-    """Another process holds the SQLite file."""
+    """Another process has the SQLite file open."""
 
 
 class Database:
@@ -55,8 +55,8 @@ class Database:
         self.url = parse_address(url)
         self.dialect = self.url.get_backend_name()
         self.announce: Changed | None = None
-        """Brings the topics of committed writes to other processes in place of NOTIFY, when it is set before `start`;
-        what others commit then comes by `publish`, and `missed` says that some did not."""
+        """Sends the topics of committed writes to other processes in place of NOTIFY, when it is set before `start`.
+        Topics of other processes then come by `publish`; `missed` says that some did not."""
         self._listeners: list[Changed] = []
         self._lost: list[Callable[[], None]] = []
         self._lock: TextIO | None = None
@@ -82,7 +82,7 @@ class Database:
 
     @contextlib.asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
-        """A connection for several reads; one that broke while it was idle is an error of the first."""
+        """A connection for several reads. One that broke while it was idle fails at its first read."""
         with self._outage:
             async with self._readers.borrowed() as connection:
                 yield connection
@@ -103,7 +103,7 @@ class Database:
             return await self._readers.run(work, lane)
 
     async def prepared(self, holder: Holder, key: Hashable, make: Callable[[], Statement], lane: Hashable) -> Prepared:
-        """A prepared statement of the holder's, kept for the next time. To make one may take a fifth of a second: that
+        """A prepared statement of the holder, kept for the next time. Making one may take a fifth of a second, so that
         is done in turns, for the client `lane`."""
         if (found := self._prepared.find(holder, key)) is not None:
             return found
@@ -112,7 +112,7 @@ class Database:
         return made
 
     async def explain(self, statement: Statement, values: Mapping[str, Any]) -> tuple[str, list[str]]:
-        """A statement as the driver takes it, and the lines of the plan by which it is run with these values."""
+        """A statement as the driver takes it, and the lines of the query plan for these values."""
         asked = Prepared(statement, self._prepared.dialect)
         arguments = asked.arguments(values)
         async with self.read() as connection:
@@ -144,12 +144,13 @@ class Database:
 
     @contextlib.asynccontextmanager
     async def write(self, as_system: str | None = None) -> AsyncIterator[AsyncSession]:
-        """One transaction, committed at its exit; the topics of `changed` are then published, or dropped with it. Both
-        are one step: who is cancelled before it leaves nothing behind, who is cancelled in it is cancelled after it.
+        """One transaction, committed at its exit. The topics of `changed` are then published, or dropped when it is
+        rolled back. Commit and publishing are one step: a task that is cancelled before it leaves nothing behind, one
+        that is cancelled in it is cancelled after it.
 
         Raises Unavailable or Contended when nothing was written, Unconfirmed when that can't be known, and Unasked for
-        rows that are written without a rule asked for them (`db.written`). `as_system` says why none is asked: nobody's
-        request is behind the write. It is a literal; a test lists them.
+        rows that were written without asking a rule (`db.written`). `as_system` is the reason why none is asked: no
+        client's request is behind the write. It is a literal; a test lists them.
         """
         session = AsyncSession(self._writer, expire_on_commit=False, sync_session_class=_Writing)
         with self._outage:
@@ -178,21 +179,21 @@ class Database:
                 self.announce(topics)
 
     def listen(self, changed: Changed, lost: Callable[[], None]) -> None:
-        """Call `changed` with the topics of every committed write of any process, `lost` when some were missed."""
+        """Call `changed` with the topics of every committed write of any process, and `lost` when some were missed."""
         self._listeners.append(changed)
         self._lost.append(lost)
 
     @staticmethod
     def alone(file: Path) -> TextIO:
-        """What holds an SQLite file for this process until it is closed; raises InUse."""
+        """A lock that reserves an SQLite file for this process until it is closed; raises InUse."""
         try:
             return files.lock(file.with_suffix(".lock"))
         except BlockingIOError:
             raise InUse(f"another process serves {file}; SQLite is for one, use PostgreSQL for more") from None
 
     async def start(self) -> None:
-        """Begin to hear of other processes' writes; with SQLite, be the one process that writes. Again after `dispose`,
-        with the statements that were prepared before."""
+        """Start listening to other processes' writes; with SQLite, become the one process that writes. It may be called
+        again after `dispose`; prepared statements are kept."""
         self._readers.begin()
         if self.file is not None:
             self._lock = self.alone(self.file)
@@ -200,8 +201,8 @@ class Database:
             await self._listener.start()
 
     async def forget(self) -> bool:
-        """Let nothing that was deleted or replaced be read from the SQLite files. Returns whether it is so: a reader or
-        a writer under way keeps the log as it is, and is not waited for."""
+        """Remove deleted and replaced values from the SQLite files; returns whether they are gone. A read or write that
+        is running keeps the log as it is, and is not waited for."""
         if self.file is None or not await asyncio.to_thread(self.file.exists):
             return True
         try:
@@ -218,7 +219,7 @@ class Database:
             return False
 
     async def dispose(self) -> None:
-        """End all connections, and hear of nothing."""
+        """Close all connections, and stop listening."""
         await self._listener.close()
         self._listeners, self._lost, self.announce = [], [], None
         await self._readers.dispose()
@@ -229,42 +230,42 @@ class Database:
             self._lock = None
 
     def publish(self, topics: Iterable[str]) -> None:
-        """Tell those who listen what was committed."""
+        """Tell the listeners what was committed."""
         for listener in self._listeners:
             listener(topics)
 
     def missed(self) -> None:
-        """Tell those who listen that they were not told of everything."""
+        """Tell the listeners that they missed changes."""
         for lost in self._lost:
             lost()
 
 
 async def moment_of(session: AsyncSession) -> datetime:
-    """The database's clock."""
+    """The time by the database's clock."""
     moment: datetime | None = await session.scalar(sa.select(now()))
     assert moment is not None
     return moment
 
 
 def changed(session: AsyncSession, *topics: str) -> None:
-    """Have `topics` published when the transaction of `session` commits."""
+    """Publish `topics` when the transaction of `session` commits."""
     session.info.setdefault("topics", set()).update(topics)
 
 
 def aside(session: AsyncSession) -> None:
-    """What the transaction of `session` writes is no part of what was asked for: a try that is counted, a refusal on
-    record. It does not keep the rest from being tried again."""
+    """Mark the transaction of `session` as no part of the request: it counts an attempt, or records a refusal. Its
+    commit does not keep the mutation from being tried again."""
     session.info["aside"] = True
 
 
 def row_topic(model: type[Entity], key: object) -> str:
-    """A row of `model` changed, or with `*` for a key, some did. Who writes rows by a statement of its own says so; of
-    mapped ones it is known."""
+    """The topic of a changed row of `model`; with `*` for a key, of some rows. Code that writes rows by a statement
+    publishes it itself; for mapped rows it is published automatically."""
     return f"{model.__name__}:{key}"
 
 
 class _Writing(Session):
-    """A session that notes which rows it writes, of those that people make and delete."""
+    """A session that notes which rows it writes, of the models whose rows people create and delete."""
 
 
 @sa.event.listens_for(_Writing, "after_flush")

@@ -1,4 +1,4 @@
-"""The files of an SQLite database, which no other account of the machine may read."""
+"""The files of an SQLite database: only the gateway's account may read them."""
 
 import asyncio
 import contextlib
@@ -9,18 +9,18 @@ from pathlib import Path
 from typing import TextIO
 
 PAUSE = 0.1
-"""Seconds between two looks at a lock that another process holds."""
+"""Seconds between two attempts to get a lock that another process holds."""
 
 
 def made(folder: Path) -> None:
-    """Make a folder of ours, and those above it that are missing, for this account alone; one that is there stays."""
+    """Create a folder, and missing ones above it, for this account alone; an existing one stays as it is."""
     for missing in reversed([folder, *folder.parents]):
         missing.mkdir(mode=0o700, exist_ok=True)
 
 
 def kept(file: Path) -> None:
-    """Let this account alone read what SQLite keeps of a database. The file is made before SQLite makes it: what lies
-    beside it gets its mode. What belongs to another account, or lies where nothing can be made, is left alone."""
+    """Let only this account read the files of a database. The file is created before SQLite does it, because the files
+    beside it get its mode. Files of another account, and places where nothing can be created, are left alone."""
     file = file.resolve()
     with contextlib.suppress(OSError):
         os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
@@ -28,14 +28,14 @@ def kept(file: Path) -> None:
 
 
 def tightened(file: Path) -> None:
-    """Take from others what they may do with a database's files that are there."""
+    """Remove other accounts' rights to existing files of a database."""
     file = file.resolve()
     for name in (file, *(file.with_name(file.name + end) for end in ("-wal", "-shm", "-journal"))):
         _private(name)
 
 
 def lock(file: Path) -> TextIO:
-    """Hold the lock of a file until it is closed; raises BlockingIOError where another process does."""
+    """Lock a file until it is closed; raises BlockingIOError when another process has the lock."""
     held = os.fdopen(os.open(file, os.O_RDWR | os.O_CREAT, 0o600), "w")
     try:
         _private(file)
@@ -48,7 +48,7 @@ def lock(file: Path) -> TextIO:
 
 @contextlib.asynccontextmanager
 async def locked(file: Path) -> AsyncIterator[None]:
-    """The lock of a file, waited for."""
+    """Lock a file, waiting until it is free."""
     while True:
         try:
             held = lock(file)

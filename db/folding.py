@@ -1,7 +1,7 @@
-"""Texts in the one form that searches compare, made by one function for rows and for patterns alike.
+"""Folds: texts without case and marks, which searches compare. One function makes them for rows and for patterns.
 
-Beside a column that is searched or ordered by stands its fold, `<name>_folded`: a column of the model that `folds`
-declares. It is filled as a row is written, by the mapper and by plain statements: `keep` sees to those of an engine.
+Beside a column that is searched or ordered by stands its fold, `<name>_folded`, a column that `folds` declares in the
+model. The mapper fills it when a row is written; for plain statements `keep` of the engine does.
 """
 
 import re
@@ -14,15 +14,16 @@ from sqlalchemy.orm import MappedColumn, Mapper, mapped_column
 from sqlalchemy.sql.elements import BindParameter
 
 UNICODE = unicodedata.unidata_version
-"""The version of the tables by which this Python folds."""
+"""The version of the Unicode tables of this Python."""
 
 MARKS = 30
-"""Marks that one letter has at most."""
+"""The most marks of one letter."""
 _SUFFIX = "_folded"
 
 
 def fold(text: str) -> str:
-    """Without case, marks and forms of compatibility, and with single blanks: NFKC, casefold, no marks, then NFC."""
+    """Fold a text: no case, no marks, no compatibility forms, single blanks. NFKC, casefold, marks removed, then
+    NFC."""
     plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", bounded(text)).casefold())
     # Once more: a letter may have lost its case by its decomposition alone.
     plain = unicodedata.normalize("NFKD", plain.casefold())
@@ -31,25 +32,25 @@ def fold(text: str) -> str:
 
 
 def words(text: str) -> list[str]:
-    """The words of a text to search for, folded, each once."""
+    """The words of a search text, folded, each once."""
     return list(dict.fromkeys(fold(text).split()))
 
 
 def composed(text: str) -> str:
-    """A text as it is stored, in NFC."""
+    """The stored form of a text: NFC."""
     return text if text.isascii() else unicodedata.normalize("NFC", bounded(text))
 
 
 def bounded(text: str) -> str:
-    """A text without what is beyond `MARKS` marks in a row: to put them in order takes the square of their number.
-    Unicode's stream-safe form (UAX 15) has no more."""
+    """A text with at most `MARKS` marks in a row: sorting them takes the square of their number. Unicode's stream-safe
+    form (UAX 15) has no more either."""
     return text if len(text) <= MARKS or text.isascii() else beyond().sub(r"\1", text)
 
 
 @cache
 def beyond() -> re.Pattern[str]:
-    """As many marks as there may be, and those after them. The few beyond 16 bits are looked for apart: one set of all
-    would be slow."""
+    """A pattern of as many marks as are allowed, and those after them. The few marks beyond 16 bits are matched apart,
+    because one set of all would be slow."""
 
     def marks(first: int, last: int) -> str:
         return "".join(chr(n) for n in range(first, last) if unicodedata.category(chr(n))[0] == "M")
@@ -60,8 +61,8 @@ def beyond() -> re.Pattern[str]:
 
 
 def folds(source: str) -> MappedColumn[Any]:
-    """The column that holds the fold of the column `source` of the same table. It may be null where code of the release
-    before this one wrote the row."""
+    """Declare the column with the fold of the column `source` of the same table. It may be null where code of the
+    release before this one wrote the row."""
 
     def made(context: Any) -> str | None:
         return _fold(context.get_current_parameters().get(source))
@@ -72,7 +73,7 @@ def folds(source: str) -> MappedColumn[Any]:
 
 @cache
 def folded(table: sa.Table) -> dict[str, str]:
-    """By the columns of a table that have a fold: its name."""
+    """The columns of a table that have a fold, each with the fold's name."""
     return {column.info["folds"]: column.name for column in table.columns if "folds" in column.info}
 
 
@@ -90,8 +91,8 @@ def follow(_mapper: Mapper[Any], _connection: Any, row: Any) -> None:
 
 
 def keep(engine: sa.Engine) -> None:
-    """Have the plain UPDATE statements of an engine write the folds with their texts; raise TypeError for one whose
-    texts are not known before it runs. Those of INSERT come by the columns' defaults."""
+    """Make the plain UPDATE statements of an engine write folds with their texts. Raises TypeError for a statement
+    whose texts are not known before it runs. INSERT statements get folds by the columns' defaults."""
 
     @sa.event.listens_for(engine, "before_execute", retval=True)
     def complete(_connection: Any, statement: Any, many: Any, one: Any, _options: Any) -> Any:

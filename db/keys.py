@@ -1,4 +1,4 @@
-"""Many values as one parameter, so that a statement's text does not change with their number."""
+"""Lists of values as one parameter, so that a statement's text does not change with their number."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -15,7 +15,7 @@ from db.types import Key
 
 
 class Keys(list[UUID]):
-    """Keys that are given to many statements: their JSON is made once."""
+    """Keys for many statements; their JSON is made once."""
 
     @cached_property
     def text(self) -> str:
@@ -66,14 +66,14 @@ class among(FunctionElement[bool]):
         super().__init__(column, given)
 
     def self_group(self, against: Any = None) -> Any:
-        """As it is: SQLAlchemy would compare it with 1 for SQLite, which then uses no index."""
+        """Return it unchanged: SQLAlchemy would compare it with 1 for SQLite, which then uses no index."""
         return self
 
 
 class most_among(among):
-    """The same, of a column that is one of the values in most rows: looked at when a row was found otherwise. SQLite
-    then reads a list in its order, instead of collecting the rows of each value and sorting them all; PostgreSQL does
-    not sort the values anew for each row of an outer query, to look them up in an index."""
+    """The same, for a column that is one of the values in most rows: it is checked when a row was found otherwise.
+    SQLite then reads a list in its order, instead of collecting the rows of each value and sorting them all. PostgreSQL
+    does not sort the values anew for each row of an outer query, to look them up in an index."""
 
     inherit_cache = True
 
@@ -93,9 +93,8 @@ def _among_sqlite(element: among, compiler: Any, **kw: Any) -> str:
 
 
 class found(FunctionElement[bool]):
-    """`found(column, select)`: the column is one of the few values that a query of its own finds, which is run once and
-    first: a planner that has no statistics yet would rather run it for every row.
-    """
+    """`found(column, select)`: the column is one of the few values that a query of its own finds. The query runs once
+    and first; a planner without statistics would run it for every row."""
 
     type = sa.Boolean()
     inherit_cache = True
@@ -121,7 +120,8 @@ def _found_sqlite(element: found, compiler: Any, **kw: Any) -> str:
 
 
 def _alone(select: Any, compiler: Any, lateral_from_linter: Any = None, **kw: Any) -> str:
-    """SQLAlchemy's search for tables that nothing joins would count what is joined here to an outer LATERAL."""
+    """Hide the query from SQLAlchemy's search for unjoined tables, which would count what is joined here to an outer
+    LATERAL."""
     text: str = compiler.process(select, **kw)
     return text
 

@@ -1,4 +1,4 @@
-"""What other processes committed, heard over PostgreSQL's NOTIFY."""
+"""Listen to what other processes committed, by PostgreSQL's NOTIFY."""
 
 import asyncio
 import contextlib
@@ -15,14 +15,14 @@ log = structlog.get_logger("torana")
 
 CHANNEL = "torana"
 LISTENING = 10.0
-"""Seconds after which the connection that listens is asked whether it still lives, and in which it must say so."""
+"""Seconds after which the listening connection is checked, and in which it must answer."""
 _PAYLOAD = 7_900
 """Bytes of one NOTIFY; PostgreSQL refuses 8,000."""
 
 
 class Listener:
-    """Holds the LISTEN connection from `start` to `close`. `changed` is told the topics of other processes' writes,
-    `missed` that some were not heard of."""
+    """Holds the LISTEN connection from `start` to `close`. `changed` is called with the topics of other processes'
+    writes, `missed` when some were lost."""
 
     def __init__(
         self, url: sa.URL, outage: Outage, changed: Callable[[Iterable[str]], None], missed: Callable[[], None]
@@ -35,7 +35,7 @@ class Listener:
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Return once it listens, or could not and will try again."""
+        """Start listening; returns once it listens, or could not and will try again."""
         if self._task is None:
             ready = asyncio.Event()
             self._task = asyncio.create_task(self._work(ready))
@@ -53,7 +53,7 @@ class Listener:
             yield sa.select(sa.func.pg_notify(CHANNEL, f"{self._sender}\n{payload}"))
 
     async def _work(self, ready: asyncio.Event) -> None:
-        """A connection that broke is opened again, and what it missed counts as changed."""
+        """Reconnect when the connection breaks; what was missed meanwhile counts as changed."""
         pause = 0.1
         while True:
             try:
@@ -69,7 +69,7 @@ class Listener:
                 pause = min(pause * 2, 5.0)
 
     async def _listen(self, ready: asyncio.Event) -> None:
-        """Hand on what is heard until the connection ends."""
+        """Publish notifications until the connection ends."""
         asked = dict(self._url.query)
         if "ssl" in asked:  # the driver's own spelling of what a URL calls sslmode
             asked["sslmode"] = asked.pop("ssl")
@@ -98,7 +98,7 @@ class Listener:
                 await connection.close(timeout=2)
 
     def _heard(self, payload: str) -> None:
-        """Hand on what another process changed; what this one did was handed on at its commit."""
+        """Publish what another process changed; changes of this one were published at their commit."""
         sender, *topics = payload.split("\n")
         if sender != self._sender:
             self._changed(topics)

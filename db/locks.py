@@ -1,4 +1,4 @@
-"""The one order in which transactions lock rows, so that no two wait for each other."""
+"""The order in which all transactions lock rows, so that no two wait for each other."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -23,17 +23,18 @@ ORDER: Sequence[type[Base]] = (
     m.LogEntry, m.Credential, m.SimulationLink, m.Preference, m.Notification, m.AuditEvent, m.Attempts,
     m.ServerSetting,
 )  # fmt: skip
-"""A transaction locks rows, and changes those that it has not locked before, in this order; of one table in the order
-of their keys, tasks in that of their jobs. `tests/db/test_locks.py` holds every mutation to it."""
+"""The order of locks. A transaction locks rows, and changes rows that it has not locked before, in this order: by
+table, and in one table by key; tasks by their jobs' keys. `tests/db/test_locks.py` holds every mutation to it."""
 
 
 def place_of(model: type[Base]) -> tuple[int, str]:
-    """Where a model's rows are locked: as `ORDER` says; what is not named there comes after all that is."""
+    """The place of a model in `ORDER`; models that are not named there come last."""
     return (ORDER.index(model), "") if model in ORDER else (len(ORDER), model.__tablename__)
 
 
 async def held_in_order(session: AsyncSession, model: type[Base], *which: Any, read: bool = False) -> None:
-    """Lock rows that a statement is to change, in the order of their keys: a statement by itself takes any order."""
+    """Lock rows that a statement is to change, in the order of their keys: a statement by itself takes them in any
+    order."""
     keys = (m.Task.job_id, m.Task.ordinal) if model is m.Task else sa.inspect(model).primary_key
     held = sa.select(*sa.inspect(model).primary_key).where(*which).order_by(*keys)
     await session.execute(held.with_for_update(of=model, read=read, key_share=not read and issubclass(model, Erasable)))
@@ -51,7 +52,7 @@ async def in_order(session: AsyncSession, statement: sa.Update | sa.Delete) -> i
 async def referred_held(
     session: AsyncSession, model: type[Base], values: Mapping[str, Any], own: UUID | None = None
 ) -> None:
-    """Hold the rows that some columns are to refer to, and the row that has the key `own` itself, in their order."""
+    """Lock the rows that some columns are to refer to, and the row with the key `own`, in their order."""
     columns = sa.inspect(model).columns
     wanted: set[tuple[Any, UUID]] = {
         (of_table(foreign.column.table), values[name])
@@ -65,8 +66,8 @@ async def referred_held(
 
 
 async def groups_held(session: AsyncSession, groups: Collection[UUID]) -> None:
-    """Hold groups of users with their members, so that of two ways by which a user comes into a site at once the second
-    meets the first. Raises Contended when somebody joined meanwhile: the mutation is tried again."""
+    """Lock groups of users with their members, so that of two ways in which a user comes into a site at once the second
+    sees the first. Raises Contended when somebody joined meanwhile: the mutation is tried again."""
     wanted = sa.select(m.UserGroupMember.user_id).where(among(m.UserGroupMember.user_group_id, "groups", list(groups)))
     members = set((await session.scalars(wanted)).all())
     await held_in_order(session, m.User, among(m.User.id, "keys", list(members)))

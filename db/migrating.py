@@ -1,4 +1,4 @@
-"""Bring a database to the newest revision, and compare it with the models."""
+"""Migrate a database to the newest revision, and compare it with the models."""
 
 import contextlib
 import os
@@ -20,9 +20,9 @@ from db.address import file_of, parse_address
 from db.models import Base
 
 LOCATIONS = [Path(__file__).parent / "migrations" / "versions"]
-"""Folders of revisions."""
+"""The folders of revisions."""
 _LOCK = 0x746F72616E61
-"""Of PostgreSQL's advisory locks, the one that is held by who migrates."""
+"""The PostgreSQL advisory lock that a migrating process holds."""
 _WAIT = 60
 """Seconds that a migration waits for a gateway's write on SQLite."""
 
@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 
 class Newer(Exception):
-    """The database is at a revision that this version does not know."""
+    """The database is at a revision that this version of the code does not know."""
 
     def __init__(self, revision: str) -> None:
         super().__init__(
@@ -40,7 +40,7 @@ class Newer(Exception):
 
 
 class Broken(Exception):
-    """A migration would leave rows that refer to none."""
+    """A migration would leave rows that refer to no row."""
 
 
 def newest() -> str | None:
@@ -49,12 +49,12 @@ def newest() -> str | None:
 
 
 def knows(revision: str | None) -> bool:
-    """Whether the code has a revision, or comes before it."""
+    """Whether the code knows a revision; also true for a database that has none yet."""
     return revision is None or revision in {script.revision for script in _scripts().walk_revisions()}
 
 
 async def present(url: str) -> str | None:
-    """The revision that the database has; none for an SQLite file that is not there."""
+    """The revision of the database; none for an SQLite file that does not exist."""
     file = file_of(parse_address(url))
     if file is not None and not file.exists():
         return None
@@ -62,8 +62,8 @@ async def present(url: str) -> str | None:
 
 
 async def migrate(url: str, to: str = "head") -> tuple[str | None, str | None]:
-    """Run every revision that the database lacks in one transaction, of which nothing stays when one fails, and return
-    the revision before and after. Who comes while another process does so waits for it. Raises Newer."""
+    """Run every missing revision in one transaction, which is rolled back when one fails; returns the revision before
+    and after. While another process migrates, this one waits. Raises Newer."""
 
     def upgrade(connection: sa.Connection) -> tuple[str | None, str | None]:
         before = _revision(connection)
@@ -80,12 +80,12 @@ async def migrate(url: str, to: str = "head") -> tuple[str | None, str | None]:
 
 
 async def revise(url: str, message: str) -> None:
-    """Write the revision that leads from the database at `url`, which is at the newest one, to the models."""
+    """Write the revision that leads from the database at `url`, which must be at the newest one, to the models."""
     await _read(url, lambda c: command.revision(_config(c), message=message, autogenerate=True))
 
 
 async def differences(url: str) -> list[Any]:
-    """What the models say and the database at `url` does not, and the reverse."""
+    """The differences between the models and the database at `url`."""
     return await _read(
         url, lambda c: compare_metadata(MigrationContext.configure(c, opts={"compare_type": True}), Base.metadata)
     )
@@ -123,7 +123,8 @@ async def _connected(url: str) -> AsyncIterator[AsyncEngine]:
 
 
 def _write_on_sqlite(engine: AsyncEngine) -> None:
-    """Transactions that begin as writers and hold the changes of tables, too: the driver's own leave them out."""
+    """Begin transactions as writers, and include changes of tables in them: the driver's own transactions leave them
+    out."""
 
     @sa.event.listens_for(engine.sync_engine, "connect")
     def _open(connection: Any, _: Any) -> None:

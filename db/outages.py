@@ -1,4 +1,4 @@
-"""What passes by itself: a database that is away, and writes that got in each other's way."""
+"""Failures of a database that pass by themselves: it is away, or transactions got in each other's way."""
 
 import asyncio
 import contextlib
@@ -17,15 +17,15 @@ log = structlog.get_logger("torana")
 T = TypeVar("T")
 
 TRIES = 5
-"""Times that a write is run which others got in the way of."""
+"""How often a write is run when other transactions get in its way."""
 PAUSE = 0.02
-"""Seconds before the second try, at most; doubled for each further one."""
+"""The most seconds before the second try; doubled for each further one."""
 _QUIET = 1.0
 """Seconds without a failure after which an outage has ended."""
 
 _AWAY = ("08", "28", "53", "57P", "3D000", "25006", "25P03")
-"""PostgreSQL's codes, appendix A of its manual, by how they begin: no connection or none that may write, as after a
-failover, no room, and a server that starts or stops."""
+"""Prefixes of PostgreSQL's error codes (appendix A of its manual) that mean: no connection or none that may write, as
+after a failover, no room, and a server that starts or stops."""
 _CONTENDED = ("40001", "40P01")
 _NO_ROOM = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
 _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
@@ -36,18 +36,18 @@ class Unavailable(ConnectionError):
 
 
 class Unconfirmed(ConnectionError):
-    """The database went away during a commit: whether that was done can't be known."""
+    """The connection was lost during a commit: whether it was done can't be known."""
 
 
 class Contended(Exception):
-    """Other transactions were in the way of this one, which was rolled back."""
+    """Other transactions got in the way of this one, which was rolled back."""
 
 
 Passing = Unavailable | Unconfirmed | Contended
 
 
 def passing(error: BaseException, *, committing: bool = False) -> Passing | None:
-    """What a failure of a database comes to, when it passes by itself; None for any other."""
+    """The exception to raise for a database failure that passes by itself; None for any other failure."""
     if isinstance(error, Unavailable | Unconfirmed | Contended):
         return error
     raised = error.orig if isinstance(error, sa.exc.DBAPIError) else error
@@ -68,8 +68,8 @@ def passing(error: BaseException, *, committing: bool = False) -> Passing | None
 
 
 class Outage:
-    """Says once that a database is away, however many are told so, and once that it is back. What is asked of the
-    database is asked `with` it: what passes by itself is then raised as what it comes to."""
+    """Logs once that a database is away, however many requests notice it, and once that it is back. Every call of the
+    database runs `with` it, which raises failures that pass by themselves as what they mean."""
 
     def __init__(self) -> None:
         self._began = self._last = 0.0
@@ -77,7 +77,7 @@ class Outage:
         self.lasts = False
 
     def __enter__(self) -> None:
-        """A class and no generator, because every read goes through it."""
+        """A class and not a generator, because every read enters it."""
 
     def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
         if error is None:
@@ -87,7 +87,7 @@ class Outage:
             self.note(error)
 
     def note(self, error: Exception, *, committing: bool = False) -> None:
-        """Note a failure that passes by itself, and raise what it comes to."""
+        """Note a failure that passes by itself, and raise what it means."""
         if (known := passing(error, committing=committing)) is None:
             return
         if not isinstance(known, Contended):
@@ -103,7 +103,7 @@ class Outage:
             log.error("database.away", error=str(error) or type(error).__name__)
 
     def answered(self) -> None:
-        """It does; while some are still refused, the outage goes on."""
+        """The database answered. While other requests are still refused, the outage goes on."""
         moment = time.monotonic()
         if self.lasts and moment - self._last >= _QUIET:
             self.lasts = False
@@ -111,8 +111,8 @@ class Outage:
 
 
 async def tried_again(work: Callable[[], Awaitable[T]], may: Callable[[], bool] = lambda: True) -> T:
-    """The result of `work`, run again from its beginning, after a pause by chance, while others get in its way and it
-    `may`: while nothing of it was committed. The last time raises Contended."""
+    """The result of `work`. When other transactions get in its way and `may` allows it (nothing was committed), it is
+    run again from its beginning after a random pause. The last try raises Contended."""
     for n in range(TRIES - 1):
         try:
             return await work()
@@ -124,7 +124,7 @@ async def tried_again(work: Callable[[], Awaitable[T]], may: Callable[[], bool] 
 
 
 async def finished(work: Awaitable[T]) -> T:
-    """The result of `work`, which is done to its end: who is cancelled meanwhile is cancelled after it."""
+    """The result of `work`, which runs to its end: a cancellation meanwhile takes effect afterwards."""
     doing = asyncio.ensure_future(work)
     try:
         return await asyncio.shield(doing)

@@ -1,4 +1,4 @@
-"""The plan that a database makes for a statement, under the settings and for the parameters that it is run with.
+"""Query plans: which statements get a plan for their values, and EXPLAIN of a statement as it is run.
 
 PostgreSQL runs reads by a generic plan, made once for all parameters. A statement that is `planned` has a mark in its
 text: it gets a plan of its own each time, made for its values.
@@ -20,7 +20,7 @@ _NAME = "torana_explained"
 
 
 def planned(statement: Statement) -> Statement:
-    """The statement, to be planned for its values: what it reads depends on them so much that planning costs less."""
+    """Mark a statement to be planned for its values: what it reads depends on them so much that planning costs less."""
     return statement.prefix_with(_MARK, dialect="postgresql").execution_options(planned=True)
 
 
@@ -29,7 +29,7 @@ def is_planned(statement: Statement) -> bool:
 
 
 async def choose(connection: AsyncConnection, *, own: bool) -> None:
-    """Have PostgreSQL make plans of this kind on a connection, until it is told otherwise."""
+    """Make PostgreSQL use plans of this kind on a connection, until it is told otherwise."""
     assert connection.sync_connection is not None
     info, wanted = connection.sync_connection.info, OWN if own else GENERIC
     if info.get("plans", GENERIC) != wanted:
@@ -38,12 +38,12 @@ async def choose(connection: AsyncConnection, *, own: bool) -> None:
 
 
 def is_marked(text: str) -> bool:
-    """Whether the text is that of a statement that is planned for its values."""
+    """Whether this is the text of a statement that is planned for its values."""
     return text.startswith(f"SELECT {_MARK}")
 
 
 async def on_postgresql(asked: AsyncConnection, text: str, arguments: Sequence[Any], *options: str) -> Sequence[Any]:
-    """The rows of EXPLAIN, with its options, of a statement as it is run.
+    """The rows of EXPLAIN, with its options, for a statement as it is run.
 
     The statement is prepared and executed: EXPLAIN of a text with parameters makes a plan for their values, whatever
     `plan_cache_mode` says.
@@ -67,7 +67,7 @@ async def on_sqlite(connection: Any, text: str, arguments: Sequence[Any]) -> lis
 
 
 def literal(value: Any) -> str:
-    """A parameter as PostgreSQL's text; raises TypeError for one of a type that no read has."""
+    """A parameter as a literal of PostgreSQL; raises TypeError for a type that no read has."""
     if value is None:
         return "NULL"
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""A statement as its driver takes it: compiled once, run many times without SQLAlchemy."""
+"""Prepared statements: compiled once to the driver's text, and run many times without SQLAlchemy."""
 
 import weakref
 from collections import OrderedDict
@@ -11,7 +11,7 @@ Statement: TypeAlias = sa.Select[*tuple[Any, ...]]
 
 
 class Prepared:
-    """`sql` is the driver's text; `arguments` puts named values into its order and its types."""
+    """A prepared statement: `sql` is the driver's text; `arguments` puts named values into its order and types."""
 
     def __init__(self, statement: Statement, dialect: sa.Dialect) -> None:
         compiled = statement.compile(dialect=dialect)
@@ -31,20 +31,20 @@ class Prepared:
 
 
 class Holder(Protocol):
-    """What statements are made from; they go when it goes."""
+    """An object that statements are made from. They are dropped with it."""
 
     prepared: dict[Hashable, Prepared]
 
 
 class Shelf:
-    """A holder of statements that belong to nothing else."""
+    """A holder for statements that belong to no other object."""
 
     def __init__(self) -> None:
         self.prepared: dict[Hashable, Prepared] = {}
 
 
 class Kept:
-    """Keeps statements prepared with their holders: those used last, of up to `most` characters together."""
+    """Keeps prepared statements with their holders: those used last, of at most `most` characters together."""
 
     def __init__(self, dialect: sa.Dialect, most: int) -> None:
         self.dialect = dialect
@@ -53,7 +53,7 @@ class Kept:
         self._order: OrderedDict[tuple[int, Hashable], tuple[weakref.ref[Any], int]] = OrderedDict()
 
     def find(self, holder: Holder, key: Hashable) -> Prepared | None:
-        """The statement of this key, where it is kept."""
+        """The statement of this key, if it is kept."""
         place = (id(holder), key)
         if (found := holder.prepared.get(key)) is None or place not in self._order:
             return None

@@ -1,4 +1,4 @@
-"""The connections that read: kept open, borrowed one at a time, and replaced when they break."""
+"""The pool of connections for reads: kept open, borrowed one at a time, replaced when they break."""
 
 import asyncio
 import contextlib
@@ -19,7 +19,7 @@ log = structlog.get_logger("torana")
 T = TypeVar("T")
 
 NARROW = 1.0
-"""Seconds for which no further connection is tried after one was refused, while there are others."""
+"""Seconds for which no new connection is tried after one was refused, while others exist."""
 
 _GONE = (
     asyncpg.ConnectionDoesNotExistError,
@@ -28,14 +28,13 @@ _GONE = (
     asyncpg.InternalClientError,
     OSError,
 )
-"""What tells that a connection is of no more use. InternalClientError: it ended just before a statement."""
+"""Errors which say that a connection is unusable. InternalClientError: it ended just before a statement."""
 
 
 class Readers:
-    """At most `most` connections of `engine`, which run in AUTOCOMMIT and need no reset. Who waits longer than
-    `wait` seconds for one gets SQLAlchemy's TimeoutError, and Unavailable when none can be made and there is no other.
-    A client, a `lane`, has half of them at once; its further statements wait in a line of their own.
-    """
+    """A pool of at most `most` connections of `engine`, which run in AUTOCOMMIT and need no reset. A read that waits
+    longer than `wait` seconds for one gets SQLAlchemy's TimeoutError, and Unavailable when none can be made and there
+    is no other. A client (a `lane`) uses half of them at most; its further statements wait in a line of their own."""
 
     def __init__(self, engine: AsyncEngine, most: int, wait: float) -> None:
         self._engine = engine
@@ -47,12 +46,12 @@ class Readers:
         self._lines: dict[Hashable, deque[asyncio.Future[None]]] = {}
         self._lent = 0
         self._refused: deque[asyncio.Future[AsyncConnection]] = deque()
-        """Those whose own connection was refused; each is given one that comes back."""
+        """Reads whose new connection was refused; each gets one that comes back."""
         self._narrow = 0.0
         self._ended = False
 
     async def run(self, work: Callable[[AsyncConnection], Awaitable[T]], lane: Hashable = None) -> T:
-        """The result of `work`, a read; done once more, on a new connection, when the first one turns out broken."""
+        """The result of `work`, a read; run once more, on a new connection, when the first one turns out broken."""
         if lane is not None:
             if (held := self._held.get(lane, 0)) < self._share:
                 self._held[lane] = held + 1
@@ -75,7 +74,7 @@ class Readers:
                 self._leave(lane)
 
     async def _in_line(self, lane: Hashable) -> None:
-        """Wait until a statement of the lane has ended, whose place is then this one's."""
+        """Wait until a statement of the lane has ended, and take its place."""
         waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._lines.setdefault(lane, deque()).append(waiting)
         try:
@@ -90,7 +89,7 @@ class Readers:
             raise
 
     def _leave(self, lane: Hashable) -> None:
-        """Give the place to the next one of the lane."""
+        """Give the place to the next statement of the lane."""
         line = self._lines.get(lane)
         while line:
             waiting = line.popleft()
@@ -105,7 +104,7 @@ class Readers:
             self._held[lane] -= 1
 
     def borrowed(self) -> "_Borrowed":
-        """A connection for several reads, which are not done again: `async with readers.borrowed() as connection`."""
+        """A connection for several reads, which are not repeated: `async with readers.borrowed() as connection`."""
         return _Borrowed(self)
 
     async def take(self) -> AsyncConnection:
@@ -125,7 +124,7 @@ class Readers:
             raise
 
     async def give_back(self, connection: AsyncConnection, error: BaseException | None) -> None:
-        """Keep the connection, if it is sound: not broken, not left in the middle of a statement, not too late."""
+        """Take the connection back if it is sound: not broken, not in the middle of a statement, not too late."""
         try:
             if error is not None and (not isinstance(error, Exception) or _broken(error)):
                 await asyncio.shield(_discard(connection))
@@ -151,8 +150,8 @@ class Readers:
         self._idle.append(connection)
 
     async def _another(self) -> AsyncConnection | None:
-        """A new connection; where the server takes no more, one of the others as it comes back, or None when none
-        does."""
+        """A new connection; when the server takes no more, one of the others as it comes back, or None when there are
+        none."""
         if not self._lent or time.monotonic() >= self._narrow:
             self._lent += 1
             try:
@@ -183,11 +182,11 @@ class Readers:
         return None if waiting.cancelled() else waiting.result()
 
     def begin(self) -> None:
-        """Keep connections again, after `dispose`."""
+        """Start keeping connections again, after `dispose`."""
         self._ended = False
 
     async def dispose(self) -> None:
-        """Close what is idle now, and what is borrowed when it comes back."""
+        """Close idle connections now, and borrowed ones when they come back."""
         self._ended = True
         idle, self._idle = self._idle, []
         for connection in idle:
@@ -202,14 +201,14 @@ class Readers:
             raise sa.exc.TimeoutError("no connection became free in time") from None
 
     async def _discard_idle(self) -> None:
-        """What is idle while another turned out broken is broken too, more often than not."""
+        """Close idle connections: when one turned out broken, idle ones usually are broken too."""
         idle, self._idle = self._idle, []
         for connection in idle:
             await _discard(connection)
 
 
 class _Borrowed:
-    """A class and no generator, because every read goes through it."""
+    """A class and not a generator, because every read enters it."""
 
     __slots__ = ("_connection", "_readers")
 

@@ -1,4 +1,4 @@
-"""Folds made anew: after a change of Python's Unicode tables, and for rows that the code of the last release wrote."""
+"""Make folds anew: after a change of Python's Unicode tables, and for rows that the code of the last release wrote."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,9 +11,9 @@ from db.folding import UNICODE, composed, fold, folded
 from db.models import Base, ServerSetting
 
 SETTING = "unicode"
-"""The server setting that has the version with which the folds were made."""
+"""The server setting with the version that folds were made with."""
 BATCH = 1_000
-"""Rows of one transaction."""
+"""The most rows of one transaction."""
 
 _UNICODE = sa.select(ServerSetting.value).where(ServerSetting.name == SETTING)
 
@@ -24,12 +24,12 @@ def searched() -> list[sa.Table]:
 
 
 async def outdated(database: Database) -> bool:
-    """Whether the folds were made with another version of Unicode than this process has."""
+    """Whether folds were made with another version of Unicode than this process has."""
     return any(row.value != UNICODE for row in await database.rows(_UNICODE))
 
 
 async def complete(database: Database) -> int:
-    """Fold what is not yet folded, and put it into NFC; returns the rows that were."""
+    """Fold texts that have no fold yet, and put them into NFC; returns the number of rows."""
     changed = 0
     for table in searched():
         missing = (sa.and_(table.c[text].is_not(None), table.c[name].is_(None)) for text, name in folded(table).items())
@@ -40,7 +40,8 @@ async def complete(database: Database) -> int:
 
 
 async def refold(database: Database, told: Callable[[str, int], None]) -> int:
-    """Fold all texts anew, and note the version. Tells each table with its changed rows; returns how many changed."""
+    """Fold all texts anew, and store the version. Calls `told` with each table and its changed rows; returns how many
+    changed."""
     changed = 0
     for table in searched():
         found = await _refold(database, table)
@@ -60,8 +61,8 @@ async def _note(database: Database) -> None:
 
 
 async def _refold(database: Database, table: sa.Table, *which: Any) -> int:
-    """Write the folds that are not as they should be, batch by batch. A row's version and time of change stay: what
-    clients see of it did not change."""
+    """Write wrong folds, batch by batch. A row's version and time of change stay, because what clients see of it did
+    not change."""
     names, last, changed = folded(table), None, 0
     page = sa.select(table.c.id, *(table.c[name] for pair in names.items() for name in pair))
     page = page.where(*which).order_by(table.c.id).limit(BATCH)
@@ -79,7 +80,7 @@ async def _refold(database: Database, table: sa.Table, *which: Any) -> int:
 
 
 def _made(row: Any, names: dict[str, str]) -> dict[str, str]:
-    """What of a row is to be written: folds, and texts in NFC."""
+    """The columns of a row to write: folds, and texts in NFC."""
     found: dict[str, str] = {}
     for text, name in names.items():
         if (stored := row._mapping[text]) is None:
@@ -92,7 +93,8 @@ def _made(row: Any, names: dict[str, str]) -> dict[str, str]:
 
 
 async def _write(session: AsyncSession, table: sa.Table, key: Any, values: dict[str, str]) -> None:
-    """Where another row has the composed text already, which may have to be unique, the text stays as it is."""
+    """Write the columns. When another row already has the composed text, which may have to be unique, the text stays as
+    it is."""
     for text in folded(table).keys() & values.keys():
         if await session.scalar(sa.select(sa.exists().where(table.c[text] == values[text]))):
             values = {name: value for name, value in values.items() if name != text}

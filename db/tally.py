@@ -1,4 +1,4 @@
-"""The statements and commits of one operation, counted as they are run."""
+"""Count the statements and commits of one operation."""
 
 from collections.abc import Sequence
 from contextvars import ContextVar
@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 @dataclass(slots=True)
 class Tally:
-    """The texts of the statements of one operation, and how often it committed what was asked for."""
+    """The texts of the statements of one operation, and the number of commits for what was asked."""
 
     texts: list[str] = field(default_factory=list)
     commits: int = 0
@@ -21,7 +21,7 @@ class Tally:
         return len(self.texts)
 
     def add(self, text: str, _arguments: Sequence[Any]) -> None:
-        """Note a statement; its parameters, as the driver gets them, are not kept: a stream may last for hours."""
+        """Note a statement. Its parameters are not kept, because a stream may last for hours."""
         self.texts.append(text)
 
 
@@ -29,7 +29,7 @@ tally: ContextVar[Tally | None] = ContextVar("tally", default=None)
 
 
 def count(engine: AsyncEngine) -> None:
-    """Have the statements that run through SQLAlchemy counted."""
+    """Count the statements that run through SQLAlchemy."""
     sa.event.listen(engine.sync_engine, "before_cursor_execute", _count)
 
 

@@ -1,7 +1,7 @@
-"""JSON text built by the database, the same on both dialects: scalars, ids, cursors, and how texts are put together.
+"""SQL that builds JSON text, the same on both dialects: scalars, ids, cursors, and the joining of texts.
 
-PostgreSQL's and SQLite's own JSON functions are not used to build objects: they look up types and escape keys for each
-row, and parse again what stored JSON or a subquery gives them.
+It does not use the JSON functions of PostgreSQL and SQLite to build objects: they look up types and escape keys for
+each row, and parse again the JSON that a column or a subquery gives them.
 """
 
 from collections.abc import Iterable, Iterator
@@ -14,12 +14,12 @@ from sqlalchemy.sql.functions import FunctionElement
 from db.types import Instant, Key, Name
 
 Piece = str | sa.ColumnElement[Any]
-"""Constant text, or SQL that gives text and is never null."""
+"""A constant text, or SQL that gives a text and is never null."""
 
 _ARGUMENTS = 90
-"""Of one call in PostgreSQL, which takes 100."""
+"""The most arguments of one call; PostgreSQL takes 100."""
 _CHAIN = 250
-"""Texts of one chain in SQLite, whose expressions may be 1,000 deep."""
+"""The most texts of one chain in SQLite, whose expressions may be 1,000 deep."""
 
 
 def joined(pieces: Iterable[Piece]) -> sa.ColumnElement[str]:
@@ -61,7 +61,7 @@ def _joined_postgresql(element: _Joined, compiler: Any, **kw: Any) -> str:
 
 @compiles(_Joined, "sqlite")
 def _joined_sqlite(element: _Joined, compiler: Any, **kw: Any) -> str:
-    """Without parentheses as far as that goes: SQLite bounds their depth, and the length of a chain as well."""
+    """Join without parentheses as far as possible: SQLite bounds their depth, and the length of a chain as well."""
     texts = [compiler.process(piece, **kw) for piece in element.clauses]
     while len(texts) > _CHAIN:
         texts = [f"({' || '.join(texts[i : i + _CHAIN])})" for i in range(0, len(texts), _CHAIN)]
@@ -69,7 +69,7 @@ def _joined_sqlite(element: _Joined, compiler: Any, **kw: Any) -> str:
 
 
 def _spelled(name: str, postgresql: str, sqlite: str, kind: type[FunctionElement[Any]] = _Text) -> Any:
-    """An element of one argument, spelled so by each dialect; `{}` is the argument."""
+    """An SQL element of one argument, with the text of each dialect; `{}` is the argument."""
     element = type(name, (kind,), {"name": name, "inherit_cache": True})
     for dialect, spelling in (("postgresql", postgresql), ("sqlite", sqlite)):
 
@@ -113,11 +113,11 @@ moment = _spelled(
     """'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')""",
     "{}",
 )
-"""An instant in the spelling of clients, which is the stored one on SQLite. The infinities of PostgreSQL, which its
-driver makes of Python's first and last instants, are those."""
+"""An instant as clients see it, which is also how SQLite stores it. PostgreSQL's infinities, which its driver reads as
+Python's first and last instants, become those."""
 
 day = _spelled("day", "to_char(least(greatest({}, '0001-01-01'), '9999-12-31'), 'YYYY-MM-DD')", "{}")
-"""A date, likewise."""
+"""A date as clients see it."""
 
 _float = _spelled(
     "float",
@@ -127,7 +127,7 @@ _float = _spelled(
 
 
 def number(column: Any) -> Iterator[Piece]:
-    """A number, or a JSON text that is stored as it is sent."""
+    """A number, or a JSON text that is sent as it is stored."""
     yield sa.cast(column, sa.Text())
 
 

@@ -1,7 +1,7 @@
-"""Work of Python that takes long, beside the event loop: one piece at a time, and clients take turns.
+"""Run long Python work in a thread beside the event loop: one piece at a time, clients in turn.
 
-Such work holds the interpreter; in a thread it is interrupted after each `sys.getswitchinterval()`, so that requests
-are answered meanwhile. With one thread at most half of the time goes to it.
+Such work holds the interpreter. In a thread it is interrupted after each `sys.getswitchinterval()`, so requests are
+answered meanwhile; with one thread it takes at most half of the time.
 """
 
 import asyncio
@@ -15,13 +15,14 @@ _ALL = object()
 
 
 class Turns:
-    """Whoever asks for much waits for others in between: of each lane one piece at most stands in the common line."""
+    """Takes the pieces of all lanes in turn: at most one piece of each lane stands in the common line, so a client with
+    much work lets others pass."""
 
     def __init__(self) -> None:
         self._locks: WeakValueDictionary[Hashable, asyncio.Lock] = WeakValueDictionary()
 
     async def run(self, lane: Hashable, work: Callable[[], T]) -> T:
-        """The result of `work`, done in a thread when it is the turn of the `lane`: a client."""
+        """The result of `work`, run in a thread when it is the turn of the `lane`, which is a client."""
         async with self._lock(("lane", lane)), self._lock(_ALL):
             return await asyncio.to_thread(work)
 

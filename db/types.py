@@ -1,4 +1,4 @@
-"""Column types whose stored text is the text a client sees, on both dialects."""
+"""Column types that store a value as the text that clients see, on both dialects."""
 
 from datetime import UTC, datetime
 from enum import Enum
@@ -63,7 +63,7 @@ class Instant(sa.types.TypeDecorator[datetime]):
 
 
 class Name(sa.types.TypeDecorator[str]):
-    """A text by which people call something: stored in NFC, and compared by code points on both dialects."""
+    """A text that people call something by: stored in NFC, and compared by code points on both dialects."""
 
     impl = sa.String
     cache_ok = True
@@ -81,7 +81,8 @@ class Name(sa.types.TypeDecorator[str]):
 
 
 class Json(sa.JSON):
-    """JSON that is changed where its text is: to Python, 1, 1.0 and true are equal, as are keys in another order."""
+    """JSON that counts as changed when its text is: Python takes 1, 1.0 and true for equal, and ignores the order of
+    keys."""
 
     cache_ok = True
 
@@ -90,8 +91,8 @@ class Json(sa.JSON):
 
 
 class Value(Json):
-    """Any JSON value: PostgreSQL's `json`; on SQLite text, since it makes numbers of a text that looks like one in a
-    column whose type is called JSON."""
+    """Any JSON value: PostgreSQL's `json`; on SQLite text, because a column of type JSON would turn a text that looks
+    like a number into one."""
 
     cache_ok = True
 
@@ -107,7 +108,7 @@ def instant_text(value: datetime) -> str:
 
 
 class now(FunctionElement[datetime]):
-    """The database's clock, so that processes whose clocks differ agree on leases."""
+    """The time by the database's clock, so that processes whose clocks differ agree on leases."""
 
     type = Instant()
     inherit_cache = True
@@ -125,7 +126,7 @@ def _now_sqlite(element: now, compiler: Any, **_: Any) -> str:
 
 
 class later(FunctionElement[datetime]):
-    """`later(seconds)`: the database's clock, so many seconds on (back, when negative)."""
+    """`later(seconds)`: the time by the database's clock, so many seconds on (back, when negative)."""
 
     type = Instant()
     inherit_cache = True

@@ -1,4 +1,4 @@
-"""What a transaction writes, and by what right: a row that nobody was asked about is not committed."""
+"""Check each transaction: it may commit only rows for which an access rule was asked, or a reason given."""
 
 from collections.abc import Iterable, Iterator
 from uuid import UUID
@@ -9,27 +9,27 @@ from sqlalchemy.orm import ORMExecuteState, Session
 from db.models.base import Base, Entity
 
 Row = tuple[type[Base], UUID | None]
-"""A row that was written; without a key: some rows of the table, by one statement."""
+"""A row that was written: its model and key; without a key, some rows of the table, by one statement."""
 
 
 class Unasked(Exception):
-    """Rows were written for which no rule was asked. The transaction is rolled back: it is an error of the code."""
+    """Rows were written for which no rule was asked. The transaction is rolled back: this is an error in the code."""
 
 
 def asked(session: AsyncSession, *rows: Entity) -> None:
-    """A rule was asked for these rows, and holds."""
+    """Note that a rule was asked for these rows, and holds."""
     session.info.setdefault("asked", set()).update((type(row), row.id) for row in rows)
 
 
 def because(session: AsyncSession, why: str, *models: type[Base]) -> None:
-    """Rows of these tables are written as the consequence of something that was asked for, or was proved. `why` is a
+    """Note that rows of these tables are written as a consequence of something that was allowed, or proved. `why` is a
     literal: a test lists them all."""
     assert why
     session.info.setdefault("because", set()).update(models)
 
 
 def check(session: AsyncSession) -> None:
-    """Raise Unasked for rows that were written for no reason."""
+    """Raise Unasked for rows that were written without a rule or a reason."""
     rows: Iterable[Row] = session.info.get("written", ())
     named, reasons = session.info.get("asked", set()), session.info.get("because", set())
     if missing := {row for row in rows if row not in named and row[0] not in reasons}:
@@ -48,7 +48,7 @@ def flushed(session: Session) -> Iterator[Row]:
 
 
 def note_statement(state: ORMExecuteState) -> None:
-    """The table that a statement of its own writes."""
+    """Note the table that a plain statement writes."""
     if not (state.is_insert or state.is_update or state.is_delete):
         return
     name = state.statement.table.name  # type: ignore[attr-defined]

@@ -1,1 +1,1 @@
-"""The process: HTTP, sockets, settings, command line. Knows every other room."""
+"""The process: HTTP, WebSocket, background work, settings and the command line. Imports all other rooms."""

@@ -1,4 +1,4 @@
-"""The application: everything made once, wired together, and put away at the end."""
+"""The application: it makes all services once, wires them together, and closes them at the end."""
 
 import asyncio
 import contextlib
@@ -69,8 +69,8 @@ def make_database(settings: Settings) -> Database:
 
 
 def make_services(settings: Settings, passwords: Passwords | None = None, database: Database | None = None) -> Services:
-    """What operations share; `services.database` is to be started and disposed by the caller. What is given is used in
-    place of what the settings make."""
+    """Make the services that all operations share. The caller starts and disposes `services.database`. Arguments that
+    are given replace what the settings make."""
     database = database or make_database(settings)
     feed = Feed()
     database.listen(feed.publish, feed.missed)
@@ -112,7 +112,7 @@ def bounds_of(settings: OperationSettings) -> Bounds:
 
 
 class _Straight:
-    """Leads HTTP requests for one path past the router."""
+    """Takes HTTP requests for one path directly, without the router."""
 
     def __init__(self, app: ASGIApp, path: str, to: ASGIApp) -> None:
         self._app = app
@@ -126,7 +126,7 @@ class _Straight:
 
 @contextlib.asynccontextmanager
 async def _working(settings: Settings, services: Services, runs: Path) -> AsyncIterator[None]:
-    """All that works beside the requests, from the start of the application to its end."""
+    """Everything that runs beside the requests, from the start of the application to its end."""
     outbox = Outbox(services, Delivery.of(settings.mail))
     housekeeping = Housekeeping(services, sweeps_of(settings.retention))
     try:

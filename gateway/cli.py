@@ -197,7 +197,7 @@ def _serve(settings: Settings) -> None:
 
 
 def _check_port(host: str, port: int) -> None:
-    """Say at once that the port is taken, before anything is prepared."""
+    """Fail at once when the port is taken, before anything is prepared."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -1,1 +1,1 @@
-"""The work itself. Knows nothing of the other rooms but the protocol that it defines."""
+"""The work itself: engines, the worker, and the programs that tasks run. Imports no other room."""

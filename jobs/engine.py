@@ -1,4 +1,5 @@
-"""What every engine does. The database's rows are the truth: an engine only starts workers, and tells what it sees."""
+"""The interface of all engines. The database's rows are the truth: an engine starts workers, and reports what it
+sees."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -8,14 +9,15 @@ from enum import Enum
 from typing import Any, Protocol
 
 WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-"""A cluster, a partition or an account: nothing that a shell or a command would take for something else."""
+"""The form of a name of a cluster, a partition or an account: nothing that a shell or a command would take for
+something else."""
 MOST = {"minutes": 60 * 24 * 30, "megabytes": 4_000_000, "cores": 1_024}
-"""What one task may be given of a cluster, at most."""
+"""The most that one task may get of a cluster."""
 
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """With what a user reaches a cluster: an SSH key and the certificate that goes with it, as OpenSSH writes them."""
+    """The login of a user on a cluster: an SSH key and its certificate, as OpenSSH writes them."""
 
     private_key: str
     certificate: str
@@ -23,10 +25,9 @@ class Login:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A batch that an engine was given. `name` is ours and unique to this handing over: engines carry it to where it
-    can be looked up, because the numbers that they give may be given again. `login` is that of the job's owner, where
-    the cluster wants one.
-    """
+    """A batch that an engine was given. `name` is ours, and unique to this hand-over. Engines store it where it can be
+    looked up, because the numbers that they give may be given again. `login` is that of the job's owner, where the
+    cluster needs one."""
 
     name: str
     login: Login | None = None
@@ -36,9 +37,9 @@ class Held:
 class Batch:
     """Tasks of one job that are handed over together.
 
-    `tokens` holds, by the ordinals of the tasks, what lets a worker claim one; with `collector`, whoever runs after the
-    last of them tells that all have ended. Workers report to `gateway`. `options` are what users may ask a cluster for:
-    partition, minutes, megabytes, cores, account.
+    `tokens` holds, by the ordinals of the tasks, what lets a worker claim one. With the token `collector`, a program
+    that runs after the last of them reports that all have ended. Workers report to `gateway`. `options` are what users
+    may ask a cluster for: partition, minutes, megabytes, cores, account.
     """
 
     held: Held
@@ -57,8 +58,8 @@ class State(Enum):
 
 
 class Ending(Enum):
-    """What an end that the worker did not tell of means: a run that was lost may end otherwise when it is run again;
-    one over its bounds FAILED, and one that somebody ended there was CANCELED."""
+    """What it means that a run ended without a report of its worker. A lost run may end otherwise when it is run again;
+    one over its bounds FAILED, and one that somebody ended on the cluster was CANCELED."""
 
     LOST = "LOST"
     FAILED = "FAILED"
@@ -67,7 +68,8 @@ class Ending(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """`reason` says how it ended, in words; `starts_at` is when the engine means to start it."""
+    """What an engine sees of a task, and of its end. `reason` says in words how it ended; `starts_at` is when the
+    engine plans to start it."""
 
     state: State
     reason: str = ""
@@ -76,7 +78,7 @@ class Seen:
 
 
 class Away(Exception):
-    """The engine can't be reached now; later it may."""
+    """The engine can't be reached now; it may be later."""
 
 
 class Refused(Exception):
@@ -84,22 +86,23 @@ class Refused(Exception):
 
 
 class Engine(Protocol):
-    """With `personal`, batches and what is held need their owner's login. Every method but `close` may raise Away."""
+    """An engine. With `personal`, batches and what is held need their owner's login. Every method but `close` may raise
+    Away."""
 
     personal: bool
 
     def room(self) -> int:
-        """How many tasks it takes now."""
+        """How many tasks the engine takes now."""
 
     async def submit(self, batch: Batch) -> Mapping[str, Any]:
         """Take a batch; returns what administrators may want to know of it. Raises Refused. A name that was taken
         before is not run again."""
 
     async def cancel(self, held: Held, ordinals: Sequence[int]) -> None:
-        """End tasks of a batch, whether they wait or run, with whatever they started; what is gone is no fault."""
+        """End tasks of a batch, waiting or running, with all that they started. A task that is gone is no error."""
 
     async def poll(self, held: Sequence[Held]) -> Mapping[str, Mapping[int, Seen]]:
-        """What it knows of these batches, by name and ordinal."""
+        """What the engine knows of these batches, by name and ordinal."""
 
     async def close(self) -> None:
-        """End what can't outlive this process, and let go of the rest."""
+        """End what can't outlive this process, and disconnect from the rest."""

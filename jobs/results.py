@@ -1,4 +1,4 @@
-"""What a task delivers: estimators with pages of numbers, in YAPTIDE's shape."""
+"""Check, pack and merge results: estimators with pages of numbers, in YAPTIDE's shape."""
 
 from typing import Any
 
@@ -6,12 +6,12 @@ import msgspec
 import numpy as np
 
 Numbers = list[float | None]
-"""Null stands for a value that is not finite."""
+"""Values of a page; null stands for a value that is not finite."""
 
 LARGEST = 2_000_000
-"""Values of one page."""
+"""The most values of one page."""
 NAME, UNIT, NUMBER = 255, 64, 2**31 - 1
-"""Characters of a name and of a unit, and the largest number of a page."""
+"""The most characters of a name and of a unit, and the largest number of a page."""
 
 
 class Axis(msgspec.Struct, frozen=True):
@@ -21,7 +21,7 @@ class Axis(msgspec.Struct, frozen=True):
 
 
 class Page(msgspec.Struct, frozen=True):
-    """`data.values` has len(axis_dim1) x len(axis_dim2) numbers, the first axis fastest."""
+    """A page of numbers: `data.values` has len(axis_dim1) x len(axis_dim2) numbers, the first axis fastest."""
 
     dimensions: int
     data: Axis
@@ -46,7 +46,7 @@ class ResultError(ValueError):
 
 
 def read(data: Any) -> list[Estimator]:
-    """Estimators from decoded JSON, checked; raises ResultError with the place of what is wrong."""
+    """Checked estimators from decoded JSON; raises ResultError with the place of the error."""
     try:
         estimators = msgspec.convert(data, list[Estimator])
     except msgspec.ValidationError as error:
@@ -98,10 +98,11 @@ zones, and of those that are counts; all others are per primary (its SH_POSTPROC
 
 
 class Merging:
-    """One result from those of several tasks: each value is the mean weighted by the primaries done, counts are summed.
+    """Merges the results of several tasks into one: each value is the mean weighted by the primaries done; counts are
+    summed.
 
-    Estimators are matched by file name and pages by number. What only some tasks delivered, a page or a value that is
-    not null, is the mean over those. Parts are added one by one, so that only one is held at a time.
+    Estimators are matched by file name and pages by number. A page or value that only some tasks delivered (not null)
+    is the mean over those. Parts are added one by one, so that only one is held in memory.
     """
 
     def __init__(self) -> None:
@@ -110,7 +111,7 @@ class Merging:
         self._pages: dict[tuple[str, int], _Values] = {}
 
     def add(self, primaries: int, estimators: list[Estimator]) -> None:
-        """Add what a task delivered; raises ResultError when a page differs in shape from the same one before."""
+        """Add the results of a task; raises ResultError when a page has another shape than the same page before."""
         self._primaries += primaries
         for estimator in estimators:
             self._estimators.setdefault(estimator.file_name, msgspec.structs.replace(estimator, pages=[]))
@@ -134,7 +135,7 @@ class Merging:
 
 
 class _Values:
-    """The values of a page, put together as its metadata say."""
+    """The values of a page, merged as its metadata say."""
 
     def __init__(self, page: Page) -> None:
         self._first = msgspec.structs.replace(page, data=msgspec.structs.replace(page.data, values=[]))
@@ -165,7 +166,7 @@ class _Values:
 
 
 def _shape(page: Page) -> tuple[object, ...]:
-    """What must be the same in pages whose values are put together."""
+    """What must be equal in pages whose values are merged."""
     axes = [axis and (axis.unit, len(axis.values)) for axis in (page.axis_dim1, page.axis_dim2)]
     return page.data.unit, page.metadata.get("page_normalized"), *axes
 

@@ -1,1 +1,1 @@
-"""How a field is answered. Knows the database and the jobs; knows no GraphQL type."""
+"""What the gateway does: reads, writes, access rules, sign-in, jobs. Imports `db` and `jobs`, and no GraphQL type."""

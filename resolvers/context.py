@@ -1,4 +1,4 @@
-"""What a resolver has at hand, for one operation."""
+"""The context of one operation: who asks, the services of the process, and the loaders."""
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, replace
@@ -22,12 +22,12 @@ from resolvers.queue.reports import Reports
 from resolvers.reading.loaders import Loaders
 
 BYTES = 32_000_000
-"""Of one answer."""
+"""The most bytes of one answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entrance:
-    """How people come in: the address that links in mails begin with, and whether anyone may make an account."""
+    """How people get in: the address that links in mails begin with, and whether anyone may make an account."""
 
     address: str
     sign_up: bool
@@ -35,8 +35,8 @@ class Entrance:
 
 @dataclass
 class Browser:
-    """A browser that wants its refresh token kept in a cookie: what it sent in it, and what it is to keep from now on
-    (empty: nothing; None: what it has). `unable` where the answer can't set one."""
+    """A browser that wants its refresh token in a cookie: what it sent in the cookie, and what the cookie is to hold
+    from now on (empty: nothing; None: no change). `unable` is true where the answer can't set a cookie."""
 
     sent: str | None = None
     unable: bool = False
@@ -45,7 +45,8 @@ class Browser:
 
 @dataclass(frozen=True, kw_only=True)
 class Identity:
-    """Who asks: the keys that sign tokens, whose credentials are whose, and when they were last used."""
+    """The services that find out who asks: the keys that sign tokens, the look-up of principals, and the uses of
+    credentials."""
 
     keys: KeyRing
     principals: Principals
@@ -55,7 +56,7 @@ class Identity:
     presence: Presence
 
     async def close(self) -> None:
-        """Write down what is yet to be, and end what runs."""
+        """Write what is not written yet, and stop what runs."""
         await self.issuers.close()
         await self.uses.settled()
         self.passwords.close()
@@ -83,15 +84,18 @@ class Services:
 
 
 def lane_of(principal: Principal, client: Mapping[str, Any]) -> Hashable:
-    """Who takes turns with others in work that takes long: a principal, or the address of somebody unknown."""
+    """The client who takes turns with others in long work: a principal, or the address of an unknown client."""
     return principal.id or client.get("ip")
 
 
 @dataclass
 class Context:
-    """`memo` outlives the operation and belongs to its document; `client` tells where the request came from; without
-    `rendering` everything is read row by row. `browser` is there when the client keeps its session in a cookie.
-    `refused` is why what was presented makes no principal, where the operation is run all the same."""
+    """What a resolver has for one operation: its services and its principal.
+
+    `memo` outlives the operation and belongs to its document. `client` tells where the request came from. Without
+    `rendering` everything is read row by row. `browser` is set when the client keeps its session in a cookie. `refused`
+    is the failure of a bad credential, where the operation is run all the same.
+    """
 
     services: Services
     principal: Principal = ANONYMOUS
@@ -115,19 +119,19 @@ class Context:
         return lane_of(self.principal, self.client)
 
     def spend(self, size: int) -> None:
-        """Count bytes that go into the answer, and refuse too many."""
+        """Count bytes of the answer; raises TooLarge for too many."""
         self.spent += size
         if self.spent > BYTES:
             told = f"an answer has at most {BYTES} bytes; ask for fewer rows or values"
             raise TooLarge(told, limit="bytes", allowed=BYTES, value=self.spent)
 
     def become(self, principal: Principal) -> None:
-        """Go on as someone else, with nothing read yet."""
+        """Go on as another principal, and forget all that was read."""
         self.principal = principal
         if principal is not ANONYMOUS:
             self.refused = None
         self.__dict__.pop("loaders", None)
 
     def fork(self) -> "Context":
-        """The same, with nothing read yet: for each event of a subscription."""
+        """The same context with nothing read yet: one for each event of a subscription."""
         return replace(self, spent=0)

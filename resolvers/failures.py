@@ -1,4 +1,4 @@
-"""What may go wrong and be told: each failure has a code that a program can act on."""
+"""The failures that clients are told about. Each has a code that a program can act on."""
 
 from enum import Enum
 from typing import Any
@@ -23,11 +23,11 @@ class Code(Enum):
 
 CONTENDED = "others were changing the same at this moment, and nothing was done; read it again, and try again"
 BIGGEST = 2**53 - 1
-"""What every reader of JSON takes for the same integer."""
+"""The largest integer that every reader of JSON takes for the same number."""
 ERRORS = 1_000
-"""Of one answer."""
+"""The most errors of one answer."""
 RETRY_AFTER = 2
-"""Seconds after which what may pass by itself is worth another try."""
+"""Seconds after which to try again what may pass by itself."""
 
 
 class Failure(Exception):
@@ -57,7 +57,7 @@ class Unauthenticated(Failure):
 
 
 class TokenExpired(Unauthenticated):
-    """An access token that held and has ended: its owner refreshes it, and need not sign in again."""
+    """An access token that expired: its owner refreshes it, and need not sign in again."""
 
     code = Code.TOKEN_EXPIRED
 
@@ -67,7 +67,7 @@ class Forbidden(Failure):
 
 
 class NotFound(Failure):
-    """Also what exists and is hidden: the two must not be told apart."""
+    """The row does not exist or is hidden: clients must not be able to tell the two apart."""
 
     code = Code.NOT_FOUND
 
@@ -87,13 +87,13 @@ class WrongState(Failure):
 
 
 class Dependency(Failure):
-    """Other rows stand in the way; `blockedBy` has their types and how many of each."""
+    """Other rows block this; `blockedBy` has their types and how many of each."""
 
     code = Code.DEPENDENCY
 
 
 class Locked(Failure):
-    """Nothing may change for the time being."""
+    """The gateway is locked for maintenance: nothing may change."""
 
     code = Code.LOCKED
 
@@ -107,7 +107,7 @@ class LimitExceeded(Failure):
 
 
 class TooLarge(LimitExceeded):
-    """The whole answer is larger than answers are: nothing of it is given."""
+    """The whole answer is larger than is allowed: no part of it is sent."""
 
 
 def check_errors(number: int) -> None:
@@ -134,7 +134,8 @@ class Away(Failure):
 
 
 class NotShown(Failure):
-    """The write is done, or with null for `committed` may be, and can't be shown: it must not simply be done again."""
+    """The write was committed and its result can't be shown; with null for `committed` it may have been. It must not
+    simply be repeated."""
 
     code = Code.UNCONFIRMED
 

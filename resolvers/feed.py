@@ -1,4 +1,5 @@
-"""Who waits for which change. Subscribers hold a set of dirty topics, so nothing queues and nothing overflows."""
+"""The feed of committed changes inside one process. A subscriber holds a set of changed topics, so nothing queues
+up."""
 
 import asyncio
 import contextlib
@@ -8,7 +9,8 @@ from uuid import UUID
 
 
 class Changes:
-    """What one subscriber has not looked at yet. There may be thousands who wait: each holds as little as can be."""
+    """The changes that one subscriber has not looked at yet. Thousands of subscribers may wait, so each holds
+    little."""
 
     __slots__ = ("_dirty", "_waiter")
 
@@ -24,7 +26,7 @@ class Changes:
             self._waiter.set_result(None)
 
     async def next(self) -> set[str]:
-        """The topics that changed since the last call; waits for one."""
+        """The topics that changed since the last call; waits until there is one."""
         while self._dirty is None:
             self._waiter = asyncio.get_running_loop().create_future()
             try:
@@ -48,14 +50,14 @@ class Feed:
                     subscriber.mark(topic)
 
     def missed(self) -> None:
-        """Changes were lost on the way: whatever is followed may have changed."""
+        """Some changes were lost on the way: everything that is followed counts as changed."""
         for topic, subscribers in self._subscribers.items():
             for subscriber in subscribers:
                 subscriber.mark(topic)
 
     @contextlib.contextmanager
     def subscription(self, *topics: str) -> Iterator[Changes]:
-        """Subscribe first, then read: nothing falls between."""
+        """Subscribe before the first read, so that no change between is missed."""
         changes = Changes()
         for topic in topics:
             self._subscribers[topic].add(changes)
@@ -68,7 +70,7 @@ class Feed:
                     del self._subscribers[topic]
 
     def following(self, topic: str) -> frozenset[Changes]:
-        """Who follows a topic."""
+        """The subscribers of a topic."""
         return frozenset(self._subscribers.get(topic, ()))
 
     @property
@@ -77,12 +79,12 @@ class Feed:
 
 
 def any_of_kind(topic: str) -> str:
-    """What hears of every topic of this kind."""
+    """The topic that stands for every topic of this kind."""
     return f"{topic.partition(':')[0]}:*"
 
 
 def key_of_topic(topic: str) -> UUID | None:
-    """The key in a topic of one row."""
+    """The key in the topic of a row."""
     try:
         return UUID(topic.partition(":")[2])
     except ValueError:
@@ -111,23 +113,23 @@ def principal_topic(key: object) -> str:
 
 
 def renewed_topic(key: object) -> str:
-    """Who a long connection of this principal is of was looked up anew, in this process."""
+    """The principal of a long connection was looked up anew, in this process."""
     return f"renewed:{key}"
 
 
 def watched_topic(lane: object) -> str:
-    """Nothing is published of it: it tells how much a client watches."""
+    """A topic that counts how many subscriptions a client has; nothing is published to it."""
     return f"watched:{lane}"
 
 
 PRESENT = "present"
-"""It was written down who is there."""
+"""Presence was written."""
 
 RIGHTS = "rights"
-"""Roles, groups, sites or projects changed, and with them the rights of many."""
+"""Roles, groups, sites or projects changed, and with them the rights of many principals."""
 
 WORK = "work"
-"""Some job waits for an engine, ended, or is to be cancelled."""
+"""A job waits for an engine, ended, or is to be cancelled."""
 
 ENDED = "ended"
-"""All of a batch have ended on their cluster, which is to be asked how."""
+"""All tasks of a batch have ended on their cluster; the cluster is to be asked how."""

@@ -1,4 +1,4 @@
-"""The figures of one installation that writes and jobs are held to."""
+"""The limits of one installation: attempts to sign in, mails, tasks and logs."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -7,7 +7,7 @@ from uuid import UUID
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """At most so many within so many seconds."""
+    """At most this many within this many seconds."""
 
     most: int
     seconds: int
@@ -21,19 +21,20 @@ class Limits:
     sign_in_window: int = 120
     """Seconds in which sign-ins from one address are counted."""
     sign_ins_per_account: int = 5
-    """From one address, of which one account is tried."""
+    """Sign-ins from one address for one account."""
     sign_ins_per_address: int = 50
     account_window: int = 3_600
-    """Seconds in which what is tried for one account from all addresses is counted."""
+    """Seconds in which attempts for one account from all addresses are counted."""
     sign_ins_anywhere: int = 100
     code_window: int = 3_600
     """Seconds in which wrong codes of a second factor are counted."""
     codes_per_account: int = 5
-    """From one address."""
+    """Wrong codes from one address."""
     codes_anywhere: int = 25
-    """Fewer than passwords: of a million codes three are right at once."""
+    """Wrong codes from all addresses. They are fewer than passwords, because of a million codes three are right at
+    once."""
     ticket_lifetime: timedelta = timedelta(minutes=10)
-    """For which a second factor may follow the password; as long as a code by e-mail holds."""
+    """Time in which a second factor may follow the password: as long as a code by e-mail is valid."""
     verify_lifetime: timedelta = timedelta(hours=24)
     reset_lifetime: timedelta = timedelta(minutes=45)
     invitation_lifetime: timedelta = timedelta(days=7)
@@ -41,32 +42,32 @@ class Limits:
     """Seconds in which links and codes that are mailed to one address are counted."""
     mails_per_address: int = 5
     registrations_per_address: int = 30
-    """Devices that register themselves, or try to, in the same seconds."""
+    """Devices from one address that register themselves, or try to, within `sign_in_window`."""
     register_device_types: bool = False
-    """Whether a device that registers itself may be of a type that is not known yet."""
+    """Whether a device that registers itself may have a type that is not known yet."""
     tasks: int = 1_000
     """Tasks of one job."""
     task_attempts: int = 3
     """Runs of one task before it counts as failed."""
     lease: float = 30.0
-    """Seconds after which a silent task on the gateway's own machine is taken to be dead."""
+    """Seconds after which a silent task on the gateway's own machine is taken to be lost."""
     cluster_lease: float = 120.0
     """The same on a cluster: no shorter than workers wait for a gateway that they can't reach."""
     progress_interval: float = 2.0
     """Seconds between two stored progress reports of one task."""
     silence: float = 3_600.0
-    """Seconds after which a program that says nothing is ended."""
+    """Seconds after which a program that prints nothing is ended."""
     log_lines: int = 100_000
     """Lines kept of one job's log."""
 
     @property
     def here(self) -> Bound:
-        """Of passwords, for one account from one address."""
+        """The bound on password attempts for one account from one address."""
         return Bound(self.sign_ins_per_account, self.sign_in_window)
 
     @property
     def anywhere(self) -> Bound:
-        """Of passwords, for one account from all addresses."""
+        """The bound on password attempts for one account from all addresses."""
         return Bound(self.sign_ins_anywhere, self.account_window)
 
     def lease_on(self, cluster: UUID | None) -> float:

@@ -1,4 +1,5 @@
-"""Whether the gateway is locked: kept for a few seconds, and forgotten when any process locks or unlocks it."""
+"""Whether the gateway refuses writes for maintenance. Cached for a few seconds, and dropped when any process changes
+it."""
 
 import asyncio
 import time
@@ -13,7 +14,7 @@ from db.models import ServerSetting
 LOCK, SETTING = "lock", "READ_ONLY"
 """The topic of a change, and the name of the setting."""
 KEPT = 5.0
-"""Seconds, for changes that are made past the gateway."""
+"""Seconds for which the answer is cached, for changes that are made without the gateway."""
 
 
 class Locking:

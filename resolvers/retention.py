@@ -1,4 +1,4 @@
-"""What is not kept for ever: each wing that has something to tidy makes a Sweep of it."""
+"""What is deleted after some days: each wing that has such rows declares a `Sweep`."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ DAY = 86_400
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """Rows that go once they were kept for so many days. `clear` takes these, and returns how many rows went."""
+    """Rows that are deleted after so many days. `clear` takes the days, and returns how many rows it deleted."""
 
     name: str
     kept: float
@@ -24,7 +24,7 @@ class Sweep:
 
     @classmethod
     def of_rows(cls, model: type[Base], kept: float, old: Callable[[Any], sa.ColumnElement[bool]]) -> "Sweep":
-        """By one statement. `old` is asked which rows are older than a moment."""
+        """A sweep by one statement. `old` makes the clause of rows that are older than a moment."""
 
         async def clear(database: Database, days: float) -> int:
             async with database.write(as_system="what is old is cleared away") as session:
@@ -34,5 +34,5 @@ class Sweep:
 
 
 async def tidy(database: Database, sweeps: Sequence[Sweep]) -> Mapping[str, int]:
-    """Run the sweeps; returns how many rows went, by their names."""
+    """Run the sweeps; returns how many rows each deleted, by its name."""
     return {sweep.name: await sweep.clear(database, sweep.kept) for sweep in sweeps}

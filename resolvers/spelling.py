@@ -1,19 +1,19 @@
-"""Columns, arguments and types as clients spell them."""
+"""The names of columns, arguments and types in the API's spelling."""
 
 import re
 
 
 def camel(name: str) -> str:
-    """A column or an argument: `last_online_at` is lastOnlineAt."""
+    """The name of a column or an argument in the API: `last_online_at` is lastOnlineAt."""
     first, *others = name.split("_")
     return first + "".join(map(str.title, others))
 
 
 def spelled(column: str) -> str:
-    """A column as a field of an input: a reference goes without its `_id`."""
+    """The name of a column as a field of an input: a reference loses its `_id`."""
     return camel(column.removesuffix("_id"))
 
 
 def constant(name: str) -> str:
-    """A type as a value of an enumeration: `UserGroup` is USER_GROUP."""
+    """The name of a type as a value of an enumeration: `UserGroup` is USER_GROUP."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).upper()

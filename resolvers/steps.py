@@ -1,4 +1,4 @@
-"""The steps of a loop that must go on: one that fails is told, and done again later."""
+"""Run one step of a background loop: a failure is logged, and the loop goes on."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -14,8 +14,8 @@ T = TypeVar("T")
 
 
 async def guarded(step: Callable[[], Awaitable[T]], loop: str, *, away: float = 0.0, failed: float = 0.0) -> T | None:
-    """The result of a step of the named loop. None when it failed, after so many seconds: `away` while the database is
-    out of reach, `failed` otherwise."""
+    """Run one step of the named loop; returns its result. After a failure it waits, `away` seconds while the database
+    is out of reach and `failed` seconds otherwise, and returns None."""
     try:
         return await tried_again(step)
     except Unavailable:  # which the database has told

@@ -1,1 +1,1 @@
-"""Migrations, run by `torana migrate` and by the demo."""
+"""The migrations, run by `torana migrate` and by the demo."""

@@ -1,4 +1,4 @@
-"""How Alembic reaches the database: by the connection it is given."""
+"""Alembic's environment: it uses the connection that it is given."""
 
 from alembic import context
 

@@ -1,4 +1,5 @@
-"""Every table, one module per area; the areas have the same names in `schema` and `resolvers`."""
+"""All tables, one module for each area. Most areas have the same name in `schema.types` and
+`resolvers.access.policies`."""
 
 from db.models.accounts import (
     OWNERS,

@@ -1,4 +1,4 @@
-"""Who signs in, with what, and the record of what mattered."""
+"""Tables of users, their credentials and preferences, counts of attempts, audit events and server settings."""
 
 from datetime import datetime
 from enum import Enum
@@ -53,7 +53,7 @@ class CredentialKind(Enum):
 
 
 OWNERS = ("user_id", "participant_id", "device_id", "service_id")
-"""Whom a credential may belong to; exactly one is set."""
+"""The owners that a credential may have; exactly one is set."""
 
 
 class User(Erasable, Entity):
@@ -99,12 +99,12 @@ class User(Erasable, Entity):
 class Credential(Entity):
     """Something that proves who is asking, of a user, a participant, a device or a service.
 
-    `secret_hash` is all that is kept of a secret; `sealed` holds what must be read again (the seed of an
-    authenticator), encrypted. `public_key` names an API key. `scopes` bound what a key or token may do; null: whatever
-    its owner may.
+    Of a secret only `secret_hash` is stored. `sealed` holds encrypted what must be read again (the seed of an
+    authenticator). `public_key` names an API key. `scopes` bound what a key or token may do; null: all that its owner
+    may.
 
-    The refresh tokens of a login session are a family: each use marks its row revoked and adds the next. A row used
-    twice shows theft, and ends the family.
+    The refresh tokens of a login session are a family: each use marks its row revoked and adds the next one. A row that
+    is used twice shows theft, and ends the family.
     """
 
     __tablename__ = "credentials"
@@ -146,7 +146,7 @@ class Credential(Entity):
 
 
 class Preference(Entity):
-    """What an application keeps for a user; one value for each application."""
+    """A value that an application stores for a user; one for each application."""
 
     __tablename__ = "preferences"
     __table_args__ = (sa.UniqueConstraint("user_id", "app_tag"),)
@@ -159,7 +159,7 @@ class Preference(Entity):
 
 
 class Attempts(Base):
-    """How often something was tried within a window: sign-ins for an account, and from an address."""
+    """Counts of attempts within a window: sign-ins for an account, and from an address."""
 
     __tablename__ = "attempts"
 

@@ -1,4 +1,4 @@
-"""What every table has: a UUIDv7 key, two moments, and the version that updates are checked against."""
+"""What all tables share: a UUIDv7 key, two moments, the version that updates are checked against, and soft deletion."""
 
 from datetime import datetime
 from typing import Any
@@ -12,7 +12,7 @@ from db.types import Instant, Json, Key, now, uuid7
 
 
 class Base(DeclarativeBase):
-    """Relationships are never loaded by the mapper: the loaders read them, in batches."""
+    """The base of all tables. Relationships are never loaded by the mapper: the loaders read them, in batches."""
 
     metadata = sa.MetaData(
         naming_convention={
@@ -46,7 +46,7 @@ for _written in ("before_insert", "before_update"):
 
 
 class Erasable:
-    """A soft-deleted row stays, and is seen by nobody; uniqueness holds among the live."""
+    """A row that is soft-deleted: it stays, and nobody sees it. Unique columns are unique among live rows."""
 
     deleted_at: Mapped[datetime | None] = mapped_column(sort_order=103)
 
@@ -57,22 +57,22 @@ def refers(target: str, *, ondelete: str, **options: Any) -> MappedColumn[Any]:
 
 
 def relates(**options: Any) -> Any:
-    """A relationship that only the loaders follow."""
+    """A relationship that only the loaders read."""
     return relationship(lazy="raise", viewonly=True, **options)
 
 
 def lists(name: str, *columns: str) -> sa.Index:
-    """The index of a list of rows that are not deleted, by these columns."""
+    """The index of a list of live rows, by these columns."""
     return sa.Index(name, *columns, sqlite_where=alive(), postgresql_where=alive())
 
 
 def unique(name: str, *columns: str, where: str) -> sa.Index:
-    """Rows that meet a condition differ in these columns."""
+    """A unique index on these columns, over rows that meet a condition."""
     return sa.Index(name, *columns, unique=True, sqlite_where=sa.text(where), postgresql_where=sa.text(where))
 
 
 def of_one(*columns: str) -> sa.CheckConstraint:
-    """Exactly one of these columns is set."""
+    """A check that exactly one of these columns is set."""
     count = " + ".join(f"CASE WHEN {column} IS NULL THEN 0 ELSE 1 END" for column in columns)
     return sa.CheckConstraint(f"{count} = 1", name="one")
 

@@ -1,4 +1,4 @@
-"""Challenges and the leaderboards built for them."""
+"""Tables of challenges and their leaderboards."""
 
 from datetime import date, datetime
 from typing import Any

@@ -1,4 +1,4 @@
-"""The clusters to which jobs may be handed, and which groups may use them. How each is reached is a setting."""
+"""Tables of clusters and of the groups that may use them. How a cluster is reached is a setting."""
 
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Cluster(Erasable, Entity):
-    """Without groups it is for every user. `max_tasks` bounds the tasks that are handed to it at once."""
+    """A cluster. Without groups it is for every user. `max_tasks` bounds the tasks that are handed to it at once."""
 
     __tablename__ = "clusters"
     __table_args__ = (

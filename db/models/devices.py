@@ -1,4 +1,4 @@
-"""Devices, their types, and where they are used."""
+"""Tables of devices, device types, and the sites, projects and participants that devices belong to."""
 
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -81,7 +81,7 @@ class SiteDevice(Entity):
 
 
 class ProjectDevice(Entity):
-    """Only of a device that is in the project's site."""
+    """A device in a project; it must be in the project's site."""
 
     __tablename__ = "project_devices"
     __table_args__ = (
@@ -94,7 +94,7 @@ class ProjectDevice(Entity):
 
 
 class ParticipantDevice(Entity):
-    """Only of a device that is in the participant's project."""
+    """A device of a participant; it must be in the participant's project."""
 
     __tablename__ = "participant_devices"
     __table_args__ = (

@@ -1,4 +1,4 @@
-"""Groups of users, and the roles that are granted to them, to devices and to groups of participants."""
+"""Tables of user groups, roles, and the grants of roles to groups, devices and participant groups."""
 
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -28,7 +28,7 @@ class RoleScope(Enum):
 ADMIN, USER = "admin", "user"
 """The roles of the core service, which every site and every project has."""
 GRANTEES = ("user_group_id", "device_id", "participant_group_id")
-"""To whom a role may be granted; exactly one is set."""
+"""The grantees of a role; exactly one is set."""
 
 
 class UserGroup(Erasable, Entity):
@@ -59,7 +59,7 @@ class UserGroupMember(Entity):
 
 
 class Role(Entity):
-    """A role of a service: everywhere, in a site, or in a project."""
+    """A role of a service: one that holds everywhere, in a site, or in a project."""
 
     __tablename__ = "roles"
     __table_args__ = (

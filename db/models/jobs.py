@@ -1,4 +1,4 @@
-"""Whatever takes long: a job, its tasks, what they delivered and what they said."""
+"""Tables of jobs, their tasks, task results and logs."""
 
 from datetime import datetime
 from enum import Enum
@@ -47,11 +47,11 @@ _ACTIVE = sa.text("state NOT IN ('CANCELED', 'COMPLETED', 'FAILED')")
 
 
 class Job(Entity):
-    """`lease_until` is held by the gateway process that merges; the tasks have leases of their own.
+    """A job. `lease_until` belongs to the gateway process that merges its results; tasks have leases of their own.
 
-    `history` lists each state with its moment, `external` holds what engines call the batches that were handed to them,
-    `batches` counts those. `merges` counts how often results were stored, those of unfinished tasks too; `parts` tells
-    that more was delivered since, which is merged after `merge_after`.
+    `history` lists each state with its moment. `external` holds the engines' names of the batches that were handed to
+    them, and `batches` counts those. `merges` counts how often results were stored, also those of unfinished tasks;
+    `parts` says that more was delivered since, which is merged after `merge_after`.
     """
 
     __tablename__ = "jobs"
@@ -114,12 +114,12 @@ class Job(Entity):
 
 
 class Task(Entity):
-    """`holder` names the batch in which the task was handed to an engine, for the `handed`th time. Until `lease_until`,
-    a waiting task is not handed over again, and a running one belongs to the worker that claimed it, by the number
-    that the worker chose (`claim`).
+    """A task of a job. `holder` names the batch in which it was handed to an engine, for the `handed`th time. Until
+    `lease_until`, a waiting task is not handed over again, and a running one belongs to the worker that claimed it, by
+    the number that the worker chose (`claim`).
 
-    `attempt` counts the claims, `losses` the runs that ended without a word. A worker writes only while it holds the
-    present attempt; `reported` is the number of its last report.
+    `attempt` counts the claims, `losses` the runs that ended without a report. A worker writes only while it holds the
+    current attempt; `reported` is the number of its last report.
     """
 
     __tablename__ = "tasks"
@@ -155,8 +155,8 @@ class Task(Entity):
 
 
 class TaskResult(Entity):
-    """What one task delivered: gzipped JSON, kept until it is merged. Until it is `final`, what the task has so far:
-    the results of `primaries`, replaced by its next part."""
+    """The results of one task: gzipped JSON, stored until it is merged. Until it is `final`, it holds the results so
+    far: those of `primaries`, replaced by the task's next part."""
 
     __tablename__ = "task_results"
 
@@ -167,7 +167,7 @@ class TaskResult(Entity):
 
 
 class LogEntry(Entity):
-    """One line. `sequence` numbers the lines of a job without a gap, in the order in which they were stored."""
+    """A line of a log. `sequence` numbers the lines of a job without a gap, in the order in which they were stored."""
 
     __tablename__ = "log_entries"
     __table_args__ = (
@@ -189,7 +189,7 @@ class LogEntry(Entity):
 
 
 def _position() -> sa.ColumnElement[int | None]:
-    """The place of a waiting job among those that wait for the same cluster; null for others."""
+    """The position of a waiting job among those that wait for the same cluster; null for others."""
     before = Job.__table__.alias().c
     same = sa.or_(before.cluster_id == Job.cluster_id, sa.and_(before.cluster_id.is_(None), Job.cluster_id.is_(None)))
     earlier = sa.tuple_(before.submitted_at, before.id) < sa.tuple_(Job.submitted_at, Job.id)

@@ -1,4 +1,4 @@
-"""Messages to people: their templates, and the outbox from which they are sent."""
+"""Tables of messages to people: the templates and the outbox."""
 
 from datetime import datetime
 from enum import Enum
@@ -29,7 +29,7 @@ class NotificationState(Enum):
 
 
 class NotificationTemplate(Entity):
-    """Replaces a built-in text: for a project, for a site, or everywhere."""
+    """A template that replaces a built-in text: in a project, in a site, or everywhere."""
 
     __tablename__ = "notification_templates"
     __table_args__ = (
@@ -68,8 +68,8 @@ class NotificationTemplate(Entity):
 
 
 class Notification(Entity):
-    """A message on its way. Its texts are made when it is put in; `due_at` is when the next attempt may be made, and
-    after `expires_at` none is, as the link or code in it no longer holds.
+    """A message in the outbox. Its texts are made when it is stored. `due_at` is when the next attempt may be made;
+    after `expires_at` none is, because its link or code is no longer valid.
 
     `recipient` is an address, or the name of a chat; `lease_until` keeps two senders from sending it at once.
     """

@@ -1,4 +1,4 @@
-"""Sites, their projects, and the participants of those."""
+"""Tables of sites, projects, participants and participant groups."""
 
 from datetime import datetime
 from typing import TYPE_CHECKING

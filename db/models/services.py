@@ -1,4 +1,4 @@
-"""Services that work beside the gateway, where they may work, and how they are configured for whom."""
+"""Tables of services that work beside the gateway: where they may work, and their configurations."""
 
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from db.models.organisation import Participant, Project, Site
 
 CORE = UUID("70726f6a-6563-7470-8f00-746f72616e61")
-"""The key of the gateway's own service, whose roles decide what users may do; a migration puts it in."""
+"""The key of the gateway's own service (the core), whose roles decide what users may do. A migration creates it."""
 CONFIGURED = ("user_id", "participant_id", "device_id")
-"""For whom a service may be configured; exactly one is set."""
+"""The rows that a service may be configured for; exactly one is set."""
 
 
 class Service(Erasable, Entity):
@@ -63,7 +63,7 @@ class SiteService(Entity):
 
 
 class ProjectService(Entity):
-    """Only of a service that is in the project's site."""
+    """A service in a project; it must be in the project's site."""
 
     __tablename__ = "project_services"
     __table_args__ = (
@@ -76,7 +76,7 @@ class ProjectService(Entity):
 
 
 class ServiceConfig(Erasable, Entity):
-    """`specific_id` names one installation of the service; empty for all."""
+    """A configuration of a service. `specific_id` names one installation of the service; empty for all."""
 
     __tablename__ = "service_configs"
     __table_args__ = (

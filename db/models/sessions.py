@@ -1,4 +1,4 @@
-"""Sessions of a project and what happened in them."""
+"""Tables of sessions, their members and events."""
 
 from datetime import datetime
 from enum import Enum

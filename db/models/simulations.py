@@ -1,4 +1,4 @@
-"""Simulations of a radiation field, what was asked and what came out."""
+"""Tables of simulations: inputs, results and share links."""
 
 from datetime import datetime
 from enum import Enum
@@ -59,8 +59,8 @@ class Simulation(Erasable, Entity):
 
 
 class SimulationSetup(Entity):
-    """The input files by name, kept apart so that lists never carry them; `project` is what the files were made from,
-    when an editor's project was given."""
+    """The input of a simulation: files by name, in a table of their own so that lists never carry them. `project` is
+    the editor's project that the files were made from, if one was given."""
 
     __tablename__ = "simulation_inputs"
     __table_args__ = (sa.CheckConstraint("total_primaries >= 1", name="primaries"),)
@@ -74,7 +74,7 @@ class SimulationSetup(Entity):
 
 
 class SimulationLink(Entity):
-    """Lets whoever has the secret read one simulation, until it expires or is deleted."""
+    """A share link: with its secret anyone may read one simulation, until it expires or is deleted."""
 
     __tablename__ = "simulation_links"
     __table_args__ = (
@@ -111,7 +111,8 @@ class Estimator(Entity):
 
 
 class Page(Entity):
-    """One scored quantity. The three `values` hold JSON arrays as text, written once and sent as they are."""
+    """A page: one scored quantity. The three columns of values hold JSON arrays as text, written once and sent as they
+    are."""
 
     __tablename__ = "pages"
     __table_args__ = (

@@ -1,4 +1,4 @@
-"""OpenAPI specifications of data models, and their versions."""
+"""Tables of OpenAPI specifications of data models, and their versions."""
 
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -21,7 +21,8 @@ class SpecLanguage(Enum):
 
 
 class Spec(Erasable, Entity):
-    """`latest_version_id` points at the version put last, so no two versions compete for being the latest."""
+    """A specification. `latest_version_id` refers to the version stored last, so no two versions compete for being the
+    latest."""
 
     __tablename__ = "specs"
     __table_args__ = (

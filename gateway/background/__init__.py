@@ -1,1 +1,1 @@
-"""What runs beside the requests: the outbox, the engines, housekeeping, news from other processes."""
+"""Work beside the requests: sending mail, running jobs, housekeeping, and changes from other processes."""

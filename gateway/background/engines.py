@@ -1,4 +1,4 @@
-"""The engines of this process: its own machine, and the clusters that the settings name."""
+"""The job engines of this process: one for its own machine, and one for each cluster that the settings name."""
 
 from collections.abc import Sequence
 from importlib import import_module
@@ -18,7 +18,7 @@ from resolvers.work.clusters import register
 from resolvers.work.dispatcher import Post
 
 HEARTBEAT, START = 10.0, 60.0
-"""Seconds between two looks at the workers of this machine, and until one must have claimed its task."""
+"""Seconds between two polls of the workers of this machine, and seconds in which one must have claimed its task."""
 
 
 def engine_of(cluster: ClusterSettings) -> Engine:
@@ -29,7 +29,7 @@ def engine_of(cluster: ClusterSettings) -> Engine:
 
 
 async def make_posts(services: Services, clusters: Sequence[ClusterSettings], *, slots: int, runs: Path) -> list[Post]:
-    """The engines of this process; the clusters' rows then agree with the settings."""
+    """Make the engines of this process; the rows of clusters then agree with the settings."""
     database = services.database
     await register(database, {one.name: one.platform for one in clusters})
     posts = []

@@ -1,5 +1,4 @@
-"""What a gateway does from time to time: it writes down who is there, makes texts that code of the last release wrote
-found, and deletes what need not be kept."""
+"""Periodic work: write presence, make missing folds of texts, delete what is past its retention."""
 
 import asyncio
 import time
@@ -25,7 +24,7 @@ log = structlog.get_logger("torana")
 
 
 def sweeps_of(settings: RetentionSettings) -> list[Sweep]:
-    """All that is not kept for ever."""
+    """All sweeps, with the days of the settings."""
     finished = [retention.finished(settings.simulation_days)] if settings.simulation_days else []
     return [
         *finished,
@@ -39,7 +38,7 @@ def sweeps_of(settings: RetentionSettings) -> list[Sweep]:
 
 
 class Housekeeping:
-    """Works from `start` until `close`."""
+    """Runs from `start` until `close`."""
 
     def __init__(self, services: Services, sweeps: Sequence[Sweep]) -> None:
         self._services = services
@@ -50,7 +49,7 @@ class Housekeeping:
         self._task = asyncio.create_task(self._work())
 
     async def close(self) -> None:
-        """Stop, and write down who was there last."""
+        """Stop, and write presence a last time."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)

@@ -1,6 +1,6 @@
-"""The process that sends what is in the outbox. Any number may: a message is held by a lease while one sends it.
+"""Send the messages of the outbox. Any number of processes may: each message is held by a lease while one sends it.
 
-Each leaves at least once, and twice only when a gateway dies between the sending and its note of it.
+Each message leaves at least once. It leaves twice only when a process dies after sending it and before noting so.
 """
 
 import asyncio
@@ -26,17 +26,17 @@ from resolvers.steps import guarded
 log = structlog.get_logger("torana.outbox")
 
 PAUSES = (60.0, 300.0, 1_800.0, 7_200.0, 43_200.0)
-"""Seconds before the second attempt and each further one; what fails once more is given up."""
+"""Seconds before the second attempt and each further one; a message that fails once more is given up."""
 LEASE = 300.0
-"""Seconds; longer than any sending."""
+"""The lease in seconds: longer than any sending."""
 SLOTS = 4
-"""Messages sent at once."""
+"""The most messages that are sent at once."""
 POLL = 60.0
-"""Seconds after which another process's messages are looked at, whatever was heard of them."""
+"""Seconds after which the outbox is read again for messages of other processes, whatever was heard of them."""
 AWAY = 1.0
 """Seconds after which a database that was away is tried again."""
 GRACE = 10.0
-"""Seconds that messages on their way have at the end."""
+"""Seconds at the end for messages that are being sent."""
 
 # Written out, as the index over waiting messages is found by no parameter.
 _WAITING = Notification.state == sa.literal(
@@ -45,7 +45,7 @@ _WAITING = Notification.state == sa.literal(
 
 
 class Outbox:
-    """Sends until `close`."""
+    """Sends messages until `close`."""
 
     def __init__(self, services: Services, delivery: Delivery, *, pauses: Sequence[float] = PAUSES) -> None:
         self._services = services
@@ -54,7 +54,7 @@ class Outbox:
         self._sending: set[asyncio.Task[None]] = set()
         self._task: asyncio.Task[None] | None = None
         self._readable = True
-        """Whether the SQLite files may hold words that the rows no longer have."""
+        """Whether the SQLite files may still hold texts that the rows no longer have."""
 
     def start(self) -> None:
         if not self._delivery.mails:
@@ -62,7 +62,8 @@ class Outbox:
         self._task = asyncio.create_task(self._work())
 
     async def close(self) -> None:
-        """Take no more, and let what is on its way arrive; what doesn't in time waits for its lease to run out."""
+        """Take no more messages, and wait for those that are being sent. One that takes too long waits for its lease to
+        end."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -82,7 +83,7 @@ class Outbox:
                         await changes.next()
 
     async def _fill(self) -> float:
-        """Begin to send what is due, as far as there is room; returns the seconds until more will be."""
+        """Begin to send messages that are due, as far as there is room; returns the seconds until more are due."""
         if (free := SLOTS - len(self._sending)) <= 0:
             return POLL
         if (wait := await self._until_due()) <= 0:
@@ -126,7 +127,8 @@ class Outbox:
             log.error("outbox.not_noted", message=str(message.id), error=type(error).__name__)
 
     async def _noted(self, message: Notification, failure: Undelivered | None) -> None:
-        """It left: while it is held, a database that is away is waited for, and who stops notes it first."""
+        """Note the result of an attempt, while the message is leased. A database that is away is waited for; a sender
+        that is stopped notes it first."""
         until = time.monotonic() + LEASE / 2
         while True:
             try:
@@ -142,7 +144,7 @@ class Outbox:
 
 
 async def claim(session: AsyncSession, number: int, retries: int) -> list[Notification]:
-    """Hold up to `number` messages that are due, the longest waiting first."""
+    """Lease up to `number` messages that are due, those that wait longest first."""
     moment = await moment_of(session)
     free = sa.or_(Notification.lease_until.is_(None), Notification.lease_until <= moment)
     due = (
@@ -187,6 +189,7 @@ async def settle(
 
 
 def _end(message: Notification, state: NotificationState, error: str | None) -> None:
-    """Nobody reads the words again, and links and codes in them must not lie about."""
+    """End a message and erase its texts: nobody reads them again, and links and codes in them must not stay in the
+    database."""
     message.state, message.error, message.lease_until = state, error, None
     message.text, message.html = "", None

@@ -1,6 +1,6 @@
-"""Committed changes between the processes of a gateway by way of redis, in place of PostgreSQL's notifications.
+"""Carry committed changes between the processes of a gateway by redis, in place of PostgreSQL's NOTIFY.
 
-Redis keeps nothing of what it hands on: whoever was not connected has missed it, and looks at everything it follows.
+Redis stores no message. A process that was not connected has missed some, and reads again all that it follows.
 """
 
 import asyncio
@@ -19,24 +19,24 @@ log = structlog.get_logger("torana")
 
 CHANNEL = "torana"
 TOPICS = 1_000
-"""Of one message."""
+"""The most bytes of one message."""
 WAITING = 20_000
-"""Topics that wait for a redis that is away; with more, the others are told that they missed some."""
+"""The most topics that wait for a redis that is away; with more, other processes are told that they missed some."""
 SILENCE = 10.0
-"""Seconds after which a connection that says nothing is asked whether it is there, and after as many is given up."""
+"""Seconds after which a silent connection is checked, and given up after as many more."""
 TIMEOUT = 5.0
 """Seconds for one command."""
 SHORTEST, LONGEST = 0.1, 5.0
 """Seconds between two attempts to connect."""
 FAREWELL = 1.0
-"""Seconds at the end for what still waits."""
+"""Seconds at the end for topics that still wait."""
 EVERYTHING = "*"
-"""Stands for topics that are not named."""
+"""A message that stands for topics that are not named."""
 
 
 class RedisFeed:
-    """`announce` is to be told of the topics of committed writes; those of other processes reach `publish`, and
-    `missed` is called when some were lost on the way.
+    """`announce` is called with the topics of committed writes. Topics of other processes go to `publish`, and `missed`
+    is called when some were lost.
 
     `url` is redis://, rediss:// or unix://. While redis is away, `announce` keeps its topics, and nothing waits for it.
     """
@@ -61,7 +61,7 @@ class RedisFeed:
         self._tasks: list[asyncio.Task[None]] = []
 
     def announce(self, topics: Iterable[str]) -> None:
-        """Tell the other processes of these, soon."""
+        """Send these topics to the other processes soon."""
         self._waiting.update(topics)
         if len(self._waiting) > WAITING:
             self._waiting = {EVERYTHING}
@@ -69,14 +69,14 @@ class RedisFeed:
         self._wanted.set()
 
     async def start(self) -> None:
-        """Begin to hear; returns at the first connection, or the first failure, after which it goes on trying."""
+        """Start listening; returns at the first connection, or at the first failure, after which it goes on trying."""
         if not self._tasks:
             tried = asyncio.Event()
             self._tasks = [asyncio.create_task(self._hear(tried)), asyncio.create_task(self._tell())]
             await tried.wait()
 
     async def close(self) -> None:
-        """Send what waits, if that can be, and let go."""
+        """Send what waits, if possible, and disconnect."""
         if self._tasks:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(FAREWELL):
@@ -108,7 +108,7 @@ class RedisFeed:
                 pause = min(pause * 2, LONGEST)
 
     async def _hear(self, tried: asyncio.Event) -> None:
-        """Keep listening; a connection that broke is made anew, and what it missed counts as changed."""
+        """Listen, and reconnect when the connection breaks; what was missed meanwhile counts as changed."""
         pause = SHORTEST
         while True:
             heard = asyncio.Event()
@@ -123,7 +123,7 @@ class RedisFeed:
                 pause = min(pause * 2, LONGEST)
 
     async def _listen(self, pubsub: PubSub, tried: asyncio.Event, heard: asyncio.Event) -> None:
-        """Hand on what is heard until the connection ends, which is an error."""
+        """Publish messages until the connection ends, which is an error."""
         await pubsub.subscribe(self._channel)
         asked = False
         while True:
@@ -144,7 +144,7 @@ class RedisFeed:
                 self._heard(message["data"])
 
     def _heard(self, payload: str) -> None:
-        """Hand on what another process changed; what this one did was handed on at its commit."""
+        """Publish what another process changed; changes of this one were published at their commit."""
         sender, *topics = payload.split("\n")
         if sender == self._sender:
             return

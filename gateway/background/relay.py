@@ -1,4 +1,4 @@
-"""How committed changes reach the other processes: by PostgreSQL itself, or by a redis that the settings name."""
+"""Choose how committed changes reach other processes: by the database itself, or by the redis of the settings."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,7 +10,7 @@ from gateway.settings.storage import StorageSettings
 
 @asynccontextmanager
 async def relayed(settings: StorageSettings, database: Database) -> AsyncIterator[None]:
-    """From before the database is started until after the last write."""
+    """Relay changes, from before the database is started until after the last write."""
     if not (url := settings.redis_url.get_secret_value()):
         yield
         return

@@ -1,4 +1,4 @@
-"""How a message leaves: as mail over SMTP, to a chat's incoming webhook, or, in the demo, into the log."""
+"""The transports of messages: mail over SMTP, a chat's incoming webhook, or, in the demo, the log."""
 
 import asyncio
 import contextlib
@@ -21,11 +21,12 @@ MAIL_SECONDS = 60.0
 CHAT_SECONDS = 10.0
 
 _ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}\b")
-"""RFC 3463: what the mail server means, in digits."""
+"""The status codes of RFC 3463, in which a mail server says what it means."""
 
 
 class Undelivered(Exception):
-    """A message that did not leave. The reason is kept: it quotes nobody, as servers quote links and addresses.
+    """A message could not be sent. The reason quotes nothing of the server's answer, because servers quote links and
+    addresses.
 
     `final`: it would be refused again.
     """
@@ -36,7 +37,7 @@ class Undelivered(Exception):
 
 
 class Delivery:
-    """Hands a message on; with `logged` what has no way to go is written to the log, links and codes included."""
+    """Sends messages. With `logged`, a message without a transport is written to the log, links and codes included."""
 
     def __init__(
         self, server: MailServer | None, sender: Address | None, webhooks: Mapping[str, str], *, logged: bool = False
@@ -60,7 +61,7 @@ class Delivery:
             await self._client.aclose()
 
     async def deliver(self, message: Notification) -> None:
-        """Returns once it was accepted; raises Undelivered."""
+        """Send a message; returns once it was accepted; raises Undelivered."""
         if message.channel is Channel.EMAIL and self._server is not None and self._sender is not None:
             await self._mail(self._server, self._sender, message)
         elif message.channel is Channel.CHAT and message.recipient in self._webhooks:
@@ -115,7 +116,8 @@ class Delivery:
 
 
 def made(message: Notification, sender: Address) -> EmailMessage:
-    """The mail; the same number each time, so that a receiver knows a second copy. Raises ValueError."""
+    """The mail of a message. Its Message-ID is always the same, so that a receiver recognises a second copy. Raises
+    ValueError."""
     mail = EmailMessage()
     mail["From"] = sender
     mail["To"] = Address(addr_spec=message.recipient)
@@ -132,7 +134,8 @@ def made(message: Notification, sender: Address) -> EmailMessage:
 
 
 def _refusal(error: Exception) -> Undelivered:
-    """Why a mail did not leave, by the server's numbers; a 5 for its recipient or content is the server's last word."""
+    """Why a mail was refused, by the server's codes. A code that begins with 5, for the recipient or the content, is
+    final."""
     if isinstance(error, aiosmtplib.SMTPRecipientsRefused):
         error = error.recipients[0]
     if not isinstance(error, aiosmtplib.SMTPResponseException):

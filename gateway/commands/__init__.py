@@ -1,1 +1,1 @@
-"""The parts of the command line."""
+"""The commands of `torana`, beside those in `gateway.cli`, and what they share."""

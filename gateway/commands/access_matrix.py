@@ -1,4 +1,4 @@
-"""Who may do what, read from the declarations: each role with each type, and with each guarded field."""
+"""The access matrix: each role with each type and each guarded field, read from the declarations."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -36,8 +36,8 @@ _LETTERS = (
 
 
 class Matrix:
-    """`rows` has, by type and action, who may; `columns` whom else a column of an update is open to; `fields` who reads
-    guarded fields; `others` who may run mutations that are no action on rows of a type."""
+    """The access matrix. `rows` has who may do each action on each type; `columns` who else may change single columns;
+    `fields` who reads guarded fields; `others` who may run mutations that are no action on rows of a type."""
 
     def __init__(self, schema: GraphQLSchema) -> None:
         assert schema.mutation_type is not None
@@ -123,7 +123,7 @@ class Matrix:
 
 
 def _actions(may: Policy, mutations: Mapping[str, Any]) -> dict[str, Rules]:
-    """Who may, by action, in the order of the letters."""
+    """Who may do each action, in the order of the letters."""
     found: dict[str, Rules] = {}
     if may.written:
         found["create"] = may.create
@@ -154,7 +154,7 @@ def _guarded(schema: GraphQLSchema) -> Iterable[tuple[str, Rules]]:
 
 
 def _needs(field: Any) -> dict[str, str | None]:
-    """Who may run a mutation at all, and what its description says of who is allowed."""
+    """Who may run a mutation at all, and what its description says about it."""
     guard = next(extension for extension in field.extensions[DEFINITION].extensions if hasattr(extension, "need"))
     allowed = re.search(r"Allowed to ([^.]*)\.", " ".join((field.description or "").split()))
     words = str(guard.need.words).removesuffix(", and the access that is told here")

@@ -1,4 +1,4 @@
-"""torana documents, torana explain: what documents do, and which ones a gateway trusts."""
+"""torana documents, torana explain: what documents do, and the list of trusted documents."""
 
 import asyncio
 from pathlib import Path

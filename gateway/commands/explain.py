@@ -1,5 +1,4 @@
-"""What an operation does to the database: each field of the root with its statement and plan, or why it is read row by
-row."""
+"""Explain an operation: for each root field its statement and query plan, or why it is read row by row."""
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -22,7 +21,8 @@ from schema.fields.selection import Scope
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """A field by its path. Rendered, it has a statement and the lines of the database's plan; else `why` not."""
+    """A field by its path. A rendered field has its statement and the lines of the query plan; any other has `why`
+    not."""
 
     path: str
     statement: str = ""
@@ -37,7 +37,7 @@ async def explain(
     operation: Operation,
     given: Mapping[str, Any],
 ) -> AsyncIterator[Explained]:
-    """The fields of the root of an operation, and those below rows that are rendered again; raises Refused."""
+    """The root fields of an operation, and the fields below rows that are rendered again; raises Refused."""
     read = graphql.get_variable_values(schema, operation.node.variable_definitions or (), dict(given))
     if isinstance(read, list):
         raise Refused(Answer.refusal(422, *(coded(error, BAD_VARIABLES) for error in read)))
@@ -84,7 +84,7 @@ class _Explaining:
             yield await self._explained(key, read_plan(made.tree, self._variables), rendering.root)
 
     async def _rows(self, parent: GraphQLObjectType, path: str, nodes: list[FieldNode]) -> AsyncIterator[Explained]:
-        """What is rendered below a field that is read row by row."""
+        """The rendered fields below a field that is read row by row."""
         field = parent.fields.get(nodes[0].name.value)
         kind = field and graphql.get_named_type(field.type)
         if not isinstance(kind, GraphQLObjectType):
@@ -113,5 +113,5 @@ class _Explaining:
 
 
 def _alike(tree: Tree) -> bool:
-    """Whether a tree has only what it has for nodes of any type."""
+    """Whether a tree has only fields that nodes of every type have."""
     return all(isinstance(part, Id | Constant) for _, part in tree.root.fields)

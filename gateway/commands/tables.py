@@ -1,4 +1,4 @@
-"""Rows as people read them: aligned, and never cut, so that an id can be copied and a pipe gets all of it."""
+"""Print rows as aligned tables. Values are never shortened, so an id can be copied and a pipe gets all of it."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -9,18 +9,18 @@ from rich.text import Text
 
 Row = Mapping[str, Any]
 Cell = str | Callable[[Row], Any]
-"""Where a row has a value (`site.name`), or how it is made of the row."""
+"""The path of a value in a row (`site.name`), or a function that makes it from the row."""
 
 _WIDE = 100_000
 
 
 def columns(rows: Iterable[Row], cells: Mapping[str, Cell]) -> str:
-    """A line for each row under the names of the cells."""
+    """A table: a line for each row, under the names of the cells."""
     return aligned(list(cells), [[_value(row, cell) for cell in cells.values()] for row in rows])
 
 
 def card(row: Row, cells: Mapping[str, Cell]) -> str:
-    """One row, a line for each of its cells."""
+    """One row, with a line for each of its cells."""
     return aligned(None, [[name, _value(row, cell)] for name, cell in cells.items()])
 
 
@@ -37,12 +37,12 @@ def aligned(header: Sequence[str] | None, lines: Sequence[Sequence[Any]]) -> str
 
 
 def moment(name: str) -> Cell:
-    """A time of the row to the second, in UTC."""
+    """A time of the row, to the second, in UTC."""
     return lambda row: (_value(row, name) or "")[:19].replace("T", " ")
 
 
 def names(name: str, of: str = "name") -> Cell:
-    """What the nodes of a connection are called."""
+    """The names of the nodes of a connection."""
     return lambda row: [node[of] for node in row[name]["nodes"] if node[of]]
 
 
@@ -55,7 +55,7 @@ def _value(row: Any, cell: Cell) -> Any:
 
 
 def _text(value: Any) -> str:
-    """In one line, without what would move a terminal's cursor or colour it."""
+    """The value on one line, without characters that would move a terminal's cursor or colour it."""
     if value is None:
         return ""
     if isinstance(value, bool):

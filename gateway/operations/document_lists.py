@@ -1,4 +1,4 @@
-"""Lists of documents that a gateway trusts, made at release time, and the documents of files and folders."""
+"""Lists of trusted documents, made at release time, and the documents in files and folders."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -10,11 +10,12 @@ from gateway.operations.parser import digest_of
 
 
 class ListError(Exception):
-    """A list of documents can't be used; the message says why."""
+    """A list of documents is wrong; the message says why."""
 
 
 def read_list(file: Path) -> dict[str, str]:
-    """The texts by id of a list: a JSON object of them, or a manifest of Apollo's. A text goes by its hash, too."""
+    """The texts of a list by id. The list is a JSON object of them, or a manifest of Apollo's. Each text is also listed
+    by its hash."""
     try:
         read = msgspec.json.decode(file.read_bytes())
         if isinstance(read, dict) and read.get("format") == "apollo-persisted-query-manifest":
@@ -26,7 +27,7 @@ def read_list(file: Path) -> dict[str, str]:
 
 
 def write_list(file: Path, texts: Mapping[str, str]) -> None:
-    """A list in place of the one that was there, whole or not at all."""
+    """Write a list in place of the former one, whole or not at all."""
     beside = file.with_name(f".{file.name}.new")
     beside.write_bytes(msgspec.json.format(msgspec.json.encode(dict(sorted(texts.items())))) + b"\n")
     beside.replace(file)

@@ -1,4 +1,4 @@
-"""The documents that requests name: each is read once, and found again by its text, its hash or its id.
+"""The cache of documents that requests name. Each is parsed once, and found again by its text, its hash or its id.
 
 Clients may leave the text out: with Apollo's automatic persisted queries, and with `documentId`. A gateway that trusts
 only a list made at release time takes no other document.
@@ -49,7 +49,8 @@ class Envelope(msgspec.Struct):
 
 @dataclass(slots=True)
 class Operation:
-    """One operation of a document, asked. The document does not know it, so that it ends as soon as nobody has it."""
+    """One operation of a document, as it was asked. The document does not refer to it, so it is freed as soon as
+    nothing else does."""
 
     document: Document
     node: OperationDefinitionNode
@@ -58,7 +59,7 @@ class Operation:
     defined: Definition
 
     def plainly(self, given: Mapping[str, Any]) -> VariableValues | None:
-        """The variables, where each is plain, given and right; None when graphql-core has to look closer."""
+        """The variables, if each is plain, given and right; None when graphql-core must check them."""
         if not self.defined.plain:
             return None
         coerced: dict[str, Any] = {}
@@ -71,8 +72,8 @@ class Operation:
 
 
 class Documents:
-    """The valid documents of a schema: the last ones of `keep` bytes together, and those of `trusted`, a list of texts
-    by id, which admits no others when it is given."""
+    """The valid documents of a schema. It keeps the last used ones, `keep` bytes together, and those of `trusted`, a
+    list of texts by id. When `trusted` is given, no other documents are accepted."""
 
     def __init__(
         self,
@@ -87,19 +88,19 @@ class Documents:
         self._keep = keep
         self._known: OrderedDict[str, Document] = OrderedDict()
         self._weight = 0
-        """Of those that are kept, together."""
+        """The bytes of the kept documents together."""
         self._texts: dict[str, Document] = {}
         self._trusted = trusted
         self._turns = turns or Turns()
         self._digests = {digest_of(text) for text in (trusted or {}).values()}
 
     def operation(self, envelope: Envelope, *, any_text: bool = False) -> Operation:
-        """What a request wants to run; raises Refused. `any_text` lifts the restriction to trusted documents."""
+        """The operation that a request names; raises Refused. `any_text` lifts the restriction to trusted documents."""
         found = self._find(envelope, any_text)
         return _chosen(self._kept(self.read(found)) if isinstance(found, str) else found, envelope.operationName)
 
     async def asked(self, envelope: Envelope, lane: Hashable, *, any_text: bool = False) -> Operation:
-        """The same. An unknown document is read when it is the turn of the client `lane`."""
+        """The same, but an unknown document is parsed when it is the turn of the client `lane`."""
         found = self._find(envelope, any_text)
         if isinstance(found, str):
             text = found
@@ -107,11 +108,11 @@ class Documents:
         return _chosen(found, envelope.operationName)
 
     def read(self, text: str) -> Document:
-        """A document, from its text; raises Refused for one that is not valid or too large."""
+        """Parse a document; raises Refused for one that is not valid or too large."""
         return self._parser.read(text)
 
     def _find(self, envelope: Envelope, any_text: bool) -> Document | str:
-        """The document that a request names, where it may be asked; its text, where it is yet to be read."""
+        """The document that a request names, if it may be run; or its text, if it must still be parsed."""
         text, said = envelope.query, envelope.document
         if not text:
             if said is None:
@@ -146,7 +147,8 @@ class Documents:
         return document
 
     def _grown(self, document: Document, by: int) -> None:
-        """Plans come with the first answers; what was let go meanwhile counts no more."""
+        """Count the growth of a document: plans come with its first answers. A document that was dropped meanwhile does
+        not count."""
         if self._known.get(document.digest) is document:
             self._weight += by
 

@@ -1,4 +1,5 @@
-"""Errors as clients see them: ours as they are, the document's with a code, everything else masked and logged."""
+"""Errors as clients see them. Failures keep their message and code, errors of the document get a code, and all others
+are masked and logged."""
 
 import re
 import sqlite3
@@ -29,7 +30,7 @@ STOPPED, DATA_EXCEPTION = ("57014", "55P03"), "22"
 """PostgreSQL's error codes, appendix A of its manual."""
 
 AGAIN = frozenset({Code.TIMEOUT, Code.UNAVAILABLE, Code.RATE_LIMITED})
-"""What may be tried again as it is."""
+"""Codes of errors after which the same request may be tried again."""
 
 STATUS = {
     BAD_REQUEST: 400,
@@ -46,8 +47,8 @@ STATUS = {
     Code.UNAVAILABLE.name: 503,
     INTERNAL: 500,
 }
-"""Of HTTP, for an answer that has an error of this code and no data, as application/graphql-response+json; 200 for all
-others. A BAD_REQUEST that HTTP has a status of its own for, such as 413, has that one."""
+"""The HTTP status of an answer that has an error of this code and no data, as application/graphql-response+json; 200
+for all other codes. A BAD_REQUEST for which HTTP has a status of its own, such as 413, has that one."""
 
 Formatted = dict[str, Any]
 
@@ -55,13 +56,13 @@ _FOUND = re.compile(r",? found:? .*$", re.DOTALL)
 
 
 def status_of(errors: Iterable[Formatted]) -> int:
-    """The status of an answer without data: that of the gravest error; 200 where something may have been done."""
+    """The status of an answer without data: that of the gravest error; 200 when something may have been done."""
     codes = [error["extensions"]["code"] for error in errors]
     return 200 if Code.UNCONFIRMED.name in codes else max((STATUS.get(code, 200) for code in codes), default=200)
 
 
 def coded(error: GraphQLError, code: str) -> Formatted:
-    """An error of the document or its variables."""
+    """An error of the document or of its variables."""
     return {**error.formatted, "extensions": {"code": code}}
 
 
@@ -72,13 +73,13 @@ def of_variable(error: GraphQLError) -> Formatted:
 
 
 def refused(failure: Failure) -> Formatted:
-    """A failure that has no place in the document."""
+    """A failure without a place in the document."""
     return {"message": failure.message, "extensions": failure.extensions}
 
 
 def masked(error: GraphQLError, *, written: bool = False) -> Formatted:
-    """An error of a field: a failure's own message and code, or nothing but an id under which it is logged. Of what was
-    `written` no error says that it may be tried again."""
+    """An error of a field. A failure keeps its message and code; anything else becomes an id, under which it is logged.
+    When something was `written`, no error says that the request may be tried again."""
     cause = error.original_error
     while isinstance(cause, GraphQLError) and cause.original_error is not None:
         cause = cause.original_error
@@ -94,12 +95,13 @@ def masked(error: GraphQLError, *, written: bool = False) -> Formatted:
 
 
 def _of_argument(cause: BaseException | None) -> bool:
-    """Whether an argument could not be read: a variable is null where its default was to stand, say."""
+    """Whether an argument could not be read: for example, a variable is null where the argument's default should
+    stand."""
     return isinstance(cause, GraphQLError) and any(isinstance(node, ValueNode) for node in cause.nodes or ())
 
 
 def internal(cause: BaseException) -> Formatted:
-    """What a client may know of a fault of ours."""
+    """An error that tells a client no more than that a fault of ours happened."""
     number = uuid4().hex
     log.error("internal_error", error_id=number, exc_info=cause)
     message = "something went wrong here; it was recorded under the id in extensions"
@@ -107,7 +109,7 @@ def internal(cause: BaseException) -> Formatted:
 
 
 def of_database(cause: BaseException | None) -> Failure | None:
-    """What clients are told of what a database raised, where it is not a fault of ours."""
+    """The error for an exception of the database, when it is no fault of ours."""
     if cause is None:
         return None
     if isinstance(cause, sa.exc.TimeoutError):

@@ -1,4 +1,4 @@
-"""Running operations, under bounds: rendered where that can be, else by an executor."""
+"""Run operations within bounds: rendered by statements where possible, else by an executor."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
@@ -36,7 +36,8 @@ log = structlog.get_logger("torana")
 
 
 class Execution:
-    """Runs operations on a schema; `timeout` is the seconds of one. Without `rendering` all is read row by row."""
+    """Runs operations on a schema. `timeout` is the seconds of one operation. Without `rendering` all is read row by
+    row."""
 
     def __init__(self, schema: Schema, bounds: Bounds, *, timeout: float, rendering: bool = True) -> None:
         self._schema = schema.core
@@ -63,7 +64,7 @@ class Execution:
             ctx.loaders.end()
 
     def check(self, operation: Operation, variables: Mapping[str, Any] | None) -> None:
-        """Raise Refused for what would be refused before it is run."""
+        """Raise Refused for an operation that would be refused before it is run."""
         self._values(operation, variables)
 
     async def stream(
@@ -99,7 +100,7 @@ class Execution:
     async def _rendered(
         self, operation: Operation, values: VariableValues, ctx: Context, until: float
     ) -> Answer | None:
-        """The answer to a query from statements that make its JSON; None where it must be read row by row."""
+        """The answer to a query, from statements that make its JSON; None when it must be read row by row."""
         if not self.renders or operation.kind is not OperationType.QUERY:
             return None
         found: Answer | None = None
@@ -162,7 +163,7 @@ class Execution:
         return found
 
     def _begin(self, operation: Operation, variables: Mapping[str, Any] | None, ctx: Context) -> VariableValues:
-        """The operation's variables, as `_values` reads them; the context then knows what is kept for them."""
+        """Read the operation's variables, as `_values` does, and give the context what is kept for them."""
         values = self._values(operation, variables, texts=ctx.principal.kind is not Kind.WORKER)
         ctx.memo, ctx.rendering = operation.document.memo(values.coerced), self.renders
         return values
@@ -170,8 +171,8 @@ class Execution:
     def _values(
         self, operation: Operation, variables: Mapping[str, Any] | None, *, texts: bool = True
     ) -> VariableValues:
-        """The operation's variables; raises Refused for bad ones, and when the operation costs too much with them. What
-        a program printed, which workers send without `texts`, may be long."""
+        """Read the operation's variables; raises Refused for wrong ones, and when the operation costs too much with
+        them. With `texts` false, texts may be long: workers send what a program printed."""
         given = dict(variables or {})
         try:
             check_size(operation.defined.types, given, texts=texts)
@@ -195,7 +196,7 @@ class Execution:
 
 
 def _stopped(failure: Failure, operation: Operation, ctx: Context) -> Answer:
-    """The answer to an operation that was ended before its end."""
+    """The answer to an operation that was stopped before its end."""
     done = operation.kind is OperationType.MUTATION and ctx.principal.kind is not Kind.WORKER
     if done and (counted := tally.get()) is not None and counted.commits:
         told = NotShown(f"{failure.message}; what it had begun is done")

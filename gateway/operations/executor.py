@@ -1,4 +1,4 @@
-"""graphql-core's executor, which lets JSON that is ready pass into the answer."""
+"""graphql-core's executor, extended so that finished JSON passes into the response as it is."""
 
 import asyncio
 from collections.abc import Awaitable, Mapping
@@ -22,11 +22,10 @@ from schema.fields.selection import Scope
 
 
 class Executor(graphql.Executor[Any]):
-    """Lets pass into the response what is JSON already: arrays, as bytes, objects that were rendered, and what the
-    schema tells of itself."""
+    """Passes finished JSON into the response unchanged: arrays as bytes, rendered objects, and introspection."""
 
     digest: str
-    """Of the document."""
+    """The digest of the document."""
 
     def complete_object_value(
         self, return_type: Any, field_details_list: Any, info: Any, path: Any, result: Any, position_context: Any
@@ -60,7 +59,7 @@ class Executor(graphql.Executor[Any]):
         super().handle_field_error(raw_error, return_type, field_details_list, path)
 
     def _introspected(self, kind: Any, details: Any, result: Any, path: Any) -> Any:
-        """What the schema tells of itself: at once where it is known, else in turn."""
+        """The answer to an introspection: at once if it is known, else when it is the client's turn."""
         values = self.variable_values.coerced
         scope = Scope(self.schema, self.fragment_definitions, values)
         key = None if values else (self.digest, self.operation.name and self.operation.name.value, path.key)
@@ -90,7 +89,7 @@ class Executor(graphql.Executor[Any]):
 def executor_of(
     schema: graphql.GraphQLSchema, operation: Operation, variables: Mapping[str, Any] | None, ctx: Context
 ) -> Executor:
-    """What runs an operation whose variables were read before."""
+    """Make the executor of an operation whose variables were already read."""
     built = Executor.build(
         schema,
         operation.document.node,
@@ -111,7 +110,8 @@ def forbidden(denial: Denial, path: list[str | int]) -> GraphQLError:
 
 
 def _awaitable(value: Any) -> TypeGuard[Awaitable[Any]]:
-    """Resolvers return coroutines, or futures of a loader; asking a row for `__await__` would cost an exception."""
+    """Whether a value must be awaited. Resolvers return coroutines, or futures of a loader; asking a row for
+    `__await__` would cost an exception."""
     return isinstance(value, CoroutineType | asyncio.Future)
 
 

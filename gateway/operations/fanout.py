@@ -1,7 +1,7 @@
-"""Runs a subscription once for all who ask the same: what is sent costs per change, not per subscriber.
+"""Run a subscription once for all subscribers who ask the same, so that an event costs per change, not per subscriber.
 
-The same is: the same document, operation and variables, by principals who see the same because they are the same,
-with the same rights. What a newcomer is sent first is read for it alone.
+Subscribers ask the same when document, operation and variables are equal, and their principals see the same: the same
+principal with the same rights. The first answer is read for each new subscriber alone.
 """
 
 import asyncio
@@ -23,11 +23,12 @@ from resolvers.identity.principal import Principal
 from schema.types.job_streams import SHARED, Joining
 
 BACKLOG = 1_000
-"""Answers that wait for one slow subscriber; who falls further behind is ended, and may ask anew."""
+"""The most answers that wait for one slow subscriber. One that falls further behind is ended, and may subscribe
+anew."""
 
 
 class Broadcasts:
-    """The subscriptions of a process that several follow."""
+    """The subscriptions of a process that several subscribers share."""
 
     def __init__(self, execution: Execution) -> None:
         self._execution = execution
@@ -36,7 +37,7 @@ class Broadcasts:
     async def stream(
         self, operation: Operation, variables: Mapping[str, Any] | None, ctx: Context
     ) -> AsyncGenerator[Answer, None]:
-        """As `Execution.stream`; whoever becomes another principal follows what that one sees."""
+        """As `Execution.stream`. A subscriber who becomes another principal follows what that one sees."""
         asked = _question(operation, variables)
         if asked is None:
             async with aclosing(self._execution.stream(operation, variables, ctx)) as answers:
@@ -79,7 +80,8 @@ class Broadcasts:
 async def _first(
     own: AsyncGenerator[Answer, None], joining: Joining, listener: "_Listener", place: int
 ) -> AsyncGenerator[tuple[int, Answer], None]:
-    """What a newcomer is sent, numbered, before it follows the others: from a run of its own, up to their place."""
+    """The numbered answers for a new subscriber before it follows the others: from a run of its own, up to their
+    place."""
     number = 0
     async for answer in own:
         number += 1
@@ -93,7 +95,8 @@ async def _first(
 def _question(
     operation: Operation, variables: Mapping[str, Any] | None
 ) -> tuple[Joining, Hashable, Hashable, Hashable] | None:
-    """How one joins others who ask the same, and what tells those apart; None for what is not shared."""
+    """How a subscriber joins others who ask the same, and the key of the same question; None for subscriptions that are
+    not shared."""
     (field, *others) = operation.node.selection_set.selections
     if others or not isinstance(field, FieldNode) or (joining := SHARED.get(field.name.value)) is None:
         return None
@@ -105,13 +108,14 @@ def _question(
 
 
 def _identity(principal: Principal) -> Hashable:
-    """What two principals share who see the same in everything."""
+    """A key that is equal for principals who see the same in everything."""
     places = (frozenset(principal.projects.items()), frozenset(principal.sites.items()))
     return (principal.kind, principal.id, principal.profile, principal.scopes, principal.duties, *places)
 
 
 class _Listener:
-    """What one subscriber has not been sent yet. There may be thousands who wait: each holds as little as can be."""
+    """The answers that one subscriber has not been sent yet. Thousands of subscribers may wait, so each holds
+    little."""
 
     __slots__ = ("_over", "_waiter", "_waiting")
 
@@ -122,7 +126,7 @@ class _Listener:
 
     @property
     def waits(self) -> bool:
-        """Whether there is an answer."""
+        """Whether an answer waits."""
         return bool(self._waiting) and self._waiting[0] is not None
 
     def put(self, answer: Answer | None) -> None:
@@ -147,7 +151,7 @@ class _Listener:
 
 
 class _Shared:
-    """One run of a subscription. The first who asked began it; it ends with the last who follows."""
+    """One run of a subscription. The first subscriber begins it; it ends with the last one."""
 
     def __init__(
         self,
@@ -158,11 +162,11 @@ class _Shared:
         ctx: Context,
     ) -> None:
         self.key = key
-        """What tells it apart."""
+        """The key of the question."""
         self.over = False
         self._operation = operation  # kept, so that its document's identity stays its own
         self.count = 0
-        """Of the answers so far."""
+        """The number of answers so far."""
         self._listeners: set[_Listener] = set()
         own = ctx.fork()
         self._task = asyncio.create_task(self._run(execution, operation, variables, own))
@@ -187,7 +191,7 @@ class _Shared:
         return listener
 
     def leave(self, listener: _Listener) -> bool:
-        """Whether it was the last, and the run ends."""
+        """Remove a subscriber; returns whether it was the last, with which the run ends."""
         self._listeners.discard(listener)
         if not self._listeners:
             self.over = True
@@ -198,7 +202,7 @@ class _Shared:
 async def until(
     stream: AsyncGenerator[Answer, None], ending: Sequence[asyncio.Task[Any]]
 ) -> AsyncGenerator[Answer, None]:
-    """The stream, ended with the first of `ending`, whose failure is raised."""
+    """The stream, which ends with the first of `ending`; a failure of that one is raised."""
     context = copy_context()
     following: asyncio.Task[Answer | None] | None = None
     try:

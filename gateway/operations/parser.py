@@ -1,4 +1,4 @@
-"""Documents are parsed, validated and measured here."""
+"""Parse, validate and measure documents."""
 
 import hashlib
 from collections import OrderedDict
@@ -32,25 +32,25 @@ from schema.fields.openness import is_open
 from schema.fields.selection import switches
 
 VARIANTS = 20
-"""Outcomes of @skip and @include for which a document keeps what it led to."""
+"""The most outcomes of @skip and @include for which a document keeps plans."""
 
 BASE, TOKEN, PLANNED = 15_000, 230, 2_000
-"""Bytes of a document, of each of its tokens once parsed, both as measured, and of each of its fields in a plan: an
-estimate."""
+"""The bytes of a document, of each of its tokens once parsed (both measured), and of each of its fields in a plan (an
+estimate)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """What is known of one operation of a document before it is asked."""
+    """What is known of an operation of a document before it is asked."""
 
     node: OperationDefinitionNode
     cost: Cost
     types: Mapping[str, GraphQLInputType]
-    """Of its variables, by name."""
+    """The types of its variables, by name."""
     plain: bool
-    """Whether all of these are scalars or enumerations."""
+    """Whether all types are scalars or enumerations."""
     open: bool
-    """Whether it is run for who presents a token that is no good."""
+    """Whether it runs although its token is bad."""
 
 
 @dataclass(frozen=True)
@@ -63,15 +63,15 @@ class Document:
     operations: dict[str | None, Definition]
     switches: tuple[str, ...]
     fields: int
-    """With its fragments written out."""
+    """Its fields, with its fragments written out."""
     tokens: int
     weighed: Callable[["Document", int], None]
-    """Told by how much its weight grows with a plan."""
+    """Called with the bytes by which its weight grows with a plan."""
     memos: OrderedDict[Hashable, dict[Any, Any]] = field(default_factory=OrderedDict)
 
     @property
     def weight(self) -> int:
-        """About the bytes that it holds, with its plans: for each outcome of its @skip and @include, one."""
+        """About the bytes that it holds, with its plans: one for each outcome of its @skip and @include."""
         return BASE + len(self.text) + TOKEN * self.tokens + PLANNED * self.fields * len(self.memos)
 
     @cached_property
@@ -93,7 +93,8 @@ class Document:
 
 
 class Parser:
-    """Reads documents of a schema, within bounds. `weighed` is told by how much a document's weight grows later."""
+    """Parses documents of a schema, within bounds. `weighed` is called with the bytes by which a document's weight
+    grows later."""
 
     def __init__(self, schema: GraphQLSchema, bounds: Bounds, weighed: Callable[[Document, int], None]) -> None:
         self._schema = schema
@@ -101,7 +102,7 @@ class Parser:
         self._weighed = weighed
 
     def read(self, text: str) -> Document:
-        """A document, from its text; raises Refused for one that is not valid or too large."""
+        """Parse a document; raises Refused for one that is not valid or too large."""
         bounds = self._bounds
         try:
             node = graphql.parse(
@@ -137,8 +138,8 @@ class Parser:
         return document
 
     def _validated(self, node: DocumentNode, rules: Sequence[type[ASTValidationRule]]) -> list[GraphQLError]:
-        """The errors of a document. The visitors know themselves, and all that they saw: they are emptied, so that it
-        ends with them and needs no collector."""
+        """The errors of a document. Validation's visitors refer to themselves and to all that they saw. They are
+        emptied, so that they are freed without the garbage collector."""
         visitors: list[ASTValidationRule] = []
 
         def kept(rule: type[ASTValidationRule]) -> Any:
@@ -167,8 +168,8 @@ class Parser:
 
 
 def _lighten(document: DocumentNode) -> None:
-    """Let go of the tokens, a list that leads forth and back, and of all names but one of each. A valid document needs
-    neither: errors have the places of fields and values. With the objects goes most of the collector's work."""
+    """Drop the tokens, a list with links both ways, and all copies of each name but one. A valid document needs
+    neither: errors have the places of fields and values. Fewer objects mean less work for the garbage collector."""
     assert document.loc is not None
     token: Token | None = document.loc.start_token
     while token is not None:

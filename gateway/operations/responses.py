@@ -1,4 +1,4 @@
-"""What a client is answered."""
+"""Responses: the answer to an operation, and the refusal of one that is not run."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +12,8 @@ from gateway.operations.errors import Formatted, status_of
 
 @dataclass(frozen=True)
 class Answer:
-    """`status` is the HTTP status for clients that read it; `data` is absent when nothing was run."""
+    """The answer to an operation. `status` is the HTTP status for clients that read it; `data` is absent when nothing
+    was run."""
 
     status: int
     body: Mapping[str, Any]
@@ -28,13 +29,13 @@ class Answer:
 
     @property
     def retry_after(self) -> int | None:
-        """Seconds after which to try again, where something refuses for now."""
+        """Seconds after which to try again, when an error allows it."""
         waits = [error.get("extensions", {}).get("retryAfterSeconds") for error in self.body.get("errors", ())]
         return max((wait for wait in waits if wait is not None), default=None)
 
     @cached_property
     def text(self) -> bytes:
-        """As JSON, made once for all to whom it is sent."""
+        """The answer as JSON, made once for all clients that it is sent to."""
         return orjson.dumps(self.body)
 
     @property
@@ -45,7 +46,7 @@ class Answer:
 
 
 class Refused(Exception):
-    """The operation is not run at all; `answer` says why, and `headers` go with it over HTTP."""
+    """The operation is not run; `answer` says why, and `headers` go with it over HTTP."""
 
     def __init__(self, answer: Answer, headers: Mapping[str, str] | None = None) -> None:
         self.answer = answer

@@ -1,4 +1,4 @@
-"""The text of a document, which tells the places of errors in it."""
+"""The source text of a document, which finds the line and column of its errors."""
 
 from functools import lru_cache
 
@@ -6,7 +6,7 @@ from graphql import Source, SourceLocation
 
 
 class Text(Source):
-    """Finds a place once: an answer may hold many errors of one field."""
+    """The text of a document, which computes each place once: an answer may hold many errors of one field."""
 
     def get_location(self, position: int) -> SourceLocation:
         return _place(self.body, position)

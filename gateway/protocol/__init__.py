@@ -1,1 +1,1 @@
-"""HTTP and WebSocket, as clients speak them."""
+"""The protocols that clients speak: GraphQL over HTTP and WebSocket, sign-in with OpenID Connect, downloads, pages."""

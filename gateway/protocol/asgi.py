@@ -1,4 +1,4 @@
-"""One HTTP request and its reply, as ASGI has them, without what GraphQL does not need."""
+"""HTTP requests and replies on plain ASGI, with no more than GraphQL needs."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -10,15 +10,15 @@ from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 PARAMETERS = 100
-"""Of a URL."""
+"""The most parameters of a URL."""
 
 
 class Disconnected(Exception):
-    """The client went away before it had sent its request."""
+    """The client disconnected before it had sent its request."""
 
 
 class Incoming:
-    """A request. `headers` is by name in lower case; of one that is repeated the first counts, and all of Accept."""
+    """A request. `headers` are by name in lower case; of a repeated header only the first counts, but all of Accept."""
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self.method: str = scope["method"]
@@ -43,12 +43,12 @@ class Incoming:
 
     @property
     def client(self) -> dict[str, Any]:
-        """Where it comes from, for the audit and for throttling."""
+        """The client's address and program, for the audit record and rate limits."""
         return client_of(self._scope, self.header(b"user-agent"))
 
     async def body(self, most: int, seconds: float | None = None) -> bytes | None:
-        """The body; None when it is over `most` bytes. Raises Disconnected, and TimeoutError when it has begun, and is
-        not complete after so many seconds."""
+        """The body; None when it has more than `most` bytes. Raises Disconnected, and TimeoutError when it has begun
+        and is not complete after so many seconds."""
         until = None if seconds is None else asyncio.get_running_loop().time() + seconds
         message = await self._receive()
         if message["type"] == "http.request" and not message.get("more_body"):  # as most do: no timer is made for it
@@ -69,7 +69,7 @@ class Incoming:
 
 @dataclass(slots=True)
 class Reply:
-    """What is sent back: at once, or `stream` as it comes."""
+    """The reply: sent at once, or as a `stream`."""
 
     status: int
     media: str

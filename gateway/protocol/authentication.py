@@ -1,4 +1,4 @@
-"""The credentials of a request, or of a socket, make its principal."""
+"""Find the principal for the credentials of a request or a socket, and look it up again while the socket is open."""
 
 import asyncio
 import base64
@@ -18,23 +18,23 @@ from resolvers.identity.principal import ANONYMOUS, Kind, Principal, TaskClaim
 from resolvers.identity.tokens import Secret
 
 RECHECK = 120.0
-"""Seconds after which the principal of a stream or socket is looked up again, even if nothing is heard of it."""
+"""Seconds after which the principal of a stream or socket is looked up again, even without news about it."""
 AWAY = 1.0
-"""Seconds between two looks while the database is away."""
+"""Seconds between two look-ups while the database is away."""
 UNHEARD = 2.0
-"""The same where nothing is heard of other processes, such as the command line: on SQLite."""
+"""The same where changes of other processes, such as the command line, are not heard of: on SQLite."""
 
 
 CHALLENGES = {
     Code.UNAUTHENTICATED: "Bearer",
     Code.TOKEN_EXPIRED: 'Bearer error="invalid_token", error_description="the token has expired"',
 }
-"""RFC 6750, 3: what a client is told in `WWW-Authenticate`."""
+"""The `WWW-Authenticate` headers of RFC 6750, section 3."""
 
 
 async def presented(services: Services, authorization: str | None) -> tuple[Principal, Failure | None]:
-    """The principal of an `Authorization` header, and why there is none for one that is no good: what anyone may run is
-    run all the same."""
+    """The principal of an `Authorization` header, and the failure of a bad one: operations that are open to anyone run
+    all the same."""
     try:
         return await authenticate(services, authorization), None
     except Failure as failure:
@@ -42,8 +42,8 @@ async def presented(services: Services, authorization: str | None) -> tuple[Prin
 
 
 async def authenticate(services: Services, authorization: str | None) -> Principal:
-    """The principal of an `Authorization` header; anonymous without one. Raises TOKEN_EXPIRED for one that ended and is
-    followed by another, UNAUTHENTICATED for any other that is no good."""
+    """The principal of an `Authorization` header; anonymous without one. Raises TOKEN_EXPIRED for a token that expired
+    and can be refreshed, UNAUTHENTICATED for any other bad one."""
     if not authorization:
         return ANONYMOUS
     principal = await _presented(services, authorization)
@@ -68,7 +68,7 @@ async def _presented(services: Services, authorization: str) -> Principal:
 
 
 async def _known(services: Services, said: Secret) -> Principal:
-    """Whose a key or token is; that it was used is noted beside."""
+    """The principal of a key or token. Its use is noted in the background."""
     principal = await services.identity.principals.of(said)
     assert principal.credential is not None
     services.identity.uses.note(principal.credential, principal.kind)
@@ -88,7 +88,8 @@ def _pair(services: Services, encoded: str) -> Secret:
 
 
 def _ended(principal: Principal) -> Failure:
-    """An access token, ours or a provider's, is followed by another; a key, a static token and a link are not."""
+    """The failure when a credential ends. An access token, ours or a provider's, can be refreshed; a key, a static
+    token and a link can't."""
     if principal.session is None and principal.credential is not None:
         return Unauthenticated("the key or token has ended")
     return TokenExpired("the token has expired; go on with a fresh one")
@@ -97,9 +98,10 @@ def _ended(principal: Principal) -> Failure:
 async def keep(
     services: Services, authorization: str | None, principal: Principal, renewed: Callable[[Principal], None]
 ) -> None:
-    """Look up again, as time passes and things change, who a long connection is of, and tell `renewed`.
+    """Look up the principal of a long connection again, as time passes and things change, and call `renewed` with it.
 
-    Raises TOKEN_EXPIRED when its token ends, UNAUTHENTICATED when it is of nobody any more; never ends for anonymous.
+    Raises TOKEN_EXPIRED when its token ends, UNAUTHENTICATED when the credential is no longer valid; never ends for
+    anonymous.
     """
     recheck = min(RECHECK, UNHEARD) if services.database.dialect == "sqlite" else RECHECK
     with services.identity.presence.there(principal), services.feed.subscription(*principal.topics, RIGHTS) as changes:

@@ -1,4 +1,4 @@
-"""Reading JSON that clients send."""
+"""Read JSON that clients send, in steps when it is long."""
 
 import asyncio
 import json
@@ -10,11 +10,11 @@ import msgspec
 from schema.fields.values import whole
 
 STEP = 262_144
-"""Bytes that are read at once, some milliseconds."""
+"""The bytes that are read at once, which takes some milliseconds."""
 MEMBER = 128
-"""What reading one that is small takes, in the time of bytes."""
+"""The time of reading a small value, counted in bytes."""
 LEVELS = 6
-"""Objects within objects that are read apart: those of a delivery, down to the pages of its estimators."""
+"""The levels of nested objects that are read in steps: those of delivered results, down to the pages of estimators."""
 
 _OPENING = re.compile(rb"[ \t\n\r]*(?:(\{)|\[[ \t\n\r]*[\[{])")
 _MEMBERS: msgspec.json.Decoder[dict[str, msgspec.Raw]] = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -22,8 +22,8 @@ _ELEMENTS: msgspec.json.Decoder[list[msgspec.Raw]] = msgspec.json.Decoder(list[m
 
 
 def read(text: bytes | memoryview | str) -> Any:
-    """A JSON value; raises ValueError. A number that no float or integer holds is infinite, so that the field that it
-    was given to refuses it, and not the whole request."""
+    """A JSON value; raises ValueError. A number that no float or integer holds becomes infinite, so that its field
+    refuses it, and not the whole request."""
     try:
         return msgspec.json.decode(text)
     except msgspec.ValidationError:
@@ -37,14 +37,14 @@ def read(text: bytes | memoryview | str) -> Any:
 
 
 async def read_in_steps(text: bytes) -> Any:
-    """The same of a text of any length: others are answered between its parts."""
+    """The same for a text of any length: the event loop answers others between its parts."""
     return await _Steps().value(memoryview(text), LEVELS)
 
 
 class _Steps:
     def __init__(self) -> None:
         self._since = 0
-        """Read since others were answered."""
+        """Bytes read since others were answered."""
 
     async def value(self, text: memoryview, levels: int) -> Any:
         if text.nbytes > STEP and levels and (opened := _OPENING.match(text)):

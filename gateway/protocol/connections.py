@@ -1,7 +1,7 @@
-"""Connections of clients: how long each waits for its client, and how many there are at most.
+"""Bounds on client connections: how many there may be, and how long each may wait for its client.
 
-uvicorn ends a connection that is idle between two requests, and no other. Here all are looked at once a second, and
-those end whose client does not send what it is to send. The system ends those whose client does not receive.
+uvicorn ends only a connection that is idle between two requests. This module looks at all of them once a second, and
+ends those whose client does not send what it is to send. The system ends those whose client does not receive.
 """
 
 import asyncio
@@ -22,33 +22,34 @@ from gateway.settings.server import ServerSettings
 from resolvers.failures import RETRY_AFTER, Away, TimedOut
 
 HEAD = 64 * 1024
-"""Bytes of a request that are not its body: its head, what frames the pieces of a body, its trailers."""
+"""The most bytes of a request besides its body: its head, the framing of a chunked body, its trailers."""
 RESERVE = 64
-"""Connections over the bound whose request is read, to answer `HEALTH` and tell others; any further is told at once."""
+"""Connections over the bound whose request is still read, to answer `HEALTH` and refuse others; any further one is
+refused at once."""
 HEALTH = b"/healthz"
 AHEAD = 100
-"""Requests that a client may send before the first is answered."""
+"""The most requests that a client may send before the first is answered."""
 SILENT = 2.0
-"""Seconds after which a client that is to send something makes room for another, when there are as many as may be."""
+"""Seconds after which a client that must send something makes room for another, when there are as many as allowed."""
 LOOKS = 0.1
-"""Seconds at least between two searches for connections that make room."""
+"""The least seconds between two searches for connections that make room."""
 _JSON = "application/json; charset=utf-8"
 
 log = structlog.get_logger("torana")
 
 
 class Wait(Enum):
-    """What a client is to send."""
+    """What the client must send next."""
 
     HEAD = auto()
     BODY = auto()
     ANOTHER = auto()
-    """A further request, if it likes: uvicorn ends the connection otherwise."""
+    """A further request, if it likes; uvicorn ends the connection otherwise."""
 
 
 class Connections(ServerState):
-    """All connections of a server, WebSockets too. `clock` counts seconds, but few of those in which the process stood
-    still: what came meanwhile is still to be read."""
+    """All connections of a server, WebSockets included. `clock` counts seconds, but only few of those in which the
+    process stood still: what clients sent meanwhile must still be read."""
 
     def __init__(self, settings: ServerSettings) -> None:
         super().__init__()
@@ -63,7 +64,7 @@ class Connections(ServerState):
 
     @property
     def over(self) -> int:
-        """How many more there are than may be."""
+        """How many more connections there are than allowed."""
         return len(self.connections) - len(self.leaving) - self.most
 
     def tick(self, now: float) -> None:
@@ -74,7 +75,7 @@ class Connections(ServerState):
             self.sweep()
 
     def sweep(self) -> None:
-        """End the connections whose clients have kept us waiting for too long."""
+        """End the connections whose clients kept the server waiting for too long."""
         self._spare.clear()
         for each in tuple(self.connections):
             if isinstance(each, Connection):
@@ -85,11 +86,12 @@ class Connections(ServerState):
             self.counted.clear()
 
     def past(self, since: float, seconds: float) -> bool:
-        """Whether so many seconds have gone by for certain: `since` may be older than what happened by one sweep."""
+        """Whether so many seconds have passed for certain: `since` may be one sweep older than what happened."""
         return self.clock - since >= seconds + self._every
 
     def make_room(self, now: float) -> bool:
-        """End one that does nothing: an idle one, else one that waits for its client in the middle of a request."""
+        """End one connection that does nothing: an idle one, else one that waits for its client in the middle of a
+        request."""
         if not self._spare and now - self._looked >= LOOKS:
             self._looked = now
             found = [(wait, each) for each in self.connections if isinstance(each, Connection) if (wait := each.wait)]
@@ -103,7 +105,7 @@ class Connections(ServerState):
 
 
 class Connection(HttpToolsProtocol):
-    """One connection, of HTTP/1.1. `since` is when its client last did what it was to do."""
+    """An HTTP/1.1 connection. `since` is when its client last did what it had to do."""
 
     __slots__ = (
         "_framing",
@@ -129,7 +131,7 @@ class Connection(HttpToolsProtocol):
 
     @property
     def wait(self) -> Wait | None:
-        """What the client is to send; None while it is our turn, or it is done with."""
+        """What the client must send; None while the server works, or when the connection is done."""
         if self.transport.is_closing():
             return None
         if self._part is Wait.BODY:
@@ -144,7 +146,7 @@ class Connection(HttpToolsProtocol):
         return Wait.HEAD
 
     def check(self) -> None:
-        """End it if its client took too long."""
+        """End the connection if its client took too long."""
         wait, every = self.wait, self.server_state
         if wait is Wait.HEAD and every.past(self.since, every.header_timeout):
             every.counted["head"] += 1
@@ -154,7 +156,7 @@ class Connection(HttpToolsProtocol):
             self.end(503, refused(TimedOut(f"no byte of the body came for {every.stall_timeout:g} s")))
 
     def leave(self) -> bool:
-        """Make room, unless the client is being answered, or is just sending something."""
+        """End the connection to make room, unless the client is being answered, or is just sending something."""
         wait, every = self.wait, self.server_state
         if wait is None or self.transport.get_write_buffer_size():
             return False
@@ -164,7 +166,7 @@ class Connection(HttpToolsProtocol):
         return True
 
     def end(self, status: int, error: Formatted, *, asked: bool = False) -> None:
-        """Close it, and say why if something was asked, and no answer has begun."""
+        """Close the connection. When a request was begun and no answer has begun, say why."""
         begun = self._running is not None and self._running.response_started
         if (asked or self._part is not None) and not (begun and (self.answering or self._part is Wait.BODY)):
             content = orjson.dumps({"errors": [error]})
@@ -184,7 +186,8 @@ class Connection(HttpToolsProtocol):
         self.transport.close()
 
     def tell(self) -> None:
-        """Let what answers the client know that it is gone: uvicorn tells the newest request, which may be queued."""
+        """Tell the running request that the client is gone: uvicorn tells only the newest request, which may be
+        queued."""
         if self._running is not None and self.answering:
             self._running.disconnected = True
             self._running.message_event.set()
@@ -265,7 +268,7 @@ class Connection(HttpToolsProtocol):
 
 class _Dropped(list[tuple[bytes, bytes]]):
     def append(self, _: tuple[bytes, bytes]) -> None:
-        """Keep nothing."""
+        """Drop the item."""
 
 
 _DROPPED = _Dropped()

@@ -1,6 +1,6 @@
-"""A browser's session kept in a cookie: the refresh token, which scripts can't read, and which opens nothing else.
+"""A browser's session cookie: it holds the refresh token, scripts can't read it, and it opens nothing else.
 
-A request says that it wants this by a header that no form, link or image of another site can send.
+A request asks for it by a header that no form, link or image of another site can send.
 """
 
 from datetime import timedelta
@@ -20,9 +20,10 @@ PATH = "/graphql"
 
 
 def browser_of(request: Incoming, scope: Scope, settings: ServerSettings, *, able: bool) -> Browser | None:
-    """The browser that keeps its session in a cookie, if the request says so; raises Refused for a page of elsewhere.
+    """The browser that keeps its session in a cookie, if the request asks for that; raises Refused for a page of
+    another site.
 
-    `able` tells whether the answer can set a cookie.
+    `able` is true when the answer can set a cookie.
     """
     if (wanted := request.header(HEADER.encode())) is None:
         return None
@@ -34,7 +35,7 @@ def browser_of(request: Incoming, scope: Scope, settings: ServerSettings, *, abl
 
 
 def keep(browser: Browser | None, reply: Reply, scope: Scope, settings: ServerSettings, lifetime: timedelta) -> None:
-    """Put into a reply what the browser is to keep from now on."""
+    """Set the cookie in a reply to what the browser is to hold from now on."""
     if browser is None or browser.kept is None:
         return
     seconds = int(lifetime.total_seconds()) if browser.kept else 0
@@ -46,7 +47,7 @@ def keep(browser: Browser | None, reply: Reply, scope: Scope, settings: ServerSe
 
 
 def _sent(request: Incoming) -> str | None:
-    """The cookie's value; none where there are several, as another host of the domain may have put in its own."""
+    """The cookie's value; none when there are several, because another host of the domain may have set one."""
     pairs = [part.strip().partition("=") for part in (request.header(b"cookie") or "").split(";")]
     found = {value for name, _, value in pairs if name == NAME}
     return found.pop() if len(found) == 1 else None

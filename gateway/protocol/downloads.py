@@ -1,4 +1,4 @@
-"""Files of a simulation over HTTP, for who may read them by GraphQL: results, pages as CSV, the log, the inputs."""
+"""Downloads of a simulation's files over HTTP: results, pages as CSV, the log, the inputs. Access is as in GraphQL."""
 
 import os
 import re
@@ -46,17 +46,17 @@ _STATUS = {
     Code.NOT_FOUND: 404,
     **{code: STATUS[code.name] for code in (Code.UNAUTHENTICATED, Code.TOKEN_EXPIRED, *AGAIN)},
 }
-"""A file has no errors beside it, so that more has a status of its own than in an answer of GraphQL."""
+"""The HTTP status of more codes than a GraphQL answer has, because a file has no errors beside it."""
 JSON, CSV, TEXT, ZIP = "application/json", "text/csv; charset=utf-8", "text/plain; charset=utf-8", "application/zip"
 NAME = 100
-"""Characters of the name of a file that we give."""
+"""The most characters of a file name that we give."""
 _TEXT = 90
-"""Characters of a line of CSV, or of a number of JSON with its place on the axes, at most."""
+"""The most characters of a line of CSV, or of a number in JSON with its place on the axes."""
 
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """What is sent, and what it is saved as."""
+    """The content of a file, and the name to save it as."""
 
     name: str
     media: str
@@ -68,8 +68,8 @@ Find = Callable[[Context, Any, Request], Awaitable[File]]
 
 @dataclass(frozen=True)
 class Downloads:
-    """The routes below `FOLDER`. What can be refused is refused before the first byte; what is no longer there when it
-    is reached ends the connection, so that no file looks whole that is not."""
+    """The routes below `FOLDER`. Refusals come before the first byte. When something is gone once it is reached, the
+    connection ends, so that an incomplete file never looks whole."""
 
     services: Services
 
@@ -111,7 +111,7 @@ class Downloads:
         return _Stream(formats.packed(file.content), headers=headers, media_type=file.media)
 
     async def _principal(self, request: Request) -> Principal:
-        """Whoever the header says, or the ticket where no header can be sent, or one that is no good."""
+        """The principal of the header; or of the ticket, when no header can be sent or it is bad."""
         principal, no_good = await presented(self.services, request.headers.get("authorization"))
         query = request.query_params
         if principal.kind is Kind.ANONYMOUS and exports.TICKET in query:
@@ -126,7 +126,7 @@ class Downloads:
 
 
 class _Stream(StreamingResponse):
-    """Ends the reading with the sending, however that ends."""
+    """Stops the reading when the sending ends, however it ends."""
 
     async def stream_response(self, send: Send) -> None:
         content: Any = self.body_iterator
@@ -161,7 +161,7 @@ async def _page(ctx: Context, row: Any, request: Request) -> File:
 
 
 def _named(estimator: str) -> dict[str, Any]:
-    """A file may be called anything; one that looks like an id is taken for one."""
+    """An estimator in the URL: a file may have any name; a name that looks like an id is taken for an id."""
     try:
         typename, key = parse_id(estimator)
     except Failure:
@@ -225,7 +225,7 @@ async def _nothing(ctx: Context, row: Any, request: Request) -> File:
 
 
 def _new(name: str, taken: set[str]) -> str:
-    """A name that differs from those before it, also where case does not count."""
+    """A name that differs from those before it, also when case is ignored."""
     made, n = name, 1
     while made.lower() in taken:
         n += 1
@@ -239,13 +239,14 @@ def _title(row: Any) -> str:
 
 
 def safe(name: str, otherwise: str = "file") -> str:
-    """A name that is one on every system: no path, nothing that is not seen, not hidden."""
+    """A name that is valid on every system: no path, no invisible characters, not hidden."""
     shown = "".join("_" if unicodedata.category(c)[0] in "CZ" and c != " " else c for c in name)
     return re.sub(r'[/\\:*?"<>|]', "_", shown)[:NAME].strip(" .") or otherwise
 
 
 def disposition(name: str) -> str:
-    """The header for a file of this name, RFC 6266: in any letters, and in ASCII for who does not read those."""
+    """The Content-Disposition header for this file name (RFC 6266): in any letters, and in ASCII for clients that can't
+    read those."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
     plain = re.sub(r"[^A-Za-z0-9 ._-]", "_", plain) or "download"
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"

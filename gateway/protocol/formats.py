@@ -1,4 +1,4 @@
-"""Results as files: YAPTIDE's JSON and CSV, made of stored numbers as they are, piece by piece."""
+"""File formats of results: YAPTIDE's JSON and CSV, made piece by piece from the stored numbers as they are."""
 
 import asyncio
 import csv
@@ -14,9 +14,9 @@ from resolvers.simulations import exports
 from resolvers.simulations.exports import Chosen
 
 PIECE = 64 * 1024
-"""Bytes that are made and sent at once, more or less."""
+"""About the bytes that are made and sent at once."""
 _ROWS = 2_000
-"""Lines of a CSV that are made at once."""
+"""The lines of a CSV that are made at once."""
 
 
 async def results(ctx: Context, chosen: Sequence[Chosen]) -> AsyncIterator[bytes]:
@@ -56,8 +56,8 @@ def pieces(text: str) -> Iterator[bytes]:
 
 
 def table(row: Any) -> Iterator[bytes]:
-    """A page as CSV (RFC 4180): a column for each axis and one for the values, axis 1 fastest; nothing where a value is
-    not finite."""
+    """A page as CSV (RFC 4180): a column for each axis and one for the values, axis 1 fastest; empty for a value that
+    is not finite."""
     lines = itertools.chain([_header(row)], _lines(row))
     while chunk := "".join(itertools.islice(lines, _ROWS)):
         yield chunk.encode()
@@ -85,7 +85,7 @@ def _lines(row: Any) -> Iterator[str]:
 
 
 def _numbers(text: str) -> Iterator[str]:
-    """The numbers of a JSON array as they are written in it, without reading all at once; null is empty."""
+    """The numbers of a JSON array as they are written in it, without reading all at once; null becomes empty."""
     start, end = 1, len(text) - 1
     while start < end:
         stop = text.find(",", start + PIECE)
@@ -96,7 +96,7 @@ def _numbers(text: str) -> Iterator[str]:
 
 
 async def log(lines: AsyncIterator[tuple[int | None, str]]) -> AsyncIterator[bytes]:
-    """A line for each, with the number of its task."""
+    """A line of text for each log line, with the number of its task."""
     async for ordinal, text in lines:
         yield f"[{'-' if ordinal is None else ordinal}] {text}\n".encode(errors="replace")
 
@@ -107,7 +107,7 @@ async def each(made: Iterable[bytes]) -> AsyncIterator[bytes]:
 
 
 async def packed(content: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """The same in pieces of one size, more or less; between two of them others have their turn."""
+    """The same in pieces of about one size; between two of them the event loop serves others."""
     waiting = bytearray()
     async for piece in content:
         waiting += piece

@@ -1,4 +1,4 @@
-"""GraphQL over HTTP: the two JSON media types, and server-sent events for what is a stream."""
+"""GraphQL over HTTP: the two JSON media types, and server-sent events for subscriptions."""
 
 import asyncio
 import contextlib
@@ -37,14 +37,14 @@ log = structlog.get_logger("torana")
 _OFFERED = (JSON, GRAPHQL, EVENTS)
 
 HEARTBEAT = 12.0
-"""Seconds of silence after which a stream says that it is still there."""
+"""Seconds of silence after which a stream sends a sign of life."""
 PREFLIGHT = ("graphql-require-preflight", "apollo-require-preflight", "x-apollo-operation-name", "authorization")
-"""Headers that a form or an image of another site can't send without the browser asking us first."""
+"""Headers that a form or an image of another site can't send unless the browser asks us first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Answers POST and GET. `closing` is set when the process ends, and ends the streams."""
+    """The endpoint of POST and GET. `closing` is set when the process ends, and ends the streams."""
 
     documents: Documents
     execution: Execution
@@ -121,7 +121,7 @@ class Endpoint:
         return body
 
     def _from_url(self, request: Incoming) -> Envelope:
-        """The envelope in a GET's query string; only from where a browser would have asked us first."""
+        """The envelope in a GET's query string; only when the browser would have asked us first."""
         headers = request.headers
         if not any(headers.get(name.encode()) for name in PREFLIGHT) and GRAPHQL not in (
             request.header(b"accept") or ""
@@ -169,7 +169,7 @@ class Endpoint:
 async def run_logged(
     execution: Execution, operation: Operation, variables: Mapping[str, Any] | None, ctx: Context
 ) -> Answer:
-    """Run a query or mutation, and write its line in the log."""
+    """Run a query or mutation, and log it."""
     began, asked = time.perf_counter(), ctx.principal
     counted = tally.get() or Tally()
     token = tally.set(counted)
@@ -193,7 +193,7 @@ def note(
     codes: list[str],
     principal: Principal | None = None,
 ) -> None:
-    """One line for each operation: no variables, no credentials."""
+    """Log one line for each operation, without variables and credentials."""
     who = principal or ctx.principal
     write = log.debug if who.kind is Kind.WORKER else log.info
     write(
@@ -232,8 +232,9 @@ def encode(body: Any) -> bytes:
 
 
 def _json(answer: Answer, media: str, *, run: bool = False) -> Reply:
-    """With the older media type, clients take any status but 200 for a broken server and drop the errors: it has others
-    only for what was not `run`: a request that is no good or did not come whole, a bad token, a fault of ours."""
+    """The reply to an operation. With the older media type, clients take any status but 200 for a broken server and
+    ignore the errors. So it has another status only for what was not `run`: a bad or incomplete request, a bad token, a
+    fault of ours."""
     at_fault = answer.status in (401, 500) or answer.codes in ([BAD_REQUEST], [Code.TIMEOUT.name])
     if media != GRAPHQL:
         media = JSON

@@ -1,4 +1,4 @@
-"""Which media type a client would rather have, by its Accept header (RFC 9110, 12.5.1)."""
+"""Content negotiation: which media type a client prefers, by its Accept header (RFC 9110, 12.5.1)."""
 
 from functools import lru_cache
 
@@ -7,7 +7,7 @@ JSON = "application/json"
 EVENTS = "text/event-stream"
 
 RANGES = 100
-"""Of a header, that are looked at."""
+"""The most media ranges of a header that are read."""
 Ranges = tuple[tuple[str, float], ...]
 """Media ranges with their weights."""
 
@@ -33,7 +33,7 @@ def accepted(header: str | None) -> Ranges:
 
 
 def weight(ranges: Ranges, media: str) -> float:
-    """How much `media` is wanted: the weight of the most specific range that covers it; 0 for not at all."""
+    """How much the client wants `media`: the weight of the most specific range that covers it; 0 for not at all."""
     main = media.partition("/")[0]
     for candidate in (media, f"{main}/*", "*/*"):
         weights = [q for found, q in ranges if found == candidate]
@@ -44,7 +44,7 @@ def weight(ranges: Ranges, media: str) -> float:
 
 @lru_cache(maxsize=200)
 def choose(ranges: Ranges, offered: tuple[str, ...]) -> str | None:
-    """The offered type that is wanted most; of equals, the one named first, then the one offered first."""
+    """The offered type that the client prefers; of equals, the one it names first, then the one offered first."""
     named = [media for media, q in ranges if q > 0]
 
     def rank(media: str) -> tuple[float, int, int]:

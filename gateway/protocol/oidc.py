@@ -1,7 +1,7 @@
-"""Signing in through an OpenID Connect provider with a browser: the authorization code flow with PKCE.
+"""Browser sign-in at an OpenID Connect provider: the authorization code flow with PKCE.
 
-What belongs to one sign-in waits in a cookie that we signed, so that any process may finish it and only the browser
-that began it can.
+The state of a sign-in waits in a signed cookie. So any process may finish the sign-in, and only the browser that began
+it can.
 """
 
 import base64
@@ -33,7 +33,7 @@ from resolvers.identity.providers import Unreachable
 log = structlog.get_logger("torana.oidc")
 
 LASTS = timedelta(minutes=10)
-"""For signing in at the provider."""
+"""Time for signing in at the provider."""
 HOME = "/graphql"
 
 _STATUS = {
@@ -44,7 +44,8 @@ _STATUS = {
     Code.CONFLICT: 409,
 }
 _PATH = re.compile(r"/(?![/\\])[!-\[\]-~]*")
-"""A path of ours, with its query: no other host, no backslash (which browsers take for a slash), no control."""
+"""A path of this gateway with its query: no other host, no backslash (which browsers take for a slash), no control
+characters."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,7 @@ class OidcRoutes:
         return issuer
 
     def _flow(self, cookie: str | None, name: str, state: str) -> Mapping[str, Any]:
-        """What was kept when this browser began this sign-in."""
+        """What the cookie holds since this browser began this sign-in."""
         if not cookie:
             raise Invalid("the sign-in was not begun in this browser, or took too long; begin it again")
         flow = self.services.identity.keys.flow(cookie)
@@ -150,12 +151,12 @@ class OidcRoutes:
 
 
 def _cookie(state: str) -> str:
-    """One for each sign-in under way, so that two tabs don't disturb each other."""
+    """The name of the cookie: one for each sign-in, so that two tabs don't disturb each other."""
     return f"torana_flow_{re.sub('[^A-Za-z0-9_-]', '', state)[:16]}"
 
 
 def _challenge(verifier: str) -> str:
-    """RFC 7636, S256."""
+    """The code challenge (RFC 7636, S256)."""
     return base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).decode().rstrip("=")
 
 
@@ -164,7 +165,7 @@ def _leading(address: str) -> Response:
 
 
 def _told(name: str, error: Failure | Unreachable) -> Response:
-    """Why not, in plain text and in our words alone: the provider's could be anyone's."""
+    """Why the sign-in failed, in plain text and in our words only: anyone could have written the provider's."""
     log.info("oidc.refused", provider=name[:32], why=str(error))
     if isinstance(error, Unreachable):
         return PlainTextResponse("The identity provider does not answer as it should.\n", 502, _HEADERS)

@@ -1,5 +1,7 @@
-"""The explorer page: built from `explorer/`, served from here under a policy that lets it load nothing else; and the
-small pages that links in mails lead to."""
+"""Serve the explorer page, built from `explorer/`, and the small pages that links in mails lead to.
+
+A content security policy lets the explorer load nothing from elsewhere.
+"""
 
 import hashlib
 import html
@@ -34,14 +36,14 @@ def built() -> bool:
 
 
 def show() -> Response:
-    """The page itself, or why there is none."""
+    """The explorer page, or why there is none."""
     if not built():
         return HTMLResponse(NOT_BUILT, 503, HEADERS)
     return FileResponse(FOLDER / "index.html", headers={**HEADERS, "Cache-Control": "no-cache"}, media_type="text/html")
 
 
 class Assets(StaticFiles):
-    """The page's files."""
+    """The files of the explorer page."""
 
     def __init__(self) -> None:
         super().__init__(directory=FOLDER, check_dir=False)
@@ -53,7 +55,7 @@ class Assets(StaticFiles):
 
 
 def wanted(scope: Scope) -> bool:
-    """Whether a browser asks for the page: it wants HTML, and sends no operation."""
+    """Whether a browser asks for the page: it accepts HTML, and sends no operation."""
     if scope["method"] not in ("GET", "HEAD"):
         return False
     request = Request(scope)
@@ -84,11 +86,11 @@ _RESET = """mutation ResetPassword($token: String!, $password: String!) {
   result: resetPassword(token: $token, newPassword: $password) { __typename ... on Problem { message } }
 }"""
 DOCUMENTS = {hashlib.sha256(text.encode()).hexdigest(): text for text in (_VERIFY, _RESET)}
-"""What these pages ask, by hash; also where only known documents are run."""
+"""The documents of these pages by hash; they run also where only trusted documents are accepted."""
 
 
 def _link(path: str, title: str, button: str, document: str, done: str, fields: str = "") -> Route:
-    """A page that does nothing before its button is pressed: programs that read mails open links, too."""
+    """A page that does nothing before its button is pressed, because programs that read mails also open links."""
     text = (PAGES / "link.html").read_text()
     given = {
         "title": title,

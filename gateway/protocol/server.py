@@ -1,4 +1,4 @@
-"""Uvicorn, with bounds on connections, and an end that tells streams and sockets before it waits for them."""
+"""The uvicorn server, with bounds on connections. Before it stops it tells streams and sockets, and waits for them."""
 
 import asyncio
 import logging
@@ -21,20 +21,20 @@ from gateway.protocol.connections import RESERVE, Connection, Connections
 from gateway.settings.server import ServerSettings
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
-"""What tells the lines of one request in the log."""
+"""The value by which the log lines of one request belong together."""
 
 GRACE = 10
-"""Seconds that requests under way have to finish."""
+"""Seconds in which running requests may finish."""
 FRAME = 256 * 1024
-"""Bytes of a WebSocket message."""
+"""The most bytes of a WebSocket message."""
 FILES = 512
-"""Open files for all but connections: databases, tasks, logs."""
+"""Open files for everything but connections: databases, tasks, logs."""
 
 log = structlog.get_logger("torana")
 
 
 class Server(uvicorn.Server):
-    """Sockets are closed by uvicorn, with 1012; streams end themselves once told."""
+    """The server. uvicorn closes sockets with 1012; streams end themselves when they are told."""
 
     def __init__(self, config: uvicorn.Config, connections: Connections) -> None:
         super().__init__(config)
@@ -51,7 +51,7 @@ class Server(uvicorn.Server):
 
 
 class Socket(WebSocketsSansIOProtocol):
-    """A WebSocket that keeps nothing for a client that sends without reading, or sends nothing piece by piece."""
+    """A WebSocket that buffers nothing for a client that sends without reading, or that sends empty fragments."""
 
     def handle_ping(self) -> None:
         if self.writable.is_set():
@@ -85,7 +85,7 @@ def make_server(app: Starlette, settings: ServerSettings) -> Server:
 
 
 def _allow_files(needed: int) -> None:
-    """Let the process open so many files, as far as the system does."""
+    """Let the process open so many files, as far as the system allows."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= needed:
         return
@@ -96,7 +96,7 @@ def _allow_files(needed: int) -> None:
 
 
 def _stamp(_: Any, method: str, event: Any) -> Any:
-    """The request, the level and the time."""
+    """Add the request, the level and the time."""
     if (number := request_id.get()) is not None:
         event["request"] = number
     event["level"] = method
@@ -105,7 +105,7 @@ def _stamp(_: Any, method: str, event: Any) -> Any:
 
 
 def set_up_logs(form: str, level: int = logging.INFO) -> None:
-    """Structured lines to standard error, as text or JSON; libraries' warnings go the same way."""
+    """Set up structured logs on standard error, as text or JSON; libraries' warnings go the same way."""
     if form == "auto":
         form = "text" if sys.stderr.isatty() else "json"
     shared: list[Any] = [_stamp]

@@ -31,11 +31,11 @@ PROTOCOL = "graphql-transport-ws"
 INIT_WAIT = 10.0
 """Seconds that a client has for connection_init."""
 AWAY = 1013
-"""Closes with "try again later", by the registry of RFC 6455."""
+"""The close code "try again later" of the registry of RFC 6455."""
 MOST = 100
-"""Operations of one socket at once."""
+"""The most operations of one socket at once."""
 ANSWERS = 4
-"""Queries and mutations of one socket that are run, or whose answers are being sent, at once."""
+"""The most queries and mutations of one socket that run, or whose answers are being sent, at once."""
 
 log = structlog.get_logger("torana")
 
@@ -60,7 +60,8 @@ class SocketEndpoint:
         await _Socket(self, socket).serve()
 
     def _from_here(self, socket: WebSocket) -> bool:
-        """Pages of other sites may not open sockets in a visitor's name; programs send no Origin."""
+        """Whether the page that opens the socket is ours or allowed: other sites may not open sockets in a visitor's
+        name. Programs send no Origin."""
         origin = socket.headers.get("origin")
         if origin is None or origin in self.settings.allowed_origins:
             return True
@@ -75,7 +76,7 @@ class _Closed(Exception):
 
 
 class _Socket:
-    """One client: what it authenticated as, and the operations it has under way by id."""
+    """A connected client: its principal, and its running operations by id."""
 
     def __init__(self, endpoint: SocketEndpoint, socket: WebSocket) -> None:
         self._endpoint = endpoint
@@ -84,7 +85,7 @@ class _Socket:
         self._cookie = cookies.HEADER in socket.headers
         self._principal: Principal | None = None
         self._no_good: Failure | None = None
-        """What is wrong with what was presented: the socket is nobody's, and runs what anyone may."""
+        """The failure of a bad credential: the socket belongs to nobody, and runs only what anyone may."""
         self._authorization: str | None = None
         self._known: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._operations: dict[str, asyncio.Task[None]] = {}
@@ -240,7 +241,7 @@ class _Socket:
         await self._socket.send_text(text.decode())
 
     async def _expire(self) -> None:
-        """Close the socket when its token ends, or when its principal is no longer one."""
+        """Close the socket when its token ends, or when its credential is no longer valid."""
         await self._known
         assert self._principal is not None
         try:

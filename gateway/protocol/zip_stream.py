@@ -1,4 +1,4 @@
-"""Zip archives, written as they are sent: an entry is never held as a whole."""
+"""Zip archives, written while they are sent: no entry is held in memory as a whole."""
 
 import asyncio
 import zipfile
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 LARGE = 2**31
-"""Bytes of an entry from which readers must know beforehand that it is large."""
+"""The size of an entry from which readers must know beforehand that it is large."""
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A file of an archive: its path, its bytes as they come, and at most how many there are, if that may be many."""
+    """A file of an archive: its path, its bytes as they come, and the most bytes that may come, if that may be many."""
 
     path: str
     content: AsyncIterator[bytes]
@@ -20,7 +20,7 @@ class Member:
 
 
 class _Sink:
-    """What a `ZipFile` writes to: it can't be sought in, so that sizes stand behind the entries."""
+    """The output of a `ZipFile`. It can't seek, so sizes stand behind the entries."""
 
     def __init__(self) -> None:
         self._written = bytearray()
@@ -38,7 +38,7 @@ class _Sink:
 
 
 async def archive(members: AsyncIterator[Member], moment: datetime) -> AsyncIterator[bytes]:
-    """The bytes of an archive whose files are of one moment, compressed beside the event loop."""
+    """The bytes of an archive, whose files all have one moment. They are compressed beside the event loop."""
     sink = _Sink()
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as file:  # type: ignore[call-overload]
         async for member in members:

@@ -1,4 +1,5 @@
-"""All settings of a gateway, in groups, read once and passed down: each part gets the group that it needs."""
+"""All settings of a gateway, in groups. They are read once, and each part of the gateway gets the group that it
+needs."""
 
 import os
 import tomllib
@@ -28,12 +29,13 @@ __all__ = ["FILE", "Settings", "SettingsError", "groups", "load"]
 G = TypeVar("G", bound=Group)
 
 FILE = "TORANA_SETTINGS"
-"""Names a TOML file with settings by their names in lower case, without the prefix. Variables win over it."""
+"""The variable that names a TOML file with settings: their names are in lower case, without the prefix. Variables win
+over it."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """`load` makes one; `torana settings` prints what there is."""
+    """All settings, as `load` reads them; `torana settings` prints what there is."""
 
     server: ServerSettings
     storage: StorageSettings
@@ -45,7 +47,7 @@ class Settings:
 
 
 def groups() -> dict[str, type[Group]]:
-    """The groups by their names."""
+    """All groups by name."""
     return {field.name: field.type for field in fields(Settings) if isinstance(field.type, type)}
 
 
@@ -59,7 +61,7 @@ class _Variables(
     RetentionSettings,
     BaseSettings,
 ):
-    """All settings as they are given: by one `TORANA_...` variable each, or a line of the file."""
+    """The sources of settings: one `TORANA_...` variable each, or a line of the file."""
 
     model_config = SettingsConfigDict(env_prefix="TORANA_", extra="forbid", frozen=True)
 

@@ -1,10 +1,10 @@
-"""What groups of settings have in common."""
+"""The base class of all groups of settings, and the error of a setting that is missing or wrong."""
 
 from pydantic import BaseModel, ConfigDict
 
 
 class Group(BaseModel):
-    """Settings that go together. Each field is called as its variable, in lower case and without `TORANA_`."""
+    """A group of settings. Each field is named as its variable, in lower case and without `TORANA_`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -15,12 +15,13 @@ from jobs.engines.slurm.config import SlurmConfig
 from jobs.programs import Registry, configured
 
 LOOK, PATIENCE = 5.0, 120.0
-"""The same for clusters: what Slurm still queues has as long again at each look; a broker is given it anew."""
+"""The same for clusters. A batch that Slurm still queues gets as long again at each poll; a broker is given it anew."""
 
 
 @dataclass(frozen=True)
 class ClusterSettings:
-    """A cluster, and how it is reached: a broker with its queue, or Slurm. `look` and `patience` are in seconds."""
+    """A cluster, and how it is reached: through a broker with its queue, or Slurm. `look` and `patience` are in
+    seconds."""
 
     name: str
     platform: Platform
@@ -32,7 +33,7 @@ class ClusterSettings:
 
     @classmethod
     def read(cls, table: Mapping[str, Any]) -> "ClusterSettings":
-        """From a table of the settings; raises ValueError that begins with the field."""
+        """Read a table of the settings; raises ValueError that begins with the field."""
         given = dict(table)
         name, platform = str(given.pop("name", "")), str(given.pop("platform", "")).upper()
         if not WORD.fullmatch(name):
@@ -64,7 +65,7 @@ def _refuse_others(given: Mapping[str, Any], known: set[str]) -> None:
 
 
 def read_clusters(tables: Sequence[Mapping[str, Any]]) -> list[ClusterSettings]:
-    """All clusters; raises ValueError, also when two have the same name."""
+    """Read all clusters; raises ValueError, also when two have the same name."""
     found = [ClusterSettings.read(table) for table in tables]
     if len({one.name for one in found}) < len(found):
         raise ValueError("name: two clusters have the same")

@@ -1,4 +1,4 @@
-"""Settings of mails and chat messages: where they go, and who sends them."""
+"""Settings of mail and chat messages: where they are sent, and from which address."""
 
 import re
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ _ADDRESS = re.compile(r"(?:(?P<name>[^<>@]*)<(?P<of>[^<>\s]+@[^<>\s]+)>|(?P<bare
 
 @dataclass(frozen=True, slots=True)
 class MailServer:
-    """Where mail goes. `starttls` None: when the server offers it."""
+    """The mail server. `starttls` None: used when the server offers it."""
 
     host: str
     port: int

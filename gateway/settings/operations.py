@@ -1,4 +1,4 @@
-"""Settings of operations: their limits, and the documents that are kept."""
+"""Settings of operations: their limits, and the cache and list of documents."""
 
 from pathlib import Path
 

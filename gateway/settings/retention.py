@@ -1,4 +1,4 @@
-"""Settings of what is not kept for ever."""
+"""Settings of retention: for how many days events, messages and simulations are kept."""
 
 from pydantic import Field
 

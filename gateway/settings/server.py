@@ -1,4 +1,4 @@
-"""Settings of the server: where it listens and is reached, who may ask, how much and for how long."""
+"""Settings of the server: its addresses, its clients, and the limits of requests and connections."""
 
 from typing import Annotated, Any
 
@@ -61,7 +61,7 @@ class ServerSettings(Group):
 
     @property
     def reports_to(self) -> str:
-        """Where workers reach the gateway."""
+        """The address at which workers reach the gateway."""
         return self.worker_url.rstrip("/") or f"http://{self._host}:{self.port}"
 
     @property
@@ -71,5 +71,5 @@ class ServerSettings(Group):
 
     @property
     def reached_at(self) -> str:
-        """Where users reach the gateway, without a slash at the end."""
+        """The address at which users reach the gateway, without a slash at the end."""
         return self.public_url.rstrip("/") or f"http://{self._host}:{self.port}"

@@ -52,7 +52,8 @@ class SignInSettings(Group):
     @field_validator("oidc")
     @classmethod
     def _apart(cls, value: list[Provider]) -> list[Provider]:
-        """A subject is unique at its issuer, and stored with the kind of provider."""
+        """Refuse providers with the same name, issuer or kind: a subject is unique at its issuer, and stored with the
+        kind."""
         for what in ("name", "issuer", "provider"):
             if len({getattr(provider, what) for provider in value}) < len(value):
                 raise ValueError(f"two providers have the same {what}")
@@ -60,7 +61,7 @@ class SignInSettings(Group):
 
     @property
     def keys(self) -> dict[str, bytes]:
-        """The key ring, checked; raises SettingsError with how to make a key."""
+        """The checked key ring; raises SettingsError with how to make a key."""
         found: dict[str, bytes] = {}
         for part in filter(None, map(str.strip, self.secret_keys.get_secret_value().split(","))):
             name, _, secret = part.partition(":")

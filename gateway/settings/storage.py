@@ -1,4 +1,4 @@
-"""Settings of what is kept: the database, the data folder, and how changes reach other processes."""
+"""Settings of storage: the database, the data folder, and how changes reach other processes."""
 
 from pathlib import Path
 
@@ -23,10 +23,10 @@ class StorageSettings(Group):
 
     @property
     def url(self) -> str:
-        """Of the database in force."""
+        """The URL of the database in use."""
         return self.database_url or f"sqlite:///{self.data_dir.resolve() / 'torana.db'}"
 
     @property
     def runs(self) -> Path:
-        """The folder of the tasks under way."""
+        """The folder of the running tasks."""
         return self.data_dir.resolve() / "runs"

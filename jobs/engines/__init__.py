@@ -1,1 +1,1 @@
-"""The engines: how a task's worker is started, and where."""
+"""The engines: how and where the worker of a task is started."""

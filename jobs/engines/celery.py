@@ -1,7 +1,7 @@
 """The engine that hands tasks to a broker. Celery's workers (`jobs.engines.celery_app`) take them on any machine.
 
-The broker is a courier and no more: what it loses is handed over again by the rows' leases, and what it delivers twice
-is refused at its claim. It is therefore asked for no results, and workers may be lost with what they hold.
+The broker only carries messages. What it loses is handed over again when the lease in the row ends, and what it
+delivers twice is refused at the claim. So the engine asks it for no results, and may lose workers with their messages.
 """
 
 import asyncio
@@ -16,17 +16,17 @@ from jobs.engine import Away, Batch, Held, Seen
 TASK = "torana.run"
 QUEUE = "torana"
 PATIENCE = 4.0
-"""Seconds for which a broker may be silent, after which it counts as away."""
+"""Seconds of silence after which a broker counts as away."""
 VISIBILITY = 86_400.0
-"""Seconds after which redis delivers again what was not acknowledged. A task that takes longer is delivered a second
-time while it runs, whose claim is refused; from then on Celery can't cancel it, and its next report must. What a lost
-worker had claimed comes back when its lease ends, whatever this is."""
+"""Seconds after which redis delivers an unacknowledged message again. A task that takes longer is delivered a second
+time while it runs; the claim of that one is refused. From then on Celery can't cancel the task, and its next report
+must. A task that a lost worker had claimed comes back when its lease ends, whatever this value is."""
 
 T = TypeVar("T")
 
 
 def make_app(broker: str, queue: str, **options: Any) -> Celery:
-    """Celery's settings that both sides share. `broker` is a URL (redis, rediss, sentinel or amqp, amqps); `options`
+    """Celery's settings, which both sides share. `broker` is a URL (redis, rediss, sentinel or amqp, amqps); `options`
     are those of kombu's transport."""
     app = Celery("torana", broker=broker, set_as_current=False)
     app.conf.update(
@@ -46,8 +46,9 @@ def by_redis(broker: str) -> bool:
 
 
 class CeleryEngine:
-    """It can't see what became of a message. So that tasks wait in rows, whose order and number can be seen, and not in
-    the broker, it hands over no more when `backlog` messages wait there; `poll` counts them."""
+    """The engine of a broker, which can't see what became of a message. Tasks are to wait in rows, where their order
+    and number can be seen, and not in the broker. So it hands over no more while `backlog` messages wait there; `poll`
+    counts them."""
 
     personal = False
 
@@ -71,7 +72,7 @@ class CeleryEngine:
         return self._backlog - self._waiting
 
     async def submit(self, batch: Batch) -> Mapping[str, Any]:
-        """Send a message for each task. Raises Away also when some were sent: sending them again does no harm."""
+        """Send a message for each task. Raises Away also when some were sent: sending those again does no harm."""
 
         def send(connection: Any) -> None:
             for ordinal, token in batch.tokens.items():
@@ -101,15 +102,15 @@ class CeleryEngine:
         return {}
 
     def _count(self, connection: Any) -> int:
-        """The messages that no worker has taken."""
+        """The number of messages that no worker has taken."""
         try:
             return int(connection.default_channel.queue_declare(self._queue, passive=True).message_count)
         except self._missing:  # nothing was sent since the broker began
             return 0
 
     async def _reach(self, work: Callable[[Any], T]) -> T:
-        """Do blocking work on a connection of its own: one that is kept takes for declared what a broker that was
-        restarted forgot. Raises Away."""
+        """Do blocking work on a connection of its own: a kept connection believes declared what a restarted broker has
+        forgotten. Raises Away."""
 
         connection = self._app.connection_for_write()
         try:
@@ -122,7 +123,7 @@ class CeleryEngine:
             await asyncio.to_thread(connection.release)
 
     async def close(self) -> None:
-        """Messages and what runs stay; nothing is held open."""
+        """Do nothing: messages and running tasks stay, and no connection is open."""
 
 
 def _message(held: Held, ordinal: int) -> str:

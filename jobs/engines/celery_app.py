@@ -1,8 +1,8 @@
-"""What Celery's workers load: `celery -A jobs.engines.celery_app worker -Q torana -c 2`.
+"""The application that Celery's workers load: `celery -A jobs.engines.celery_app worker -Q torana -c 2`.
 
 `TORANA_BROKER_URL` names the broker, `TORANA_QUEUE` the queue, `TORANA_RUNS` the folder for working folders, and
-`TORANA_VISIBILITY` the seconds of `jobs.engines.celery.VISIBILITY`. They need neither the database nor any key of the
-gateway.
+`TORANA_VISIBILITY` the seconds of `jobs.engines.celery.VISIBILITY`. The workers need neither the database nor any key
+of the gateway.
 """
 
 import logging
@@ -25,7 +25,7 @@ log = get_task_logger(__name__)
 BROKER = os.environ.get("TORANA_BROKER_URL", "")
 RUNS = Path(os.environ.get("TORANA_RUNS") or default())
 SHUTDOWN = 5.0
-"""Seconds for what runs when a worker is asked to quit; then it is ended, and its messages are delivered again."""
+"""Seconds for running tasks when a worker is asked to quit. Then it is ended, and its messages are delivered again."""
 
 
 def _options() -> dict[str, Any]:
@@ -46,8 +46,8 @@ if not BROKER:
 
 
 class _QoS(QoS):
-    """With Celery 5.7 what began before a connection was lost can't be acknowledged, nor given back, on another; the
-    error would end the worker, and with it all that it runs. The broker delivers it again after a while instead."""
+    """With Celery 5.7 a message of a lost connection can't be acknowledged or rejected on another one. The error would
+    end the worker, with all that it runs. Instead the broker delivers the message again after a while."""
 
     @property
     def _lost(self) -> bool:

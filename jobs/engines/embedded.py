@@ -1,4 +1,4 @@
-"""The engine that needs nothing: workers are processes of this machine, so many at once."""
+"""The embedded engine: workers are processes of this machine, a bounded number at once. It needs no other service."""
 
 import asyncio
 import contextlib
@@ -16,7 +16,8 @@ _Run = tuple[str, int]
 
 
 class EmbeddedEngine:
-    """Each run has a working folder below `folder`, removed at its end, which `ended` is told of."""
+    """The engine of this machine. Each run has a working folder below `folder`; it is removed at the end of the run,
+    and `ended` is called."""
 
     personal = False
 
@@ -76,7 +77,7 @@ class EmbeddedEngine:
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
     def clear(self) -> None:
-        """Remove what the runs of an earlier process left, when no other process uses the folder."""
+        """Remove what runs of an earlier process left, when no other process uses the folder."""
         shutil.rmtree(self._folder, ignore_errors=True)
 
     async def cancel(self, held: Held, ordinals: Sequence[int]) -> None:
@@ -92,7 +93,7 @@ class EmbeddedEngine:
         signal_group(process.pid, signal.SIGKILL)
 
     async def poll(self, held: Sequence[Held]) -> Mapping[str, Mapping[int, Seen]]:
-        """An end is told once."""
+        """What the engine knows of these batches. The end of a run is reported once."""
         names = {one.name for one in held}
         found: dict[str, dict[int, Seen]] = {}
         for name, ordinal in self._processes:

@@ -1,5 +1,7 @@
-"""Starts a worker as a process of its own: its own group, so that it ends with all that it started, and a pipe as its
-standard input, whose end tells it that whoever started it is gone."""
+"""Start a worker as a process in a process group of its own, so that it ends with all that it started.
+
+Its standard input is a pipe. The end of the pipe tells the worker that the process that started it is gone.
+"""
 
 import contextlib
 import os
@@ -11,12 +13,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 GRACE = 3.0
-"""Seconds between asking a worker to end and making it."""
+"""Seconds between asking a worker to end and killing it."""
 COMMAND = (sys.executable, "-m", "jobs.worker")
 
 
 def environment(run: str, gateway: str, token: str) -> dict[str, str]:
-    """Only what a worker needs: none of the gateway's secrets."""
+    """The environment of a worker: only what it needs, and none of the gateway's secrets."""
     kept = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", "SYSTEMROOT")
     return {
         **{name: os.environ[name] for name in kept if name in os.environ},
@@ -35,7 +37,7 @@ def signal_group(group: int, number: signal.Signals) -> None:
 
 
 def how_it_ended(status: int, said: bytes) -> str:
-    """In words, with the last line that it said."""
+    """How a worker ended, in words, with the last line that it printed."""
     if status == 0:
         return "the worker ended without a result"
     how = f"signal {-status}" if status < 0 else f"exit status {status}"

@@ -1,4 +1,4 @@
-"""Working folders of runs, whose remains are removed when a process was killed before it could."""
+"""Working folders of runs. Those that a killed process left behind are removed."""
 
 import contextlib
 import fcntl
@@ -20,9 +20,9 @@ class NotOurs(Exception):
 
 @contextlib.contextmanager
 def scratch(base: Path) -> Iterator[Path]:
-    """A new folder below `base`, which is made if need be, for as long as the context lasts; raises NotOurs.
+    """A new folder below `base`, which exists as long as the context; `base` is created if need be. Raises NotOurs.
 
-    A lock is held on it, by which others see that its process lives, also from within other containers.
+    The folder is locked, so that others see that its process lives, also from other containers.
     """
     base.mkdir(mode=0o700, parents=True, exist_ok=True)
     if base.stat().st_uid != os.getuid():
@@ -38,7 +38,7 @@ def scratch(base: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def _locked(folder: Path, how: int) -> Iterator[None]:
-    """Raises OSError, with LOCK_NB also where another process has the lock."""
+    """Lock a folder. Raises OSError; with LOCK_NB also when another process has the lock."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(descriptor, how)
@@ -48,7 +48,7 @@ def _locked(folder: Path, how: int) -> Iterator[None]:
 
 
 def _sweep(base: Path) -> None:
-    """Remove the folders on which nobody holds the lock."""
+    """Remove the folders that no process has locked."""
     for folder in base.glob("run-*"):
         with contextlib.suppress(OSError), _locked(folder, fcntl.LOCK_EX | fcntl.LOCK_NB):
             shutil.rmtree(folder, ignore_errors=True)

@@ -1,5 +1,7 @@
-"""Runs commands where a cluster is: on this machine, or on the cluster's login node over SSH. Words of a command are
-never read by a shell that was not asked for."""
+"""Run commands where a cluster is: on this machine, or on the cluster's login node over SSH.
+
+No shell interprets the words of a command unless it was asked to.
+"""
 
 import asyncio
 import contextlib
@@ -24,15 +26,15 @@ from jobs.engine import Away, Login, Refused
 from jobs.engines.launching import signal_group
 
 CONNECTING = 10
-"""Seconds within which a connection must be there."""
+"""Seconds within which a connection must be made."""
 IDLE = 60
-"""Seconds for which a connection that nobody uses is kept."""
+"""Seconds for which an unused connection is kept."""
 HUNG = 124
-"""The exit status by which `timeout` says that it ended a command."""
+"""The exit status with which `timeout` says that it ended a command."""
 _PRINCIPAL = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 _HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9.:-]*")
 _KEPT = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "TMPDIR", "TZ")
-"""Variables that commands get: none of the gateway's secrets is among them."""
+"""The environment variables that commands get: none of the gateway's secrets is among them."""
 _PUT = (
     'umask 077; cat >"$1.$$" && test "$(wc -c <"$1.$$")" -eq "$2" && chmod "$3" "$1.$$" && mv -f -- "$1.$$" "$1"'
     ' || { rm -f -- "$1.$$"; exit 1; }'
@@ -53,7 +55,7 @@ class Result:
 
 
 class Shell(Protocol):
-    """`user` is who commands run as."""
+    """Runs commands. `user` is the account that they run as."""
 
     user: str
 
@@ -72,7 +74,7 @@ async def put(shell: Shell, path: str, data: bytes, mode: int, *, within: float)
 
 
 class LocalShell:
-    """Commands of this machine."""
+    """Runs commands on this machine."""
 
     def __init__(self) -> None:
         self.user = getuser()
@@ -84,9 +86,9 @@ class LocalShell:
 class Ssh:
     """Makes shells on `host` for users with a certificate, by the OpenSSH client `program`.
 
-    The host's key must be in the file `known_hosts`. Users are called `user` there, or else as the first principal of
-    their certificate says. The commands of a login share one connection; at most `at_once` run at the same time. Keys
-    are on disk only while a command runs, for this user alone. Raises ValueError.
+    The host's key must be in the file `known_hosts`. Users log in as `user`, or else as the first principal of their
+    certificate. The commands of a login share one connection; at most `at_once` run at the same time. Keys are on disk
+    only while a command runs, for this user alone. Raises ValueError.
     """
 
     def __init__(
@@ -156,7 +158,7 @@ class Ssh:
 
     @staticmethod
     def _socket(login: Login, user: str) -> str:
-        """Never another login's: whoever has a connection needs no key."""
+        """The name of the connection's socket. Logins never share one: with an open connection nobody needs a key."""
         return hashlib.sha256("\0".join((user, login.private_key, login.certificate)).encode()).hexdigest()[:16]
 
     @contextlib.contextmanager
@@ -172,7 +174,7 @@ class Ssh:
             shutil.rmtree(folder, ignore_errors=True)
 
     async def close(self) -> None:
-        """End the connections that are kept."""
+        """Close the kept connections."""
         folder, self._folder = self._folder, None
         if folder is None:
             return
@@ -184,7 +186,7 @@ class Ssh:
 
 
 class SshShell:
-    """The commands of one user on the host."""
+    """Runs commands of one user on the host."""
 
     def __init__(self, ssh: Ssh, login: Login, user: str) -> None:
         self.user = user
@@ -217,7 +219,7 @@ def _check_time(login: Login) -> None:
 
 
 def _lost(said: str) -> Away | LoginRefused:
-    """Why there is no connection, without what ssh says of keys and paths."""
+    """Why the connection failed, without what ssh says of keys and paths."""
     if "Permission denied" in said:
         return LoginRefused("the cluster does not take your SSH certificate")
     for sign, sentence in {
@@ -233,7 +235,7 @@ def _lost(said: str) -> Away | LoginRefused:
 
 
 def _quoted(path: str | Path) -> str:
-    """For an option of ssh, which parts it at blanks and puts its own words for what a per cent sign begins."""
+    """A path quoted for an option of ssh, which splits it at blanks and expands per cent signs."""
     return '"' + str(path).replace("%", "%%") + '"'
 
 
@@ -252,7 +254,7 @@ def _late(command: Sequence[str], within: float) -> str:
 
 
 async def _run(command: Sequence[str], stdin: bytes, within: float) -> Result:
-    """Run a command of this machine; whatever happens, it and what it started are gone afterwards."""
+    """Run a command on this machine. Whatever happens, the command and what it started are gone afterwards."""
     try:
         process = await asyncio.create_subprocess_exec(
             *command,

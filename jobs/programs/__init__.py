@@ -1,4 +1,4 @@
-"""The programs that tasks may run: the built-in one, and those that operators name in the settings."""
+"""The programs that tasks may run: the built-in one, and those that operators configure in the settings."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -9,7 +9,7 @@ from jobs.programs.program import EDITOR, FILES, Program
 from jobs.programs.shieldhit import native
 
 FILE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}")
-"""What an input file may be called: it becomes a file of the worker's folder."""
+"""The form of a name of an input file, which becomes a file in the worker's folder."""
 
 SHIELDHIT12A = Program(
     name="SHIELDHIT",
@@ -59,7 +59,7 @@ Progress is told when it sets Ts/ShowHistoryCountAtInterval.
 """
 
 READY: Mapping[str, Program] = {"shieldhit12a": SHIELDHIT12A, "fluka": FLUKA, "topas": TOPAS}
-"""What settings may start from with `like`, by name. None of them is installed."""
+"""The descriptions that settings may start from with `like`, by name. None of the programs is installed."""
 
 
 def built_in() -> Program:
@@ -86,7 +86,7 @@ def configured(description: object) -> Program:
 
 
 class Registry(Mapping[str, Program]):
-    """Programs by name: those given, and the built-in one unless its name is given away. Raises ValueError."""
+    """Programs by name: the given ones, and the built-in one unless another has its name. Raises ValueError."""
 
     def __init__(self, programs: Iterable[Program] = ()) -> None:
         self._programs: dict[str, Program] = {}

@@ -1,4 +1,4 @@
-"""Edits of input files, which put a task's own numbers there."""
+"""Edits of input files that insert a task's own numbers."""
 
 import re
 from collections.abc import Mapping
@@ -9,10 +9,11 @@ from jobs.programs import placeholders
 
 @dataclass(frozen=True)
 class Edit:
-    """Lines of an input file that say how many primaries or which seed, for programs without options for these.
+    """An edit of the lines of an input file that give the number of primaries or the seed, for programs without options
+    for these.
 
     What `find`, a regular expression, finds in the files named like `file` becomes `put`, with {primaries}, {task} and
-    {seed}, each of a width if need be: {seed:>10}.
+    {seed}, each with a width if need be: {seed:>10}.
     """
 
     file: str
@@ -20,13 +21,13 @@ class Edit:
     put: str
 
     def apply(self, text: str, values: Mapping[str, object]) -> tuple[str, int]:
-        """The text edited, and the number of places."""
+        """The edited text, and the number of places."""
         filled = placeholders.filled(self.put, values)
         return re.subn(self.find, lambda _: filled, text, flags=re.MULTILINE)
 
 
 def read_edits(value: object) -> tuple[Edit, ...]:
-    """From decoded JSON; raises ValueError that begins with the field that is wrong."""
+    """Read edits from decoded JSON; raises ValueError that begins with the wrong field."""
     if not isinstance(value, (list, tuple)):
         raise ValueError("edits: it must be a list of objects")
     edits = []

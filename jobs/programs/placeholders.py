@@ -8,7 +8,7 @@ _WIDTH = re.compile(r"([<>]?\d{1,3})?")
 
 
 def check(text: str, allowed: frozenset[str], name: str) -> None:
-    """Raises ValueError, which begins with `name`, for a placeholder that is not `allowed`."""
+    """Raise ValueError, which begins with `name`, for a placeholder that is not `allowed`."""
     try:
         parts = list(string.Formatter().parse(text))
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""What one simulation is asked to do: beam, geometry, media and outputs, free of any file format."""
+"""The plan of one simulation: beam, geometry, media and outputs, independent of any file format."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -118,7 +118,7 @@ class Filter:
 
 @dataclass(frozen=True)
 class PageRequest:
-    """One quantity of an output; `number` is its 0-based place among the Quantity lines, `title` what its user calls
+    """One quantity of an output. `number` is its 0-based place among the Quantity lines, `title` the user's name for
     it."""
 
     number: int
@@ -142,7 +142,7 @@ class Output:
 
 @dataclass(frozen=True)
 class Plan:
-    """All of one simulation; `unsupported` holds sentences about what was asked for and will be left out."""
+    """The plan of one simulation. `unsupported` holds sentences about what was asked for and will be left out."""
 
     beam: Beam
     geometry: Geometry

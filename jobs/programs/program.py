@@ -1,6 +1,6 @@
-"""What the gateway and a worker must know of a simulation program. It travels to the worker as plain JSON.
+"""The description of a simulation program for the gateway and the worker. It travels to the worker as plain JSON.
 
-Needs nothing but the standard library, as a worker on a node of a cluster has nothing else.
+It needs only the standard library, because a worker on a cluster's node has nothing else.
 """
 
 import re
@@ -18,10 +18,11 @@ from jobs.programs.edits import Edit, read_edits
 from jobs.programs.plan import InputError
 
 FILES, EDITOR = "FILES", "EDITOR"
-"""Kinds of input: native files by name, or a project of the editor, which becomes SHIELD-HIT12A's native files."""
+"""The kinds of input: native files by name, or a project of the editor, which is converted to SHIELD-HIT12A's native
+files."""
 MAX_PRIMARIES = 1_000_000_000
 MAX_SEED = 900_000_000
-"""FLUKA takes no larger one."""
+"""The largest seed: FLUKA takes no larger one."""
 
 Checker = Callable[[Mapping[str, str]], int]
 
@@ -88,9 +89,9 @@ class Program:
 
     @classmethod
     def read(cls, description: object, ready: Mapping[str, "Program"] | None = None) -> "Program":
-        """The program of a decoded JSON object; raises ValueError that begins with the field that is wrong.
+        """The program of a decoded JSON object; raises ValueError that begins with the wrong field.
 
-        `like` names one of `ready`, from which what is not given is taken; a command of one word then is only the
+        `like` names one of `ready`, from which missing fields are taken. A command of one word then is only the
         program's path, and the arguments stay.
         """
         if not isinstance(description, Mapping):
@@ -117,7 +118,7 @@ class Program:
         return cls(**given)
 
     def description(self) -> dict[str, Any]:
-        """What `read` makes the same program of, but for its checker: plain JSON, nothing left out."""
+        """A description from which `read` makes the same program, except its checker: plain JSON, complete."""
         result: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "checker"}
         for key in ("command", "kinds", "files"):
             result[key] = list(result[key])
@@ -126,7 +127,7 @@ class Program:
         return result
 
     def files_of(self, kind: str, given: object) -> dict[str, str]:
-        """Native input files, by name, of what a user gave as input of this kind; raises InputError."""
+        """Native input files, by name, of a user's input of this kind; raises InputError."""
         if kind not in self.kinds:
             raise InputError("input", None, f"{self.name} takes {' and '.join(self.kinds)}, not {kind}")
         if kind == EDITOR:
@@ -178,9 +179,9 @@ class Program:
         return int(number)
 
     def prepare(self, input: Path, primaries: int, task: int, seed: int) -> None:
-        """Put the numbers of a task into the files in `input`, where `edits` says so; before the program starts.
+        """Insert the numbers of a task into the files in `input`, where `edits` says so, before the program starts.
 
-        Raises ValueError when a number is out of range or there is no place for one.
+        Raises ValueError when a number is out of range or has no place in the files.
         """
         values = _numbers(primaries, task, seed)
         for edit in self.edits:
@@ -204,7 +205,7 @@ class Program:
         return [placeholders.filled(word, values) for word in self.command]
 
     def progress_of(self, line: str) -> tuple[int, int | None] | None:
-        """Primaries done and, if known, to do, when that is what a line of the output or the log says."""
+        """The primaries done and, if known, to do, when a line of the output or the log tells them."""
         found = re.search(self.progress, line) if self.progress else None
         if found is None:
             return None
@@ -215,10 +216,10 @@ class Program:
             return None  # a group that took no part, or no number
 
     def results_in(self, folder: Path, primaries: int | None = None) -> list[dict[str, Any]]:
-        """The estimators written to a folder, in YAPTIDE's shape, values that are not finite as null.
+        """The estimators written to a folder, in YAPTIDE's shape, with null for values that are not finite.
 
-        `primaries` are those of the task, for files that do not say. Raises readers.OutputError, a ValueError, with
-        the file that is missing or cannot be read.
+        `primaries` are those of the task, for files that do not say. Raises readers.OutputError, a ValueError, with the
+        file that is missing or cannot be read.
         """
         return readers.read(self.results, folder, primaries)
 

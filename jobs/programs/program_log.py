@@ -4,7 +4,7 @@ from pathlib import Path
 
 
 class Log:
-    """The lines that a program adds to a file of its output folder, which appears only after a while."""
+    """The lines that a program appends to a file of its output folder, which may appear late."""
 
     def __init__(self, folder: Path, pattern: str) -> None:
         self._folder = folder
@@ -14,7 +14,7 @@ class Log:
         self._begun = b""
 
     def lines(self) -> list[str]:
-        """What was added since the last call, without a last line that has not ended."""
+        """The lines added since the last call, without an unfinished last line."""
         try:
             added = self._added()
         except FileNotFoundError:  # moved this very moment, as FLUKA's is at the end; next time it is found again

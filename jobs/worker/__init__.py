@@ -1,1 +1,1 @@
-"""What runs one task: it fetches it, starts its program, reports, delivers."""
+"""The worker, which runs one task: it claims it, starts its program, reports, and delivers the results."""

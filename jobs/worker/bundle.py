@@ -1,4 +1,4 @@
-"""The worker as one file that any Python from 3.11 on runs, without an installation: what is sent to clusters."""
+"""Pack the worker into one file that any Python from 3.11 on runs without installation. It is sent to clusters."""
 
 import io
 import zipfile

@@ -1,4 +1,4 @@
-"""The gateway as a worker sees it: it is sent operations, and asked again when it is away."""
+"""The worker's client of the gateway: it sends operations, and tries again while the gateway is away."""
 
 import http.client
 import json
@@ -9,13 +9,13 @@ import urllib.request
 from typing import Any
 
 PATIENCE = 120.0
-"""Seconds for which a gateway that does not answer is asked again."""
+"""Seconds for which the worker tries again to reach a gateway that does not answer."""
 PASSING = frozenset({"RATE_LIMITED", "TIMEOUT", "UNAVAILABLE"})
-"""Codes of what may be over when it is tried again: those that docs/clients.md says this of."""
+"""Codes of failures that may pass when tried again: those that docs/clients.md says so of."""
 
 
 class Refused(Exception):
-    """The gateway does not want this worker to go on; or, with the code INVALID, does not take what it sent."""
+    """The gateway refuses this worker; or, with the code INVALID, what it sent."""
 
     def __init__(self, message: str, code: str = "") -> None:
         super().__init__(message)
@@ -23,11 +23,11 @@ class Refused(Exception):
 
 
 class Unreachable(Exception):
-    """The gateway did not answer for long."""
+    """The gateway did not answer for a long time."""
 
 
 class Gateway:
-    """Sends operations with a token; a gateway that is away is asked again, ever more slowly."""
+    """Sends operations with a token; while the gateway is away it tries again, ever more slowly."""
 
     def __init__(self, address: str, token: str) -> None:
         self._address = address
@@ -41,7 +41,7 @@ class Gateway:
         return Gateway(self._address, token)
 
     def ask(self, query: str, **variables: Any) -> Any:
-        """The data of the answer; raises Refused when the gateway says no, Unreachable when it says nothing."""
+        """The data of the answer; raises Refused when the gateway refuses, Unreachable when it does not answer."""
         body = json.dumps({"query": query, "variables": variables}, allow_nan=False).encode()
         request = urllib.request.Request(f"{self._address}/graphql", body, self._headers)  # noqa: S310
         deadline, pause = time.monotonic() + PATIENCE, 0.2

@@ -1,10 +1,11 @@
-"""Claims a task, runs its program, reports on it and delivers what came out. Needs the gateway's address and the task's
-token, no database, and nothing but the standard library.
+"""Claim a task, run its program, report on it and deliver the results. The worker needs the gateway's address and the
+task's token, no database, and only the standard library.
 
-`TORANA_GATEWAY` is the address of the gateway and `TORANA_WORKER_TOKEN` the token, which lets it claim one task, or
-tell that a batch has ended. It works in the present folder. Exits with 0 when there is nothing left to do for it, with
-75 when the task should be tried again. The end of standard input means that whoever started it is gone; it then ends at
-once, with its program. Where it has no standard input, `TORANA_WORKER_STAYS=1` says so.
+`TORANA_GATEWAY` is the address of the gateway and `TORANA_WORKER_TOKEN` the token, which lets the worker claim one
+task, or report that a batch has ended. It works in the current folder. It exits with 0 when nothing is left to do for
+it, and with 75 when the task should be tried again. The end of standard input means that the process that started the
+worker is gone; the worker then ends at once, with its program. Where it has no standard input, `TORANA_WORKER_STAYS=1`
+says so.
 """
 
 import contextlib
@@ -34,7 +35,7 @@ COLLECT = "mutation Collect($reason: String!) { workerCollect(reason: $reason) {
 
 
 def run(gateway: Gateway) -> int:
-    """Claim the task, run its program in the present folder, deliver; returns the exit status."""
+    """Claim the task, run its program in the current folder, deliver the results; returns the exit status."""
     try:
         task = gateway.ask(CLAIM, number=str(uuid4()))["workerClaim"]
     except Refused as refusal:
@@ -70,7 +71,7 @@ def run(gateway: Gateway) -> int:
 
 
 def prepare(program: Program, task: Any, requested: int) -> tuple[list[str], Path]:
-    """Write the input as it was sent; returns the command, and the folder to run it in. Raises ValueError."""
+    """Write the input files; returns the command, and the folder to run it in. Raises ValueError."""
     inputs, output = Path("input").resolve(), Path("output").resolve()
     if program.together:
         output = inputs
@@ -88,7 +89,7 @@ def prepare(program: Program, task: Any, requested: int) -> tuple[list[str], Pat
 
 
 def deliver(gateway: Gateway, reporter: Reporter, program: Program, output: Path, task: Any) -> None:
-    """Read what the program wrote and send it; what can't be read or isn't taken is the task's failure."""
+    """Read the program's results and send them. When they can't be read or are refused, the task fails."""
     failure = ""
     with reporter.beating(float(task["reportSeconds"])):
         try:
@@ -110,7 +111,7 @@ def told(error: Exception) -> str:
 
 
 def collect(gateway: Gateway, reason: str) -> int:
-    """Tell that all tasks of a batch have ended."""
+    """Report that all tasks of a batch have ended."""
     try:
         gateway.ask(COLLECT, reason=reason)
     except Refused as refusal:
@@ -130,7 +131,7 @@ def say(line: str) -> None:
 
 
 def work(arguments: Sequence[str]) -> int:
-    """Run a task, or with `collect REASON` tell the end of a batch; returns the exit status."""
+    """Run a task, or with `collect REASON` report the end of a batch; returns the exit status."""
     missing = [name for name in ("TORANA_GATEWAY", "TORANA_WORKER_TOKEN") if not os.environ.get(name)]
     if missing:
         say(f"{' and '.join(missing)} must be set")

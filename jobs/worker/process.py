@@ -1,4 +1,4 @@
-"""The process of a program: started, and followed to its end."""
+"""The process of a program: start it, and follow it to its end."""
 
 import contextlib
 import ctypes
@@ -17,13 +17,14 @@ from jobs.programs.program_log import Log
 from jobs.worker.reports import LINE, Parts, Reporter
 
 BACKLOG = 10_000
-"""Lines that wait to be sent while the program waits."""
+"""The most lines that wait to be sent; a program that prints more must wait."""
 LAST_WORDS = 2.0
-"""Seconds in which what a program said before its end is read, when something that it started still could speak."""
+"""Seconds in which the last output of a program is read after its end, while something that it started may still
+print."""
 
 
 def start(command: list[str], folder: Path) -> "subprocess.Popen[bytes]":
-    """Start the program, which ends when this process does, however it does."""
+    """Start the program. It ends when this process does, in whatever way."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("TORANA_")}
     return subprocess.Popen(
         command,
@@ -44,7 +45,8 @@ def follow(
     program: Program,
     output: Path,
 ) -> int | None:
-    """Report what the program says until it ends; returns its exit status, or None when it said nothing for long."""
+    """Report the program's output until it ends; returns its exit status, or None when it printed nothing for too
+    long."""
     said: queue.Queue[str | None] = queue.Queue(BACKLOG)
     log = Log(output, program.log) if program.log else None
 

@@ -1,4 +1,4 @@
-"""What a worker tells of its task while that runs: its log, its progress, and the results so far."""
+"""What a worker sends while its task runs: log lines, progress, and the results so far."""
 
 import contextlib
 import threading
@@ -13,11 +13,11 @@ from jobs.programs.readers.yaptide_json import decoded
 from jobs.worker.gateway import Gateway, Refused, Unreachable
 
 LINE = 4_000
-"""Characters that are kept of a line."""
+"""The most characters of a line that are kept."""
 LINES = 2_000
-"""Log lines of one report."""
+"""The most log lines of one report."""
 PARTIAL = "partial.json"
-"""Where such a program writes {"primaries": ..., "estimators": [...]}, in its output folder."""
+"""The file in its output folder where a program writes its results so far: {"primaries": ..., "estimators": [...]}."""
 
 
 REPORT = """
@@ -30,7 +30,8 @@ mutation Results($estimators: JSON!, $done: BigInt) { workerPutResults(estimator
 
 
 class Reporter:
-    """Collects what the program says and sends it every few seconds, numbered, so that nothing counts twice."""
+    """Collects the program's output and sends it every few seconds. Reports are numbered, so that nothing counts
+    twice."""
 
     def __init__(self, gateway: Gateway, program: Program, requested: int) -> None:
         self._gateway = gateway
@@ -57,7 +58,7 @@ class Reporter:
 
     @contextlib.contextmanager
     def beating(self, seconds: float) -> Iterator[None]:
-        """Report every so often that the worker is there, while it does something else."""
+        """Report every few seconds that the worker is alive, while it does something else."""
         done = threading.Event()
 
         def beat() -> None:
@@ -92,8 +93,8 @@ class Reporter:
 
 
 class Parts:
-    """The results that a program has so far, sent when they are new. Where they are not taken, the log says why and no
-    more are sent: the program itself goes on."""
+    """Sends a program's results so far when they are new. When they are refused, the log says why and no more are sent;
+    the program itself goes on."""
 
     def __init__(self, gateway: Gateway, reporter: Reporter, folder: Path) -> None:
         self._gateway = gateway

@@ -1,5 +1,8 @@
-"""Who administers groups of users, accounts, devices and grants: who has power over them must have it everywhere that
-they reach, so that nobody gains by them what nobody gave."""
+"""The rules for administering groups of users, accounts, devices and grants.
+
+An administrator of any of these must administer every site and project that it has a role in. Otherwise one could gain
+rights through it that nobody granted.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -17,8 +20,8 @@ from resolvers.identity.principal import AccessProfile
 def roles_of(
     holds: Callable[[Any], Clause], *which: Callable[[Any], Clause], by: Any = None, deleted: bool = False
 ) -> Clause:
-    """There is a role that counts among those of a holder: of the core service, in a place that was not deleted, or in
-    any. `by` are members of groups that hold it."""
+    """Whether a holder has a role that meets all of `which`: a role of the core service, in a place that was not
+    deleted (with `deleted`, in any place). `by` is the membership by which a user holds the roles of groups."""
     grant, role = Alias(models.RoleGrant), Alias(models.Role)
     site, project = Alias(models.Site), Alias(models.Project)
     gone = sa.or_(
@@ -63,15 +66,16 @@ def _site_of(role: Any) -> Any:
 
 
 def _brings(holds: Callable[[Any], Clause], site: Any, profile: AccessProfile, by: Any = None) -> Clause:
-    """A role in the site brings a holder into a further site, who has a role in one that the principal does not
-    administer: the administrators of that one would no longer administer the holder."""
+    """A role in the site would bring a holder into a further site, although the holder has a role in a site that the
+    principal does not administer. The administrators of that site would then no longer administer the holder."""
     there = roles_of(holds, lambda role: _site_of(role) == site, by=by)
     return sa.and_(roles_of(holds, _elsewhere(profile), by=by), sa.not_(there))
 
 
 def keeps_apart(entity: Any, profile: AccessProfile, *, known: bool = False) -> Clause:
-    """The grant brings neither its group nor a member of it into a further site against those who administer them;
-    `known`: nor a member who has no part in a site of the principal's."""
+    """The grant brings neither its group nor a member into a further site, unless the principal administers all sites
+    that they have roles in: otherwise their present administrators would no longer administer them. With `known`, it
+    also brings in no member who has no part in a site of the principal's."""
     role, whom, member = Alias(models.Role), Alias(models.UserGroupMember), Alias(models.UserGroupMember)
     site = sa.select(_site_of(role)).where(role.id == entity.role_id).correlate_except(role).scalar_subquery()
 
@@ -91,7 +95,7 @@ def keeps_apart(entity: Any, profile: AccessProfile, *, known: bool = False) -> 
 
 
 def _to_group(entity: Any, key: str) -> Callable[[Any], Clause]:
-    """The grants to the group that the column `key` of the row names."""
+    """The grants to the group that the column `key` of the row refers to."""
 
     def holds(grant: Any) -> Clause:
         clause: Clause = grant.user_group_id == getattr(entity, key)
@@ -107,7 +111,7 @@ def _named(
     clause: Callable[[Any, AccessProfile], Clause],
     profile: AccessProfile,
 ) -> Clause:
-    """The row of `model` that the column `key` of the entity names meets a clause."""
+    """The row of `model` that the column `key` of the entity refers to meets a clause."""
     row = Alias(model)
     met = clause(row, profile)
     return FALSE if met is FALSE else sa.exists().where(row.id == getattr(entity, key), met)
@@ -145,8 +149,8 @@ def keeps_group(key: str) -> Callable[[Any, AccessProfile], Clause]:
 
 
 def grants(entity: Any, profile: AccessProfile) -> Clause:
-    """Whose role it becomes may be led by others: each place that the grantee has a role in already must be one that
-    the principal administers. The first role is given by whoever the grantee belongs to."""
+    """The principal administers each place in which the grantee already has a role, because those who administer it
+    there answer for it. A first role is granted by those whom the grantee belongs to."""
     here = any_of(in_administered(entity, profile), in_administered_sites(entity, profile))
     if here is FALSE:
         return FALSE
@@ -172,8 +176,8 @@ def grants(entity: Any, profile: AccessProfile) -> Clause:
 
 
 def _administers_placed(entity: Any, profile: AccessProfile) -> Clause:
-    """The grant is to a device or a group of participants, which are in a place whatever roles they have, and the
-    principal administers that place."""
+    """The grantee is a device or a participant group in a place that the principal administers. These belong to a place
+    whatever roles they have."""
     return any_of(
         _named(models.Device, entity, "device_id", in_no_other_site("id"), profile),
         _named(models.ParticipantGroup, entity, "participant_group_id", in_administered, profile),
@@ -186,9 +190,9 @@ def administers_grantee(entity: Any, profile: AccessProfile) -> Clause:
 
 
 def enrols(entity: Any, profile: AccessProfile) -> Clause:
-    """Who puts somebody into a group may do with the account what that group allows: so it is for users who have a
-    part in a site of theirs already, by another group. Into a further site they are brought by who administers every
-    site that they are in."""
+    """The principal may put the user into the group. A member's account falls under the group's administrators, so the
+    user must already have a part, by another group, in a site that the principal administers. Only a principal who
+    administers every site of the user may bring the user into a further site."""
     administers = any_of(
         administers_group("user_group_id")(entity, profile), keeps_group("user_group_id")(entity, profile)
     )
@@ -230,7 +234,7 @@ def in_no_other_site(key: str) -> Callable[[Any, AccessProfile], Clause]:
 
 
 def administers_account(entity: Any, profile: AccessProfile) -> Clause:
-    """Who may take over an account must be able to do all that it can do."""
+    """The principal may take over the account: they administer everything that the account can do."""
     within = administers_user(entity, profile)
     if within is FALSE:
         return FALSE

@@ -1,7 +1,7 @@
-"""Clauses of SQL about a row: whether something holds of it for a principal of some access profile.
+"""Building blocks of the rules: SQL clauses about a row and the principal who asks.
 
-They depend on the access profile; who the principal is comes as the parameters `me`, `projects`, `administered`,
-`sites` and `administered_sites`.
+A clause's text depends on the access profile alone. Who the principal is comes as the parameters `me`, `projects`,
+`administered`, `sites` and `administered_sites`.
 """
 
 from collections.abc import Callable
@@ -17,11 +17,11 @@ Clause = sa.ColumnElement[bool]
 
 TRUE: Clause = sa.literal_column("true", sa.Boolean())
 FALSE: Clause = sa.literal_column("false", sa.Boolean())
-"""Literals: SQLAlchemy drops what stands beside its own `false()`, and with it the joins of a statement."""
+"""Literals, because SQLAlchemy drops the clauses beside its own `false()`, and with them the joins of a statement."""
 
 
 def all_of(*clauses: Clause) -> Clause:
-    """Every one holds; the constants fall away."""
+    """All clauses hold; constants are left out."""
     left = [clause for clause in clauses if clause is not TRUE]
     if any(clause is FALSE for clause in left):
         return FALSE
@@ -29,7 +29,7 @@ def all_of(*clauses: Clause) -> Clause:
 
 
 def any_of(*clauses: Clause) -> Clause:
-    """One holds; the constants fall away."""
+    """At least one clause holds; constants are left out."""
     left = [clause for clause in clauses if clause is not FALSE]
     if any(clause is TRUE for clause in left):
         return TRUE
@@ -37,7 +37,7 @@ def any_of(*clauses: Clause) -> Clause:
 
 
 def me(column: Any, profile: AccessProfile, kind: Kind = Kind.USER) -> Clause:
-    """The column holds the principal's key, who is of this kind and may act."""
+    """The column holds the principal's key, and the principal is of this kind and may act."""
     held = profile.kind is kind and profile.full
     return column == sa.bindparam("me", type_=Key()) if held else FALSE
 
@@ -51,7 +51,7 @@ def of_kind(*kinds: Kind) -> Callable[[Any, AccessProfile], Clause]:
 
 
 def some(tables: Any, *clauses: Clause) -> Clause:
-    """There is a row of joined tables that meets all clauses. What else they name is of the statements around it,
-    however far."""
+    """The joined tables have a row that meets all clauses. Other tables in the clauses belong to the enclosing
+    statements, at any level."""
     found: Any = sa.select(sa.literal_column("1")).select_from(tables).where(*clauses)
     return sa.exists(found.correlate_except(tables))

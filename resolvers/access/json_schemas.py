@@ -1,7 +1,7 @@
-"""JSON schemas that configurations are held against.
+"""JSON schemas, and the check of a configuration against its schema.
 
-The validator is compiled and its patterns are matched in linear time; a schema's references come to a bounded number of
-parts. So holding a configuration against it takes some milliseconds at most, in which nothing else is answered.
+Schemas are compiled, patterns are matched in linear time, and references may lead to a bounded number of parts. So a
+check takes a few milliseconds at most, in which the process answers nothing else.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,14 +12,14 @@ import orjson
 from jsonschema_rs import Draft202012Validator, RegexOptions, ValidationError
 
 PARTS = 1_000
-"""Of a schema with what its references lead to, each time that they do."""
+"""Parts of a schema, counting what its references lead to, each time that they do."""
 PATTERN = 10
-"""Parts that a pattern for names counts as: each name in a configuration is tried with it."""
+"""The number of parts that a pattern for names counts as: each name in a configuration is tried with it."""
 _WORDS = 500
 
 
 def wrong(schema: Any) -> str | None:
-    """What is wrong with a schema, for those who may mend it."""
+    """What is wrong with a schema, in words for those who may correct it."""
     try:
         _compiled(orjson.dumps(schema))
     except ValueError as error:
@@ -28,8 +28,8 @@ def wrong(schema: Any) -> str | None:
 
 
 def against(schema: Any, config: Any) -> tuple[list[str], str] | None:
-    """The first thing in a configuration that its schema does not allow: where, and why. ValueError for a schema that
-    is `wrong`."""
+    """The first place in a configuration that its schema does not allow, and why. ValueError for a schema that is
+    `wrong`."""
     try:
         _compiled(orjson.dumps(schema)).validate(config)
     except ValidationError as error:
@@ -52,7 +52,7 @@ def _nowhere(address: str) -> Any:
 
 
 def _bound(schema: Any) -> None:
-    """Raise ValueError where references lead out of the schema, back to where they stand, or to too many parts."""
+    """Raise ValueError when references lead out of the schema, back to where they stand, or to too many parts."""
     known: dict[str, int] = {}
 
     def parts(value: Any, within: tuple[str, ...]) -> int:
@@ -82,7 +82,7 @@ def _own_references(value: Any) -> Iterator[str]:
 
 
 def _place(schema: Any, reference: str) -> Any:
-    """What a reference such as `#/$defs/size` leads to."""
+    """The part of the schema that a reference such as `#/$defs/size` leads to."""
     if not reference.startswith("#/"):
         raise ValueError(f"a $ref leads to a place in the schema itself, not elsewhere: {reference[:200]}")
     place = schema

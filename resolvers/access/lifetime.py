@@ -1,4 +1,4 @@
-"""Rows that can't be deleted by themselves: they are gone with what they belong to."""
+"""Whether the parents of a row are alive: rows that can't be deleted by themselves go with what they belong to."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +10,7 @@ from resolvers.access.clauses import Clause
 
 
 def of_live(*relationships: Any) -> Callable[[Any], Clause]:
-    """The rows of which none of what they belong to was deleted."""
+    """Rows whose parents at the other end of these relationships are all alive."""
 
     def clause(entity: Any) -> Clause:
         gone = []

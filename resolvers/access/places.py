@@ -1,7 +1,7 @@
-"""Where a row belongs: to which project, and to which site.
+"""The place of a row: the project and the site that it belongs to.
 
-A row with `project_id` or `site_id` belongs where they say. Where that is not so, the model's policy names one of the
-ways that stand here.
+A row with `project_id` or `site_id` belongs to that project or site. For other models the policy names one of the
+functions of this module.
 """
 
 from collections.abc import Callable
@@ -17,9 +17,9 @@ from resolvers.access.clauses import FALSE, Clause, some
 from resolvers.identity.principal import AccessProfile, Kind
 
 OneOf = Callable[[Any], Clause]
-"""Whether a key is one of some set."""
+"""A test of a key: the clause that it is one of a set."""
 Belongs = Callable[[Any, OneOf], Clause]
-"""Whether a row belongs to one of some places, of whose keys the second argument tells."""
+"""Whether a row belongs to one of some places. The second argument tests the key of a place."""
 
 
 def by_link(model: type[models.Entity], own: str, other: str) -> Belongs:
@@ -39,13 +39,15 @@ def in_project(role: Any, held: OneOf) -> Clause:
 
 
 def in_site(role: Any, held: OneOf) -> Clause:
-    """A role in a project makes its holder a user of the project's site."""
+    """The role is in the site, or in a project of it: a role in a project makes its holder a user of the project's
+    site."""
     project = Alias(models.Project)
     return sa.or_(held(role.site_id), sa.exists().where(project.id == role.project_id, held(project.site_id)))
 
 
 def of_core(role: Any) -> Clause:
-    """What the roles of other services mean is theirs to say: here they open nothing, and keep nobody out."""
+    """The role is of the core service. Roles of other services mean what those services say: here they grant and refuse
+    nothing."""
     clause: Clause = role.service_id == models.CORE
     return clause
 
@@ -62,7 +64,7 @@ def of_user(place: Belongs) -> Belongs:
 
 
 def of_group(key: str, place: Belongs) -> Belongs:
-    """A group, which the column `key` of the row names, belongs where it has a role."""
+    """The group that the column `key` of the row refers to belongs to each place in which it has a role."""
 
     def through(entity: Any, held: OneOf) -> Clause:
         grant, role = Alias(models.RoleGrant), Alias(models.Role)
@@ -82,7 +84,7 @@ def of_grant(scope: str) -> Belongs:
 
 
 def by_parent(model: type[models.Entity], key: str) -> Belongs:
-    """What hangs on a row with a project."""
+    """A row belongs to the project of the row of `model` that its column `key` refers to."""
 
     def through(entity: Any, held: OneOf) -> Clause:
         owner: Any = Alias(model)
@@ -92,7 +94,7 @@ def by_parent(model: type[models.Entity], key: str) -> Belongs:
 
 
 def of_owners(entity: Any, held: OneOf) -> Clause:
-    """A config or credential belongs where the participant or device that it is of does."""
+    """A configuration or credential belongs to the projects of its participant or device."""
     participant, device = Alias(models.Participant), Alias(models.ProjectDevice)
     return sa.or_(
         sa.exists().where(participant.id == entity.participant_id, held(participant.project_id)),
@@ -113,13 +115,13 @@ def of_owners_site(entity: Any, held: OneOf) -> Clause:
 
 
 def _by_project(entity: Any, held: OneOf) -> Clause:
-    """A row with a project belongs to the site of that."""
+    """A row belongs to the site of its project."""
     project = Alias(models.Project)
     return sa.exists().where(project.id == entity.project_id, held(project.site_id))
 
 
 _DECLARED: dict[type[models.Entity], tuple[Belongs | None, Belongs | None]] = {}
-"""Per model whose policy says so: to which projects and sites its rows belong."""
+"""The models whose policies say so: to which projects, and to which sites, their rows belong."""
 
 
 def declare(model: type[models.Entity], project: Belongs | None, site: Belongs | None) -> None:
@@ -130,14 +132,14 @@ def declare(model: type[models.Entity], project: Belongs | None, site: Belongs |
 
 @cache
 def project_of(model: type[models.Entity]) -> Belongs | None:
-    """Whether a row belongs to one of some projects: as its policy says, or else as its `project_id`."""
+    """Whether a row belongs to one of some projects: as the policy says, or else by its `project_id`."""
     declared, _ = _DECLARED.get(model, (None, None))
     return declared or (by_column("project_id") if hasattr(model, "project_id") else None)
 
 
 @cache
 def site_of(model: type[models.Entity]) -> Belongs | None:
-    """Whether a row belongs to one of some sites, by itself: as its policy says, or else as its `site_id`, or as that
+    """Whether a row itself belongs to one of some sites: as the policy says, or else by its `site_id`, or by the site
     of its project."""
     _, declared = _DECLARED.get(model, (None, None))
     if declared is not None:

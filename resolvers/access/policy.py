@@ -1,4 +1,5 @@
-"""What may be done with the rows of a model, and what comes of it: one `Policy` for each, declared once."""
+"""The `Policy` of a model: who may read, create, change, delete and restore its rows, and what follows. One for each
+model."""
 
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,8 +22,11 @@ Model = type[Entity]
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A row that is made, changed or to go, in the transaction that does it. `before` has what the changed columns
-    held; of a new row what was given; None for a row that is to go. `note` puts something on record."""
+    """A row that is created, changed or deleted, in the transaction that does it.
+
+    `before` has the former values of the changed columns; for a new row, the given values; None for a row that is to be
+    deleted. `note` records an audit event.
+    """
 
     session: AsyncSession
     principal: Principal
@@ -36,11 +40,12 @@ class Change:
         return self.before is None
 
     def ended(self, column: str) -> bool:
-        """Whether the column was true and is so no more."""
+        """Whether the column was true before and is false now."""
         return self.before is not None and bool(self.before.get(column)) and not getattr(self.row, column)
 
     def differs(self, column: str) -> bool:
-        """Whether the column held something else before; of a new row, something else than what was given."""
+        """Whether the column had another value before; for a new row, whether it has another value than the given
+        one."""
         now = getattr(self.row, column)
         return self.before is not None and bool(self.before.get(column, now) != now)
 
@@ -51,106 +56,107 @@ Where = Callable[[AsyncSession, Any], Awaitable[Mapping[str, UUID | None]]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """Who may see, make, change, delete and restore rows of a model, and what else must hold and happens then.
+    """Who may read, create, change, delete and restore rows of a model, what must hold for them, and what follows.
 
-    Superadmins see every row; they may write where a rule says so. A rule is asked of the row as it is; for a new or
+    Superadmins read every row; they may write where a rule says so. A rule is asked of the row as it is; for a new or
     changed row also as it will be.
     """
 
     model: Model
 
     read: Rules = ()
-    """Who sees a row."""
+    """Who reads a row."""
     through: Any = None
-    """The relationship to the parent whose readers see the row; `read`, where given, narrows them."""
+    """The relationship to the parent whose readers read the row; `read`, where given, narrows them."""
     shown: Callable[[Any], Clause] | None = None
     """Which rows anybody may see; none given: all live rows."""
     fields: Mapping[str, Rules] = field(default_factory=dict)
-    """Who reads the value of a field, of those who see the row; a field that is not named is read by all of them."""
+    """Field guards: who, among the readers of the row, reads the field. All of them read a field that is not named
+    here."""
     seen_with: Sequence[Any] = ()
-    """Relationships whose target a user sees whenever a row that leads to it is seen, by the rules of both."""
+    """Relationships whose target a user reads whenever they read a row that leads to it, by the rules of both."""
 
     project: Belongs | None = None
     site: Belongs | None = None
-    """Where a row belongs, when `project_id` and `site_id` don't say it."""
+    """The place of a row, when its `project_id` and `site_id` don't say it."""
     recorded_in: Where | None = None
-    """The `project_id` and `site_id` under which events about a row are on record, when its columns don't say it."""
+    """The `project_id` and `site_id` of audit events about a row, when its columns don't say it."""
     made_in: Sequence[Model] = ()
-    """The places in which rows are made: there `myAccess` tells whether one may."""
+    """The models of places in which rows are created: on a place, `myAccess` tells whether one may."""
 
     create: Rules = ()
     founding: Rules | None = None
-    """Of a link: who makes it together with a new row; not given: those of `create`."""
+    """For a link: who creates it together with a new row; by default those of `create`."""
     update: Rules = ()
     columns: Mapping[str, Rules] = field(default_factory=dict)
-    """Who changes a column, when others than those of `update` do."""
+    """Who changes a column, when not those of `update`."""
     given: Mapping[str, Rules] | None = None
-    """Who gives a column to a new row, when not all of `create` may; not given: as in `columns`."""
+    """Who sets a column of a new row, when not all of `create` may; by default as in `columns`."""
     leaving: Mapping[str, Rules] = field(default_factory=dict)
-    """Who takes away the value of a column: asked of the row as it is."""
+    """Who removes the value of a column: asked of the row as it is."""
     delete: Rules = ()
     undelete: Rules | None = None
-    """Who restores; not given: those of `delete`; empty: nobody."""
+    """Who restores; by default those of `delete`; empty: nobody."""
     watched: bool = False
     """Whether `entityChanged` tells of rows that nobody restores."""
     perhaps: Callable[[Any, AccessProfile], Clause] | None = None
-    """Which rows might be restored, once what was deleted with them is back."""
+    """Which rows could be restored, once the rows that were deleted with them are back."""
     link_of: Any = None
-    """Of a link, which only says that two rows belong together: the foreign key of the row whose link it is."""
+    """For a link, which only says that two rows belong together: the foreign key to the row that owns the link."""
     creator: str | None = None
-    """The column that holds the user who made the row."""
+    """The column with the user who created the row."""
 
     goes_with: Sequence[Any] = ()
-    """Foreign keys: the row is deleted and restored with the row that they name."""
+    """Foreign keys: the row is deleted and restored together with the row that they refer to."""
     blocks: Sequence[Any] = ()
-    """Foreign keys: the row stands in the way of deleting the row that they name, unless it goes, too."""
+    """Foreign keys: the row blocks the deletion of the row that they refer to, unless it is deleted with it."""
     stays: Sequence[Any] = ()
-    """Foreign keys: the row stays as it is when the row that they name is deleted."""
+    """Foreign keys: the row stays as it is when the row that they refer to is deleted."""
     blocks_while: Callable[[Any], Clause] | None = None
-    """Which rows stand in the way; not given: all live ones."""
+    """Which rows block a deletion; by default all live ones."""
     counted_as: Any = None
-    """The foreign key whose row a client is told of in place of this link: once, however many links lead to it."""
+    """The foreign key whose row is named to the client in place of this link: once, however many links lead to it."""
     asked: bool = False
-    """Whether the row goes with another only where who deletes that may delete this, too."""
+    """Whether the row is deleted with another one only if the principal may delete this row, too."""
     held_with: Callable[[AsyncSession, UUID], Awaitable[Mapping[Model, Collection[UUID]]]] | None = None
-    """What else is locked with a row that is to go."""
+    """Locks what else must be held with a row that is to be deleted."""
     held_before: Callable[[AsyncSession, UUID], Awaitable[None]] | None = None
-    """What is locked before a row that is to come back."""
+    """Locks what must be held before a row is restored."""
 
     validate: Step | None = None
-    """Raises when a row must not be made, changed or deleted so; writes nothing."""
+    """Raises when a row must not be created, changed or deleted like this; writes nothing."""
     then: Step | None = None
-    """What follows when a row was made or changed, or before it is deleted."""
+    """The consequences, after a row was created or changed, or before it is deleted."""
     returns: Step | None = None
-    """What follows before a row comes back."""
+    """The consequences before a row is restored."""
     contradiction: str = "the input contradicts itself"
-    """What the database's checks of the row refuse, in words."""
+    """The messages for the database's check constraints."""
 
     tokens: Rules = ()
-    """Who makes static tokens by which a program acts as the row."""
+    """Who creates static tokens, with which a program acts as the row."""
     rights: Sequence[str] | None = None
-    """The columns with which changes what others may do; it changes with the row itself, too. None: never."""
+    """The columns whose change changes the rights of others; creating or deleting the row does, too. None: never."""
     principal: bool = False
-    """Whether the row is one who asks."""
+    """Whether the row is itself a principal."""
     rank: Sequence[str] = ()
-    """Columns that say what a user may do everywhere: a change of them is on record."""
+    """Columns that say what a user may do everywhere: a change of them is recorded."""
     sign_in: Sequence[str] = ()
-    """Columns that decide how one signs in: a change of them is on record."""
+    """Columns that decide how one signs in: a change of them is recorded."""
     switch: str | None = None
-    """The column by which the row is put in or out of use: a change of it is on record."""
+    """The column that enables or disables the row: a change of it is recorded."""
 
     @property
     def written(self) -> bool:
-        """Whether rows are made, changed or deleted by the common mutations."""
+        """Whether rows are created, changed or deleted by the common mutations."""
         return bool(self.create or self.update or self.delete or self.columns)
 
     @property
     def parent(self) -> Model | None:
-        """The model of the parent whose readers see the row."""
+        """The model of the parent whose readers read the row."""
         return None if self.through is None else self.through.property.mapper.class_
 
     def changing(self, column: str) -> Rules:
-        """Who may change a column to what it may be."""
+        """Who may change a column to its new value."""
         return self.columns.get(column, self.update)
 
     @property
@@ -159,7 +165,7 @@ class Policy:
 
     @property
     def founds(self) -> Rules:
-        """Who makes the link together with a new row."""
+        """Who creates the link together with a new row."""
         return self.create if self.founding is None else self.founding
 
     @property
@@ -172,7 +178,7 @@ class Policy:
         return bool(self.restore) and issubclass(self.model, Erasable)
 
     async def conclude(self, change: Change) -> None:
-        """Check what must hold of the row, and see to what follows."""
+        """Check what must hold for the row, then bring about the consequences."""
         for step in (self.validate, self.then):
             if step is not None:
                 await step(change)
@@ -182,7 +188,7 @@ _POLICIES: dict[Model, Policy] = {}
 
 
 def declare(*policies: Policy) -> None:
-    """Make policies known. Each model has one."""
+    """Register policies. Each model has one."""
     for policy in policies:
         assert policy.model not in _POLICIES, f"{policy.model.__name__} has two policies"
         _POLICIES[policy.model] = policy
@@ -205,25 +211,25 @@ def policies() -> Iterator[Policy]:
 
 
 def target_of(column: Any) -> Model:
-    """The model that a foreign key names."""
+    """The model that a foreign key refers to."""
     (key,) = column.property.columns[0].foreign_keys
     found: Model = models.of_table(key.column.table)
     return found
 
 
 def gone_with(model: Model) -> list[Any]:
-    """The foreign keys by which other rows go with a row of `model`."""
+    """The foreign keys by which other rows are deleted with a row of `model`."""
     return [key for policy in policies() for key in policy.goes_with if target_of(key) is model]
 
 
 def blocked_by(model: Model) -> list[Any]:
-    """The foreign keys by which other rows stand in the way of a row of `model`."""
+    """The foreign keys by which other rows block the deletion of a row of `model`."""
     return [key for policy in policies() for key in policy.blocks if target_of(key) is model]
 
 
 def needed_by(model: Model) -> list[Any]:
-    """The foreign keys of a row whose rows must be there for it to come back: those that can be deleted and restored,
-    and with which it goes or that it keeps from going."""
+    """The foreign keys of a row whose targets must be alive before the row is restored: targets that can be deleted and
+    restored, and with which the row goes or whose deletion it blocks."""
     policy = policy_of(model)
     needed = {key.key for key in (*policy.goes_with, *policy.blocks) if issubclass(target_of(key), Erasable)}
     return [getattr(model, column.key) for column in model.__table__.columns if column.key in needed]

@@ -1,4 +1,4 @@
-"""The roles that every site and every project has, and the groups of users that hold them."""
+"""The built-in roles of sites and projects, and the user groups that hold them."""
 
 from typing import Any
 from uuid import UUID
@@ -12,7 +12,7 @@ from resolvers.feed import RIGHTS
 
 
 async def role_in(session: AsyncSession, place: Site | Project, name: str) -> Role:
-    """The role of this name of the core service in a site or project, made if it has none yet."""
+    """The core service's role of this name in a site or project; created if it is missing."""
     key = Role.site_id if isinstance(place, Site) else Role.project_id
     wanted = sa.select(Role).where(Role.service_id == CORE, key == place.id, Role.name == name)
     if (role := (await session.scalars(wanted)).one_or_none()) is None:
@@ -31,7 +31,7 @@ async def found(session: AsyncSession, place: Site | Project) -> None:
 
 
 async def enrol(session: AsyncSession, place: Site | Project, *users: UUID, admin: bool = False) -> UserGroup:
-    """Put users into the group that holds a role in a site or project, named after both."""
+    """Add users to the group that holds a role in a site or project. The group is named after both."""
     role = await role_in(session, place, ADMIN if admin else USER)
     name = f"{place.name} ({role.name})"
     held = (
@@ -55,7 +55,7 @@ async def enrol(session: AsyncSession, place: Site | Project, *users: UUID, admi
 
 
 async def held_beside(session: AsyncSession, grant: RoleGrant, site: UUID) -> bool:
-    """Whether the group of a grant has another role in a site: in itself or in a project that is there."""
+    """Whether the group of a grant has another role in a site: in the site itself or in a live project of it."""
     live = sa.select(Project.id).where(Project.site_id == site, Project.deleted_at.is_(None))
     held = (
         sa.select(RoleGrant.id)
@@ -69,7 +69,8 @@ async def held_beside(session: AsyncSession, grant: RoleGrant, site: UUID) -> bo
 
 
 async def only_site(session: AsyncSession, which: Any) -> UUID | None:
-    """The one site in which groups have roles, in itself or in its projects; None where they are several or none."""
+    """The one site in which the groups have roles, in the site itself or in its projects; None when there are none or
+    several."""
     held = (
         sa.select(sa.func.coalesce(Role.site_id, Project.site_id))
         .select_from(RoleGrant)

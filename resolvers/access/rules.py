@@ -1,4 +1,4 @@
-"""Ways to be allowed something, each written once: in words, for whom in the access matrix, and as SQL over a row."""
+"""The access rules. Each is written once: in words, with its columns of the access matrix, and as SQL over a row."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -113,7 +113,7 @@ SERVICE = Rule("services", ("SV",), of_kind(Kind.SERVICE))
 
 _OF_PLACES = (PROJECT_USER, PROJECT_ADMIN, SITE_USER, SITE_ADMIN, LINKED_SERVICE, SITE_SERVICE, SUPERADMIN)
 PLACED: Mapping[Rule, Rule] = {**{rule: rule for rule in _OF_PLACES}, GRANTER: PROJECT_ADMIN}
-"""What is asked of a site or a project in place of a rule about what is made in it."""
+"""The rule that is asked of a site or project, in place of a rule about rows that are created in it."""
 
 
 def itself(kind: Kind, words: str, roles: tuple[str, ...], *, full: bool = True) -> Rule:
@@ -186,14 +186,15 @@ def _role_of_service(entity: Any, profile: AccessProfile) -> Clause:
 
 
 def _linked_simulation(entity: Any, profile: AccessProfile) -> Clause:
-    """The link is looked up once, not per row: a list of all simulations is found by its key."""
+    """The simulation of the link. It is looked up once, not per row: a list of all simulations finds it by its key."""
     link = Alias(models.SimulationLink)
     mine = me(link.id, profile, Kind.LINK)
     return FALSE if mine is FALSE else entity.id == sa.select(link.simulation_id).where(mine).scalar_subquery()
 
 
 def _for_my_group(entity: Any, profile: AccessProfile) -> Clause:
-    """Groups that were deleted still bound whom it is for: nothing opens to all because a group went."""
+    """The cluster is for every user, or for a group of the principal. Deleted groups still count: a cluster does not
+    open to all because its group was deleted."""
     link, member = Alias(models.ClusterUserGroup), Alias(models.UserGroupMember)
     mine = me(member.user_id, profile)
     if mine is FALSE:
@@ -259,7 +260,7 @@ LOG_ADMIN = Rule("administrators of its project", ("PA",), _administered_log)
 
 
 def allowed(rules: Sequence[Rule], entity: Any, profile: AccessProfile) -> Clause:
-    """Whether one of the rules holds for a principal of this profile; TRUE or FALSE where the row does not matter."""
+    """Whether one of the rules holds for a principal of this profile; TRUE or FALSE when the row does not matter."""
     return any_of(*(rule.clause(entity, profile) for rule in rules))
 
 
@@ -268,5 +269,5 @@ def words(rules: Sequence[Rule]) -> str:
 
 
 def unreadable(typename: str, field: str, rules: Sequence[Rule]) -> str:
-    """What one is told who may not read a field, by the names of the schema."""
+    """The message for a principal who may not read a field, in the names of the schema."""
     return f"`{typename}.{field}` is readable by {words(rules)}"

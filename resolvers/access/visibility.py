@@ -1,5 +1,5 @@
-"""Which rows a principal sees, by the policies. Whatever selects a model adds `visible(...)`, so that no path to a row
-goes around it."""
+"""Which rows a principal may read. Every statement that selects a model adds `visible(...)`, so no path goes around
+it."""
 
 from functools import cache
 from typing import Any
@@ -16,21 +16,21 @@ from resolvers.identity.principal import AccessProfile, Kind
 
 
 def reading(model: type[models.Entity]) -> Rules:
-    """Who sees rows of `model`, beside superadmins."""
+    """The rules of who reads rows of `model`, besides superadmins."""
     policy = policy_of(model)
     return policy.read if policy.read or policy.parent is None else reading(policy.parent)
 
 
 def readers(model: type[models.Entity]) -> str:
-    """Who sees rows of `model`, in words."""
+    """Who reads rows of `model`, in words."""
     return words(reading(model))
 
 
 def visible(entity: Any, profile: AccessProfile, *, via: Any = None) -> Clause:
-    """The rows of `entity` (a model or an alias of one) that a principal of this access profile may see.
+    """The rows of `entity` (a model or an alias of one) that a principal of this access profile may read.
 
-    `via` is the relationship by which they are reached, if any: children of a parent that was read as visible need
-    not ask for the parent again.
+    `via` is the relationship that leads to them, if any: children of a parent that was read as visible need not ask for
+    the parent again.
     """
     model = model_of(entity)
     policy = policy_of(model)
@@ -55,7 +55,7 @@ def visible(entity: Any, profile: AccessProfile, *, via: Any = None) -> Clause:
 
 @cache
 def sees_part(model: type[models.Entity], profile: AccessProfile) -> bool:
-    """Whether a principal of this profile may see some rows of `model` and is taken to see few: what it reads of all
+    """Whether a principal of this profile reads only some rows of `model`, and presumably few. The cost of its lists
     must not grow with the rows of others."""
     if profile.superadmin or profile.wide:
         return False
@@ -68,7 +68,7 @@ def sees_part(model: type[models.Entity], profile: AccessProfile) -> bool:
 
 @cache
 def _erasable_above(model: type[models.Entity]) -> bool:
-    """Whether a row of `model` disappears when something above it is deleted."""
+    """Whether a row of `model` disappears when a parent of it is deleted."""
     while (parent := policy_of(model).parent) is not None:
         model = parent
         if issubclass(model, models.Erasable):

@@ -1,1 +1,1 @@
-"""Signing in, and what one does with one's own account."""
+"""Signing in and signing up, and the actions on one's own account."""

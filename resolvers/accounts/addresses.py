@@ -1,4 +1,4 @@
-"""E-mail addresses: each has one text, which is stored, compared and mailed to."""
+"""The canonical form of an e-mail address, in which it is stored, compared and mailed to."""
 
 from email_validator import EmailNotValidError, validate_email
 
@@ -8,8 +8,8 @@ LONGEST = 254
 
 
 def canonical(text: str, field: str = "email") -> str:
-    """The address in lower case, its domain as DNS has it (`xn--` for one with accents); INVALID for what can't be
-    mailed: the part before the `@` is ASCII, since few mail servers take more."""
+    """The address in lower case, with its domain as DNS has it (`xn--` for one with accents). Raises INVALID for an
+    address that can't be mailed: the part before the `@` must be ASCII, because few mail servers take more."""
     try:
         if len(text) > LONGEST:
             raise Invalid(f"not an e-mail address: it has more than {LONGEST} characters", field=field)
@@ -21,8 +21,8 @@ def canonical(text: str, field: str = "email") -> str:
 
 
 def spellings(text: str) -> tuple[str, str]:
-    """What rows may hold of an address that somebody typed: its canonical text, and the one of before that rule, in
-    lower case; twice the latter for what is no such address, a username for one."""
+    """The texts by which rows may hold a typed address: the canonical form, and the lower-case form of rows from before
+    that rule. For a text that is no address, such as a username, both are the lower-case form."""
     typed = text.strip().lower()
     try:
         return canonical(typed), typed

@@ -1,6 +1,6 @@
-"""API keys of users, and static tokens of participants, devices and services: made, followed by another, revoked.
+"""API keys of users, and static tokens of participants, devices and services: create, rotate, revoke.
 
-A secret is shown once, when it is made; only its digest is kept.
+A secret is shown once, when it is made. Only its digest is stored.
 """
 
 import secrets
@@ -42,20 +42,20 @@ from resolvers.writing.row_events import conclude, place_of
 from resolvers.writing.rows import locked, require, signed_in
 
 READ, WRITE = "read", "write"
-"""What a key may do; every one may read."""
+"""The scopes that a key may have; every key may read."""
 ACTIVE = 2
-"""Keys of one label, or tokens of one owner, at once: the older one goes on while programs change to the newer."""
+"""The most keys of one label, or tokens of one owner: two, so that the older one works until programs use the newer."""
 MOST = 50
-"""Keys of one user at once."""
+"""The most keys of one user."""
 
 _ENDED = (CredentialKind.API_KEY, CredentialKind.STATIC_TOKEN)
-"""What is revoked."""
+"""The kinds of credentials that are revoked."""
 _DIGITS = string.digits + string.ascii_letters
 
 
 @dataclass(frozen=True, slots=True)
 class Issued:
-    """A new credential with its secret, which nothing will tell again."""
+    """A new credential with its secret, which is never shown again."""
 
     credential: UUID
     secret: str
@@ -63,11 +63,11 @@ class Issued:
 
 
 _PREFIXES = {"participant": "pt", "device": "dt", "service": "st"}
-"""Whose static tokens there are, with what those begin with."""
+"""The owners of static tokens, with the prefix of each kind of token."""
 
 
 def new_secret(prefix: str) -> str:
-    """256 random bits, and a checksum of them by which scanners of source code tell a secret from chance."""
+    """256 random bits, with a checksum by which scanners of source code tell a secret from chance."""
     body = _written(int.from_bytes(secrets.token_bytes(32)), 43)
     return f"{prefix}_{body}{_written(crc32(body.encode()), 6)}"
 
@@ -81,7 +81,7 @@ def _written(number: int, length: int) -> str:
 
 
 async def create_key(ctx: Context, label: str, scopes: frozenset[str], expires_at: datetime | None) -> Issued:
-    """A pair of keys for the user; LIMIT_EXCEEDED when there are two of this label."""
+    """Create a key pair for the user; LIMIT_EXCEEDED when there are two of this label."""
     user = _in_person(ctx)
     label = _label(label)
     async with ctx.database.write() as session:
@@ -93,7 +93,8 @@ async def create_key(ctx: Context, label: str, scopes: frozenset[str], expires_a
 
 
 async def rotate_key(ctx: Context, key: UUID, expires_at: datetime | EllipsisType | None = ...) -> Issued:
-    """A second pair like this one, which stays; `...`: for as long as this one was made for."""
+    """Create a second key pair like this one, which stays valid. With `...` as its end, it lives as long as this one
+    was made for."""
     user = _in_person(ctx)
     async with ctx.database.write() as session:
         await _hold(session, user)
@@ -111,7 +112,8 @@ async def rotate_key(ctx: Context, key: UUID, expires_at: datetime | EllipsisTyp
 
 
 async def create_token(ctx: Context, model: type[Entity], owner: UUID) -> Issued:
-    """A static token of a participant (whose tokens it enables), a device or a service."""
+    """Create a static token for a participant (which enables static tokens for the participant), a device or a
+    service."""
     kind = model.__name__.lower()
     async with writing(ctx, "CREATE_TOKEN", model, owner) as session:
         row: Any = await locked(session, ctx, model, owner, field=kind)
@@ -132,12 +134,12 @@ async def create_token(ctx: Context, model: type[Entity], owner: UUID) -> Issued
 
 
 async def token_of(session: AsyncSession, device: UUID) -> Issued:
-    """A first token for a device that registers itself, in the transaction of `session`."""
+    """Create the first token of a device that registers itself, in the transaction of `session`."""
     return await _issue(session, CredentialKind.STATIC_TOKEN, new_secret("dt"), device_id=device)
 
 
 async def revoke(ctx: Context, key: UUID) -> datetime:
-    """End a key or token at once; returns when. One that was revoked stays so."""
+    """Revoke a key or token at once; returns when. For one that was revoked before, that moment stays."""
     async with writing(ctx, "REVOKE_CREDENTIAL", Credential, key) as session:
         profile = ctx.principal.profile
         # A service ends tokens of participants that it doesn't see.
@@ -158,7 +160,7 @@ async def revoke(ctx: Context, key: UUID) -> datetime:
 
 
 def _in_person(ctx: Context) -> UUID:
-    """The user's key; a key makes no further ones, which could do more than it or hold for longer."""
+    """The id of the user who signed in. A key may not create keys, which could do more or live longer than itself."""
     principal = ctx.principal
     if principal.credential is not None and principal.session is None:
         raise Forbidden("keys are made by a user who signed in, not by a key")

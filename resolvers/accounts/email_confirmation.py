@@ -1,4 +1,4 @@
-"""Confirming one's address by the link that was mailed to it."""
+"""Confirming one's e-mail address by a link that is mailed to it."""
 
 from datetime import datetime
 
@@ -14,14 +14,16 @@ from resolvers.writing.audit import record
 
 
 async def resend(ctx: Context, email: str) -> str:
-    """Mail another link that confirms the address; the former ends. The same answer for whoever has none to confirm."""
+    """Mail a new link that confirms the address; the former one ends. The answer is the same when there is none to
+    confirm."""
     unverified = (User.email_verified.is_(False),)
     kind, lifetime = CredentialKind.EMAIL_VERIFY, ctx.services.limits.verify_lifetime
     return await mail(ctx, email, "RESEND_VERIFICATION", "email_verification", kind, lifetime, *unverified)
 
 
 async def verify(ctx: Context, token: str) -> datetime:
-    """Confirm the address that the link of this token went to; returns when, the same for a link that did so before."""
+    """Confirm the address that the link of this token was mailed to; returns when. A repeated call returns the same
+    moment."""
     await throttle(ctx)
     try:
         return await _confirm(ctx, token)

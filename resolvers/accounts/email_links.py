@@ -1,4 +1,4 @@
-"""Secrets that are mailed as links: each works once, for a while, and the newest of its kind only."""
+"""Secret links in mails. A link works once and for a limited time, and a newer link of its kind replaces it."""
 
 import secrets
 from collections.abc import AsyncIterator
@@ -20,14 +20,14 @@ from resolvers.identity.credentials import LIVE
 from resolvers.identity.tokens import digest_of
 
 PAGES = {CredentialKind.EMAIL_VERIFY: "verify-email", CredentialKind.PASSWORD_RESET: "reset-password"}
-"""Where each kind leads to, below the gateway's address."""
+"""The path of each kind of link, below the gateway's address."""
 
 
 async def make(session: AsyncSession, ctx: Context, kind: CredentialKind, user: User, lifetime: timedelta) -> str:
-    """A link for a user, in place of the one before.
+    """Create a link for a user, which replaces the former one.
 
-    It is bound to the address that it goes to, and made of the configured address of the gateway, never of what a
-    request calls it. The secret stands behind a `#`, which browsers send to no server.
+    It is bound to the address that it is mailed to. It starts with the configured address of the gateway, never with
+    the Host of a request. The secret stands behind a `#`, which browsers send to no server.
     """
     token = secrets.token_urlsafe(32)
     await drop(session, user.id, kind)
@@ -46,7 +46,7 @@ async def make(session: AsyncSession, ctx: Context, kind: CredentialKind, user: 
 
 
 async def owner(ctx: Context, kind: CredentialKind, token: str) -> UUID:
-    """Whose link it is; INVALID for one that does not hold."""
+    """The user whose link this is; INVALID for a link that is not valid."""
     wanted = sa.select(Credential.user_id).where(*_live(kind, token))
     for (user,) in await ctx.database.rows(wanted):
         return user  # type: ignore[no-any-return]
@@ -56,8 +56,8 @@ async def owner(ctx: Context, kind: CredentialKind, token: str) -> UUID:
 async def spend(
     session: AsyncSession, kind: CredentialKind, token: str, user: User, *, keep: datetime | None = None
 ) -> bool:
-    """Use up the link of a held user; whether it went to the present address. INVALID for one that does not hold.
-    With `keep`, the moment, it stays known as used until it would have ended."""
+    """Use up the link of a locked user; returns whether it went to the user's present address. INVALID for a link that
+    is not valid. With `keep`, the present moment, the link is kept as used until it would have expired."""
     because(session, "a link holds once, and only the latest", Credential)
     this = (*_live(kind, token), Credential.user_id == user.id)
     used: Any = sa.delete(Credential) if keep is None else sa.update(Credential).values(revoked_at=keep)
@@ -69,7 +69,7 @@ async def spend(
 
 
 async def confirmed(ctx: Context, token: str) -> datetime | None:
-    """When the link of this token confirmed the address that its user has still; None for any other token."""
+    """When the link of this token confirmed the address that its user still has; None for any other token."""
     wanted = (
         sa.select(Credential.revoked_at, Credential.label, User.email)
         .join(User, User.id == Credential.user_id)
@@ -96,8 +96,7 @@ async def drop(session: AsyncSession, user: UUID, kind: CredentialKind) -> None:
 
 @asynccontextmanager
 async def kept_if(session: AsyncSession, keep: bool) -> AsyncIterator[None]:
-    """What is done inside is undone at its end unless it is to be kept: so that an answer for nobody takes the same
-    work."""
+    """Roll back what is done inside unless `keep` is true, so that an answer about nobody takes the same work."""
     point = await session.begin_nested()
     try:
         yield

@@ -1,4 +1,5 @@
-"""Users whose identity comes from a provider elsewhere: found by their subject there, or made, as its token says."""
+"""Users of external identity providers: find a user by the subject of the token, or create one, and take over its
+claims."""
 
 from base64 import b64decode
 from collections.abc import Mapping
@@ -29,8 +30,8 @@ log = structlog.get_logger("torana.oidc")
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who someone is, by a token that was verified. `columns` has what it tells of the user, `groups` for each mapped
-    group whether they are in it."""
+    """A user as a verified token describes them. `columns` has what it says of the user, `groups` for each mapped group
+    whether they are in it."""
 
     provider: AuthProvider
     subject: str
@@ -40,7 +41,7 @@ class Identity:
 
 
 def read(provider: Provider, claims: Mapping[str, Any]) -> Identity:
-    """Who the claims of a verified id token are of; UNAUTHENTICATED for one without what the settings require."""
+    """The identity in the claims of a verified id token; UNAUTHENTICATED when it lacks what the settings require."""
     provider.admit(claims)
     claimed = provider.claimed(claims)
     named = {"first_name": _text(claims, "given_name", 150), "last_name": _text(claims, "family_name", 150)}
@@ -60,7 +61,7 @@ def read(provider: Provider, claims: Mapping[str, Any]) -> Identity:
 
 
 async def sign_in(ctx: Context, provider: Provider, claims: Mapping[str, Any]) -> sessions.Tokens:
-    """A login session of the user with this identity; a new user only where the settings say so."""
+    """Begin a login session of the user with this identity. A new user is created only where the settings allow it."""
     try:
         identity = read(provider, claims)
         async with ctx.database.write() as session:
@@ -88,7 +89,7 @@ async def sign_in(ctx: Context, provider: Provider, claims: Mapping[str, Any]) -
 
 
 async def learn(services: Services, provider: Provider, claims: Mapping[str, Any]) -> None:
-    """Take over what a verified access token tells, as a sign-in does. What it leaves out stays as it is."""
+    """Update a user from a verified access token, as a sign-in does. What the token leaves out stays as it is."""
     identity = read(provider, claims)
     if not provider.tells_groups(claims):
         identity = replace(identity, groups={})
@@ -100,7 +101,7 @@ async def learn(services: Services, provider: Provider, claims: Mapping[str, Any
 
 
 async def _present(session: AsyncSession, ctx: Context, provider: Provider, identity: Identity) -> User | None:
-    """The user with this identity as its provider now describes it, made where the settings say so."""
+    """The user with this identity, updated from its provider; created where the settings allow it."""
     because(session, "the provider of an identity tells who its people are", User, UserGroupMember)
     user = await _found(session, identity)
     if user is None:
@@ -133,7 +134,7 @@ async def _made(session: AsyncSession, identity: Identity) -> User:
 
 
 async def _renew(session: AsyncSession, user: User, identity: Identity) -> None:
-    """Take over what changed at the provider; a username that someone else has stays as it was."""
+    """Update a user with what changed at the provider. A username that someone else has stays as it was."""
     for name, value in identity.columns.items():
         if getattr(user, name) != value:
             setattr(user, name, value)
@@ -148,7 +149,8 @@ async def _taken(session: AsyncSession, identity: Identity) -> bool:
 
 
 async def _join(session: AsyncSession, user: UUID, groups: Mapping[str, bool]) -> None:
-    """Put a user into the mapped groups, and out of those that the identity no longer has; others are left alone."""
+    """Add a user to the mapped groups, and remove them from those that the identity no longer has. Other groups are not
+    touched."""
     for name, member in groups.items():
         found = (await session.scalars(_called(name))).all()
         if len(found) != 1:
@@ -165,8 +167,8 @@ async def _join(session: AsyncSession, user: UUID, groups: Mapping[str, bool]) -
 
 
 def _called(name: str) -> Any:
-    """The groups that the settings mean by an id or a name. By its name, one that a superadmin made: others may call
-    theirs as they like, and would draw people into it."""
+    """The groups that the settings name by id or name. A name means only a group that a superadmin made: others could
+    name a group so and draw people into it."""
     there = sa.select(UserGroup.id).where(UserGroup.deleted_at.is_(None))
     try:
         kind, _, key = b64decode(name, validate=True).decode().partition(":")
@@ -179,7 +181,7 @@ def _called(name: str) -> Any:
 
 
 def _email(claims: Mapping[str, Any]) -> str | None:
-    """The claimed address, unless no mail could go there."""
+    """The claimed address, unless no mail can go there."""
     value = _text(claims, "email", 254)
     try:
         return None if value is None else canonical(value)
@@ -189,7 +191,7 @@ def _email(claims: Mapping[str, Any]) -> str | None:
 
 
 def _text(claims: Mapping[str, Any], name: str, most: int) -> str | None:
-    """A claim that is a text and can be stored whole."""
+    """A claim, if it is a text and can be stored whole."""
     value = claims.get(name)
     value = composed(value.strip()) if isinstance(value, str) else ""
     return value if 0 < len(value) <= most and value.isprintable() else None

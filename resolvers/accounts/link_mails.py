@@ -1,4 +1,4 @@
-"""Mails with a link: to whom they go, and how often anyone may ask for one."""
+"""Mail links to users, and bound how often anyone may ask for one."""
 
 from datetime import timedelta
 from typing import Any
@@ -18,8 +18,8 @@ from resolvers.writing.audit import record
 async def mail(
     ctx: Context, email: str, action: str, template: str, kind: CredentialKind, lifetime: timedelta, *which: Any
 ) -> str:
-    """Mail a link to the local user of this address who meets `which`; returns the address. The same answer after the
-    same work where there is none."""
+    """Mail a link to the local user of this address who meets `which`; returns the address. When there is none, the
+    answer is the same, after the same work."""
     email, typed = spellings(email)
     address(email)
     await throttle(ctx)
@@ -46,7 +46,8 @@ async def mail(
 
 
 async def throttle(ctx: Context, tries: rate_limits.Tries | None = None) -> None:
-    """Count an attempt of what anyone may try: by its address, and for the account that is tried."""
+    """Count an attempt at an operation that is open to anyone: by the client's address, and by the account that is
+    tried."""
     limits = ctx.services.limits
     bounds = {rate_limits.source_key(ctx): limits.sign_ins_per_address}
     if tries is None:
@@ -56,5 +57,5 @@ async def throttle(ctx: Context, tries: rate_limits.Tries | None = None) -> None
 
 
 async def bound_mails(ctx: Context, key: str) -> None:
-    """Count what is mailed to an address, whoever asks for it: nobody may be flooded, nor kept from using a link."""
+    """Count the mails to an address, whoever asks for them: nobody may be flooded, nor kept from using a link."""
     await rate_limits.count(ctx, {key: ctx.services.limits.mails_per_address}, ctx.services.limits.mail_window)

@@ -1,4 +1,4 @@
-"""Second factors: the codes of an authenticator (RFC 6238), codes by e-mail, and recovery codes."""
+"""Codes of the second factor: from an authenticator (RFC 6238), by e-mail, and recovery codes."""
 
 import hmac
 import secrets
@@ -25,14 +25,15 @@ from resolvers.writing import rate_limits
 from resolvers.writing.rate_limits import Tries
 
 STEP = 30
-"""Seconds of one code of an authenticator; those of the steps beside it count too."""
+"""Seconds for which an authenticator shows one code; the codes of the steps before and after count too."""
 RECOVERY_CODES = 10
 _LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
-"""None that are taken for another. 16 of them have 80 random bits: one round of a hash is enough."""
+"""The characters of recovery codes: none that are confused with another. 16 of them have 80 random bits, so one round
+of a hash is enough."""
 
 
 class Use(Enum):
-    """What a code is for; the label of its credential."""
+    """What a code by e-mail is for; the label of its credential."""
 
     SIGN_IN = "default"
     SET_UP = "pending"
@@ -43,14 +44,14 @@ def tries(user: UUID) -> Tries:
 
 
 async def count(ctx: Context, user: UUID) -> None:
-    """Count a code before it is looked at; RATE_LIMITED when there were too many wrong ones."""
+    """Count an attempt before the code is checked; RATE_LIMITED when there were too many wrong ones."""
     limits, window = ctx.services.limits, ctx.services.limits.code_window
     here, anywhere = Bound(limits.codes_per_account, window), Bound(limits.codes_anywhere, window)
     await rate_limits.count_for(ctx, tries(user), here, anywhere)
 
 
 async def new_seed(session: AsyncSession, ctx: Context, user: UUID) -> str:
-    """The seed of an authenticator that waits for its first code, in place of any that waits."""
+    """A new seed for an authenticator, which waits for its first code and replaces any other that waits."""
     seed = pyotp.random_base32()
     await forget(session, user, CredentialKind.TOTP, CredentialKind.EMAIL_CODE, use=Use.SET_UP)
     session.add(
@@ -67,12 +68,12 @@ async def new_seed(session: AsyncSession, ctx: Context, user: UUID) -> str:
 
 
 def address_of(seed: str, username: str) -> str:
-    """What an authenticator reads from a picture."""
+    """The address that an authenticator reads from a QR code."""
     return pyotp.TOTP(seed).provisioning_uri(name=username, issuer_name="Torana")
 
 
 async def send(session: AsyncSession, ctx: Context, user: User, use: Use) -> None:
-    """Mail a code of six digits to the user, in place of any that waits."""
+    """Mail a code of six digits to the user. It replaces any code that waits."""
     code = f"{secrets.randbelow(1_000_000):06}"
     lifetime = ctx.services.limits.ticket_lifetime
     kinds = [CredentialKind.EMAIL_CODE, CredentialKind.TOTP] if use is Use.SET_UP else [CredentialKind.EMAIL_CODE]
@@ -92,7 +93,7 @@ async def send(session: AsyncSession, ctx: Context, user: User, use: Use) -> Non
 
 
 async def accept(session: AsyncSession, ctx: Context, user: User, code: str) -> str | None:
-    """By what a held user's code is right, which it is once; None for a wrong one."""
+    """The method by which a code of a locked user is right, which it is once; None for a wrong one."""
     text = _plain(code)
     if len(text) != 6:
         return "RECOVERY_CODE" if await _recover(session, user.id, text) else None
@@ -101,7 +102,7 @@ async def accept(session: AsyncSession, ctx: Context, user: User, code: str) -> 
 
 
 async def spend(session: AsyncSession, ctx: Context, user: UUID, method: TwoFactor, code: str, use: Use) -> bool:
-    """Whether a code of a held user is right; it is no more from then on."""
+    """Whether a code of a locked user is right. A right code is used up."""
     because(session, "a code is used once, and only the latest", Credential)
     if method is TwoFactor.NONE:
         return False
@@ -126,7 +127,7 @@ async def spend(session: AsyncSession, ctx: Context, user: UUID, method: TwoFact
 
 
 async def new_recovery_codes(session: AsyncSession, user: UUID) -> Sequence[str]:
-    """Ten codes, in place of all former ones; to be shown once."""
+    """Ten new recovery codes, which replace all former ones. They are shown once."""
     await forget(session, user, CredentialKind.RECOVERY_CODE)
     codes = ["".join(secrets.choice(_LETTERS) for _ in range(16)) for _ in range(RECOVERY_CODES)]
     session.add_all(
@@ -147,7 +148,7 @@ async def forget(session: AsyncSession, user: UUID, *kinds: CredentialKind, use:
 
 
 def _step(seed: str, code: str, moment: datetime) -> datetime | None:
-    """When the step began whose code this is, near this moment."""
+    """The start of the step, near this moment, whose code this is."""
     here = int(moment.timestamp()) // STEP
     found: datetime | None = None
     for step in (here - 1, here, here + 1):
@@ -172,5 +173,5 @@ def _recovery_hash(user: UUID, code: str) -> str:
 
 
 def _plain(code: str) -> str:
-    """Without the spaces and hyphens that people put in."""
+    """The code without the spaces and hyphens that people type."""
     return "".join(letter for letter in code if letter not in " -").upper()

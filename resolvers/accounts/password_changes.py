@@ -1,4 +1,4 @@
-"""New passwords: changed by their owner, reset by a link, set by administrators."""
+"""New passwords: changed by the owner, reset by a link, or set by an administrator."""
 
 from datetime import datetime
 from typing import Any
@@ -30,11 +30,11 @@ from resolvers.writing.row_events import place_of
 from resolvers.writing.rows import locked, require
 
 _ENDED = (CredentialKind.PASSWORD_RESET, CredentialKind.EMAIL_CODE)
-"""What a new password puts an end to."""
+"""The kinds of credentials that end with a new password."""
 
 
 async def change(ctx: Context, old: str, new: str) -> UUID:
-    """Asks the old one, and ends every other login session of the user."""
+    """Change one's own password, by the old one. All other login sessions of the user end."""
     user, principal = sessions.person(ctx), ctx.principal
     names = sa.select(User.username, User.email, User.first_name, User.last_name).where(User.id == user)
     stored = await prove(ctx, user, old, "oldPassword")
@@ -61,19 +61,20 @@ async def change(ctx: Context, old: str, new: str) -> UUID:
 
 
 async def request_reset(ctx: Context, email: str) -> str:
-    """Mail a link that sets a new password; returns the address. The same answer for whoever has no account."""
+    """Mail a link that sets a new password; returns the address. The answer is the same when nobody has an account
+    there."""
     kind, lifetime = CredentialKind.PASSWORD_RESET, ctx.services.limits.reset_lifetime
     return await mail(ctx, email, "REQUEST_PASSWORD_RESET", "password_reset", kind, lifetime)
 
 
 async def invite(ctx: Context, email: str) -> str:
-    """Mail a link by which a user that was just made chooses the first password; returns the address."""
+    """Mail a link by which a newly created user chooses the first password; returns the address."""
     kind, lifetime = CredentialKind.PASSWORD_RESET, ctx.services.limits.invitation_lifetime
     return await mail(ctx, email, "INVITE", "invitation", kind, lifetime)
 
 
 async def reset(ctx: Context, token: str, new: str) -> datetime:
-    """Set the password by a link, which also shows that the address is right; all login sessions end. Returns when."""
+    """Set the password by a link, which also confirms the address. All login sessions end. Returns when."""
     await throttle(ctx)
     user = await email_links.owner(ctx, CredentialKind.PASSWORD_RESET, token)
     names = sa.select(User.username, User.email, User.first_name, User.last_name).where(User.id == user)
@@ -91,7 +92,7 @@ async def reset(ctx: Context, token: str, new: str) -> datetime:
 
 
 async def set_for_user(ctx: Context, user: UUID, new: str) -> UUID:
-    """Give a user whom the principal administers a password, which must be changed at the next sign-in."""
+    """Set the password of a user whom the principal administers. The user must change it at the next sign-in."""
     if user == ctx.principal.id:
         raise Forbidden("your own password is changed by changePassword")
     async with writing(ctx, "SET_PASSWORD", User, user) as session:
@@ -111,7 +112,7 @@ async def set_for_user(ctx: Context, user: UUID, new: str) -> UUID:
 
 
 async def set_for_participant(ctx: Context, participant: UUID, new: str) -> UUID:
-    """Give a participant a password; all of their login sessions end."""
+    """Set the password of a participant. All login sessions of the participant end."""
     async with writing(ctx, "SET_PASSWORD", Participant, participant) as session:
         row = await _kept(session, ctx, participant)
     await ctx.services.identity.passwords.check(new, "newPassword", row.username, row.email)
@@ -125,8 +126,8 @@ async def set_for_participant(ctx: Context, participant: UUID, new: str) -> UUID
 
 
 async def _administered(session: AsyncSession, ctx: Context, user: UUID) -> User:
-    """The user, held, if the principal may set the password. Asked before the new one is judged by the user's names,
-    and before it is hashed; and again as it is stored."""
+    """The user, locked, if the principal may set the password. This is checked before the new password is compared with
+    the user's names and hashed, and again when it is stored."""
     row = await locked(session, ctx, User, user, field="id")
     await require(session, ctx, row, ACCOUNT, "set the password of")
     if row.auth_provider is not AuthProvider.LOCAL:
@@ -151,7 +152,7 @@ async def _held(session: AsyncSession, user: UUID) -> User:
 
 
 async def _put(session: AsyncSession, hashed: str, **owner: UUID) -> None:
-    """The one password of an owner whose row is held."""
+    """Store the only password of an owner whose row is locked."""
     because(session, "a password is set by its owner, by a link, or by who may set it", Credential)
     (column, key), *_ = owner.items()
     stored: Any = await session.execute(
@@ -164,14 +165,15 @@ async def _put(session: AsyncSession, hashed: str, **owner: UUID) -> None:
 
 
 async def _end_keys(session: AsyncSession, user: UUID) -> None:
-    """Whoever sets a password without the old one may be getting an account back: no key that a thief made holds."""
+    """Revoke all keys of the user: who sets a password without the old one may be recovering a stolen account, and a
+    thief may have made keys."""
     keys = (Credential.user_id == user, Credential.kind == CredentialKind.API_KEY, Credential.revoked_at.is_(None))
     ended = sa.update(Credential).where(*keys).values(revoked_at=now())
     await in_order(session, ended)
 
 
 async def _follow(session: AsyncSession, user: User, *which: Any) -> None:
-    """What goes with a new password: login sessions (only `which`) end, and so do links; the owner hears of it."""
+    """What follows a new password: login sessions (only `which`) and links end, and the owner is told by mail."""
     because(session, "links, keys and counted tries end with the password before", User, Credential, Attempts)
     await session_store.end(session, Kind.USER, user.id, *which)
     gone = sa.delete(Credential).where(Credential.user_id == user.id, Credential.kind.in_(_ENDED))

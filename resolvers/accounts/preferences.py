@@ -1,4 +1,4 @@
-"""What applications keep for their users."""
+"""Preferences: values that applications store for their users."""
 
 from datetime import datetime
 from typing import Any
@@ -14,12 +14,12 @@ from resolvers.failures import Conflict, Invalid, LimitExceeded
 from resolvers.writing.rows import expect, signed_in
 
 LONGEST, MOST = 100, 100
-"""Characters of an application's tag; applications of one user."""
+"""The most characters of an application's tag, and the most applications of one user."""
 
 
 async def keep(ctx: Context, app_tag: str, value: Any, expected_version: int | None = None) -> UUID | datetime:
-    """Replace the value of one's application; an empty one deletes it. Returns the row's key, or when
-    nothing was kept any more."""
+    """Store one's value for an application; an empty value deletes it. Returns the row's key, or the moment when
+    nothing is stored any more."""
     user = signed_in(ctx)
     if not app_tag.strip() or len(app_tag) > LONGEST or "\0" in app_tag:
         raise Invalid(f"an application's tag has 1 to {LONGEST} characters", field="appTag")

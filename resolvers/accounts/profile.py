@@ -1,4 +1,4 @@
-"""What a user is called and keeps of themself."""
+"""One's own profile: names, affiliation and language."""
 
 import re
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ _LANGUAGE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8}){0,2}")
 
 
 async def update_profile(ctx: Context, expected_version: int, changes: Mapping[str, Any]) -> UUID:
-    """Change one's own names, affiliation or profile: only the given attributes, nothing else of the row."""
+    """Change one's own names, affiliation or profile. Only the given attributes change."""
     user = sessions.person(ctx)
     changes = checked_columns(changes)
     async with ctx.database.write() as session:
@@ -36,7 +36,7 @@ async def update_profile(ctx: Context, expected_version: int, changes: Mapping[s
 
 
 def checked_columns(columns: Mapping[str, Any]) -> dict[str, Any]:
-    """Names of a user, an affiliation and a language in NFC; INVALID for those that no message could hold."""
+    """The names, affiliation and language of a user in NFC; INVALID for those that no message could hold."""
     columns = {name: composed(value) if isinstance(value, str) else value for name, value in columns.items()}
     for name, value in columns.items():
         if not isinstance(value, str):

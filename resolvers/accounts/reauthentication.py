@@ -1,4 +1,4 @@
-"""That someone signed in knows their own password, asked again before what a stolen token must not do."""
+"""Ask a signed-in user for the password again, before an action that a stolen token must not allow."""
 
 from typing import Any
 from uuid import UUID
@@ -17,7 +17,8 @@ def tries(user: UUID) -> Tries:
 
 
 async def prove(ctx: Context, user: UUID, password: str, field: str) -> Any:
-    """The id and hash of the user's password, when it is this one; INVALID for another, RATE_LIMITED for too many."""
+    """The id and hash of the user's password if it is this one; INVALID for a wrong one, RATE_LIMITED after too
+    many."""
     limits = ctx.services.limits
     await rate_limits.count_for(ctx, tries(user), limits.here, limits.anywhere)
     mine = sa.select(Credential.id, Credential.secret_hash).where(

@@ -1,4 +1,4 @@
-"""Login sessions of users and participants: begun, followed by refresh tokens, listed, ended."""
+"""Login sessions of users and participants: begin, refresh, list, end."""
 
 import secrets
 from collections.abc import Sequence
@@ -30,9 +30,10 @@ from resolvers.writing.row_events import place_of
 from resolvers.writing.rows import locked, require, signed_in
 
 CROSSED = timedelta(seconds=10)
-"""Within which two pages of one browser may send the cookie that they share, without being taken for a thief."""
+"""Seconds within which two pages of one browser may send the cookie that they share, without being taken for a
+thief."""
 MOST = 100
-"""Login sessions that are listed."""
+"""The most login sessions in a list."""
 
 _MODELS: dict[Kind, Any] = {Kind.USER: User, Kind.PARTICIPANT: Participant}
 _NAMES = {kind: model.__name__ for kind, model in _MODELS.items()}
@@ -40,8 +41,8 @@ _NAMES = {kind: model.__name__ for kind, model in _MODELS.items()}
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """A new access token (`expires_in` seconds) and the refresh token that follows it, shown once; None where a cookie
-    keeps it."""
+    """A new access token, valid for `expires_in` seconds, and the refresh token, shown once; None where a cookie holds
+    it."""
 
     access_token: str
     refresh_token: str | None
@@ -51,7 +52,7 @@ class Tokens:
 
 @dataclass(frozen=True, slots=True)
 class LoginSession:
-    """One sign-in: from where and with which program, as far as that is known."""
+    """A login session: from which address and with which program it began, as far as known."""
 
     family: UUID
     address: str | None
@@ -65,7 +66,7 @@ class LoginSession:
 
 
 async def begin(session: AsyncSession, ctx: Context, kind: Kind, owner: UUID, **detail: Any) -> Tokens:
-    """A login session of someone whose row is held, in the transaction of `session`; then `settle` it."""
+    """Begin a login session of someone whose row is locked, in the transaction of `session`; then call `settle`."""
     await _seen(session, kind, owner)
     place = await place_of(session, await session.get_one(_MODELS[kind], owner))
     record(session, ctx, "LOG_IN", _NAMES[kind], owner, actor_id=owner, **detail, **place)
@@ -73,7 +74,8 @@ async def begin(session: AsyncSession, ctx: Context, kind: Kind, owner: UUID, **
 
 
 def settle(ctx: Context, tokens: Tokens) -> Tokens:
-    """Once it is committed: what follows in this operation is done as who signed in, and a browser keeps its token."""
+    """Call this after the commit: the operation goes on as the user who signed in, and a browser gets its token in a
+    cookie."""
     ctx.become(tokens.principal)
     if ctx.browser is None:
         return tokens
@@ -82,13 +84,14 @@ def settle(ctx: Context, tokens: Tokens) -> Tokens:
 
 
 def check_browser(ctx: Context) -> None:
-    """Refuse to sign in with a cookie where none can be set."""
+    """Refuse a sign-in with a cookie where the answer can't set one."""
     if ctx.browser is not None and ctx.browser.unable:
         raise Invalid("a cookie is set by a plain answer over HTTP only, not by a stream or a socket")
 
 
 async def refresh(ctx: Context, token: str | None) -> Tokens:
-    """Spend a refresh token, or a browser's cookie, for the next pair. One that was spent before ends its session."""
+    """Use up a refresh token, or a browser's cookie, for a new pair. A token that was used before ends its login
+    session."""
     check_browser(ctx)
     own = token is None and ctx.browser is not None
     if own and ctx.browser is not None:
@@ -156,7 +159,7 @@ async def _issue(session: AsyncSession, ctx: Context, kind: Kind, owner: UUID, f
 
 
 async def mine(ctx: Context) -> Sequence[LoginSession]:
-    """One's own login sessions that hold, the latest first; none for a key."""
+    """One's own live login sessions, the latest first; none for a key."""
     if ctx.principal.session is None or ctx.principal.id is None:
         return []
     return await _held(ctx, ctx.principal.kind, ctx.principal.id)
@@ -249,7 +252,7 @@ def person(ctx: Context) -> UUID:
 
 
 async def hold(session: AsyncSession, kind: Kind, owner: UUID) -> bool:
-    """Lock the owner, so that what changes sign-ins happens one after another; returns whether it may sign in."""
+    """Lock the owner, so that changes to sign-ins happen one after another; returns whether the owner may sign in."""
     if kind is Kind.USER:
         return await held(session, owner) is not None
     wanted = (
@@ -271,7 +274,7 @@ async def held(session: AsyncSession, user: UUID) -> User | None:
 
 
 async def renewed(session: AsyncSession, ctx: Context) -> Principal:
-    """Who is asking, after what the transaction did; to go on as, once it is committed."""
+    """The principal, looked up anew after what the transaction did. Go on as this one once it is committed."""
     principal = ctx.principal
     assert principal.id is not None
     assert principal.session is not None
@@ -280,7 +283,7 @@ async def renewed(session: AsyncSession, ctx: Context) -> Principal:
 
 
 async def _seen(session: AsyncSession, kind: Kind, owner: UUID) -> None:
-    """Note the sign-in, and leave `updated_at`, which more people may read."""
+    """Store the moment of the sign-in. `updated_at` stays as it is: more people may read that."""
     because(session, "the moment of a sign-in is noted", User, Participant)
     model: Any = User if kind is Kind.USER else Participant
     noted = sa.update(model).where(model.id == owner).values(last_online_at=now(), updated_at=model.updated_at)

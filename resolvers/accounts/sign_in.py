@@ -36,7 +36,7 @@ WRONG = "wrong username or password"
 
 @dataclass(frozen=True, slots=True)
 class TwoFactorNeeded:
-    """The password was right; `ticket` goes with the second factor, for `expires_in` seconds."""
+    """The password was right, and a second factor is needed. `ticket` goes with it, for `expires_in` seconds."""
 
     method: TwoFactor
     ticket: str
@@ -47,7 +47,7 @@ class TwoFactorNeeded:
 
 
 async def log_in(ctx: Context, username: str, password: str, code: str | None = None) -> Tokens | TwoFactorNeeded:
-    """By username or e-mail. An unknown name and a wrong password get the same answer, after the same work."""
+    """Sign in by username or e-mail. An unknown name and a wrong password get the same answer, after the same work."""
     sessions.check_browser(ctx)
     name, typed = spellings(username)
     await throttle(ctx, _tries(name))
@@ -115,7 +115,7 @@ async def complete(ctx: Context, ticket: str, code: str) -> Tokens:
 
 
 async def _second(session: AsyncSession, ctx: Context, user: User, code: str) -> Tokens | None:
-    """The tokens for a right code; None, recorded, for a wrong one."""
+    """The tokens for a right code; None for a wrong one, which is recorded."""
     by = await one_time_codes.accept(session, ctx, user, code)
     if by is None:
         record(session, ctx, "TWO_FACTOR_FAILED", "User", user.id)
@@ -124,14 +124,14 @@ async def _second(session: AsyncSession, ctx: Context, user: User, code: str) ->
 
 
 async def _enter(session: AsyncSession, ctx: Context, user: User, **detail: Any) -> Tokens:
-    """Begin a login session, and no longer count what was tried from here before it."""
+    """Begin a login session, and clear the attempts from this address before it."""
     names = [_tries(spellings(name)[0]) for name in (user.username, user.email) if name]
     await rate_limits.entered(session, ctx, *names, one_time_codes.tries(user.id))
     return await sessions.begin(session, ctx, Kind.USER, user.id, **detail)
 
 
 def _tries(name: str) -> Tries:
-    """By the name that was typed: counts by the account would tell which names are of one."""
+    """Attempts are counted by the typed name: counts by account would tell which names belong to one account."""
     return Tries("account", name)
 
 
@@ -142,7 +142,7 @@ def _entered(ctx: Context, tokens: Tokens | None) -> Tokens:
 
 
 async def _spend(session: AsyncSession, number: UUID) -> None:
-    """Have a ticket used up, while its user is held."""
+    """Use up a ticket, while its user is locked."""
     because(session, "a ticket is used once", Attempts)
     attempt = f"ticket:{number}"
     if await session.get(Attempts, attempt) is not None:
@@ -191,7 +191,7 @@ async def log_in_participant(ctx: Context, username: str, password: str) -> Toke
 
 
 async def _verified(ctx: Context, what: str, known: Any, name: str, password: str) -> Any:
-    """The row whose password this is; the same work and answer for a wrong password and for no row."""
+    """The row whose password this is. A wrong password and a missing row get the same answer, after the same work."""
     found = (await ctx.database.rows(known))[-1:]
     stored = found[0] if found else None
     right = await ctx.services.identity.passwords.verify(stored.secret_hash if stored else None, password)
@@ -204,7 +204,7 @@ async def _verified(ctx: Context, what: str, known: Any, name: str, password: st
 
 
 async def _renewed(ctx: Context, stored: str, password: str) -> str:
-    """The hash to keep: made again when today's parameters are others."""
+    """The hash to store: made again when today's parameters differ."""
     return (
         await ctx.services.identity.passwords.hash(password)
         if ctx.services.identity.passwords.outdated(stored)
@@ -213,7 +213,7 @@ async def _renewed(ctx: Context, stored: str, password: str) -> str:
 
 
 async def _unchanged(session: AsyncSession, stored: Any, renewed: str) -> bool:
-    """Whether the password is still the one that was looked at; its use is noted."""
+    """Whether the password is still the one that was checked; its use is stored."""
     because(session, "who proves a password has its hash renewed", Credential)
     same = sa.update(Credential).where(
         Credential.id == stored.credential_id, Credential.secret_hash == stored.secret_hash
@@ -225,7 +225,7 @@ async def _unchanged(session: AsyncSession, stored: Any, renewed: str) -> bool:
 async def create_user(
     session: AsyncSession, username: str, password_hash: str, *, email: str | None = None, **columns: Any
 ) -> User:
-    """A local user with a password, in the transaction of `session`. The name is kept in lower case."""
+    """Create a local user with a password, in the transaction of `session`. The name is stored in lower case."""
     because(session, "an operator makes users", User, Credential)
     user = User(username=username.lower(), email=canonical(email) if email else None, **columns)
     session.add(user)

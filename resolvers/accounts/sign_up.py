@@ -1,4 +1,4 @@
-"""Making an account for oneself. Nobody learns here who has one."""
+"""Creating an account for oneself. The answers don't tell who has an account."""
 
 from dataclasses import dataclass, field
 
@@ -23,7 +23,7 @@ from resolvers.writing.audit import record
 
 @dataclass(frozen=True, slots=True)
 class NewAccount:
-    """What someone gives of themself; `columns` are names, affiliation and language."""
+    """What someone gives who signs up; `columns` are names, affiliation and language."""
 
     username: str
     email: str
@@ -32,9 +32,9 @@ class NewAccount:
 
 
 async def sign_up(ctx: Context, given: NewAccount) -> str:
-    """Make an account whose address is to be confirmed; returns the address that mail goes to.
+    """Create an account whose address must be confirmed; returns the address that mail goes to.
 
-    With a name or an address that is taken, the mail says that someone tried; nothing else differs.
+    When the name or the address is taken, the mail says that someone tried. Nothing else differs.
     """
     if not ctx.services.entrance.sign_up:
         raise Forbidden("accounts are made by administrators here")
@@ -73,7 +73,7 @@ async def sign_up(ctx: Context, given: NewAccount) -> str:
 
 
 async def _prepare(session: AsyncSession, ctx: Context, user: User, hashed: str) -> str:
-    """The rows of a new account; returns the link that confirms its address."""
+    """Create the rows of a new account; returns the link that confirms its address."""
     because(session, "anyone makes an account, where the settings let them", User, Credential)
     session.add(user)
     await session.flush()
@@ -82,5 +82,5 @@ async def _prepare(session: AsyncSession, ctx: Context, user: User, hashed: str)
 
 
 def _nobody() -> User:
-    """A user to do work for that is undone."""
+    """A user for work that is rolled back."""
     return User(username=f"~{uuid7().hex}", email=f"{uuid7().hex}@nobody.invalid")

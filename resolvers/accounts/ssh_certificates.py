@@ -1,4 +1,4 @@
-"""The SSH keys and certificates with which users reach clusters, sealed."""
+"""SSH keys and certificates of users, stored encrypted, with which the gateway reaches clusters for them."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -30,13 +30,13 @@ from resolvers.writing.audit import record
 from resolvers.writing.rows import signed_in
 
 SIZE = 20_000
-"""Characters of a key."""
+"""The most characters of a key."""
 FOR_EVER = 2**62
-"""Certificates say so with a moment beyond all others."""
+"""A certificate that never expires has a moment beyond all others."""
 
 
 async def login_of(services: Services, user: UUID) -> Login | None:
-    """What a user left, while it holds."""
+    """The login that a user stored, while it is valid."""
     held = sa.select(Credential.sealed).where(
         Credential.user_id == user,
         Credential.kind == CredentialKind.SSH_CERTIFICATE,
@@ -50,14 +50,15 @@ async def login_of(services: Services, user: UUID) -> Login | None:
 
 @dataclass(frozen=True, slots=True)
 class ClusterLogin:
-    """What is told of a login: for which accounts it is good, and until when; None: for ever."""
+    """What clients see of a login: for which accounts it is valid, and until when; None: for ever."""
 
     principals: tuple[str, ...]
     expires_at: datetime | None
 
 
 async def leave(ctx: Context, private_key: str, signed_key: str) -> ClusterLogin:
-    """Keep a user's key and certificate, sealed, in place of those before; INVALID for what OpenSSH would not take."""
+    """Store a user's key and certificate, encrypted, in place of the former ones; INVALID for what OpenSSH would not
+    take."""
     owner = signed_in(ctx)
     certificate = _checked(private_key, signed_key)
     ends = certificate.valid_before
@@ -86,7 +87,7 @@ async def leave(ctx: Context, private_key: str, signed_key: str) -> ClusterLogin
 
 
 async def left(ctx: Context) -> ClusterLogin | None:
-    """What the user left, expired or not."""
+    """The login that the user stored, expired or not."""
     if ctx.principal.kind is not Kind.USER or ctx.principal.id is None:
         return None
     held = sa.select(Credential.client, Credential.expires_at).where(*_of(ctx.principal.id))
@@ -96,7 +97,7 @@ async def left(ctx: Context) -> ClusterLogin | None:
 
 
 async def remove(ctx: Context) -> datetime:
-    """Forget it; jobs that are on a cluster can't be looked after there any more. Returns when."""
+    """Delete the stored login. Jobs that are on a cluster can no longer be followed or ended there. Returns when."""
     owner = signed_in(ctx)
     async with ctx.database.write() as session:
         because(session, "one's own login of clusters", Credential)

@@ -1,4 +1,4 @@
-"""Second factors: set up, confirmed by the first code, given up, or taken from who lost it."""
+"""The second factor of an account: set up, confirm by a first code, disable, or remove for a user who lost it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,7 +30,8 @@ from resolvers.writing.rows import locked, require
 
 @dataclass(frozen=True, slots=True)
 class SetUp:
-    """What an authenticator needs: as an address in a picture, and to be typed. Both are None for codes by e-mail."""
+    """What an authenticator needs: an address for a QR code, and the text to type. Both are None for codes by
+    e-mail."""
 
     method: TwoFactor
     address: str | None = None
@@ -38,7 +39,7 @@ class SetUp:
 
 
 async def set_up(ctx: Context, method: TwoFactor, password: str | None) -> SetUp:
-    """Begin with a second factor, which takes the password; nothing changes before its first code."""
+    """Begin to set up a second factor, which takes the password. Nothing changes before its first code."""
     user = sessions.person(ctx)
     if method is TwoFactor.NONE:
         raise Invalid("choose TOTP or EMAIL; disableTwoFactor ends it", field="method")
@@ -63,7 +64,7 @@ async def set_up(ctx: Context, method: TwoFactor, password: str | None) -> SetUp
 
 
 async def confirm(ctx: Context, code: str) -> Sequence[str]:
-    """Have the second factor that was set up from now on; returns its recovery codes."""
+    """Turn on the second factor that was set up; returns its recovery codes."""
     user, principal = sessions.person(ctx), ctx.principal
     await one_time_codes.count(ctx, user)
     found: Sequence[str] = ()
@@ -96,7 +97,7 @@ async def confirm(ctx: Context, code: str) -> Sequence[str]:
 
 
 async def disable(ctx: Context, password: str) -> datetime:
-    """Go on without a second factor; STATE where a site wants one. Returns when."""
+    """Turn off the second factor; STATE where a site requires one. Returns when."""
     user = sessions.person(ctx)
     await prove(ctx, user, password, "password")
     async with ctx.database.write() as session:
@@ -109,7 +110,7 @@ async def disable(ctx: Context, password: str) -> datetime:
 
 
 async def remove(ctx: Context, user: UUID) -> UUID:
-    """Take the second factor from a user who lost it, and whose account the principal administers; the login sessions
+    """Remove the second factor of a user who lost it, and whose account the principal administers. The login sessions
     of the user end."""
     if user == ctx.principal.id:
         raise Forbidden("your own second factor is disabled by disableTwoFactor")
@@ -134,7 +135,7 @@ async def _off(session: AsyncSession, user: User) -> None:
 
 
 async def renew_codes(ctx: Context, password: str) -> Sequence[str]:
-    """New recovery codes; the former ones end."""
+    """Create new recovery codes; the former ones end."""
     user = sessions.person(ctx)
     await prove(ctx, user, password, "password")
     async with ctx.database.write() as session:

@@ -1,1 +1,1 @@
-"""Whose the presented credentials are, and what their owner may be."""
+"""Who is asking: credentials, tokens and identity providers, and the principal that they belong to."""

@@ -1,4 +1,4 @@
-"""Which credentials hold."""
+"""The clause of a live credential: neither revoked nor expired."""
 
 from typing import Any
 

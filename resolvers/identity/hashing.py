@@ -1,4 +1,4 @@
-"""Password hashes: argon2id, a bounded number at once, since each takes its memory and a core."""
+"""Password hashes (argon2id). Each takes its memory and a core, so a bounded number is computed at once."""
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
@@ -11,8 +11,8 @@ from resolvers.identity.password_rules import TYPED, Leaked, check_new, normal
 
 
 class Passwords:
-    """`memory` is in KiB and `rounds` the passes over it, as in RFC 9106; `threads` hashes run at once. `leaked` are
-    passwords that are known to be lost, besides those that are common."""
+    """The hasher. `memory` is in KiB and `rounds` the passes over it, as in RFC 9106; at most `threads` hashes are
+    computed at once. `leaked` are passwords that are refused besides the common ones."""
 
     def __init__(
         self, *, memory: int = 47_104, rounds: int = 2, threads: int = 2, leaked: Leaked | None = None
@@ -27,7 +27,7 @@ class Passwords:
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._hash, password)
 
     async def verify(self, stored: str | None, password: str) -> bool:
-        """Whether the password is the one stored; takes as long when there is none stored."""
+        """Whether the password is the stored one. It takes as long when none is stored."""
         right = len(password) <= TYPED  # one that is longer is nobody's, and could take long to be read
         given = password if right else "a password that is too long"
         matches = asyncio.get_running_loop().run_in_executor(self._threads, self._matches, stored, given)

@@ -1,4 +1,4 @@
-"""All providers of identities that the settings name, and the tokens of theirs that were looked at lately."""
+"""All identity providers of the settings, and a cache of the access tokens of theirs that were verified lately."""
 
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -15,13 +15,13 @@ from resolvers.identity.providers import External, Provider, Unreachable
 log = structlog.get_logger("torana.oidc")
 
 MOST, CHECKED = 10_000, 300.0
-"""Tokens whose signature is not checked again, and for how many seconds."""
+"""The number of tokens whose signature is not checked again, and for how many seconds."""
 
 Learn = Callable[[Provider, Mapping[str, Any]], Awaitable[None]]
 
 
 class Issuers:
-    """All providers of the settings."""
+    """The identity providers of the settings."""
 
     def __init__(self, providers: Sequence[Provider] = ()) -> None:
         self._client = httpx2.AsyncClient(follow_redirects=False, timeout=SECONDS) if providers else None
@@ -35,7 +35,7 @@ class Issuers:
 
     @property
     def providers(self) -> Sequence[Provider]:
-        """In the order of the settings."""
+        """All providers, in the order of the settings."""
         return [issuer.provider for issuer in self._named.values()]
 
     def named(self, name: str) -> Issuer | None:
@@ -46,10 +46,10 @@ class Issuers:
             await self._client.aclose()
 
     async def verify(self, token: str, learn: Learn) -> External | None:
-        """What an access token of a provider says; None for anything that names none of them. `learn` is given the
-        claims of one that was not looked at lately.
+        """What an access token of a provider says; None for a token that names none of the providers. `learn` is given
+        the claims of a token that was not verified lately.
 
-        Raises UNAUTHENTICATED for one that is no good, UNAVAILABLE while its provider is away.
+        Raises UNAUTHENTICATED for a token that is not valid, UNAVAILABLE while its provider is away.
         """
         if not self._named:
             return None

@@ -1,4 +1,5 @@
-"""When API keys, static tokens and links were last used: noted beside the requests, which do not wait for it."""
+"""When API keys, static tokens and share links were last used. It is written in the background: no request waits for
+it."""
 
 import asyncio
 import time
@@ -20,12 +21,12 @@ from resolvers.identity.principal import Kind
 log = structlog.get_logger("torana")
 
 INTERVAL = 60.0
-"""Seconds in which one use of a credential is noted, however many there are."""
+"""Seconds in which only one use of a credential is stored, however many there are."""
 MOST = 10_000
 
 
 class Uses:
-    """Writes what was noted, one transaction for all that came meanwhile."""
+    """Writes the noted uses, in one transaction for all that came meanwhile."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -46,7 +47,7 @@ class Uses:
             self._writing = asyncio.create_task(self._write(), context=Context())
 
     async def settled(self) -> None:
-        """Wait until all that was noted is written."""
+        """Wait until all noted uses are written."""
         if self._writing is not None:
             await self._writing
 
@@ -67,12 +68,12 @@ class Uses:
 
 
 def _place(use: tuple[UUID, Any]) -> tuple[str, UUID]:
-    """In the order of all locks: credentials before links, each by its key."""
+    """The place in the order of all locks: credentials before links, each by its key."""
     return use[1].__name__, use[0]
 
 
 def _used(model: Any, key: UUID) -> sa.Update:
-    """Other processes note uses, too; the row is not changed for those who read it to change it."""
+    """Set the last use. The row's version stays, because clients that change the row did not change this."""
     stale = sa.or_(model.last_used_at.is_(None), model.last_used_at < later(-INTERVAL))
     noted = sa.update(model).where(model.id == key, stale)
     return noted.values(last_used_at=now(), updated_at=model.updated_at).execution_options(synchronize_session=False)

@@ -1,4 +1,4 @@
-"""Whose the presented credentials are, kept for a few seconds and forgotten when something about it changes."""
+"""Find the principal of a presented credential. It is cached for a few seconds, and dropped when its rights change."""
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,15 +24,15 @@ from resolvers.identity.providers import External
 from resolvers.identity.tokens import Fetch, Secret, Session
 
 KEPT = 5.0
-"""Seconds, for changes that are made past the gateway."""
+"""Seconds for which a principal is cached, for changes that are made without the gateway."""
 UNHEARD = 2.5
-"""The same on SQLite, where nothing is heard of what the command line does."""
+"""The same on SQLite, where a process does not hear of the command line's changes."""
 MOST = 10_000
 
 
 async def principal_named(database: Database, username: str) -> Principal:
-    """The user of this name, with roles, as if signed in; NOT_FOUND for none. Of several whom different providers call
-    so, the local one."""
+    """The user of this name with roles, as if signed in; NOT_FOUND for none. When users of several providers have this
+    name, the local one."""
     named = sa.select(User.id).where(User.username == username.lower(), User.deleted_at.is_(None))
     local = named.where(User.auth_provider == AuthProvider.LOCAL)
     known = await database.rows(local) or await database.rows(named)
@@ -80,9 +80,10 @@ async def two_factor_required(session: AsyncSession, user: UUID) -> bool:
 
 
 async def principal_of(source: Database | AsyncSession, presented: Presented) -> Principal:
-    """Whose a login session, key, token or identity elsewhere is that still stands, with all rights; one statement.
+    """The principal of a login session, key, token or external identity that is still valid, with all rights; one
+    statement.
 
-    Inside of a transaction it sees what that has done.
+    Inside a transaction it sees what that has changed.
     """
     statement = STATEMENTS.get((presented.kind, type(presented)))
     rows: Sequence[Any] = []
@@ -138,8 +139,8 @@ def _over(principal: Principal) -> bool:
 
 
 class Principals:
-    """Forgets a principal when any process commits a change of the topic `principal:<key>`, and all when rights
-    changed, or when some changes were missed."""
+    """A cache of principals. It drops a principal when any process commits a change of its topic `principal:<key>`, and
+    all of them when rights changed or changes were missed."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -149,7 +150,7 @@ class Principals:
         database.listen(self._changed, self._missed)
 
     async def of(self, presented: Presented) -> Principal:
-        """The principal of what was presented; UNAUTHENTICATED when that holds no more."""
+        """The principal of a presented credential; UNAUTHENTICATED when that is no longer valid."""
         known = self._known.get(presented)
         if known is not None and known[1] > time.monotonic() and not _over(known[0]):
             return known[0]

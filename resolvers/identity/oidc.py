@@ -1,7 +1,7 @@
-"""OpenID Connect: what a provider says of itself, and the tokens that it signs.
+"""OpenID Connect: a provider's discovery document and keys, and the verification of the tokens that it signs.
 
-OpenID Connect Core 1.0 and Discovery 1.0; access tokens as in RFC 9068, and as Keycloak and Cognito write them. Nothing
-is fetched but from a configured issuer and from the addresses that it names in its own discovery document.
+Follows OpenID Connect Core 1.0 and Discovery 1.0; access tokens are read as in RFC 9068, and as Keycloak and Cognito
+write them. Requests go to configured issuers only, and to the addresses that their own discovery documents name.
 """
 
 import asyncio
@@ -29,21 +29,21 @@ from resolvers.identity.providers import External, Metadata, Provider, Unreachab
 log = structlog.get_logger("torana.oidc")
 
 KEY_TYPES: Mapping[str, type] = {"RS256": RSAKey, "ES256": ECKey, "EdDSA": OKPKey, "Ed25519": OKPKey}
-"""The algorithms that are taken, and the kind of key of each: never one that a public key could sign with."""
+"""The accepted algorithms, and the key type of each: never one with which a public key could sign."""
 LEEWAY = 30
-"""Seconds that clocks may differ."""
+"""Seconds by which clocks may differ."""
 SECONDS = 5.0
-"""For one request to a provider."""
+"""Seconds for one request to a provider."""
 BYTES = 262_144
-"""Of one answer of a provider."""
+"""The most bytes of one answer of a provider."""
 KEPT = 3_600.0
 """Seconds for which a provider's document and keys are kept."""
 PAUSE = 60.0
-"""Seconds between two looks for a key that is not known."""
+"""Seconds between two fetches of the keys for a key that is not known."""
 RETRY = 5.0
-"""Seconds between two looks while there are no keys at all."""
+"""Seconds between two fetches while there are no keys at all."""
 TOKEN = 16_384
-"""Characters of a token."""
+"""The most characters of a token."""
 
 _registry = JWSRegistry(algorithms=list(KEY_TYPES), strict_check_header=False)  # but what is critical must be known
 
@@ -78,7 +78,8 @@ class Issuer:
         return found
 
     async def exchange(self, code: str, verifier: str, redirect_uri: str) -> str:
-        """The id token for a code, unchecked; raises Unreachable, and UNAUTHENTICATED for a code that is no good."""
+        """The id token for a code, not verified; raises Unreachable, and UNAUTHENTICATED for a code that is not
+        valid."""
         metadata, provider = await self.metadata(), self.provider
         form = {
             "grant_type": "authorization_code",
@@ -130,7 +131,7 @@ class Issuer:
         return External(AuthProvider[self.provider.provider], claims["sub"], until), claims
 
     async def _verified(self, token: str) -> tuple[Mapping[str, Any], str]:
-        """The claims of a token that this issuer signed and that holds, and its type."""
+        """The claims and the type of a token that this issuer signed and that is valid now."""
         try:
             header, _ = parts_of(token)
             key = await self._key(header.get("kid"), header.get("alg"))
@@ -151,7 +152,7 @@ class Issuer:
             raise Unauthenticated("the token is not one of the provider that it names") from None
 
     async def _key(self, kid: Any, algorithm: Any) -> Any:
-        """The key of this id; looked for once more, though not often, when it is not known."""
+        """The key of this id. The keys are fetched again, though not often, when it is not known."""
         wanted = KEY_TYPES.get(algorithm) if isinstance(algorithm, str) else None
         if wanted is None or not (kid is None or isinstance(kid, str)):
             raise ValueError
@@ -190,7 +191,7 @@ class Issuer:
         self._keys, self._fetched = found, time.monotonic()
 
     def _endpoint(self, told: Mapping[str, Any], name: str) -> str:
-        """An address of the document; over TLS as the issuer is."""
+        """An address in the discovery document; it must use TLS if the issuer does."""
         address = told.get(name)
         scheme = urlsplit(self.provider.issuer).scheme
         if not isinstance(address, str) or urlsplit(address).scheme not in ("https", scheme):
@@ -200,7 +201,7 @@ class Issuer:
     async def _ask(
         self, method: str, address: str, *, refusals: Sequence[int] = (), **sent: Any
     ) -> tuple[int, Mapping[str, Any]]:
-        """The status and the object that a provider answers with: 200, or one of `refusals`."""
+        """The status and the JSON object of a provider's answer: 200, or one of `refusals`."""
         headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
         body = bytearray()
         try:
@@ -226,7 +227,7 @@ class Issuer:
 
 
 def parts_of(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The header and the claims of a token, unchecked; raises ValueError."""
+    """The header and the claims of a token, not verified; raises ValueError."""
     parts = token.split(".", 3)
     if len(parts) != 3 or len(token) > TOKEN:
         raise ValueError

@@ -1,4 +1,4 @@
-"""What a new password must be: long, on no list of lost ones, and not soon guessed."""
+"""The rules for a new password: long enough, not leaked, and not soon guessed."""
 
 import hashlib
 import os
@@ -14,18 +14,18 @@ from resolvers.failures import Invalid
 
 SHORTEST, LONGEST = 12, 1024
 TYPED = 4 * LONGEST
-"""Characters as they were typed: one of a password may be put together of several."""
+"""The most characters as they were typed: one character of a password may be composed of several."""
 LEFT = 6
-"""Characters that are left, at least, without the names of the owner."""
+"""The least characters that must be left without the names of the owner."""
 STRENGTH = 3
-"""Of 0 to 4, by zxcvbn: over 10^8 guesses."""
+"""The least score, of 0 to 4, by zxcvbn: over 10^8 guesses."""
 JUDGED = 32
-"""Characters that are judged: the time it takes grows with their cube, and this many are enough to be strong."""
+"""Characters that are judged: the time grows with their cube, and this many are enough to be strong."""
 
 
 class Leaked:
-    """A file of passwords that were lost, as https://haveibeenpwned.com gives them: their SHA-1 in hexadecimal digits,
-    one a line and sorted, each before a colon and how often it was seen. It is searched where it lies."""
+    """A file of leaked passwords as https://haveibeenpwned.com gives them: their SHA-1 in hexadecimal digits, sorted,
+    one a line, each followed by a colon and a count. It is searched on disk."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -56,9 +56,9 @@ class Leaked:
 
 
 def check_new(password: str, field: str, *own: str | None, leaked: Leaked | None = None) -> None:
-    """Refuse a password that is too short, too long to be meant, `leaked`, or soon guessed: a common one, or one made
-    of what its owner is called (`own`). What is judged is what is hashed: a no-break space, say, is a space. One thread
-    at a time."""
+    """Refuse a password that is too short, far too long, `leaked`, or soon guessed: a common one, or one made of its
+    owner's names (`own`). The normal form, which is hashed, is judged: a no-break space, say, is a space. One thread at
+    a time."""
     plain = normal(password[: TYPED + 1])
     if len(password) > TYPED or not SHORTEST <= len(plain) <= LONGEST:
         raise Invalid(f"a password has {SHORTEST} to {LONGEST} characters", field=field)
@@ -82,5 +82,5 @@ def _without(text: str, parts: Collection[str]) -> str:
 
 
 def normal(password: str) -> str:
-    """The same letters from every keyboard (Unicode's NFKC)."""
+    """The normal form: the same letters from every keyboard (Unicode's NFKC)."""
     return unicodedata.normalize("NFKC", bounded(password))

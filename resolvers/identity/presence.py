@@ -1,4 +1,4 @@
-"""Who is there: noted as requests come and sockets stay open, written down together every so often."""
+"""Who is online: noted at each request and while a socket is open, and written to the database every few seconds."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from resolvers.identity.principal import Kind, Principal
 INTERVAL = 30.0
 """Seconds between two writes."""
 ONLINE = timedelta(seconds=3 * INTERVAL)
-"""Who was heard of within this time is online."""
+"""Someone is online who was heard of within this time."""
 
 _MODELS: dict[Kind, Any] = {Kind.USER: User, Kind.PARTICIPANT: Participant, Kind.DEVICE: Device}
 
@@ -52,7 +52,7 @@ class Presence:
             self._heard.add(who)  # type: ignore[arg-type]
 
     async def write(self) -> None:
-        """Note the moment for all; the rows keep their version, since nobody changed them."""
+        """Write the moment for all of them. The rows keep their version, because nobody changed them."""
         self._there += Counter()  # forget those who left
         heard, self._heard = self._heard | set(self._there), set()
         for kind, model in _MODELS.items():
@@ -70,5 +70,5 @@ class Presence:
 
 
 def online(last: datetime | None) -> bool:
-    """Whether who was last heard of then is online."""
+    """Whether someone who was last heard of at this moment is online."""
     return last is not None and datetime.now(UTC) - last < ONLINE

@@ -1,4 +1,4 @@
-"""Who is asking, and what that alone allows."""
+"""The principal: who is asking, with roles, scopes and duties, and the `AccessProfile` that decides its statements."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -32,7 +32,7 @@ class Duty(Enum):
 
 @dataclass(frozen=True, slots=True)
 class TaskClaim:
-    """What a worker was sent to do: one attempt of one task, which was handed over in a batch."""
+    """The claim of a worker: one attempt of one task, which was handed over in a batch."""
 
     job_id: UUID
     ordinal: int
@@ -44,7 +44,8 @@ class TaskClaim:
 class AccessProfile(NamedTuple):
     """What decides the text of a principal's statements; who exactly it is comes as parameters.
 
-    `wide` tells that it sees much. `full` is false for a user with duties and for a participant with a static token.
+    `wide` tells that the principal sees much. `full` is false for a user with duties and for a participant with a
+    static token.
     """
 
     kind: Kind
@@ -59,18 +60,20 @@ class AccessProfile(NamedTuple):
 
 
 WIDE = 16
-"""With more projects than these, lists are taken to consist of visible rows for the most part."""
+"""With more projects than these, most rows of a list are taken to be visible."""
 
 
 @dataclass(frozen=True)
 class Principal:
-    """`id` is the key of the user, participant, device, service or link. `projects` and `sites` map each that it has a
-    part in to whether it administers that, after inheritance: who administers a site administers its projects, and who
-    has a role in a project is a user of its site.
+    """Who is asking, with rights.
 
-    `session` is the family of the login session and `credential` the key of what was presented; `scopes` bounds what an
-    API key may do, None: everything its owner may. `duties` come before anything else. `behind` has the keys of what
-    else it stands on: of a link, its simulation and who made it.
+    `id` is the key of the user, participant, device, service or link. `projects` and `sites` are those that the
+    principal has a part in, each with whether it administers it. Roles are inherited: an administrator of a site
+    administers its projects, and a role in a project makes one a user of its site.
+
+    `session` is the family of the login session and `credential` the key of the presented credential. `scopes` bounds
+    what an API key may do; with None it may do all that its owner may. `duties` must be done before anything else.
+    `behind` has the keys of the rows that it also depends on: for a link, the simulation and the link's creator.
     """
 
     kind: Kind = Kind.ANONYMOUS
@@ -90,21 +93,21 @@ class Principal:
 
     @cached_property
     def name(self) -> str:
-        """For logs: the kind and the id, never a secret."""
+        """The name in logs: the kind and the id, never a secret."""
         if self.task_claim is not None:
             return f"worker:{self.task_claim.job_id}/{self.task_claim.ordinal}#{self.task_claim.attempt}"
         return f"{self.kind.value}:{self.id}" if self.id else self.actor or self.kind.value
 
     @cached_property
     def actor(self) -> str | None:
-        """What kind of principal it is, for the record; None for anonymous."""
+        """The kind of principal for the audit record; None for anonymous."""
         if self.kind is Kind.USER and self.id is None:
             return "operator"
         return None if self.kind is Kind.ANONYMOUS else self.kind.value
 
     @cached_property
     def topics(self) -> tuple[str, ...]:
-        """With a change of any of these, it is to be looked up anew."""
+        """When any of these topics changes, the principal must be looked up anew."""
         return tuple(principal_topic(key) for key in (self.id, *self.behind))
 
     @cached_property
@@ -124,7 +127,7 @@ class Principal:
 
     @cached_property
     def parameters(self) -> Mapping[str, Any]:
-        """The values that the clauses of `access` ask for by name."""
+        """The parameters that access rules ask for by name."""
         return {
             "me": self.id,
             "projects": Keys(self.projects),
@@ -136,4 +139,5 @@ class Principal:
 
 ANONYMOUS = Principal()
 OPERATOR = Principal(kind=Kind.USER, superadmin=True)
-"""Whoever may run commands on the gateway's machine: no user, so what is done to one's own account is not for them."""
+"""The operator, who may run commands on the gateway's machine. It is no user, so it has no account of its own to
+change."""

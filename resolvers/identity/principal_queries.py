@@ -1,4 +1,4 @@
-"""Whose presented credentials are, as statements: one for each kind of principal and of what it presents."""
+"""The statements that find a principal: one for each kind of principal and of credential."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -97,13 +97,13 @@ _ADMIN, _PLAIN = sa.literal_column("'a'", sa.Text()), sa.literal_column("'u'", s
 
 
 def _places(admin: Any, held: Any) -> Any:
-    """One text for all: rows would cost more to read than to find."""
+    """All places as one text: rows would take longer to read than to find."""
     project = sa.func.coalesce(sa.cast(held.c.project_id, sa.Text()), sa.literal_column("''"))
     return listed(joined([admin, sa.cast(held.c.site_id, sa.Text()), project]))
 
 
 def places_of(places: str | None) -> tuple[dict[UUID, bool], dict[UUID, bool]]:
-    """The sites and the projects, and whether each is administered."""
+    """The sites and the projects, each with whether it is administered."""
     sites: dict[str, bool] = {}
     projects: dict[str, bool] = {}
     for place in places.split(",") if places else ():
@@ -129,7 +129,7 @@ USER: Any = sa.select(
 
 
 def _owned(columns: Any, owner: Any, presented: type) -> Any:
-    """Those of `columns` to whom the presented credential belongs."""
+    """A SELECT of `columns` for the owner of the presented credential."""
     return columns.add_columns(*_CREDENTIAL).join(Credential, owner).where(_PRESENTED[presented])
 
 
@@ -183,7 +183,7 @@ _LINK: Any = (
 )
 _OWNER: Any = sa.bindparam("owner", type_=User.id.type)
 _MADE_WITH: Any = sa.bindparam("credential", type_=User.id.type)
-"""What a ticket was made with; null for an identity of elsewhere."""
+"""The credential that a ticket was made with; null for an external identity."""
 
 STATEMENTS: Mapping[tuple[Kind, type], Any] = {
     (Kind.USER, Session): users(_owned(USER, Credential.user_id == User.id, Session)),
@@ -218,4 +218,4 @@ STATEMENTS: Mapping[tuple[Kind, type], Any] = {
         )
     ),
 }
-"""Per kind of principal and of what it presents: one statement for all there is to know."""
+"""For each kind of principal and of credential: one statement that reads all there is to know."""

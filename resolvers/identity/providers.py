@@ -1,4 +1,4 @@
-"""Providers of identities as they are configured, and what they say."""
+"""An identity provider as the settings describe it, and what its claims and discovery document say."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from resolvers.identity.principal import Kind
 
 
 class Provider(BaseModel):
-    """A provider as it is configured."""
+    """A provider as the settings describe it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -23,16 +23,16 @@ class Provider(BaseModel):
     client_id: str = Field(min_length=1)
     client_secret: SecretStr | None = None
     audience: str = ""
-    """Of access tokens; empty: the client id."""
+    """The audience of access tokens; empty: the client id."""
     provider: Literal["KEYCLOAK", "COGNITO"] = "KEYCLOAK"
     scopes: str = "openid profile email"
     username_claim: str = "preferred_username"
     groups_claim: str = "groups"
     """Dots lead into objects: `realm_access.roles`."""
     groups: dict[str, str] = {}
-    """By a value of the groups claim, the name of the user group that it puts a user into."""
+    """For each value of the groups claim, the name of the user group that it puts a user into."""
     required: list[str] = []
-    """Values of the groups claim of which one is needed; empty: none is."""
+    """Values of the groups claim, at least one of which is required; empty: none is."""
     sign_up: bool = False
 
     @field_validator("issuer")
@@ -53,7 +53,7 @@ class Provider(BaseModel):
         return frozenset(value for value in values if isinstance(value, str))
 
     def tells_groups(self, claims: Mapping[str, Any]) -> bool:
-        """Whether there is a groups claim at all; access tokens may have none."""
+        """Whether the claims have a groups claim; access tokens may have none."""
         return self._groups(claims) is not None
 
     def _groups(self, claims: Mapping[str, Any]) -> Any:
@@ -72,7 +72,7 @@ class Provider(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class External:
-    """What an access token of a provider says: who it is of there, and when it ends."""
+    """What an access token of a provider says: the subject, and when the token expires."""
 
     provider: AuthProvider
     subject: str
@@ -85,14 +85,14 @@ class External:
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """What a provider's discovery document names."""
+    """The addresses in a provider's discovery document."""
 
     authorization: str
     token: str
     keys: str
     posts_secret: bool
-    """Whether the secret goes into the body, as the provider takes no header."""
+    """Whether the client secret goes into the body, because the provider takes no header."""
 
 
 class Unreachable(Exception):
-    """A provider that can't be reached, or says what it must not; the message quotes nothing of it."""
+    """A provider can't be reached, or gives a wrong answer. The message quotes nothing of the answer."""

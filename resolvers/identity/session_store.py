@@ -1,4 +1,4 @@
-"""The login sessions of a user or a participant, and their end."""
+"""End the login sessions of a user or a participant, and delete those that expired."""
 
 from typing import Any
 from uuid import UUID
@@ -17,7 +17,7 @@ from resolvers.retention import Sweep
 
 
 async def end(session: AsyncSession, kind: Kind, owner: UUID, *which: Any) -> int:
-    """End login sessions of an owner; their sockets and streams hear of it. Returns how many."""
+    """End login sessions of an owner; their sockets and streams are told. Returns how many."""
     because(session, "login sessions end with what they stood on", Credential)
     ended = sa.update(Credential).where(*of(kind, owner), Credential.revoked_at.is_(None), *which)
     number = await in_order(session, ended.values(revoked_at=now()))
@@ -48,6 +48,6 @@ _FLEETING = (
 
 
 def sweep() -> Sweep:
-    """Login sessions, links and codes that expired a day ago."""
+    """The sweep of login sessions, links and codes that expired a day ago."""
     fleeting = Credential.kind.in_(_FLEETING)
     return Sweep.of_rows(Credential, 1, lambda before: sa.and_(fleeting, Credential.expires_at < before))

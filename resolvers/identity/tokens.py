@@ -1,4 +1,7 @@
-"""The keys that sign tokens, shared by every process through the settings, so that a restart ends no session."""
+"""The keys that sign and encrypt tokens, and what each kind of token says.
+
+All processes share the keys through the settings, so a restart ends no session.
+"""
 
 import base64
 import hashlib
@@ -24,10 +27,10 @@ from resolvers.identity.principal import Kind, TaskClaim
 ALGORITHM = "HS256"
 ISSUER = "torana"
 _LEEWAY = timedelta(seconds=10)
-"""How far clocks may differ."""
+"""How much clocks may differ."""
 WORKER = "worker+jwt"
 MOST = 10_000
-"""Tokens whose signature is not checked again."""
+"""The number of tokens whose signature is not checked again."""
 MINIMUM = 32
 """Bytes of a key."""
 
@@ -36,7 +39,7 @@ _registry = JWSRegistry(algorithms=[ALGORITHM])
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """What an access token says: whose it is, the login session, and when it ends."""
+    """What an access token says: the owner, the login session, and when it expires."""
 
     kind: Kind
     owner: UUID
@@ -46,8 +49,8 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """An API key's secret or a static token, by its digest; its prefix tells whose kind it is. `public_key` was
-    presented with it, and must be the one that it belongs to."""
+    """An API key's secret or a static token, by its digest; its prefix tells the kind of owner. A `public_key`
+    presented with it must belong to it."""
 
     kind: Kind
     digest: str
@@ -56,7 +59,8 @@ class Secret:
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """Whose sign-in waits for a second factor, and by which version of which password; `number` is the ticket's own."""
+    """A sign-in that waits for a second factor: the owner, and the version of the password. `number` is the ticket's
+    own."""
 
     owner: UUID
     password: UUID
@@ -66,8 +70,9 @@ class Ticket:
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
-    """Who may fetch one address without any header for a while, and what that was asked for with: the family of a login
-    session or the key of an API key, None for an identity of elsewhere and for a link."""
+    """A download ticket: its owner may fetch one address without a header for a while. It names the credential that it
+    was asked for with: the family of a login session or the key of an API key; None for an external identity and for a
+    link."""
 
     kind: Kind
     owner: UUID
@@ -77,16 +82,16 @@ class Fetch:
 
 
 PREFIXES = {"sk": Kind.USER, "pt": Kind.PARTICIPANT, "dt": Kind.DEVICE, "st": Kind.SERVICE, "sl": Kind.LINK}
-"""What the secrets of users, participants, devices, services and links begin with, before an underscore."""
+"""The prefixes of secrets of users, participants, devices, services and links, before an underscore."""
 
 
 def digest_of(secret: str) -> str:
-    """A secret of ours has 256 random bits: one round of a hash is enough."""
+    """The digest of one of our secrets. It has 256 random bits, so one round of a hash is enough."""
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
 class KeyRing:
-    """`keys` maps key ids to secrets; the first signs, all verify."""
+    """The keys of the gateway. `keys` maps key ids to secrets; the first one signs, all verify."""
 
     def __init__(self, keys: Mapping[str, bytes]) -> None:
         self._keys = {kid: OctKey.import_key(secret, {"kid": kid}) for kid, secret in keys.items()}
@@ -96,16 +101,16 @@ class KeyRing:
         self._marks = [_derived(secret, b"torana marks") for secret in keys.values()]
 
     def seal(self, text: str) -> str:
-        """The text encrypted, for what must be read again; any key of the ring opens it."""
+        """Encrypt a text that must be read again; any key of the ring decrypts it."""
         return self._seals.encrypt(text.encode()).decode()
 
     def marks(self, text: str) -> list[str]:
-        """What is kept of a text to know it again, by each key of the ring, the first one first: who reads the
-        database can't try texts."""
+        """The fingerprints of a text, by which it is recognised: one by each key of the ring, the first key's first.
+        Someone who reads the database can't guess the text by trying."""
         return [hmac.new(key, text.encode(), hashlib.sha256).hexdigest() for key in self._marks]
 
     def unseal(self, sealed: str) -> str | None:
-        """What was sealed; None when its key has left the ring."""
+        """Decrypt a text; None when its key has left the ring."""
         try:
             return self._seals.decrypt(sealed).decode()
         except InvalidToken:
@@ -126,18 +131,19 @@ class KeyRing:
         )
 
     def ticket(self, owner: UUID, password: UUID, version: int, lifetime: timedelta) -> str:
-        """Says that a user gave the password that is this version of a credential, and owes a second factor."""
+        """A ticket which says that a user gave the password that is this version of a credential, and still needs a
+        second factor."""
         return self._sign("2fa+jwt", lifetime, sub=str(owner), pwd=str(password), ver=version, jti=str(uuid4()))
 
     def read_ticket(self, token: str) -> Ticket:
-        """What a ticket of ours says that holds; UNAUTHENTICATED for anything else."""
+        """What a valid ticket of ours says; UNAUTHENTICATED for anything else."""
         kind, claims, expires_at = self._claims(token)
         if kind != "2fa+jwt" or expires_at < datetime.now(UTC):
             raise Unauthenticated("the ticket is not valid, or no longer; sign in again")
         return Ticket(UUID(claims["sub"]), UUID(claims["pwd"]), int(claims["ver"]), UUID(claims["jti"]))
 
     def fetch_ticket(self, kind: Kind, owner: UUID, credential: UUID | None, address: str, lifetime: timedelta) -> str:
-        """Lets who has it fetch one address as its owner."""
+        """A ticket with which one fetches one address as its owner."""
         made_with = None if credential is None else str(credential)
         return self._sign("get+jwt", lifetime, who=kind.value, sub=str(owner), cred=made_with, addr=address)
 
@@ -151,20 +157,21 @@ class KeyRing:
         return Fetch(Kind(claims["who"]), UUID(claims["sub"]), credential, address, expires_at)
 
     def flow_token(self, lifetime: timedelta, **claims: Any) -> str:
-        """What a browser keeps for us while it signs in elsewhere."""
+        """A token that a browser holds for us while the user signs in at a provider."""
         return self._sign("flow+jwt", lifetime, **claims)
 
     def flow(self, token: str) -> Mapping[str, Any]:
-        """The claims of a flow token of ours that holds; UNAUTHENTICATED for anything else."""
+        """The claims of a valid flow token of ours; UNAUTHENTICATED for anything else."""
         kind, claims, expires_at = self._claims(token)
         if kind != "flow+jwt" or expires_at < datetime.now(UTC):
             raise Unauthenticated("the sign-in took too long, or was not begun here")
         return claims
 
     def verify(self, token: str) -> Session | Secret | TaskClaim:
-        """What a token of ours says; anything else is UNAUTHENTICATED, and an access token that ended TOKEN_EXPIRED.
+        """What a token of ours says. Raises TOKEN_EXPIRED for an access token that expired, UNAUTHENTICATED for
+        anything else.
 
-        Of a secret only its form is checked here.
+        Of a secret only the form is checked here.
         """
         prefix, _, rest = token.partition("_")
         if rest and prefix in PREFIXES:
@@ -182,7 +189,7 @@ class KeyRing:
         return said
 
     def _read(self, token: str) -> tuple[Session | TaskClaim, datetime]:
-        """What a token with a right signature says, and when it ends."""
+        """What a token with a valid signature says, and when it expires."""
         kind, claims, expires_at = self._claims(token)
         try:
             return _said(kind, claims, expires_at), expires_at
@@ -190,7 +197,7 @@ class KeyRing:
             raise Unauthenticated("the token is not one of this gateway") from None
 
     def _claims(self, token: str) -> tuple[Any, Mapping[str, Any], datetime]:
-        """The kind and the claims of a token that this gateway signed, and when it ends."""
+        """The kind and the claims of a token that this gateway signed, and when it expires."""
         try:
             decoded = jwt.decode(token, self._key, algorithms=[ALGORITHM], registry=_registry)
             claims, kind = decoded.claims, decoded.header.get("typ")
@@ -216,7 +223,7 @@ class KeyRing:
 
 
 def _derived(secret: bytes, purpose: bytes) -> bytes:
-    """The key for a purpose, apart from the one that signs."""
+    """A key for one purpose, derived from the signing key."""
     return base64.urlsafe_b64encode(HKDF(SHA256(), 32, None, purpose).derive(secret))
 
 

@@ -1,4 +1,4 @@
-"""What users of this gateway are called to sign in."""
+"""The rules for usernames."""
 
 import re
 
@@ -8,7 +8,8 @@ _USERNAME = re.compile(r"[a-z0-9._-]{2,150}")
 
 
 def check_username(username: str) -> None:
-    """Raise INVALID for what is no username. Names of identities elsewhere are as their providers have them."""
+    """Raise INVALID for a text that is no username. The names of external identities are as their providers have
+    them."""
     if not _USERNAME.fullmatch(username):
         raise Invalid(
             "a username has 2 to 150 of: letters without accents, digits, `.`, `_` and `-`", field="input.username"

@@ -1,1 +1,1 @@
-"""What subscriptions send."""
+"""Subscriptions: what they follow, and what they send."""

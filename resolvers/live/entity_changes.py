@@ -1,4 +1,4 @@
-"""Rows of some types as they change: made, changed, deleted, brought back, told to those who may know of each."""
+"""The subscription to rows of any type: created, changed, deleted or restored, sent to those who may see each."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Collection, Iterable
@@ -22,14 +22,14 @@ from resolvers.identity.principal import Principal
 from resolvers.live.watching import SOME, TOGETHER, UNHEARD, watch
 
 MOST = 20_000
-"""Rows that one subscription follows."""
+"""The most rows that one subscription follows."""
 
 _PLACES: dict[str, tuple[Any, Any]] = {"Site": (models.Site, site_of), "Project": (models.Project, project_of)}
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A row that changed or came, or that is `gone` from what the principal sees."""
+    """A row that changed or appeared, or that is `gone` from the principal's sight."""
 
     model: type[Entity]
     id: UUID
@@ -53,13 +53,13 @@ def place_named(kind: str, key: UUID) -> Place:
 
 
 async def changes(ctx: Context, watched: Collection[Any], place: Place | None) -> AsyncGenerator[list[Change], None]:
-    """The changes of the rows of these models that are seen, everywhere or in a place: at most `SOME` at once, a row
-    once however often it changed meanwhile. First none, as soon as nothing is missed.
+    """The changes of the visible rows of these models, everywhere or in a place: at most `SOME` at once, and each row
+    once however often it changed meanwhile. The first list is empty, and is sent as soon as no change can be missed.
 
-    Which rows are seen is known from the start on. So whatever goes from sight is told, whether it was deleted, moved
-    or unlinked, or the principal's rights changed, and nothing is told of what was hidden. INVALID for a model whose
-    rows belong to no such place, NOT_FOUND for a place that is not seen, LIMIT_EXCEEDED for more than `MOST` rows
-    or `AT_ONCE` subscriptions.
+    The subscription knows from its start which rows are visible. So it tells of every row that disappears, whether it
+    was deleted, moved or unlinked, or the principal's rights changed, and tells nothing of hidden rows. Raises INVALID
+    for a model whose rows belong to no such place, NOT_FOUND for a place that is not visible, LIMIT_EXCEEDED for more
+    than `MOST` rows or `watching.AT_ONCE` subscriptions.
     """
     sights = {any_of_kind(row_topic(model, "")): _Sight(model, place) for model in watched}
     with watch(ctx, *sights, renewed_topic(ctx.principal.id)) as heard:
@@ -88,7 +88,7 @@ async def changes(ctx: Context, watched: Collection[Any], place: Place | None) -
 
 
 class _Sight:
-    """The rows of a model that a principal has in sight: their keys."""
+    """The keys of the rows of a model that a principal sees."""
 
     def __init__(self, model: Any, place: Place | None) -> None:
         self.known: set[UUID] = set()
@@ -96,18 +96,19 @@ class _Sight:
         self._place = place
 
     async def look(self, ctx: Context, touched: set[UUID]) -> list[Change]:
-        """What there is to tell of rows that were touched."""
+        """The changes to send about rows that were touched."""
         return self._told(touched, await self.rows(ctx, among(self._model.id, "keys", sorted(touched))))
 
     async def look_anew(self, ctx: Context, touched: set[UUID], unheard: datetime | None) -> list[Change]:
-        """The same, and all that came or went; since `unheard` it was not heard which rows were touched."""
+        """The same, and all rows that appeared or disappeared. Since `unheard`, changes of rows may have been
+        missed."""
         seen = await self.rows(ctx)
         if unheard is not None:
             touched = touched | await self.rows(ctx, self._model.updated_at >= unheard)
         return self._told(touched | (seen ^ self.known), seen)
 
     async def rows(self, ctx: Context, *which: sa.ColumnElement[bool]) -> set[UUID]:
-        """The keys of the rows that the principal sees in the place, only of some."""
+        """The keys of the rows in the place that the principal sees; with `which`, only of those that meet it."""
         model, place = self._model, self._place
         wanted = sa.select(model.id).where(visible(model, ctx.principal.profile), *which).limit(MOST + 1)
         values = dict(ctx.principal.parameters)
@@ -142,5 +143,5 @@ def _bound(sights: Iterable[_Sight]) -> None:
 
 
 def _differ(before: Principal, after: Principal) -> bool:
-    """Whether one may see other rows than before."""
+    """Whether the principal may see other rows than before."""
     return (before.profile, before.projects, before.sites) != (after.profile, after.projects, after.sites)

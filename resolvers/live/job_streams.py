@@ -1,6 +1,6 @@
-"""The streams of a job, of jobs, of results and of a log.
+"""The subscriptions to a job, to many jobs, to results and to a log.
 
-Each subscribes, then reads, then waits: nothing falls between, and a reconnect begins anew.
+Each subscribes to topics first, then reads, then waits, so no change is missed. A reconnect begins anew.
 """
 
 import asyncio
@@ -32,13 +32,13 @@ _STATE = Selection(models.Job, ("history", "state", "version"))
 _NEWEST = Order(models.Job.attempt, descending=True)
 _MERGED = Selection(models.Job, ("merges", "state", "version"))
 BATCH = 500
-"""Log lines read at once."""
+"""Log lines that are read at once."""
 PAUSE = 0.05
-"""Seconds between two looks at a job that goes on changing."""
+"""Seconds between two reads of a job that goes on changing."""
 
 
 class _PastJob:
-    """A job's row as it was when the job came into a state that it has left since."""
+    """A job's row with a state that the job came into and has left since."""
 
     def __init__(self, row: Any, state: JobState) -> None:
         self._row = row
@@ -49,7 +49,7 @@ class _PastJob:
 
 
 async def job(ctx: Context, key: UUID, selection: Selection) -> AsyncGenerator[Any, None]:
-    """The job as it is, then each time it changed, up to its final state: no state that it went through is left out."""
+    """The job as it is, then after each change until its final state. No state that it went through is left out."""
     wanted = replace(selection, columns=tuple(sorted({*selection.columns, *_STATE.columns})))
     with ctx.services.feed.subscription(job_topic(key)) as changes:
         known: int | None = None
@@ -72,7 +72,7 @@ async def job(ctx: Context, key: UUID, selection: Selection) -> AsyncGenerator[A
 
 
 async def jobs(ctx: Context, selection: Selection, where: Where | None) -> AsyncGenerator[Any, None]:
-    """Each job that changes, of those that meet the conditions."""
+    """Each job that meets the conditions, when it changes."""
     with ctx.services.feed.subscription(ANY_JOB) as changes:
         looked = datetime.now(UTC)
         while True:
@@ -89,7 +89,7 @@ async def jobs(ctx: Context, selection: Selection, where: Where | None) -> Async
 
 
 async def results(ctx: Context, key: UUID, selection: Selection) -> AsyncGenerator[Any, None]:
-    """The simulation whenever its results were stored, until its present job has ended."""
+    """The simulation, each time that results were stored, until its current job has ended."""
     with ctx.services.feed.subscription(results_topic(key)) as changes:
         wanted = replace(selection, columns=tuple(sorted({*selection.columns, "version"})))
         seen: tuple[Any, ...] | None = None
@@ -112,7 +112,7 @@ async def results(ctx: Context, key: UUID, selection: Selection) -> AsyncGenerat
 
 
 async def _unmerged(ctx: Context, job: Any) -> bool:
-    """Whether something that the job's tasks delivered is still to be merged."""
+    """Whether results that the job's tasks delivered are still to be merged."""
     left = sa.select(models.TaskResult.id).join(models.Task, models.Task.id == models.TaskResult.task_id)
     return bool(await ctx.database.rows(left.where(models.Task.job_id == job.id).limit(1)))
 

@@ -1,4 +1,4 @@
-"""Who comes and who goes, as subscriptions send it."""
+"""The subscription to who is present in a project."""
 
 import asyncio
 import contextlib
@@ -28,7 +28,7 @@ from resolvers.live.watching import SOME, watch
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """Somebody who came or went."""
+    """Someone who came or went."""
 
     model: type[models.Entity]
     id: UUID
@@ -36,8 +36,8 @@ class Arrival:
 
 
 async def present(ctx: Context, project: UUID) -> AsyncGenerator[list[Arrival], None]:
-    """Who of a project's users, participants and devices is there, as far as one is told: first all of them, then who
-    comes and who goes, at most `SOME` at once. NOT_FOUND for a project that is not seen."""
+    """The users, participants and devices of a project that are present, as far as the principal may know: first all of
+    them, then those who come and go, at most `SOME` at once. NOT_FOUND for a project that is not visible."""
     there: set[tuple[Any, UUID]] | None = None
     with watch(ctx, PRESENT, renewed_topic(ctx.principal.id)) as changes:
         while True:

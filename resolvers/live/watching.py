@@ -1,4 +1,4 @@
-"""How much of what changes one client may watch, and how much it is told at once."""
+"""Bounds on subscriptions that watch many rows: how many a client may have, and how much each sends at once."""
 
 import contextlib
 from collections.abc import Iterator
@@ -12,18 +12,19 @@ from resolvers.feed import (
 )
 
 UNHEARD = timedelta(minutes=1)
-"""Before a break in what is heard of other processes, for which jobs are looked at again."""
+"""After a break in the changes from other processes, rows that changed up to this long before it are read again."""
 AT_ONCE = 20
-"""Subscriptions of one client that watch many rows."""
+"""The most subscriptions of one client that watch many rows."""
 SOME = 100
-"""Changes that are told at once."""
+"""The most changes that are sent at once."""
 TOGETHER = 0.25
-"""Seconds between two looks at what changed among many rows."""
+"""Seconds between two reads of what changed among many rows."""
 
 
 @contextlib.contextmanager
 def watch(ctx: Context, *topics: str) -> Iterator[Changes]:
-    """Subscribe to topics of many rows; raises LimitExceeded for a client that has enough such subscriptions."""
+    """Subscribe to topics of many rows; raises LimitExceeded for a client that has as many such subscriptions as are
+    allowed."""
     feed, own = ctx.services.feed, watched_topic(ctx.lane)
     if (others := len(feed.following(own))) >= AT_ONCE:
         told = f"at most {AT_ONCE} subscriptions watch what changes, or who is there, at once; end others first"

@@ -1,1 +1,1 @@
-"""Messages to people: the outbox that they wait in, and their words."""
+"""Messages to people: the outbox, and the templates of their texts."""

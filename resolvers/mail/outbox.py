@@ -1,4 +1,4 @@
-"""The outbox: messages put in with the change that they tell of, so that both happen or neither; a sender follows."""
+"""The outbox: a message is stored in the transaction of the change that it tells of, and sent afterwards."""
 
 import re
 import string
@@ -31,12 +31,12 @@ ENGLISH = "en"
 NO_SUBJECT = "(No Subject)"
 
 _ADDRESS = re.compile(r'[^\s@<>()\[\]\\,;:"]+@[^\s@<>()\[\]\\,;:"]+')
-"""One address and nothing else: no name, no list, no comment."""
+"""Exactly one address: no name, no list, no comment."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Whose templates word a message, besides those that hold everywhere."""
+    """The site and project whose templates are used, besides those that hold everywhere."""
 
     site: UUID | None = None
     project: UUID | None = None
@@ -58,12 +58,15 @@ async def post(
 ) -> None:
     """Put a message made from a template into the outbox, in the transaction of `session`.
 
-    A user who opted out (`User.notified` false) gets only what is about security (`wording.SECURITY`); no address:
-    nothing is put in (logged). Without `language` it is the user's. The look-up goes by language first, English last,
-    and for each from the project to the site, to what holds everywhere, to the built-in text. The place is by default
-    the one site or project that the user has a part in, if it is one; what is about security has none. `username` is
-    known when there is a user, and `minutes` when what the message holds is good for so long (`lasting`), after which
-    it is no longer sent.
+    A user who opted out (`User.notified` false) gets only messages about security (`templates.SECURITY`). Without an
+    address no message is stored; this is logged. The language is by default the user's.
+
+    Templates are looked up by language first, English last. For each language the project's template comes first, then
+    the site's, then the one that holds everywhere, then the built-in text. The place is by default the one site or
+    project that the user has a part in, if there is just one; messages about security have none.
+
+    The variable `username` is set when there is a user, and `minutes` when the message's link or code is valid for a
+    time (`lasting`). After that time it is no longer sent.
     """
     if (recipient := _recipient(user, to, template)) is None:
         return
@@ -83,7 +86,7 @@ async def post(
 
 
 async def _home(session: AsyncSession, user: UUID) -> Place:
-    """Where a user is at home: the one site, and the one project, that roles of its groups are in."""
+    """The place of a user: the one site, and the one project, in which its groups have roles."""
     held = (
         sa.select(sa.func.coalesce(models.Role.site_id, models.Project.site_id), models.Role.project_id)
         .select_from(models.UserGroupMember)
@@ -105,7 +108,7 @@ async def _home(session: AsyncSession, user: UUID) -> Place:
 
 
 class Change(Enum):
-    """What a user is told of that lets somebody into the account, or locks somebody out."""
+    """Changes of an account that a user is told of, because they let somebody in or lock somebody out."""
 
     TWO_FACTOR_SET_UP = "TWO_FACTOR_SET_UP"
     TWO_FACTOR_GONE = "TWO_FACTOR_GONE"
@@ -114,7 +117,7 @@ class Change(Enum):
 
 
 async def tell(session: AsyncSession, user: models.User, change: Change, **variables: Any) -> None:
-    """Mail a user that something about the ways into the account has changed."""
+    """Mail a user that the ways to sign in to the account have changed."""
     await post(session, "account_changed", user, change=change.value, **variables)
 
 
@@ -128,7 +131,8 @@ async def post_text(
     reply_to: str | None = None,
     variables: Mapping[str, str] | None = None,
 ) -> None:
-    """Put in a message in somebody's own words, in which `$name` stands for a variable; unknown ones stay."""
+    """Put a message in someone's own words into the outbox. `$name` stands for a variable; unknown ones stay as they
+    are."""
     if (recipient := _recipient(user, to, None)) is None:
         return
     given = variables or {}
@@ -145,14 +149,14 @@ async def post_chat(session: AsyncSession, template: str, chat: str = "default",
 
 
 def address(text: str, field: str = "email") -> str:
-    """The e-mail address as it was given; refuses what is not exactly one."""
+    """The e-mail address as given; refuses a text that is not exactly one address."""
     if len(text) > 254 or not _ADDRESS.fullmatch(text) or not templates.printable(text):
         raise Invalid("not an e-mail address", field=field)
     return text
 
 
 def mailable(stored: str | None) -> str | None:
-    """The address in a row, unless it is of before the rules and no mail goes there."""
+    """The address of a row, unless it is older than the rules and no mail can go there."""
     return stored if stored and stored.isascii() and _ADDRESS.fullmatch(stored) else None
 
 
@@ -202,7 +206,7 @@ async def _compose(
     place: Place,
     variables: Mapping[str, Any],
 ) -> Message:
-    """The message by the first wording that can be rendered; a stored one that can't must not keep people out."""
+    """The message by the first template that can be rendered: a broken stored template must not keep people out."""
     message: Message | None = None
     languages = _languages(language)
     found = await _stored(session, key, channel, languages, place)
@@ -224,7 +228,7 @@ async def _compose(
 
 
 def _languages(language: str) -> list[str]:
-    """`fr-CA` is French too, and everybody's last is English."""
+    """The languages to try: `fr-CA` is French too, and English is always the last."""
     return list(dict.fromkeys((language, re.split("[-_]", language)[0].lower(), ENGLISH)))
 
 
@@ -253,6 +257,6 @@ async def _stored(
 
 
 def sweep(days: float) -> Sweep:
-    """Messages that are older than so many days, but for those that are yet to be sent."""
+    """The sweep of messages that are older than so many days, except those that are still to be sent."""
     sent = Notification.state != NotificationState.PENDING
     return Sweep.of_rows(Notification, days, lambda before: sa.and_(sent, Notification.created_at < before))

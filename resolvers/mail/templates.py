@@ -1,4 +1,4 @@
-"""The words of messages: built-in templates, which are files, and stored ones, which people wrote."""
+"""The templates of messages: built-in ones, which are files, and stored ones, which administrators write."""
 
 import unicodedata
 from collections.abc import Mapping
@@ -15,14 +15,15 @@ from db.models import Channel, NotificationTemplate
 from resolvers.failures import Invalid
 
 FOLDER = Path(__file__).parent / "words"
-"""`<language>/<key>.txt`, whose first line is the subject, `.html` beside it, and `.chat` for chats."""
+"""The files of built-in templates: `<language>/<key>.txt`, whose first line is the subject, `.html` beside it, and
+`.chat` for chats."""
 
 SUBJECT = 255
-"""Characters of a subject; the rest is cut."""
+"""The most characters of a subject; the rest is dropped."""
 _SOURCE = 20_000
 
 _UNSHOWN = frozenset({"url", "code"})
-"""Variables that let in whoever has them. Subjects are kept and listed, so they are made without these."""
+"""Variables with which anyone could sign in. Subjects are stored and listed, so they are made without these."""
 
 SECURITY = frozenset(
     {
@@ -30,14 +31,14 @@ SECURITY = frozenset(
         "two_factor_code",
     }
 )  # fmt: skip
-"""Messages that hold a link or a code, or tell of the ways into an account: nobody opts out of them, and they are
-worded by the built-in texts or by superadmins. Whoever words one writes to the reader in the gateway's name."""
+"""Messages that hold a link or a code, or tell of the ways to sign in. Nobody can opt out of them, and their texts are
+the built-in ones or superadmins' own: who writes them speaks in the gateway's name."""
 
 _WORDS = (
     nodes.Output, nodes.TemplateData, nodes.Name, nodes.Const, nodes.If, nodes.CondExpr, nodes.Filter, nodes.Keyword,
     nodes.Test, nodes.Compare, nodes.Operand, nodes.And, nodes.Or, nodes.Not, nodes.Concat,
 )  # fmt: skip
-"""What a stored template may be made of. Without loops, calls and arithmetic it is as short as it looks."""
+"""The syntax that a stored template may use. Without loops, calls and arithmetic its text is as short as it looks."""
 _FILTERS = frozenset(
     {"capitalize", "default", "e", "escape", "int", "lower", "round", "title", "trim", "truncate", "upper", "urlencode"}
 )
@@ -51,7 +52,7 @@ class Form(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A template's words with the variables in their places."""
+    """A message: the texts of a template with the values of its variables."""
 
     subject: str | None
     text: str
@@ -60,7 +61,8 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """The sources of one template; `builtin` ones may do more, and must be given all that they name."""
+    """The sources of one template. `builtin` ones may use more syntax, and must be given every variable that they
+    name."""
 
     subject: str | None
     text: str
@@ -101,14 +103,14 @@ def stored(row: NotificationTemplate) -> Wording:
 
 
 def check(subject: str | None, text: str, html: str | None) -> None:
-    """Refuse a template to be stored that can't be rendered, or does more than put words in their places."""
+    """Refuse a template that can't be rendered, or that does more than insert variables."""
     for field, source in (("subject", subject), ("text", text), ("html", html)):
         if source is not None:
             _parse(source, field)
 
 
 def one_line(text: str, field: str) -> str:
-    """A header's text; a line break in it would begin a header of its choice."""
+    """The text of a header on one line: after a line break a further header of the writer's choice could follow."""
     text = text.strip()
     if not printable(text):
         raise Invalid(f"the {field} of a message is one line without control characters", field=field)
@@ -162,6 +164,6 @@ def _parse(source: str, field: str) -> None:
 
 
 def _for_chat(value: Any) -> str:
-    """What others wrote, on one line and without signs that call a whole channel."""
+    """Text of others for a chat: on one line, and without signs that notify a whole channel."""
     text = " ".join(str(value).split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return text.replace("@", "@\N{ZERO WIDTH SPACE}")

@@ -1,1 +1,1 @@
-"""Places, and who works in them."""
+"""Sites and projects: who works in them, with which roles, devices and services."""

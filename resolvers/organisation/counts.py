@@ -1,4 +1,4 @@
-"""How many of everything there is in a site, in a project, or in all that a principal sees."""
+"""Count the visible rows of each model: in a site, in a project, or everywhere."""
 
 from collections.abc import Mapping
 from uuid import UUID
@@ -28,8 +28,8 @@ COUNTED: Mapping[str, type[Entity]] = {
 
 
 async def count(ctx: Context, kind: str | None, key: UUID | None) -> Mapping[str, int]:
-    """The visible rows of each model, of a Site, a Project or everywhere; 0 where a model belongs to no such place.
-    One statement; NOT_FOUND for a place that the principal does not see."""
+    """The number of visible rows of each model in a Site, in a Project or everywhere; 0 where a model belongs to no
+    such place. One statement; NOT_FOUND for a place that the principal does not see."""
     profile = ctx.principal.profile
     if kind not in (None, "Site", "Project"):
         raise Invalid("counts are of a Site or a Project", field="scope")

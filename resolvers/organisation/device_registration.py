@@ -1,4 +1,4 @@
-"""Devices that register themselves with a key which administrators hand out, and what a device tells of itself."""
+"""Devices register themselves with a key from an administrator, and report their status."""
 
 import hmac
 from typing import Any
@@ -27,7 +27,7 @@ SETTING = "DEVICE_REGISTER_KEY"
 
 
 async def new_register_key(ctx: Context) -> str:
-    """A key with which devices register themselves; the former one ends."""
+    """Create the key with which devices register themselves; the former one ends."""
     async with writing(ctx, "CREATE_KEY", ServerSetting) as session:
         secret = new_secret("rk")
         row = await put(session, ctx, SETTING, digest_of(secret))
@@ -38,7 +38,7 @@ async def new_register_key(ctx: Context) -> str:
 async def register(
     ctx: Context, register_key: str, name: str, type_key: str, infos: dict[str, Any] | None
 ) -> tuple[UUID, str]:
-    """A new device, which may not connect yet, and its token. A key that is unknown, wrong or missing gets the same
+    """Create a device, which may not connect yet, and its token. An unknown, a wrong and a missing key get the same
     answer."""
     limits = ctx.services.limits
     source = f"register:{rate_limits.address_of(ctx)}"
@@ -71,7 +71,7 @@ async def register(
 
 
 async def set_status(ctx: Context, status: dict[str, Any]) -> UUID:
-    """What the device reports: often, so that it is no change of the row for those who read it to change it."""
+    """Store the status that a device reports. It changes often, so the row's version stays."""
     device = signed_in(ctx)
     reported = sa.update(Device).where(Device.id == device)
     async with ctx.database.write() as session:

@@ -1,4 +1,4 @@
-"""Who has which role where, after inheritance, as far as the grants that make it so may be seen."""
+"""The effective roles, after inheritance: of a user or a group, or in a site or a project."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,12 +14,13 @@ from resolvers.context import Context
 from resolvers.failures import Invalid
 
 MOST = 1_000
-"""Roles told at once."""
+"""The most roles in one answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A group's role in a site or a project; `inherited` when it is granted in the site, or in a project of it."""
+    """A group's role in a site or a project; `inherited` when it is granted in the site of the project, or in a project
+    of the site."""
 
     role: str
     inherited: bool
@@ -29,7 +30,8 @@ class Held:
 
 
 async def access_for(ctx: Context, kind: str, key: UUID) -> Sequence[Held]:
-    """The roles of a User or a UserGroup, or in a Site or a Project: the higher one where there are several."""
+    """The effective roles of a User or a UserGroup, or in a Site or a Project: the higher one where there are
+    several."""
     grant, group, role = Alias(RoleGrant), Alias(UserGroup), Alias(Role)
     given = (
         sa.select(grant.user_group_id, role.site_id, role.project_id, role.name)
@@ -85,5 +87,5 @@ async def access_for(ctx: Context, kind: str, key: UUID) -> Sequence[Held]:
 
 
 def _rank(held: Held) -> tuple[bool, bool]:
-    """The higher role first, then what was granted right there."""
+    """The order of roles: the higher one first, then those granted in the place itself."""
     return (held.role != ADMIN, held.inherited)

@@ -1,4 +1,4 @@
-"""Granting roles, and linking: who is in a group, where devices and services work."""
+"""Grant roles, and link rows: members to groups, devices and services to places."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ GRANTEES: Mapping[str, str] = {
     "ParticipantGroup": "participant_group_id",
 }
 MOST = 1_000
-"""Ids in one call."""
+"""The most ids in one call."""
 
 
 class LinkKind(Enum):
@@ -41,7 +41,7 @@ class LinkKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class _Between:
-    """The table of a link, and its columns: the owner's, the other's."""
+    """The table of a link and its two columns: the owner's and the other row's."""
 
     model: type[Entity]
     own: str
@@ -62,8 +62,8 @@ ParseId = Callable[[str, str], tuple[str, UUID]]
 
 
 async def grant(ctx: Context, role: UUID, kind: str, grantee: UUID) -> UUID:
-    """Give a role to a group of users, a device or a group of participants; returns the grant's key. The grantee and
-    its members are held before their roles are read, so that of two first ones the second meets the first."""
+    """Grant a role to a group of users, a device or a group of participants; returns the grant's key. The grantee and
+    its members are locked before their roles are read, so that of two first grants the second sees the first."""
     column = GRANTEES.get(kind)
     if column is None:
         raise Invalid(f"a role is granted to a {', a '.join(GRANTEES)}, not to a {kind}", field="grantee")
@@ -94,7 +94,8 @@ async def grant(ctx: Context, role: UUID, kind: str, grantee: UUID) -> UUID:
 async def set_links(
     ctx: Context, kind: LinkKind, owner: str, ids: Sequence[str], parse: ParseId, *, remove: bool = True
 ) -> tuple[int, int]:
-    """Link an owner with these, and with no others of those that the principal sees; how many came and went."""
+    """Link an owner with these rows, and remove its links to all others that the principal sees; returns how many were
+    added and removed."""
     between = LINKS[kind]
     async with writing(ctx, "LINK", between.model) as session:
         fields = ("id", "ids") if remove else ("id", "users")
@@ -115,7 +116,7 @@ async def set_links(
 
 
 async def unlink(ctx: Context, kind: LinkKind, owner: str, ids: Sequence[str], parse: ParseId) -> int:
-    """Undo the links of an owner with these; how many went."""
+    """Remove the links of an owner to these rows; returns how many."""
     between = LINKS[kind]
     async with writing(ctx, "UNLINK", between.model) as session:
         key, wanted = await _parsed(session, ctx, between, owner, ids, parse, ("id", "users"))
@@ -142,7 +143,8 @@ async def _parsed(
     parse: ParseId,
     fields: tuple[str, str],
 ) -> tuple[UUID, list[UUID]]:
-    """The keys of the owner and of the others, each seen and held; `fields` name both to the client."""
+    """The keys of the owner and of the other rows, each visible and locked; `fields` are their names in the client's
+    input."""
     if len(ids) > MOST:
         raise LimitExceeded(f"at most {MOST} ids", field=fields[1], limit=fields[1], allowed=MOST, value=len(ids))
     found: list[UUID] = []
@@ -165,7 +167,7 @@ async def _parsed(
 
 
 async def _present(session: AsyncSession, ctx: Context, between: _Between, key: UUID) -> dict[UUID, Any]:
-    """The links of an owner with others that the principal sees, by the other's key."""
+    """The links of an owner to rows that the principal sees, by the other row's key."""
     link, other = between.model, target(between.model, between.other)
     held = (
         sa.select(link)

@@ -1,4 +1,4 @@
-"""The lock that superadmins put on while nothing may change: reads go on, writes are refused."""
+"""Lock and unlock the gateway: while it is locked, reads go on and writes are refused. Superadmins only."""
 
 from db.engine import changed
 from db.models import ServerSetting
@@ -10,7 +10,7 @@ from resolvers.writing.server_settings import put
 
 
 async def set_read_only(ctx: Context, read_only: bool) -> None:
-    """Lock or unlock; superadmins only."""
+    """Lock or unlock the gateway; superadmins only."""
     async with writing(ctx, "LOCK", ServerSetting) as session:
         await put(session, ctx, SETTING, "on" if read_only else "off")
         record(session, ctx, "LOCK" if read_only else "UNLOCK", "ServerSetting", None)

@@ -1,4 +1,4 @@
-"""Messages that administrators write to the people of their projects and sites."""
+"""Messages that administrators write to the users of their projects and sites."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -17,15 +17,15 @@ from resolvers.writing.refusals import writing
 from resolvers.writing.rows import require
 
 ADMINISTRATORS = (PROJECT_ADMIN, SITE_ADMIN, LINKED_SERVICE, SUPERADMIN)
-"""Of a user: who may write to him or her."""
+"""Who may write to a user."""
 MOST, LONGEST = 100, 20_000
-"""Users of one call; characters of a text."""
+"""The most users of one call, and the most characters of a text."""
 
 
 async def send(ctx: Context, users: Sequence[UUID], subject: str, text: str) -> int:
-    """A mail to each, which answers to the sender; those who opted out get none. Returns how many there were to send.
+    """Mail each user; replies go to the sender. Users who opted out get none. Returns the number of mails.
 
-    `$name` and `$username` in the words stand for the user's. All or nobody: INVALID for a user without an address.
+    `$name` and `$username` in the text stand for the user's. All or nobody: INVALID for a user without an address.
     """
     if not 1 <= len(users) <= MOST:
         raise LimitExceeded(f"1 to {MOST} users", limit="users", allowed=MOST, value=len(users))

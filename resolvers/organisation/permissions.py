@@ -1,4 +1,5 @@
-"""What a principal may do with a row, told by the same rules that decide when it is done."""
+"""What a principal may do with a row (`myAccess`), and which deleted rows it may restore, by the rules that writes
+ask."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,7 +28,8 @@ class Action(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """`columns` may be changed, `creates` made within the row; of the guarded fields `reads` may be read."""
+    """What is allowed with a row: `columns` may be changed, rows of `creates` made in it; of the guarded fields, those
+    in `reads` may be read."""
 
     actions: Sequence[Action]
     columns: Sequence[str]
@@ -37,8 +39,8 @@ class Allowance:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A statement for the rows of a model that a principal of some access profile sees, with whether it may do each of
-    `what`, in columns named by `label`."""
+    """A statement for the rows of a model that a principal of some access profile sees. For each of `what` it has a
+    column named by `label`, which tells whether the principal may do it."""
 
     statement: Any
     entity: Any
@@ -54,7 +56,7 @@ class Asked:
 
 
 def asked_of(model: type[Entity], profile: AccessProfile) -> Asked:
-    """What is asked about rows of a model."""
+    """What to ask about rows of a model."""
     entity, may = Alias(model), policy_of(model)
     asked: dict[tuple[str, Any], Any] = {("field", name): rules for name, rules in may.fields.items()}
     if may.written:
@@ -87,7 +89,7 @@ _KEPT = ("created_at", "updated_at", "version", "deleted_at")
 
 @dataclass(frozen=True, slots=True)
 class DeletedRow:
-    """A deleted row: what it was called, and since when it is gone."""
+    """A deleted row: its name, and when it was deleted."""
 
     model: type[Entity]
     id: UUID
@@ -96,13 +98,12 @@ class DeletedRow:
 
 
 def restorable_order(model: Any) -> Order:
-    """The last deleted first."""
+    """The order of deleted rows: the last deleted first."""
     return Order(model.deleted_at, descending=True)
 
 
 async def restorable(ctx: Context, model: type[Entity], slice: Slice) -> Page:
-    """The deleted rows of a model that the principal may bring back, as far as that can be told of a row alone. One
-    statement."""
+    """The deleted rows of a model that the principal may restore, as far as the row alone tells. One statement."""
     entity: Any = Alias(model)
     called = next(getattr(entity, name) for name in ("name", "title", "username", "id") if hasattr(entity, name))
     allowed_ = allowed(policy_of(model).restore, entity, ctx.principal.profile)

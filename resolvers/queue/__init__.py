@@ -1,1 +1,1 @@
-"""The life of jobs and tasks in rows, whatever they run."""
+"""The rows of jobs and tasks: their states, leases and reports, for jobs of every kind."""

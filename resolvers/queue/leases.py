@@ -1,7 +1,8 @@
-"""How a task passes from the rows to an engine, from there to a worker, and back when either is lost.
+"""The leases of tasks: hand a task over to an engine, let a worker claim it, and take it back when either is lost.
 
-A task that waits is handed over in a batch, whose name is its `holder`. A worker claims it with the token of the batch:
-from then on that worker alone may write, until its lease ends. Whatever engines do twice, the second claim is refused.
+A waiting task is handed over in a batch, whose name is its `holder`. A worker claims it with the token of the batch.
+From then on only that worker may write, until its lease ends. If an engine starts a task twice, the second claim is
+refused.
 """
 
 import sys
@@ -27,16 +28,16 @@ from resolvers.queue.lifecycle import locked_task, move, settle
 
 CLAIM, COLLECT = frozenset({"claim"}), frozenset({"collect"})
 SCOPES = frozenset({"progress", "log", "results"})
-"""What the tokens of a batch, of whoever runs after it, and of a worker that claimed a task cover."""
+"""The scopes of the tokens of a batch, of its collector, and of a worker that claimed a task."""
 LeaseOn = Callable[[UUID | None], float]
-"""The seconds for which a worker has its task, by the cluster that it runs on."""
+"""The lease of a worker in seconds, by the cluster that it runs on."""
 LONGEST = 6
-"""Doublings of the time after which a batch that nobody claimed is handed over again."""
+"""How often the time is doubled after which a batch that nobody claimed is handed over again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Handed:
-    """Tasks of one job that an engine is now to be given."""
+    """Tasks of one job that are to be given to an engine now."""
 
     name: str
     job_id: UUID
@@ -48,7 +49,7 @@ class Handed:
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """A task that an engine was given, and that it may still have."""
+    """A task that was given to an engine, which may still have it."""
 
     name: str
     job_id: UUID
@@ -59,7 +60,7 @@ class Live:
 
     @property
     def task_claim(self) -> TaskClaim:
-        """What its worker is to do."""
+        """The claim of the task's worker."""
         return TaskClaim(self.job_id, self.ordinal, self.attempt, SCOPES, self.name)
 
 
@@ -68,9 +69,10 @@ def _of(cluster: UUID | None) -> sa.ColumnElement[bool]:
 
 
 async def hand_over(session: AsyncSession, cluster: UUID | None, number: int, lease: float) -> list[Handed]:
-    """Take up to `number` waiting tasks for a cluster, or for the gateway's own machine: those that were made first.
+    """Hand over up to `number` waiting tasks to a cluster, or to the gateway's own machine: those that were created
+    first.
 
-    They wait no more for `lease` seconds, and twice as long each time that they are handed over again.
+    They are not handed over again for `lease` seconds; the time doubles with each further hand-over.
     """
     waiting = (
         sa.select(Task.id, Task.job_id)
@@ -107,10 +109,11 @@ async def hand_over(session: AsyncSession, cluster: UUID | None, number: int, le
 
 
 async def claim_task(session: AsyncSession, task_claim: TaskClaim, claim: str, lease_on: LeaseOn) -> TaskClaim:
-    """Let the worker that chose the number `claim` have a task of its batch; the claim on the task that it then runs.
+    """Give a task of its batch to the worker that chose the number `claim`; returns the claim on the task that it then
+    runs.
 
-    Asking again with the same number changes nothing. Raises STATE while another worker has the task, and when it is
-    over.
+    Asking again with the same number changes nothing. Raises STATE while another worker has the task, and when the task
+    has ended.
     """
     held = await locked_task(session, task_claim)
     if held is None:
@@ -150,7 +153,7 @@ async def claim_waiting(session: AsyncSession, number: int, lease: float) -> lis
 
 
 async def hold_jobs(session: AsyncSession, task_claims: Iterable[TaskClaim]) -> None:
-    """Before several tasks are given back in one transaction: their jobs are held in the order of their keys."""
+    """Lock the jobs of several tasks, in the order of their keys, before the tasks are released in one transaction."""
     await held_in_order(session, Job, Job.id.in_({task_claim.job_id for task_claim in task_claims}))
 
 
@@ -163,12 +166,12 @@ async def release_task(
     ending: Ending = Ending.LOST,
     lapsed: bool = False,
 ) -> None:
-    """A run ended without a result, or before a worker claimed it: the task waits again, or failed when it was lost
-    `attempts` times or when its `ending` says that running it again is of no use. With None for `attempts` it is not
-    counted as lost.
+    """Release a task whose run ended without a result, or before a worker claimed it. The task waits again; or it
+    failed, when it was lost `attempts` times, or when its `ending` says that another run is of no use. With None for
+    `attempts` the run does not count as lost.
 
-    Changes nothing when the claim is over: another batch or another attempt has the task, or it ended; or, where it
-    is given up because its lease has `lapsed`, when the worker was heard of after all.
+    Changes nothing when the claim is over: another batch or another attempt has the task, or it ended; or, when it is
+    released because its lease has `lapsed`, the worker has reported after all.
     """
     held = await locked_task(session, task_claim)
     if held is None:
@@ -197,7 +200,7 @@ async def release_task(
 
 
 async def refuse_batch(session: AsyncSession, handed: Handed, reason: str) -> None:
-    """The engine will never take these tasks: they failed."""
+    """The engine refuses these tasks for good: they failed."""
     job = await session.get(Job, handed.job_id, with_for_update=True)
     if job is None:
         return
@@ -210,20 +213,20 @@ async def refuse_batch(session: AsyncSession, handed: Handed, reason: str) -> No
 
 
 async def release_batch(session: AsyncSession, handed: Handed) -> None:
-    """The engine could not be given these tasks: they wait again."""
+    """The engine could not take these tasks: they wait again."""
     held = (Task.job_id == handed.job_id, Task.holder == handed.name, Task.state == JobState.PENDING)
     await in_order(session, sa.update(Task).where(*held).values(holder=None, lease_until=None, handed=Task.handed - 1))
 
 
 async def note(session: AsyncSession, handed: Handed, external: Mapping[str, Any]) -> None:
-    """Keep what the engine calls a batch."""
+    """Store the engine's name of a batch."""
     job = await session.get(Job, handed.job_id, with_for_update=True)
     if job is not None:
         job.external = {**job.external, handed.name: dict(external)}
 
 
 async def room_on(session: AsyncSession, cluster: UUID | None) -> int:
-    """How many more tasks may be handed to a cluster; none while it is switched off."""
+    """How many more tasks may be handed to a cluster; none while it is disabled."""
     if cluster is None:
         return sys.maxsize
     found = await session.get(Cluster, cluster, with_for_update={"key_share": True})  # others that hand over wait
@@ -250,7 +253,8 @@ async def live_tasks(database: Database, cluster: UUID | None, *states: JobState
 
 
 async def prolong(session: AsyncSession, starts: Mapping[str, datetime | None], lease: float) -> None:
-    """Batches that their engine still queues, by name, are not handed over again; it says when it will start them."""
+    """Prolong the leases of batches that their engine still queues, by name, so that they are not handed over again.
+    `starts` has when the engine will start them."""
     until = await moment_of(session) + timedelta(seconds=lease)
     waiting = (Task.holder.in_(starts), Task.state == JobState.PENDING)
     told = sa.select(Task.holder, Task.job_id).where(*waiting).distinct()
@@ -264,7 +268,7 @@ async def prolong(session: AsyncSession, starts: Mapping[str, datetime | None], 
 
 
 async def release_lapsed(session: AsyncSession, cluster: UUID | None) -> None:
-    """Forget who had the tasks that ended a while ago, and hand over again what nobody claimed in time."""
+    """Clear the holders of tasks that ended a while ago, and hand over again what nobody claimed in time."""
     of_cluster = sa.exists().where(Job.id == Task.job_id, _of(cluster))
     over = (Task.holder.is_not(None), Task.state != JobState.RUNNING, Task.lease_until < now(), of_cluster)
     if await in_order(session, sa.update(Task).where(*over).values(holder=None, lease_until=None)):
@@ -281,7 +285,8 @@ async def lapsed_claims(session: AsyncSession) -> list[TaskClaim]:
 
 
 async def expect_end(session: AsyncSession, collector: TaskClaim, within: float) -> None:
-    """All of the collector's batch have ended: what its engine does not say of them in so many seconds, it won't."""
+    """All tasks of the collector's batch have ended. A task that its engine does not report on within so many seconds
+    is taken as lost."""
     soon = await moment_of(session) + timedelta(seconds=within)
     of_batch = (Task.job_id == collector.job_id, Task.holder == collector.batch, Task.state.not_in(TERMINAL))
     await in_order(session, sa.update(Task).where(*of_batch, Task.lease_until > soon).values(lease_until=soon))

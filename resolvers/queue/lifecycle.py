@@ -1,4 +1,4 @@
-"""The life of a job: its states, and how it ends. Every change of a job's state goes through `move`."""
+"""The states of a job, and how it ends. Every change of a job's state goes through `move`."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,11 +25,11 @@ MOVES: dict[JobState, frozenset[JobState]] = {
     _S.MERGING_RUNNING: frozenset({_S.COMPLETED, _S.FAILED, _S.CANCELED}),
     **dict.fromkeys(TERMINAL, frozenset[JobState]()),
 }
-"""Which states follow which; a terminal one is followed by none."""
+"""The states that may follow each state; none follows a terminal one."""
 
 
 async def move(session: AsyncSession, job: Job, state: JobState, **columns: Any) -> None:
-    """Bring a job, held by the transaction, into `state`; the same state again changes nothing."""
+    """Bring a job, locked by the transaction, into `state`; the same state again changes nothing."""
     if job.state is state:
         return
     if state not in MOVES[job.state]:
@@ -53,13 +53,14 @@ async def move(session: AsyncSession, job: Job, state: JobState, **columns: Any)
 
 
 def expect_ended(job: Job) -> None:
-    """Refuse to remove what is under way."""
+    """Refuse to delete a job that has not ended."""
     if job.state not in TERMINAL:
         raise WrongState(f"the job {job.key} is {job.state.name}; cancel it first", state=job.state.name)
 
 
 async def locked_task(session: AsyncSession, task_claim: TaskClaim) -> tuple[Job, Task] | None:
-    """The job and the task of a claim, locked in this order everywhere, so that no two wait for each other."""
+    """The job and the task of a claim, locked. The order is the same everywhere, so that no two transactions wait for
+    each other."""
     job = await session.get(Job, task_claim.job_id, with_for_update=True)
     found = (
         sa.select(Task).where(Task.job_id == task_claim.job_id, Task.ordinal == task_claim.ordinal).with_for_update()
@@ -69,8 +70,8 @@ async def locked_task(session: AsyncSession, task_claim: TaskClaim) -> tuple[Job
 
 
 async def settle(session: AsyncSession, job: Job) -> None:
-    """Once no task is active: queue the merging, or fail when no task delivered. The database looks at the tasks; only
-    those that failed or were cancelled are read, once, at the end."""
+    """When no task is active any more: queue the merging, or fail the job when no task delivered. The database checks
+    the tasks; only those that failed or were cancelled are read, once, at the end."""
     await session.flush()
     changed(session, job_topic(job.id))
     of_job = Task.job_id == job.id
@@ -106,7 +107,7 @@ async def settle(session: AsyncSession, job: Job) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a job is to run: a cluster and what it is asked for, or the gateway's own machine."""
+    """Where a job runs: a cluster with the options for it, or the gateway's own machine."""
 
     platform: Platform = Platform.IN_PROCESS
     cluster: UUID | None = None
@@ -116,7 +117,7 @@ class Place:
 def new_job(
     owner: UUID, simulation: UUID, title: str, shares: Sequence[int], place: Place, attempt: int = 1
 ) -> tuple[Job, list[Task]]:
-    """A pending job of one task for each share of the work."""
+    """A pending job with one task for each share of the work."""
     key, now = uuid4(), datetime.now(UTC)
     way = "BATCH" if place.platform is Platform.SLURM else "DIRECT"
     job = Job(

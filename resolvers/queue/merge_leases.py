@@ -1,4 +1,4 @@
-"""Which process merges the results of a job, until its lease ends."""
+"""The lease under which one process merges the results of a job."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,8 +16,8 @@ from resolvers.queue.lifecycle import move
 
 @dataclass(slots=True)
 class Merge:
-    """The results of a job that one process is to merge, until its lease ends. `state` is that of the job when what
-    was delivered began to be read."""
+    """The claim of one process to merge the results of a job, until its lease ends. `state` is the job's state when
+    reading the delivered results began."""
 
     job: UUID
     state: JobState
@@ -25,8 +25,8 @@ class Merge:
 
 
 async def claim_merging(session: AsyncSession, lease: float) -> Merge | None:
-    """The oldest job whose delivered results wait to be merged: one whose tasks ended, or that was cancelled, else one
-    of which parts came since the last time."""
+    """Claim the oldest job with results to merge: first a job whose tasks ended or that was cancelled, else a job whose
+    tasks delivered parts since the last merging."""
     free = sa.or_(Job.lease_until.is_(None), Job.lease_until < now())
     ended = sa.select(Job).where(Job.state.in_((JobState.MERGING_QUEUED, JobState.MERGING_RUNNING)), free)
     delivered = sa.select(Task.job_id).join(TaskResult, TaskResult.task_id == Task.id)
@@ -47,7 +47,7 @@ async def claim_merging(session: AsyncSession, lease: float) -> Merge | None:
 
 
 async def prolong_merging(session: AsyncSession, merge: Merge, lease: float) -> None:
-    """Go on merging for so many seconds more, if it is still this process's to do."""
+    """Prolong the lease by so many seconds, if this process still has it."""
     until = await moment_of(session) + timedelta(seconds=lease)
     held = sa.update(Job).where(Job.id == merge.job, Job.lease_until == merge.until).values(lease_until=until)
     if (await session.execute(held)).rowcount:  # type: ignore[attr-defined]
@@ -55,8 +55,8 @@ async def prolong_merging(session: AsyncSession, merge: Merge, lease: float) -> 
 
 
 async def release_merging(session: AsyncSession, merge: Merge, *, rest: float | None = None) -> Job | None:
-    """Let go of a merging, for others to claim, after `rest` seconds at the earliest. The job, held, if it was this
-    process's until now."""
+    """Release a merging, which others may claim after `rest` seconds at the earliest. Returns the job, locked, if this
+    process still had the lease."""
     job = await session.get(Job, merge.job, with_for_update=True)
     if job is None or job.lease_until != merge.until:
         return None
@@ -65,12 +65,12 @@ async def release_merging(session: AsyncSession, merge: Merge, *, rest: float | 
 
 
 async def release_all_merging(session: AsyncSession) -> None:
-    """Nobody merges: the one process that could has just started."""
+    """Release all mergings: the only process that could merge has just started."""
     await in_order(session, sa.update(Job).where(Job.lease_until.is_not(None)).values(lease_until=None))
 
 
 async def parts_due(database: Database, most: float) -> float:
-    """Seconds until parts of a running job are to be merged; `most` when none are."""
+    """Seconds until parts of a running job are due for merging; `most` when none are."""
     waiting = (Job.parts, Job.state == JobState.RUNNING)
     ((moment, after),) = await database.rows(sa.select(now(), sa.func.min(Job.merge_after)).where(*waiting))
     return most if after is None else min(most, max(0.0, (after - moment).total_seconds()))

@@ -1,7 +1,7 @@
-"""Takes what workers report, and writes it down together: one transaction for all reports of a moment.
+"""The reports of workers, written together: one transaction for all reports of a moment.
 
-A report that only tells progress is written at most every few seconds for each task; what comes between is answered
-from memory, and the last of it written when its time has come. Lines of a log are written before they are answered.
+Progress is written at most every few seconds for each task. Reports in between are answered from memory, and the last
+one is written when its time has come. Log lines are written before they are answered.
 """
 
 import asyncio
@@ -26,11 +26,11 @@ from resolvers.limits import Limits
 from resolvers.queue.lifecycle import settle
 
 LINE = 4_000
-"""Characters kept of a log line."""
+"""The most characters of a log line that are stored."""
 TOGETHER = 0.01
 """Seconds for which a report waits for others."""
 FORGOTTEN = 600.0
-"""Seconds after which a worker that said nothing more is forgotten."""
+"""Seconds without a report after which a worker is forgotten."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,8 @@ class Line:
 
 @dataclass(slots=True)
 class Report:
-    """What a worker said. `number` counts its reports: an earlier one after a later one changes no progress."""
+    """A report of a worker. `number` counts its reports: an earlier one that comes after a later one changes no
+    progress."""
 
     number: int | None = None
     done: int | None = None
@@ -52,7 +53,7 @@ class Report:
     error: str | None = None
 
     def add(self, later: "Report") -> None:
-        """Say both at once."""
+        """Combine two reports."""
         self.lines += later.lines
         self.error = later.error if self.error is None else self.error
         if later.done is not None and (later.number or 0) >= (self.number or 0):
@@ -71,7 +72,7 @@ Outcome = JobState | Failure
 
 
 class Reports:
-    """What the workers of this process's gateway report."""
+    """The reports of the workers of this gateway's process."""
 
     def __init__(self, database: Database, limits: Limits) -> None:
         self._database = database
@@ -100,7 +101,7 @@ class Reports:
         return await answer
 
     async def settled(self) -> None:
-        """Write down what still waits."""
+        """Write what still waits."""
         if self._timer is not None:
             self._timer.cancel()
         if self._writing is not None:
@@ -108,7 +109,7 @@ class Reports:
         await self._write(everything=True)
 
     def _wake(self, seconds: float) -> None:
-        """Write in so many seconds, if not before."""
+        """Write in so many seconds at the latest."""
         if self._writing is not None and not self._writing.done():
             return
         loop = asyncio.get_running_loop()
@@ -165,7 +166,7 @@ class Reports:
 
 
 async def store(session: AsyncSession, limits: Limits, reports: dict[TaskClaim, Report]) -> dict[TaskClaim, Outcome]:
-    """Write down reports, of any number of jobs; returns the state of each job, or why the report changed nothing."""
+    """Write reports of any number of jobs; returns the state of each job, or why the report changed nothing."""
     by_job: defaultdict[UUID, list[TaskClaim]] = defaultdict(list)
     for task_claim in reports:
         by_job[task_claim.job_id].append(task_claim)
@@ -213,7 +214,7 @@ def lost(task_claim: TaskClaim) -> WrongState:
 
 
 def _progress(task: Task, report: Report, moment: datetime) -> bool:
-    """Whether the task came on."""
+    """Store the progress; returns whether it changed."""
     if report.number is not None:
         if report.number <= task.reported:
             return False
@@ -227,7 +228,7 @@ def _progress(task: Task, report: Report, moment: datetime) -> bool:
 
 
 async def _append(session: AsyncSession, job: Job, task: Task, lines: Sequence[Line], most: int) -> None:
-    """Store the lines that are new, numbered on from the job's last; past `most`, only that there were more."""
+    """Store the new lines, numbered on from the job's last; past `most`, store only that there were more."""
     if not lines:
         return
     stored = sa.select(sa.func.max(LogEntry.line)).where(LogEntry.task_id == task.id, LogEntry.attempt == task.attempt)
@@ -254,7 +255,7 @@ async def _append(session: AsyncSession, job: Job, task: Task, lines: Sequence[L
 
 
 async def sum_up(session: AsyncSession, job: Job) -> None:
-    """Bring the progress of a job to that of its tasks."""
+    """Set the progress of a job to that of its tasks."""
     await session.flush()
     running = sa.case((Task.state == JobState.RUNNING, Task.estimated_seconds))
     sums = sa.select(sa.func.sum(Task.done), sa.func.sum(Task.requested), sa.func.max(running))

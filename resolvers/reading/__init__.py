@@ -1,1 +1,1 @@
-"""The read engine: an operation's rows, in one statement where that can be, else in one for each level."""
+"""The read engine: it reads an operation's rows in one statement where it can, else in one statement for each level."""

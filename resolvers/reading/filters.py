@@ -1,4 +1,4 @@
-"""How a filter compares a column with its parameter."""
+"""The comparisons of filters: each makes the clause that compares a column with a parameter."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -14,7 +14,7 @@ from resolvers.identity.principal import AccessProfile
 from resolvers.reading.statements import ends, parents
 
 TEXT, WORDS = 100, 8
-"""Characters and words of a text to search for."""
+"""The most characters and words of a text to search for."""
 
 
 def equal(column: Any, parameter: str) -> Any:
@@ -22,37 +22,37 @@ def equal(column: Any, parameter: str) -> Any:
 
 
 def filled(column: Any, parameter: str) -> Any:
-    """Whether there is a value."""
+    """The column has a value, or none."""
     return column.is_not(None) == sa.bindparam(parameter, type_=sa.Boolean())
 
 
 def chosen(column: Any, parameter: str) -> Any:
-    """One of several values."""
+    """The column has one of several values."""
     return among(column, parameter)
 
 
 def ranged(column: Any, parameter: str) -> Any:
-    """One of the numbers that a text names."""
+    """The column has one of the numbers that a text names."""
     return among(column, parameter)
 
 
 def since(column: Any, parameter: str) -> Any:
-    """At this moment or later."""
+    """The column is at this moment or later."""
     return column >= sa.bindparam(parameter, type_=column.type)
 
 
 def until(column: Any, parameter: str) -> Any:
-    """Before this moment."""
+    """The column is before this moment."""
     return column < sa.bindparam(parameter, type_=column.type)
 
 
 def contains(column: Any, parameter: str) -> Any:
-    """A part of a text, whatever its case and marks: the parameter is the pattern of one folded word."""
+    """The text contains the pattern of one folded word, whatever its case and marks."""
     return beside(column).like(sa.bindparam(parameter, type_=sa.Text()), escape="/")
 
 
 def patterns(text: str) -> list[str]:
-    """A pattern for each word of a text; none for a text without words."""
+    """The pattern of each word of a text; none for a text without words."""
     if len(text) > TEXT:
         raise LimitExceeded(f"a text filter has at most {TEXT} characters", limit="text", allowed=TEXT, value=len(text))
     if "\0" in text:
@@ -64,7 +64,7 @@ def patterns(text: str) -> list[str]:
 
 
 def along(entity: Any, path: Sequence[Any], profile: AccessProfile, compare: Callable[[Any], Any]) -> Any:
-    """What `compare` makes of a column of `entity`, or of the key of a visible row to which relationships lead."""
+    """Apply `compare` to a column of `entity`, or to the key of a visible row that relationships lead to."""
     step, *rest = path
     if not hasattr(step.property, "mapper"):
         return compare(getattr(entity, step.key))

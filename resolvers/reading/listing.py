@@ -1,4 +1,4 @@
-"""Pages of a list that is made as a whole, in Python: short ones, whose rows stand in no table of their own."""
+"""Pages of short lists that are made whole in Python, because their rows stand in no table of their own."""
 
 import base64
 import binascii
@@ -14,7 +14,8 @@ from resolvers.reading.paging import Page, Slice
 
 @dataclass(frozen=True, eq=False)
 class Listing:
-    """By the texts that `key` gives for a row, no two alike. A cursor holds them, so it outlives its row."""
+    """An order by the texts that `key` gives for a row, no two alike. A cursor holds them, so it stays valid after its
+    row is gone."""
 
     name: str
     key: Callable[[Any], tuple[str, ...]]
@@ -34,7 +35,7 @@ class Listing:
         return tuple(key)
 
     def page(self, rows: Sequence[Any], slice: Slice) -> Page:
-        """The page that a slice in this order asks for."""
+        """The page that a slice asks for, in this order."""
         down = self.descending != slice.backward
         ordered = sorted(rows, key=self.key, reverse=down)
         if (place := slice.after) is not None:

@@ -1,4 +1,4 @@
-"""Every read that a field makes: a row by key, the rows of a relationship, a page of them, a list from the root.
+"""The loaders, through which fields read: a row by key, related rows, a page of them, a list from the root.
 
 A loader is identified by what it loads; only the parent's key varies within a batch.
 """
@@ -26,7 +26,7 @@ from resolvers.reading.shapes import shape
 from resolvers.reading.statements import Relationship, Where
 
 BATCH = 1_000
-"""Keys of one statement."""
+"""The most keys of one statement."""
 
 Otherwise = Callable[[], Awaitable[Any]]
 
@@ -36,8 +36,8 @@ _ends = cache(statements.ends)
 
 
 class Loaders:
-    """The reads of one operation, as one principal. Rows read once are not read again until `forget`. `spend` counts
-    bytes of the answer, and raises TooLarge for too many. `lane` is the client whose turn statements wait for."""
+    """The reads of one operation, as one principal. Rows are read once, until `forget`. `spend` counts bytes of the
+    answer, and raises TooLarge for too many. `lane` is the client in whose turn statements run."""
 
     def __init__(
         self, database: Database, principal: Principal, spend: Callable[[int], None], lane: Hashable = None
@@ -52,11 +52,11 @@ class Loaders:
         self._reading: set[asyncio.Task[Any]] = set()
 
     def forget(self) -> None:
-        """Read afresh from here on: a mutation has written."""
+        """Read everything anew from here on, because a mutation has written."""
         self._loaders.clear()
 
     def end(self) -> None:
-        """Stop what is still being read: nobody waits for it any more."""
+        """Stop all reads that are still running: nobody waits for them any more."""
         for task in self._reading - {asyncio.current_task()}:
             task.cancel()
 
@@ -65,7 +65,7 @@ class Loaders:
         return _loaded(self._loader(selection, partial(self._by_key, selection)), key)
 
     async def among(self, selection: Selection, keys: list[UUID], where: Where | None) -> Sequence[Any]:
-        """Those of the rows with these keys that the principal may see and that meet the conditions."""
+        """The rows with these keys that the principal may see and that meet the conditions."""
         return await self._rows(statements.by_key(selection, self._profile, where), {"keys": keys}, where)
 
     def related(self, relationship: Relationship, row: Any, selection: Selection) -> Awaitable[Any | None]:
@@ -97,8 +97,8 @@ class Loaders:
         return rows[0] if rows else None
 
     async def text(self, read_plan: ReadPlan, otherwise: Otherwise | None = None) -> Any:
-        """What a list of the root gives, or a row of it, Rendered; None for no row that the principal may see. What
-        can't be answered so comes from `otherwise`, or is raised."""
+        """A list or a row of the root, Rendered; None for a row that does not exist or that the principal may not see.
+        What can't be rendered comes from `otherwise`, or is raised."""
         try:
             ((text,),) = await self._planned(rendering.root, read_plan)
             return None if text is None else (await self._rendered([text], read_plan))[0]
@@ -108,8 +108,8 @@ class Loaders:
             return await otherwise()
 
     async def below(self, read_plan: ReadPlan, row: Any, otherwise: Otherwise) -> Any:
-        """What a relationship of a row leads to, Rendered: a page, or a row, None for one that the principal may not
-        see. What can't be answered so comes from `otherwise`."""
+        """What a relationship of a row leads to, Rendered: a page or a row; None for a row that the principal may not
+        see. What can't be rendered comes from `otherwise`."""
         assert read_plan.tree.root.relationship is not None
         key = getattr(row, _ends(read_plan.tree.root.relationship)[0])
         if key is None:
@@ -122,13 +122,14 @@ class Loaders:
             return await otherwise()
 
     async def texts(self, read_plan: ReadPlan, keys: Sequence[UUID]) -> dict[UUID, Rendered]:
-        """Rows by key, Rendered, of those that the principal may see."""
+        """The rows of these keys that the principal may see, Rendered."""
         rows = await self._planned(rendering.by_key, read_plan, keys=keys)
         made = await self._rendered([text for _, text in rows], read_plan)
         return {UUID(str(key)): one for (key, _), one in zip(rows, made, strict=True)}
 
     async def _rendered(self, texts: Sequence[str], read_plan: ReadPlan) -> list[Rendered]:
-        """The texts of a statement with what their marks stand for, one further statement for a table of it."""
+        """The texts of a statement with their marks replaced; one further statement for each table that marks refer
+        to."""
         made = [Rendered.of(text, read_plan.tree.denials) for text in texts]
         wanted = [Stored.of(one.text) for one in made]
         size = 0
@@ -198,7 +199,7 @@ class Loaders:
         return [found.get(key) for key in keys]
 
     async def _by_foreign_key(self, relationship: Relationship, selection: Selection, keys: list[UUID]) -> list[Any]:
-        """One-to-one, from the side that has no key."""
+        """A one-to-one relationship, from the side that has no foreign key."""
         rows = await self._rows(statements.by_foreign_key(relationship, selection, self._profile), {"keys": keys})
         _, remote = _ends(relationship)
         found = {getattr(row, remote): row for row in rows}
@@ -227,7 +228,7 @@ class Loaders:
 
 
 def _loaded(loader: DataLoader[UUID, Any], key: UUID) -> Awaitable[Any]:
-    """The value of a key. Several fields may wait for it: when an error elsewhere ends the wait of one, the others go
+    """The value of a key. Several fields may wait for it: when an error elsewhere cancels one of them, the others go
     on."""
     return asyncio.shield(loader.load(key))
 

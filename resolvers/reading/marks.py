@@ -1,9 +1,9 @@
-"""The marks that a statement leaves in the JSON that it makes, and what takes their places.
+"""Marks in the JSON that a statement makes, and the values that replace them.
 
-Two kinds of marks may be in the text, which no stored value can hold because each process makes its own. A guarded
-field that may not be read leaves one: `Rendered` has null there and tells the path. Stored JSON, such as the numbers of
-a page, or JSON that is not short, leaves its place and size, so that it is counted before it is fetched, is fetched
-once for all and never copied by the database.
+No stored value can hold a mark, because each process makes its own. There are two kinds. A guarded field that may not
+be read leaves a mark that becomes null, and `Rendered` tells its path. Stored JSON (the numbers of a page, and any JSON
+that may be long) leaves its place and size, so it is counted before it is fetched, is fetched once for all its places,
+and is never copied by the database.
 """
 
 import re
@@ -34,14 +34,14 @@ _STORES = re.compile(f'{_STORED}([a-z_]+)[.]([a-z0-9_]+):([0-9a-f-]+):([0-9]+)"'
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """JSON text that is part of a response, and what was denied in it by path."""
+    """JSON text that is part of a response, with the denied fields in it by path."""
 
     text: str
     denied: Sequence[tuple[list[str | int], Denial]] = ()
 
     @classmethod
     def of(cls, text: str, denials: Sequence[Denial]) -> "Rendered":
-        """What a statement made, with null for what was denied."""
+        """The text of a statement, with null for denied fields."""
         if _DENIED not in text:
             return cls(text)
         cleared, number = _DENIALS.subn("null", text)
@@ -51,7 +51,7 @@ class Rendered:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """The stored JSON that belongs into a text, between whose `pieces` it goes, by table, column and key."""
+    """A text with gaps for stored JSON: the `pieces` around them, and for each gap its table, column and key."""
 
     pieces: Sequence[str]
     places: Sequence[tuple[str, str, UUID]]
@@ -68,7 +68,7 @@ class Stored:
         return cls(found[0::5], places, sum(map(int, found[4::5])))
 
     def filled(self, values: Mapping[tuple[str, str, UUID], str | None]) -> str:
-        """The text with the values in their places; raises KeyError for one whose row is gone."""
+        """The text with the values filled in; raises KeyError for a value whose row is gone."""
         texts = [self.pieces[0]]
         for place, piece in zip(self.places, self.pieces[1:], strict=True):
             texts += (values[place] or "null", piece)
@@ -76,7 +76,7 @@ class Stored:
 
 
 def places(wanted: Iterable[Stored]) -> dict[str, tuple[frozenset[str], list[UUID]]]:
-    """What to fetch for several texts: columns and keys by table."""
+    """What to fetch for several texts: the columns and keys by table."""
     found: dict[str, tuple[set[str], dict[UUID, None]]] = {}
     for table, column, key in (place for one in wanted for place in one.places):
         columns, keys = found.setdefault(table, (set(), {}))
@@ -86,7 +86,8 @@ def places(wanted: Iterable[Stored]) -> dict[str, tuple[frozenset[str], list[UUI
 
 
 def stored(table: str, columns: frozenset[str]) -> Statement:
-    """The rows in `keys` of stored JSON: the key, then the columns in the order of their names."""
+    """The statement that reads stored JSON of the rows in `keys`: the key, then the columns in the order of their
+    names."""
     found = models.Base.metadata.tables[table]
     texts = [
         found.c[name] if isinstance(found.c[name].type, sa.Text) else sa.cast(found.c[name], sa.Text())

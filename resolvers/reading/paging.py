@@ -1,4 +1,4 @@
-"""Keyset pages: an order is a column and the key; a cursor is a row's values of them."""
+"""Keyset paging: an order is a column and the key, and a cursor holds a row's values of both."""
 
 import base64
 import binascii
@@ -18,12 +18,13 @@ from db.types import instant_text
 from resolvers.failures import Invalid, LimitExceeded
 
 MOST = 100
-"""Rows of a page."""
+"""The most rows of a page."""
 
 
 @dataclass(frozen=True, eq=False)
 class Order:
-    """By `column`, then by key, so that no two rows are equal. The column is never null and an index leads with it."""
+    """An order by `column`, then by key, so that no two rows are equal. The column is never null, and an index leads
+    with it."""
 
     column: Any
     descending: bool = False
@@ -33,7 +34,7 @@ class Order:
         return (self.column.key, "id")
 
     def cursor(self, row: Any) -> str:
-        """Opaque to clients: this order's name and the row's place in it."""
+        """The cursor of a row, opaque to clients: the name of this order, and the row's values."""
         place = getattr(row, self.column.key)
         if isinstance(place, datetime):
             place = instant_text(place)
@@ -79,7 +80,7 @@ class Order:
 
 
 class Cursors(Protocol):
-    """What names the places of rows in an order."""
+    """What makes and reads the cursors of an order."""
 
     def cursor(self, row: Any) -> str: ...
 
@@ -88,7 +89,7 @@ class Cursors(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Keyset:
-    """What of a slice decides the text of a statement: order, direction, and whether it begins at a place.
+    """The part of a slice that decides the text of a statement: order, direction, and whether it begins at a place.
 
     The place itself comes as the parameters `place` and `place_id`, with the suffix that the statement gives the list.
     """
@@ -115,7 +116,8 @@ class Keyset:
 
 
 def page_size(first: int | None, last: int | None, most: int) -> int:
-    """The rows that a page asks for, refused unless exactly one of the two is given and within bounds."""
+    """The number of rows that a page asks for; refused unless exactly one of `first` and `last` is given and within
+    bounds."""
     if (first is None) == (last is None):
         raise Invalid(f"give first or last, between 0 and {most}", field="first")
     name, size = ("first", first) if first is not None else ("last", last)
@@ -131,7 +133,7 @@ def page_size(first: int | None, last: int | None, most: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """Which rows of a list, and in which order: what all parents of one batch share."""
+    """Which rows of a list are wanted, and in which order: shared by all parents of one batch."""
 
     order: Cursors
     limit: int
@@ -156,12 +158,12 @@ class Slice:
 
     @property
     def place(self) -> dict[str, Any]:
-        """Where it begins, as parameters."""
+        """The place where it begins, as parameters."""
         return {} if self.after is None else {"place": self.after[0], "place_id": self.after[1]}
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """The same, and one row more than asked for, to know whether the list goes on."""
+        """The same, with the number of rows: one more than asked for, to know whether the list goes on."""
         return {"limit": self.limit + 1, **self.place}
 
 
@@ -197,7 +199,7 @@ class Page:
 
     @classmethod
     def cut(cls, rows: Sequence[Any], slice: Slice, counted: Callable[[], Awaitable[int]]) -> "Page":
-        """A page of `rows`, which hold one more than the slice asks for when the list goes on."""
+        """Make a page of `rows`, which hold one more than the slice asks for when the list goes on."""
         more, rows = len(rows) > slice.limit, rows[: slice.limit]
         return cls(rows[::-1] if slice.backward else rows, slice, more, counted)
 

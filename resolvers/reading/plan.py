@@ -1,6 +1,5 @@
-"""All that one field of an operation gives, where a single statement can make it: plain data, made from the document
-by `schema`, turned into SQL by `rendering`.
-"""
+"""The plan of a field that one statement can make: plain data, made from the document by `schema.fields.planner`, and
+turned into SQL by `rendering`."""
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
@@ -14,12 +13,12 @@ from resolvers.reading.paging import Order, Slice
 from resolvers.reading.statements import Relationship, Where
 
 Fields = tuple[tuple[str, Any], ...]
-"""What an object holds, by response key in the order of the response."""
+"""The fields of an object, by response key in the order of the response."""
 
 
 @dataclass(frozen=True, slots=True)
 class Constant:
-    """A text that is the same for every row: the name of a type."""
+    """A constant text: the name of a type."""
 
     text: str
 
@@ -32,7 +31,7 @@ class Id:
 
 
 class Form(Enum):
-    """How a column becomes JSON."""
+    """How a column is written as JSON."""
 
     TYPED = "as its SQL type says"
     STRING = "in quotes"
@@ -42,7 +41,8 @@ class Form(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A column. `denied` is the number of the tree's denial that stands in its place unless a rule of `needs` holds."""
+    """The value of a column. `denied` is the number of the tree's denial that replaces it unless a rule of `needs`
+    holds."""
 
     key: str
     form: Form
@@ -52,7 +52,7 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """An object made of columns of the same row; null when the column `present` is."""
+    """An object made of columns of the same row; null when the column `present` is null."""
 
     present: str
     fields: Fields
@@ -61,7 +61,7 @@ class Group:
 @dataclass(frozen=True, slots=True)
 class One:
     """The row at the end of a relationship; with `order`, the first of many. From the root (no relationship) it is the
-    row that meets the conditions asked for under `number`."""
+    row that meets the conditions of question `number`."""
 
     model: type[models.Entity]
     fields: Fields
@@ -79,13 +79,13 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class Edges:
-    """The rows of a page, each in an object with `Cursor` and the row's own `Rows`."""
+    """The rows of a page, each in an object with its cursor (`Place.CURSOR`) and the row itself (`Rows`)."""
 
     fields: Fields
 
 
 class Place(Enum):
-    """What a page tells of itself."""
+    """The fields by which a page describes its place in the list."""
 
     CURSOR = "cursor"
     NEXT = "hasNextPage"
@@ -97,14 +97,14 @@ class Place(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Info:
-    """An object about the page."""
+    """The object with a page's `Place` fields."""
 
     fields: Fields
 
 
 @dataclass(frozen=True, slots=True)
 class Many:
-    """A page of a relationship, or of all rows of the model; which page is asked for under `number`."""
+    """A page of a relationship, or of all rows of the model; question `number` says which page."""
 
     model: type[models.Entity]
     fields: Fields
@@ -114,14 +114,14 @@ class Many:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What the arguments of one list (or of a row from the root) come to."""
+    """What the arguments of one list (or of a row from the root) ask for."""
 
     slice: Slice | None
     where: Where | None
 
     @property
     def shape(self) -> Hashable:
-        """What of it decides the text of a statement."""
+        """The part that decides the text of a statement."""
         return self.slice and (self.slice.cut, self.slice.limit), self.where
 
     def values(self, suffix: str) -> dict[str, Any]:
@@ -134,7 +134,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Denial:
-    """A guarded field: what one is told who may not read it, and where the document asks for it."""
+    """A guarded field: the message for a principal who may not read it, and where the document asks for it."""
 
     message: str
     nodes: Sequence[Any]
@@ -142,9 +142,11 @@ class Denial:
 
 @dataclass(eq=False, slots=True, weakref_slot=True)
 class Tree:
-    """`root` and what its parts refer to by number: the `questions`, which make what is `Asked` of an operation's
-    variables, and the `denials`. `refused` tells that a database found it too large.
-    `prepared` has its statements."""
+    """The plan of a field, made once for a document.
+
+    `root` refers by number to the `questions`, which read the arguments of an operation (`Asked`), and to the
+    `denials`. `refused` is true when a database found its statement too large. `prepared` has its statements.
+    """
 
     root: One | Many
     questions: Sequence[Callable[[Any], Asked]]
@@ -155,7 +157,7 @@ class Tree:
 
 @dataclass(frozen=True, slots=True)
 class ReadPlan:
-    """A tree with what is asked of it."""
+    """A tree with the arguments of one operation."""
 
     tree: Tree
     asked: tuple[Asked, ...]

@@ -1,4 +1,4 @@
-"""Numbers as people write them: `1-3,5`."""
+"""Ranges of numbers as people write them: `1-3,5`."""
 
 import re
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from resolvers.failures import Invalid, LimitExceeded
 
 MOST = 1_000
-"""Numbers in one text."""
+"""The most numbers in one text."""
 LENGTH = 1_000
 _PART = re.compile(r"([0-9]{1,9})(?:-([0-9]{1,9}))?")
 

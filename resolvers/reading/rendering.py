@@ -1,4 +1,4 @@
-"""A tree becomes one statement that makes its JSON, with who may see what inside."""
+"""Turn a read plan into one statement that makes its JSON, with the access rules inside."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -36,11 +36,11 @@ from resolvers.reading.plan import (
 from resolvers.reading.statements import ends, joins, narrowed, planned, reached, seek
 
 SHORT = 1_000
-"""Bytes of JSON that the database puts into a text itself."""
+"""The most bytes of JSON that the database puts into a text itself."""
 
 
 def root(read_plan: ReadPlan, profile: AccessProfile) -> Statement:
-    """One row: the JSON `text` of a list or a row of the root, null for no row."""
+    """A statement of one row: the JSON `text` of a list or a row of the root, null for no row."""
     part = read_plan.tree.root
     if isinstance(part, One):
         return sa.select(_Renderer(read_plan, profile).field(part).label("text"))
@@ -50,7 +50,8 @@ def root(read_plan: ReadPlan, profile: AccessProfile) -> Statement:
 
 
 def below(read_plan: ReadPlan, profile: AccessProfile, dialect: str) -> Statement:
-    """For each of `keys`, as `key`, the JSON `text` of what the relationship leads to from a parent that holds it."""
+    """A statement that gives for each of `keys`, as `key`, the JSON `text` of what the relationship leads to from that
+    parent."""
     parent = spread("keys", dialect)
     (key,) = parent.c
     text = _Renderer(read_plan, profile).field(read_plan.tree.root, parent, key)
@@ -58,7 +59,7 @@ def below(read_plan: ReadPlan, profile: AccessProfile, dialect: str) -> Statemen
 
 
 def by_key(read_plan: ReadPlan, profile: AccessProfile) -> Statement:
-    """The rows in `keys`, as `key` and `text`."""
+    """A statement of the rows in `keys`, as `key` and `text`."""
     entity = Alias(read_plan.tree.root.model)
     text = joined(_Renderer(read_plan, profile).row(read_plan.tree.root.fields, entity))
     found = sa.select(entity.id.label("key"), text.label("text")).select_from(entity)
@@ -88,8 +89,8 @@ def _nullable(entity: Any, key: str) -> bool:
 
 
 def _number(value: int) -> Any:
-    """A number that is part of the text: with sizes of pages as parameters, PostgreSQL expects large ones, and makes a
-    new plan each time in the hope of a better one."""
+    """A number as part of the text. If page sizes were parameters, PostgreSQL would expect large ones, and make a new
+    plan each time in the hope of a better one."""
     return sa.literal_column(str(value), sa.Integer())
 
 
@@ -104,7 +105,7 @@ class _Renderer:
         self._profile = profile
 
     def field(self, part: One | Many, above: Any = None, key: Any = None) -> Any:
-        """What a relationship leads to, or a list or a row of the root, which is null when there is none."""
+        """A relationship, a list, or a row of the root; null when there is no row."""
         if isinstance(part, Many):
             return self._page(part, above, key)
         text = self._one(part, above, key, lambda entity: joined(self.row(part.fields, entity)))
@@ -147,7 +148,7 @@ class _Renderer:
         yield from pieces
 
     def _one(self, part: One, above: Any, key: Any, made: Callable[[Any], Any]) -> Any:
-        """What `made` makes of a row."""
+        """One row, made into JSON by `made`."""
         entity = Alias(part.model)
         clauses = [visible(entity, self._profile, via=part.relationship)]
         if part.relationship is None:
@@ -172,7 +173,7 @@ class _Renderer:
         return sought
 
     def _page(self, part: Many, above: Any, key: Any) -> Any:
-        """A connection: its rows are read once for all that it shows of them."""
+        """A connection: its rows are read once for all its fields."""
         asked = self._asked[part.number]
         assert asked.slice is not None
         cut, entity = asked.slice.cut, Alias(part.model)
@@ -208,15 +209,14 @@ class _Renderer:
 
 
 _CURSOR, _PLACE, _FOUND = "cursor", "place", "found"
-"""Columns of a page beside its rows."""
+"""Columns of a page besides its rows."""
 
 
 @dataclass(slots=True)
 class _About:
-    """What a connection shows, made of its `page`: aggregates over rows that stand in the list's order, with their
-    place from where the page was sought. The objects of `rows` are its columns. `size` is set when the page may hold
-    one row more than asked for.
-    """
+    """The fields of a connection, made from its `page`: aggregates over rows in the order of the list, with their
+    number from the start of the page. The objects of `rows` are its columns. `size` is set when the page may hold one
+    row more than asked for."""
 
     cut: Keyset
     ahead: Place
@@ -258,12 +258,12 @@ class _About:
             yield self.page.c[_CURSOR] if part is Place.CURSOR else self._row(part)
 
     def _inside(self, text: Any, *clauses: Any) -> Any:
-        """An aggregate over the rows that were asked for, and that meet some clauses."""
+        """An aggregate over the rows that were asked for and that meet some clauses."""
         held = [*clauses] if self.size is None else [self.page.c[_PLACE] <= self.size, *clauses]
         return text.filter(*held) if held else text
 
     def _cursor(self, *, first: bool) -> Any:
-        """The cursor of the row that was sought first, or last."""
+        """The cursor of the first or the last row in seek order."""
         place, found = self.page.c[_PLACE], self.page.c[_FOUND]
         last = found if self.size is None else sa.case((found > self.size, self.size), else_=found)
         chosen = place == _number(1) if first else place == last

@@ -1,4 +1,5 @@
-"""What a field wants of the rows below it: plain data, made from the document by `schema`, used to build statements."""
+"""The selection of a field: which columns it needs of the rows below it, as plain data that statements are built
+from."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,11 +16,11 @@ from resolvers.identity.principal import AccessProfile
 
 @dataclass(frozen=True)
 class Selection:
-    """Columns of `model` by attribute name, and the rules of those that are guarded.
+    """The wanted columns of `model` by attribute name, and the rules of those that are guarded.
 
-    A row made from it has an attribute for each column. A guarded one is null unless a rule holds, and beside it
-    stands `may_<column>`, which tells whether one held. `asks` names further questions of that kind, for what is made
-    in Python. `typename` is set where the row must tell its own type.
+    A row made from it has an attribute for each column. A guarded attribute is null unless a rule holds, and
+    `may_<column>` beside it tells whether one held. `asks` names further such questions, for fields computed in Python.
+    `typename` is set where the row must tell its own type.
     """
 
     model: type[models.Entity]

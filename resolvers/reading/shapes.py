@@ -1,5 +1,7 @@
-"""What makes two functions build the same SQL: their code, and the values that they hold. A key written by hand beside
-a function can be the same for two that differ."""
+"""Compare functions by their code and the values that they hold: two of equal shape build the same SQL.
+
+A key written by hand beside a function could be the same for two that differ.
+"""
 
 from collections.abc import Callable, Hashable
 from functools import lru_cache, partial
@@ -9,8 +11,8 @@ from typing import Any
 
 @lru_cache(maxsize=2_000)
 def shape(function: Callable[..., Any]) -> Hashable:
-    """Equal for functions of the same code that hold equal values of the same types. Raises TypeError for one that
-    holds a value without a hash, which may change."""
+    """A value that is equal for functions with the same code and equal values of the same types. Raises TypeError for a
+    function that holds a value without a hash, which may change."""
     if isinstance(function, partial):
         named = tuple((name, _held(value)) for name, value in sorted(function.keywords.items()))
         return partial, shape(function.func), _all(function.args), named
@@ -28,7 +30,7 @@ def _all(values: tuple[Any, ...]) -> Hashable:
 
 
 def _held(value: Any) -> Hashable:
-    """With its type: 1, 1.0 and True are equal."""
+    """The value with its type, because 1, 1.0 and True are equal."""
     if isinstance(value, FunctionType | MethodType | partial):
         return shape(value)
     if isinstance(value, tuple):

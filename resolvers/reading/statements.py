@@ -1,7 +1,7 @@
-"""The statements that loaders run, each built once for its shape and kept; what varies comes as parameters.
+"""The statements of the loaders. Each is built once for its shape and kept; values come as parameters.
 
-Their text never depends on a value: keys travel as one parameter, a page's place and size as others, and of the
-principal only the access profile is known here.
+The text never depends on a value: keys travel as one parameter, a page's place and size as others. Of the principal
+only the access profile decides the text.
 """
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -33,8 +33,8 @@ _LIMIT: Any = sa.bindparam("limit", type_=sa.Integer())
 @dataclass(frozen=True, slots=True)
 class Where:
     """Conditions beyond visibility: `clauses(entity, suffix, profile)` builds them, with parameters that `values`
-    fills; a statement of several lists tells theirs apart by the suffix. Two are equal when their functions have the
-    same `shape`. `searches` tells that they look for a part of a text, which few rows may have."""
+    fills. A statement of several lists tells their parameters apart by the suffix. Two are equal when their functions
+    have the same `shape`. `searches` is true when they search for a part of a text, which few rows may have."""
 
     clauses: Callable[[Any, str, AccessProfile], Sequence[Any]] = field(compare=False)
     values: Mapping[str, Any] = field(default_factory=dict, compare=False)
@@ -46,7 +46,7 @@ class Where:
 
     @classmethod
     def equal(cls, column: Any, value: Any) -> "Where":
-        """A column has this value."""
+        """The column has this value."""
         return cls(_equal(column.key), {f"where_{column.key}": value})
 
 
@@ -105,7 +105,7 @@ def pages(
 ) -> Statement:
     """The first children of each parent in `keys`, each found by its own index seek, with `parent_key`.
 
-    PostgreSQL joins the seek laterally; SQLite, which cannot, reads it as an IN list.
+    PostgreSQL joins the seek laterally. SQLite has no lateral joins and reads it as an IN list.
     """
     parent = spread("keys", dialect)
     (parent_key,) = parent.c
@@ -139,18 +139,18 @@ def total(model: type[Entity], where: Where | None, profile: AccessProfile) -> S
 
 
 def narrowed(where: Where | None, profile: AccessProfile) -> AccessProfile:
-    """Who looks for a text is not taken to see most of the rows that are found."""
+    """The profile for a search: a principal who searches for a text is not taken to see most of the rows that match."""
     return profile._replace(wide=False) if where is not None and where.searches else profile
 
 
 def planned(statement: Statement, model: type[Entity], profile: AccessProfile) -> Statement:
-    """A list of all rows of a model, planned for the values of a principal who sees a part of them: one plan for all
-    would walk the order of the list through everybody's rows."""
+    """A list of all rows of a model, planned for the values of a principal who sees only some of them. One plan for all
+    principals would walk through everybody's rows in the order of the list."""
     return plans.planned(statement) if sees_part(model, profile) else statement
 
 
 def ends(relationship: Relationship) -> tuple[str, str]:
-    """The attributes that a relationship joins: the parent's, the child's; both keys where a table lies between."""
+    """The attributes that a relationship joins: the parent's and the child's; both keys where a table lies between."""
     prop = relationship.property
     if prop.secondary is not None:
         return "id", "id"
@@ -162,7 +162,7 @@ def ends(relationship: Relationship) -> tuple[str, str]:
 
 
 def joins(relationship: Relationship, entity: Any, parent_key: Any) -> Any:
-    """`entity` is what the relationship leads to from the parent of this key."""
+    """The clause that `entity` is what the relationship leads to from the parent of this key."""
     prop = relationship.property
     if prop.secondary is None:
         return getattr(entity, ends(relationship)[1]) == parent_key
@@ -173,7 +173,7 @@ def joins(relationship: Relationship, entity: Any, parent_key: Any) -> Any:
 
 
 def parents(relationship: Relationship, entity: Any) -> list[Any]:
-    """The column that holds what `entity` is reached from by a relationship, and the clauses that join it."""
+    """The column with the parent from which a relationship leads to `entity`, and the clauses that join it."""
     prop = relationship.property
     if prop.secondary is None:
         return [getattr(entity, ends(relationship)[1])]
@@ -183,7 +183,7 @@ def parents(relationship: Relationship, entity: Any) -> list[Any]:
 
 
 def seek(entity: Any, cut: Keyset, reached: Sequence[Any], most: Any, suffix: str = "") -> Statement:
-    """The first rows of `entity`, of those that are `reached`, in the order of the cut: at most `most`."""
+    """The first rows of `entity` that meet `reached`, in the order of the keyset `cut`: at most `most`."""
     statement = sa.select(entity.id).select_from(entity).where(*reached)
     if cut.placed:
         statement = statement.where(cut.beyond(entity, suffix))
@@ -198,7 +198,7 @@ def reached(
     parent_key: Any = None,
     suffix: str = "",
 ) -> list[Any]:
-    """What makes a row of `entity` one of a list: its parent, its visibility, the list's conditions."""
+    """The clauses that make a row of `entity` one of a list: its parent, its visibility, the list's conditions."""
     clauses = [visible(entity, profile, via=relationship)]
     if relationship is not None:
         clauses.insert(0, joins(relationship, entity, parent_key))

@@ -1,6 +1,6 @@
-"""What of a simulation can be fetched as files, read piece by piece as its principal may see it.
+"""The files of a simulation for download, read piece by piece as the principal may see them.
 
-What is read comes through the loaders, one page of numbers at a time, so that memory does not grow with a result.
+Reads go through the loaders, one page of numbers at a time, so memory does not grow with the size of a result.
 """
 
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
@@ -26,9 +26,9 @@ from resolvers.writing.audit import record
 from resolvers.writing.rows import signed_in
 
 LASTS = timedelta(minutes=5)
-"""For how long a ticket holds."""
+"""How long a ticket is valid."""
 NAMED = 20
-"""Estimators that a message names."""
+"""The most estimators that a message names."""
 
 _SIMULATION = Selection(models.Simulation, ("title", "created_at", "project_id"))
 _ESTIMATOR = Selection(models.Estimator, ("name", "file_name", "meta"))
@@ -53,7 +53,7 @@ LINES = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """An estimator, and the keys of the pages that are wanted of it, by number; `values` counts their numbers."""
+    """An estimator, with the keys of its wanted pages by number; `values` counts their numbers."""
 
     row: Any
     pages: Mapping[int, UUID]
@@ -61,12 +61,12 @@ class Chosen:
 
 
 async def simulation(ctx: Context, key: UUID) -> Any:
-    """The simulation's row; NOT_FOUND where there is none that the principal may see."""
+    """The simulation's row; NOT_FOUND when there is none that the principal may see."""
     return _there(await _loaders(ctx).one(_SIMULATION, key), "Simulation")
 
 
 async def note(ctx: Context, simulation: Any, name: str) -> None:
-    """Put on record that a file is taken out."""
+    """Record that a file is downloaded."""
     async with ctx.database.write() as session:
         project, site = simulation.project_id, None
         if project is not None:
@@ -77,8 +77,8 @@ async def note(ctx: Context, simulation: Any, name: str) -> None:
 async def estimators(
     ctx: Context, simulation: Any, names: Collection[str] = (), numbers: Collection[int] | None = None
 ) -> list[Chosen]:
-    """The estimators of a simulation by name, or those that are named by their name or file, with those of their pages
-    that have one of the numbers; INVALID for a name that none has."""
+    """The estimators of a simulation: all, or those with one of the names or files. Each comes with its pages that have
+    one of the numbers. INVALID for a name that no estimator has."""
     every = [row async for row in _all(ctx, models.Simulation.estimators, simulation, _BY_NAME, _ESTIMATOR)]
     known = {text for row in every for text in (row.name, row.file_name)}
     if unknown := sorted(set(names) - known):
@@ -117,13 +117,13 @@ async def page_numbered(ctx: Context, estimator: Any, number: int) -> UUID:
 
 
 async def page(ctx: Context, key: UUID) -> Any:
-    """A page with its numbers, which nothing keeps."""
+    """A page with its numbers, which are not cached."""
     rows = await _loaders(ctx).among(_PAGE, [key], None)
     return _there(rows[0] if rows else None, "Page")
 
 
 async def inputs(ctx: Context, simulation: Any) -> Mapping[str, str]:
-    """The input files, text by name; FORBIDDEN for those who see the simulation only."""
+    """The input files, by name; FORBIDDEN for a principal who may only see the simulation."""
     row = _there(await _loaders(ctx).related(models.Simulation.input, simulation, _INPUT), "SimulationSetup")
     if not row.may_files:
         raise Forbidden(unreadable("SimulationSetup", "inputFiles", _READERS))
@@ -132,8 +132,8 @@ async def inputs(ctx: Context, simulation: Any) -> Mapping[str, str]:
 
 
 async def log(ctx: Context, simulation: Any) -> AsyncIterator[tuple[int | None, str]]:
-    """The lines of the latest job, each with the number of the task that said it. NOT_FOUND where the principal sees
-    none, which is told before anything is read from it."""
+    """The log lines of the latest job, each with the number of its task. NOT_FOUND when the principal sees no job; this
+    is raised before any line is read."""
     loaders = _loaders(ctx)
     jobs = await loaders.page(models.Simulation.jobs, simulation, Slice(_LATEST, 1), _JOB)
     job = _there(jobs.nodes[0] if jobs.nodes else None, "Job")
@@ -149,7 +149,7 @@ async def _lines(ctx: Context, job: Any) -> AsyncIterator[tuple[int | None, str]
 
 
 def _loaders(ctx: Context) -> Loaders:
-    """Loaders that keep nothing beyond one read."""
+    """Loaders that cache nothing beyond one read."""
     return ctx.fork().loaders
 
 
@@ -176,20 +176,20 @@ def _there(row: Any, typename: str) -> Any:
 # Tickets ------------------------------------------------------------------------------------------------------------
 
 TICKET = "ticket"
-"""The parameter of the query that holds it."""
+"""The query parameter that holds the ticket."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """An address that a browser may fetch as it is, and until when."""
+    """An address that a browser may fetch without a header, and until when."""
 
     url: str
     expires_at: datetime
 
 
 async def ticket(ctx: Context, key: UUID, path: Sequence[str], query: Mapping[str, str]) -> Ticket:
-    """A ticket by which a browser fetches one path of this gateway as whoever asks. What they may see is asked again
-    when it is used; here it is the simulation. The parts of a path may hold slashes."""
+    """Create a ticket with which a browser fetches one path of this gateway as the principal. When it is used, access
+    is checked again; here only the simulation is checked. The parts of a path may hold slashes."""
     owner, principal = signed_in(ctx), ctx.principal
     await simulation(ctx, key)
     expires_at = datetime.now(UTC) + LASTS
@@ -201,5 +201,5 @@ async def ticket(ctx: Context, key: UUID, path: Sequence[str], query: Mapping[st
 
 
 def address_of(path: str, query: Iterable[tuple[str, str]]) -> str:
-    """What a ticket is bound to, however it is spelled on the way."""
+    """The address that a ticket is bound to, in one spelling whatever the client's is."""
     return f"{path}?{urlencode(sorted(pair for pair in query if pair[0] != TICKET))}"

@@ -1,4 +1,4 @@
-"""Makes one result of what the tasks of a job delivered, while it runs and at its end."""
+"""Merge what the tasks of a job delivered into one result, while the job runs and at its end."""
 
 import asyncio
 import time
@@ -22,14 +22,15 @@ from resolvers.queue.merge_leases import Merge
 from resolvers.simulations.simulations import read_delivered, store_estimators
 
 LEASE = 60.0
-"""Seconds after which another process takes over from one that died while it merged; one that lives prolongs it."""
+"""The lease in seconds: another process takes over from one that died while merging; a living one prolongs it."""
 REST = 10.0
-"""Parts of a running job are merged again after so many times as long as it took, and not before `PAUSE` seconds."""
+"""Parts of a running job are merged again after so many times as long as merging took, and after at least `PAUSE`
+seconds."""
 PAUSE = 3.0
 AGAIN = 10.0
-"""Seconds after which merging that could not be done is tried again, while those of other jobs go on."""
+"""Seconds after which a failed merging is tried again; those of other jobs go on."""
 ENOUGH = 3_600.0
-"""Seconds after which merging that still can't be done is given up: the job failed."""
+"""Seconds after which a merging that still fails is given up: the job failed."""
 
 log = structlog.get_logger("torana.jobs")
 
@@ -53,7 +54,7 @@ async def merge_ready(services: Services) -> None:
 
 
 async def _put_off(services: Services, claimed: Merge, *, rest: float | None = AGAIN, hopeless: bool = False) -> None:
-    """Let the merging be tried again, unless that is `hopeless` or was done for long enough."""
+    """Put the merging off to a later try, unless it is `hopeless` or was tried for long enough."""
     async with services.database.write(as_system="finished jobs are merged") as session:
         if (job := await merge_leases.release_merging(session, claimed, rest=rest)) is None:
             return
@@ -65,7 +66,8 @@ async def _put_off(services: Services, claimed: Merge, *, rest: float | None = A
 
 
 async def merge(services: Services, claimed: Merge) -> None:
-    """Merge outside any transaction, then store the result and end the job in one, if it is still ours to do."""
+    """Merge outside any transaction. Then, in one transaction, store the result and end the job, if this process still
+    has the lease."""
     began = time.monotonic()
     alone = asyncio.Lock()
     prolonging = asyncio.create_task(_prolong(services, claimed, alone))
@@ -106,8 +108,8 @@ async def _prolong(services: Services, claimed: Merge, alone: asyncio.Lock) -> N
 
 
 async def _merged(services: Services, key: UUID) -> tuple[Sequence[UUID], list[Estimator], str | None]:
-    """The keys of what the tasks delivered, what comes of it, and what doesn't fit together. What one task delivered is
-    read after the other, so that only one is held at a time."""
+    """The keys of the tasks' results, the merged result, and what doesn't fit together. Results are read one after the
+    other, so that only one is held in memory."""
     merging = Merging()
     async with services.database.read() as connection:
         tasks = sa.select(TaskResult.id).join(Task, Task.id == TaskResult.task_id).where(Task.job_id == key)
@@ -129,7 +131,7 @@ def _add(merging: Merging, primaries: int, data: bytes) -> None:
 
 
 async def _store(session: AsyncSession, job: Job, simulation: UUID, merged: Sequence[Estimator]) -> None:
-    """Store the results, unless a later attempt has some."""
+    """Store the results, unless a later attempt has stored some."""
     overtaken = sa.exists().where(
         Job.simulation_id == simulation,
         Job.attempt > job.attempt,

@@ -1,4 +1,4 @@
-"""Simulations that are not kept for ever."""
+"""Delete simulations that are older than the settings keep them."""
 
 import sqlalchemy as sa
 
@@ -9,16 +9,16 @@ from db.types import later, now
 from resolvers.retention import DAY, Sweep
 
 SOME = 50
-"""Simulations removed in one transaction, with all that belongs to them."""
+"""Simulations that are removed in one transaction, with all that belongs to them."""
 
 
 def finished(days: float) -> Sweep:
-    """Those that are so old, the last of whose jobs ended as long ago, are deleted."""
+    """The sweep that deletes simulations that are so old, and whose last job ended as long ago."""
     return Sweep("finished simulations", days, _erase_finished)
 
 
 def deleted(days: float) -> Sweep:
-    """Those that were deleted so long ago are removed for good."""
+    """The sweep that removes for good the simulations that were deleted so long ago."""
     return Sweep("simulations", days, _clear_deleted)
 
 
@@ -38,7 +38,7 @@ async def _erase_finished(database: Database, days: float) -> int:
 
 
 async def _clear_deleted(database: Database, days: float) -> int:
-    """Some at a time, so that no other write waits for long."""
+    """Remove some at a time, so that no other write waits for long."""
     gone = 0
     while True:
         async with database.write(as_system="what is old is cleared away") as session:

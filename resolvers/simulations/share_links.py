@@ -1,4 +1,4 @@
-"""Links by which one simulation is shared: made, and shown once. Deleting one is among the common writes."""
+"""Links that share one simulation. The secret is shown once, when the link is made; the common mutation deletes it."""
 
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -20,16 +20,16 @@ from resolvers.writing.refusals import writing
 from resolvers.writing.rows import locked, require, signed_in
 
 USUAL, LONGEST = timedelta(days=7), timedelta(days=90)
-"""For how long a link holds when nothing is said, and at most."""
+"""How long a link is valid by default, and at most."""
 MOST = 50
-"""Links of one simulation that hold at once."""
+"""The most live links of one simulation."""
 LABEL = 100
 
 
 async def create(ctx: Context, simulation: UUID, label: str = "", expires_at: datetime | None = None) -> Issued:
-    """A link to a simulation that the principal owns; `credential` is its key.
+    """Create a link to a simulation that the principal owns; `credential` is its key.
 
-    INVALID for an end that is past or too far away, LIMIT_EXCEEDED when too many links hold.
+    INVALID for an end that is past or too far away, LIMIT_EXCEEDED when too many links are live.
     """
     async with writing(ctx, "CREATE", SimulationLink) as session:
         await locked(session, ctx, Simulation, simulation, field="simulation")
@@ -80,5 +80,5 @@ def _label(label: str) -> str:
 
 
 def sweep() -> Sweep:
-    """Links that expired a day ago."""
+    """The sweep of links that expired a day ago."""
     return Sweep.of_rows(SimulationLink, 1, lambda before: SimulationLink.expires_at < before)

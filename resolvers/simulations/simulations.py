@@ -1,4 +1,4 @@
-"""Submitting simulations, and storing what came out."""
+"""Submit, change and delete simulations, and store their results."""
 
 import asyncio
 import gzip
@@ -47,7 +47,7 @@ from resolvers.writing.rows import expect, locked, require, signed_in
 
 TITLE = 255
 FILES, FILE_BYTES = 32, 1_000_000
-"""Input files of one simulation, and their bytes together."""
+"""The most input files of one simulation, and the most bytes of all together."""
 
 
 async def submit_simulation(
@@ -63,8 +63,8 @@ async def submit_simulation(
     cluster_id: UUID | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> UUID:
-    """Check the input as the program will read it, then store simulation, input, job and tasks together. `given` are
-    native files by name, or an editor's project, from which the files are made."""
+    """Check the input as the program will read it; then store simulation, input, job and tasks together. `given` are
+    native files by name, or a project of the editor, from which the files are made."""
     owner, title = signed_in(ctx), composed(title)
 
     async def place(session: AsyncSession, asked: Mapping[str, Any]) -> Place:
@@ -116,7 +116,7 @@ async def submit_simulation(
 
 
 async def update_simulation(ctx: Context, key: UUID, expected_version: int, changes: Mapping[str, Any]) -> UUID:
-    """Change the title, the project or the session of a simulation of one's own."""
+    """Change the title, the project or the session of one's own simulation."""
     signed_in(ctx)
     async with writing(ctx, "UPDATE", Simulation, key) as session:
         for model, column in ((Project, "project_id"), (Session, "session_id")):
@@ -139,8 +139,8 @@ async def update_simulation(ctx: Context, key: UUID, expected_version: int, chan
 
 
 async def delete_simulation(ctx: Context, key: UUID, expected_version: int | None = None) -> datetime:
-    """Delete a simulation of one's own whose jobs have ended: nobody sees it or its results any more. Returns the
-    moment; its rows go when deleted simulations are cleared away."""
+    """Delete one's own simulation whose jobs have ended: nobody sees it or its results any more. Returns when. Its rows
+    are removed when deleted simulations are cleared."""
     async with writing(ctx, "DELETE", Simulation, key) as session:
         row = await _own(session, ctx, key, policy_of(Simulation).delete, "delete")
         if expected_version is not None:
@@ -156,7 +156,7 @@ async def delete_simulation(ctx: Context, key: UUID, expected_version: int | Non
 
 
 async def _own(session: AsyncSession, ctx: Context, key: UUID, rules: Sequence[Rule], verb: str) -> Simulation:
-    """The simulation, held, if it is the principal's to change or delete."""
+    """The simulation, locked, if the principal may change or delete it."""
     row = await locked(session, ctx, Simulation, key)
     await require(session, ctx, row, rules, verb)
     return row
@@ -169,8 +169,8 @@ def shares(primaries: int, tasks: int) -> list[int]:
 
 
 async def store_estimators(session: AsyncSession, simulation: UUID, estimators: Sequence[Delivered]) -> None:
-    """Have these estimators of a simulation, with their pages, and no others. What was there before keeps its key, so
-    that who reads results while they come in goes on."""
+    """Store these estimators of a simulation with their pages, and remove all others. Existing ones keep their keys, so
+    that clients who read results while they come in can go on."""
     wanted = sa.select(Estimator).where(Estimator.simulation_id == simulation)
     held = {row.file_name: row for row in await session.scalars(wanted)}
     for delivered in estimators:
@@ -263,7 +263,7 @@ def _program(ctx: Context, sim_type: SimulationType, input_type: InputType) -> P
 
 
 def _read(program: Program, input_type: InputType, given: Any) -> tuple[dict[str, str], int]:
-    """The native files and the primaries that they ask for, or INVALID with the place of what is wrong."""
+    """The native files, and the number of primaries that they ask for; or INVALID with the place of what is wrong."""
     if input_type is InputType.EDITOR:
         try:
             files = program.files_of(input_type.name, given)

@@ -1,1 +1,1 @@
-"""Jobs at work: commanded, placed, run, reported on."""
+"""Running jobs of every kind: commands of users, placement, the dispatcher, and what workers call."""

@@ -1,4 +1,4 @@
-"""The rows of the clusters that the gateway's settings name."""
+"""The rows of clusters, kept in agreement with the settings."""
 
 from collections.abc import Mapping
 
@@ -9,10 +9,10 @@ from db.models import TERMINAL, Cluster, Job, Platform
 
 
 async def register(database: Database, configured: Mapping[str, Platform]) -> None:
-    """Make the rows agree with the settings: `configured` maps names to platforms.
+    """Make the rows agree with the settings; `configured` maps names to platforms.
 
-    A cluster that comes again is the one of that name which was deleted last, with its groups and bounds. One that is
-    no longer named is deleted, unless jobs of it are under way.
+    A cluster that is named again is the last deleted one of that name, with its groups and bounds. A cluster that is no
+    longer named is deleted, unless it has jobs that have not ended.
     """
     async with database.write(as_system="the clusters of the configuration") as session:
         if database.dialect == "postgresql":  # several processes may start at once

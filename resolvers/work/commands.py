@@ -1,4 +1,4 @@
-"""What users command of their jobs."""
+"""The commands of users about their jobs: cancel, retry, delete, count."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -29,11 +29,11 @@ from resolvers.writing.refusals import writing
 from resolvers.writing.rows import expect, locked, require
 
 LETTING_GO = 10.0
-"""Seconds for which a cancelled task is still known to the engine that has it, to be ended there."""
+"""Seconds for which a cancelled task stays known to its engine, so that the engine can end it."""
 
 
 async def cancel_job(ctx: Context, key: UUID) -> UUID:
-    """End a job; what its tasks delivered so far is kept."""
+    """Cancel a job; what its tasks delivered so far is kept."""
     async with writing(ctx, "CANCEL_JOB", Job, key) as session:
         job = await _commanded(session, ctx, key, CANCEL, "cancel")
         because(session, "tasks end with their job", Task)
@@ -55,8 +55,8 @@ async def cancel_job(ctx: Context, key: UUID) -> UUID:
 
 
 async def retry_job(ctx: Context, key: UUID, elsewhere: tuple[UUID | None, Mapping[str, Any]] | None = None) -> UUID:
-    """Try again what failed or was cancelled: a new job of the same simulation, one attempt higher, in the same place
-    or `elsewhere`: on a cluster, with what it is asked for, or with None on the gateway's own machine."""
+    """Retry a job that failed or was cancelled: a new job of the same simulation, one attempt higher. It runs in the
+    same place or `elsewhere`: on a cluster with options, or with None on the gateway's own machine."""
     try:
         async with writing(ctx, "RETRY_JOB", Job, key) as session:
             job = await _commanded(session, ctx, key, RETRY, "retry")
@@ -87,7 +87,7 @@ async def retry_job(ctx: Context, key: UUID, elsewhere: tuple[UUID | None, Mappi
 
 
 async def delete_job(ctx: Context, key: UUID, expected_version: int | None = None) -> None:
-    """Remove a job that has ended, with its tasks and its log; the results of its simulation stay."""
+    """Delete a job that has ended, with its tasks and its log; the results of its simulation stay."""
     async with writing(ctx, "DELETE_JOB", Job, key) as session:
         job = await _commanded(session, ctx, key, policy_of(Job).delete, "delete")
         if expected_version is not None:
@@ -106,7 +106,7 @@ async def delete_job(ctx: Context, key: UUID, expected_version: int | None = Non
 
 
 async def totals(ctx: Context, where: Where | None) -> dict[JobState, int]:
-    """How many of the jobs that one sees, and that meet the conditions, are in each state. One statement."""
+    """The number of visible jobs in each state, of those that meet the conditions. One statement."""
     entity, profile = Alias(Job), ctx.principal.profile
     counted = sa.select(entity.state, sa.func.count().label("number")).where(*reached(entity, where, profile))
     values = {**ctx.principal.parameters, **(where.values if where else {})}

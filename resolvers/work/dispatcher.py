@@ -1,7 +1,6 @@
-"""The process that runs jobs: it hands tasks to engines, looks after them, merges what they deliver, and takes back
-what fell silent.
+"""The dispatcher runs jobs: it hands tasks to engines, watches them, merges results, and takes back lost tasks.
 
-The rows are the truth. Whatever this process forgets by dying, another, or itself at its next start, finds there.
+The rows are the truth. When this process dies, another one, or its next start, finds there all that it knew.
 """
 
 import asyncio
@@ -33,13 +32,14 @@ log = structlog.get_logger("torana.jobs")
 AWAY = 5.0
 """Seconds after which an engine that could not be reached is tried again."""
 STEP = 200
-"""Tasks handed over at once."""
+"""The most tasks that are handed over at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """An engine, and the cluster whose jobs it runs; None: those of the gateway's own machine. It is looked at every
-    `interval` seconds; what it does not see is handed over again after `patience` seconds, unless it was claimed."""
+    """An engine, and the cluster whose jobs it runs; None: the jobs of the gateway's own machine. The engine is polled
+    every `interval` seconds. A task that it does not know is handed over again after `patience` seconds, unless it was
+    claimed."""
 
     engine: Engine
     cluster: UUID | None
@@ -48,7 +48,7 @@ class Post:
 
 
 class Dispatcher:
-    """Works until `close`; `alone` says that no other process runs jobs of this database.
+    """Runs until `close`; `alone` says that no other process runs jobs of this database.
 
     `reports_to` is the address at which workers reach this gateway; `merge` merges what jobs have delivered.
     """
@@ -81,7 +81,7 @@ class Dispatcher:
             await posted.close()
 
     async def _look_after(self) -> None:
-        """Merge, and take back what fell silent."""
+        """Merge, and release tasks whose workers fell silent."""
         services = self._services
         if self._alone:
             await guarded(self._take_back_all, "jobs", away=1.0, failed=0.5)
@@ -100,14 +100,15 @@ class Dispatcher:
                         await changes.next()
 
     async def _merge(self) -> None:
-        """Merge what waits for it, and find out when parts of running jobs will."""
+        """Merge what waits for it, and find out when parts of running jobs are due."""
         most = self._services.limits.lease
         self._merge_at = time.monotonic() + most
         await self._merge_ready()
         self._merge_at = time.monotonic() + await merge_leases.parts_due(self._services.database, most)
 
     async def _take_back_all(self) -> None:
-        """At the start of the one process: nothing runs on this machine, and nothing is being merged."""
+        """Release all tasks of this machine and all mergings, at the start of the only process: none of them can still
+        run."""
         live = await leases.live_tasks(self._services.database, None, JobState.PENDING, JobState.RUNNING)
         async with self._services.database.write(as_system="jobs are handed to engines") as session:
             await merge_leases.release_all_merging(session)
@@ -119,7 +120,7 @@ class Dispatcher:
                 )
 
     async def _reap(self) -> None:
-        """Give up what is no longer run by anybody."""
+        """Release tasks that no worker runs any more."""
         async with self._services.database.write(as_system="jobs are handed to engines") as session:
             lost = await leases.lapsed_claims(session)
             await leases.hold_jobs(session, lost)
@@ -129,7 +130,7 @@ class Dispatcher:
 
 
 class _Posted:
-    """Brings the rows and what one engine has into agreement, again and again."""
+    """Keeps the rows and the tasks of one engine in agreement, again and again."""
 
     def __init__(self, services: Services, post: Post, reports_to: str) -> None:
         self._services = services
@@ -149,7 +150,7 @@ class _Posted:
                             self._looked = -math.inf
 
     async def close(self) -> None:
-        """Tasks whose workers end with this process wait again, and it does not count."""
+        """Release the tasks whose workers end with this process; this does not count as a loss."""
         engine = self._post.engine
         if self._post.cluster is not None:
             await engine.close()
@@ -178,14 +179,14 @@ class _Posted:
             await asyncio.sleep(min(AWAY, self._post.interval))
 
     async def _held(self, owners: Mapping[str, UUID]) -> dict[str, Held]:
-        """Batches, by name, with the logins of their owners where the engine wants them: each is read once."""
+        """The batches by name, with the logins of their owners where the engine needs them; each login is read once."""
         logins: dict[UUID, Login | None] = {}
         if self._post.engine.personal:
             logins = {owner: await login_of(self._services, owner) for owner in set(owners.values())}
         return {name: Held(name, logins.get(owner)) for name, owner in owners.items()}
 
     async def _cancel(self) -> None:
-        """Tell the engine, once, what was cancelled."""
+        """Tell the engine, once, which tasks were cancelled."""
         live = await leases.live_tasks(self._services.database, self._post.cluster, JobState.CANCELED)
         told = [one for one in live if (one.name, one.ordinal) not in self._cancelled]
         wanted: defaultdict[str, list[int]] = defaultdict(list)
@@ -198,7 +199,7 @@ class _Posted:
         self._cancelled &= {(one.name, one.ordinal) for one in live}
 
     async def _agree(self) -> None:
-        """Take back what the engine says has ended, and hand over again what it does not have."""
+        """Release tasks that the engine says have ended, and hand over again those that it does not know."""
         database, cluster = self._services.database, self._post.cluster
         live = await leases.live_tasks(database, cluster, JobState.PENDING, JobState.RUNNING)
         held = list((await self._held({one.name: one.owner for one in live})).values())
@@ -227,7 +228,7 @@ class _Posted:
             await leases.release_lapsed(session, cluster)
 
     async def _fill(self) -> None:
-        """Hand over what waits, as much as the engine and the cluster take."""
+        """Hand over waiting tasks, as many as the engine and the cluster take."""
         post = self._post
         if (room := min(STEP, post.engine.room())) <= 0:
             return
@@ -252,7 +253,7 @@ class _Posted:
                 await leases.release_batch(session, one)
 
     async def _submit(self, handed: Handed) -> None:
-        """Give a batch to the engine. What it won't take failed."""
+        """Submit a batch to the engine. Tasks that it refuses have failed."""
         held = (await self._held({handed.name: handed.owner}))[handed.name]
         try:
             external = await self._post.engine.submit(self._batch(handed, held))

@@ -1,4 +1,4 @@
-"""Where a job may run, and what its cluster may be asked for."""
+"""Where a job runs: the gateway's own machine or a cluster, and the checked options of the cluster."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +15,8 @@ from resolvers.writing.rows import locked
 
 
 def checked_options(given: Mapping[str, Any], cluster: UUID | None, within: str = "input.") -> dict[str, Any]:
-    """The options that were set, or INVALID with what is allowed; `within` is where the argument stands."""
+    """The options that were set; INVALID, with what is allowed, for wrong ones. `within` is the path of the
+    argument."""
     options = {name: value for name, value in given.items() if value is not None}
     if options and cluster is None:
         raise Invalid("options are for a cluster; name one", field=f"{within}options")
@@ -39,8 +40,8 @@ def checked_options(given: Mapping[str, Any], cluster: UUID | None, within: str 
 async def chosen_place(
     session: AsyncSession, ctx: Context, cluster: UUID | None, options: Mapping[str, Any], within: str = "input."
 ) -> Place:
-    """Where the job will run: a cluster that the principal sees, that is switched on and that this gateway knows how to
-    reach, or the gateway's own machine."""
+    """The place where the job will run: the gateway's own machine, or a cluster that the principal sees, that is
+    enabled, and that this gateway is configured to reach."""
     if cluster is None:
         return Place()
     row = await locked(session, ctx, Cluster, cluster, field=f"{within}cluster")

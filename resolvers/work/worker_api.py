@@ -1,7 +1,6 @@
-"""What a worker does: it fetches its task, reports on it, delivers.
+"""What workers call: claim a task, report on it, deliver its results.
 
-It writes only while it holds the present attempt of its task, so that whatever a dead or late worker sends changes
-nothing.
+A worker may write only while it holds the current attempt of its task. A dead or late worker changes nothing.
 """
 
 import asyncio
@@ -32,15 +31,15 @@ from resolvers.writing.audit import record
 log = structlog.get_logger("torana.jobs")
 
 VERDICT = 30.0
-"""Seconds in which a cluster is asked how a batch ended."""
+"""Seconds for which a cluster is asked how a batch ended."""
 LINES = 2_000
-"""Log lines of one report."""
+"""The most log lines of one report."""
 
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """All that a worker needs to run its task: `token` lets it report, at least every `lease` seconds, and is asked to
-    every `interval`. `checksums` are the SHA-256 of the files, in hexadecimal digits."""
+    """What a worker needs to run its task. `token` lets it report: at least every `lease` seconds, or the task is lost,
+    and preferably every `interval`. `checksums` are the SHA-256 of the files, in hexadecimal digits."""
 
     token: str
     program: Mapping[str, Any]
@@ -55,7 +54,7 @@ class Assignment:
 
 
 def task_claim_of(ctx: Context, scope: str) -> TaskClaim:
-    """The claim of the worker who asks, if its token covers `scope`."""
+    """The claim of the worker who calls, if its token covers `scope`."""
     task_claim = ctx.principal.task_claim
     if task_claim is None:
         raise Unauthenticated("this is for workers, with the token of their task")
@@ -65,7 +64,7 @@ def task_claim_of(ctx: Context, scope: str) -> TaskClaim:
 
 
 async def claim(ctx: Context, number: str) -> Assignment:
-    """Take the task that the worker was started for; `number` is the worker's own, so that it may ask again."""
+    """Claim the task that the worker was started for; `number` is chosen by the worker, so that it may call again."""
     task_claim = task_claim_of(ctx, "claim")
     if not 8 <= len(number) <= 64:
         raise Invalid("the number of a claim has 8 to 64 characters", field="number")
@@ -96,8 +95,8 @@ async def claim(ctx: Context, number: str) -> Assignment:
 
 
 async def collect(ctx: Context, reason: str) -> JobState:
-    """All of a batch have ended: whoever hands it over asks the cluster how, and what nobody knows of is run again.
-    Returns the state of the job."""
+    """All tasks of a batch have ended: the dispatcher asks the cluster how, and tasks that the cluster does not know
+    run again. Returns the state of the job."""
     task_claim = task_claim_of(ctx, "collect")
     async with ctx.database.write(as_system="a worker takes the task of its token") as session:
         await expect_end(session, task_claim, VERDICT)
@@ -109,7 +108,7 @@ async def collect(ctx: Context, reason: str) -> JobState:
 
 
 async def report(ctx: Context, said: Report) -> JobState:
-    """Progress, log lines and the end by failure of the worker's task; returns the state of the job."""
+    """Report progress, log lines and the failure of the worker's task; returns the state of the job."""
     task_claim = task_claim_of(ctx, "log" if said.done is None and said.error is None else "progress")
     if len(said.lines) > LINES:
         raise Invalid(f"a report carries at most {LINES} lines, not {len(said.lines)}", field="lines")
@@ -121,8 +120,8 @@ async def report(ctx: Context, said: Report) -> JobState:
 
 
 async def put_results(ctx: Context, estimators: Any, *, done: int | None = None) -> JobState:
-    """Store what the worker's task delivers, and end the task; the same results again change nothing. With `done`,
-    what it has after so many primaries: the task goes on, and its next results replace these."""
+    """Store the results of the worker's task, and end the task; the same results again change nothing. With `done`,
+    they are the results of so many primaries so far: the task goes on, and its next results replace these."""
     task_claim = task_claim_of(ctx, "results")
     try:
         if (state := await _delivered(ctx, task_claim)) is not None:
@@ -160,7 +159,7 @@ async def put_results(ctx: Context, estimators: Any, *, done: int | None = None)
 
 
 async def _deliver(session: AsyncSession, task: Task, data: bytes, done: int | None) -> None:
-    """Replace what the task delivered before; fewer primaries than before change nothing."""
+    """Replace what the task delivered before; results of fewer primaries change nothing."""
     before = (await session.scalars(sa.select(TaskResult).where(TaskResult.task_id == task.id))).one_or_none()
     if before is None:
         before = TaskResult(task_id=task.id, primaries=0)
@@ -170,13 +169,13 @@ async def _deliver(session: AsyncSession, task: Task, data: bytes, done: int | N
 
 
 def _packed(estimators: Any) -> bytes:
-    """Results as they are stored, once they were checked."""
+    """Checked results, packed as they are stored."""
     read(estimators)
     return gzip.compress(orjson.dumps(estimators), 3)
 
 
 async def _held(session: AsyncSession, task_claim: TaskClaim) -> tuple[Job, Task]:
-    """The job and the task of a claim, locked, if the claim still holds them."""
+    """The job and the task of a claim, locked. Raises when the claim is over."""
     held = await locked_task(session, task_claim)
     if held is None:
         raise NotFound("no such task")
@@ -186,8 +185,8 @@ async def _held(session: AsyncSession, task_claim: TaskClaim) -> tuple[Job, Task
 
 
 async def _delivered(ctx: Context, task_claim: TaskClaim) -> JobState | None:
-    """The state of the job when the task has delivered already. Raises, as `_held`, before results are read that nobody
-    takes, which may be large."""
+    """The state of the job when the task has delivered already. Raises as `_held` does, before large results are read
+    that would be refused."""
     wanted = sa.select(Job.state, Task.state.label("task"), Task.attempt).join(Task, Task.job_id == Job.id)
     for row in await ctx.database.rows(wanted.where(Job.id == task_claim.job_id, Task.ordinal == task_claim.ordinal)):
         _expect_held(task_claim, row.attempt, row.task, row.state)

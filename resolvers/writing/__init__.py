@@ -1,1 +1,1 @@
-"""How rows are written: found, checked, changed, put on record."""
+"""How rows are written: create, change, delete and restore, with checks, consequences and the audit record."""

@@ -1,4 +1,4 @@
-"""The record of what mattered: sign-ins, refused writes, what late workers tried."""
+"""The audit record: sign-ins, changes of rights, refused writes, attempts of late workers."""
 
 from enum import Enum
 from typing import Any
@@ -16,8 +16,8 @@ from resolvers.spelling import camel
 def record(
     session: AsyncSession, ctx: Context, action: str, entity_type: str, entity_id: UUID | None = None, **detail: Any
 ) -> None:
-    """Add an event to the transaction of `session`. `detail` never holds a secret, and is kept under the API's names as
-    JSON; `site_id` and `project_id` in it tell whose administrators may read the event."""
+    """Record an audit event in the transaction of `session`. `detail` never holds a secret, and is stored as JSON under
+    the API's names. `site_id` and `project_id` in it decide whose administrators may read the event."""
     because(session, "what was done is put on record", models.AuditEvent)
     principal = ctx.principal
     actor = principal.task_claim.job_id if principal.task_claim else principal.id
@@ -37,7 +37,8 @@ def record(
 
 
 def _plain(value: Any) -> Any:
-    """A value as the API gives it; TypeError for what JSON has no form of, which would be kept as Python writes it."""
+    """A value as the API gives it. Raises TypeError for a value that has no JSON form, which would be stored as Python
+    writes it."""
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, Enum):
@@ -50,5 +51,5 @@ def _plain(value: Any) -> Any:
 
 
 def sweep(days: float) -> Sweep:
-    """Events that are older than so many days."""
+    """The sweep of events that are older than so many days."""
     return Sweep.of_rows(models.AuditEvent, days, lambda before: models.AuditEvent.at < before)

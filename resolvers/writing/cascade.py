@@ -1,6 +1,6 @@
-"""What goes with a row that is deleted, and what stands in its way: the one walk over what the policies say of it.
+"""Delete or restore a row with all rows that go with it, as the policies declare; other rows may block the deletion.
 
-All that goes at once carries the same moment, which is how bringing it back finds exactly that.
+All rows of one deletion carry the same moment. A restore finds by it exactly what was deleted together.
 """
 
 from collections.abc import Awaitable, Callable, Collection
@@ -20,15 +20,15 @@ from resolvers.access.policy import Model, blocked_by, gone_with, needed_by, pol
 from resolvers.failures import Dependency, WrongState
 
 MANY = 500
-"""Rows of one model of which each is told by itself."""
+"""The most rows of one model whose changes are published one by one."""
 
 Found = dict[Model, set[UUID]]
 MayNot = Callable[[Model, Collection[UUID]], Awaitable[int]]
-"""How many of some rows may not be deleted."""
+"""A function that counts those of some rows that may not be deleted."""
 
 
 async def hold(session: AsyncSession, model: Model, key: UUID, *, restoring: bool = False) -> None:
-    """Lock a row, and what is to go or come back with it, in the order of all locks."""
+    """Lock a row with all rows that are deleted or restored with it, in the order of all locks."""
     moment: datetime | None = None
     if restoring:
         erased = sa.select(model.deleted_at).where(model.id == key) if issubclass(model, Erasable) else None
@@ -44,8 +44,8 @@ async def hold(session: AsyncSession, model: Model, key: UUID, *, restoring: boo
 
 
 async def erase(session: AsyncSession, row: Entity, may_not: MayNot | None = None) -> datetime:
-    """Delete a row and what goes with it; raises DEPENDENCY with what stands in the way, such as rows that `may_not` be
-    deleted. Returns the moment."""
+    """Delete a row and the rows that go with it; returns when. Raises DEPENDENCY with the rows that block it, such as
+    rows that `may_not` be deleted."""
     going = await _going(session, type(row), row.id)
     blocking = await _blocking(session, going)
     if may_not is not None:
@@ -76,7 +76,8 @@ async def erase(session: AsyncSession, row: Entity, may_not: MayNot | None = Non
 
 
 async def revive(session: AsyncSession, row: Any) -> None:
-    """Bring back a row and what was deleted at the same moment with it; STATE when what it belongs to is deleted."""
+    """Restore a row and the rows that were deleted with it, at the same moment; STATE when a parent of it is
+    deleted."""
     for column in needed_by(type(row)):
         parent: Any = target_of(column)
         key = getattr(row, column.key)
@@ -95,12 +96,12 @@ async def revive(session: AsyncSession, row: Any) -> None:
 
 
 def _tell(session: AsyncSession, model: Model, keys: Collection[UUID]) -> None:
-    """That some rows changed; of many at once not which."""
+    """Publish that rows changed; for many at once, not which."""
     changed(session, *(row_topic(model, key) for key in (keys if len(keys) <= MANY else "*")))
 
 
 async def _going(session: AsyncSession, model: Model, key: UUID, moment: datetime | None = None) -> Found:
-    """A row and all that goes with it: live, or deleted at `moment`."""
+    """A row and all rows that go with it: live ones, or those deleted at `moment`."""
     going: Found = {model: {key}}
     new: Found = {model: {key}}
     while new:
@@ -121,7 +122,7 @@ async def _going(session: AsyncSession, model: Model, key: UUID, moment: datetim
 
 
 async def _blocking(session: AsyncSession, going: Found) -> dict[str, int]:
-    """How many rows stand in the way, by what they are told as."""
+    """The number of blocking rows, by the type that clients are told."""
     standing: dict[str, list[Any]] = {}
     for model, keys in going.items():
         for column in blocked_by(model):
@@ -137,7 +138,8 @@ async def _blocking(session: AsyncSession, going: Found) -> dict[str, int]:
 
 
 def _standing(column: Any, told: Any, parent: Model, keys: set[UUID], going: Found) -> Any:
-    """Rows that refer to some keys and don't go with them; deleted ones, which may come back, where the keys can't."""
+    """Rows that refer to some keys and are not deleted with them. Deleted rows, which may come back, count where the
+    keys can't be restored."""
     model: Any = column.class_
     found = sa.select(told).where(_one_of(column, keys))
     if issubclass(model, Erasable) and issubclass(parent, Erasable):
@@ -150,5 +152,5 @@ def _standing(column: Any, told: Any, parent: Model, keys: set[UUID], going: Fou
 
 
 def _one_of(column: Any, keys: set[UUID]) -> Any:
-    """The column holds one of these, of which there may be more than a statement takes parameters."""
+    """The column holds one of these keys; there may be more than a statement takes parameters."""
     return among(column, "keys", list(keys))

@@ -1,4 +1,4 @@
-"""What the database refuses, as it is told: a name that another row has, columns that contradict each other."""
+"""Violated constraints of the database as failures: a name that is taken, columns that contradict each other."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,7 +15,8 @@ from resolvers.spelling import spelled
 
 
 class Taken(Conflict):
-    """Another row has what must be unique: these columns; `everywhere`, where the row may be in another place."""
+    """Another row has the values that must be unique, in these columns; with `everywhere`, the row may be in another
+    place."""
 
     columns: Collection[str] = ()
     everywhere: bool = False
@@ -23,7 +24,8 @@ class Taken(Conflict):
 
 @contextmanager
 def unlike(model: type[Entity], given: Collection[str] = ()) -> Iterator[None]:
-    """Raise CONFLICT when another row has what must be unique, INVALID for columns that contradict each other."""
+    """Raise CONFLICT when another row has the values that must be unique, INVALID for columns that contradict each
+    other."""
     try:
         yield
     except IntegrityError as error:
@@ -35,14 +37,15 @@ def unlike(model: type[Entity], given: Collection[str] = ()) -> Iterator[None]:
 
 @cache
 def everywhere(model: type[Entity]) -> frozenset[str]:
-    """The columns of which rows of all places differ: what is unique without a place."""
+    """The columns in which rows of all places must differ: unique ones without a place."""
     found = [columns for columns in _unique(model).values() if _of_no_place(model, columns)]
     return frozenset(column for columns in found for column in columns)
 
 
 @cache
 def names_of(model: type[Entity]) -> Mapping[str, bool]:
-    """The columns of text by which rows of a model must differ; whether they tell apart those of one place."""
+    """The text columns in which rows of a model must differ, each with whether it distinguishes only rows of one
+    place."""
     columns, found = model.__table__.columns, dict[str, bool]()
     for names in _unique(model).values():
         for name in names:
@@ -52,7 +55,7 @@ def names_of(model: type[Entity]) -> Mapping[str, bool]:
 
 
 def _unique(model: type[Entity]) -> Mapping[str, Sequence[str]]:
-    """By name, the columns in which rows differ."""
+    """The unique constraints and indexes by name, with their columns."""
     table: Any = model.__table__
     plain = [c for c in table.constraints if isinstance(c, sa.UniqueConstraint)]
     return {str(u.name): [c.name for c in u.columns] for u in (*plain, *(i for i in table.indexes if i.unique))}
@@ -63,7 +66,7 @@ def _of_no_place(model: type[Entity], columns: Sequence[str]) -> bool:
 
 
 def _taken(model: type[Entity], said: str, given: Collection[str]) -> Taken:
-    """Which columns another row has already. PostgreSQL says the name of what is unique, SQLite its columns."""
+    """The columns whose values another row already has. PostgreSQL names the constraint, SQLite its columns."""
     table: Any = model.__table__
     met = [
         columns

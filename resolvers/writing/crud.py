@@ -1,7 +1,7 @@
-"""Rows of any model made, changed, deleted and brought back, as their principal may, each in one transaction.
+"""Create, update, delete and restore a row of any model. Each is one transaction.
 
-A rule of the model's policy is asked of the row in the database: for a new row once it is there, for a changed one
-before and after. When none holds, all is rolled back, and the refusal is recorded.
+The rules of the model's policy are asked of the row in the database: for a new row after the insert, for a changed row
+before and after the change. When no rule holds, the transaction is rolled back and the refusal is recorded.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
@@ -35,7 +35,8 @@ from resolvers.writing.rows import expect, holds, locked, refer, referred_seen, 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """Rows of `model` to make with a new row: `own` holds its key, `other` each of `keys`, given as input `field`."""
+    """Links to create with a new row: rows of `model`, in which `own` holds the row's key and `other` each of `keys`.
+    `field` is the input that gave them."""
 
     model: type[Entity]
     own: str
@@ -45,7 +46,7 @@ class Link:
 
 
 async def create(ctx: Context, model: type[Entity], values: Mapping[str, Any], links: Sequence[Link] = ()) -> UUID:
-    """A new row with its links; returns its key."""
+    """Create a row with its links; returns its key."""
     async with recorded(ctx, "CREATE", model), ctx.database.write() as session:
         await expect_room(session, ctx, model, values)
         row, joined = await _make(session, ctx, model, values, links)
@@ -59,8 +60,8 @@ async def create(ctx: Context, model: type[Entity], values: Mapping[str, Any], l
 async def _make(
     session: AsyncSession, ctx: Context, model: type[Entity], values: Mapping[str, Any], links: Sequence[Link]
 ) -> tuple[Entity, Sequence[Entity]]:
-    """A row and its links, which the principal may make: the references are seen, and the rules asked. The row has the
-    names that must be its own only then: who may not make it hears no sooner or later that one is taken."""
+    """Create a row and its links, if the principal may: references are checked, and the rules asked. The row gets its
+    unique names only afterwards, so that a principal who may not create it is not told whether a name is taken."""
     await referred_held(session, model, values)
     await refer(session, ctx, model, values)
     apart = names_of(model).items()
@@ -100,7 +101,7 @@ async def _require_given(session: AsyncSession, ctx: Context, row: Entity, value
 
 
 async def _name(session: AsyncSession, row: Entity, names: Mapping[str, Any]) -> None:
-    """Give a row that was just made the names that must be its own; it stays as new as it is."""
+    """Give a newly created row its unique names; its version and times stay those of a new row."""
     model: Any = type(row)
     because(session, "what was just made gets its names", model)
     own = {"updated_at": model.updated_at} if "updated_at" in model.__table__.columns else {}
@@ -133,7 +134,7 @@ async def _change(
     expected_version: int,
     values: Mapping[str, Any],
 ) -> tuple[Entity, Mapping[str, Any]]:
-    """A row with new values that the principal may give it, and the old ones."""
+    """Change a row as the principal may; returns it with its former values."""
     may = policy_of(model)
     await referred_held(session, model, values, key)
     row: Any = await locked(session, ctx, model, key)
@@ -155,7 +156,7 @@ async def _change(
 
 
 async def delete(ctx: Context, model: type[Entity], key: UUID, expected_version: int | None = None) -> datetime:
-    """Delete a row with what hangs on it; DEPENDENCY when something stands in the way. Returns when."""
+    """Delete a row with the rows that go with it; DEPENDENCY when others block it. Returns when."""
     async with writing(ctx, "DELETE", model, key) as session:
         await require(session, ctx, await seen(session, ctx, model, key), policy_of(model).delete, "delete")
         await hold(session, model, key)
@@ -169,14 +170,14 @@ async def delete(ctx: Context, model: type[Entity], key: UUID, expected_version:
 
 
 async def _may_go(session: AsyncSession, ctx: Context, model: type[Entity], keys: Collection[UUID]) -> int:
-    """How many of the rows that go with another the principal may not delete themself."""
+    """How many of the rows that go with another the principal may not delete directly."""
     clause = allowed(policy_of(model).delete, model, ctx.principal.profile)
     kept = sa.select(sa.func.count()).where(among(model.id, "keys", list(keys)), sa.not_(clause))
     return await session.scalar(kept.select_from(model), dict(ctx.principal.parameters)) or 0
 
 
 async def restore(ctx: Context, model: type[Entity], key: UUID) -> None:
-    """Bring back a row with what was deleted with it; NOT_FOUND also for those who may not."""
+    """Restore a row with the rows that were deleted with it; NOT_FOUND also for a principal who may not."""
     policy = policy_of(model)
     async with writing(ctx, "RESTORE", model, key) as session:
         missing = NotFound(f"no deleted {model.__name__} with this id", field="id")
@@ -211,23 +212,23 @@ async def restore(ctx: Context, model: type[Entity], key: UUID) -> None:
 
 
 def _perhaps_restored(model: Any, ctx: Context) -> Any:
-    """Which rows the principal may bring back, or might once what was deleted with them is back. Of others not even as
-    much is read as shows that they are there."""
+    """The rows that the principal may restore, or could once the rows that were deleted with them are back. Other rows
+    are not even read: that would show that they exist."""
     policy, profile = policy_of(model), ctx.principal.profile
     may = allowed(policy.restore, model, profile)
     return may if policy.perhaps is None else sa.or_(may, policy.perhaps(model, profile))
 
 
 class _Undone(Exception):
-    """Rolls back what was only tried."""
+    """Rolls back a trial."""
 
 
 @asynccontextmanager
 async def _asking(
     ctx: Context, write: Callable[[AsyncSession, Mapping[str, Any]], Awaitable[Any]], values: Mapping[str, Any]
 ) -> AsyncIterator[None]:
-    """Who may not write at all hears so, and not that a name is taken: the rules, which are asked of a row that is
-    there, are asked of one with other names."""
+    """Tell a principal who may not write so, and not that a name is taken. When a name is taken, the rules, which need
+    a row in the database, are asked of a trial row with other names."""
     try:
         yield
     except Taken as taken:
@@ -241,6 +242,6 @@ async def _asking(
 
 
 def _default(model: type[Entity], name: str) -> Any:
-    """What a column has when nothing is given."""
+    """The default value of a column."""
     found = sa.inspect(model).mapper.columns[name].default
     return None if found is None else getattr(found, "arg", None)

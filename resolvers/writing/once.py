@@ -1,4 +1,4 @@
-"""A mutation is done once: again from its beginning while nothing was written, and never after."""
+"""Run a mutation once: it is tried again from its beginning only while nothing was committed."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -18,10 +18,10 @@ LOST = "the database went away as this was being stored; send it again"
 
 
 async def done_once(work: Callable[[], Awaitable[Any]], name: str, *, shown: bool, repeatable: bool) -> Any:
-    """The result of a mutation, tried again while others get in its way.
+    """The result of a mutation, which is tried again while other transactions get in its way.
 
-    Raises CONFLICT when they go on doing so, and UNCONFIRMED when it was committed and can't be shown (`shown`: there
-    must be something), unless it is `repeatable`: then what went wrong is raised, or UNAVAILABLE in place of either.
+    Raises CONFLICT when they go on doing so, and UNCONFIRMED when it was committed and its result can't be shown
+    (`shown`: there must be one). A `repeatable` mutation raises the failure itself, or UNAVAILABLE in place of either.
     """
     counted = tally.get() or Tally()
     before = counted.commits

@@ -1,4 +1,4 @@
-"""How often something is tried, counted in the database, so that every process counts the same."""
+"""Rate limits. Attempts are counted in the database, so all processes share the counts."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,33 +22,33 @@ from resolvers.limits import Bound
 from resolvers.retention import Sweep
 
 KNOWN, KNOWN_FOR = "known:", 30 * 86_400
-"""How keys begin that say that someone signed in from an address, and the seconds for which they are kept."""
+"""The prefix of keys which say that someone signed in from an address, and the seconds for which they are stored."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tries:
-    """What is tried for an account: `what` names it, such as a password, `of` the account."""
+    """Attempts for an account: `what` names the kind, such as a password, `of` the account."""
 
     what: str
     of: str
 
     @property
     def anywhere(self) -> str:
-        """Under which the tries from all addresses are counted."""
+        """The key that counts attempts from all addresses."""
         return f"{self.what}:{digest_of(self.of)[:32]}"
 
     def here(self, ctx: Context) -> str:
-        """Under which those from the client's address are counted."""
+        """The key that counts attempts from the client's address."""
         return f"{self.anywhere}:{digest_of(address_of(ctx))[:32]}"
 
     def known(self, ctx: Context) -> list[str]:
-        """Under which it is kept that the account was entered from this address: by each key of the ring, the present
-        one first."""
+        """The keys that mark the client's address as known to the account: one by each key of the ring, the current one
+        first."""
         return [f"{KNOWN}{mark}" for mark in ctx.services.identity.keys.marks(f"{self.of} {address_of(ctx)}")]
 
 
 async def count(ctx: Context, bounds: Mapping[str, int], seconds: int) -> None:
-    """Count one try under each key, before it is looked at, so that tries side by side all count.
+    """Count one attempt under each key. It is counted before the check, so that parallel attempts all count.
 
     Raises RATE_LIMITED when one of the keys was tried more often than its bound within these seconds.
     """
@@ -62,9 +62,9 @@ async def count(ctx: Context, bounds: Mapping[str, int], seconds: int) -> None:
 async def count_for(
     ctx: Context, tries: Tries, here: Bound, anywhere: Bound, bounds: Mapping[str, int] | None = None
 ) -> None:
-    """Count one try for an account: among those from the client's address (with `bounds` of other keys), and if these
-    are not too many among those from all addresses. What strangers try keeps nobody out who comes from an address from
-    which the account was entered within 30 days: tries from there are not counted among all."""
+    """Count one attempt for an account: among those from the client's address (with `bounds` of other keys) and, if
+    these are not too many, among those from all addresses. An address from which someone signed in to the account
+    within 30 days is known: attempts from there don't count among all, so strangers can't lock the owner out."""
     wait = 0
     async with ctx.database.write(as_system="attempts are counted") as session:
         aside(session)
@@ -79,7 +79,8 @@ async def count_for(
 
 
 async def entered(session: AsyncSession, ctx: Context, *tries: Tries) -> None:
-    """No longer count what was right, nor what was tried before it from this address, which is known from now on."""
+    """Clear the count of a successful attempt and of the attempts before it from this address, which is known from now
+    on."""
     await forgive(session, source_key(ctx))
     await clear(session, ctx, *tries)
     because(session, "an address is known from which an account was entered", Attempts)
@@ -90,8 +91,8 @@ async def entered(session: AsyncSession, ctx: Context, *tries: Tries) -> None:
 
 
 async def clear(session: AsyncSession, ctx: Context, *tries: Tries) -> None:
-    """After a right one, the wrong ones before it from this address no longer count, and it itself does not among
-    those from everywhere, where it did: from an address that is not known."""
+    """After a successful attempt from an address: clear the failed ones before it from there. From an address that is
+    not known, the successful one is also taken out of the count of all addresses."""
     because(session, "a right try no longer counts", Attempts)
     gone = sa.delete(Attempts).where(Attempts.key.in_([one.here(ctx) for one in tries]))
     await in_order(session, gone)
@@ -101,13 +102,13 @@ async def clear(session: AsyncSession, ctx: Context, *tries: Tries) -> None:
 
 
 async def forget(session: AsyncSession, tries: Tries) -> None:
-    """Count nothing of what was tried so far, from anywhere."""
+    """Clear all counts of these attempts, from any address."""
     gone = sa.delete(Attempts).where(Attempts.key.startswith(tries.anywhere, autoescape=True))
     await in_order(session, gone)
 
 
 async def expect_room(session: AsyncSession, key: str, bound: Bound) -> None:
-    """Raise RATE_LIMITED where so much was counted already, without counting."""
+    """Raise RATE_LIMITED when so many were counted already, without counting."""
     counted = sa.select(Attempts.key).where(
         Attempts.key == key, Attempts.count >= bound.most, Attempts.since >= later(-bound.seconds)
     )
@@ -116,7 +117,7 @@ async def expect_room(session: AsyncSession, key: str, bound: Bound) -> None:
 
 
 def address_of(ctx: Context) -> str:
-    """Where a client comes from: its address, of IPv6 the network of 64 bits that one client has."""
+    """The address of a client; for IPv6 the network of 64 bits, which one client has as a whole."""
     address = str(ctx.client.get("ip", "unknown"))
     try:
         known = IPv6Address(address)
@@ -126,20 +127,20 @@ def address_of(ctx: Context) -> str:
 
 
 async def forgive(session: AsyncSession, key: str, *which: sa.ColumnElement[bool]) -> None:
-    """No longer count one try: it was right."""
+    """Take one attempt out of the count: it was right."""
     because(session, "a right try no longer counts", Attempts)
     less = sa.update(Attempts).where(Attempts.key == key, Attempts.count > 0, *which).values(count=Attempts.count - 1)
     await session.execute(less.execution_options(synchronize_session=False))
 
 
 def source_key(ctx: Context) -> str:
-    """Under which all tries from one place are counted."""
+    """The key that counts all attempts from one source."""
     return f"address:{address_of(ctx)}"
 
 
 async def _over(session: AsyncSession, ctx: Context, bounds: Mapping[str, int], seconds: int) -> bool:
-    """Count one try under each key; whether one was tried too often. Keys are taken in one order, so that transactions
-    side by side don't wait for each other."""
+    """Count one attempt under each key; returns whether one was tried too often. Keys are locked in one order, so that
+    parallel transactions don't wait for each other."""
     over = Attempts.since < later(-seconds)
     tried: dict[str, int] = {}
     for key in sorted(bounds):
@@ -160,7 +161,7 @@ async def _known(session: AsyncSession, ctx: Context, tries: Tries) -> bool:
 
 
 def _marks(ctx: Context, tries: Tries, marked: Any) -> Any:
-    """What is kept of addresses from which the account was entered, of the client's."""
+    """The stored marks of known addresses of the account, for the client's address."""
     return sa.select(marked.key).where(marked.key.in_(tries.known(ctx)), marked.since >= later(-KNOWN_FOR))
 
 
@@ -173,6 +174,6 @@ def _refused(seconds: int) -> RateLimited:
 
 
 def sweep() -> Sweep:
-    """Counts of a day ago, and addresses that were known for longer than they are kept."""
+    """The sweep of counts that are a day old, and of known addresses past their time."""
     outdated = sa.or_(sa.not_(Attempts.key.startswith(KNOWN)), Attempts.since < later(-KNOWN_FOR))
     return Sweep.of_rows(Attempts, 1, lambda before: sa.and_(Attempts.since < before, outdated))

@@ -1,4 +1,4 @@
-"""Refused writes are on record; what a refusal would tell of rows that one doesn't see is counted."""
+"""Record refused writes, and bound how often a refusal may tell that a name is taken by a row one doesn't see."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -17,22 +17,22 @@ from resolvers.writing.audit import record
 from resolvers.writing.constraints import Taken, everywhere
 
 TAKEN = Bound(50, 86_400)
-"""How often one may be told that a name is taken that no other row of any place may have."""
+"""How often one may be told that a name is taken which must be unique in all places."""
 
 
 @asynccontextmanager
 async def writing(
     ctx: Context, action: str, model: type[Entity], key: UUID | None = None
 ) -> AsyncIterator[AsyncSession]:
-    """A transaction; what it refuses is recorded beside it."""
+    """A write transaction; a refusal in it is recorded."""
     async with recorded(ctx, action, model, key), ctx.database.write() as session:
         yield session
 
 
 @asynccontextmanager
 async def recorded(ctx: Context, action: str, model: type[Entity], key: UUID | None = None) -> AsyncIterator[None]:
-    """What is refused inside is recorded. That a name of all places is taken tells of rows that one doesn't see: it is
-    recorded, too, and counted."""
+    """Record refusals of what is done inside. "This name is taken", for a name that is unique in all places, tells of
+    rows that one doesn't see: it is recorded, too, and counted."""
     try:
         yield
     except (Forbidden, Taken) as refusal:
@@ -47,8 +47,8 @@ async def recorded(ctx: Context, action: str, model: type[Entity], key: UUID | N
 
 
 async def expect_room(session: AsyncSession, ctx: Context, model: type[Entity], values: Mapping[str, Any]) -> None:
-    """Refuse a name that no other row of any place may have from who was told too often that one is taken: else it
-    would still tell which are free."""
+    """Refuse a write with a name that must be unique in all places, after the principal was told too often that one is
+    taken: otherwise the answer would still tell which names are free."""
     if not ctx.principal.superadmin and any(values.get(name) is not None for name in everywhere(model)):
         await rate_limits.expect_room(session, _taken_key(ctx), TAKEN)
 

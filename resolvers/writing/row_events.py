@@ -1,4 +1,4 @@
-"""What is told of rows that were written: to the record, and to those whose view or rights change."""
+"""What follows a write: policy checks and consequences, topics for principals whose rights change, audit events."""
 
 from collections.abc import Collection, Mapping
 from functools import partial
@@ -22,23 +22,23 @@ from resolvers.writing.rows import target
 def change_of(
     session: AsyncSession, ctx: Context, row: Entity, before: Mapping[str, Any] | None, *, new: bool = False
 ) -> Change:
-    """A row with what it held before, as policies are given it."""
+    """The `Change` of a row with its former values, as policies take it."""
     return Change(session, ctx.principal, row, before, partial(record, session, ctx), new)
 
 
 async def conclude(
     session: AsyncSession, ctx: Context, row: Entity, before: Mapping[str, Any] | None, *, new: bool = False
 ) -> None:
-    """Check what must hold of a row, see to what follows, and tell those whose view or rights change. `before` has what
-    it had (for a new one what was given), and is None for one that is to go."""
+    """Let the policy check a row and bring about the consequences; then publish to those whose view or rights change.
+    `before` has the former values (for a new row the given ones), and is None for a row that is to be deleted."""
     change = change_of(session, ctx, row, before, new=new)
     await policy_of(type(row)).conclude(change)
     publish(session, row, None if new or before is None else [name for name in before if change.differs(name)])
 
 
 def publish(session: AsyncSession, row: Entity, columns: Collection[str] | None = None) -> None:
-    """Let every process forget the principals whose rights change with these columns of a row, or with the row itself;
-    of a link, tell that both its ends changed."""
+    """Let every process forget the principals whose rights change with these columns of a row, or with the row itself.
+    For a link, publish that both its ends changed."""
     policy = policy_of(type(row))
     if policy.link_of is not None:
         for column in type(row).__table__.columns:
@@ -51,7 +51,7 @@ def publish(session: AsyncSession, row: Entity, columns: Collection[str] | None 
 
 
 async def note_change(session: AsyncSession, ctx: Context, row: Any, before: Mapping[str, Any]) -> None:
-    """Put on record what a user may do now, how one signs in, and what was put in or out of use."""
+    """Record changes of what a user may do, of how one signs in, and of what was enabled or disabled."""
     model, policy = type(row).__name__, policy_of(type(row))
     new = {name: getattr(row, name) for name, value in before.items() if getattr(row, name) != value}
     if not new.keys() & {*policy.rank, *policy.sign_in, policy.switch}:
@@ -66,7 +66,7 @@ async def note_change(session: AsyncSession, ctx: Context, row: Any, before: Map
 
 
 async def note_link(session: AsyncSession, ctx: Context, link: Any, action: str = "LINK") -> None:
-    """Put on record who is in a group, and where devices and services work."""
+    """Record who is in a group, and where devices and services work."""
     policy = policy_of(type(link))
     if policy.link_of is None:
         return
@@ -81,8 +81,8 @@ async def note_link(session: AsyncSession, ctx: Context, link: Any, action: str 
 
 
 async def place_of(session: AsyncSession, row: Any) -> Mapping[str, UUID | None]:
-    """The project and site that a row belongs to, for the record; a site, where it is one only, of what may have
-    several."""
+    """The project and site of a row, for the audit record. A row that may be in several sites has one only when it is
+    in one."""
     if (recorded_in := policy_of(type(row)).recorded_in) is not None:
         return await recorded_in(session, row)
     project, site = getattr(row, "project_id", None), getattr(row, "site_id", None)

@@ -1,5 +1,4 @@
-"""What every write does first: find its row as its principal may see it, at the version the client read, and ask
-whether it may."""
+"""The first steps of every write: find the row that the principal sees, check its version, ask the rules."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, TypeVar
@@ -23,7 +22,8 @@ E = TypeVar("E", bound=Entity)
 
 
 async def locked(session: AsyncSession, ctx: Context, model: type[E], key: UUID, *, field: str = "id") -> E:
-    """The row, held until the transaction ends; hidden and absent are the same. The order of locks is `locks.ORDER`."""
+    """The row, locked until the transaction ends. Hidden and missing rows are the same: NOT_FOUND. The order of locks
+    is `locks.ORDER`."""
     seen = visible(model, ctx.principal.profile)
     # Rows that are only marked as deleted keep their keys: whoever refers to them need not wait.
     statement = sa.select(model).where(model.id == key, seen)
@@ -36,7 +36,7 @@ async def locked(session: AsyncSession, ctx: Context, model: type[E], key: UUID,
 
 
 async def seen(session: AsyncSession, ctx: Context, model: type[E], key: UUID, *, field: str = "id") -> E:
-    """The row as `locked` gives it, not held: for those that are held together with others, in their order."""
+    """The row as `locked` gives it, but not locked: for rows that are locked together with others, in their order."""
     statement = sa.select(model).where(model.id == key, visible(model, ctx.principal.profile))
     row = (await session.scalars(statement, dict(ctx.principal.parameters))).one_or_none()
     if row is None:
@@ -45,7 +45,7 @@ async def seen(session: AsyncSession, ctx: Context, model: type[E], key: UUID, *
 
 
 def expect(row: Entity, expected_version: int) -> None:
-    """Refuse to change what someone else changed since the client read it."""
+    """Raise CONFLICT when someone else changed the row since the client read it."""
     if row.version != expected_version:
         raise Conflict(
             f"the {type(row).__name__} is at version {row.version}, not {expected_version}; read it again",
@@ -83,14 +83,14 @@ async def holds(session: AsyncSession, ctx: Context, row: Entity, rules: Sequenc
 
 
 async def refer(session: AsyncSession, ctx: Context, model: type[Entity], values: Mapping[str, Any]) -> None:
-    """Raise NOT_FOUND for a reference to a row that the principal does not see; hold those that it sees."""
+    """Raise NOT_FOUND for a reference to a row that the principal does not see; lock the others."""
     for column, key in values.items():
         if key is not None and (referred := target(model, column)) is not None:
             await referred_seen(session, ctx, referred, key, f"input.{spelled(column)}")
 
 
 async def referred_seen(session: AsyncSession, ctx: Context, model: Any, key: UUID, field: str) -> None:
-    """Raise NOT_FOUND for a row that the principal does not see; else hold it."""
+    """Raise NOT_FOUND for a row that the principal does not see; else lock it."""
     seen = sa.select(model.id).where(model.id == key, visible(model, ctx.principal.profile)).with_for_update(read=True)
     if (await session.execute(seen, dict(ctx.principal.parameters))).first() is None:
         raise NotFound(f"no {model.__name__} with this id", field=field)
@@ -104,6 +104,6 @@ def target(model: type[Entity], column: str) -> Any:
 
 
 async def stored(session: AsyncSession, model: type[Entity], given: Collection[str] = ()) -> None:
-    """Send what was changed, of which the client gave some columns as `input`."""
+    """Flush the changes, of which the client gave some columns as `input`."""
     with unlike(model, given):
         await session.flush()

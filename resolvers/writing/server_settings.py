@@ -1,4 +1,4 @@
-"""Settings that superadmins change while the gateway runs."""
+"""Store settings that superadmins change while the gateway runs."""
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -11,7 +11,7 @@ from resolvers.writing.rows import require, stored
 
 
 async def put(session: AsyncSession, ctx: Context, name: str, value: str) -> ServerSetting:
-    """Keep a value in place of the former one."""
+    """Store the value of a setting."""
     may = policy_of(ServerSetting)
     row = await session.scalar(sa.select(ServerSetting).where(ServerSetting.name == name).with_for_update())
     if row is None:

@@ -1,1 +1,2 @@
-"""The machinery of the schema: declared fields, lists, nodes, inputs, and what an operation selects of them."""
+"""The machinery of the schema: declarations of fields, connections, inputs and mutations, and plans made from
+documents."""

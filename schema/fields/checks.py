@@ -1,4 +1,4 @@
-"""What a declaration must keep to, checked when the schema is built."""
+"""Checks of the declarations, run when the schema is built."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -11,7 +11,7 @@ from schema.fields.selection import DEFINITION, model_of
 
 
 def declared_fields(schema: GraphQLSchema) -> Iterator[tuple[GraphQLObjectType, str, Any, Any]]:
-    """Every field of every object type: the type, the field's name, graphql-core's field, our declaration."""
+    """All fields of all object types: the type, the field's name, graphql-core's field, our declaration."""
     for kind in schema.type_map.values():
         if isinstance(kind, GraphQLObjectType) and not kind.name.startswith("__"):
             for name, field in kind.fields.items():

@@ -1,4 +1,4 @@
-"""How a list is declared: its orders, its filter, and the connection that is a page of it."""
+"""Declare a connection: its orders, its filter, and its page."""
 
 import inspect
 from collections.abc import Awaitable, Callable, Sequence
@@ -28,7 +28,8 @@ from schema.fields.values import check_text
 
 
 class Condition(StrawberryField):
-    """A field of a filter: the places that it compares, of which one must meet it, and how. Null is no condition."""
+    """A field of a filter: the places that it compares, at least one of which must match, and how. Null is no
+    condition."""
 
     compares: Sequence["Compared"]
     how: Callable[..., Any]
@@ -37,8 +38,8 @@ class Condition(StrawberryField):
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """A column of the row, or of a row to which the relationships of `path` lead. Rows whose value the principal may
-    not read don't meet the condition."""
+    """A column of the row, or of a row that the relationships of `path` lead to. Rows whose value the principal may not
+    read don't match."""
 
     path: tuple[Any, ...]
 
@@ -48,18 +49,18 @@ class Compared:
 
     @property
     def needs(self) -> Rules:
-        """Who reads the value, of those who see its row; empty: all of them."""
+        """The rules for reading the value, besides those of its row; empty: all readers of the row."""
         column = self.path[-1]
         return policy_of(column.class_).fields.get(column.key, ())
 
 
 CHOICES = 50
-"""Values of a list to choose from."""
+"""The most values of a list to choose from."""
 
 
 def _bounded(how: Callable[..., Any], value: Any) -> list[Any]:
-    """The value as the parameters of a condition, all of which must hold; raises LimitExceeded for too many, or too
-    long."""
+    """The value as parameters of conditions, all of which must hold; raises LimitExceeded for too many or too long
+    ones."""
     if how is how_to.contains:
         return how_to.patterns(value)
     if how is how_to.ranged:
@@ -82,57 +83,57 @@ def _condition(
 
 
 def equal(column: Any, description: str) -> Any:
-    """This value."""
+    """Matches this value."""
     return _condition(how_to.equal, [Compared((column,))], description)
 
 
 def filled(column: Any, description: str) -> Any:
-    """Whether there is a value."""
+    """Matches rows with a value, or without one."""
     return _condition(how_to.filled, [Compared((column,))], description)
 
 
 def chosen(column: Any, description: str) -> Any:
-    """One of several values."""
+    """Matches one of several values."""
     return _condition(how_to.chosen, [Compared((column,))], description)
 
 
 def ranged(column: Any, description: str) -> Any:
-    """One of the numbers that a text such as `1-3,5` names."""
+    """Matches one of the numbers that a text such as `1-3,5` names."""
     return _condition(how_to.ranged, [Compared((column,))], description)
 
 
 def among(description: str, *path: Any) -> Any:
-    """One of several values of a column of a row to which relationships lead, each to one that the principal sees."""
+    """Matches one of several values of a column of related rows, which the principal must see."""
     return _condition(how_to.chosen, [Compared(path)], description)
 
 
 def since(column: Any, description: str) -> Any:
-    """At this moment or later."""
+    """Matches this moment or later ones."""
     return _condition(how_to.since, [Compared((column,))], description)
 
 
 def until(column: Any, description: str) -> Any:
-    """Before this moment."""
+    """Matches moments before this one."""
     return _condition(how_to.until, [Compared((column,))], description)
 
 
 def contains(column: Any, description: str) -> Any:
-    """The words of a text are parts of it, whatever their case, marks and order."""
+    """Matches when all words of a text are parts of the value, whatever their case, marks and order."""
     return _condition(how_to.contains, [Compared((column,))], description)
 
 
 def search(description: str, *columns: Any) -> Any:
-    """Each word is a part of one of several texts; those count that the principal may read."""
+    """Matches when each word is a part of at least one of several texts that the principal may read."""
     return _condition(how_to.contains, [Compared((column,)) for column in columns], description)
 
 
 def refers(typename: str, description: str, *path: Any) -> Any:
-    """The global id of a `typename` to which relationships lead, each to a row that the principal may see."""
+    """Matches the global id of a related `typename`; the principal must see every row on the way to it."""
     return _condition(how_to.equal, [Compared(path)], description, typename)
 
 
 def conditions(filter: Any) -> Where | None:
-    """What a filter's input asks for, as SQL."""
+    """The conditions of a filter's input, as SQL."""
     if filter is None:
         return None
     found: list[tuple[Condition, str]] = []
@@ -156,7 +157,8 @@ def conditions(filter: Any) -> Where | None:
 
 @lru_cache(maxsize=2_000)
 def _built(found: tuple[tuple[Condition, str], ...]) -> tuple[Callable[..., list[Any]], bool]:
-    """What makes the clauses of these conditions, the same one for each operation; and whether one searches a text."""
+    """The function that makes the clauses of these conditions, the same one for each operation; and whether one
+    searches a text."""
     return partial(_clauses, found), any(field.how is how_to.contains for field, _ in found)
 
 
@@ -165,7 +167,7 @@ def _clauses(found: Sequence[tuple[Condition, str]], entity: Any, suffix: str, p
 
 
 def _clause(field: Condition, parameter: str, entity: Any, profile: AccessProfile) -> Any:
-    """One of the places meets the condition. Rules that several places have in common are asked once."""
+    """At least one of the places matches. Rules that several places share are asked once."""
     by_needs: dict[Rules, list[Any]] = {}
     for place in field.compares:
         met = how_to.along(entity, place.path, profile, partial(field.how, parameter=parameter))
@@ -213,12 +215,12 @@ def connection(source: Any, description: str, *, orders: Orders, filter: type | 
 
 
 Sliced = Callable[[Any], Slice]
-"""Gives the slice that a page asks for, in an order."""
+"""A function that gives the slice which a page asks for, in an order."""
 
 
 def listed(description: str, page: Callable[..., Awaitable[Page]], *, most: int = MOST) -> Any:
-    """A page of what is no node. `page` makes it, of the info, of what gives a slice in an order, and of what else the
-    field takes: its parameters are the field's."""
+    """A page of values that are no nodes. `page` makes it from the info, a function that gives a slice in an order, and
+    the field's own arguments: its parameters."""
 
     async def resolve(root: Any, info: Info, **arguments: Any) -> Any:
         given = {name: arguments.pop(name, None) for name in _PAGE}

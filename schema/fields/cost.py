@@ -1,7 +1,7 @@
-"""What an operation costs, known from the document, the declarations and the variables before any SQL.
+"""The cost of an operation, computed from the document, the declarations and the variables before any SQL.
 
-One pass over a document, each fragment once whatever spreads it, so the work grows with the text. How large the
-document is, was counted before (`counting`).
+One pass over a document looks at each fragment once, however often it is spread, so the work grows with the text. The
+size of the document was counted before (`counting`).
 """
 
 from collections.abc import Callable, Mapping
@@ -35,16 +35,16 @@ from schema.fields.selection import DEFINITION
 STORED, TOTAL = 20, 10
 """The costs of an array of numbers or a JSON value, and of counting a list. An object costs 1."""
 LEAVES = 8
-"""So many scalars of one selection cost 1; fewer cost nothing."""
+"""This many scalars of one selection cost 1; fewer cost nothing."""
 MUTATION = 10
 Renderable = Callable[[Any, FieldNode], bool]
-"""Whether the database makes all that a field of a type gives."""
+"""Whether one statement makes all that a field of a type gives."""
 INTROSPECTION = {"__schema": 5_000, "__type": 100}
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What one operation may be. `tokens` and `characters` bound the text, the others what it says."""
+    """The bounds of one operation. `tokens` and `characters` bound its text, the others what it asks for."""
 
     tokens: int = 2_000
     characters: int = 100_000
@@ -53,7 +53,7 @@ class Bounds:
     directives: int = 50
     root_fields: int = 20
     fields: int = 2_000
-    """Of a document, with its fragments written out."""
+    """Fields of a document, with its fragments written out."""
     repetitions: int = 5_000
     """Pairs of fields of the same name at the same place: what validating compares."""
     cost: int = 50_000
@@ -63,15 +63,15 @@ class Bounds:
 
 @dataclass(slots=True)
 class Cost:
-    """What a selection costs: its own objects, and lists whose size the variables decide. `leaves` are those that are
-    not paid yet."""
+    """The cost of a selection: its own objects, and lists whose size the variables decide. `leaves` are scalars that
+    are not paid for yet."""
 
     own: int = 0
     leaves: int = 0
     below: list[tuple["Size | None", "Cost"]] = field(default_factory=list)
 
     def add(self, fragment: "Cost") -> None:
-        """Spread a fragment."""
+        """Add the cost of a fragment."""
         self.leaves += fragment.leaves
         self.below.append((None, fragment))
 
@@ -81,7 +81,7 @@ class Cost:
         return self
 
     def total(self, variables: Mapping[str, Any], known: dict[int, int]) -> int:
-        """The cost with these variables; raises for a page size out of bounds. `known` has what was added up before."""
+        """The cost with these variables; raises for a page size out of bounds. `known` has the sums computed before."""
         if (found := known.get(id(self))) is None:
             found = self.own
             for size, cost in self.below:
@@ -116,19 +116,19 @@ def costs(schema: GraphQLSchema, document: DocumentNode) -> dict[str | None, Cos
 def cost_of_rows(
     schema: GraphQLSchema, document: DocumentNode, query: OperationDefinitionNode, renderable: Renderable
 ) -> Cost:
-    """The cost of what a query reads row by row: of the fields that are not `drawn`, at any depth."""
+    """The cost of what a query reads row by row: of all fields, at any depth, that are not `renderable`."""
     return _Adding(schema, document, renderable).operation(query)
 
 
 def check_cost(cost: Cost, variables: Mapping[str, Any], bounds: Bounds) -> int:
-    """The cost with these variables, refused when over the bound."""
+    """The cost with these variables; raises LimitExceeded when it is over the bound."""
     total = cost.total(variables, {})
     bound("cost", total, bounds.cost)
     return total
 
 
 def check_rows(cost: Cost, variables: Mapping[str, Any], bounds: Bounds) -> None:
-    """Refuse what is read row by row when it costs more than that may."""
+    """Raise LimitExceeded when what is read row by row costs more than its bound."""
     bound("cost", cost.total(variables, {}), bounds.rows, of="part of the operation that is read row by row")
 
 
@@ -210,7 +210,7 @@ def bound(limit: str, value: int, allowed: int, of: str = "operation") -> None:
 
 
 def _value(node: Node, variables: Mapping[str, Any]) -> Any:
-    """An argument's value, as far as sizes need it."""
+    """The value of an argument, as far as sizes need it."""
     if isinstance(node, VariableNode):
         return variables.get(node.name.value)
     if isinstance(node, IntValueNode):

@@ -1,6 +1,6 @@
-"""How large a document is, counted before it is validated: validating takes the square of what stands at one place.
+"""The size of a document, counted before it is validated: validating takes the square of the fields at one place.
 
-Each fragment is counted once, whatever spreads it. The document need not be valid.
+Each fragment is counted once, however often it is spread. The document need not be valid.
 """
 
 from collections.abc import Iterable
@@ -24,7 +24,7 @@ INTROSPECTION = ("__schema", "__type")
 
 @dataclass(slots=True)
 class Count:
-    """What a selection holds, with its fragments written out."""
+    """The size of a selection, with its fragments written out."""
 
     fields: int = 0
     top: int = 0
@@ -43,7 +43,7 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """Of a document: its fields with fragments written out, and whether a fragment spreads itself."""
+    """The size of a document: its fields with fragments written out, and whether a fragment spreads itself."""
 
     fields: int
     cyclic: bool
@@ -124,8 +124,8 @@ class _Counting:
         return known
 
     def _repetitions(self, root: SelectionSetNode) -> int:
-        """Pairs of fields of one key at one place, each of which is compared while validating. The work is that of
-        the fields, which are bounded."""
+        """The pairs of fields of one key at one place, each of which validation compares. The work grows with the
+        number of fields, which is bounded."""
         pairs = 0
         places: list[list[SelectionSetNode]] = [[root]]
         while places:

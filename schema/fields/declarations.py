@@ -1,8 +1,7 @@
-"""What a field of the schema is, as data: from it come the GraphQL field, its loader, its columns, its tree, its cost
-and its tests.
+"""Fields of the schema declared as data. The GraphQL field, its loader, columns, plan, cost and tests come from it.
 
 A field of a node is a `Column`, a `Part` (an object made of columns), `Related` (to one), `Connected` (a page of many)
-or `Computed` from columns; a field of the root is `Connected`, `Listed` or `Found`.
+or `Computed` from columns; a field of the root is `Connected`, `Listed`, `ById` or `Found`.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -36,7 +35,7 @@ class Column(StrawberryField):
         super().__init__(*args, **kwargs)
         self.needs = needs
         self.refusal = ""
-        """What one is told who may not read it."""
+        """The message for a principal who may not read it."""
 
     @property
     def key(self) -> str:
@@ -50,7 +49,7 @@ class Column(StrawberryField):
 
 
 class Numbers(Column):
-    """A column that holds a JSON array as text; as bytes, the executor passes it into the response as it is."""
+    """A column with a JSON array as text. The executor passes it into the response as bytes, unchanged."""
 
     def get_result(self, source: Any, info: Any, args: Any, kwargs: Any) -> Any:
         text = super().get_result(source, info, args, kwargs)
@@ -97,7 +96,8 @@ class Related(StrawberryField):
 
 
 class Computed(StrawberryField):
-    """Made in Python from the columns it `reads`; `asks` names rules that it wants to know of, as `may_<name>`."""
+    """A value made in Python from the columns that it `reads`; `asks` names rules whose answers it needs, as
+    `may_<name>`."""
 
     reads: tuple[str, ...]
     asks: Mapping[str, tuple[Rule, ...]]
@@ -136,17 +136,17 @@ class Connected(StrawberryField):
 
 
 class Listed(StrawberryField):
-    """A page of what is no node, made in Python; from the root."""
+    """A page of values that are no nodes, made in Python; from the root."""
 
     most: int
 
 
 class ById(StrawberryField):
-    """What global ids name, from the root: a node, or several."""
+    """The nodes of global ids, from the root: one or several."""
 
 
 class Found(StrawberryField):
-    """The one row of a model, from the root, that meets the condition which `asked` makes of the arguments."""
+    """One row of a model, from the root, that meets the condition which `asked` makes of the arguments."""
 
     model: type[models.Entity]
     asked: Callable[..., Asked]

@@ -1,6 +1,6 @@
-"""How a field is declared: a `column`, a `part`, `related`, `computed`, or a row `found` from the root.
+"""Declare a field: a `column`, a `part`, `related`, `computed`, `by_id`, or a row `found` from the root.
 
-Each has two ways to its value: from one statement that makes all below it, or row by row.
+Each can be read in two ways: from one statement that makes all below it, or row by row.
 """
 
 import inspect
@@ -31,7 +31,7 @@ Info = strawberry.Info[Context, None]
 
 
 def column(description: str, *, name: str | None = None) -> Any:
-    """A column of the model, by the field's name. Who reads its value stands in the model's policy."""
+    """A column of the model, by the name of the field. The model's policy says who reads its value."""
     return Column(description=description, graphql_name=name)
 
 
@@ -65,7 +65,7 @@ def related(relationship: Any, description: str, *, order: Order | None = None) 
 
 
 def computed(description: str, *, reads: Sequence[str]) -> Callable[[Callable[..., T]], T]:
-    """A field made in Python, from the row that it is given as `self`. Where the policy says who reads it, the row has
+    """A field made in Python from its row, which is given as `self`. When the policy guards it, the row has
     `may_<name>`."""
 
     def declare(function: Callable[..., T]) -> T:
@@ -77,7 +77,7 @@ def computed(description: str, *, reads: Sequence[str]) -> Callable[[Callable[..
 
 
 def present(model: type[models.Entity]) -> Any:
-    """Whether the row's principal is there now. Who may know stands in the model's policy."""
+    """Whether the row's principal is online. The model's policy says who may know."""
     rules = policy_of(model).fields["online"]
 
     @computed(_guarded("Whether it is online now.", rules), reads=["last_online_at"])
@@ -99,7 +99,8 @@ def by_id(description: str) -> Callable[[Callable[..., T]], T]:
 
 
 def found(model: type[models.Entity], description: str, where: Callable[..., Where]) -> Any:
-    """One row from the root, or null: the one that meets the condition. The parameters of `where` are the field's."""
+    """One row from the root, or null: the row that meets the condition. The parameters of `where` are the field's
+    arguments."""
 
     def asked(**arguments: Any) -> Where:
         for name, value in arguments.items():
@@ -120,7 +121,7 @@ def found(model: type[models.Entity], description: str, where: Callable[..., Whe
 
 @dataclass_transform(kw_only_default=True)
 def node(model: type[models.Entity]) -> Callable[[type[T]], type[T]]:
-    """A type whose fields are read from rows of `model`, reachable by its global id."""
+    """A type whose fields are read from rows of `model`, and whose rows have global ids."""
 
     def declare(cls: type[T]) -> type[T]:
         for name, rules in policy_of(model).fields.items():
@@ -152,7 +153,8 @@ def _guarded(description: str, needs: Sequence[Rule]) -> str:
 
 
 def rendered_else(info: Info, row: Any, otherwise: Callable[[], Awaitable[Any]]) -> Awaitable[Any]:
-    """What a field gives below `row` (None at the root), rendered where that can be, `otherwise` read row by row."""
+    """The value of a field below `row` (None at the root): rendered where possible, else read row by row by
+    `otherwise`."""
     if (read_plan := read_plan_of(info)) is None:
         return otherwise()
     loaders = info.context.loaders

@@ -1,5 +1,4 @@
-"""How rows are written through the common mutations: what may be given, once, from which come the inputs of both the
-creating and the updating mutation."""
+"""Declare the inputs of a model once. The input types of its create and update mutations are made from them."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -31,9 +30,9 @@ NEEDED: Any = object()
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """A column that clients give: its type (or the name of the node type that it refers to), in words, its default.
-    UNSET leaves it to the column. A `fixed` one is given at creation only; `kept` makes the text that is stored;
-    `shape` is what a JSON value must be."""
+    """A column that clients set: its type (or the name of the node type that it refers to), its description, its
+    default. With UNSET the column's own default holds. A `fixed` one is set at creation only; `kept` makes the text
+    that is stored; `shape` is the shape of a JSON value."""
 
     kind: Any
     description: str
@@ -49,7 +48,7 @@ class Given:
 
 @dataclass(frozen=True, slots=True)
 class Several:
-    """Ids of a type, given at creation: each becomes a row of `link` between `own` and `other`."""
+    """Ids of a type, given at creation: each becomes a row of `link` with the columns `own` and `other`."""
 
     kind: str
     link: type[models.Entity]
@@ -60,7 +59,7 @@ class Several:
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """What may be given for rows of `model`, and the two input types made of it."""
+    """The columns that clients may set in rows of `model`, and the two input types made from them."""
 
     name: str
     model: type[models.Entity]
@@ -70,7 +69,7 @@ class Inputs:
     changes: Any
 
     def values(self, input: Any) -> dict[str, Any]:
-        """By column, what an input has; raises Invalid for a text that is too long or empty, and for a wrong id."""
+        """The values of an input by column; raises Invalid for a text that is too long or empty, and for a wrong id."""
         found: dict[str, Any] = {}
         for name, given in self.given.items():
             value = getattr(input, name, strawberry.UNSET)
@@ -111,12 +110,12 @@ class Inputs:
 
 
 def lower(text: str, field: str) -> str:
-    """A text that is kept in lower case."""
+    """A text that is stored in lower case."""
     return text.lower()
 
 
 def inputs(name: str, model: type[models.Entity], /, **fields: Given | Several) -> Inputs:
-    """Declare what may be given for rows of a model."""
+    """Declare the columns that clients may set in rows of a model."""
     given = {key: field for key, field in fields.items() if isinstance(field, Given)}
     several = {key: field for key, field in fields.items() if isinstance(field, Several)}
     new = {key: _field(field, field.default in (None, strawberry.UNSET), field.default) for key, field in given.items()}
@@ -189,7 +188,7 @@ AnyVersion = Annotated[
 
 
 def editing(declared: Inputs, answer: Any) -> tuple[Any, Any, Any, Any]:
-    """The mutations that create, update, delete and restore rows; who may stands in their descriptions."""
+    """The mutations that create, update, delete and restore rows. Their descriptions say who may."""
     name, model, may = declared.name, declared.model, policy_of(declared.model)
 
     async def create(self: Any, info: Info, input: Any) -> Any:
@@ -223,7 +222,7 @@ def editing(declared: Inputs, answer: Any) -> tuple[Any, Any, Any, Any]:
 
 
 def restoring(model: type[models.Entity], name: str, answer: Any) -> Any:
-    """The mutation that brings deleted rows of a model back."""
+    """The mutation that restores deleted rows of a model."""
 
     async def restore(self: Any, info: Info, id: Any) -> Any:
         key = key_of(name, id)

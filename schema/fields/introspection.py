@@ -1,6 +1,6 @@
-"""What the schema tells of itself: read once, and projected on what a document asks.
+"""Answers to introspection: the schema's description of itself is made once, and cut to what a document asks.
 
-An executor would visit each object of a document's introspection anew, half a second for a common one.
+An executor would visit each object of the introspection anew, half a second for a common one.
 """
 
 from collections import OrderedDict
@@ -33,9 +33,9 @@ from schema.fields.selection import Scope
 
 KINDS: Mapping[str, GraphQLObjectType] = {name: introspection_types[name] for name in ("__Schema", "__Type")}  # type: ignore[misc]
 MARGIN = 12
-"""How many times the bytes of a complete introspection may be made for one."""
+"""The most bytes of one introspection, as a multiple of a complete one."""
 ANSWERS = 8
-"""Introspections that are kept."""
+"""The most introspections that are cached."""
 
 
 @dataclass(slots=True)
@@ -50,7 +50,7 @@ class Piece:
 
 @dataclass(slots=True)
 class Line:
-    """A field of a projection: what begins it, and what it takes of a piece."""
+    """A field of a projection: the text before it, and what it takes of a piece."""
 
     prefix: bytes
     name: str
@@ -80,7 +80,7 @@ class Introspection:
         self._most = MARGIN * len(complete)
 
     def known(self, key: Hashable) -> bytes | None:
-        """The JSON that was kept for those who ask the same."""
+        """The cached JSON of the same question."""
         if (found := self._answers.get(key)) is not None:
             self._answers.move_to_end(key)
         return found
@@ -91,13 +91,13 @@ class Introspection:
             self._answers.popitem(last=False)
 
     def text(self, shown: Any, kind: GraphQLObjectType, nodes: Sequence[FieldNode], scope: Scope) -> bytes:
-        """The JSON of the schema or of a type, some hundredths of a second of work; raises LimitExceeded for what is
+        """The JSON of the schema or of a type, which takes some hundredths of a second; raises LimitExceeded when it is
         too large."""
         lines = _lines(kind, nodes, scope)
         return _Projection(self._most).text(self._piece(shown, kind), lines)
 
     def _piece(self, shown: Any, kind: GraphQLObjectType) -> Piece:
-        """The piece of a thing, made with all that is below it."""
+        """The piece of a schema or type, with all pieces below it."""
         pending: list[tuple[Any, Piece]] = []
         piece = self._named(shown, kind, pending)
         while pending:
@@ -105,7 +105,8 @@ class Introspection:
         return piece
 
     def _named(self, shown: Any, kind: GraphQLObjectType, pending: list[tuple[Any, Piece]]) -> Piece:
-        """Types are told apart by their text: each use of `[Int!]!` is an object of its own."""
+        """The piece of this name, made at its first use. Types are compared by their text, because each use of
+        `[Int!]!` is an object of its own."""
         key = (kind.name, str(shown))
         if kind.name in KINDS and key in self._pieces:
             return self._pieces[key]
@@ -156,7 +157,7 @@ def _lines(kind: GraphQLObjectType, nodes: Sequence[FieldNode], scope: Scope) ->
 
 
 class _Projection:
-    """One projection. What is the same piece under the same lines is made once."""
+    """One projection. The same piece under the same lines is made once."""
 
     def __init__(self, most: int | None) -> None:
         self._most = most

@@ -1,4 +1,4 @@
-"""How a write is declared: who may run it, and what it shows of what it wrote."""
+"""Declare a mutation: who may run it, and how its result shows what was written."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -35,13 +35,13 @@ WRITE = "write"
 """The scope of keys that may run mutations; every key may read."""
 
 ANYONE = Need("no sign-in", lambda _: True)
-"""Whatever is presented beside it, good or not."""
+"""Anyone, whether a credential beside it is valid or not."""
 SIGNED_IN = Need("a signed-in user", lambda p: p.kind is Kind.USER)
 IN_PERSON = Need(
     "a user who signed in; an API key does not do",
     lambda p: p.kind in (Kind.USER, Kind.PARTICIPANT) and p.session is not None,
 )
-"""Also for those who must do something first."""
+"""Also for users with duties."""
 WRITER = Need(
     "a signed-in user, device or service",
     lambda p: p.kind in (Kind.USER, Kind.DEVICE, Kind.SERVICE),
@@ -58,7 +58,7 @@ WORKER = Need(
 
 
 class _Guard(FieldExtension):
-    """Checks the need, then what is given, and has the fields below read what the mutation wrote."""
+    """Checks who may run the mutation, then its arguments. Then the fields below read what it wrote."""
 
     def __init__(self, need: Need, always: bool) -> None:
         self.need = need
@@ -85,7 +85,7 @@ class _Guard(FieldExtension):
         return await done_once(run, info.field_name, shown=shown, repeatable=self.need is WORKER)
 
     def _admit(self, ctx: Context) -> None:
-        """Raise for a principal who may not run it."""
+        """Raise for a principal who may not run the mutation."""
         principal = ctx.principal
         if ctx.refused is not None:
             raise ctx.refused
@@ -103,7 +103,8 @@ class _Guard(FieldExtension):
 
 
 def mutation(*, needs: Need, always: bool = False) -> Callable[[Callable[..., Any]], Any]:
-    """A write. Its docstring is its description; who may run it can't be left out. `always`: also while locked."""
+    """Declare a mutation. Its docstring is its description; `needs` says who may run it. With `always` it also runs
+    while the gateway is locked."""
 
     def declare(function: Callable[..., Any]) -> Any:
         description = f"{inspect.cleandoc(function.__doc__ or '')} Needs {needs.words}."
@@ -118,5 +119,5 @@ def mutation(*, needs: Need, always: bool = False) -> Callable[[Callable[..., An
 
 
 async def written(info: Info, typename: str, model: type[models.Entity], key: Any) -> Any:
-    """The row that a mutation wrote, or that another way leads to by its key, read as its principal may see it."""
+    """The row that a mutation wrote, or another row by its key, read as its principal may see it."""
     return await info.context.loaders.one(select(info, model, typename=typename), key)

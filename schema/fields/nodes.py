@@ -1,4 +1,4 @@
-"""What every node and every list has."""
+"""The `Node` interface, and the connection, edge and page types of every list."""
 
 from datetime import datetime
 from typing import Generic, TypeVar

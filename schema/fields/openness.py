@@ -1,5 +1,7 @@
-"""Which operations are run for anyone, also for who presents a token that is no good: what signs in, refreshes and the
-like. Clients attach a token to everything, and it may have ended."""
+"""Open operations: those that run for anyone, even with a bad token beside them, such as sign-in and refresh.
+
+Clients attach a token to every request, and it may have expired.
+"""
 
 from collections.abc import Iterator, Mapping
 
@@ -17,15 +19,15 @@ from graphql import (
 from schema.fields.selection import DEFINITION
 
 OPEN = "open"
-"""In the metadata of a field of the root: whether it needs no principal."""
+"""The key in the metadata of a root field that says whether it needs no principal."""
 
 Fragments = Mapping[str, FragmentDefinitionNode]
 
 
 def is_open(schema: GraphQLSchema, operation: OperationDefinitionNode, fragments: Fragments) -> bool:
-    """Whether to run a valid operation beside a token that is no good: a mutation with a field that needs no principal,
-    whose other fields tell what is wrong with the token; a query of such fields alone, as others would answer as if
-    nothing was presented."""
+    """Whether a valid operation runs although its token is bad. A mutation does when one of its fields needs no
+    principal; its other fields report what is wrong with the token. A query does when none of its fields needs one:
+    others would answer as if no token was sent."""
     root = schema.get_root_type(operation.operation)
     assert root is not None
     names = set(_names(operation.selection_set, fragments, set())) - {"__typename"}
@@ -35,7 +37,7 @@ def is_open(schema: GraphQLSchema, operation: OperationDefinitionNode, fragments
 
 
 def _names(selected: SelectionSetNode, fragments: Fragments, spread: set[str]) -> Iterator[str]:
-    """The fields of the root, each fragment looked at once."""
+    """The names of the root fields; each fragment is looked at once."""
     for node in selected.selections:
         if isinstance(node, FieldNode):
             yield node.name.value

@@ -1,4 +1,5 @@
-"""The document and the declarations make a Tree: all that one field gives, where SQL alone can make it."""
+"""Make the `Tree` of a field from the document and the declarations: all that the field gives, if SQL alone can make
+it."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -42,7 +43,7 @@ from schema.fields.declarations import Column, Connected, Found, Key, Numbers, P
 from schema.fields.selection import DEFINITION, Scope, keep, model_of
 
 PARTS = 1_000
-"""Fields of one tree; what is larger is read row by row."""
+"""The most fields of one tree; larger ones are read row by row."""
 
 _PLACES = {
     "cursor": Place.CURSOR,
@@ -55,7 +56,7 @@ _PLACES = {
 
 
 class NotRenderable(Exception):
-    """SQL alone can't make a field; `where` is its path below the tree's, without the first key."""
+    """SQL alone can't make a field; `where` is its path below the tree's field, without the first key."""
 
     def __init__(self, why: str) -> None:
         super().__init__(why)
@@ -66,7 +67,7 @@ class NotRenderable(Exception):
 
 
 def read_plan_of(info: Any) -> ReadPlan | None:
-    """What the field in `info` gives, as a plan; None where it is read row by row."""
+    """The read plan of the field in `info`; None when it is read row by row."""
     raw, context = info._raw_info, info.context
     if not context.rendering:
         return None
@@ -83,8 +84,8 @@ def read_plan_of(info: Any) -> ReadPlan | None:
 
 
 def read_plan(tree: Tree, variables: Any) -> ReadPlan | None:
-    """The tree with what its arguments come to; None where one of them is wrong, so that its own field tells, and for
-    a tree that a database refused."""
+    """The tree with its arguments. None when an argument is wrong, so that the field itself reports it, and for a tree
+    that a database refused."""
     if tree.refused:
         return None
     try:
@@ -132,7 +133,7 @@ class _Builder:
         return Tree(root, self.questions, self._denials)
 
     def branch(self, declared: Any, field: GraphQLField, nodes: Sequence[FieldNode]) -> One | Many:
-        """What a relationship, a list or a row of the root gives."""
+        """The plan of a relationship, a list or a row of the root."""
         kind, sets = _kind(field), self._scope.below(nodes)
         if isinstance(declared, Related):
             return One(declared.model, self.row(sets, kind), declared.relationship, declared.order)
@@ -210,10 +211,7 @@ def _kind(field: GraphQLField) -> GraphQLObjectType:
 
 
 class _Question:
-    """The arguments of a field as a document gives them: what they come to with an operation's variables.
-
-    Where each is a constant or takes a variable's value as it is, graphql-core and Strawberry read them only once.
-    """
+    """Reads the arguments of a field, as a document gives them, with the variables of an operation."""
 
     def __init__(self, scope: Scope, declared: Any, field: GraphQLField, node: FieldNode) -> None:
         self._strawberry: Any = getattr(scope.schema, "_strawberry_schema")  # noqa: B009

@@ -1,4 +1,4 @@
-"""How expected failures reach a client: as the `Problem` member of a mutation's result, elsewhere as an error."""
+"""How expected failures reach a client: as the `Problem` of a mutation's result, elsewhere as an error."""
 
 from typing import Any
 

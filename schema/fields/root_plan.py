@@ -1,4 +1,4 @@
-"""A query whose every field SQL alone can make: what each field of the root gives, without an executor."""
+"""The plan of a whole query: what each root field gives, when SQL alone can make all of them without an executor."""
 
 import dataclasses
 from collections.abc import Iterator, Sequence
@@ -58,7 +58,7 @@ class Branch:
 
 @dataclass(frozen=True, slots=True)
 class Nodes:
-    """What ids name, each of which tells its type: `many`, or one."""
+    """The nodes of global ids, each of which tells its type: `many`, or one."""
 
     scope: Scope
     field: GraphQLField
@@ -88,7 +88,7 @@ class Nodes:
         return await loaders.text(ReadPlan(planned.tree, (asked, *planned.asked[1:]))) or NULL
 
     def possible(self) -> Iterator[tuple[str, Tree | NotRenderable]]:
-        """By the types that ids may name: the tree, or why there is none."""
+        """For each type that ids may name: its tree, or why there is none."""
         node: Any = get_named_type(self.field.type)
         for kind in self.scope.schema.get_possible_types(node):
             try:
@@ -110,7 +110,7 @@ class Nodes:
         return Rendered(f"[{','.join(row.text for row in rows)}]", denied)
 
     def _read_plan(self, typename: str, variables: Any) -> ReadPlan | None:
-        """None for what is no node's type."""
+        """The read plan for a type; None for a type that is no node."""
         kind: Any = self.scope.schema.get_type(typename)
         if model_of(kind) is None:
             return None
@@ -135,7 +135,7 @@ class Entry:
 
 
 def outline(scope: Scope, root: GraphQLObjectType, operation: OperationDefinitionNode) -> list[Entry]:
-    """The fields of a query; raises NotRenderable when SQL alone can't make one of them."""
+    """The root fields of a query; raises NotRenderable when SQL alone can't make one of them."""
     found = []
     for key, nodes in scope.collect([operation.selection_set], root).items():
         name = nodes[0].name.value
@@ -145,7 +145,7 @@ def outline(scope: Scope, root: GraphQLObjectType, operation: OperationDefinitio
 
 
 def entry_of(scope: Scope, root: GraphQLObjectType, nodes: Sequence[FieldNode]) -> TypeName | Branch | Nodes:
-    """What a field of the root gives; raises NotRenderable."""
+    """The plan of a root field; raises NotRenderable."""
     name = nodes[0].name.value
     if name == "__typename":
         return TypeName(root.name)

@@ -1,4 +1,4 @@
-"""Scalars, each with one text on every path; and enumerations of the database with words for clients."""
+"""Scalars, each with one text on every path, global ids, and enumerations with descriptions for clients."""
 
 import base64
 import binascii
@@ -16,7 +16,7 @@ from resolvers.failures import Invalid
 from schema.fields.values import read_literal
 
 RENAMED: Mapping[str, str] = {"SimulationInput": "SimulationSetup"}
-"""Types whose ids clients may hold from before: the old name, and the new one."""
+"""Types that were renamed, whose old ids clients may still hold: the old name, and the new one."""
 
 BigInt = NewType("BigInt", int)
 JSON = NewType("JSON", object)
@@ -94,7 +94,7 @@ def global_id(typename: str, key: UUID) -> str:
 
 
 def parse_id(value: str, field: str = "id") -> tuple[str, UUID]:
-    """The type's name and the key in an id of ours; one spelling for each, anything else is INVALID."""
+    """The type's name and the key in a global id. Each id has one spelling; anything else is INVALID."""
     try:
         typename, _, key = base64.b64decode(value, validate=True).decode().partition(":")
         found = (typename, UUID(key))
@@ -121,7 +121,7 @@ E = TypeVar("E", bound=type[Enum])
 
 
 def enum(members: E, description: str, *, name: str | None = None, **values: str) -> E:
-    """Publish an enumeration of the rooms below, with words for it and for each of its values."""
+    """Publish an enumeration of a lower room, with descriptions of it and of each value."""
     published = strawberry.enum(members, name=name, description=description)
     definition = published.__strawberry_definition__  # type: ignore[attr-defined]
     for value in definition.values:

@@ -1,4 +1,4 @@
-"""The document and the declarations make a Selection: the columns that are wanted below one field."""
+"""Make the `Selection` of a field from the document and the declarations: the columns that are wanted below it."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -23,10 +23,10 @@ from resolvers.access.rules import Rule
 from resolvers.reading.selection import Selection
 
 DEFINITION = "strawberry-definition"
-"""Where Strawberry keeps, on graphql-core's types and fields, the declarations they were made from."""
+"""The extension in which Strawberry keeps its declarations, on graphql-core's types and fields."""
 
 KEPT = 200
-"""Selections of one document."""
+"""The most selections that are kept with one document."""
 
 Fragments = Mapping[str, FragmentDefinitionNode]
 Collected = dict[str, list[FieldNode]]
@@ -34,9 +34,8 @@ Collected = dict[str, list[FieldNode]]
 
 
 def select(info: Any, model: type[models.Entity], *, page: bool = False, typename: str | None = None) -> Selection:
-    """What the field in `info` wants of `model`: of its own object, of the rows of its page, or (with `typename`) of
-    that member of its interface or union. The answer is kept with the document, a bounded number of them.
-    """
+    """What the field in `info` selects of `model`: of its own object, of the rows of its page, or (with `typename`) of
+    that member of its interface or union. The answer is kept with the document, a bounded number of them."""
     raw = info._raw_info
     memo = info.context.memo
     key = (typename, *map(id, raw.field_nodes))
@@ -54,14 +53,14 @@ def select(info: Any, model: type[models.Entity], *, page: bool = False, typenam
 
 
 def keep(memo: dict[Any, Any], key: Any, value: Any) -> None:
-    """Keep something with a document, which holds a bounded number of such things."""
+    """Keep a value with a document, which holds a bounded number of them."""
     if len(memo) >= KEPT:
         del memo[next(iter(memo))]
     memo[key] = value
 
 
 class Scope:
-    """What a selection is read in: the schema, the document's fragments, and the variables, of which only those that
+    """The scope of a selection: the schema, the document's fragments, and the variables, of which only those that
     decide @skip and @include matter."""
 
     def __init__(self, schema: GraphQLSchema, fragments: Fragments, variables: Mapping[str, Any]) -> None:
@@ -112,7 +111,7 @@ class Scope:
 
 
 def model_of(kind: Any) -> type[models.Entity] | None:
-    """The model whose rows a type shows; None for what is no node's type, or no type."""
+    """The model whose rows a type shows; None for a type that is no node, or no object type."""
     definition = kind and kind.extensions.get(DEFINITION)
     return getattr(getattr(definition, "origin", None), "model", None)
 

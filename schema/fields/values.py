@@ -1,4 +1,4 @@
-"""What clients give: the shape and bound of each JSON input, declared with it, and what no text may hold."""
+"""Check the values that clients give: the shape and size of each JSON input, and characters that no text may hold."""
 
 import asyncio
 import math
@@ -27,16 +27,16 @@ from resolvers.spelling import camel
 
 DEPTH = 32
 BYTES = 65_536
-"""Of a status, a configuration, or what a device tells about itself."""
+"""The most bytes of a status, a configuration, or a device's description of itself."""
 _NEAR = 65_536
-"""Bytes whose values are looked through at once; more are looked through beside the event loop."""
+"""The most bytes whose values are checked at once; larger values are checked beside the event loop."""
 _DIGITS = 400
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A JSON input: of a kind (any, if `object`), with so many bytes at most. Without a bound of its own it is checked
-    by its reader, and has that of a request."""
+    """The shape of a JSON input: its kind (any, or an `object`), and its most bytes. Without a bound of its own it is
+    checked by its reader, and bounded as the request is."""
 
     kind: type = dict
     most: int | None = BYTES
@@ -47,19 +47,19 @@ class Shape:
         return f"{kind} of at most {self.most:,} bytes." if self.most is not None else f"{kind}."
 
     def described(self, description: str) -> str:
-        """The description of an argument or input field of this shape."""
+        """The description of an argument or input field with this shape."""
         return f"{description} {self.words}"
 
     @property
     def metadata(self) -> dict[Any, Any]:
-        """What the declaration of an argument or input field of this shape holds."""
+        """The metadata of an argument or input field with this shape."""
         return {Shape: self}
 
 
 OBJECT, ANY = Shape(), Shape(object)
 
 PRINTED: Mapping[Any, Any] = {"printed": True}
-"""The metadata of a text that a program printed: whatever it holds is taken, and `readable` is what is kept."""
+"""The metadata of a text that a program printed: any text is accepted, and `readable` makes what is stored."""
 
 
 def readable(text: str) -> str:
@@ -67,7 +67,7 @@ def readable(text: str) -> str:
 
 
 async def check(value: Any, path: str, metadata: Mapping[Any, Any]) -> None:
-    """Raise INVALID, with its path, for a value that no place takes: a text with NUL, a JSON value of another shape."""
+    """Raise INVALID, with its path, for a value that no input takes: a text with NUL, a JSON value of another shape."""
     if value is None or value is strawberry.UNSET:
         return
     if (shape := metadata.get(Shape)) is not None:
@@ -84,7 +84,7 @@ async def check(value: Any, path: str, metadata: Mapping[Any, Any]) -> None:
 
 
 def check_text(text: str, path: str) -> None:
-    """Refuse what PostgreSQL stores in no text, and what takes long to be put into one form."""
+    """Refuse a text that PostgreSQL can't store, or that takes long to normalise."""
     if (wrong := _wrong_text(text)) is not None:
         raise Invalid(wrong, field=path)
     if len(bounded(text)) < len(text):
@@ -111,7 +111,7 @@ async def _check_json(value: Any, path: str, shape: Shape) -> None:
 
 
 def _wrong(value: Any, depth: int = 1) -> tuple[list[str], str] | None:
-    """The path to what is wrong in a JSON value, from its end, and why."""
+    """The path to the error in a JSON value, from its end, and the reason."""
     kind = type(value)
     if kind is str:
         why = _wrong_text(value)
@@ -145,7 +145,7 @@ def _wrong_text(text: str) -> str | None:
 
 
 def read_literal(node: ValueNode, variables: Mapping[str, Any] | None = None) -> Any:
-    """A JSON value written in a document. What is out of bounds is refused as it is in a variable: by `check`."""
+    """A JSON value written in a document. One that is out of bounds is refused as in a variable: by `check`."""
     given = variables or {}
     if isinstance(node, VariableNode):
         return given.get(node.name.value)
@@ -165,7 +165,7 @@ def read_literal(node: ValueNode, variables: Mapping[str, Any] | None = None) ->
 
 
 def whole(digits: str) -> int | float:
-    """An integer; infinity for one of so many digits that reading them would take long."""
+    """An integer; infinity for a number of so many digits that reading it would take long."""
     if len(digits) <= _DIGITS:
         return int(digits)
     return -math.inf if digits.startswith("-") else math.inf

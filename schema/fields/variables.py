@@ -1,4 +1,4 @@
-"""How much variables may hold, counted before they are read, which takes some microseconds for each element."""
+"""Bound the size of variables, counted before they are read: reading takes some microseconds for each element."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,15 +8,15 @@ from graphql import GraphQLInputType, get_nullable_type, is_input_object_type, i
 from resolvers.failures import LimitExceeded
 
 ELEMENTS = 2_000
-"""Of all lists of one operation together, with names of inputs that no field has."""
+"""The most elements of all lists of one operation, and of input names that no field has."""
 CHARACTERS = 65_536
-"""Of one text."""
+"""The most characters of one text."""
 JSON = "JSON"
-"""The scalar whose values have bounds of their own."""
+"""The scalar whose values are bounded on their own."""
 
 
 def check_size(types: Mapping[str, GraphQLInputType], given: Mapping[str, Any], *, texts: bool = True) -> None:
-    """Raise LIMIT_EXCEEDED for variables that hold too much; without `texts`, texts may have any length."""
+    """Raise LIMIT_EXCEEDED for variables that hold too much; with `texts` false, texts may have any length."""
     left = ELEMENTS
     for name, kind in types.items():
         if type(value := given.get(name)) in (str, list, dict):
@@ -30,7 +30,7 @@ class _Walk:
         self._texts = texts
 
     def past(self, value: Any, kind: Any) -> int:
-        """Walk a value of this type; how many elements are left."""
+        """Walk a value of this type; returns how many elements are left."""
         kind = get_nullable_type(kind)
         while is_list_type(kind) and type(value) is not list:
             kind = get_nullable_type(kind.of_type)

@@ -1,1 +1,1 @@
-"""The areas of the schema: its types, and the fields at its roots."""
+"""The types of the schema by area, with each area's root fields."""

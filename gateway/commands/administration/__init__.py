@@ -1,4 +1,4 @@
-"""Commands for those who run a gateway: over the operations of the schema, on the gateway's database."""
+"""Administration commands. They run operations of the schema on the gateway's database."""
 
 import typer
 

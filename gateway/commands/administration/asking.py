@@ -1,5 +1,7 @@
-"""Operations of the schema, run in process as a user or as the operator of the machine, so that what is allowed, what
-is checked and what is said are the same as for every other client."""
+"""Run operations of the schema in process, as a user or as the operator of the machine.
+
+So access, checks and messages are the same as for every other client.
+"""
 
 import getpass
 import os
@@ -26,11 +28,11 @@ from schema import build
 from schema.fields.scalars import global_id, parse_id
 
 PAGE = 50
-"""Rows that are asked for at once."""
+"""The most rows that are asked for at once."""
 
 
 class Refusal(Exception):
-    """A command was refused, or can't be done."""
+    """A command was refused, or can't be carried out."""
 
     def __init__(self, message: str, code: str = Code.INVALID.name, field: str | None = None) -> None:
         super().__init__(f"{message} ({code}{f', {field}' if field else ''})")
@@ -39,7 +41,7 @@ class Refusal(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A row that was named: its global id, its version, and what else was asked of it."""
+    """A row that was named: its global id, its version, and its other requested fields."""
 
     id: str
     version: int
@@ -48,7 +50,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """Rows of a list; `more` when it goes on."""
+    """The rows of a list; `more` when the list goes on."""
 
     nodes: list[dict[str, Any]]
     more: bool = False
@@ -56,15 +58,15 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class _Names:
-    """How rows of a type are found by name: the list, each filter with the field that must be exactly the name, and
-    what tells two of the same name apart."""
+    """How rows of a type are found by name: the list, each filter with the field that must equal the name, and what
+    distinguishes two rows of the same name."""
 
     field: str
     filters: Mapping[str, tuple[str, ...]]
     apart: str = ""
 
     def told(self, node: Mapping[str, Any]) -> str:
-        """A row by its id and what tells it apart."""
+        """A row as text: its id, and what distinguishes it."""
         place = node[self.apart.split()[0]] if self.apart else None
         name = place["name"] if isinstance(place, dict) else place
         return f"{uuid_of(node['id'])}{f' ({name})' if name else ''}"
@@ -101,7 +103,8 @@ def listing(field: str, kind: str, shown: str) -> str:
 
 
 def writing(field: str, shown: str, **variables: str) -> str:
-    """The document of a mutation: `shown` is a fragment of its result, `variables` its arguments with their types."""
+    """The document of a mutation. `shown` is a fragment of its result; `variables` are its arguments with their
+    types."""
     declared = ", ".join(f"${name}: {kind}" for name, kind in variables.items())
     given = ", ".join(f"{name}: ${name}" for name in variables)
     return f"""mutation{f"({declared})" if declared else ""} {{
@@ -111,7 +114,7 @@ def writing(field: str, shown: str, **variables: str) -> str:
 
 @dataclass(frozen=True)
 class Asking:
-    """Asks as one principal. `services` and `context` are for what no operation of the schema does."""
+    """Runs operations as one principal. `services` and `context` are for what no operation of the schema does."""
 
     settings: Settings
     services: Services
@@ -122,7 +125,7 @@ class Asking:
 
     @classmethod
     def of(cls, settings: Settings, services: Services, agent: str) -> "Asking":
-        """As the operator, through a program of this name."""
+        """As the operator, by a program of this name."""
         schema, given = build(), settings.operations
         bounds = bounds_of(given)
         return cls(
@@ -138,7 +141,7 @@ class Asking:
         return replace(self, principal=await principal_named(self.services.database, username))
 
     async def as_owner(self, username: str) -> "Asking":
-        """As a user whose own something is; nobody but the operator goes on as someone else."""
+        """As another user, for what only the user can do; only the operator may become someone else."""
         owner = await self.as_user(username)
         if self.principal not in (OPERATOR, owner.principal):
             raise Refusal("this is for its owner", Code.FORBIDDEN.name)
@@ -164,7 +167,7 @@ class Asking:
         return data
 
     async def write(self, document: str, **variables: Any) -> dict[str, Any]:
-        """What a mutation gives, a Problem as a Refusal."""
+        """The result of a mutation; a Problem is raised as a Refusal."""
         result: dict[str, Any] = (await self.data(document, **variables))["result"]
         if result.pop("__typename") == "Problem":
             raise Refusal(result["message"], result["code"], result["field"])
@@ -173,7 +176,7 @@ class Asking:
     async def all(
         self, document: str, limit: int | None = None, given: Mapping[str, Any] | None = None, /, **filter: Any
     ) -> Listed:
-        """The rows of a list, page by page, up to a limit; `given` has what else its field takes."""
+        """The rows of a list, page by page, up to a limit; `given` has further arguments of its field."""
         nodes: list[dict[str, Any]] = []
         chosen = {name: value for name, value in filter.items() if value is not None}
         after = None
@@ -209,13 +212,13 @@ class Asking:
         raise Refusal(f"no {WORDS[kind]} is called {named}", Code.NOT_FOUND.name)
 
     def deleted(self, kind: str, text: str) -> str:
-        """The id of a row that no list has any more."""
+        """The id of a deleted row, which no list shows any more."""
         if (id := id_in(kind, text)) is None:
             raise Refusal("what is deleted is named by its id, which torana audit list --action DELETE tells")
         return id
 
     async def id(self, kind: str, named: str | None) -> str | None:
-        """The id of what is named, if anything."""
+        """The id of the named row; None when no name was given."""
         return None if named is None else (await self.find(kind, named)).id
 
 
@@ -233,7 +236,7 @@ def id_in(kind: str, text: str) -> str | None:
 
 
 def uuid_of(id: str | None) -> str | None:
-    """What a global id is called in tables: short enough to be read."""
+    """The UUID of a global id, which tables show because it is shorter."""
     return None if id is None else str(parse_id(id)[1])
 
 
@@ -242,7 +245,7 @@ def refusal_of(failure: Failure) -> Refusal:
 
 
 def _account() -> str:
-    """Who runs the command, as the machine calls them."""
+    """The account of the machine that runs the command."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):

@@ -72,7 +72,7 @@ async def list_events(
 
 
 async def _names(ask: Asking, found: Listed) -> dict[str | None, str]:
-    """What the users in some events are called."""
+    """The names of the users in some events."""
     ids = sorted({event[key] for event in found.nodes for key in ("actor", "entity") if event[key]})
     users = [id for id in ids if parse_id(id)[0] == "User"]
     known: dict[str | None, str] = {}

@@ -1,4 +1,4 @@
-"""How a command is declared: what it asks is a coroutine, and what it returns is printed."""
+"""How a command is declared: a coroutine asks, and what it returns is printed."""
 
 import asyncio
 import inspect
@@ -20,7 +20,7 @@ from resolvers.failures import Failure
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What a command prints: `data` for programs, `text` for people, and for them a word beside it."""
+    """What a command prints: `data` for programs, `text` for people, with a word beside it."""
 
     data: Any
     text: str
@@ -90,7 +90,7 @@ def _print(shown: Shown, *, as_json: bool) -> None:
 
 
 def rows(found: Any, cells: Mapping[str, Cell]) -> Shown:
-    """A list as a table."""
+    """A list, as a table."""
     return Shown(
         found.nodes,
         columns(found.nodes, cells) if found.nodes else "none",
@@ -103,13 +103,13 @@ def one(node: Mapping[str, Any], cells: Mapping[str, Cell]) -> Shown:
 
 
 def confirm(question: str, *, yes: bool) -> None:
-    """Ask before what can't be undone; ends the command unless the answer is yes."""
+    """Ask before an action that can't be undone; ends the command unless the answer is yes."""
     if not yes and not typer.confirm(question, err=True):
         fail("nothing was changed", WRONG)
 
 
 def needs_one(**options: str | None) -> tuple[str, str]:
-    """The one option that was given; a wrong usage when there is none, or several."""
+    """The only option that was given; a usage error when there is none, or several."""
     given = [(name, value) for name, value in options.items() if value is not None]
     if len(given) != 1:
         names: Sequence[str] = [f"--{name.replace('_', '-')}" for name in options]

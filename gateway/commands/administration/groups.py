@@ -67,12 +67,12 @@ async def show(ask: Asking, group: Group) -> Shown:
 
 
 def held(role: Row) -> str:
-    """A role and where it holds."""
+    """A role and the place where it holds."""
     return f"{role['name']} of {place(role)}{_by(role)}"
 
 
 def place(role: Row) -> str:
-    """Where a role holds, by name."""
+    """The name of the place where a role holds."""
     match role:
         case {"project": {"name": name, "site": {"name": site}}}:
             return f"{site} / {name}"

@@ -138,14 +138,14 @@ async def _role(ask: Asking, role: str, site: str | None, project: str | None, s
 
 
 def _own(service: Mapping[str, Any] | None) -> bool:
-    """Whether it is the gateway itself, which only superadmins see among the services."""
+    """Whether the service is the gateway itself, which only superadmins see among the services."""
     return service is None or service["id"] == global_id("Service", CORE)
 
 
 async def _grantee(
     ask: Asking, group: str | None, device: str | None, participant_group: str | None
 ) -> tuple[str, str]:
-    """Who is to hold a role: as the filter of grants that finds it, and its id."""
+    """The grantee of a role: the filter of grants that finds it, and its id."""
     name, named = needs_one(group=group, device=device, participant_group=participant_group)
     kinds = {"group": "UserGroup", "device": "Device", "participant_group": "ParticipantGroup"}
     kind = kinds[name]

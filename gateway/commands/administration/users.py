@@ -268,7 +268,7 @@ async def _set_password(ask: Asking, id: str, password: str, *, must_change: boo
 
 
 def _check_mail(ask: Asking, email: str | None, password: str | None) -> None:
-    """Refuse an invitation that nobody would get, before an account is made."""
+    """Refuse an invitation that nobody would receive, before an account is made."""
     if email is None or password is not None:
         raise typer.BadParameter("an invitation needs --email, and no password")
     if not (ask.settings.mail.server or ask.settings.mail.mail_log):
@@ -276,5 +276,5 @@ def _check_mail(ask: Asking, email: str | None, password: str | None) -> None:
 
 
 def _asked(given: str | None) -> str:
-    """The password that was given, else what is typed twice."""
+    """The given password; else one that is typed twice."""
     return given or str(typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True))

@@ -1,1 +1,1 @@
-"""Demonstration data of all four families, made here and put in as a user would."""
+"""The demonstration data of all areas, computed here and stored as users would store it."""

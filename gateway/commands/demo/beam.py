@@ -1,4 +1,4 @@
-"""Input of the built-in program: a beam of protons in water."""
+"""Input files of the built-in program: a beam of protons in water."""
 
 BEAM = """RNDSEED      4711             ! random seed
 JPART0       2                ! protons

@@ -1,4 +1,4 @@
-"""The demo's database, filled where it is empty, and its signing key."""
+"""The demo's database, filled when it is empty, and its signing key."""
 
 import secrets
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from resolvers.context import Services
 
 
 async def fill(services: Services, tell: Callable[[str], None]) -> bool:
-    """Put the demonstration data into an empty database; returns whether it was empty."""
+    """Fill an empty database with the demonstration data; returns whether it was empty."""
     if await services.database.rows(sa.select(models.User.id).limit(1)):
         return False
     tell("accounts and projects")

@@ -1,4 +1,4 @@
-"""The demo's accounts, sites and projects, and what its projects work with."""
+"""The demo's accounts, sites and projects, and the participants, devices and services of its projects."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -62,7 +62,7 @@ async def fill_organisation(session: AsyncSession, maria: UUID, tom: UUID) -> li
 
 
 async def _equipment(session: AsyncSession, projects: Sequence[models.Project]) -> None:
-    """Participants, their devices, and a service that both work with."""
+    """Participants, their devices, and a service that works in the projects."""
     kinds = [models.DeviceType(id=uuid7(), name=n, key=k) for n, k in (("Wrist sensor", "wrist"), ("Tablet", "tablet"))]
     calls = models.Service(
         id=uuid7(), name="Video calls", key="video-calls", hostname="calls.internal", port=4000, endpoint="/",

@@ -30,7 +30,7 @@ async def submit(services: Services, owner: UUID, project: UUID, title: str, pri
 
 
 async def compute(services: Services, owner: UUID, project: UUID, tell: Callable[[str], None]) -> None:
-    """Submit, compute here, and deliver as a worker would."""
+    """Submit a simulation, compute it here, and deliver the results as a worker would."""
     primaries, tasks = 1_000, 2
     await submit(services, owner, project, "150 MeV protons in water", primaries, tasks)
     async with services.database.write(as_system="the demo fills its own database") as session:

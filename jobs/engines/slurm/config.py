@@ -1,4 +1,4 @@
-"""How a cluster with Slurm is reached, and what a job may ask of it."""
+"""The configuration of a Slurm cluster: how it is reached, and what a job may ask of it."""
 
 import re
 from collections.abc import Mapping
@@ -15,13 +15,15 @@ class SlurmConfig:
     """How a cluster is reached, and how workers start there. Raises ValueError that begins with the field.
 
     Without `host`, Slurm's commands are run on this machine. With it they are run over SSH, with the certificates of
-    the jobs' owners, as `user` or else as the certificate's first principal; `known_hosts` is a file with the host's
+    the jobs' owners, as `user` or else as the certificate's first principal. `known_hosts` is a file with the host's
     key, and `connections` is how many commands may run at once.
-    `work_dir`, which nodes must see too, is made when missing; it may hold {user}, and begins at the user's home folder
-    unless it is absolute. `client` is the worker's command on the nodes; by default a file is sent that `python` there
-    runs. `prologue` are lines of bash before it; it is no login shell, so `source /etc/profile` comes before `module
-    load`. `partition` and `account` are for tasks that name none. `environment` is for Slurm's commands, SLURM_CONF for
-    one. `max_array` is the largest index of an array, MaxArraySize - 1. A command may take `timeout` seconds.
+
+    `work_dir` must be visible to the nodes, too, and is created when missing. It may hold {user}, and is relative to
+    the user's home folder unless it is absolute. `client` is the worker's command on the nodes; by default a file is
+    sent that `python` there runs. `prologue` are lines of bash before it; the shell is no login shell, so `source
+    /etc/profile` must come before `module load`. `partition` and `account` are for tasks that name none. `environment`
+    is for Slurm's commands, for example SLURM_CONF. `max_array` is the largest index of an array, MaxArraySize - 1. A
+    command may take `timeout` seconds.
     """
 
     name: str
@@ -60,7 +62,7 @@ class SlurmConfig:
 
 
 def sbatch_options(config: SlurmConfig, given: Mapping[str, Any]) -> list[str]:
-    """What users may ask for, checked once more; raises Refused."""
+    """The options of sbatch for what users asked for, which is checked once more; raises Refused."""
     options: dict[str, Any] = {"partition": config.partition, "account": config.account}
     options |= {name: value for name, value in given.items() if value is not None}
     words = []

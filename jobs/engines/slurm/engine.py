@@ -1,9 +1,8 @@
-"""The engine for clusters that Slurm schedules: a batch is an array job, whose indices are the ordinals of its tasks,
-and a job after it that tells when all have ended.
+"""The Slurm engine: a batch is an array job, whose indices are the ordinals of its tasks, and a job after it.
 
-Both are looked up by the batch's name among the user's own jobs, never by their numbers alone: a controller that
-crashed may give a number again. `scancel` gets numbers that were found by name, and no name: given both, Slurm 22.05
-cancels all of an array of which one waiting task was named.
+The second job reports when all tasks have ended. Both are looked up by the batch's name among the user's own jobs,
+never by their numbers alone: a controller that crashed may give a number again. `scancel` gets numbers that were found
+by name, and no name: given both, Slurm 22.05 cancels the whole array when one waiting task was named.
 """
 
 import asyncio
@@ -27,13 +26,13 @@ from jobs.engines.slurm.squeue import FIELDS, Row, compressed, read_row, see
 from jobs.worker.bundle import bundle
 
 COLLECTING = 10
-"""Minutes that the job which tells of the end may take; it asks a gateway that is away for two."""
+"""Minutes that the job after the tasks may take; it goes on asking a gateway that is away for two."""
 KEPT = 14
-"""Days after which a batch's folder that nobody removed is; its tokens are out of date before."""
+"""Days after which a batch's folder that nobody removed is deleted; its tokens expire before."""
 NAMES = 400
-"""Batches that one command asks for."""
+"""The most batches that one command asks for."""
 SAID = 300
-"""Characters of what Slurm says that are passed on."""
+"""The most characters of Slurm's messages that are passed on."""
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,99}")
 _FOLDER = re.compile(r"/[A-Za-z0-9_./+@=-]*")
@@ -53,10 +52,11 @@ _REMOVE = 'cd -- "$1" && rm -rf -- "$2"'
 
 
 class SlurmEngine:
-    """`shell_for` gives the shell of a login; `close` ends what the shells share. `personal` asks for logins.
+    """The engine of a cluster with Slurm. `shell_for` gives the shell of a login; `close` ends what the shells share.
+    With `personal`, logins are needed.
 
-    A login that no longer holds can't stop others: a batch of its owner is refused, what it already has on the cluster
-    is not named by `poll`, and `cancel` leaves it to the workers, whom the gateway tells to stop.
+    A login that is no longer valid can't block others. A batch of its owner is refused; `poll` does not name what it
+    already has on the cluster; and `cancel` leaves that to the workers, whom the gateway tells to stop.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class SlurmEngine:
 
     @classmethod
     def of(cls, config: SlurmConfig) -> "SlurmEngine":
-        """On this machine, or over SSH when the configuration names a host; raises ValueError."""
+        """An engine on this machine, or over SSH when the configuration names a host; raises ValueError."""
         if not config.host:
             return cls(config, lambda _: LocalShell(), personal=False)
         ssh = Ssh(
@@ -91,7 +91,7 @@ class SlurmEngine:
         return self._config.max_array
 
     async def submit(self, batch: Batch) -> Mapping[str, Any]:
-        """The numbers of the array and of the job after it, as texts."""
+        """Submit a batch; returns the numbers of the array and of the job after it, as texts."""
         name = _checked_name(batch.held.name)
         options = sbatch_options(self._config, batch.options)
         ordinals = sorted(batch.tokens)
@@ -152,7 +152,8 @@ class SlurmEngine:
                 await self._remove(shell, name)
 
     async def poll(self, held: Sequence[Held]) -> Mapping[str, Mapping[int, Seen]]:
-        """Raises Away when nobody's batches could be looked up; where some could, the others' are not named."""
+        """What the engine knows of these batches. Raises Away when no owner's batches could be looked up; where some
+        could, those of the others are not named."""
         names: defaultdict[Login | None, list[str]] = defaultdict(list)
         for one in held:
             names[one.login].append(_checked_name(one.name))
@@ -182,9 +183,11 @@ class SlurmEngine:
         return rows
 
     async def _rows(self, shell: Shell, names: Iterable[str]) -> list[Row]:
-        """The user's own jobs of these names: names are visible to all, who may call their jobs the same.
+        """The rows of the user's own jobs with these names: names are visible to all users, who may give their jobs the
+        same.
 
-        Tasks that wait come together in one row: of an array such as 1-399:2, squeue's option -r leaves out the last.
+        Waiting tasks come together in one row, because squeue's option -r leaves out the last task of an array such as
+        1-399:2.
         """
         wanted = set(names)
         given = ("-h", "--me", "-t", "all", "-O", FIELDS, f"--name={','.join(sorted(wanted))}")
@@ -195,7 +198,7 @@ class SlurmEngine:
         return [row for row in rows if row.name in wanted]
 
     async def _sbatch(self, shell: Shell, options: Sequence[str], script: str) -> str:
-        """The number of the job; raises Refused with what sbatch says."""
+        """Submit a job; returns its number. Raises Refused with the message of sbatch."""
         common = ("--parsable", "--no-requeue", "--export=ALL", "--nodes=1", "--ntasks=1", "--chdir=/")
         result = await self._command(shell, self._config.sbatch, *common, *options, stdin=script.encode())
         if result.status:
@@ -206,7 +209,7 @@ class SlurmEngine:
         return number
 
     async def _command(self, shell: Shell, program: str, *given: str, stdin: bytes = b"") -> Result:
-        """One of Slurm's; raises Away when it is not there or says that its controller is not."""
+        """Run one of Slurm's commands; raises Away when it is missing or says that its controller is."""
         settings = {"LC_ALL": "C", "SLURM_TIME_FORMAT": "%s", "SLURM_BITSTR_LEN": "0"}
         environment = {**settings, **self._config.environment}
         words = ("env", *(f"{name}={value}" for name, value in environment.items()), program, *given)
@@ -218,7 +221,7 @@ class SlurmEngine:
         return result
 
     async def _stage(self, shell: Shell, batch: Batch) -> tuple[str, str]:
-        """Bring what a batch needs to the cluster; returns the work folder, and the command of the client."""
+        """Copy what a batch needs to the cluster; returns the work folder, and the command of the client."""
         file, content = "", b""
         if not self._config.client:
             content = await asyncio.to_thread(bundle)
@@ -239,7 +242,7 @@ class SlurmEngine:
         return base, shlex.join((self._config.python, path))
 
     async def _remove(self, shell: Shell, name: str) -> None:
-        """Remove a batch's folder now, if that can be; else it is found later."""
+        """Remove a batch's folder now, if possible; else a later search finds it."""
         words = ("sh", "-c", _REMOVE, "sh", self._folder(shell), name)
         with contextlib.suppress(Away):
             await shell.run(words, within=self._config.timeout)
@@ -259,7 +262,7 @@ def _checked_name(name: str) -> str:
 
 
 def _archive(batch: Batch) -> bytes:
-    """A tar archive of the batch's folder: a file with the token of each task, called as its ordinal."""
+    """A tar archive of the batch's folder: a file for each task, named by its ordinal, with its token."""
     target = io.BytesIO()
     with tarfile.open(fileobj=target, mode="w") as archive:
         folder = tarfile.TarInfo(batch.held.name)
@@ -274,6 +277,6 @@ def _archive(batch: Batch) -> bytes:
 
 
 def _words(said: str) -> str:
-    """What a command of Slurm says, without its own name and without paths."""
+    """The message of a Slurm command, without its own name and without paths."""
     lines = [re.sub(r"^\w+: (error|fatal): ", "", line).strip() for line in said.splitlines()]
     return _PATH.sub("...", "; ".join(line for line in lines if line))[:SAID] or "nothing"

@@ -1,4 +1,4 @@
-"""The scripts of the jobs that make up a batch: one for each task, and one after all have ended."""
+"""The batch scripts: one for each task, and one that runs after all have ended."""
 
 import shlex
 from collections.abc import Sequence
@@ -36,7 +36,7 @@ said=$(tail -qn 1 {folder}/*.log 2>/dev/null | grep . | tail -n 1 | sed 's#/[^ ]
 
 
 class Scripts:
-    """What the jobs of a batch run. They hold no secret: Slurm keeps scripts, and shows them."""
+    """The scripts of a batch's jobs. They hold no secret, because Slurm stores scripts and shows them."""
 
     def __init__(self, batch: Batch, folder: str, client: str, prologue: Sequence[str]) -> None:
         self._values = {

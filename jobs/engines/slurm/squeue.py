@@ -1,4 +1,4 @@
-"""What Slurm's queue says of tasks: the rows that `squeue` prints, and what their states mean."""
+"""Read the output of `squeue`: its rows, and what its states mean for tasks."""
 
 import re
 from collections.abc import Iterable
@@ -13,24 +13,24 @@ QUEUED = frozenset(
 ENDED = frozenset(
     ("COMPLETED", "FAILED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY", "BOOT_FAIL", "DEADLINE", "PREEMPTED", "CANCELLED")
 )
-"""States of Slurm; in any other, such as RUNNING and COMPLETING, something of the task runs."""
+"""States of Slurm. In any other state, such as RUNNING and COMPLETING, a part of the task still runs."""
 ENDINGS = {
     **dict.fromkeys(("TIMEOUT", "OUT_OF_MEMORY", "DEADLINE"), Ending.FAILED),
     "CANCELLED": Ending.CANCELED,
 }
-"""What it means that a task ended so; after any other end it may be run again."""
+"""What these final states mean; after any other the task may be run again."""
 
 _RANGE = re.compile(r"(\d+)(?:-(\d+)(?::([1-9]\d*))?)?")
 FIELDS = "ArrayJobID:|,ArrayTaskID:|,State:|,StartTime:|,exit_code:|,Name:|,Reason:|"
 _NO_OUTPUT = 53
-"""The signal that Slurm tells of when a job's output can't be opened."""
+"""The signal that Slurm reports when a job's output file can't be opened."""
 _PLAIN = frozenset(("None", "Priority", "Resources"))
 """Reasons for waiting that say nothing more."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What squeue says of some tasks of an array, or of a job that is none and has no indices."""
+    """What squeue says of some tasks of an array, or of a job that is no array and has no indices."""
 
     job: str
     indices: tuple[int, ...]
@@ -46,7 +46,7 @@ class Row:
 
 
 def compressed(ordinals: Iterable[int]) -> str:
-    """As Slurm writes sets of indices: 1-4,7."""
+    """A set of indices as Slurm writes it: 1-4,7."""
     runs: list[list[int]] = []
     for each in sorted(set(ordinals)):
         if runs and each == runs[-1][1] + 1:
@@ -57,7 +57,7 @@ def compressed(ordinals: Iterable[int]) -> str:
 
 
 def expanded(indices: str) -> tuple[int, ...]:
-    """The indices of what Slurm writes as 1-4,7,10-16:2%5; none for other words."""
+    """The indices of a text of Slurm's such as 1-4,7,10-16:2%5; none for other texts."""
     found: list[int] = []
     for part in indices.partition("%")[0].split(","):
         if match := _RANGE.fullmatch(part):
@@ -67,13 +67,13 @@ def expanded(indices: str) -> tuple[int, ...]:
 
 
 def read_row(line: str) -> Row:
-    """From one line."""
+    """Read a row from one line."""
     job, indices, state, start, status, name, reason = line.split("|", 6)
     return Row(job, expanded(indices), state.split()[0] if state else "", start, status, name, reason.rstrip("|"))
 
 
 def see(rows: Iterable[Row], found: dict[str, dict[int, Seen]]) -> None:
-    """Put what squeue said to what was found; of an index that is there twice, what has not ended counts."""
+    """Add squeue's rows to what was found. When an index is there twice, the one that has not ended counts."""
     for row in rows:
         seen = _seen(row)
         for index in row.indices:
@@ -94,7 +94,7 @@ def _seen(row: Row) -> Seen:
 
 
 def _exit(status: str) -> str:
-    """What a wait status, or status:signal as newer versions write it, says; nothing for an orderly end."""
+    """The meaning of a wait status, or of status:signal as newer versions write it; empty for an orderly end."""
     first, colon, second = status.partition(":")
     if not first.isdecimal() or (colon and not second.isdecimal()):
         return ""

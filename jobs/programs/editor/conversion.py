@@ -1,6 +1,7 @@
-"""Projects of YAPTIDE's editor, converted to SHIELD-HIT12A's native input as far as a proton beam in water goes.
+"""Convert projects of YAPTIDE's editor to SHIELD-HIT12A's native input, for a proton beam in water.
 
-The result follows YAPTIDE's own converter (yaptide_converter 1), except that what it drops in silence is refused here.
+The result follows YAPTIDE's own converter (yaptide_converter 1), with one difference: what that drops in silence is
+refused here.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""Detectors, filters and outputs of a project of YAPTIDE's editor as detect.dat."""
+"""Write detect.dat from the detectors, filters and outputs of a project of YAPTIDE's editor."""
 
 from collections.abc import Sequence
 from typing import get_args

@@ -1,4 +1,4 @@
-"""Figures, zones and materials of a project of YAPTIDE's editor as mat.dat and geo.dat."""
+"""Write mat.dat and geo.dat from the figures, zones and materials of a project of YAPTIDE's editor."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Values of a decoded JSON document read with their paths, and text files whose lines remember them."""
+"""Values of a decoded JSON document, each with its path, and text files that remember which value a line comes from."""
 
 import re
 from collections.abc import Iterable, Mapping

@@ -1,6 +1,6 @@
-"""What programs write, read into estimators in YAPTIDE's shape: one module per format.
+"""Readers of the programs' output files. Each makes estimators in YAPTIDE's shape; there is one module for each format.
 
-A module is imported when its format is read, so that what it needs must be there only then.
+A module is imported when its format is read, so its dependencies are needed only there.
 """
 
 from importlib import import_module

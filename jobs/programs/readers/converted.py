@@ -1,4 +1,5 @@
-"""What pymchelper has read of a file, as pages and metadata. Its values lie as we want them, the first axis fastest."""
+"""Pages and metadata from what pymchelper has read of a file. Its values lie as we want them, the first axis
+fastest."""
 
 import math
 from collections.abc import Sequence

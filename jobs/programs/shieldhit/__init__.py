@@ -1,1 +1,1 @@
-"""SHIELD-HIT12A's native input, as a plan."""
+"""Read SHIELD-HIT12A's native input into a plan."""

@@ -1,4 +1,5 @@
-"""names.json: what users call outputs and their quantities, beside the native files, which have no place for it."""
+"""names.json: the users' names of outputs and quantities, stored beside the native files, which have no place for
+them."""
 
 import json
 from collections.abc import Mapping

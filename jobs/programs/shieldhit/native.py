@@ -1,6 +1,6 @@
-"""SHIELD-HIT12A's native input (beam.dat, mat.dat, geo.dat, detect.dat) read into a plan for a proton beam in water.
+"""Read SHIELD-HIT12A's native input (beam.dat, mat.dat, geo.dat, detect.dat) into a plan for a proton beam in water.
 
-The format follows the SHIELD-HIT12A User's Guide (v0.9.1, 2021); whatever is not modelled is refused or named.
+The format follows the SHIELD-HIT12A User's Guide (v0.9.1, 2021). What is not modelled is refused, or named as left out.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""Users, what they sign in with, and what is kept of them."""
+"""Policies of users, their credentials and preferences, and of audit events."""
 
 from typing import Any
 from uuid import UUID
@@ -38,7 +38,7 @@ from resolvers.identity.principal import Kind
 from resolvers.identity.usernames import check_username
 
 ACCOUNT: Rules = (ACCOUNT_ADMIN, SUPERADMIN)
-"""Of a user: who may do what lets one in."""
+"""Who may change what opens a user's account, such as its address, password and second factor."""
 
 _PEOPLE: Rules = (SELF, PROJECT_USER, SITE_USER, LINKED_SERVICE, SUPERADMIN)
 _PRIVATE: Rules = (SELF, PROJECT_ADMIN, SITE_ADMIN, LINKED_SERVICE, SUPERADMIN)
@@ -47,7 +47,7 @@ _OWN: Rules = (SELF, SUPERADMIN)
 _RANK = ("platform_role", "superadmin")
 
 _SENT = (CredentialKind.EMAIL_VERIFY, CredentialKind.PASSWORD_RESET, CredentialKind.EMAIL_CODE)
-"""What was sent to an address."""
+"""Credentials that were mailed to an address."""
 
 
 async def _site_of(session: AsyncSession, user: User) -> dict[str, UUID | None]:
@@ -86,7 +86,7 @@ async def _then(change: Change) -> None:
 
 
 def _of_programs(credential: Any) -> Clause:
-    """Login sessions and what mails hold are for nobody's eyes."""
+    """API keys and static tokens. Nobody reads login sessions, or the links and codes of mails."""
     return sa.or_(credential.kind == CredentialKind.API_KEY, credential.kind == CredentialKind.STATIC_TOKEN)
 
 

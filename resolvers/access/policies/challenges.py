@@ -1,4 +1,4 @@
-"""Challenges and their leaderboards."""
+"""Policies of challenges and their leaderboards."""
 
 from db.models import Challenge, Leaderboard, LeaderboardEntry
 from resolvers.access.policy import Policy

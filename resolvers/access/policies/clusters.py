@@ -1,4 +1,4 @@
-"""Clusters, and the groups that they are for."""
+"""Policies of clusters and of the groups that may use them."""
 
 from db.models import Cluster, ClusterUserGroup
 from resolvers.access.policy import Policy

@@ -1,4 +1,4 @@
-"""Devices, what kinds there are, and where they work."""
+"""Policies of devices, device types, and the links of devices to sites, projects and participants."""
 
 from uuid import UUID
 
@@ -37,7 +37,7 @@ from resolvers.access.rules import (
 from resolvers.failures import Dependency, Invalid
 
 _ACCOUNT: Rules = (DEVICE_ADMIN, SUPERADMIN)
-"""Who may do what lets one in. By its token one reads the participants of every site that the device is in."""
+"""Who may enable a device and make its tokens: with a token one reads the participants of every site of the device."""
 _CARE: Rules = (SITE_ADMIN, PROJECT_ADMIN, LINKED_SERVICE, SUPERADMIN)
 _READ_CARE: Rules = (PROJECT_ADMIN, SITE_ADMIN, LINKED_SERVICE, SUPERADMIN)
 _USE: Rules = (PROJECT_USER, SITE_USER, DEVICE_SELF, LINKED_SERVICE, SUPERADMIN)
@@ -59,7 +59,7 @@ async def _validate(change: Change) -> None:
 
 
 async def _leave_site(change: Change) -> None:
-    """Without the site, the device leaves its projects."""
+    """A device that leaves a site leaves the projects of that site."""
     if not change.going:
         return
     session, link = change.session, change.row

@@ -1,4 +1,4 @@
-"""Groups of users, and the roles that they, devices and groups of participants hold."""
+"""Policies of user groups and their members, and of the roles granted to groups, devices and participant groups."""
 
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -58,7 +58,7 @@ async def _place_of_grant(session: AsyncSession, grant: RoleGrant) -> dict[str, 
 
 
 def _with_its_roles(group: Any, profile: AccessProfile) -> Clause:
-    """Its administrators are told by the roles that were deleted with the group."""
+    """The principal administers the deleted group, by the roles that were deleted with it."""
     return sa.exists().where(
         RoleGrant.user_group_id == group.id,
         RoleGrant.deleted_at == group.deleted_at,
@@ -77,7 +77,8 @@ async def _validate_role(change: Change) -> None:
 
 
 async def _group_of_grant(session: AsyncSession, grant: UUID) -> Mapping[type[Entity], Collection[UUID]]:
-    """Of two roles that a group loses at once, each is told of the other."""
+    """Lock the group of a grant, so that when the group loses two roles at once, the second transaction sees the
+    first."""
     groups = sa.select(RoleGrant.user_group_id).where(RoleGrant.id == grant)
     return {UserGroup: {group for group in await session.scalars(groups) if group is not None}}
 
@@ -92,8 +93,9 @@ async def _then_grant(change: Change) -> None:
 
 
 async def _stay_in_site(change: Change) -> None:
-    """Out of a site a group is taken by those alone who administer the site: they would no longer administer the group
-    and its members, and others all that is left."""
+    """Only administrators of a site may take a group out of it. Otherwise they would lose the group and its members to
+    the administrators of what is left. So a group that loses its last role in a site's project gets the site's user
+    role."""
     session, grant = change.session, change.row
     if grant.user_group_id is None or change.principal.superadmin:
         return

@@ -1,11 +1,11 @@
-"""Jobs, their tasks, and what those wrote."""
+"""Policies of jobs, their tasks, task results and logs."""
 
 from db.models import TERMINAL, Job, LogEntry, Task, TaskResult
 from resolvers.access.policy import Policy, Rules
 from resolvers.access.rules import JOB_ADMIN, LOG_ADMIN, OWNER_OF_JOB, OWNER_OF_TASK, SUPERADMIN
 
 CANCEL: Rules = (OWNER_OF_JOB, JOB_ADMIN, SUPERADMIN)
-"""Of a job: who may end it before it has ended."""
+"""Who may cancel a job before it has ended."""
 RETRY: Rules = (OWNER_OF_JOB, SUPERADMIN)
 
 POLICIES = (

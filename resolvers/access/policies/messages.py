@@ -1,4 +1,4 @@
-"""Messages to people, and the words that replace the built-in ones."""
+"""Policies of messages to people and of the templates that replace the built-in ones."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""Sites, their projects, and the participants of those."""
+"""Policies of sites, projects, participants and participant groups."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -52,7 +52,7 @@ _INSIDE: Rules = (PROJECT_USER, PARTICIPANT_SELF, LINKED_SERVICE, SUPERADMIN)
 _ACCOUNT: Rules = (PROJECT_ADMIN, PARTICIPANT_SELF, LINKED_SERVICE, SUPERADMIN)
 _CARE: Rules = (PROJECT_ADMIN, LINKED_SERVICE, SUPERADMIN)
 _MOVED: Mapping[str, Rules] = {"project_id": (PROJECT_ADMIN, SUPERADMIN)}
-"""From one project to another: the administrators of the one lose what those of the other get."""
+"""Who may move a row to another project: the administrators of the old project lose what those of the new one gain."""
 
 
 async def _site_itself(session: AsyncSession, site: Site) -> dict[str, UUID | None]:
@@ -64,15 +64,15 @@ async def _project_itself(session: AsyncSession, project: Project) -> dict[str, 
 
 
 async def _found(change: Change) -> None:
-    """A place has its roles from the beginning."""
+    """Give a new site or project its roles."""
     if change.new:
         because(change.session, "a place has its roles from the beginning", Role)
         await roles.found(change.session, change.row)
 
 
 async def _validate_project(change: Change) -> None:
-    """The roles of groups in a deleted project count no more, so that others come to administer the groups and their
-    members: that is not for a service to bring about."""
+    """Refuse that a service deletes a project in which groups have roles. These roles would no longer count, and others
+    would come to administer the groups and their members."""
     if not change.going or change.principal.kind is not Kind.SERVICE:
         return
     granted = (
@@ -88,7 +88,8 @@ async def _validate_project(change: Change) -> None:
 
 
 async def _then_project(change: Change) -> None:
-    """Work that ends ends for its participants, too."""
+    """A new project gets its roles, and a link to the service that made it. When a project is disabled, its
+    participants are disabled and lose their devices."""
     session, project = change.session, change.row
     await _found(change)
     if change.new and change.principal.kind is Kind.SERVICE:
@@ -107,7 +108,7 @@ async def _then_project(change: Change) -> None:
 
 
 async def _hold_granted(session: AsyncSession, project: UUID) -> None:
-    """Hold the groups that have roles in a project, with their members, before the project itself."""
+    """Lock the groups that have roles in a project, with their members, before the project itself."""
     held = (
         sa.select(RoleGrant.user_group_id)
         .join(Role, Role.id == RoleGrant.role_id)
@@ -118,8 +119,8 @@ async def _hold_granted(session: AsyncSession, project: UUID) -> None:
 
 
 async def _take_back(change: Change) -> None:
-    """Revoke the roles in a deleted project by which groups or their members would come into a further site against
-    those who administer them now."""
+    """Revoke those roles in a restored project that would bring groups or their members into a further site against the
+    administrators whom they have now."""
     session, project = change.session, change.row
     may = allowed((SUPERADMIN, RETURNING), RoleGrant, change.principal.profile)
     if may is TRUE:
@@ -146,7 +147,7 @@ async def _goes_on(session: AsyncSession, project: UUID, otherwise: str) -> None
 
 
 async def _leave_devices(session: AsyncSession, which: Any, project: UUID) -> None:
-    """Participants who moved into a project keep those of their devices that it has."""
+    """Participants who moved into a project keep only the devices that the project has."""
     because(session, "devices that a project lacks are left behind", ParticipantDevice)
     moved = sa.select(Participant.id).where(which)
     there = sa.select(ProjectDevice.device_id).where(ProjectDevice.project_id == project)
@@ -163,7 +164,7 @@ async def _validate_group(change: Change) -> None:
 
 
 async def _then_group(change: Change) -> None:
-    """Its participants move with it."""
+    """Participants move with their group."""
     if not change.differs("project_id"):
         return
     session, group = change.session, change.row

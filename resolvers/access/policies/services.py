@@ -1,4 +1,4 @@
-"""Services that work beside the gateway, how they are configured, and where they work."""
+"""Policies of services that work beside the gateway, their configurations, and their links to sites and projects."""
 
 import sqlalchemy as sa
 
@@ -54,7 +54,7 @@ async def _validate_config(change: Change) -> None:
 
 
 async def _leave_site(change: Change) -> None:
-    """Without the site, the service leaves its projects."""
+    """A service that leaves a site leaves the projects of that site."""
     if not change.going:
         return
     session, link = change.session, change.row

@@ -1,4 +1,4 @@
-"""Sessions, who took part in them, and what happened."""
+"""Policies of the sessions of projects, their members and their events."""
 
 from db.models import Session, SessionEvent, SessionMember, SessionStatus, SessionType
 from resolvers.access.policy import Change, Policy

@@ -1,4 +1,4 @@
-"""Settings that superadmins change while the gateway runs."""
+"""Policy of the settings that superadmins change while the gateway runs."""
 
 from db.models import ServerSetting
 from resolvers.access.policy import Policy

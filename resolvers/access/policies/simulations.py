@@ -1,4 +1,4 @@
-"""Simulations, what they were given, and their results."""
+"""Policies of simulations, their inputs, results and share links."""
 
 from db.models import Estimator, Page, Simulation, SimulationLink, SimulationSetup
 from resolvers.access.policy import Policy, Rules

@@ -1,4 +1,4 @@
-"""Specifications of data models, and their versions."""
+"""Policies of OpenAPI specifications and their versions."""
 
 from db.models import Spec, SpecVersion
 from resolvers.access.policy import Policy
