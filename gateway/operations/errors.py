@@ -52,7 +52,7 @@ for all other codes. A BAD_REQUEST for which HTTP has a status of its own, such 
 
 Formatted = dict[str, Any]
 
-_FOUND = re.compile(r",? found:? .*$", re.DOTALL)
+_FOUND = re.compile(r"(?:, found|(cannot represent .*?value)): .*$", re.DOTALL)
 
 
 def status_of(errors: Iterable[Formatted]) -> int:
@@ -69,7 +69,7 @@ def coded(error: GraphQLError, code: str) -> Formatted:
 def of_variable(error: GraphQLError) -> Formatted:
     """An error of a variable, without the value that was found: it may be a password."""
     told = coded(error, BAD_VARIABLES)
-    return {**told, "message": _FOUND.sub(".", told["message"])}
+    return {**told, "message": _FOUND.sub(lambda found: f"{found[1] or ''}.", told["message"])}
 
 
 def refused(failure: Failure) -> Formatted:

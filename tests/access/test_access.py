@@ -31,7 +31,7 @@ from tests.support.matrix import (
     CHANGES,
     CORE,
     FIELDS,
-    FURTHER,
+    MORE_IDS,
     MATRIX,
     NEW,
     NODES,
@@ -412,7 +412,7 @@ def _given(name: str) -> tuple[str, Mapping[str, Any]] | None:
             continue
         if letter == "C":
             merged = {field: value for kind in kinds for field, value in NEW[kind].items()}
-            given = merged | FURTHER.get(name, {})
+            given = merged | MORE_IDS.get(name, {})
             return "SA", {"input": given} if "input" in MUTATION.fields[name].args else given
         kind = kinds[0]
         return "SA", {"id": Ref(kind)} | ({"expectedVersion": 1, "input": CHANGES[kind]} if letter == "U" else {})

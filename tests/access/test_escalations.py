@@ -549,10 +549,20 @@ async def test_a_group_moves_into_a_project_that_one_administers_only(platform: 
 
 
 async def test_a_participant_moves_into_a_project_that_one_uses(platform: Platform) -> None:
-    """Whoever makes participants of a project may: its users."""
+    """Whoever makes participants of a project may: its users. What lets one sign in they don't bring along: they could
+    not give it there either."""
     seen = await _second_project(platform, admin=False)
     idle = global_id("Participant", platform.world.here.idle)
     assert (await _update(platform, "tom", "Participant", idle, project=seen))["code"] == "FORBIDDEN"
+    for brought, none in (
+        ({"loginEnabled": True}, {"loginEnabled": False}),
+        ({"tokenEnabled": True}, {"tokenEnabled": False}),
+        ({"email": "p@example.org"}, {"email": None}),
+    ):
+        assert (await _update(platform, "maria", "Participant", idle, email=None))["__typename"] == "Participant"
+        assert (await _update(platform, "maria", "Participant", idle, **brought))["__typename"] == "Participant"
+        assert (await _update(platform, "maria", "Participant", idle, project=seen))["code"] == "FORBIDDEN"
+        assert (await _update(platform, "maria", "Participant", idle, **none))["__typename"] == "Participant"
     assert (await _update(platform, "maria", "Participant", idle, project=seen))["__typename"] == "Participant"
 
 

@@ -533,8 +533,9 @@ async def test_a_device_changes_its_own_settings(platform: Platform) -> None:
 
 @pytest.mark.parametrize("who", ["root", "sita", None])
 async def test_only_devices_report_as_devices(platform: Platform, who: str | None) -> None:
-    assert (await platform.ask(STATUS, who, s={}))["it"] == {"code": "UNAUTHENTICATED"}
-    assert (await platform.ask(CONFIG, who, c={}, v=1))["it"] == {"code": "UNAUTHENTICATED"}
+    code = "UNAUTHENTICATED" if who is None else "FORBIDDEN"
+    assert (await platform.ask(STATUS, who, s={}))["it"] == {"code": code}
+    assert (await platform.ask(CONFIG, who, c={}, v=1))["it"] == {"code": code}
 
 
 async def _set(platform: Platform, made: Any, **values: Any) -> None:

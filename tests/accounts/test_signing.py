@@ -400,7 +400,7 @@ async def test_what_needs_a_person_is_refused_to_keys(platform: Platform) -> Non
         ("closeOtherSessions", {}),
         ("logOut", {}),
     ):
-        assert (await do(platform, mutation, key, **variables))["code"] == "UNAUTHENTICATED"
+        assert (await do(platform, mutation, key, **variables))["code"] == "FORBIDDEN"
 
 
 # Duties -------------------------------------------------------------------------------------------------------------

@@ -156,7 +156,7 @@ async def test_after_a_break_is_told_what_may_have_changed(platform: Platform, d
 @pytest.mark.parametrize(
     ("types", "scope", "codes"),
     [
-        ([], None, ["LIMIT_EXCEEDED"]),
+        ([], None, ["INVALID"]),
         (["SITE"], "project", ["INVALID"]),
         (["SITE"], "device", ["INVALID"]),
         (["PARTICIPANT"], "hidden", ["NOT_FOUND"]),

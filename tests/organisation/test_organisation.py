@@ -12,11 +12,12 @@ import pytest
 from graphql import get_named_type
 
 from db import models
+from db.engine import row_topic
 from db.models import CredentialKind
 from db.tally import Tally, tally
 from db.types import later, uuid7
 from resolvers.failures import Unauthenticated
-from resolvers.feed import RIGHTS
+from resolvers.feed import RIGHTS, any_of_kind
 from resolvers.identity.lookup import KEPT, Principals
 from resolvers.identity.principal import Duty, Kind, Principal
 from resolvers.identity.tokens import Secret, Session
@@ -542,7 +543,11 @@ async def test_work_that_ends_disables_its_participants_and_takes_their_devices(
     dune, other = await settle(sharing), await settle(sharing)
     await gone(sharing, dune.alone)
     before = (await look(sharing, dune.inside))["version"]
-    await update(sharing, dune.project, dune.project_admin, enabled=False)
+    session = await _session_of_participant(sharing, dune.inside)
+    devices = any_of_kind(row_topic(models.Device, ""))
+    with sharing.services.feed.subscription(devices) as changes:
+        await update(sharing, dune.project, dune.project_admin, enabled=False)
+        assert devices in await changes.next(), "who watches devices hears of it"
     row = await look(sharing, dune.inside, "enabled devices(first:9){totalCount}")
     assert (row["enabled"], row["devices"]["totalCount"]) == (False, 0)
     assert row["version"] > before
@@ -553,6 +558,8 @@ async def test_work_that_ends_disables_its_participants_and_takes_their_devices(
     assert (await look(sharing, dune.inside, "enabled"))["enabled"] is False, "each is enabled by hand"
     again = await update(sharing, dune.inside, dune.project_admin, enabled=True, select="enabled")
     assert again["enabled"] is True
+    with pytest.raises(Unauthenticated):
+        await sharing.services.identity.principals.of(session)
 
 
 async def test_a_change_of_a_project_that_has_ended_disables_nobody_again(sharing: Platform) -> None:
@@ -621,17 +628,21 @@ async def _another_process(platform: Platform, schema: Schema, folder: Path) -> 
         yield other.services.identity.principals
 
 
-async def _signed_in(platform: Platform, id: str) -> Session:
-    """A login session of a user, as a token says it."""
+async def _session_of_participant(platform: Platform, id: str) -> Session:
+    return await _signed_in(platform, id, Kind.PARTICIPANT)
+
+
+async def _signed_in(platform: Platform, id: str, kind: Kind = Kind.USER) -> Session:
+    """A login session of a user or a participant, as a token says it."""
     family, owner = uuid7(), key(id)
     async with platform.services.database.write(as_system="test") as session:
         session.add(
             models.Credential(
-                user_id=owner, kind=CredentialKind.LOGIN_SESSION, secret_hash=str(family), algorithm="none",
+                **{f"{kind.value}_id": owner}, kind=CredentialKind.LOGIN_SESSION, secret_hash=str(family), algorithm="none",
                 family=family, expires_at=later(600),
             )
         )  # fmt: skip
-    return Session(Kind.USER, owner, family, None)  # type: ignore[arg-type]
+    return Session(kind, owner, family, None)  # type: ignore[arg-type]
 
 
 async def _soon(known: Principals, said: Any, holds: Any) -> None:

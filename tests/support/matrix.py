@@ -306,7 +306,7 @@ CHANGES: Mapping[str, Mapping[str, Any]] = {
 }  # fmt: skip
 """A value for each field of the input that changes a row of a kind."""
 
-FURTHER: Mapping[str, Mapping[str, Any]] = {
+MORE_IDS: Mapping[str, Mapping[str, Any]] = {
     "createParticipant": {"group": Ref("ParticipantGroup")},
     "createDevice": {"subtype": Ref("DeviceSubtype")},
     "createServiceConfig": {"device": Ref("Device")},

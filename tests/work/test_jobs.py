@@ -454,8 +454,9 @@ async def test_a_workers_token_is_for_its_task_only(platform: Platform) -> None:
 
 @pytest.mark.parametrize("who", [None, "tom", "root"])
 async def test_only_workers_report(platform: Platform, who: str | None) -> None:
-    assert await platform.refused(RESULTS, who, e=[]) == ["UNAUTHENTICATED"]
-    assert await platform.refused(CLAIM, who, n="12345678") == ["UNAUTHENTICATED"]
+    code = "UNAUTHENTICATED" if who is None else "FORBIDDEN"
+    assert await platform.refused(RESULTS, who, e=[]) == [code]
+    assert await platform.refused(CLAIM, who, n="12345678") == [code]
 
 
 async def test_a_worker_is_no_user(platform: Platform) -> None:

@@ -45,6 +45,22 @@ async def _answer(platform: Platform, position: Position, declared: str, as_: st
         return dict(refusal.answer.body)
 
 
+@pytest.mark.parametrize(
+    ("kind", "given"),
+    [
+        ("NewAccount!", {"username": "x", "email": "x@example.org", "password": "SECRET-1", "other": 1}),
+        ("NewAccount!", {"username": "x", "password": "SECRET-1"}),
+        ("String!", ["SECRET-1"]),
+    ],
+)
+async def test_a_value_that_is_no_good_is_not_told_back(reading: Platform, kind: str, given: Any) -> None:
+    """It may be a password."""
+    asked = "signUp(input:$x)" if kind == "NewAccount!" else 'logIn(username:"x",password:$x)'
+    answer = await reading.answer(f"mutation($x:{kind}){{{asked}{{__typename}}}}", None, x=given)
+    assert answer.codes == ["BAD_USER_INPUT"]
+    assert "SECRET" not in str(answer.body)
+
+
 async def test_null_for_a_variable_with_a_default_is_bad_input(reading: Platform, schema: Schema) -> None:
     """GraphQL lets a nullable variable stand for what is not null where it has a default."""
     wrong, tried = {}, 0
