@@ -21,7 +21,7 @@ from resolvers.failures import Conflict, Forbidden, Invalid, NotFound, Unauthent
 from resolvers.identity import session_store
 from resolvers.identity.credentials import LIVE
 from resolvers.identity.lookup import principal_of
-from resolvers.identity.principal import Kind, Principal
+from resolvers.identity.principal import ANONYMOUS, Kind, Principal
 from resolvers.identity.tokens import Session, digest_of
 from resolvers.writing import rate_limits
 from resolvers.writing.audit import record
@@ -237,6 +237,8 @@ async def close_all(ctx: Context, user: UUID) -> int:
 
 
 def _clear(ctx: Context) -> None:
+    """The session of this request has ended: what follows in it has no principal, and the browser drops its cookie."""
+    ctx.become(ANONYMOUS)
     if ctx.browser is not None and not ctx.browser.unable:
         ctx.browser.kept = ""
 

@@ -244,8 +244,10 @@ async def test_tokens_are_stored_as_hashes(platform: Platform) -> None:
 async def test_signing_out_ends_the_session_at_once(platform: Platform) -> None:
     tokens = await _log_in(platform)
     principal = await authenticate(platform.services, f"Bearer {tokens['accessToken']}")
-    out = await platform.ask("mutation{logOut{... on LoggedOut{at}}}", principal)
+    after = "closeOtherSessions{...on Problem{code}}"
+    out = await platform.ask(f"mutation{{logOut{{... on LoggedOut{{at}}}} {after}}}", principal)
     assert out["logOut"]["at"]
+    assert out["closeOtherSessions"] == {"code": "UNAUTHENTICATED"}, "what follows has no principal"
     with pytest.raises(Unauthenticated):
         await authenticate(platform.services, f"Bearer {tokens['accessToken']}")
     assert (await platform.ask(REFRESH, t=tokens["refreshToken"]))["refresh"]["code"] == "UNAUTHENTICATED"
