@@ -54,8 +54,8 @@ from tests.support.recording import out_of_order
 pytestmark = pytest.mark.slow
 
 KINDS = known(list(MATRIX))
-SIGNED_OUT = ("AN", "PT", "PL", "LK")
-"""No mutation of rows is for them."""
+OUTSIDE = {"AN": "UNAUTHENTICATED", "LK": "UNAUTHENTICATED", "PT": "FORBIDDEN", "PL": "FORBIDDEN"}
+"""No mutation of rows is for them; what they are told."""
 MUTATION: Any = CORE.mutation_type
 LISTS = [n for kind, n, _, d in declared_fields(CORE) if kind.name == "Query" and isinstance(d, Connected)]
 
@@ -185,13 +185,13 @@ def _kinds(letter: str) -> list[str]:
 
 def _refusal(kind: str, role: str, *needed: str) -> set[str]:
     """The codes for one who may not: a row that one does not see is not found."""
-    if role in SIGNED_OUT:
-        return {"UNAUTHENTICATED"}
+    if role in OUTSIDE:
+        return {OUTSIDE[role]}
     hidden = any(other in MATRIX and not sees(role, kind, other) for other in needed)
     codes = {"NOT_FOUND" if hidden else "FORBIDDEN"}
     # what is a user's own is written by users only
     of_users = kind in ("Simulation", "SimulationLink", "Job", "Preference")
-    return codes | {"UNAUTHENTICATED"} if role in ("DV", "SV") and of_users else codes
+    return codes | {"FORBIDDEN"} if role in ("DV", "SV") and of_users else codes
 
 
 @pytest.mark.parametrize("kind", _kinds("C"))
@@ -265,7 +265,7 @@ async def test_a_deleted_row_is_brought_back_by_whom_the_matrix_allows(stage: St
         id = await stage.fresh(kind, deleted=True) if may(kind, role, "B") else gone
         code, changed = await _tried(stage, kind, role, "B", {"id": id})
         assert changed == may(kind, role, "B"), role
-        assert code == (None if changed else "UNAUTHENTICATED" if role in SIGNED_OUT else "NOT_FOUND"), role
+        assert code == (None if changed else OUTSIDE.get(role, "NOT_FOUND")), role
         if changed:
             found = await stage.rows.ask("query($id:ID!){node(id:$id){id}}", stage.who("XA"), id=id)
             assert found == {"node": {"id": id}}
