@@ -3,6 +3,7 @@ model."""
 
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -210,6 +211,7 @@ def policies() -> Iterator[Policy]:
     return iter(tuple(_POLICIES.values()))
 
 
+@cache
 def target_of(column: Any) -> Model:
     """The model that a foreign key refers to."""
     (key,) = column.property.columns[0].foreign_keys

@@ -83,3 +83,11 @@ async def only_site(session: AsyncSession, which: Any) -> UUID | None:
     )
     sites = {site for site in await session.scalars(held) if site is not None}
     return sites.pop() if len(sites) == 1 else None
+
+
+async def place_by_columns(session: AsyncSession, row: Any) -> dict[str, UUID | None]:
+    """The project and the site that a row names, or the site of its project; None for what it has none of."""
+    project, site = getattr(row, "project_id", None), getattr(row, "site_id", None)
+    if project is not None and site is None:
+        site = await session.scalar(sa.select(Project.site_id).where(Project.id == project))
+    return {"project_id": project, "site_id": site}

@@ -18,20 +18,20 @@ from resolvers.retention import Sweep
 
 async def end(session: AsyncSession, kind: Kind, owner: UUID, *which: Any) -> int:
     """End login sessions of an owner; their sockets and streams are told. Returns how many."""
-    because(session, "login sessions end with what they stood on", Credential)
-    ended = sa.update(Credential).where(*of(kind, owner), Credential.revoked_at.is_(None), *which)
-    number = await in_order(session, ended.values(revoked_at=now()))
+    number = await _end(session, *of(kind, owner), *which)
     changed(session, principal_topic(owner))
     return number
 
 
 async def end_of_participants(session: AsyncSession, participants: Any) -> None:
     """End the login sessions of all participants that a SELECT gives the keys of."""
+    await _end(session, Credential.participant_id.in_(participants), Credential.kind == CredentialKind.LOGIN_SESSION)
+
+
+async def _end(session: AsyncSession, *which: Any) -> int:
     because(session, "login sessions end with what they stood on", Credential)
-    of_them = (Credential.participant_id.in_(participants), Credential.kind == CredentialKind.LOGIN_SESSION)
-    await in_order(
-        session, sa.update(Credential).where(*of_them, Credential.revoked_at.is_(None)).values(revoked_at=now())
-    )
+    ended = sa.update(Credential).where(*which, Credential.revoked_at.is_(None))
+    return await in_order(session, ended.values(revoked_at=now()))
 
 
 def of(kind: Kind, owner: UUID) -> tuple[Any, ...]:

@@ -5,13 +5,12 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db import models
 from db.engine import changed, row_topic
 from db.models import Entity
 from resolvers.access.policy import Change, policy_of
+from resolvers.access.roles import place_by_columns
 from resolvers.context import Context
 from resolvers.feed import RIGHTS, principal_topic
 from resolvers.spelling import spelled
@@ -85,7 +84,4 @@ async def place_of(session: AsyncSession, row: Any) -> Mapping[str, UUID | None]
     in one."""
     if (recorded_in := policy_of(type(row)).recorded_in) is not None:
         return await recorded_in(session, row)
-    project, site = getattr(row, "project_id", None), getattr(row, "site_id", None)
-    if project is not None and site is None:
-        site = await session.scalar(sa.select(models.Project.site_id).where(models.Project.id == project))
-    return {"project_id": project, "site_id": site}
+    return await place_by_columns(session, row)

@@ -13,7 +13,7 @@ from resolvers.access.clauses import Clause
 from resolvers.access.lifetime import of_live
 from resolvers.access.places import in_project, in_site, of_grant, of_group
 from resolvers.access.policy import Change, Policy, Rules
-from resolvers.access.roles import held_beside, only_site, role_in
+from resolvers.access.roles import held_beside, only_site, place_by_columns, role_in
 from resolvers.access.rules import (
     ENROLLER,
     GRANTED_TO_ME,
@@ -50,11 +50,7 @@ async def _site_of_member(session: AsyncSession, member: UserGroupMember) -> dic
 
 
 async def _place_of_grant(session: AsyncSession, grant: RoleGrant) -> dict[str, UUID | None]:
-    role = await session.get_one(Role, grant.role_id)
-    site = role.site_id
-    if role.project_id is not None and site is None:
-        site = await session.scalar(sa.select(Project.site_id).where(Project.id == role.project_id))
-    return {"project_id": role.project_id, "site_id": site}
+    return await place_by_columns(session, await session.get_one(Role, grant.role_id))
 
 
 def _with_its_roles(group: Any, profile: AccessProfile) -> Clause:

@@ -89,7 +89,7 @@ async def _validate_project(change: Change) -> None:
 
 async def _then_project(change: Change) -> None:
     """A new project gets its roles, and a link to the service that made it. When a project is disabled, its
-    participants are disabled and lose their devices."""
+    participants are disabled, their login sessions end, and they lose their devices."""
     session, project = change.session, change.row
     await _found(change)
     if change.new and change.principal.kind is Kind.SERVICE:
