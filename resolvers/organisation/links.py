@@ -48,14 +48,21 @@ class _Between:
     other: str
 
 
+def _between(model: type[Entity]) -> _Between:
+    """A link by its policy, which says whose it is."""
+    own = policy_of(model).link_of.key
+    (other,) = (column.key for column in model.__table__.columns if column.foreign_keys and column.key != own)
+    return _Between(model, own, other)
+
+
 LINKS: Mapping[LinkKind, _Between] = {
-    LinkKind.USER_GROUP_USERS: _Between(models.UserGroupMember, "user_group_id", "user_id"),
-    LinkKind.DEVICE_SITES: _Between(models.SiteDevice, "device_id", "site_id"),
-    LinkKind.DEVICE_PROJECTS: _Between(models.ProjectDevice, "device_id", "project_id"),
-    LinkKind.DEVICE_PARTICIPANTS: _Between(models.ParticipantDevice, "device_id", "participant_id"),
-    LinkKind.SERVICE_SITES: _Between(models.SiteService, "service_id", "site_id"),
-    LinkKind.SERVICE_PROJECTS: _Between(models.ProjectService, "service_id", "project_id"),
-    LinkKind.CLUSTER_USER_GROUPS: _Between(models.ClusterUserGroup, "cluster_id", "user_group_id"),
+    LinkKind.USER_GROUP_USERS: _between(models.UserGroupMember),
+    LinkKind.DEVICE_SITES: _between(models.SiteDevice),
+    LinkKind.DEVICE_PROJECTS: _between(models.ProjectDevice),
+    LinkKind.DEVICE_PARTICIPANTS: _between(models.ParticipantDevice),
+    LinkKind.SERVICE_SITES: _between(models.SiteService),
+    LinkKind.SERVICE_PROJECTS: _between(models.ProjectService),
+    LinkKind.CLUSTER_USER_GROUPS: _between(models.ClusterUserGroup),
 }
 
 ParseId = Callable[[str, str], tuple[str, UUID]]

@@ -543,7 +543,7 @@ async def test_work_that_ends_disables_its_participants_and_takes_their_devices(
     dune, other = await settle(sharing), await settle(sharing)
     await gone(sharing, dune.alone)
     before = (await look(sharing, dune.inside))["version"]
-    session = await _session_of_participant(sharing, dune.inside)
+    session = await _signed_in(sharing, dune.inside, Kind.PARTICIPANT)
     devices = any_of_kind(row_topic(models.Device, ""))
     with sharing.services.feed.subscription(devices) as changes:
         await update(sharing, dune.project, dune.project_admin, enabled=False)
@@ -626,10 +626,6 @@ async def _another_process(platform: Platform, schema: Schema, folder: Path) -> 
         return
     async with platform_on(platform.settings.storage.database_url, platform.world, schema, folder, Bounds()) as other:
         yield other.services.identity.principals
-
-
-async def _session_of_participant(platform: Platform, id: str) -> Session:
-    return await _signed_in(platform, id, Kind.PARTICIPANT)
 
 
 async def _signed_in(platform: Platform, id: str, kind: Kind = Kind.USER) -> Session:
