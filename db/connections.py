@@ -2,7 +2,6 @@
 
 import math
 import time
-from base64 import b64encode, urlsafe_b64encode
 from pathlib import Path
 from typing import Any
 
@@ -58,10 +57,6 @@ def on_sqlite(url: sa.URL, timeout: float) -> tuple[AsyncEngine, AsyncEngine]:
         connection.run_async(lambda raw: raw.set_progress_handler(lambda: time.monotonic() > until[0], 20_000))
         # SQLite's own knows the letters of ASCII only.
         connection.create_function("lower", 1, lambda text: text.lower() if isinstance(text, str) else text)
-        connection.create_function("torana_base64", 1, lambda text: b64encode(text.encode()).decode())
-        connection.create_function(
-            "torana_base64url", 1, lambda text: urlsafe_b64encode(text.encode()).decode().rstrip("=")
-        )
         _pragmas(connection, busy, "query_only=ON", "cache_size=-16000", "mmap_size=268435456")
 
     @sa.event.listens_for(reader.sync_engine, "before_cursor_execute")

@@ -4,6 +4,7 @@ It does not use the JSON functions of PostgreSQL and SQLite to build objects: th
 each row, and parse again the JSON that a column or a subquery gives them.
 """
 
+from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -17,9 +18,7 @@ Piece = str | sa.ColumnElement[Any]
 """A constant text, or SQL that gives a text and is never null."""
 
 _ARGUMENTS = 90
-"""The most arguments of one call; PostgreSQL takes 100."""
-_CHAIN = 250
-"""The most texts of one chain in SQLite, whose expressions may be 1,000 deep."""
+"""The most arguments of one call; both databases take 100."""
 
 
 def joined(pieces: Iterable[Piece]) -> sa.ColumnElement[str]:
@@ -51,21 +50,112 @@ class _Joined(_Text):
     inherit_cache = True
 
 
+class _Base64(_Text):
+    """A text in base64. SQLite has no such function and calling one of Python's for each row takes longer than the rest
+    of a row: there the text stands between two marks, until `finished`."""
+
+    name = "base64"
+    inherit_cache = True
+    mark, spelling = "\x01", "encode(convert_to({}, 'UTF8'), 'base64')"
+
+
+class _LongBase64(_Base64):
+    """PostgreSQL breaks a line after 57 bytes."""
+
+    inherit_cache = True
+    spelling = rf"translate({_Base64.spelling}, E'\n', '')"
+
+
+class _UrlBase64(_Base64):
+    inherit_cache = True
+    mark, spelling = "\x02", rf"translate({_Base64.spelling}, E'+/=\n', '-_')"
+
+
+UNBROKEN = 56
+"""The most bytes of which PostgreSQL makes one line of base64."""
+
+
+def base64(pieces: Iterable[Piece], most: int) -> sa.ColumnElement[str]:
+    """The joined pieces, of at most so many bytes, in base64 without line breaks."""
+    return (_Base64 if most <= UNBROKEN else _LongBase64)(joined(pieces))
+
+
+def base64url(pieces: Iterable[Piece]) -> sa.ColumnElement[str]:
+    """The joined pieces in the URL-safe base64, without padding."""
+    return _UrlBase64(joined(pieces))
+
+
+def finished(text: str, dialect: str) -> str:
+    """A text that was made by these elements as it is sent. JSON has no raw control characters, so what stands between
+    two of them was marked."""
+    if dialect != "sqlite":
+        return text
+    for mark, encode in ((_Base64.mark, b64encode), (_UrlBase64.mark, _unpadded)):
+        if mark in text:
+            parts = text.split(mark)
+            parts[1::2] = [encode(part.encode()).decode() for part in parts[1::2]]
+            text = "".join(parts)
+    return text
+
+
+def _unpadded(given: bytes) -> bytes:
+    return urlsafe_b64encode(given).rstrip(b"=")
+
+
+@compiles(_Base64, "postgresql")
+def _base64_postgresql(element: _Base64, compiler: Any, **kw: Any) -> str:
+    return element.spelling.replace("{}", compiler.process(element.clauses, **kw))
+
+
 @compiles(_Joined, "postgresql")
 def _joined_postgresql(element: _Joined, compiler: Any, **kw: Any) -> str:
-    texts = [compiler.process(piece, **kw) for piece in element.clauses]
+    texts = [compiler.process(_bare(piece), **kw) for piece in element.clauses]
     while len(texts) > 1:
         texts = [f"concat({', '.join(texts[i : i + _ARGUMENTS])})" for i in range(0, len(texts), _ARGUMENTS)]
     return str(texts[0])
 
 
+@compiles(_Base64, "sqlite")
 @compiles(_Joined, "sqlite")
-def _joined_sqlite(element: _Joined, compiler: Any, **kw: Any) -> str:
-    """Join without parentheses as far as possible: SQLite bounds their depth, and the length of a chain as well."""
-    texts = [compiler.process(piece, **kw) for piece in element.clauses]
-    while len(texts) > _CHAIN:
-        texts = [f"({' || '.join(texts[i : i + _CHAIN])})" for i in range(0, len(texts), _CHAIN)]
-    return " || ".join(texts)
+def _joined_sqlite(element: _Text, compiler: Any, **kw: Any) -> str:
+    """The pieces put into formats. A chain of `||` copies what it has so far with each piece."""
+    texts: list[str] = []
+    constant, given = "", list[str]()
+    for piece in _pieces(element):
+        if len(given) == _ARGUMENTS:
+            texts.append(_format(constant, given))
+            constant, given = "", []
+        if isinstance(piece, str):
+            constant += piece
+        elif _is_constant(piece):
+            constant += piece.name[1:-1].replace("%", "%%")
+        else:
+            constant += "%s"
+            given.append(compiler.process(_bare(piece), **kw))
+    return " || ".join([*texts, _format(constant, given)])
+
+
+def _pieces(element: Any) -> Iterator[Any]:
+    """The pieces of a text, and of texts in it; the marks as they are."""
+    if isinstance(element, _Base64):
+        yield element.mark
+    for piece in element.clauses:
+        yield from _pieces(piece) if isinstance(piece, _Joined | _Base64) else (piece,)
+    if isinstance(element, _Base64):
+        yield element.mark
+
+
+def _format(constant: str, given: list[str]) -> str:
+    return f"printf('{constant}', {', '.join(given)})" if given else f"'{constant.replace('%%', '%')}'"
+
+
+def _is_constant(piece: Any) -> bool:
+    return isinstance(piece, sa.ColumnClause) and piece.is_literal and piece.name.startswith("'")
+
+
+def _bare(piece: Any) -> Any:
+    """What is cast to a text: joining makes it one."""
+    return piece.clause if isinstance(piece, sa.Cast) and isinstance(piece.type, sa.Text) else piece
 
 
 def _spelled(name: str, postgresql: str, sqlite: str, kind: type[FunctionElement[Any]] = _Text) -> Any:
@@ -87,16 +177,6 @@ class _Number(FunctionElement[int]):
 
 quoted = _spelled("quoted", "to_json({})::text", "json_quote({})")
 """A text as a JSON string."""
-
-base64 = _spelled("base64", r"translate(encode(convert_to({}, 'UTF8'), 'base64'), E'\n', '')", "torana_base64({})")
-"""A text in base64, without line breaks."""
-
-base64url = _spelled(
-    "base64url",
-    r"rtrim(translate(encode(convert_to({}, 'UTF8'), 'base64'), E'+/\n', '-_'), '=')",
-    "torana_base64url({})",
-)
-"""A text in the URL-safe base64, without padding."""
 
 listed = _spelled("listed", "string_agg({}, ',')", "group_concat({}, ',')")
 """The texts of a group with commas between them, in the order in which the rows arrive; null without rows."""

@@ -16,6 +16,7 @@ from strawberry.dataloader import DataLoader
 from db.engine import Database, TooComplex
 from db.models import Entity
 from db.prepared import Statement
+from db.texts import finished
 from resolvers.identity.principal import Principal
 from resolvers.reading import marks, rendering, statements
 from resolvers.reading.marks import Rendered, Stored
@@ -130,6 +131,7 @@ class Loaders:
     async def _rendered(self, texts: Sequence[str], read_plan: ReadPlan) -> list[Rendered]:
         """The texts of a statement with their marks replaced; one further statement for each table that marks refer
         to."""
+        texts = [finished(text, self._database.dialect) for text in texts]
         made = [Rendered.of(text, read_plan.tree.denials) for text in texts]
         wanted = [Stored.of(one.text) for one in made]
         size = 0

@@ -13,7 +13,7 @@ from uuid import UUID
 import orjson
 import sqlalchemy as sa
 
-from db.texts import base64url, joined, value
+from db.texts import base64url, value
 from db.types import instant_text
 from resolvers.failures import Invalid, LimitExceeded
 
@@ -47,7 +47,7 @@ class Order:
     def cursor_of(self, entity: Any) -> Any:
         """The same, made by the database."""
         place, key = (getattr(entity, name) for name in self.names)
-        return base64url(joined([f'["{self._name}",', *value(place), ',"', sa.cast(key, sa.Text()), '"]']))
+        return base64url([f'["{self._name}",', *value(place), ',"', sa.cast(key, sa.Text()), '"]'])
 
     def place(self, cursor: str, argument: str) -> tuple[Any, ...]:
         """The values of a cursor that this order made."""

@@ -35,6 +35,8 @@ from resolvers.reading.plan import (
 )
 from resolvers.reading.statements import ends, joins, narrowed, planned, reached, seek
 
+KEY = 36
+"""Characters of a key's text."""
 SHORT = 1_000
 """The most bytes of JSON that the database puts into a text itself."""
 
@@ -119,7 +121,8 @@ class _Renderer:
         if isinstance(part, Constant):
             yield f'"{part.text}"'
         elif isinstance(part, Id):
-            yield from ('"', base64(joined([f"{part.typename}:", sa.cast(entity.id, sa.Text())])), '"')
+            text = (f"{part.typename}:", sa.cast(entity.id, sa.Text()))
+            yield from ('"', base64(text, len(text[0]) + KEY), '"')
         elif isinstance(part, Value):
             yield from self._value(part, entity)
         elif isinstance(part, Group):
