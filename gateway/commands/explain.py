@@ -106,7 +106,7 @@ class _Explaining:
     async def _explained(self, path: str, planned: ReadPlan | None, make: Any, *more: Any, **given: Any) -> Explained:
         if planned is None:
             return Explained(path, why="an argument is wrong, and its field says how")
-        statement = make(planned, self._principal.profile, *more)
+        statement = make(planned, self._principal.settled, *more)
         values = {**self._principal.parameters, **planned.values, **given}
         sql, plan = await self._database.explain(statement, values)
         return Explained(path, sql, tuple(plan))

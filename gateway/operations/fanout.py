@@ -110,7 +110,8 @@ def _question(
 def _identity(principal: Principal) -> Hashable:
     """A key that is equal for principals who see the same in everything."""
     places = (frozenset(principal.projects.items()), frozenset(principal.sites.items()))
-    return (principal.kind, principal.id, principal.profile, principal.scopes, principal.duties, *places)
+    rights = (principal.profile, principal.scopes, principal.duties, principal.groups)
+    return (principal.kind, principal.id, *rights, *places)
 
 
 class _Listener:

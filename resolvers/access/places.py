@@ -5,6 +5,7 @@ functions of this module.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -14,7 +15,7 @@ from db import models
 from db.aliases import Alias, model_of
 from db.keys import among, most_among
 from resolvers.access.clauses import FALSE, Clause, some
-from resolvers.identity.principal import AccessProfile, Kind
+from resolvers.identity.principal import AccessProfile, Kind, groups_of
 
 OneOf = Callable[[Any], Clause]
 """A test of a key: the clause that it is one of a set."""
@@ -52,27 +53,43 @@ def of_core(role: Any) -> Clause:
     return clause
 
 
-def of_user(place: Belongs) -> Belongs:
-    def through(entity: Any, held: OneOf) -> Clause:
-        member, grant, role = Alias(models.UserGroupMember), Alias(models.RoleGrant), Alias(models.Role)
-        by_grant = sa.join(member, grant, grant.user_group_id == member.user_group_id)
-        granted = sa.join(by_grant, role, role.id == grant.role_id)
-        of_user = (member.user_id == entity.id, grant.deleted_at.is_(None), of_core(role))
-        return some(granted, *of_user, place(role, held))
+@dataclass(frozen=True)
+class ByGroups:
+    """A group belongs to each place in which it has a role, a user to those of the groups that they are a member of.
 
-    return through
+    `key` is the column with the group; None for a user. `place` says where a role is.
+    """
 
+    place: Belongs
+    key: str | None = None
 
-def of_group(key: str, place: Belongs) -> Belongs:
-    """The group that the column `key` of the row refers to belongs to each place in which it has a role."""
-
-    def through(entity: Any, held: OneOf) -> Clause:
+    def __call__(self, entity: Any, held: OneOf) -> Clause:
         grant, role = Alias(models.RoleGrant), Alias(models.Role)
-        granted = sa.join(grant, role, role.id == grant.role_id)
-        of_group = (grant.user_group_id == getattr(entity, key), grant.deleted_at.is_(None), of_core(role))
-        return some(granted, *of_group, place(role, held))
+        granted, clauses = sa.join(grant, role, role.id == grant.role_id), [grant.deleted_at.is_(None), of_core(role)]
+        if self.key is None:
+            member = Alias(models.UserGroupMember)
+            granted = sa.join(member, granted, grant.user_group_id == member.user_group_id)
+            clauses.insert(0, member.user_id == entity.id)
+        else:
+            clauses.insert(0, grant.user_group_id == getattr(entity, self.key))
+        return some(granted, *clauses, self.place(role, held))
 
-    return through
+    def known(self, entity: Any, parameter: str) -> Clause:
+        """The same, where the groups are known that have a role in the places of `parameter`."""
+        groups = groups_of(parameter)
+        if self.key is not None:
+            return among(getattr(entity, self.key), groups)
+        member = Alias(models.UserGroupMember)
+        return sa.exists().where(member.user_id == entity.id, most_among(member.user_group_id, groups))
+
+
+def of_user(place: Belongs) -> ByGroups:
+    return ByGroups(place)
+
+
+def of_group(key: str, place: Belongs) -> ByGroups:
+    """The group that the column `key` of the row refers to belongs to each place in which it has a role."""
+    return ByGroups(place, key)
 
 
 def of_grant(scope: str) -> Belongs:
@@ -149,6 +166,16 @@ def site_of(model: type[models.Entity]) -> Belongs | None:
     return _by_project if hasattr(model, "project_id") else None
 
 
+@cache
+def site_says_all(model: type[models.Entity]) -> bool:
+    """Whether every row that belongs to a project belongs to the project's site as well. Then a user of the project,
+    who is always a user of its site, need not be looked for."""
+    project, site = project_of(model), site_of(model)
+    if isinstance(project, ByGroups) and isinstance(site, ByGroups):
+        return project.place is in_project and site.place is in_site
+    return site is _by_project or model is models.Project
+
+
 def _within(
     place: Callable[[type[models.Entity]], Belongs | None], parameter: str, flag: str, kind: Kind
 ) -> Callable[[Any, AccessProfile], Clause]:
@@ -158,6 +185,8 @@ def _within(
         one_of = most_among if profile.wide else among
         belongs = place(model_of(entity))
         assert belongs is not None, f"a {model_of(entity).__name__} belongs to no such place"
+        if profile.settled and isinstance(belongs, ByGroups):
+            return belongs.known(entity, parameter)
         return belongs(entity, lambda key: one_of(key, parameter))
 
     return clause

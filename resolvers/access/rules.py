@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from db import models
-from db.aliases import Alias
+from db.aliases import Alias, model_of
 from db.keys import among
 from db.types import Key
 from resolvers.access.administration import (
@@ -29,6 +29,7 @@ from resolvers.access.places import (
     in_linked_sites,
     in_projects,
     in_sites,
+    site_says_all,
 )
 from resolvers.identity.principal import AccessProfile, Kind
 
@@ -261,6 +262,8 @@ LOG_ADMIN = Rule("administrators of its project", ("PA",), _administered_log)
 
 def allowed(rules: Sequence[Rule], entity: Any, profile: AccessProfile) -> Clause:
     """Whether one of the rules holds for a principal of this profile; TRUE or FALSE when the row does not matter."""
+    if profile.settled and SITE_USER in rules and site_says_all(model_of(entity)):
+        rules = [rule for rule in rules if rule is not PROJECT_USER]
     return any_of(*(rule.clause(entity, profile) for rule in rules))
 
 

@@ -19,7 +19,7 @@ from db.models import (
 from resolvers.failures import Conflict, NotFound, Unauthenticated
 from resolvers.feed import RIGHTS
 from resolvers.identity.principal import Duty, Kind, Principal
-from resolvers.identity.principal_queries import STATEMENTS, USER, Presented, places_of, users
+from resolvers.identity.principal_queries import STATEMENTS, USER, Presented, groups_there, places_of, users
 from resolvers.identity.providers import External
 from resolvers.identity.tokens import Fetch, Secret, Session
 
@@ -63,6 +63,7 @@ def _user(rows: Sequence[Any], **more: Any) -> Principal:
         manager=user.platform_role is PlatformRole.MANAGER and not duties,
         sites={} if duties else sites,
         projects={} if duties else projects,
+        groups=() if duties else groups_there(rows[0].groups, sites, projects),
         duties=frozenset(duties),
         **more,
     )

@@ -45,7 +45,8 @@ class AccessProfile(NamedTuple):
     """What decides the text of a principal's statements; who exactly it is comes as parameters.
 
     `wide` tells that the principal sees much. `full` is false for a user with duties and for a participant with a
-    static token.
+    static token. `settled` tells that nothing was written since the principal was looked up, so that statements may use
+    what was read of others then: the groups with a role in its places.
     """
 
     kind: Kind
@@ -57,10 +58,18 @@ class AccessProfile(NamedTuple):
     in_sites: bool
     administers_sites: bool
     wide: bool
+    settled: bool = False
 
 
 WIDE = 16
 """With more projects than these, most rows of a list are taken to be visible."""
+GROUPED = 250
+"""The most roles of groups that are read with a principal."""
+
+
+def groups_of(parameter: str) -> str:
+    """The name of the parameter with the groups that have a role in the places of `parameter`."""
+    return f"groups_of_{parameter}"
 
 
 @dataclass(frozen=True)
@@ -70,6 +79,9 @@ class Principal:
     `id` is the key of the user, participant, device, service or link. `projects` and `sites` are those that the
     principal has a part in, each with whether it administers it. Roles are inherited: an administrator of a site
     administers its projects, and a role in a project makes one a user of its site.
+
+    `groups` are the roles of user groups in those sites: the group, the site, and the project if the role is in one of
+    those; None when they are not known or too many.
 
     `session` is the family of the login session and `credential` the key of the presented credential. `scopes` bounds
     what an API key may do; with None it may do all that its owner may. `duties` must be done before anything else.
@@ -87,6 +99,7 @@ class Principal:
     projects: Mapping[UUID, bool] = field(default_factory=dict)
     sites: Mapping[UUID, bool] = field(default_factory=dict)
     duties: frozenset[Duty] = frozenset()
+    groups: tuple[tuple[UUID, UUID, UUID | None], ...] | None = None
     task_claim: TaskClaim | None = None
     expires_at: datetime | None = None
     behind: tuple[UUID, ...] = ()
@@ -126,15 +139,24 @@ class Principal:
         )
 
     @cached_property
+    def settled(self) -> AccessProfile:
+        """The profile for reads, until something is written."""
+        return self.profile._replace(settled=self.groups is not None)
+
+    @cached_property
     def parameters(self) -> Mapping[str, Any]:
         """The parameters that access rules ask for by name."""
-        return {
-            "me": self.id,
+        places = {
             "projects": Keys(self.projects),
             "administered": Keys(project for project, admin in self.projects.items() if admin),
             "sites": Keys(self.sites),
             "administered_sites": Keys(site for site, admin in self.sites.items() if admin),
         }
+        given = {"me": self.id, **places}
+        for name, keys in places.items() if self.groups is not None else ():
+            place, held = (1 if name.endswith("sites") else 2), frozenset(keys)
+            given[groups_of(name)] = Keys(dict.fromkeys(role[0] for role in self.groups or () if role[place] in held))
+        return given
 
 
 ANONYMOUS = Principal()

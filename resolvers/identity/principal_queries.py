@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.orm import aliased
 
 from db.models import (
     ADMIN,
@@ -29,7 +30,7 @@ from db.models import (
 from db.texts import joined, listed
 from db.types import now
 from resolvers.identity.credentials import LIVE
-from resolvers.identity.principal import Kind
+from resolvers.identity.principal import GROUPED, Kind
 from resolvers.identity.providers import External
 from resolvers.identity.tokens import Fetch, Secret, Session
 
@@ -56,7 +57,8 @@ _PRESENTED: Mapping[type, Any] = {
 
 
 def users(chosen: Any) -> Any:
-    """Users by a SELECT of them, with the `places` that they have a role in, after inheritance."""
+    """Users by a SELECT of them, with the `places` that they have a role in, after inheritance, and the `groups` with a
+    role in one of their sites or in a project of one."""
     who = chosen.cte("who")
     granted = (
         sa.select(Role.site_id, Role.project_id, (Role.name == ADMIN).label("admin"))
@@ -86,20 +88,42 @@ def users(chosen: Any) -> Any:
         .join(granted, sa.and_(granted.c.site_id == Site.id, granted.c.admin))
         .where(live)
     )
-    held = sa.union_all(in_site, in_project, inherited).subquery("held")
+    held = sa.union_all(in_site, in_project, inherited).cte("held")
     admin = sa.case((held.c.admin, _ADMIN), else_=_PLAIN)
     required = sa.func.max(sa.case((held.c.two_factor_required, 1), else_=0))
     found = sa.select(_places(admin, held).label("places"), required.label("two_factor_required")).subquery("found")
-    return sa.select(*who.c, *found.c).select_from(who).join(found, sa.true())
+    groups = _groups(sa.select(held.c.site_id).distinct()).scalar_subquery().label("groups")
+    return sa.select(*who.c, *found.c, groups).select_from(who).join(found, sa.true())
+
+
+def _groups(sites: Any) -> Any:
+    """The roles of groups in these sites and in their projects, as `_places`: at most one more than are used."""
+    own, inner = aliased(Role), aliased(Role)
+    roles = sa.union_all(
+        sa.select(own.id, own.site_id, sa.cast(sa.null(), Project.id.type).label("project_id")).where(
+            own.site_id.in_(sites), own.service_id == CORE
+        ),
+        sa.select(inner.id, Project.site_id, Project.id.label("project_id"))
+        .join(Project, Project.id == inner.project_id)
+        .where(Project.site_id.in_(sites), inner.service_id == CORE),
+    ).subquery("roles_there")
+    held = (
+        sa.select(RoleGrant.user_group_id, roles.c.site_id, roles.c.project_id)
+        .join(roles, roles.c.id == RoleGrant.role_id)
+        .where(RoleGrant.deleted_at.is_(None), RoleGrant.user_group_id.is_not(None))
+        .limit(GROUPED + 1)
+        .subquery("granted_there")
+    )
+    return sa.select(_places(sa.cast(held.c.user_group_id, sa.Text()), held))
 
 
 _ADMIN, _PLAIN = sa.literal_column("'a'", sa.Text()), sa.literal_column("'u'", sa.Text())
 
 
-def _places(admin: Any, held: Any) -> Any:
-    """All places as one text: rows would take longer to read than to find."""
+def _places(first: Any, held: Any) -> Any:
+    """All places, each after `first`, as one text: rows would take longer to read than to find."""
     project = sa.func.coalesce(sa.cast(held.c.project_id, sa.Text()), sa.literal_column("''"))
-    return listed(joined([admin, sa.cast(held.c.site_id, sa.Text()), project]))
+    return listed(joined([first, sa.cast(held.c.site_id, sa.Text()), project]))
 
 
 def places_of(places: str | None) -> tuple[dict[UUID, bool], dict[UUID, bool]]:
@@ -114,6 +138,22 @@ def places_of(places: str | None) -> tuple[dict[UUID, bool], dict[UUID, bool]]:
         else:
             sites[site] = admin or sites.get(site, False)
     return {UUID(key): admin for key, admin in sites.items()}, {UUID(key): admin for key, admin in projects.items()}
+
+
+def groups_there(
+    groups: str | None, sites: Mapping[UUID, bool], projects: Mapping[UUID, bool]
+) -> tuple[tuple[UUID, UUID, UUID | None], ...] | None:
+    """The roles of groups, each with the site and the project that it is in; None where there are more than
+    `GROUPED`."""
+    held = groups.split(",") if groups else []
+    if len(held) > GROUPED:
+        return None
+    known = {str(key): key for key in (*sites, *projects)}
+    return tuple(
+        (UUID(one[:36]), known[one[36:72]], known.get(one[72:]) if one[72:] else None)
+        for one in held
+        if one[36:72] in known
+    )
 
 
 USER: Any = sa.select(

@@ -48,13 +48,14 @@ class Loaders:
         self._lane = lane
         self._spend = spend
         self._principal = principal
-        self._profile = principal.profile
+        self._profile = principal.settled
         self._loaders: dict[Hashable, DataLoader[UUID, Any]] = {}
         self._reading: set[asyncio.Task[Any]] = set()
 
     def forget(self) -> None:
         """Read everything anew from here on, because a mutation has written."""
         self._loaders.clear()
+        self._profile = self._principal.profile
 
     def end(self) -> None:
         """Stop all reads that are still running: nobody waits for them any more."""
