@@ -92,6 +92,25 @@ def _among_sqlite(element: among, compiler: Any, **kw: Any) -> str:
     return f"{plus}{compiler.process(column, **kw)} IN (SELECT value FROM json_each({compiler.process(values, **kw)}))"  # noqa: S608
 
 
+class untrue(FunctionElement[bool]):
+    """The clause is false or null."""
+
+    type = sa.Boolean()
+    inherit_cache = True
+    name = "untrue"
+
+    def __init__(self, clause: Any) -> None:
+        super().__init__(clause)
+
+    def self_group(self, against: Any = None) -> Any:
+        return self
+
+
+@compiles(untrue)
+def _untrue(element: untrue, compiler: Any, **kw: Any) -> str:
+    return f"({compiler.process(element.clauses, **kw)}) IS NOT TRUE"
+
+
 class found(FunctionElement[bool]):
     """`found(column, select)`: the column is one of the few values that a query of its own finds. The query runs once
     and first; a planner without statistics would run it for every row."""

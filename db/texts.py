@@ -181,6 +181,29 @@ quoted = _spelled("quoted", "to_json({})::text", "json_quote({})")
 listed = _spelled("listed", "string_agg({}, ',')", "group_concat({}, ',')")
 """The texts of a group with commas between them, in the order in which the rows arrive; null without rows."""
 
+
+class _Item(_Text):
+    name = "item"
+    inherit_cache = True
+
+
+def item(text: Any, number: Any) -> sa.ColumnElement[str]:
+    """The text of a group that arrives as this number, from 1; null where there are fewer."""
+    return _Item(text, number)
+
+
+@compiles(_Item, "postgresql")
+def _item_postgresql(element: _Item, compiler: Any, **kw: Any) -> str:
+    text, number = (compiler.process(part, **kw) for part in element.clauses)
+    return f"(array_agg({text}))[{number}]"
+
+
+@compiles(_Item, "sqlite")
+def _item_sqlite(element: _Item, compiler: Any, **kw: Any) -> str:
+    text, number = (compiler.process(part, **kw) for part in element.clauses)
+    return f"json_extract(json_group_array({text}), '$[' || max({number} - 1, 0) || ']')"
+
+
 octets = _spelled("octets", "octet_length({})", "length(CAST({} AS BLOB))", _Number)
 """The bytes of a text."""
 

@@ -260,11 +260,22 @@ JOB_ADMIN = Rule("administrators of its project", ("PA",), _administered_job)
 LOG_ADMIN = Rule("administrators of its project", ("PA",), _administered_log)
 
 
+def needed(rules: Sequence[Rule], model: type[models.Entity], profile: AccessProfile) -> Sequence[Rule]:
+    """The rules without those that another one covers."""
+    if profile.settled and SITE_USER in rules and site_says_all(model):
+        return [rule for rule in rules if rule is not PROJECT_USER]
+    return rules
+
+
+def alternatives(rules: Sequence[Rule], entity: Any, profile: AccessProfile) -> Sequence[Clause]:
+    """The clauses of the rules that may hold for a principal of this profile."""
+    clauses = (rule.clause(entity, profile) for rule in needed(rules, model_of(entity), profile))
+    return [clause for clause in clauses if clause is not FALSE]
+
+
 def allowed(rules: Sequence[Rule], entity: Any, profile: AccessProfile) -> Clause:
     """Whether one of the rules holds for a principal of this profile; TRUE or FALSE when the row does not matter."""
-    if profile.settled and SITE_USER in rules and site_says_all(model_of(entity)):
-        rules = [rule for rule in rules if rule is not PROJECT_USER]
-    return any_of(*(rule.clause(entity, profile) for rule in rules))
+    return any_of(*alternatives(rules, entity, profile))
 
 
 def words(rules: Sequence[Rule]) -> str:

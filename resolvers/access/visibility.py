@@ -1,17 +1,18 @@
 """Which rows a principal may read. Every statement that selects a model adds `visible(...)`, so no path goes around
 it."""
 
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
 
 from db import models
-from db.aliases import Alias, model_of
+from db.aliases import Alias, Joined, Unknown, model_of
 from resolvers.access import policies  # noqa: F401  (declares them)
-from resolvers.access.clauses import FALSE, TRUE, Clause, all_of
+from resolvers.access.clauses import FALSE, TRUE, Clause, all_of, any_of
 from resolvers.access.policy import Rules, policy_of
-from resolvers.access.rules import allowed, words
+from resolvers.access.rules import allowed, alternatives, needed, words
 from resolvers.identity.principal import AccessProfile, Kind
 
 
@@ -26,18 +27,23 @@ def readers(model: type[models.Entity]) -> str:
     return words(reading(model))
 
 
+def alive(entity: Any) -> Clause:
+    """The rows of `entity` that anybody may see at all: not deleted, and shown."""
+    model = model_of(entity)
+    policy = policy_of(model)
+    live: Clause = entity.deleted_at.is_(None) if issubclass(model, models.Erasable) else TRUE
+    return live if policy.shown is None else all_of(live, policy.shown(entity))
+
+
 def visible(entity: Any, profile: AccessProfile, *, via: Any = None) -> Clause:
     """The rows of `entity` (a model or an alias of one) that a principal of this access profile may read.
 
     `via` is the relationship that leads to them, if any: children of a parent that was read as visible need not ask for
     the parent again.
     """
-    model = model_of(entity)
+    model, live = model_of(entity), alive(entity)
     policy = policy_of(model)
-    live: Clause = entity.deleted_at.is_(None) if issubclass(model, models.Erasable) else TRUE
-    if policy.shown is not None:
-        live = all_of(live, policy.shown(entity))
-    if via is not None and profile.kind is Kind.USER and any(via is one for one in policy_of(via.class_).seen_with):
+    if via is not None and _entailed(profile, via):
         return live
     if policy.parent is None:
         return live if profile.superadmin else all_of(live, allowed(policy.read, entity, profile))
@@ -51,6 +57,43 @@ def visible(entity: Any, profile: AccessProfile, *, via: Any = None) -> Clause:
     (local, remote) = policy.through.property.local_remote_pairs[0]
     held = sa.exists().where(getattr(parent, remote.key) == getattr(entity, local.key), visible(parent, profile))
     return all_of(live, held)
+
+
+def _entailed(profile: AccessProfile, via: Any) -> bool:
+    """Whether a user reads what this relationship leads to whenever they read a row that leads to it."""
+    return profile.kind is Kind.USER and any(via is one for one in policy_of(via.class_).seen_with)
+
+
+def ways(entity: Any, profile: AccessProfile) -> Sequence[Clause]:
+    """The clauses any one of which shows a live row to a principal of this profile; none where there is another reason,
+    or no reason."""
+    policy = policy_of(model_of(entity))
+    if policy.parent is not None or profile.superadmin:
+        return ()
+    return alternatives(policy.read, entity, profile)
+
+
+def decided(
+    model: type[models.Entity], profile: AccessProfile, via: Any, name: str, key: Any
+) -> tuple[Clause, Callable[[Any], Clause]] | None:
+    """The rules of who reads children of a parent, where some depend on the parent alone: the clause about it, and the
+    clause of the others about a child. None where no rule is decided so.
+
+    `name` is the column of a child that has the parent's `key`.
+    """
+    policy = policy_of(model)
+    if policy.parent is not None or profile.superadmin or _entailed(profile, via):
+        return None
+    known, others = [], []
+    for rule in needed(policy.read, model, profile):
+        try:
+            known.append(rule.clause(Joined(model, name, key), profile))
+        except Unknown:
+            others.append(rule)
+    when = any_of(*known)
+    if when is TRUE or when is FALSE:
+        return None
+    return when, lambda entity: any_of(*(rule.clause(entity, profile) for rule in others))
 
 
 @cache

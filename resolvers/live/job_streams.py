@@ -24,9 +24,9 @@ from resolvers.feed import (
     results_topic,
 )
 from resolvers.live.watching import TOGETHER, UNHEARD
+from resolvers.reading.conditions import Where
 from resolvers.reading.paging import Order, Slice
 from resolvers.reading.selection import Selection
-from resolvers.reading.statements import Where
 
 _STATE = Selection(models.Job, ("history", "state", "version"))
 _NEWEST = Order(models.Job.attempt, descending=True)

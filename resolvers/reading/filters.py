@@ -11,7 +11,7 @@ from db.keys import among, found
 from resolvers.access.visibility import visible
 from resolvers.failures import Invalid, LimitExceeded
 from resolvers.identity.principal import AccessProfile
-from resolvers.reading.statements import ends, parents
+from resolvers.reading.relationships import ends, parents
 
 TEXT, WORDS = 100, 8
 """The most characters and words of a text to search for."""

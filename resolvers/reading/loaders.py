@@ -19,12 +19,13 @@ from db.prepared import Statement
 from db.texts import finished
 from resolvers.identity.principal import Principal
 from resolvers.reading import marks, rendering, statements
+from resolvers.reading.conditions import Where
 from resolvers.reading.marks import Rendered, Stored
 from resolvers.reading.paging import Page, Slice
 from resolvers.reading.plan import ReadPlan
+from resolvers.reading.relationships import Relationship, ends
 from resolvers.reading.selection import Selection
 from resolvers.reading.shapes import shape
-from resolvers.reading.statements import Relationship, Where
 
 BATCH = 1_000
 """The most keys of one statement."""
@@ -33,7 +34,7 @@ Otherwise = Callable[[], Awaitable[Any]]
 
 log = structlog.get_logger("torana")
 
-_ends = cache(statements.ends)
+_ends = cache(ends)
 
 
 class Loaders:
@@ -102,12 +103,29 @@ class Loaders:
         """A list or a row of the root, Rendered; None for a row that does not exist or that the principal may not see.
         What can't be rendered comes from `otherwise`, or is raised."""
         try:
-            ((text,),) = await self._planned(rendering.root, read_plan)
+            if self._found_first(read_plan):
+                ((text,),) = await self._found(read_plan)
+            else:
+                ((text,),) = await self._planned(rendering.root, read_plan)
             return None if text is None else (await self._rendered([text], read_plan))[0]
         except TooComplex:
             if otherwise is None:
                 raise
             return await otherwise()
+
+    def _found_first(self, read_plan: ReadPlan) -> bool:
+        """Whether a list's rows are found by a statement of their own: one that is planned for its values, while what
+        is read of each row is the same for all. Planning all of it each time would take longer than another
+        statement."""
+        return self._database.dialect == "postgresql" and rendering.finds_first(read_plan, self._profile)
+
+    async def _found(self, read_plan: ReadPlan) -> Sequence[Any]:
+        ((keys, total),) = await self._planned(rendering.keys, read_plan)
+        slice = read_plan.asked[0].slice
+        assert slice is not None
+        more, keys = len(keys) > slice.limit, keys[: slice.limit]
+        shown = keys[::-1] if slice.backward else keys
+        return await self._planned(rendering.found, read_plan, keys=shown, more=more, total=total)
 
     async def below(self, read_plan: ReadPlan, row: Any, otherwise: Otherwise) -> Any:
         """What a relationship of a row leads to, Rendered: a page or a row; None for a row that the principal may not

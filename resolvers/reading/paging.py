@@ -19,6 +19,8 @@ from resolvers.failures import Invalid, LimitExceeded
 
 MOST = 100
 """The most rows of a page."""
+COUNTED = 100_000
+"""The most rows of a list that are counted."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,7 +191,8 @@ class PageInfo:
 class Page:
     """The rows of one page in the order of the list, and how to go on from it.
 
-    The attributes have the names of the connection's fields. `counted` is called only when the total is asked for.
+    The attributes have the names of the connection's fields. `counted` is called only when the total is asked for; it
+    counts up to `COUNTED` and one more.
     """
 
     nodes: Sequence[Any]
@@ -221,5 +224,16 @@ class Page:
         )
 
     @property
-    def total_count(self) -> Awaitable[int]:
-        return self.counted()
+    def total_count(self) -> Awaitable[int | None]:
+        return self._total()
+
+    @property
+    def total_count_at_least(self) -> Awaitable[int]:
+        return self._least()
+
+    async def _total(self) -> int | None:
+        number = await self.counted()
+        return None if number > COUNTED else number
+
+    async def _least(self) -> int:
+        return min(await self.counted(), COUNTED)

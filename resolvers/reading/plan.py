@@ -9,8 +9,9 @@ from typing import Any
 from db import models
 from db.prepared import Prepared
 from resolvers.access.rules import Rule
+from resolvers.reading.conditions import Where
 from resolvers.reading.paging import Order, Slice
-from resolvers.reading.statements import Relationship, Where
+from resolvers.reading.relationships import Relationship
 
 Fields = tuple[tuple[str, Any], ...]
 """The fields of an object, by response key in the order of the response."""
@@ -93,6 +94,7 @@ class Place(Enum):
     START = "startCursor"
     END = "endCursor"
     TOTAL = "totalCount"
+    AT_LEAST = "totalCountAtLeast"
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,10 +18,11 @@ from resolvers.access.rules import unreadable
 from resolvers.context import Context
 from resolvers.failures import Forbidden, Invalid, NotFound
 from resolvers.identity.principal import Kind
+from resolvers.reading.conditions import Where
 from resolvers.reading.loaders import Loaders
 from resolvers.reading.paging import MOST, Order, Slice
+from resolvers.reading.relationships import Relationship
 from resolvers.reading.selection import Selection
-from resolvers.reading.statements import Relationship, Where
 from resolvers.writing.audit import record
 from resolvers.writing.rows import signed_in
 

@@ -22,7 +22,8 @@ from resolvers.context import Context
 from resolvers.failures import WrongState
 from resolvers.feed import WORK, job_topic
 from resolvers.queue.lifecycle import expect_ended, move, new_job
-from resolvers.reading.statements import Where, reached
+from resolvers.reading.conditions import Where
+from resolvers.reading.seeking import reached
 from resolvers.work.placement import checked_options, chosen_place
 from resolvers.writing.audit import record
 from resolvers.writing.refusals import writing

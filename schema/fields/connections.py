@@ -15,10 +15,10 @@ from resolvers.access.rules import allowed
 from resolvers.failures import LimitExceeded
 from resolvers.identity.principal import AccessProfile
 from resolvers.reading import filters as how_to
+from resolvers.reading.conditions import Where
 from resolvers.reading.paging import MOST, Page, Slice
 from resolvers.reading.plan import Asked
 from resolvers.reading.ranges import numbers_in
-from resolvers.reading.statements import Where
 from resolvers.spelling import camel
 from schema.fields.declarations import Connected, Listed, Orders, target_of
 from schema.fields.fields import Info, rendered_else, resolver_of, sign

@@ -181,7 +181,7 @@ class _Adding:
         if node.selection_set is None:
             total.leaves += 1
             stored = isinstance(declared, Numbers) or inner.name == "JSON"
-            total.own += STORED if stored else TOTAL if name == "totalCount" else 0
+            total.own += STORED if stored else TOTAL if name.startswith("totalCount") else 0
             return
         assert is_composite_type(inner)
         if self._renderable is not None and self._renderable(kind, node):

@@ -17,9 +17,9 @@ from resolvers.access.rules import Rule, unreadable, words
 from resolvers.context import Context
 from resolvers.failures import Forbidden
 from resolvers.identity import presence
+from resolvers.reading.conditions import Where
 from resolvers.reading.paging import Order, Slice
 from resolvers.reading.plan import Asked
-from resolvers.reading.statements import Where
 from resolvers.spelling import camel
 from schema.fields.declarations import ById, Column, Computed, Found, Key, Numbers, Part, Related, target_of
 from schema.fields.planner import read_plan_of

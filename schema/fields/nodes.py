@@ -5,6 +5,7 @@ from typing import Generic, TypeVar
 
 import strawberry
 
+from resolvers.reading.paging import COUNTED
 from schema.fields.fields import column
 
 T = TypeVar("T")
@@ -41,6 +42,8 @@ class Connection(Generic[T]):
     nodes: list[T] = strawberry.field(description="The rows, in the order of the list.")
     edges: list[Edge[T]] = strawberry.field(description="The rows with their cursors.")
     page_info: PageInfo = strawberry.field(description="How to go on from this page.")
-    total_count: int = strawberry.field(
-        description="All rows of the list that you may see; counted only when asked for."
+    total_count: int | None = strawberry.field(
+        description="All rows of the list that you may see; counted only when asked for. "
+        f"Null where there are more than {COUNTED:,}."
     )
+    total_count_at_least: int = strawberry.field(description=f"As `totalCount`, but {COUNTED:,} where there are more.")

@@ -52,6 +52,7 @@ _PLACES = {
     "start_cursor": Place.START,
     "end_cursor": Place.END,
     "total_count": Place.TOTAL,
+    "total_count_at_least": Place.AT_LEAST,
 }
 
 

@@ -17,11 +17,11 @@ from graphql import (
 )
 
 from resolvers.failures import Invalid
+from resolvers.reading.conditions import Where
 from resolvers.reading.loaders import Loaders
 from resolvers.reading.marks import Rendered
 from resolvers.reading.paging import MOST
 from resolvers.reading.plan import Asked, ReadPlan, Tree
-from resolvers.reading.statements import Where
 from schema.fields.declarations import ById
 from schema.fields.planner import NotRenderable, read_plan, tree_of, tree_of_node
 from schema.fields.scalars import parse_id

@@ -6,8 +6,8 @@ from typing import Annotated
 import strawberry
 
 from db import models
+from resolvers.reading.conditions import Where
 from resolvers.reading.paging import Order
-from resolvers.reading.statements import Where
 from schema.fields.connections import connection, contains, equal
 from schema.fields.declarations import Orders
 from schema.fields.fields import column, found, node, related

@@ -8,8 +8,8 @@ import strawberry
 from db import models
 from db.models import JobState as State
 from resolvers.failures import Invalid
+from resolvers.reading.conditions import Where
 from resolvers.reading.paging import Order
-from resolvers.reading.statements import Where
 from resolvers.work import commands
 from schema.fields.connections import among, chosen, conditions, connection, contains, refers, search, since, until
 from schema.fields.declarations import Orders

@@ -6,8 +6,8 @@ import sqlalchemy as sa
 import strawberry
 
 from db import models
+from resolvers.reading.conditions import Where
 from resolvers.reading.paging import Order
-from resolvers.reading.statements import Where
 from schema.fields.connections import connection, contains
 from schema.fields.declarations import Orders
 from schema.fields.fields import column, found, node, related

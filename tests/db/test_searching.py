@@ -18,9 +18,9 @@ from db.types import Name, now, uuid7
 from gateway.background.housekeeping import Housekeeping
 from resolvers.accounts.sign_in import create_user
 from resolvers.identity.principal import Principal
+from resolvers.reading.conditions import Where
 from resolvers.reading.filters import contains
 from resolvers.reading.shapes import shape
-from resolvers.reading.statements import Where
 from schema import Schema
 from schema.fields.checks import declared_fields
 from schema.fields.connections import Condition

@@ -80,6 +80,7 @@ COMMANDS = {
 }  # fmt: skip
 """Mutations that are no `create`, `update`, `delete` or `restore` of a row with an input."""
 
+CONNECTION = {"nodes", "edges", "pageInfo", "totalCount", "totalCountAtLeast"}
 OTHER_LISTS = {
     "Query.nodes": "as many as ids are given",
     "Query.jobTotals": "one for each state",
@@ -265,7 +266,7 @@ def strange_lists(schema: GraphQLSchema) -> list[str]:
                 wrong += [where] * (not part and where not in OTHER_LISTS)
             if inner.name.endswith("Connection"):
                 wrong += [where] * (not {"first", "after", "last", "before"} <= set(field.args))
-                wrong += [where] * (set(inner.fields) != {"nodes", "edges", "pageInfo", "totalCount"})  # type: ignore[union-attr]
+                wrong += [where] * (set(inner.fields) != CONNECTION)  # type: ignore[union-attr]
                 if (order := field.args.get("order")) is not None:
                     wrong += [f"{where}(order)"] * (order.default_value in (None, Undefined))
     return sorted(wrong)

@@ -9,8 +9,8 @@ import strawberry
 from db import models
 from resolvers.accounts import preferences
 from resolvers.accounts.addresses import canonical
+from resolvers.reading.conditions import Where
 from resolvers.reading.paging import Order
-from resolvers.reading.statements import Where
 from schema.fields.connections import connection, equal, refers
 from schema.fields.declarations import Orders
 from schema.fields.fields import Info, column, found, node, related

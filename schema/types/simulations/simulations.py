@@ -7,8 +7,8 @@ import strawberry
 
 from db import models
 from resolvers.failures import Invalid
+from resolvers.reading.conditions import Where
 from resolvers.reading.paging import Order
-from resolvers.reading.statements import Where
 from resolvers.simulations import simulations
 from schema.fields.connections import chosen, connection, contains, refers
 from schema.fields.declarations import Orders
