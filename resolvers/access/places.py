@@ -19,6 +19,25 @@ from resolvers.identity.principal import AccessProfile, Kind, groups_of
 
 OneOf = Callable[[Any], Clause]
 """A test of a key: the clause that it is one of a set."""
+
+
+@dataclass(frozen=True, slots=True)
+class Some:
+    """One of the places in a parameter."""
+
+    parameter: str
+
+    def __call__(self, key: Any) -> Clause:
+        return among(key, self.parameter)
+
+
+class Most(Some):
+    """The same, for places that have most of the rows."""
+
+    def __call__(self, key: Any) -> Clause:
+        return most_among(key, self.parameter)
+
+
 Belongs = Callable[[Any, OneOf], Clause]
 """Whether a row belongs to one of some places. The second argument tests the key of a place."""
 
@@ -26,7 +45,10 @@ Belongs = Callable[[Any, OneOf], Clause]
 def by_link(model: type[models.Entity], own: str, other: str) -> Belongs:
     def through(entity: Any, held: OneOf) -> Clause:
         link = Alias(model)
-        return sa.exists().where(getattr(link, own) == entity.id, held(getattr(link, other)))
+        links = sa.select(getattr(link, own)).where(getattr(link, own) == entity.id, held(getattr(link, other)))
+        if isinstance(held, Most):
+            links = links.offset(sa.literal_column("0"))  # else PostgreSQL reads all links first
+        return links.exists()
 
     return through
 
@@ -182,12 +204,11 @@ def _within(
     def clause(entity: Any, profile: AccessProfile) -> Clause:
         if profile.kind is not kind or not getattr(profile, flag):
             return FALSE
-        one_of = most_among if profile.wide else among
         belongs = place(model_of(entity))
         assert belongs is not None, f"a {model_of(entity).__name__} belongs to no such place"
         if profile.settled and isinstance(belongs, ByGroups):
             return belongs.known(entity, parameter)
-        return belongs(entity, lambda key: one_of(key, parameter))
+        return belongs(entity, (Most if profile.wide else Some)(parameter))
 
     return clause
 

@@ -5,14 +5,15 @@ principal, or it is the principal's own. Where one clause for all of them would 
 others, a list is sought reason by reason.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
 from db import plans
-from db.aliases import Alias
-from db.keys import untrue
+from db.aliases import Alias, Found
+from db.keys import among, untrue
 from db.models import Entity
 from db.prepared import Statement
 from resolvers.access.clauses import FALSE, TRUE, Clause, all_of
@@ -40,11 +41,31 @@ def sought(
 ) -> Any:
     """The first rows of a list in the order of the keyset `cut`: at most `most`. With a relationship, the rows that it
     leads to from the parent with this key."""
+    if relationship is None and not profile.wide and _by_links(model, profile):
+        branches = _apart(model, where, profile, suffix)
+        also = functools.partial(_also, columns, cut.order.names)
+        parts = [sa.select(_first(entity, clauses, cut, most, also, suffix).subquery()) for entity, clauses in branches]
+        together = Found(model, "together")
+        rows = sa.union_all(*parts).subquery(together.called)
+        return sa.select(*columns(together)).select_from(rows).order_by(*cut.by(together)).limit(most)
     branches = _branches(model, where, profile, relationship, key, suffix)
     found = [_first(entity, clauses, cut, most, columns, suffix) for entity, clauses in branches]
     if len(found) == 1:
         return found[0]
     return sa.union_all(*(sa.select(one.subquery()) for one in found))  # of which one has rows
+
+
+def _also(columns: Columns, names: Sequence[str], entity: Any) -> list[Any]:
+    """The columns, and those by which the list is ordered."""
+    found = {column.name: column for column in columns(entity)}
+    return [*found.values(), *(getattr(entity, name).label(name) for name in names if name not in found)]
+
+
+def _by_links(model: Model, profile: AccessProfile) -> bool:
+    """Whether there are several reasons to see a row, and rows of other tables say some of them. A plan can begin with
+    those of one reason, but not with those of all."""
+    found = ways(Alias(model), profile)
+    return len(found) > 1 and any(isinstance(way, sa.Exists) for way in found)
 
 
 def _first(entity: Any, clauses: Sequence[Any], cut: Keyset, most: Any, columns: Columns, suffix: str) -> Statement:
@@ -110,7 +131,9 @@ def _apart(model: Model, where: Where | None, profile: AccessProfile, suffix: st
     found: list[tuple[Any, list[Any]]] = []
     for place in range(number):
         entity = Alias(model)
-        *before, this = ways(entity, profile)[: place + 1]
+        # Those by place first: an index alone finds all of their rows.
+        ordered = sorted(ways(entity, profile), key=lambda way: not isinstance(way, among))
+        *before, this = ordered[: place + 1]
         seen = all_of(alive(entity), this, *map(untrue, before))
         found.append((entity, [seen, *_met(where, entity, suffix, profile)]))
     return found

@@ -134,7 +134,7 @@ type Query { project(projectId: ID): Project sessions: [Project!]! projects(firs
 enum ProjectOrder { NAME }
 interface Node { id: ID! }
 type Project implements Node { id: ID! }
-type ProjectConnection { nodes: [Project!]! edges: [ProjectEdge!]! pageInfo: ID totalCount: Int! }
+type ProjectConnection { nodes: [Project!]! edges: [ProjectEdge!]! pageInfo: ID totalCount: Int totalCountAtLeast: Int! }
 type ProjectEdge { node: Project! cursor: String! }
 type ProjectInput { project: String }
 type Problem { code: String }
