@@ -16,7 +16,7 @@ import asyncpg  # type: ignore[import-untyped]
 from bench import results, rows
 from db import migrating, models
 from db.engine import Database
-from db.folding import fold, folded
+from db.searching.folding import fold, folded
 from db.types import instant_text
 from resolvers.accounts.sign_in import create_user
 from resolvers.identity.hashing import Passwords

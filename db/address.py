@@ -27,3 +27,11 @@ def parse_address(url: str) -> sa.URL:
     if backend == "sqlite" and parsed.database in (None, "", ":memory:"):
         raise AddressError("an SQLite URL names a file: readers and the writer are different connections")
     return parsed.set(drivername=drivers[backend])
+
+
+def of_driver(url: sa.URL) -> str:
+    """The address of a PostgreSQL database as asyncpg takes it."""
+    asked = dict(url.query)
+    if "ssl" in asked:  # the driver's own spelling of what a URL calls sslmode
+        asked["sslmode"] = asked.pop("ssl")
+    return url.set(drivername="postgresql", query=asked).render_as_string(hide_password=False)

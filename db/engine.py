@@ -16,13 +16,14 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.orm import Session
 
-from db import connections, files, folding, plans, written
+from db import connections, files, plans, written
 from db.address import file_of, parse_address
 from db.listener import Listener
 from db.models import Entity, Erasable
 from db.outages import Outage, finished
 from db.prepared import Holder, Kept, Prepared, Shelf, Statement
 from db.readers import Readers, driver
+from db.searching import folding
 from db.tally import count, tally
 from db.turns import Turns
 from db.types import now
@@ -91,16 +92,20 @@ class Database:
         self, statement: Statement, values: Mapping[str, Any] | None = None, lane: Hashable = None
     ) -> Sequence[Any]:
         """All rows of one read, for the client `lane`."""
-        own = plans.is_planned(statement)
+        mode = self._mode(statement.get_execution_options().get("plans"))
 
         async def work(connection: AsyncConnection) -> Sequence[Any]:
-            if self.dialect == "postgresql":
-                await plans.choose(connection, own=own)
+            if mode is not None:
+                await plans.choose(connection, mode)
             found: Sequence[Any] = (await connection.execute(statement, values)).all()
             return found
 
         with self._outage:
-            return await self._readers.run(work, lane)
+            return await self._readers.run(work, lane, mode)
+
+    def _mode(self, asked: str | None) -> str | None:
+        """How PostgreSQL is to plan a read."""
+        return (asked or plans.GENERIC) if self.dialect == "postgresql" else None
 
     async def prepared(self, holder: Holder, key: Hashable, make: Callable[[], Statement], lane: Hashable) -> Prepared:
         """A prepared statement of the holder, kept for the next time. Making one may take a fifth of a second, so that
@@ -117,7 +122,9 @@ class Database:
         arguments = asked.arguments(values)
         async with self.read() as connection:
             if self.dialect == "postgresql":
-                rows = await plans.on_postgresql(connection, asked.sql, arguments, "FORMAT TEXT")
+                rows = await plans.on_postgresql(
+                    connection, asked.sql, arguments, asked.plans or plans.GENERIC, "FORMAT TEXT"
+                )
                 return asked.sql, [row[0] for row in rows]
             return asked.sql, await plans.on_sqlite(driver(connection), asked.sql, arguments)
 
@@ -128,16 +135,19 @@ class Database:
             counted.add(prepared.sql, arguments)
         try:
             with self._outage:
-                return await self._readers.run(partial(self._raw, prepared.sql, arguments), lane)
+                mode = self._mode(prepared.plans)
+                return await self._readers.run(partial(self._raw, prepared.sql, arguments, mode), lane, mode)
         except (asyncpg.PostgresError, sqlite3.OperationalError) as error:
             if str(getattr(error, "sqlstate", "")).startswith("54") or _TOO_COMPLEX.search(str(error)):
                 raise TooComplex(str(error)) from None
             raise
 
-    async def _raw(self, text: str, arguments: Sequence[Any], connection: AsyncConnection) -> Sequence[Any]:
+    async def _raw(
+        self, text: str, arguments: Sequence[Any], mode: str | None, connection: AsyncConnection
+    ) -> Sequence[Any]:
         raw = driver(connection)
-        if self.dialect == "postgresql":
-            await plans.choose(connection, own=plans.is_marked(text))
+        if mode is not None:
+            await plans.choose(connection, mode)
             return await raw.fetch(text, *arguments)  # type: ignore[no-any-return]
         connection.sync_connection.info["until"][0] = time.monotonic() + self._timeout  # type: ignore[union-attr]
         return await raw.execute_fetchall(text, arguments)  # type: ignore[no-any-return]

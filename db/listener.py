@@ -9,6 +9,7 @@ import asyncpg  # type: ignore[import-untyped]
 import sqlalchemy as sa
 import structlog
 
+from db.address import of_driver
 from db.outages import Outage, passing
 
 log = structlog.get_logger("torana")
@@ -70,11 +71,7 @@ class Listener:
 
     async def _listen(self, ready: asyncio.Event) -> None:
         """Publish notifications until the connection ends."""
-        asked = dict(self._url.query)
-        if "ssl" in asked:  # the driver's own spelling of what a URL calls sslmode
-            asked["sslmode"] = asked.pop("ssl")
-        address = self._url.set(drivername="postgresql", query=asked)
-        connection = await asyncpg.connect(address.render_as_string(hide_password=False))
+        connection = await asyncpg.connect(of_driver(self._url))
         closed = asyncio.Event()
         try:
             connection.add_termination_listener(lambda _: closed.set())

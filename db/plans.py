@@ -1,7 +1,7 @@
 """Query plans: which statements get a plan for their values, and EXPLAIN of a statement as it is run.
 
-PostgreSQL runs reads by a generic plan, made once for all parameters. A statement that is `planned` has a mark in its
-text: it gets a plan of its own each time, made for its values.
+PostgreSQL runs reads by a generic plan, made once for all parameters. A statement that is `planned` gets a plan of its
+own each time, made for its values. Connections are set to one of both, so that a read needs no further statement.
 """
 
 from collections.abc import Sequence
@@ -12,43 +12,37 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.prepared import Statement
-from db.readers import driver
+from db.readers import driver, mode_of
 
 GENERIC, OWN = "force_generic_plan", "force_custom_plan"
-_MARK = "/* planned */"
+"""The modes of connections that read."""
+MARK = "/* planned */"
+"""Begins the text of a statement that is planned each time, for who reads it in the server's statistics."""
 _NAME = "torana_explained"
 
 
 def planned(statement: Statement) -> Statement:
-    """Mark a statement to be planned for its values: what it reads depends on them so much that planning costs less."""
-    return statement.prefix_with(_MARK, dialect="postgresql").execution_options(planned=True)
+    """Have a statement planned for its values: what it reads depends on them so much that planning costs less."""
+    return statement.prefix_with(MARK, dialect="postgresql").execution_options(plans=OWN)
 
 
-def is_planned(statement: Statement) -> bool:
-    return bool(statement.get_execution_options().get("planned"))
-
-
-async def choose(connection: AsyncConnection, *, own: bool) -> None:
+async def choose(connection: AsyncConnection, mode: str) -> None:
     """Make PostgreSQL use plans of this kind on a connection, until it is told otherwise."""
     assert connection.sync_connection is not None
-    info, wanted = connection.sync_connection.info, OWN if own else GENERIC
-    if info.get("plans", GENERIC) != wanted:
-        await driver(connection).execute(f"SET plan_cache_mode = {wanted}")
-        info["plans"] = wanted
+    if mode_of(connection) != mode:
+        await driver(connection).execute(f"SET plan_cache_mode = {mode}")
+        connection.sync_connection.info["plans"] = mode
 
 
-def is_marked(text: str) -> bool:
-    """Whether this is the text of a statement that is planned for its values."""
-    return text.startswith(f"SELECT {_MARK}")
-
-
-async def on_postgresql(asked: AsyncConnection, text: str, arguments: Sequence[Any], *options: str) -> Sequence[Any]:
-    """The rows of EXPLAIN, with its options, for a statement as it is run.
+async def on_postgresql(
+    asked: AsyncConnection, text: str, arguments: Sequence[Any], mode: str, *options: str
+) -> Sequence[Any]:
+    """The rows of EXPLAIN, with its options, for a statement as it is run in this mode.
 
     The statement is prepared and executed: EXPLAIN of a text with parameters makes a plan for their values, whatever
     `plan_cache_mode` says.
     """
-    await choose(asked, own=is_marked(text))
+    await choose(asked, mode)
     connection = driver(asked)
     given = f"({', '.join(map(literal, arguments))})" if arguments else ""
     await connection.execute(f"PREPARE {_NAME} AS {text}")

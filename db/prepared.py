@@ -11,9 +11,11 @@ Statement: TypeAlias = sa.Select[*tuple[Any, ...]]
 
 
 class Prepared:
-    """A prepared statement: `sql` is the driver's text; `arguments` puts named values into its order and types."""
+    """A prepared statement: `sql` is the driver's text, `plans` the mode of planning that it asks for; `arguments` puts
+    named values into its order and types."""
 
     def __init__(self, statement: Statement, dialect: sa.Dialect) -> None:
+        self.plans: str | None = statement.get_execution_options().get("plans")
         compiled = statement.compile(dialect=dialect)
         self.sql = str(compiled)
         self._given = {name: bind.value for name, bind in compiled.binds.items() if not bind.required}

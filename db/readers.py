@@ -34,11 +34,16 @@ _GONE = (
 class Readers:
     """A pool of at most `most` connections of `engine`, which run in AUTOCOMMIT and need no reset. A read that waits
     longer than `wait` seconds for one gets SQLAlchemy's TimeoutError, and Unavailable when none can be made and there
-    is no other. A client (a `lane`) uses half of them at most; its further statements wait in a line of their own."""
+    is no other. A client (a `lane`) uses half of them at most; its further statements wait in a line of their own.
+
+    Connections are set to one of several modes of planning (`db.plans`). A read gets one of its `mode`, and another
+    only when there can be no more.
+    """
 
     def __init__(self, engine: AsyncEngine, most: int, wait: float) -> None:
         self._engine = engine
         self._wait = wait
+        self._most = most
         self._idle: list[AsyncConnection] = []
         self._places = asyncio.Semaphore(most)
         self._share = max(1, most // 2)
@@ -50,7 +55,9 @@ class Readers:
         self._narrow = 0.0
         self._ended = False
 
-    async def run(self, work: Callable[[AsyncConnection], Awaitable[T]], lane: Hashable = None) -> T:
+    async def run(
+        self, work: Callable[[AsyncConnection], Awaitable[T]], lane: Hashable = None, mode: str | None = None
+    ) -> T:
         """The result of `work`, a read; run once more, on a new connection, when the first one turns out broken."""
         if lane is not None:
             if (held := self._held.get(lane, 0)) < self._share:
@@ -61,7 +68,7 @@ class Readers:
             again = False
             while True:
                 try:
-                    async with _Borrowed(self) as connection:
+                    async with _Borrowed(self, mode) as connection:
                         return await work(connection)
                 except Exception as error:
                     if again or not _broken(error) or isinstance(error, TimeoutError | Unavailable):
@@ -107,21 +114,29 @@ class Readers:
         """A connection for several reads, which are not repeated: `async with readers.borrowed() as connection`."""
         return _Borrowed(self)
 
-    async def take(self) -> AsyncConnection:
+    async def take(self, mode: str | None = None) -> AsyncConnection:
         if self._places.locked():
             await self._turn()
         else:
             await self._places.acquire()
         try:
             while True:
-                if self._idle:
+                if (idle := self._fitting(mode)) is not None:
                     self._lent += 1
-                    return self._idle.pop()
+                    return idle
                 if (connection := await self._another()) is not None:
                     return connection
         except BaseException:
             self._places.release()
             raise
+
+    def _fitting(self, mode: str | None) -> AsyncConnection | None:
+        """An idle connection of this mode, the one used last; any, where no further one can be made."""
+        for place in range(len(self._idle) - 1, -1, -1):
+            if mode is None or mode_of(self._idle[place]) == mode:
+                return self._idle.pop(place)
+        full = self._lent + len(self._idle) >= self._most or time.monotonic() < self._narrow
+        return self._idle.pop() if self._idle and full else None
 
     async def give_back(self, connection: AsyncConnection, error: BaseException | None) -> None:
         """Take the connection back if it is sound: not broken, not in the middle of a statement, not too late."""
@@ -160,10 +175,10 @@ class Readers:
                 self._lent -= 1
                 if (known := passing(error)) is None:
                     raise
-                if not self._lent:
+                if not self._lent and not self._idle:
                     raise known from error
             self._narrow = time.monotonic() + NARROW
-        return await self._returned()
+        return None if self._idle else await self._returned()
 
     async def _returned(self) -> AsyncConnection | None:
         waiting: asyncio.Future[AsyncConnection] = asyncio.get_running_loop().create_future()
@@ -210,13 +225,14 @@ class Readers:
 class _Borrowed:
     """A class and not a generator, because every read enters it."""
 
-    __slots__ = ("_connection", "_readers")
+    __slots__ = ("_connection", "_mode", "_readers")
 
-    def __init__(self, readers: Readers) -> None:
+    def __init__(self, readers: Readers, mode: str | None = None) -> None:
         self._readers = readers
+        self._mode = mode
 
     async def __aenter__(self) -> AsyncConnection:
-        self._connection = await self._readers.take()
+        self._connection = await self._readers.take(self._mode)
         return self._connection
 
     async def __aexit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
@@ -239,6 +255,12 @@ async def _discard(connection: AsyncConnection) -> None:
 async def _close(connection: AsyncConnection) -> None:
     with contextlib.suppress(Exception):
         await connection.close()
+
+
+def mode_of(connection: AsyncConnection) -> str | None:
+    """The mode that a connection was set to."""
+    found: str | None = connection.sync_connection.info.get("plans") if connection.sync_connection is not None else None
+    return found
 
 
 def driver(connection: AsyncConnection) -> Any:

@@ -11,7 +11,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 from uuid_utils.compat import uuid7
 
-from db.folding import composed
+from db.searching.folding import composed
 
 __all__ = ["Instant", "Json", "Key", "Name", "Value", "choice", "now", "uuid7"]
 

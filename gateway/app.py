@@ -18,8 +18,9 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from db import folding, migrating
+from db import migrating
 from db.engine import Database
+from db.searching import folding
 from gateway.background.engines import make_posts
 from gateway.background.housekeeping import Housekeeping, sweeps_of
 from gateway.background.mail_sender import Outbox

@@ -15,23 +15,25 @@ from typing import Annotated, Any
 import typer
 import uvloop
 
-from db import files, migrating, refolding
+from db import files, migrating
 from db.address import file_of, parse_address
 from db.engine import Database
-from db.folding import UNICODE
+from db.searching import refolding, trigrams
+from db.searching.folding import UNICODE
 from gateway.app import create_app
 from gateway.commands import administration
 from gateway.commands.access_matrix import Matrix
 from gateway.commands.demo import database as demonstration
 from gateway.commands.demo.organisation import ACCOUNTS
 from gateway.commands.documents import documents, explain
-from gateway.commands.terminal import check_migrated, fail, opened, told
+from gateway.commands.terminal import WRONG, check_migrated, fail, opened, told
 from gateway.protocol import pages
 from gateway.protocol.server import make_server, set_up_logs
 from gateway.settings import FILE, Settings, groups, load
 from jobs.worker.bundle import bundle as make_bundle
 from jobs.worker.main import work as run_worker
 from schema import build
+from schema.fields.connections import searched
 
 gc.enable()
 
@@ -139,6 +141,24 @@ async def _reindex(settings: Settings) -> None:
     async with opened(settings) as services:
         changed = await refolding.refold(services.database, lambda table, rows: typer.echo(f"  {table}: {rows} rows"))
     typer.echo(f"{changed} rows were folded anew, by Unicode {UNICODE}")
+
+
+@app.command("index-texts")
+def index_texts() -> None:
+    """Let PostgreSQL find parts of texts by indexes (pg_trgm), made beside gateways that serve."""
+    settings = load()
+    check_migrated(settings)
+    _run(_index_texts(settings))
+
+
+async def _index_texts(settings: Settings) -> None:
+    async with opened(settings) as services:
+        try:
+            columns = searched(build().core)
+            made = await trigrams.make(services.database, columns, lambda name: typer.echo(f"  {name}"))
+        except trigrams.NoTrigrams as error:
+            fail(str(error), WRONG)
+    typer.echo(f"{made} indexes were made" if made else "all indexes are there")
 
 
 @app.command()

@@ -8,8 +8,8 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
-from db.folding import folds
 from db.models.base import Base, Entity, Erasable, lists, of_one, refers, relates, unique
+from db.searching.folding import folds
 from db.types import Json, Name, Value, choice, now
 
 if TYPE_CHECKING:

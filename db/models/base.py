@@ -7,7 +7,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import DeclarativeBase, Mapped, MappedColumn, declared_attr, mapped_column, relationship
 
-from db.folding import follow
+from db.searching.folding import follow
 from db.types import Instant, Json, Key, now, uuid7
 
 

@@ -8,8 +8,8 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
-from db.folding import folds
 from db.models.base import Entity, refers, relates, unique
+from db.searching.folding import folds
 from db.types import Json, Name, choice, now
 
 if TYPE_CHECKING:

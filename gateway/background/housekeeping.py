@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import structlog
 
-from db import refolding
-from db.folding import UNICODE
+from db.searching import refolding
+from db.searching.folding import UNICODE
 from gateway.settings.retention import RetentionSettings
 from resolvers.context import Services
 from resolvers.identity import session_store

@@ -16,8 +16,8 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.engine import changed, moment_of
-from db.folding import composed
 from db.models import CORE, Credential, CredentialKind, Entity, Participant, User
+from db.searching.folding import composed
 from db.written import because
 from resolvers.access.policy import policy_of
 from resolvers.access.rules import (

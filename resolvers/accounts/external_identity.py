@@ -12,8 +12,8 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.engine import aside, changed
-from db.folding import composed
 from db.models import AuthProvider, User, UserGroup, UserGroupMember
+from db.searching.folding import composed
 from db.written import because
 from resolvers.accounts import sessions
 from resolvers.accounts.addresses import canonical

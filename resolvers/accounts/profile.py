@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from db.folding import composed
 from db.models import (
     User,
 )
+from db.searching.folding import composed
 from resolvers.access.rules import SELF
 from resolvers.accounts import sessions
 from resolvers.context import Context

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from zxcvbn import zxcvbn  # type: ignore[import-untyped]
 
-from db.folding import bounded
+from db.searching.folding import bounded
 from resolvers.failures import Invalid
 
 SHORTEST, LONGEST = 12, 1024

@@ -7,8 +7,8 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from db.engine import aside, changed, row_topic
-from db.folding import composed
 from db.models import Device, DeviceType, ServerSetting
+from db.searching.folding import composed
 from db.types import now
 from db.written import because
 from resolvers.accounts.api_keys import new_secret, token_of

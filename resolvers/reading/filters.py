@@ -6,8 +6,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from db.aliases import Alias
-from db.folding import beside, words
 from db.keys import among, found
+from db.searching.folding import beside, words
 from resolvers.access.visibility import visible
 from resolvers.failures import Invalid, LimitExceeded
 from resolvers.identity.principal import AccessProfile

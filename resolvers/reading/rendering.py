@@ -13,7 +13,7 @@ from db.texts import Piece, base64, joined, json_octets, maybe, number, otherwis
 from db.types import Key
 from resolvers.access.clauses import FALSE, TRUE
 from resolvers.access.rules import allowed
-from resolvers.access.visibility import sees_part, visible
+from resolvers.access.visibility import visible
 from resolvers.identity.principal import AccessProfile
 from resolvers.reading.marks import denial
 from resolvers.reading.marks import place as mark_of
@@ -21,7 +21,7 @@ from resolvers.reading.pages import Page, digits, objects
 from resolvers.reading.paging import Keyset
 from resolvers.reading.plan import Asked, Constant, Edges, Fields, Form, Group, Id, Many, One, ReadPlan, Rows, Value
 from resolvers.reading.relationships import ends, joins
-from resolvers.reading.seeking import counted, narrowed, planned, sought
+from resolvers.reading.seeking import by_values, counted, narrowed, planned, sought
 
 KEY = 36
 """Characters of a key's text."""
@@ -36,9 +36,10 @@ def root(read_plan: ReadPlan, profile: AccessProfile) -> Statement:
     part = read_plan.tree.root
     if isinstance(part, One):
         return sa.select(_Renderer(read_plan, profile).field(part).label("text"))
-    profile = narrowed(read_plan.asked[part.number].where, profile)
+    where = read_plan.asked[part.number].where
+    profile = narrowed(where, profile)
     statement = sa.select(_Renderer(read_plan, profile).field(part).label("text"))
-    return planned(statement, part.model, profile)
+    return planned(statement, part.model, where, profile)
 
 
 def finds_first(read_plan: ReadPlan, profile: AccessProfile) -> bool:
@@ -46,7 +47,7 @@ def finds_first(read_plan: ReadPlan, profile: AccessProfile) -> bool:
     part = read_plan.tree.root
     if isinstance(part, One) or _related(part.fields) < SEVERAL:
         return False
-    return sees_part(part.model, narrowed(read_plan.asked[part.number].where, profile))
+    return by_values(part.model, read_plan.asked[part.number].where, profile)
 
 
 def _related(fields: Fields) -> int:
@@ -69,7 +70,7 @@ def keys(read_plan: ReadPlan, profile: AccessProfile) -> Statement:
     page = Page(part, cut, asked.slice.limit, Found(part.model, ""), lambda *_: iter(()))
     total = counted(part.model, asked.where, profile, suffix=suffix).scalar_subquery() if page.counts else sa.null()
     found = sa.func.array(rows.scalar_subquery(), type_=Several(Key())).label("keys")
-    return planned(sa.select(found, total.label("total")), part.model, profile)
+    return planned(sa.select(found, total.label("total")), part.model, asked.where, profile)
 
 
 def found(read_plan: ReadPlan, profile: AccessProfile) -> Statement:

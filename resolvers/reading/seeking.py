@@ -163,7 +163,12 @@ def narrowed(where: Where | None, profile: AccessProfile) -> AccessProfile:
     return profile._replace(wide=False) if where is not None and where.searches else profile
 
 
-def planned(statement: Statement, model: Model, profile: AccessProfile) -> Statement:
-    """A list of all rows of a model, planned for the values of a principal who sees only some of them. One plan for all
-    principals would walk through everybody's rows in the order of the list."""
-    return plans.planned(statement) if sees_part(model, profile) else statement
+def by_values(model: Model, where: Where | None, profile: AccessProfile) -> bool:
+    """Whether a list of all rows of a model is planned for its values. One plan for all principals would walk through
+    everybody's rows in the order of the list for one who sees few of them, and one plan for all searches would not know
+    which text is rare."""
+    return sees_part(model, narrowed(where, profile)) or (where is not None and where.searches)
+
+
+def planned(statement: Statement, model: Model, where: Where | None, profile: AccessProfile) -> Statement:
+    return plans.planned(statement) if by_values(model, where, profile) else statement

@@ -59,7 +59,7 @@ def listing(selection: Selection, cut: Keyset, where: Where | None, profile: Acc
     found = Found(selection.model, "page")
     columns = selection.on(found, profile, cut.order.names)
     rows = sought(selection.model, cut, where, profile, _LIMIT, found.asked_of).subquery(found.called)
-    return planned(sa.select(*columns).select_from(rows), selection.model, profile)
+    return planned(sa.select(*columns).select_from(rows), selection.model, where, profile)
 
 
 @kept
@@ -106,4 +106,4 @@ def total(model: type[Entity], where: Where | None, profile: AccessProfile) -> S
     """The `number` of all rows of a model."""
     profile = narrowed(where, profile)
     number = counted(model, where, profile).scalar_subquery()
-    return planned(sa.select(number.label("number")), model, profile)
+    return planned(sa.select(number.label("number")), model, where, profile)

@@ -6,8 +6,8 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from db.engine import moment_of
-from db.folding import composed
 from db.models import Simulation, SimulationLink
+from db.searching.folding import composed
 from db.types import instant_text
 from resolvers.access.policy import policy_of
 from resolvers.accounts.api_keys import Issued, new_secret

@@ -12,7 +12,6 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.engine import changed
-from db.folding import composed
 from db.locks import held_in_order
 from db.models import (
     Estimator,
@@ -26,6 +25,7 @@ from db.models import (
     SimulationType,
     Task,
 )
+from db.searching.folding import composed
 from db.types import uuid7
 from db.written import because
 from jobs import programs

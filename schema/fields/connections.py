@@ -1,12 +1,13 @@
 """Declare a connection: its orders, its filter, and its page."""
 
 import inspect
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Annotated, Any
 
 import strawberry
+from graphql import GraphQLSchema
 from strawberry.types.field import StrawberryField
 
 from resolvers.access.clauses import all_of, any_of
@@ -23,7 +24,7 @@ from resolvers.spelling import camel
 from schema.fields.declarations import Connected, Listed, Orders, target_of
 from schema.fields.fields import Info, rendered_else, resolver_of, sign
 from schema.fields.scalars import key_of
-from schema.fields.selection import select
+from schema.fields.selection import DEFINITION, select
 from schema.fields.values import check_text
 
 
@@ -252,3 +253,14 @@ def _page_of(most: int) -> dict[str, Any]:
 
 def _offered(kind: Any, description: str) -> Any:
     return Annotated[kind | None, strawberry.argument(description=description)]
+
+
+def searched(schema: GraphQLSchema) -> Iterator[Any]:
+    """The columns that filters search for parts of a text, each once."""
+    found: dict[Any, None] = {}
+    for kind in schema.type_map.values():
+        for field in getattr(kind.extensions.get(DEFINITION), "fields", ()):
+            if isinstance(field, Condition) and field.how is how_to.contains:
+                for place in field.compares:
+                    found[place.path[-1].property.columns[0]] = None
+    return iter(found)

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 import strawberry
 
 from db import models
-from db.folding import composed
+from db.searching.folding import composed
 from db.types import Name
 from resolvers.access.policy import policy_of
 from resolvers.access.rules import words

@@ -21,7 +21,7 @@ from graphql import (
 )
 from strawberry.types import has_object_definition
 
-from db.folding import MARKS, bounded
+from db.searching.folding import MARKS, bounded
 from resolvers.failures import BIGGEST, Invalid
 from resolvers.spelling import camel
 

@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 import structlog.testing
 
-from db import models
+from db import models, plans
 from db.engine import Database, TooComplex
 from db.prepared import Prepared as Statement
 from gateway.operations.documents import Envelope
@@ -378,3 +378,36 @@ async def test_numbers_that_go_away_between_the_two_statements_do_no_harm(
     assert [(page["number"], page["data"]["values"]) for page in estimator["pages"]["nodes"]] == [(1, [1.0, None, 3.0])]
     assert not [line for line in lines if line["log_level"] == "error"]
     assert len(texts) >= 2
+
+
+# Modes of planning ----------------------------------------------------------------------------------------------------
+
+MODE = sa.select(sa.func.current_setting("plan_cache_mode"))
+
+
+@pytest.mark.parametrize("readers", [1, 4])
+async def test_a_read_is_planned_in_its_mode_whatever_connections_there_are(postgres: Platform, readers: int) -> None:
+    async with _reading(postgres, readers) as platform:
+        ways = [(MODE, plans.GENERIC), (plans.planned(MODE), plans.OWN)] * 10
+        found = await asyncio.gather(*(platform.services.database.rows(statement) for statement, _ in ways))
+        assert [rows[0][0] for rows in found] == [mode for _, mode in ways]
+
+
+async def test_a_connection_stays_in_its_mode(postgres: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No read needs a statement beside its own while there is a connection of either mode."""
+    settings: list[str] = []
+    execute = asyncpg.Connection.execute
+
+    async def noted(self: Any, query: str, *given: Any, **named: Any) -> Any:
+        settings.append(query)
+        return await execute(self, query, *given, **named)
+
+    async with _reading(postgres, 4) as platform:
+        database = platform.services.database
+        for statement in (MODE, plans.planned(MODE)):
+            await database.rows(statement)
+        monkeypatch.setattr(asyncpg.Connection, "execute", noted)
+        for _ in range(5):
+            for statement in (MODE, plans.planned(MODE)):
+                await database.rows(statement)
+        assert settings == []

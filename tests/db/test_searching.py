@@ -3,6 +3,7 @@
 import unicodedata
 from collections.abc import AsyncIterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 from unicodedata import normalize
 
@@ -11,9 +12,11 @@ import pytest
 import sqlalchemy as sa
 import structlog
 
-from db import migrating, models, refolding
+from db import migrating, models, plans
+from db.address import of_driver
 from db.engine import Database
-from db.folding import UNICODE, composed, fold, folded
+from db.searching import refolding, trigrams
+from db.searching.folding import UNICODE, composed, fold, folded
 from db.types import Name, now, uuid7
 from gateway.background.housekeeping import Housekeeping
 from resolvers.accounts.sign_in import create_user
@@ -23,15 +26,17 @@ from resolvers.reading.filters import contains
 from resolvers.reading.shapes import shape
 from schema import Schema
 from schema.fields.checks import declared_fields
-from schema.fields.connections import Condition
+from schema.fields.connections import Condition, searched
 from schema.fields.declarations import Column, Connected
 from tests.support.costs import platform_of
 from tests.support.databases import Prepared
 from tests.support.platforms import Platform, principal_as
 
+_C = "TEMPLATE template0 ENCODING 'UTF8' LOCALE_PROVIDER libc LOCALE 'C'"
 LOCALES = {
     "sqlite": "",
-    "c": "TEMPLATE template0 ENCODING 'UTF8' LOCALE_PROVIDER libc LOCALE 'C'",
+    "c": _C,
+    "trigrams": _C,
     "icu": "TEMPLATE template0 ENCODING 'UTF8' LOCALE_PROVIDER icu ICU_LOCALE 'sv-SE' LOCALE 'C'",
 }
 SITES = ["ÉCOLE Zürich", "ΣΊΣΥΦΟΣ", normalize("NFD", "Łódź ŻÓŁW"), "a_b", "100%", "Zoo", "zoo", "ähnlich", "Ziel-2", "Ziel 1", "Straße"]  # fmt: skip
@@ -67,11 +72,31 @@ async def asked(
         pytest.skip(f"this server has no such locale: {error}")
     await migrating.migrate(url)
     async with platform_of(url, schema, tmp_path_factory.mktemp("data")) as platform:
+        if request.param == "trigrams":
+            await _with_trigrams_alone(platform, schema)
         async with platform.services.database.write(as_system="test") as session:
             session.add_all(models.Site(name=name) for name in SITES)
             root = await create_user(session, "root", "", superadmin=True)
             await create_user(session, "mokafor", "", first_name="María", last_name="Okafor", email="m@torana.example")
         yield platform, await principal_as(platform.services, root.id)
+
+
+async def _with_trigrams_alone(platform: Platform, schema: Schema) -> None:
+    """Have texts found by indexes alone, as in a large table."""
+    database = platform.services.database
+    assert await trigrams.make(database, searched(schema.core), lambda _: None) > 20
+    (row,) = await database.rows(sa.select(sa.func.current_database()))
+    connection = await asyncpg.connect(of_driver(database.url))
+    try:
+        await connection.execute(f'ALTER DATABASE "{row[0]}" SET enable_seqscan = off')
+        others = """SELECT indexrelid::regclass::text AS name FROM pg_index
+            WHERE indrelid IN ('sites'::regclass, 'users'::regclass) AND NOT indisunique"""
+        for other in await connection.fetch(others):
+            if "trigrams" not in other["name"]:
+                await connection.execute(f"DROP INDEX {other['name']}")
+    finally:
+        await connection.close()
+    await database._readers._discard_idle()
 
 
 async def test_a_text_is_found_whatever_its_case_marks_and_form(asked: Asked) -> None:
@@ -329,3 +354,57 @@ def test_many_marks_are_put_in_order_in_no_time(marks: str) -> None:
     assert len(fold(text)) < 100
     assert composed("e\u0301" * 1_000) == "\u00e9" * 1_000
     assert composed("a" + "\u0301" * 30) == "\u00e1" + "\u0301" * 29
+
+
+# Trigrams -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("asked", ["trigrams"], indirect=True)
+async def test_a_search_reads_the_index_of_trigrams(asked: Asked) -> None:
+    platform, root = asked
+    answer = await platform.answer('{sites(first:9,filter:{name:"zür"}){nodes{name}}}', root)
+    assert answer.body["data"]["sites"]["nodes"] == [{"name": "ÉCOLE Zürich"}]
+    (text,), (arguments,) = platform.counted.texts, platform.counted.arguments
+    async with platform.services.database.read() as connection:
+        rows = await plans.on_postgresql(connection, text, arguments, plans.OWN, "FORMAT TEXT")
+    plan = "\n".join(row[0] for row in rows)
+    assert "trigrams_sites_name" in plan
+
+
+async def test_indexes_are_made_once_and_one_that_was_interrupted_again(prepared: Prepared, schema: Schema) -> None:
+    url, _ = await prepared.copy("postgresql", name="trigrams")
+    column, told = models.Site.__table__.c.name, list[str]()
+    database = Database(url)
+    try:
+        assert await trigrams.make(database, [column], told.append) == 1
+        assert await trigrams.make(database, [column], told.append) == 0
+        assert told == ["trigrams_sites_name"]
+        connection = await asyncpg.connect(of_driver(database.url))
+        await connection.execute(
+            "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'trigrams_sites_name'::regclass"
+        )
+        await connection.close()
+        assert await trigrams.make(database, [column], told.append) == 1
+        assert await migrating.present(url) == migrating.newest()
+    finally:
+        await database.dispose()
+        await prepared.drop(url)
+
+
+async def test_without_the_extension_it_is_said_why_none_can_be_made(prepared: Prepared, tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'x.db'}")
+    with pytest.raises(trigrams.NoTrigrams, match="SQLite"):
+        await trigrams.make(database, [], lambda _: None)
+    await database.dispose()
+    database = Database(await prepared.empty("postgresql", "untrusted"))
+    connection = await asyncpg.connect(of_driver(database.url))
+    try:
+        await connection.execute("CREATE ROLE plain LOGIN")
+        plain = Database(database.url.set(username="plain").render_as_string(hide_password=False))
+        await connection.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
+        with pytest.raises(trigrams.NoTrigrams, match="CREATE EXTENSION"):
+            await trigrams.make(plain, [], lambda _: None)
+    finally:
+        await connection.execute("DROP ROLE plain")
+        await connection.close()
+        await database.dispose()

@@ -15,7 +15,7 @@ import pytest
 from graphql import get_named_type
 
 from db import models
-from db.folding import composed, fold, words
+from db.searching.folding import composed, fold, words
 from resolvers.reading.paging import Order
 from schema import Schema, build
 from schema.fields.checks import declared_fields

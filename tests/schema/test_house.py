@@ -22,7 +22,7 @@ ALLOWED = {
 
 ROOMS = (*ALLOWED, "bench")
 
-DECLARED = {"db", "db.folding", "db.models", "db.types"}
+DECLARED = {"db", "db.searching.folding", "db.models", "db.types"}
 """What declarations of the schema need of `db`."""
 
 WINGS = {

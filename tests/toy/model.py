@@ -5,9 +5,9 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
-from db.folding import folds
 from db.models import Device, Participant, Project
 from db.models.base import Entity, Erasable, lists, refers, relates
+from db.searching.folding import folds
 from db.types import Name
 
 

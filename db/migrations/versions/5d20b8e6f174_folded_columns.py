@@ -1,6 +1,6 @@
 """Beside each text that is searched or ordered by stands its fold; orders follow code points on both databases
 
-The columns are filled afterwards, in batches (`db/refolding.py`): no table is locked while its rows are gone through.
+The columns are filled afterwards, in batches (`db/searching/refolding.py`): no table is locked while its rows are gone through.
 
 Revision ID: 5d20b8e6f174
 Revises: c4e1a9d07b35

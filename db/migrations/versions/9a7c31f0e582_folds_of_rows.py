@@ -1,4 +1,4 @@
-"""Change nothing: folds are filled after the migration, in batches (`db/refolding.py`)
+"""Change nothing: folds are filled after the migration, in batches (`db/searching/refolding.py`)
 
 It filled them once, within the transaction. It stays for the databases that have it.
 

@@ -10,7 +10,7 @@ from alembic import op
 from email_validator import EmailNotValidError, validate_email
 
 import db.types
-from db.folding import fold
+from db.searching.folding import fold
 
 revision = 'e6a03d7c81f5'
 down_revision = '9a7c31f0e582'

@@ -7,8 +7,8 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.engine import Database
-from db.folding import UNICODE, composed, fold, folded
 from db.models import Base, ServerSetting
+from db.searching.folding import UNICODE, composed, fold, folded
 
 SETTING = "unicode"
 """The server setting with the version that folds were made with."""
