@@ -60,8 +60,8 @@ async def test_one_client_has_half_of_the_readers_at_once(
     full, gate = asyncio.Event(), asyncio.Event()
     many = ContextVar("many", default=False)
 
-    async def held_up(self: Readers) -> Any:
-        connection = await take(self)
+    async def held_up(self: Readers, mode: str | None = None) -> Any:
+        connection = await take(self, mode)
         if many.get() and not gate.is_set():
             held.append(1)
             if len(held) == share:
