@@ -5,6 +5,7 @@ from functools import cached_property
 from typing import Any
 from uuid import UUID
 
+import asyncpg.pgproto.pgproto  # type: ignore[import-untyped]
 import orjson
 import sqlalchemy as sa
 from sqlalchemy.ext.compiler import compiles
@@ -12,6 +13,13 @@ from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.selectable import TableValuedAlias
 
 from db.types import Key
+
+
+def key_from(text: str) -> UUID:
+    """The key that a text names, in the form that PostgreSQL's driver sends without taking it apart; raises ValueError
+    for a text that is no UUID."""
+    found: UUID = asyncpg.pgproto.pgproto.UUID(text)
+    return found
 
 
 class Keys(list[UUID]):

@@ -1,6 +1,7 @@
 """Responses: the answer to an operation, and the refusal of one that is not run."""
 
-from collections.abc import Mapping
+import secrets
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import orjson
 
 from gateway.operations.errors import Formatted, status_of
+from resolvers.reading.marks import Rendered
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Answer:
     @cached_property
     def text(self) -> bytes:
         """The answer as JSON, made once for all clients that it is sent to."""
-        return orjson.dumps(self.body)
+        return encode(self.body)
 
     @property
     def codes(self) -> list[str]:
@@ -55,3 +57,27 @@ class Refused(Exception):
     @classmethod
     def because(cls, status: int, message: str, code: str) -> "Refused":
         return cls(Answer.refusal(status, {"message": message, "extensions": {"code": code}}))
+
+
+_GAP = secrets.token_hex(16)
+
+
+def encode(body: Any) -> bytes:
+    """A body as JSON. What is `Rendered` in pieces is copied once."""
+    pieces: list[Sequence[str]] = []
+
+    def later(value: Any) -> str:
+        if not isinstance(value, Rendered):
+            raise TypeError(f"no JSON for {type(value).__name__}")
+        pieces.append(value.pieces)
+        return _GAP
+
+    made = orjson.dumps(body, default=later, option=orjson.OPT_PASSTHROUGH_DATACLASS)
+    if not pieces:
+        return made
+    first, *others = made.split(b'"%b"' % _GAP.encode())
+    texts = [first]
+    for inner, following in zip(pieces, others, strict=True):
+        texts += [piece.encode() for piece in inner]
+        texts.append(following)
+    return b"".join(texts)

@@ -18,10 +18,10 @@ from starlette.types import Send
 
 from db.outages import Unavailable
 from gateway.operations.errors import AGAIN, STATUS, internal, of_database, refused
+from gateway.operations.responses import encode
 from gateway.protocol import formats
 from gateway.protocol.asgi import client_of
 from gateway.protocol.authentication import CHALLENGES, presented
-from gateway.protocol.http import encode
 from gateway.protocol.server import request_id
 from gateway.protocol.zip_stream import Member, archive
 from resolvers.context import Context, Services

@@ -10,7 +10,6 @@ from functools import lru_cache
 from typing import Any
 
 import msgspec
-import orjson
 import structlog
 from graphql import OperationType
 from starlette.types import Receive, Scope, Send
@@ -20,7 +19,7 @@ from gateway.operations.documents import Documents, Envelope, Operation
 from gateway.operations.errors import AGAIN, BAD_REQUEST, internal, of_database, refused
 from gateway.operations.execution import Execution
 from gateway.operations.fanout import Broadcasts, until
-from gateway.operations.responses import Answer, Refused
+from gateway.operations.responses import Answer, Refused, encode
 from gateway.protocol import cookies
 from gateway.protocol.asgi import PARAMETERS, Disconnected, Incoming, Reply
 from gateway.protocol.authentication import CHALLENGES, keep, presented
@@ -225,10 +224,6 @@ async def _decode(body: bytes) -> Envelope:
 
 def _bad(status: int, message: str, **headers: str) -> Refused:
     return Refused(Answer.refusal(status, {"message": message, "extensions": {"code": BAD_REQUEST}}), headers)
-
-
-def encode(body: Any) -> bytes:
-    return orjson.dumps(body)
 
 
 def _json(answer: Answer, media: str, *, run: bool = False) -> Reply:

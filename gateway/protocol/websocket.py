@@ -16,12 +16,12 @@ from gateway.operations.documents import Documents, Envelope, Operation
 from gateway.operations.errors import AGAIN, internal, of_database, refused
 from gateway.operations.execution import Execution
 from gateway.operations.fanout import Broadcasts
-from gateway.operations.responses import Answer, Refused
+from gateway.operations.responses import Answer, Refused, encode
 from gateway.protocol import cookies
 from gateway.protocol.asgi import client_of
 from gateway.protocol.authentication import keep, presented
 from gateway.protocol.bodies import read
-from gateway.protocol.http import encode, note, run_logged
+from gateway.protocol.http import note, run_logged
 from gateway.settings.server import ServerSettings
 from resolvers.context import Browser, Context, Services, lane_of
 from resolvers.failures import Failure

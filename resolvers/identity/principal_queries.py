@@ -7,6 +7,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import aliased
 
+from db.keys import key_from
 from db.models import (
     ADMIN,
     CORE,
@@ -137,7 +138,10 @@ def places_of(places: str | None) -> tuple[dict[UUID, bool], dict[UUID, bool]]:
             sites.setdefault(site, False)
         else:
             sites[site] = admin or sites.get(site, False)
-    return {UUID(key): admin for key, admin in sites.items()}, {UUID(key): admin for key, admin in projects.items()}
+    return (
+        {key_from(key): admin for key, admin in sites.items()},
+        {key_from(key): admin for key, admin in projects.items()},
+    )
 
 
 def groups_there(
@@ -150,7 +154,7 @@ def groups_there(
         return None
     known = {str(key): key for key in (*sites, *projects)}
     return tuple(
-        (UUID(one[:36]), known[one[36:72]], known.get(one[72:]) if one[72:] else None)
+        (key_from(one[:36]), known[one[36:72]], known.get(one[72:]) if one[72:] else None)
         for one in held
         if one[36:72] in known
     )

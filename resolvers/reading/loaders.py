@@ -155,18 +155,19 @@ class Loaders:
         wanted = [Stored.of(one.text) for one in made]
         size = 0
         for one, stored in zip(made, wanted, strict=True):
-            size += len(one.text) if one.text.isascii() else len(one.text.encode())
+            text = one.text
+            size += len(text) if text.isascii() else len(text.encode())
             size += 0 if stored is None else stored.size
         self._spend(size)
         if not any(wanted):
             return made
-        values: dict[tuple[str, str, UUID], str | None] = {}
+        values: dict[tuple[str, str, str], str | None] = {}
         for table, (columns, keys) in marks.places(one for one in wanted if one).items():
             statement = partial(marks.stored, table, columns)
-            prepared = await self._prepared(self._database.stored, shape(statement), statement)
+            prepared, names = await self._prepared(self._database.stored, shape(statement), statement), sorted(columns)
             for key, *found in await self._database.fetch(prepared, {"keys": keys}, self._lane):
-                known = UUID(str(key))
-                values |= {(table, name, known): value for name, value in zip(sorted(columns), found, strict=True)}
+                for name, value in zip(names, found, strict=True):
+                    values[table, name, key] = value
         try:
             return [
                 one if stored is None else Rendered(stored.filled(values), one.denied)

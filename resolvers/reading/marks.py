@@ -11,7 +11,6 @@ import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
 import orjson
 import sqlalchemy as sa
@@ -34,19 +33,23 @@ _STORES = re.compile(f'{_STORED}([a-z_]+)[.]([a-z0-9_]+):([0-9a-f-]+):([0-9]+)"'
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """JSON text that is part of a response, with the denied fields in it by path."""
+    """JSON text that is part of a response, in pieces, with the denied fields in it by path."""
 
-    text: str
+    pieces: Sequence[str]
     denied: Sequence[tuple[list[str | int], Denial]] = ()
+
+    @property
+    def text(self) -> str:
+        return self.pieces[0] if len(self.pieces) == 1 else "".join(self.pieces)
 
     @classmethod
     def of(cls, text: str, denials: Sequence[Denial]) -> "Rendered":
         """The text of a statement, with null for denied fields."""
         if _DENIED not in text:
-            return cls(text)
+            return cls((text,))
         cleared, number = _DENIALS.subn("null", text)
         check_errors(number)
-        return cls(cleared, list(_denied(orjson.loads(text), denials, [])))
+        return cls((cleared,), list(_denied(orjson.loads(text), denials, [])))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,7 @@ class Stored:
     """A text with gaps for stored JSON: the `pieces` around them, and for each gap its table, column and key."""
 
     pieces: Sequence[str]
-    places: Sequence[tuple[str, str, UUID]]
+    places: Sequence[tuple[str, str, str]]
     size: int
 
     @classmethod
@@ -62,22 +65,21 @@ class Stored:
         if _STORED not in text:
             return None
         found = _STORES.split(text)
-        places = [
-            (table, column, UUID(key)) for table, column, key in zip(found[1::5], found[2::5], found[3::5], strict=True)
-        ]
+        places = list(zip(found[1::5], found[2::5], found[3::5], strict=True))
         return cls(found[0::5], places, sum(map(int, found[4::5])))
 
-    def filled(self, values: Mapping[tuple[str, str, UUID], str | None]) -> str:
-        """The text with the values filled in; raises KeyError for a value whose row is gone."""
+    def filled(self, values: Mapping[tuple[str, str, str], str | None]) -> list[str]:
+        """The pieces with the values between them; raises KeyError for a value whose row is gone. They are not joined:
+        an answer may be of megabytes, and each copy of it takes long."""
         texts = [self.pieces[0]]
         for place, piece in zip(self.places, self.pieces[1:], strict=True):
             texts += (values[place] or "null", piece)
-        return "".join(texts)
+        return texts
 
 
-def places(wanted: Iterable[Stored]) -> dict[str, tuple[frozenset[str], list[UUID]]]:
+def places(wanted: Iterable[Stored]) -> dict[str, tuple[frozenset[str], list[str]]]:
     """What to fetch for several texts: the columns and keys by table."""
-    found: dict[str, tuple[set[str], dict[UUID, None]]] = {}
+    found: dict[str, tuple[set[str], dict[str, None]]] = {}
     for table, column, key in (place for one in wanted for place in one.places):
         columns, keys = found.setdefault(table, (set(), {}))
         columns.add(column)
@@ -86,14 +88,14 @@ def places(wanted: Iterable[Stored]) -> dict[str, tuple[frozenset[str], list[UUI
 
 
 def stored(table: str, columns: frozenset[str]) -> Statement:
-    """The statement that reads stored JSON of the rows in `keys`: the key, then the columns in the order of their
-    names."""
+    """The statement that reads stored JSON of the rows in `keys`: the text of the key, then the columns in the order of
+    their names."""
     found = models.Base.metadata.tables[table]
     texts = [
         found.c[name] if isinstance(found.c[name].type, sa.Text) else sa.cast(found.c[name], sa.Text())
         for name in sorted(columns)
     ]
-    return sa.select(found.c.id, *texts).where(among(found.c.id, "keys"))
+    return sa.select(sa.cast(found.c.id, sa.Text()), *texts).where(among(found.c.id, "keys"))
 
 
 def _denied(found: Any, denials: Sequence[Denial], path: list[str | int]) -> Iterator[tuple[list[str | int], Denial]]:

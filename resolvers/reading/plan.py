@@ -142,19 +142,32 @@ class Denial:
     nodes: Sequence[Any]
 
 
+def _related(fields: Fields) -> int:
+    return sum(
+        isinstance(part, One | Many) + _related(part.fields)
+        for _, part in fields
+        if isinstance(part, One | Many | Rows | Edges | Group)
+    )
+
+
 @dataclass(eq=False, slots=True, weakref_slot=True)
 class Tree:
     """The plan of a field, made once for a document.
 
     `root` refers by number to the `questions`, which read the arguments of an operation (`Asked`), and to the
-    `denials`. `refused` is true when a database found its statement too large. `prepared` has its statements.
+    `denials`. `related` is the number of relationships that its rows lead to, at any level. `refused` is true when a
+    database found its statement too large. `prepared` has its statements.
     """
 
     root: One | Many
     questions: Sequence[Callable[[Any], Asked]]
     denials: Sequence[Denial]
+    related: int = field(init=False)
     refused: bool = False
     prepared: dict[Hashable, Prepared] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.related = _related(self.root.fields)
 
 
 @dataclass(frozen=True, slots=True)

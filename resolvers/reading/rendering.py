@@ -19,7 +19,7 @@ from resolvers.reading.marks import denial
 from resolvers.reading.marks import place as mark_of
 from resolvers.reading.pages import Page, digits, objects
 from resolvers.reading.paging import Keyset
-from resolvers.reading.plan import Asked, Constant, Edges, Fields, Form, Group, Id, Many, One, ReadPlan, Rows, Value
+from resolvers.reading.plan import Asked, Constant, Fields, Form, Group, Id, Many, One, ReadPlan, Value
 from resolvers.reading.relationships import ends, joins
 from resolvers.reading.seeking import by_values, counted, narrowed, planned, sought
 
@@ -45,18 +45,9 @@ def root(read_plan: ReadPlan, profile: AccessProfile) -> Statement:
 def finds_first(read_plan: ReadPlan, profile: AccessProfile) -> bool:
     """Whether a list of the root is planned for its values, and asks for several relationships of its rows."""
     part = read_plan.tree.root
-    if isinstance(part, One) or _related(part.fields) < SEVERAL:
+    if isinstance(part, One) or read_plan.tree.related < SEVERAL:
         return False
     return by_values(part.model, read_plan.asked[part.number].where, profile)
-
-
-def _related(fields: Fields) -> int:
-    """How many relationships an object leads to, at any level."""
-    return sum(
-        isinstance(part, One | Many) + _related(part.fields)
-        for _, part in fields
-        if isinstance(part, One | Many | Rows | Edges | Group)
-    )
 
 
 def keys(read_plan: ReadPlan, profile: AccessProfile) -> Statement:

@@ -27,7 +27,7 @@ from schema.fields.planner import NotRenderable, read_plan, tree_of, tree_of_nod
 from schema.fields.scalars import parse_id
 from schema.fields.selection import DEFINITION, Scope, model_of
 
-NULL = Rendered("null")
+NULL = Rendered(("null",))
 
 
 class Unrendered(Exception):
@@ -41,7 +41,7 @@ class TypeName:
     name: str
 
     async def text(self, loaders: Loaders, variables: Any) -> Rendered:
-        return Rendered(f'"{self.name}"')
+        return Rendered((f'"{self.name}"',))
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ class Nodes:
         }
         rows = [found[typename].get(key, NULL) for typename, key in named]
         denied = [([n, *path], denial) for n, row in enumerate(rows) for path, denial in row.denied]
-        return Rendered(f"[{','.join(row.text for row in rows)}]", denied)
+        return Rendered((f"[{','.join(row.text for row in rows)}]",), denied)
 
     def _read_plan(self, typename: str, variables: Any) -> ReadPlan | None:
         """The read plan for a type; None for a type that is no node."""

@@ -15,8 +15,7 @@ from db.types import later, uuid7
 from gateway.app import make_database, make_services
 from gateway.operations.documents import Documents, Envelope
 from gateway.operations.execution import Execution
-from gateway.operations.responses import Answer, Refused
-from gateway.protocol.http import encode
+from gateway.operations.responses import Answer, Refused, encode
 from gateway.settings import Settings, load
 from resolvers.context import Context, Services
 from resolvers.identity.lookup import principal_of

@@ -16,8 +16,7 @@ import orjson
 from gateway.app import bounds_of
 from gateway.operations.documents import Documents, Envelope
 from gateway.operations.execution import Execution
-from gateway.operations.responses import Refused
-from gateway.protocol.http import encode
+from gateway.operations.responses import Refused, encode
 from gateway.settings import Settings
 from resolvers.accounts.addresses import spellings
 from resolvers.context import Context, Services
