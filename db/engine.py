@@ -24,6 +24,7 @@ from db.outages import Outage, finished
 from db.prepared import Holder, Kept, Prepared, Shelf, Statement
 from db.readers import Readers, driver
 from db.searching import folding
+from db.sizes import Sizes
 from db.tally import count, tally
 from db.turns import Turns
 from db.types import now
@@ -74,6 +75,7 @@ class Database:
         self.turns = Turns()
         self._prepared = Kept(reader.dialect, CHARACTERS)
         self.stored = Shelf()
+        self._sizes = Sizes(self._aside)
         self._readers = Readers(reader, min(readers, 4) if self.dialect == "sqlite" else readers, timeout)
 
     @property
@@ -102,6 +104,15 @@ class Database:
 
         with self._outage:
             return await self._readers.run(work, lane, mode)
+
+    async def plans_alike(self, table: str) -> bool:
+        """Whether no list of a table is worth a plan for its values: SQLite makes none, small tables are read whole."""
+        return self.dialect == "sqlite" or await self._sizes.small(table)
+
+    async def _aside(self, text: str, arguments: Sequence[Any]) -> Sequence[Any]:
+        """The rows of a statement that is no part of a request."""
+        with self._outage:
+            return await self._readers.run(partial(self._raw, text, arguments, plans.GENERIC), None, plans.GENERIC)
 
     def _mode(self, asked: str | None) -> str | None:
         """How PostgreSQL is to plan a read."""

@@ -81,7 +81,22 @@ class _Explaining:
                 else:
                     yield await self._explained(where, read_plan(tree, self._variables), rendering.by_key, keys=[])
         else:
-            yield await self._explained(key, read_plan(made.tree, self._variables), rendering.root)
+            async for found in self._list(key, read_plan(made.tree, self._variables)):
+                yield found
+
+    async def _list(self, key: str, planned: ReadPlan | None) -> AsyncIterator[Explained]:
+        """A list or a row of the root, by one statement, or by one that finds its rows and one that reads them."""
+        if (
+            planned is None
+            or not rendering.varies(planned, self._principal.settled)
+            or await self._database.plans_alike(planned.tree.root.model.__tablename__)
+        ):
+            yield await self._explained(key, planned, rendering.root)
+        elif not rendering.finds_first(planned):
+            yield await self._explained(key, planned, rendering.root, True)
+        else:
+            yield await self._explained(f"{key} (its rows)", planned, rendering.keys)
+            yield await self._explained(key, planned, rendering.found, keys=[], more=False, total=0)
 
     async def _rows(self, parent: GraphQLObjectType, path: str, nodes: list[FieldNode]) -> AsyncIterator[Explained]:
         """The rendered fields below a field that is read row by row."""

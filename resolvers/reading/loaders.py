@@ -24,6 +24,7 @@ from resolvers.reading.marks import Rendered, Stored
 from resolvers.reading.paging import Page, Slice
 from resolvers.reading.plan import ReadPlan
 from resolvers.reading.relationships import Relationship, ends
+from resolvers.reading.seeking import by_values
 from resolvers.reading.selection import Selection
 from resolvers.reading.shapes import shape
 
@@ -90,7 +91,8 @@ class Loaders:
 
     async def listing(self, slice: Slice, selection: Selection, where: Where | None = None) -> Page:
         """A page of all rows that the principal may see."""
-        statement = statements.listing(selection, slice.cut, where, self._profile)
+        planned = by_values(selection.model, where, self._profile) and not await self._alike(selection.model)
+        statement = statements.listing(selection, slice.cut, where, self._profile, planned)
         rows = await self._rows(statement, slice.parameters, where)
         return Page.cut(rows, slice, partial(self._total, selection.model, where))
 
@@ -103,21 +105,22 @@ class Loaders:
         """A list or a row of the root, Rendered; None for a row that does not exist or that the principal may not see.
         What can't be rendered comes from `otherwise`, or is raised."""
         try:
-            if self._found_first(read_plan):
-                ((text,),) = await self._found(read_plan)
-            else:
-                ((text,),) = await self._planned(rendering.root, read_plan)
+            ((text,),) = await self._root(read_plan)
             return None if text is None else (await self._rendered([text], read_plan))[0]
         except TooComplex:
             if otherwise is None:
                 raise
             return await otherwise()
 
-    def _found_first(self, read_plan: ReadPlan) -> bool:
-        """Whether a list's rows are found by a statement of their own: one that is planned for its values, while what
-        is read of each row is the same for all. Planning all of it each time would take longer than another
-        statement."""
-        return self._database.dialect == "postgresql" and rendering.finds_first(read_plan, self._profile)
+    async def _root(self, read_plan: ReadPlan) -> Sequence[Any]:
+        if not rendering.varies(read_plan, self._profile) or await self._alike(read_plan.tree.root.model):
+            return await self._planned(rendering.root, read_plan)
+        if not rendering.finds_first(read_plan):
+            return await self._planned(rendering.root, read_plan, True)
+        return await self._found(read_plan)
+
+    async def _alike(self, model: type[Entity]) -> bool:
+        return await self._database.plans_alike(model.__tablename__)
 
     async def _found(self, read_plan: ReadPlan) -> Sequence[Any]:
         ((keys, total),) = await self._planned(rendering.keys, read_plan)
@@ -244,7 +247,8 @@ class Loaders:
         return [counts[key] for key in keys]
 
     async def _total(self, model: type[Entity], where: Where | None) -> int:
-        (row,) = await self._rows(statements.total(model, where, self._profile), {}, where)
+        planned = by_values(model, where, self._profile) and not await self._alike(model)
+        (row,) = await self._rows(statements.total(model, where, self._profile, planned), {}, where)
         number: int = row.number
         return number
 

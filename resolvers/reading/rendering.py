@@ -6,6 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from db import plans
 from db.aliases import Alias, Found, model_of, outer
 from db.keys import Several, among, spread
 from db.prepared import Statement
@@ -21,7 +22,7 @@ from resolvers.reading.pages import Page, digits, objects
 from resolvers.reading.paging import Keyset
 from resolvers.reading.plan import Asked, Constant, Fields, Form, Group, Id, Many, One, ReadPlan, Value
 from resolvers.reading.relationships import ends, joins
-from resolvers.reading.seeking import by_values, counted, narrowed, planned, sought
+from resolvers.reading.seeking import by_values, counted, narrowed, sought
 
 KEY = 36
 """Characters of a key's text."""
@@ -31,28 +32,31 @@ SHORT = 1_000
 """The most bytes of JSON that the database puts into a text itself."""
 
 
-def root(read_plan: ReadPlan, profile: AccessProfile) -> Statement:
-    """A statement of one row: the JSON `text` of a list or a row of the root, null for no row."""
+def root(read_plan: ReadPlan, profile: AccessProfile, planned: bool = False) -> Statement:
+    """A statement of one row: the JSON `text` of a list or a row of the root, null for no row. It is `planned` for its
+    values or for all."""
     part = read_plan.tree.root
-    if isinstance(part, One):
-        return sa.select(_Renderer(read_plan, profile).field(part).label("text"))
-    where = read_plan.asked[part.number].where
-    profile = narrowed(where, profile)
+    if isinstance(part, Many):
+        profile = narrowed(read_plan.asked[part.number].where, profile)
     statement = sa.select(_Renderer(read_plan, profile).field(part).label("text"))
-    return planned(statement, part.model, where, profile)
+    return plans.planned(statement) if planned else statement
 
 
-def finds_first(read_plan: ReadPlan, profile: AccessProfile) -> bool:
-    """Whether a list of the root is planned for its values, and asks for several relationships of its rows."""
+def varies(read_plan: ReadPlan, profile: AccessProfile) -> bool:
+    """Whether a list of the root reads more or less by its values, so that it is to be planned for them."""
     part = read_plan.tree.root
-    if isinstance(part, One) or read_plan.tree.related < SEVERAL:
-        return False
-    return by_values(part.model, read_plan.asked[part.number].where, profile)
+    return isinstance(part, Many) and by_values(part.model, read_plan.asked[part.number].where, profile)
+
+
+def finds_first(read_plan: ReadPlan) -> bool:
+    """Whether a list that is planned for its values is found by a statement of its own, since it asks for several
+    relationships of its rows: what is read of them is the same for all."""
+    return read_plan.tree.related >= SEVERAL
 
 
 def keys(read_plan: ReadPlan, profile: AccessProfile) -> Statement:
     """A statement of one row for a list of the root: the `keys` of its first rows, one more than are asked for, and the
-    `total` if that is."""
+    `total` if that is. It is planned for its values."""
     part, asked = _listed(read_plan)
     assert asked.slice is not None
     profile = narrowed(asked.where, profile)
@@ -61,7 +65,7 @@ def keys(read_plan: ReadPlan, profile: AccessProfile) -> Statement:
     page = Page(part, cut, asked.slice.limit, Found(part.model, ""), lambda *_: iter(()))
     total = counted(part.model, asked.where, profile, suffix=suffix).scalar_subquery() if page.counts else sa.null()
     found = sa.func.array(rows.scalar_subquery(), type_=Several(Key())).label("keys")
-    return planned(sa.select(found, total.label("total")), part.model, asked.where, profile)
+    return plans.planned(sa.select(found, total.label("total")))
 
 
 def found(read_plan: ReadPlan, profile: AccessProfile) -> Statement:

@@ -11,7 +11,6 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from db import plans
 from db.aliases import Alias, Found
 from db.keys import among, untrue
 from db.models import Entity
@@ -164,11 +163,7 @@ def narrowed(where: Where | None, profile: AccessProfile) -> AccessProfile:
 
 
 def by_values(model: Model, where: Where | None, profile: AccessProfile) -> bool:
-    """Whether a list of all rows of a model is planned for its values. One plan for all principals would walk through
-    everybody's rows in the order of the list for one who sees few of them, and one plan for all searches would not know
-    which text is rare."""
+    """Whether what a list of all rows of a model reads depends on its values. One plan for all principals would walk
+    through everybody's rows in the order of the list for one who sees few of them, and one plan for all searches would
+    not know which text is rare."""
     return sees_part(model, narrowed(where, profile)) or (where is not None and where.searches)
-
-
-def planned(statement: Statement, model: Model, where: Where | None, profile: AccessProfile) -> Statement:
-    return plans.planned(statement) if by_values(model, where, profile) else statement

@@ -9,6 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from db import plans
 from db.aliases import Alias, Found, outer
 from db.keys import among, spread
 from db.models import Entity
@@ -18,7 +19,7 @@ from resolvers.identity.principal import AccessProfile
 from resolvers.reading.conditions import Where
 from resolvers.reading.paging import Keyset
 from resolvers.reading.relationships import Relationship, ends
-from resolvers.reading.seeking import counted, narrowed, planned, reached, sought
+from resolvers.reading.seeking import counted, narrowed, reached, sought
 from resolvers.reading.selection import Selection
 
 kept = lru_cache(maxsize=2_000)
@@ -53,13 +54,13 @@ def first(selection: Selection, where: Where, profile: AccessProfile) -> Stateme
 
 
 @kept
-def listing(selection: Selection, cut: Keyset, where: Where | None, profile: AccessProfile) -> Statement:
-    """A page of all rows of a model."""
+def listing(selection: Selection, cut: Keyset, where: Where | None, profile: AccessProfile, planned: bool) -> Statement:
+    """A page of all rows of a model, `planned` for its values or for all."""
     profile = narrowed(where, profile)
     found = Found(selection.model, "page")
     columns = selection.on(found, profile, cut.order.names)
     rows = sought(selection.model, cut, where, profile, _LIMIT, found.asked_of).subquery(found.called)
-    return planned(sa.select(*columns).select_from(rows), selection.model, where, profile)
+    return _planned(sa.select(*columns).select_from(rows), planned)
 
 
 @kept
@@ -102,8 +103,12 @@ def counts(relationship: Relationship, where: Where | None, profile: AccessProfi
 
 
 @kept
-def total(model: type[Entity], where: Where | None, profile: AccessProfile) -> Statement:
+def total(model: type[Entity], where: Where | None, profile: AccessProfile, planned: bool) -> Statement:
     """The `number` of all rows of a model."""
     profile = narrowed(where, profile)
     number = counted(model, where, profile).scalar_subquery()
-    return planned(sa.select(number.label("number")), model, where, profile)
+    return _planned(sa.select(number.label("number")), planned)
+
+
+def _planned(statement: Statement, planned: bool) -> Statement:
+    return plans.planned(statement) if planned else statement

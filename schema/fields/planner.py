@@ -2,6 +2,7 @@
 it."""
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from typing import Any
 
 from graphql import (
@@ -9,11 +10,13 @@ from graphql import (
     GraphQLError,
     GraphQLField,
     GraphQLObjectType,
+    ObjectValueNode,
     VariableNode,
     VariableValues,
     get_argument_values,
     get_named_type,
     get_nullable_type,
+    is_input_object_type,
     is_leaf_type,
     is_list_type,
     is_non_null_type,
@@ -39,6 +42,7 @@ from resolvers.reading.plan import (
     Tree,
     Value,
 )
+from resolvers.spelling import camel
 from schema.fields.declarations import Column, Connected, Found, Key, Numbers, Part, Related
 from schema.fields.selection import DEFINITION, Scope, keep, model_of
 
@@ -219,36 +223,69 @@ class _Question:
         self._declared, self._field, self._node = declared, field, node
         self._constant: dict[str, Any] | None = None
         self._known: Asked | None = None
-        self._plain: list[tuple[str, str, bool]] | None = []
+        self._plain: list[tuple[str, str | None, str, bool]] | None = []
+        """Where variables of leaf types go: the argument, its field if it is an object, the variable, whether null is
+        refused. None where a variable goes elsewhere."""
         named = self._strawberry.config.name_converter.from_argument
         names = {named(argument): argument.python_name for argument in declared.arguments}
         for argument in node.arguments or ():
             kind = field.args[argument.name.value].type
-            required = is_non_null_type(kind)
-            if isinstance(argument.value, VariableNode) and is_leaf_type(get_nullable_type(kind)):
-                self._plain.append((names[argument.name.value], argument.value.name.value, required))
-            elif _varies(argument.value):
+            places = _places(kind, argument.value, names[argument.name.value])
+            if places is None:
                 self._plain = None
                 break
+            self._plain += places
 
     def __call__(self, variables: VariableValues) -> Asked:
         values = variables.coerced
-        if self._plain is None or any(v not in values or (r and values[v] is None) for _, v, r in self._plain):
+        if self._plain is None or any(v not in values or (r and values[v] is None) for _, _, v, r in self._plain):
             return self._declared.asked(**self._read(variables))  # type: ignore[no-any-return]
         if self._constant is None:
-            varying = {name for name, _, _ in self._plain}
-            self._constant = {name: value for name, value in self._read(variables).items() if name not in varying}
+            self._constant = self._read(variables)
+            for name, inner, _, _ in self._plain:  # no value of a client is kept with the document
+                _put(self._constant, name, inner, None)
             if not self._plain:
                 self._known = self._declared.asked(**self._constant)
         if self._known is not None:
             return self._known
-        given = {name: values[variable] for name, variable, _ in self._plain}
-        return self._declared.asked(**self._constant, **given)  # type: ignore[no-any-return]
+        given = dict(self._constant)
+        for name in {name for name, inner, _, _ in self._plain if inner is not None}:
+            given[name] = copy(given[name])
+        for name, inner, variable, _ in self._plain:
+            _put(given, name, inner, values[variable])
+        return self._declared.asked(**given)  # type: ignore[no-any-return]
 
     def _read(self, variables: VariableValues) -> dict[str, Any]:
         read = get_argument_values(self._field, self._node, variables)
         schema = self._strawberry
         return convert_arguments(read, self._declared.arguments, schema.schema_converter.scalar_registry, schema.config)
+
+
+def _put(given: dict[str, Any], name: str, inner: str | None, value: Any) -> None:
+    if inner is None:
+        given[name] = value
+    else:
+        setattr(given[name], inner, value)
+
+
+def _places(kind: Any, value: Any, name: str) -> list[tuple[str, str | None, str, bool]] | None:
+    """Where an argument's value holds variables, as in `_plain`."""
+    if not _varies(value):
+        return []
+    bare = get_nullable_type(kind)
+    if isinstance(value, VariableNode):
+        return [(name, None, value.name.value, is_non_null_type(kind))] if is_leaf_type(bare) else None
+    if not isinstance(value, ObjectValueNode) or not is_input_object_type(bare):
+        return None
+    known = {one.graphql_name or camel(one.python_name): one.python_name for one in bare.extensions[DEFINITION].fields}
+    found: list[tuple[str, str | None, str, bool]] = []
+    for inner in value.fields:
+        asked = bare.fields.get(inner.name.value)
+        places = None if asked is None else _places(asked.type, inner.value, known[inner.name.value])
+        if places is None or any(deeper is not None for _, deeper, _, _ in places):
+            return None
+        found += [(name, field, variable, required) for field, _, variable, required in places]
+    return found
 
 
 def _varies(value: Any) -> bool:

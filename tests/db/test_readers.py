@@ -2,6 +2,7 @@
 make it."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
@@ -411,3 +412,15 @@ async def test_a_connection_stays_in_its_mode(postgres: Platform, monkeypatch: p
             for statement in (MODE, plans.planned(MODE)):
                 await database.rows(statement)
         assert settings == []
+
+
+async def test_only_lists_of_larger_tables_are_planned_for_their_values(postgres: Platform) -> None:
+    """tom sees a part of the simulations."""
+    query, sizes = "{simulations(first:1){nodes{id}}}", postgres.services.database._sizes
+    for small, marked in ((None, False), (frozenset[str](), True), (frozenset({"simulations"}), False)):
+        if small is not None:
+            sizes._small, sizes._until = small, math.inf
+        assert (await postgres.answer(query, "tom")).body["data"]["simulations"]["nodes"]
+        (text,) = postgres.counted.texts
+        assert (plans.MARK in text) is marked
+    sizes._until = 0.0

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import json
+import math
 import secrets
 import sys
 import tempfile
@@ -27,7 +28,8 @@ from db.models import InputType, JobKind, JobState, SessionCategory, SessionEven
 from db.types import uuid7
 from gateway.operations.execution import Execution
 from resolvers.access.roles import enrol
-from resolvers.identity.principal import Principal
+from resolvers.identity.lookup import principal_named
+from resolvers.identity.principal import WIDE, Principal
 from schema import Schema, build
 from schema.fields.cost import Bounds
 from tests.support.databases import BACKENDS, WORLD, Prepared, Recipe
@@ -35,8 +37,9 @@ from tests.support.generated import Generated, Known, borrowed, operations
 from tests.support.platforms import Platform, platform_on
 from tests.support.world import START, World, simulate, specify
 
-EVERYONE = (None, "eve", "tom", "maria", "root")
-"""Anonymous, a user without projects, a member of one, its administrator, a superadmin."""
+EVERYONE = (None, "eve", "solo", "tom", "wide", "maria", "root")
+"""Anonymous, a user without projects, a member of one, of some, of many, an administrator, a superadmin."""
+ADDED = ("solo", "wide")
 
 SHOWN = 4000
 """Characters of an answer in a report."""
@@ -102,6 +105,14 @@ async def peculiar(session: AsyncSession, world: World) -> None:
     for project in projects:
         await enrol(session, project, world.tom, gone.id)
     await enrol(session, projects[0], world.maria, admin=True)
+    solo, wide = (m.User(id=uuid7(), username=name) for name in ADDED)
+    session.add_all((solo, wide))
+    session.add_all(many := [m.Project(id=uuid7(), site_id=world.site, name=f"one of many {n}") for n in range(WIDE)])
+    await session.flush()
+    shared = await session.get_one(m.Project, world.shared)
+    await enrol(session, shared, solo.id)
+    for project in (projects[0], shared, *many):
+        await enrol(session, project, wide.id)
     await _meet(session, world, [world.shared, world.apart, projects[0].id, projects[3].id, None], gone.id)
     await _compute(session, world, projects, gone.id)
     await _rank(session)
@@ -389,7 +400,13 @@ async def both_on(prepared: Prepared, backend: str, schema: Schema, folder: Path
             zero = (models.Job.progress == 0, models.Job.title == TEXTS[PROGRESS.index(0)])
             await session.execute(sa.update(models.Job).where(*zero).values(progress=-0.0))
             await vanish(session)
-        principals = {name: await platform.principal(name) for name in EVERYONE}
+        principals = {
+            name: await (principal_named(database, name) if name in ADDED else platform.principal(name))
+            for name in EVERYONE
+        }
+        assert principals["wide"].profile.wide
+        assert not principals["tom"].profile.wide
+        database._sizes._small, database._sizes._until = frozenset(), math.inf  # as if no table were small
         rendered, rows = (
             replace(platform, execution=Execution(schema, Bounds(rows=50_000), timeout=15, rendering=rendering))
             for rendering in (True, False)
