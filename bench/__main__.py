@@ -19,7 +19,7 @@ from bench.data import Filled
 from bench.load import Unanswered
 from bench.measuring import Measured, Pace, Trial, measured, say
 from bench.operations import DOCUMENTS, Operation, operations
-from bench.servers import ROWS, SERVERS, TORANA, NotStarted, Server
+from bench.servers import FLOOR, ROWS, SERVERS, TORANA, NotStarted, Server
 from tests.support.postgres import running_postgres
 
 EMBEDDED = 2_000
@@ -34,7 +34,7 @@ async def run(server: str, folder: Path, given: argparse.Namespace) -> str:
             return await memory.watch(filled, folder, minutes=given.minutes)
         urls = dict.fromkeys(given.servers, filled.url)
         trials = [Trial("PostgreSQL", urls, _asked(filled, given.only), given.node)]
-        embedded = [each for each in given.servers if each in (TORANA, ROWS)]
+        embedded = [each for each in given.servers if each in (TORANA, ROWS, FLOOR)]
         if embedded and "page" in given.only:
             file = await _filled(await data.create_file(folder), min(EMBEDDED, given.simulations))
             urls = {each: data.copied(file.url, each.name) for each in embedded}

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 import asyncpg  # type: ignore[import-untyped]
+import sqlalchemy as sa
 
 from bench import results, rows
 from db import migrating, models
@@ -80,8 +81,7 @@ async def fill(url: str, simulations: int) -> Filled:
         reader = await _reader(database)
         generated = rows.generate(simulations, reader)
         await store(database, generated)
-        if database.file is None:
-            await _index_all(url)
+        await _index_all(database)
         whole = generated.simulations[0]
         async with database.write(as_system="bench") as session:
             await store_estimators(session, whole, results.estimators())
@@ -132,17 +132,17 @@ async def store(database: Database, generated: Tables) -> None:
         await connection.close()
 
 
-async def _index_all(url: str) -> None:
+async def _index_all(database: Database) -> None:
     """The lists' indexes once more, over all rows: the peers know nothing of rows that are deleted and kept."""
-    connection = await asyncpg.connect(url)
-    try:
-        for table in models.Base.metadata.tables.values():
-            for index in table.indexes:
-                if not index.unique and index.dialect_options["postgresql"]["where"] is not None:
-                    columns = ", ".join(column.name for column in index.columns)
-                    await connection.execute(f"CREATE INDEX ON {table.name} ({columns})")
-    finally:
-        await connection.close()
+    partial = (index for table in models.Base.metadata.tables.values() for index in table.indexes if not index.unique)
+    texts = [
+        f"CREATE INDEX all_{index.name} ON {index.table.name} ({', '.join(column.name for column in index.columns)})"
+        for index in partial
+        if index.table is not None and index.dialect_options["postgresql"]["where"] is not None
+    ]
+    async with database.write(as_system="bench") as session:
+        for text in texts:
+            await session.execute(sa.text(text))
 
 
 def _insert(file: Path, generated: Tables) -> None:

@@ -119,7 +119,7 @@ MERCURIUS = _node("Mercurius", "mercurius.js")
 POSTGRAPHILE = _node(
     "PostGraphile", "postgraphile.js", asked=postgraphile.asked, shaped=postgraphile.shaped, own_cursors=True
 )
-FLOOR = _python("floor", "bench.floor:app", "--lifespan", "on")
+FLOOR = _python("floor", "bench.floors.app:app", "--lifespan", "on")
 SERVERS = (TORANA, ROWS, PLAIN, MERCURIUS, POSTGRAPHILE, FLOOR)
 
 

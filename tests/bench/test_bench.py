@@ -9,7 +9,7 @@ import graphql
 import pytest
 
 from bench import data, picture, postgraphile, report
-from bench.floor import ANSWERS, BY_ID_SQL, FOUR_LEVELS_SQL, PAGE_SQL, WHOLE_RESULT_SQL
+from bench.floors.postgresql import ANSWERS, BY_ID_SQL, FOUR_LEVELS_SQL, PAGE_SQL, WHOLE_RESULT_SQL
 from bench.load import Figures
 from bench.measuring import Measured, Trial
 from bench.operations import DOCUMENTS, Operation, operations

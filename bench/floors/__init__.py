@@ -1,0 +1,1 @@
+"""The floor: what is left when nobody asks for a GraphQL server."""
