@@ -76,7 +76,8 @@ class Database:
         self._prepared = Kept(reader.dialect, CHARACTERS)
         self.stored = Shelf()
         self._sizes = Sizes(self._aside)
-        self._readers = Readers(reader, min(readers, 4) if self.dialect == "sqlite" else readers, timeout)
+        most, turn = (min(readers, 4), None) if self.dialect == "sqlite" else (readers, plans.choose)
+        self._readers = Readers(reader, most, timeout, turn)
 
     @property
     def file(self) -> Path | None:
@@ -84,24 +85,23 @@ class Database:
         return file_of(self.url)
 
     @contextlib.asynccontextmanager
-    async def read(self) -> AsyncIterator[AsyncConnection]:
-        """A connection for several reads. One that broke while it was idle fails at its first read."""
+    async def read(self, mode: str = plans.GENERIC) -> AsyncIterator[AsyncConnection]:
+        """A connection for several reads, which plans as `mode` says. One that broke while it was idle fails at its
+        first read."""
         with self._outage:
-            async with self._readers.borrowed() as connection:
+            async with self._readers.borrowed(mode) as connection:
                 yield connection
 
     async def rows(
         self, statement: Statement, values: Mapping[str, Any] | None = None, lane: Hashable = None
     ) -> Sequence[Any]:
         """All rows of one read, for the client `lane`."""
-        mode = self._mode(statement.get_execution_options().get("plans"))
 
         async def work(connection: AsyncConnection) -> Sequence[Any]:
-            if mode is not None:
-                await plans.choose(connection, mode)
             found: Sequence[Any] = (await connection.execute(statement, values)).all()
             return found
 
+        mode = statement.get_execution_options().get("plans", plans.GENERIC)
         with self._outage:
             return await self._readers.run(work, lane, mode)
 
@@ -112,11 +112,7 @@ class Database:
     async def _aside(self, text: str, arguments: Sequence[Any]) -> Sequence[Any]:
         """The rows of a statement that is no part of a request."""
         with self._outage:
-            return await self._readers.run(partial(self._raw, text, arguments, plans.GENERIC), None, plans.GENERIC)
-
-    def _mode(self, asked: str | None) -> str | None:
-        """How PostgreSQL is to plan a read."""
-        return (asked or plans.GENERIC) if self.dialect == "postgresql" else None
+            return await self._readers.run(partial(self._raw, text, arguments), None, plans.GENERIC)
 
     async def prepared(self, holder: Holder, key: Hashable, make: Callable[[], Statement], lane: Hashable) -> Prepared:
         """A prepared statement of the holder, kept for the next time. Making one may take a fifth of a second, so that
@@ -131,11 +127,9 @@ class Database:
         """A statement as the driver takes it, and the lines of the query plan for these values."""
         asked = Prepared(statement, self._prepared.dialect)
         arguments = asked.arguments(values)
-        async with self.read() as connection:
+        async with self.read(asked.plans) as connection:
             if self.dialect == "postgresql":
-                rows = await plans.on_postgresql(
-                    connection, asked.sql, arguments, asked.plans or plans.GENERIC, "FORMAT TEXT"
-                )
+                rows = await plans.on_postgresql(connection, asked.sql, arguments, "FORMAT TEXT")
                 return asked.sql, [row[0] for row in rows]
             return asked.sql, await plans.on_sqlite(driver(connection), asked.sql, arguments)
 
@@ -146,19 +140,15 @@ class Database:
             counted.add(prepared.sql, arguments)
         try:
             with self._outage:
-                mode = self._mode(prepared.plans)
-                return await self._readers.run(partial(self._raw, prepared.sql, arguments, mode), lane, mode)
+                return await self._readers.run(partial(self._raw, prepared.sql, arguments), lane, prepared.plans)
         except (asyncpg.PostgresError, sqlite3.OperationalError) as error:
             if str(getattr(error, "sqlstate", "")).startswith("54") or _TOO_COMPLEX.search(str(error)):
                 raise TooComplex(str(error)) from None
             raise
 
-    async def _raw(
-        self, text: str, arguments: Sequence[Any], mode: str | None, connection: AsyncConnection
-    ) -> Sequence[Any]:
+    async def _raw(self, text: str, arguments: Sequence[Any], connection: AsyncConnection) -> Sequence[Any]:
         raw = driver(connection)
-        if mode is not None:
-            await plans.choose(connection, mode)
+        if self.dialect == "postgresql":
             return await raw.fetch(text, *arguments)  # type: ignore[no-any-return]
         connection.sync_connection.info["until"][0] = time.monotonic() + self._timeout  # type: ignore[union-attr]
         return await raw.execute_fetchall(text, arguments)  # type: ignore[no-any-return]

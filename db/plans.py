@@ -11,11 +11,13 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db.prepared import Statement
-from db.readers import driver, mode_of
+from db.prepared import GENERIC, Statement
+from db.readers import driver
 
-GENERIC, OWN = "force_generic_plan", "force_custom_plan"
-"""The modes of connections that read."""
+__all__ = ["GENERIC", "MARK", "OWN", "choose", "literal", "on_postgresql", "on_sqlite", "planned"]
+
+OWN = "force_custom_plan"
+"""The other mode of connections that read: each statement is planned for its values."""
 MARK = "/* planned */"
 """Begins the text of a statement that is planned each time, for who reads it in the server's statistics."""
 _NAME = "torana_explained"
@@ -27,22 +29,16 @@ def planned(statement: Statement) -> Statement:
 
 
 async def choose(connection: AsyncConnection, mode: str) -> None:
-    """Make PostgreSQL use plans of this kind on a connection, until it is told otherwise."""
-    assert connection.sync_connection is not None
-    if mode_of(connection) != mode:
-        await driver(connection).execute(f"SET plan_cache_mode = {mode}")
-        connection.sync_connection.info["plans"] = mode
+    """Make PostgreSQL use plans of this kind on a connection from here on."""
+    await driver(connection).execute(f"SET plan_cache_mode = {mode}")
 
 
-async def on_postgresql(
-    asked: AsyncConnection, text: str, arguments: Sequence[Any], mode: str, *options: str
-) -> Sequence[Any]:
-    """The rows of EXPLAIN, with its options, for a statement as it is run in this mode.
+async def on_postgresql(asked: AsyncConnection, text: str, arguments: Sequence[Any], *options: str) -> Sequence[Any]:
+    """The rows of EXPLAIN, with its options, for a statement as it is run on this connection.
 
     The statement is prepared and executed: EXPLAIN of a text with parameters makes a plan for their values, whatever
     `plan_cache_mode` says.
     """
-    await choose(asked, mode)
     connection = driver(asked)
     given = f"({', '.join(map(literal, arguments))})" if arguments else ""
     await connection.execute(f"PREPARE {_NAME} AS {text}")

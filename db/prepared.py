@@ -7,6 +7,9 @@ from typing import Any, Protocol, TypeAlias
 
 import sqlalchemy as sa
 
+GENERIC = "force_generic_plan"
+"""The mode in which PostgreSQL plans a statement once for all values."""
+
 Statement: TypeAlias = sa.Select[*tuple[Any, ...]]
 
 
@@ -15,7 +18,7 @@ class Prepared:
     named values into its order and types."""
 
     def __init__(self, statement: Statement, dialect: sa.Dialect) -> None:
-        self.plans: str | None = statement.get_execution_options().get("plans")
+        self.plans: str = statement.get_execution_options().get("plans", GENERIC)
         compiled = statement.compile(dialect=dialect)
         self.sql = str(compiled)
         self._given = {name: bind.value for name, bind in compiled.binds.items() if not bind.required}

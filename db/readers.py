@@ -17,6 +17,7 @@ from db.outages import Unavailable, passing
 log = structlog.get_logger("torana")
 
 T = TypeVar("T")
+Turn = Callable[[AsyncConnection, str], Awaitable[None]]
 
 NARROW = 1.0
 """Seconds for which no new connection is tried after one was refused, while others exist."""
@@ -36,12 +37,14 @@ class Readers:
     longer than `wait` seconds for one gets SQLAlchemy's TimeoutError, and Unavailable when none can be made and there
     is no other. A client (a `lane`) uses half of them at most; its further statements wait in a line of their own.
 
-    Connections are set to one of several modes of planning (`db.plans`). A read gets one of its `mode`, and another
-    only when there can be no more.
+    A connection is in one of several modes, such as of planning: `turn` puts it into one. A read gets a connection of
+    its `mode`, and one of another only when there can be no more.
     """
 
-    def __init__(self, engine: AsyncEngine, most: int, wait: float) -> None:
+    def __init__(self, engine: AsyncEngine, most: int, wait: float, turn: Turn | None = None) -> None:
         self._engine = engine
+        self._turned = turn
+        self._modes: dict[AsyncConnection, str] = {}
         self._wait = wait
         self._most = most
         self._idle: list[AsyncConnection] = []
@@ -110,9 +113,18 @@ class Readers:
         else:
             self._held[lane] -= 1
 
-    def borrowed(self) -> "_Borrowed":
+    def borrowed(self, mode: str | None = None) -> "_Borrowed":
         """A connection for several reads, which are not repeated: `async with readers.borrowed() as connection`."""
-        return _Borrowed(self)
+        return _Borrowed(self, mode)
+
+    def in_mode(self, connection: AsyncConnection, mode: str | None) -> bool:
+        return mode is None or self._turned is None or self._modes.get(connection) == mode
+
+    async def turn(self, connection: AsyncConnection, mode: str) -> None:
+        """Put a borrowed connection into this mode."""
+        assert self._turned is not None
+        await self._turned(connection, mode)
+        self._modes[connection] = mode
 
     async def take(self, mode: str | None = None) -> AsyncConnection:
         if self._places.locked():
@@ -133,7 +145,7 @@ class Readers:
     def _fitting(self, mode: str | None) -> AsyncConnection | None:
         """An idle connection of this mode, the one used last; any, where no further one can be made."""
         for place in range(len(self._idle) - 1, -1, -1):
-            if mode is None or mode_of(self._idle[place]) == mode:
+            if self.in_mode(self._idle[place], mode):
                 return self._idle.pop(place)
         full = self._lent + len(self._idle) >= self._most or time.monotonic() < self._narrow
         return self._idle.pop() if self._idle and full else None
@@ -142,8 +154,10 @@ class Readers:
         """Take the connection back if it is sound: not broken, not in the middle of a statement, not too late."""
         try:
             if error is not None and (not isinstance(error, Exception) or _broken(error)):
+                self._modes.pop(connection, None)
                 await asyncio.shield(_discard(connection))
             elif self._ended:
+                self._modes.pop(connection, None)
                 await _close(connection)
             else:
                 self._keep(connection)
@@ -205,6 +219,7 @@ class Readers:
         self._ended = True
         idle, self._idle = self._idle, []
         for connection in idle:
+            self._modes.pop(connection, None)
             await _close(connection)
         await self._engine.dispose()
 
@@ -219,6 +234,7 @@ class Readers:
         """Close idle connections: when one turned out broken, idle ones usually are broken too."""
         idle, self._idle = self._idle, []
         for connection in idle:
+            self._modes.pop(connection, None)
             await _discard(connection)
 
 
@@ -233,6 +249,13 @@ class _Borrowed:
 
     async def __aenter__(self) -> AsyncConnection:
         self._connection = await self._readers.take(self._mode)
+        if not self._readers.in_mode(self._connection, self._mode):
+            assert self._mode is not None
+            try:
+                await self._readers.turn(self._connection, self._mode)
+            except BaseException as error:
+                await self._readers.give_back(self._connection, error)
+                raise
         return self._connection
 
     async def __aexit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
@@ -255,12 +278,6 @@ async def _discard(connection: AsyncConnection) -> None:
 async def _close(connection: AsyncConnection) -> None:
     with contextlib.suppress(Exception):
         await connection.close()
-
-
-def mode_of(connection: AsyncConnection) -> str | None:
-    """The mode that a connection was set to."""
-    found: str | None = connection.sync_connection.info.get("plans") if connection.sync_connection is not None else None
-    return found
 
 
 def driver(connection: AsyncConnection) -> Any:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-SMALL = 256 * 1024
+SMALL = 64 * 1024
 """The most bytes of a small table."""
 KEPT = 60.0
 """Seconds after which sizes are looked at again."""

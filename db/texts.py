@@ -4,7 +4,7 @@ It does not use the JSON functions of PostgreSQL and SQLite to build objects: th
 each row, and parse again the JSON that a column or a subquery gives them.
 """
 
-from base64 import b64encode, urlsafe_b64encode
+from binascii import b2a_base64
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -90,16 +90,18 @@ def finished(text: str, dialect: str) -> str:
     two of them was marked."""
     if dialect != "sqlite":
         return text
-    for mark, encode in ((_Base64.mark, b64encode), (_UrlBase64.mark, _unpadded)):
-        if mark in text:
-            parts = text.split(mark)
-            parts[1::2] = [encode(part.encode()).decode() for part in parts[1::2]]
-            text = "".join(parts)
+    if _Base64.mark in text:
+        parts = text.split(_Base64.mark)
+        parts[1::2] = [b2a_base64(part.encode(), newline=False).decode() for part in parts[1::2]]
+        text = "".join(parts)
+    if _UrlBase64.mark in text:
+        parts = text.split(_UrlBase64.mark)
+        parts[1::2] = [b2a_base64(part.encode(), newline=False).translate(_URL, b"=").decode() for part in parts[1::2]]
+        text = "".join(parts)
     return text
 
 
-def _unpadded(given: bytes) -> bytes:
-    return urlsafe_b64encode(given).rstrip(b"=")
+_URL = bytes.maketrans(b"+/", b"-_")
 
 
 @compiles(_Base64, "postgresql")

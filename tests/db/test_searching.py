@@ -365,8 +365,8 @@ async def test_a_search_reads_the_index_of_trigrams(asked: Asked) -> None:
     answer = await platform.answer('{sites(first:9,filter:{name:"zür"}){nodes{name}}}', root)
     assert answer.body["data"]["sites"]["nodes"] == [{"name": "ÉCOLE Zürich"}]
     (text,), (arguments,) = platform.counted.texts, platform.counted.arguments
-    async with platform.services.database.read() as connection:
-        rows = await plans.on_postgresql(connection, text, arguments, plans.OWN, "FORMAT TEXT")
+    async with platform.services.database.read(plans.OWN) as connection:
+        rows = await plans.on_postgresql(connection, text, arguments, "FORMAT TEXT")
     plan = "\n".join(row[0] for row in rows)
     assert "trigrams_sites_name" in plan
 

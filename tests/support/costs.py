@@ -112,9 +112,9 @@ def _items(value: Any) -> int:
 async def _on_postgresql(database: Database, text: str, arguments: Any) -> tuple[int, int, int]:
     options = ("ANALYZE", "BUFFERS", "TIMING OFF", "SUMMARY OFF", "FORMAT JSON")
     mode = plans.OWN if text.startswith(f"SELECT {plans.MARK}") else plans.GENERIC
-    async with database.read() as connection:
+    async with database.read(mode) as connection:
         for _ in range(2):  # the first one may set hints on rows
-            rows = await plans.on_postgresql(connection, text, arguments, mode, *options)
+            rows = await plans.on_postgresql(connection, text, arguments, *options)
     (found,) = rows[0][0]
     root: Plan = found["Plan"]
     nodes = list(_nodes(root))
