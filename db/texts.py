@@ -85,11 +85,9 @@ def base64url(pieces: Iterable[Piece]) -> sa.ColumnElement[str]:
     return _UrlBase64(joined(pieces))
 
 
-def finished(text: str, dialect: str) -> str:
-    """A text that was made by these elements as it is sent. JSON has no raw control characters, so what stands between
-    two of them was marked."""
-    if dialect != "sqlite":
-        return text
+def finished(text: str) -> str:
+    """A text that SQLite made by these elements, as it is sent. JSON has no raw control characters, so what stands
+    between two of them was marked."""
     if _Base64.mark in text:
         parts = text.split(_Base64.mark)
         parts[1::2] = [b2a_base64(part.encode(), newline=False).decode() for part in parts[1::2]]

@@ -134,7 +134,7 @@ class Execution:
                     ctx.rendering = False
                 ctx.spent = 0
                 return None
-            data[entry.key] = orjson.Fragment(found.text) if len(found.pieces) == 1 else found
+            data[entry.key] = orjson.Fragment(found.pieces[0]) if len(found.pieces) == 1 else found
             denied += [([entry.key, *path], denial) for path, denial in found.denied]
             check_errors(len(denied))
         if not denied:

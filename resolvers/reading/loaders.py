@@ -153,12 +153,13 @@ class Loaders:
     async def _rendered(self, texts: Sequence[str], read_plan: ReadPlan) -> list[Rendered]:
         """The texts of a statement with their marks replaced; one further statement for each table that marks refer
         to."""
-        texts = [finished(text, self._database.dialect) for text in texts]
+        if self._database.dialect == "sqlite":
+            texts = [finished(text) for text in texts]
         made = [Rendered.of(text, read_plan.tree.denials) for text in texts]
-        wanted = [Stored.of(one.text) for one in made]
+        wanted = [Stored.of(one.pieces[0]) for one in made]
         size = 0
         for one, stored in zip(made, wanted, strict=True):
-            text = one.text
+            text = one.pieces[0]
             size += len(text) if text.isascii() else len(text.encode())
             size += 0 if stored is None else stored.size
         self._spend(size)
