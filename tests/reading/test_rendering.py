@@ -16,6 +16,7 @@ from graphql import get_named_type
 
 from db import models
 from db.searching.folding import composed, fold, words
+from resolvers.reading import statements
 from resolvers.reading.paging import Order
 from schema import Schema, build
 from schema.fields.checks import declared_fields
@@ -700,6 +701,32 @@ async def test_numbers_of_many_nodes_take_one_further_statement(both: Both) -> N
     ids = [global_id("Page", row.id) for row in both.known.rows["Page"]][:4]
     await both.data("query($i:[ID!]!){nodes(ids:$i){... on Page{data{values} axis1{values}}}}", "root", i=ids)
     assert both.rendered.counted.statements == 2
+
+
+# Totals ---------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_total_is_told_up_to_a_bound_and_null_beyond(both: Both, monkeypatch: pytest.MonkeyPatch) -> None:
+    query = """query($f:Int,$l:Int,$a:String){all:simulations(first:$f,last:$l,after:$a){totalCount totalCountAtLeast pageInfo{hasNextPage hasPreviousPage}}
+      found:simulations(first:1,filter:{title:"%s"}){totalCount totalCountAtLeast}
+      projects(first:50){nodes{simulations(first:3){totalCount totalCountAtLeast pageInfo{hasNextPage endCursor} nodes{id}}}}}"""
+    cursor = (await both.data("{simulations(first:1){pageInfo{endCursor}}}", "root"))["simulations"]["pageInfo"]
+    for bound in (2, 100_000):
+        for module in ("paging", "seeking", "pages"):
+            monkeypatch.setattr(f"resolvers.reading.{module}.COUNTED", bound)
+        for kept in (statements.total, statements.counts):
+            kept.cache_clear()
+        for who, text in product(("solo", "tom", "wide", "root"), ("e", "zzz")):
+            for given in ({"f": 100}, {"f": 2}, {"f": 1}, {"l": 2}, {"f": 2, "a": cursor["endCursor"]}):
+                data = await both.data(query % text + f"#{bound}", who, **given)
+                lists = [data["all"], data["found"], *(one["simulations"] for one in data["projects"]["nodes"])]
+                for one in lists:
+                    assert one["totalCountAtLeast"] == (bound if one["totalCount"] is None else one["totalCount"])
+                    assert one["totalCountAtLeast"] <= bound
+                if bound == 2:
+                    assert data["all"]["totalCount"] is None
+    for kept in (statements.total, statements.counts):
+        kept.cache_clear()
 
 
 # Variables ------------------------------------------------------------------------------------------------------------
