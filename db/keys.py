@@ -40,6 +40,10 @@ class Several(sa.types.TypeDecorator[Any]):
         super().__init__()
         self.item = item
 
+    @property
+    def as_it_is(self) -> Sequence[str]:
+        return getattr(self.item, "as_it_is", ())
+
     def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
         if dialect.name == "postgresql":
             # The driver takes what our own types hold as it is; asking each for every item would take longer.

@@ -23,7 +23,7 @@ class Prepared:
         self.sql = str(compiled)
         self._given = {name: bind.value for name, bind in compiled.binds.items() if not bind.required}
         self._places = [
-            (name, compiled.binds[name].type.dialect_impl(dialect).bind_processor(dialect))
+            (name, _processor(compiled.binds[name].type, dialect))
             for name in getattr(compiled, "positiontup", None) or ()
         ]
 
@@ -33,6 +33,13 @@ class Prepared:
             value = values[name] if name in values else self._given[name]
             found.append(value if process is None else process(value))
         return found
+
+
+def _processor(kind: Any, dialect: sa.Dialect) -> Any:
+    """What turns a value of a type into what the driver takes; None where it takes the value as it is."""
+    if dialect.name in getattr(kind, "as_it_is", ()):
+        return None
+    return kind.dialect_impl(dialect).bind_processor(dialect)
 
 
 class Holder(Protocol):

@@ -22,6 +22,8 @@ class Key(sa.types.TypeDecorator[UUID]):
     impl = sa.Uuid
     cache_ok = True
     python_type = UUID
+    as_it_is = ("postgresql",)
+    """The databases whose drivers take values of this type as they are."""
 
     def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
         if dialect.name == "postgresql":

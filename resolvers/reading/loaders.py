@@ -26,7 +26,6 @@ from resolvers.reading.plan import ReadPlan
 from resolvers.reading.relationships import Relationship, ends
 from resolvers.reading.seeking import by_values
 from resolvers.reading.selection import Selection
-from resolvers.reading.shapes import shape
 
 BATCH = 1_000
 """The most keys of one statement."""
@@ -167,8 +166,8 @@ class Loaders:
             return made
         values: dict[tuple[str, str, str], str | None] = {}
         for table, (columns, keys) in marks.places(one for one in wanted if one).items():
-            statement = partial(marks.stored, table, columns)
-            prepared, names = await self._prepared(self._database.stored, shape(statement), statement), sorted(columns)
+            statement, names = partial(marks.stored, table, columns), sorted(columns)
+            prepared = await self._prepared(self._database.stored, (table, columns), statement)
             for key, *found in await self._database.fetch(prepared, {"keys": keys}, self._lane):
                 for name, value in zip(names, found, strict=True):
                     values[table, name, key] = value
