@@ -207,6 +207,15 @@ def _item_sqlite(element: _Item, compiler: Any, **kw: Any) -> str:
 octets = _spelled("octets", "octet_length({})", "length(CAST({} AS BLOB))", _Number)
 """The bytes of a text."""
 
+
+class _Bytes(FunctionElement[bytes]):
+    type = sa.LargeBinary()
+    inherit_cache = True
+
+
+utf8 = _spelled("utf8", "convert_to({}, 'UTF8')", "CAST({} AS BLOB)", _Bytes)
+"""A text as bytes: the driver neither decodes it nor is it encoded again."""
+
 json_octets = _spelled("json_octets", "octet_length({}::text)", "length(CAST({} AS BLOB))", _Number)
 """The bytes of a JSON value."""
 

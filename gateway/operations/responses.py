@@ -64,7 +64,7 @@ _GAP = secrets.token_hex(16)
 
 def encode(body: Any) -> bytes:
     """A body as JSON. What is `Rendered` in pieces is copied once."""
-    pieces: list[Sequence[str]] = []
+    pieces: list[Sequence[str | bytes]] = []
 
     def later(value: Any) -> str:
         if not isinstance(value, Rendered):
@@ -78,6 +78,6 @@ def encode(body: Any) -> bytes:
     first, *others = made.split(b'"%b"' % _GAP.encode())
     texts = [first]
     for inner, following in zip(pieces, others, strict=True):
-        texts += [piece.encode() for piece in inner]
+        texts += [piece if isinstance(piece, bytes) else piece.encode() for piece in inner]
         texts.append(following)
     return b"".join(texts)

@@ -155,16 +155,16 @@ class Loaders:
         if self._database.dialect == "sqlite":
             texts = [finished(text) for text in texts]
         made = [Rendered.of(text, read_plan.tree.denials) for text in texts]
-        wanted = [Stored.of(one.pieces[0]) for one in made]
+        texts = [one.text for one in made]
+        wanted = [Stored.of(text) for text in texts]
         size = 0
-        for one, stored in zip(made, wanted, strict=True):
-            text = one.pieces[0]
+        for text, stored in zip(texts, wanted, strict=True):
             size += len(text) if text.isascii() else len(text.encode())
             size += 0 if stored is None else stored.size
         self._spend(size)
         if not any(wanted):
             return made
-        values: dict[tuple[str, str, str], str | None] = {}
+        values: dict[tuple[str, str, str], bytes | None] = {}
         for table, (columns, keys) in marks.places(one for one in wanted if one).items():
             statement, names = partial(marks.stored, table, columns), sorted(columns)
             prepared = await self._prepared(self._database.stored, (table, columns), statement)

@@ -19,7 +19,7 @@ from db import models
 from db.aliases import model_of
 from db.keys import among
 from db.prepared import Statement
-from db.texts import Piece, json_octets, octets
+from db.texts import Piece, json_octets, octets, utf8
 from resolvers.failures import check_errors
 from resolvers.reading.plan import (
     Denial,
@@ -35,12 +35,12 @@ _STORES = re.compile(f'{_STORED}([a-z_]+)[.]([a-z0-9_]+):([0-9a-f-]+):([0-9]+)"'
 class Rendered:
     """JSON text that is part of a response, in pieces, with the denied fields in it by path."""
 
-    pieces: Sequence[str]
+    pieces: Sequence[str | bytes]
     denied: Sequence[tuple[list[str | int], Denial]] = ()
 
     @property
     def text(self) -> str:
-        return self.pieces[0] if len(self.pieces) == 1 else "".join(self.pieces)
+        return "".join(piece if isinstance(piece, str) else piece.decode() for piece in self.pieces)
 
     @classmethod
     def of(cls, text: str, denials: Sequence[Denial]) -> "Rendered":
@@ -68,10 +68,10 @@ class Stored:
         places = list(zip(found[1::5], found[2::5], found[3::5], strict=True))
         return cls(found[0::5], places, sum(map(int, found[4::5])))
 
-    def filled(self, values: Mapping[tuple[str, str, str], str | None]) -> list[str]:
+    def filled(self, values: Mapping[tuple[str, str, str], bytes | None]) -> list[str | bytes]:
         """The pieces with the values between them; raises KeyError for a value whose row is gone. They are not joined:
         an answer may be of megabytes, and each copy of it takes long."""
-        texts = [self.pieces[0]]
+        texts: list[str | bytes] = [self.pieces[0]]
         for place, piece in zip(self.places, self.pieces[1:], strict=True):
             texts += (values[place] or "null", piece)
         return texts
@@ -92,7 +92,7 @@ def stored(table: str, columns: frozenset[str]) -> Statement:
     their names."""
     found = models.Base.metadata.tables[table]
     texts = [
-        found.c[name] if isinstance(found.c[name].type, sa.Text) else sa.cast(found.c[name], sa.Text())
+        utf8(found.c[name] if isinstance(found.c[name].type, sa.Text) else sa.cast(found.c[name], sa.Text()))
         for name in sorted(columns)
     ]
     return sa.select(sa.cast(found.c.id, sa.Text()), *texts).where(among(found.c.id, "keys"))
