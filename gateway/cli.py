@@ -155,7 +155,7 @@ async def _index_texts(settings: Settings) -> None:
     async with opened(settings) as services:
         try:
             columns = searched(build().core)
-            made = await trigrams.make(services.database, columns, lambda name: typer.echo(f"  {name}"))
+            made = await trigrams.make(services.database, columns, lambda step: typer.echo(f"  {step}"))
         except trigrams.NoTrigrams as error:
             fail(str(error), WRONG)
     typer.echo(f"{made} indexes were made" if made else "all indexes are there")

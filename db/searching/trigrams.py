@@ -4,7 +4,8 @@ They are made by a command and not by a migration: a server may lack the extensi
 are the same without them.
 """
 
-from collections.abc import Callable, Iterable
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import asyncpg  # type: ignore[import-untyped]
@@ -13,6 +14,11 @@ from sqlalchemy.dialects import postgresql
 from db.address import of_driver
 from db.engine import Database
 from db.searching.folding import beside
+
+LOCK = 0x746F72616E61  # "torana"
+"""The advisory lock that one holds who makes indexes."""
+PAUSE = 0.5
+"""Seconds between two tries to take it."""
 
 
 class NoTrigrams(Exception):
@@ -25,33 +31,50 @@ def name_of(column: Any) -> str:
 
 async def make(database: Database, columns: Iterable[Any], told: Callable[[str], None]) -> int:
     """Make the indexes of these columns of tables that are not there yet, beside gateways that serve; returns their
-    number. Calls `told` with the name of each that is made. Raises NoTrigrams."""
+    number. Then have the server count what is in them: without that it would take every text for a rare one. Calls
+    `told` with what is done next. Of two that run at once one waits. Raises NoTrigrams."""
     if database.dialect != "postgresql":
         raise NoTrigrams("SQLite looks at every text; its indexes of trigrams know no words of two letters")
     connection = await asyncpg.connect(of_driver(database.url))
     try:
-        try:
-            await connection.execute("CREATE EXTENSION IF NOT EXISTS pg_trgm")
-        except asyncpg.PostgresError as error:
-            raise NoTrigrams(f"{error}; whoever administers the database can run CREATE EXTENSION pg_trgm") from None
-        made = 0
-        for column in columns:
-            name = name_of(column)
-            valid = await connection.fetchval(_VALID, name)
-            if valid is False:  # of a command that was interrupted
-                await connection.execute(f'DROP INDEX CONCURRENTLY "{name}"')
-            if not valid:
-                told(name)
-                await connection.execute(
-                    f'CREATE INDEX CONCURRENTLY "{name}" ON "{column.table.name}" '
-                    f"USING gin (({_text(column)}) gin_trgm_ops)"
-                )
-                made += 1
-        return made
+        while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", LOCK):  # noqa: ASYNC110
+            await asyncio.sleep(PAUSE)  # without a transaction, for which the other one would wait
+        return await _make(connection, list(columns), told)
+    except asyncpg.InsufficientPrivilegeError as error:
+        hint = (
+            "run this as the role that owns the tables; an administrator of the database can CREATE EXTENSION pg_trgm"
+        )
+        raise NoTrigrams(f"{str(error).rstrip('.')}; {hint}") from None
+    except asyncpg.FeatureNotSupportedError as error:
+        raise NoTrigrams(f"{str(error).rstrip('.')}; install PostgreSQL's contrib modules") from None
     finally:
         await connection.close()
 
 
+async def _make(connection: Any, columns: Sequence[Any], told: Callable[[str], None]) -> int:
+    made = 0
+    if (schema := await connection.fetchval(_SCHEMA)) is None:
+        await connection.execute("CREATE EXTENSION pg_trgm")
+        schema = await connection.fetchval(_SCHEMA)
+    for column in columns:
+        name = name_of(column)
+        valid = await connection.fetchval(_VALID, name)
+        if valid is False:  # of a command that was interrupted
+            await connection.execute(f'DROP INDEX CONCURRENTLY "{name}"')
+        if not valid:
+            told(f"making {name}")
+            await connection.execute(
+                f'CREATE INDEX CONCURRENTLY "{name}" ON "{column.table.name}" '
+                f'USING gin (({_text(column)}) "{schema}".gin_trgm_ops)'
+            )
+            made += 1
+    for table in dict.fromkeys(column.table.name for column in columns):
+        told(f"counting {table}")
+        await connection.execute(f'ANALYZE "{table}"')
+    return made
+
+
+_SCHEMA = "SELECT n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE extname = 'pg_trgm'"
 _VALID = "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(quote_ident($1))"
 
 

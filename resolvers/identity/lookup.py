@@ -63,7 +63,7 @@ def _user(rows: Sequence[Any], **more: Any) -> Principal:
         manager=user.platform_role is PlatformRole.MANAGER and not duties,
         sites={} if duties else sites,
         projects={} if duties else projects,
-        groups=() if duties else groups_there(rows[0].groups, sites, projects),
+        groups=frozenset() if duties else groups_there(rows[0].groups, sites, projects),
         duties=frozenset(duties),
         **more,
     )

@@ -99,7 +99,7 @@ class Principal:
     projects: Mapping[UUID, bool] = field(default_factory=dict)
     sites: Mapping[UUID, bool] = field(default_factory=dict)
     duties: frozenset[Duty] = frozenset()
-    groups: tuple[tuple[UUID, UUID, UUID | None], ...] | None = None
+    groups: frozenset[tuple[UUID, UUID, UUID | None]] | None = None
     task_claim: TaskClaim | None = None
     expires_at: datetime | None = None
     behind: tuple[UUID, ...] = ()
@@ -155,7 +155,7 @@ class Principal:
         given = {"me": self.id, **places}
         for name, keys in places.items() if self.groups is not None else ():
             place, held = (1 if name.endswith("sites") else 2), frozenset(keys)
-            given[groups_of(name)] = Keys(dict.fromkeys(role[0] for role in self.groups or () if role[place] in held))
+            given[groups_of(name)] = Keys({role[0] for role in self.groups or () if role[place] in held})
         return given
 
 

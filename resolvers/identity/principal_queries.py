@@ -146,14 +146,14 @@ def places_of(places: str | None) -> tuple[dict[UUID, bool], dict[UUID, bool]]:
 
 def groups_there(
     groups: str | None, sites: Mapping[UUID, bool], projects: Mapping[UUID, bool]
-) -> tuple[tuple[UUID, UUID, UUID | None], ...] | None:
+) -> frozenset[tuple[UUID, UUID, UUID | None]] | None:
     """The roles of groups, each with the site and the project that it is in; None where there are more than
     `GROUPED`."""
     held = groups.split(",") if groups else []
     if len(held) > GROUPED:
         return None
     known = {str(key): key for key in (*sites, *projects)}
-    return tuple(
+    return frozenset(
         (key_from(one[:36]), known[one[36:72]], known.get(one[72:]) if one[72:] else None)
         for one in held
         if one[36:72] in known

@@ -104,30 +104,33 @@ class Loaders:
         """A list or a row of the root, Rendered; None for a row that does not exist or that the principal may not see.
         What can't be rendered comes from `otherwise`, or is raised."""
         try:
-            ((text,),) = await self._root(read_plan)
+            text = await self._root(read_plan)
             return None if text is None else (await self._rendered([text], read_plan))[0]
         except TooComplex:
             if otherwise is None:
                 raise
             return await otherwise()
 
-    async def _root(self, read_plan: ReadPlan) -> Sequence[Any]:
-        if not rendering.varies(read_plan, self._profile) or await self._alike(read_plan.tree.root.model):
-            return await self._planned(rendering.root, read_plan)
-        if not rendering.finds_first(read_plan):
-            return await self._planned(rendering.root, read_plan, True)
-        return await self._found(read_plan)
+    async def _root(self, read_plan: ReadPlan) -> str | None:
+        planned = rendering.varies(read_plan, self._profile) and not await self._alike(read_plan.tree.root.model)
+        if planned and rendering.finds_first(read_plan) and (text := await self._found(read_plan)) is not None:
+            return text
+        ((made,),) = await self._planned(rendering.root, read_plan, planned)
+        return made  # type: ignore[no-any-return]
 
     async def _alike(self, model: type[Entity]) -> bool:
         return await self._database.plans_alike(model.__tablename__)
 
-    async def _found(self, read_plan: ReadPlan) -> Sequence[Any]:
+    async def _found(self, read_plan: ReadPlan) -> str | None:
+        """The list by a statement that finds its rows and one that reads them; None when one went away in between, so
+        that its total and its page would not agree."""
         ((keys, total),) = await self._planned(rendering.keys, read_plan)
         slice = read_plan.asked[0].slice
         assert slice is not None
         more, keys = len(keys) > slice.limit, keys[: slice.limit]
         shown = keys[::-1] if slice.backward else keys
-        return await self._planned(rendering.found, read_plan, keys=shown, more=more, total=total)
+        ((text, number),) = await self._planned(rendering.found, read_plan, keys=shown, more=more, total=total)
+        return text if number == len(shown) else None
 
     async def below(self, read_plan: ReadPlan, row: Any, otherwise: Otherwise) -> Any:
         """What a relationship of a row leads to, Rendered: a page or a row; None for a row that the principal may not

@@ -69,9 +69,10 @@ def keys(read_plan: ReadPlan, profile: AccessProfile) -> Statement:
 
 
 def found(read_plan: ReadPlan, profile: AccessProfile) -> Statement:
-    """As `root`, for a list of which the parameters `keys`, `more` and `total` tell what `keys` found."""
+    """As `root`, for a list of which the parameters `keys`, `more` and `total` tell what `keys` found; with the
+    `number` of rows that are still there."""
     part, _ = _listed(read_plan)
-    return sa.select(_Renderer(read_plan, profile).found(part).label("text"))
+    return _Renderer(read_plan, profile).found(part)
 
 
 def _listed(read_plan: ReadPlan) -> tuple[Many, Asked]:
@@ -193,7 +194,7 @@ class _Renderer:
         total = counted(part.model, asked.where, profile, *by) if page.counts else None
         return page.text(rows if page.reads else None, total, name).scalar_subquery()
 
-    def found(self, part: Many) -> Any:
+    def found(self, part: Many) -> Statement:
         """A connection of the root whose rows were found before."""
         asked, name = self._asked[part.number], str(next(self._names))
         assert asked.slice is not None
@@ -209,4 +210,4 @@ class _Renderer:
             joined = joined.join(entity.__clause_element__(), entity.id == listed.c.key)
             return joined.where(visible(entity, self._profile)).order_by(listed.c.place).subquery(found.called)
 
-        return page.text(rows if page.reads else None, None, name).scalar_subquery()
+        return page.text(rows, None, name).add_columns(sa.func.count().label("number"))

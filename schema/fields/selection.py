@@ -76,6 +76,15 @@ class Scope:
             self._collect(selected, kind, found, spread)
         return found
 
+    def named(self, sets: Iterable[SelectionSetNode], kind: GraphQLObjectType) -> Collected:
+        """The same by the names of the fields. The sets may be of several places in the response, such as `nodes` and
+        `edges { node }`, where one response key may stand for different fields."""
+        found: Collected = {}
+        for nodes in self.collect(sets, kind).values():
+            for node in nodes:
+                found.setdefault(node.name.value, []).append(node)
+        return found
+
     def below(self, nodes: Iterable[FieldNode]) -> list[SelectionSetNode]:
         return [node.selection_set for node in nodes if node.selection_set]
 
@@ -151,8 +160,7 @@ def _selection(
     columns: set[str] = set()
     guards: dict[str, tuple[Rule, ...]] = {}
     asks: dict[str, tuple[Rule, ...]] = {}
-    for nodes in scope.collect(sets, kind).values():
-        name = nodes[0].name.value
+    for name, nodes in scope.named(sets, kind).items():
         if name.startswith("__"):
             continue
         declared: Any = kind.fields[name].extensions[DEFINITION]
@@ -172,6 +180,6 @@ def _columns(scope: Scope, declared: Any, nodes: Sequence[FieldNode], kind: Grap
     if (names := getattr(declared, "names", None)) is not None:
         yield declared.present
         inner: Any = get_named_type(kind.fields[nodes[0].name.value].type)
-        for parts in scope.collect(scope.below(nodes), inner).values():
+        for parts in scope.named(scope.below(nodes), inner).values():
             if not parts[0].name.value.startswith("__"):
                 yield names[inner.fields[parts[0].name.value].extensions[DEFINITION].python_name]

@@ -83,7 +83,7 @@ async def test_with_too_many_groups_the_tables_are_asked(stage: Stage, monkeypat
 async def test_a_mutation_reads_back_what_it_changed_of_the_groups(stage: Stage) -> None:
     """Its principal was looked up before."""
     sita = stage.people["sita"]
-    none = replace(sita, groups=())
+    none = replace(sita, groups=frozenset())
     query = "query($id:ID!){user(id:$id){username}}"
     uma = global_id("User", stage.people["uma"].id)  # type: ignore[arg-type]
     assert "errors" in (await stage.rendered.answer(query, none, id=uma)).body

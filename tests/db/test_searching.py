@@ -1,7 +1,9 @@
 """Texts that are searched and ordered by: the same rows in the same order, whatever the database takes for a letter."""
 
+import asyncio
 import unicodedata
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -81,21 +83,27 @@ async def asked(
         yield platform, await principal_as(platform.services, root.id)
 
 
+@asynccontextmanager
+async def connected(database: Database) -> AsyncIterator[Any]:
+    connection = await asyncpg.connect(of_driver(database.url))
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
 async def _with_trigrams_alone(platform: Platform, schema: Schema) -> None:
     """Have texts found by indexes alone, as in a large table."""
     database = platform.services.database
     assert await trigrams.make(database, searched(schema.core), lambda _: None) > 20
     (row,) = await database.rows(sa.select(sa.func.current_database()))
-    connection = await asyncpg.connect(of_driver(database.url))
-    try:
+    async with connected(database) as connection:
         await connection.execute(f'ALTER DATABASE "{row[0]}" SET enable_seqscan = off')
         others = """SELECT indexrelid::regclass::text AS name FROM pg_index
             WHERE indrelid IN ('sites'::regclass, 'users'::regclass) AND NOT indisunique"""
         for other in await connection.fetch(others):
             if "trigrams" not in other["name"]:
                 await connection.execute(f"DROP INDEX {other['name']}")
-    finally:
-        await connection.close()
     await database._readers._discard_idle()
 
 
@@ -371,24 +379,60 @@ async def test_a_search_reads_the_index_of_trigrams(asked: Asked) -> None:
     assert "trigrams_sites_name" in plan
 
 
-async def test_indexes_are_made_once_and_one_that_was_interrupted_again(prepared: Prepared, schema: Schema) -> None:
+@pytest.fixture
+async def apart(prepared: Prepared) -> AsyncIterator[Database]:
+    """A PostgreSQL database for one test."""
     url, _ = await prepared.copy("postgresql", name="trigrams")
-    column, told = models.Site.__table__.c.name, list[str]()
     database = Database(url)
-    try:
-        assert await trigrams.make(database, [column], told.append) == 1
-        assert await trigrams.make(database, [column], told.append) == 0
-        assert told == ["trigrams_sites_name"]
-        connection = await asyncpg.connect(of_driver(database.url))
+    yield database
+    await database.dispose()
+    await prepared.drop(url)
+
+
+async def test_indexes_are_made_once_and_one_that_was_interrupted_again(apart: Database) -> None:
+    column, told = models.Site.__table__.c.name, list[str]()
+    assert await trigrams.make(apart, [column], told.append) == 1
+    assert await trigrams.make(apart, [column], told.append) == 0
+    assert told == ["making trigrams_sites_name", "counting sites", "counting sites"]
+    async with connected(apart) as connection:
         await connection.execute(
             "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'trigrams_sites_name'::regclass"
         )
-        await connection.close()
-        assert await trigrams.make(database, [column], told.append) == 1
-        assert await migrating.present(url) == migrating.newest()
-    finally:
-        await database.dispose()
-        await prepared.drop(url)
+    assert await trigrams.make(apart, [column], told.append) == 1
+    url = apart.url.render_as_string(hide_password=False)
+    assert await migrating.present(url) == migrating.newest()
+
+
+async def test_of_two_that_make_indexes_one_waits(apart: Database, schema: Schema) -> None:
+    columns = list(searched(schema.core))
+    made = await asyncio.gather(*(trigrams.make(apart, columns, lambda _: None) for _ in range(2)))
+    assert sorted(made) == [0, len(columns)]
+
+
+async def test_the_server_knows_how_common_the_texts_in_a_new_index_are(apart: Database) -> None:
+    await trigrams.make(apart, [models.Site.__table__.c.name], lambda _: None)
+    async with connected(apart) as connection:
+        assert await connection.fetchval("SELECT count(*) FROM pg_stats WHERE tablename = 'trigrams_sites_name'") == 1
+
+
+async def test_the_extension_may_be_in_another_schema(apart: Database) -> None:
+    async with connected(apart) as connection:
+        await connection.execute("CREATE SCHEMA elsewhere")
+        await connection.execute("CREATE EXTENSION pg_trgm SCHEMA elsewhere")
+    assert await trigrams.make(apart, [models.Site.__table__.c.name], lambda _: None) == 1
+
+
+async def test_who_does_not_own_the_tables_is_told_so(apart: Database) -> None:
+    async with connected(apart) as connection:
+        await connection.execute("CREATE EXTENSION pg_trgm")
+        await connection.execute("CREATE ROLE stranger LOGIN")
+        try:
+            address = apart.url.set(username="stranger").render_as_string(hide_password=False)
+            stranger = Database(address)
+            with pytest.raises(trigrams.NoTrigrams, match=r"owner of table sites; run this as the role that owns"):
+                await trigrams.make(stranger, [models.Site.__table__.c.name], lambda _: None)
+        finally:
+            await connection.execute("DROP ROLE stranger")
 
 
 async def test_without_the_extension_it_is_said_why_none_can_be_made(prepared: Prepared, tmp_path: Path) -> None:
