@@ -14,12 +14,13 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from db import models
 from db.engine import changed
+from db.types import uuid7
 from gateway.operations import fanout
 from gateway.operations.responses import Answer
 from gateway.protocol import authentication, websocket
-from resolvers.feed import principal_topic
+from resolvers.feed import RIGHTS, principal_topic
 from resolvers.queue import leases
-from schema.fields.scalars import parse_id
+from schema.fields.scalars import global_id, parse_id
 from tests.support.inputs import FILES
 from tests.support.serving import Serve, Served
 from tests.support.world import PASSWORD
@@ -531,3 +532,31 @@ async def test_who_falls_far_behind_is_told_and_ended() -> None:
     assert answer is not None
     assert answer.body["errors"][0]["extensions"]["code"] == "LIMIT_EXCEEDED"
     assert await listener.next() is None
+
+
+async def test_a_group_that_gets_or_loses_a_role_in_a_place_is_told_to_those_who_see_it_there(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(authentication, "RECHECK", 0.05)
+    gateway = await serve()
+    group, grant = uuid7(), uuid7()
+    query = "subscription{entityChanged(types:[USER_GROUP]){id node{... on UserGroup{name}}}}"
+    role = sa.select(models.Role.id).where(
+        models.Role.project_id == gateway.world.shared, models.Role.service_id == models.CORE
+    )
+    database = gateway.services.database
+    async with database.write(as_system="test") as session:
+        session.add(models.UserGroup(id=group, name="crew"))
+    async with _open(gateway, {"authorization": await gateway.log_in("maria")}) as socket:
+        await _say(socket, id="1", type="subscribe", payload={"query": query})
+        assert (await _hear(socket))["payload"]["data"] == {"entityChanged": []}
+        async with database.write(as_system="test") as session:
+            (key, *_) = (await session.scalars(role)).all()
+            session.add(models.RoleGrant(id=grant, role_id=key, user_group_id=group))
+            changed(session, RIGHTS)
+        told = {"id": global_id("UserGroup", group)}
+        assert told | {"node": {"name": "crew"}} in (await _hear(socket))["payload"]["data"]["entityChanged"]
+        async with database.write(as_system="test") as session:
+            await session.execute(sa.delete(models.RoleGrant).where(models.RoleGrant.id == grant))
+            changed(session, RIGHTS)
+        assert told | {"node": None} in (await _hear(socket))["payload"]["data"]["entityChanged"]

@@ -12,10 +12,13 @@ from typing import Any
 import hypothesis.strategies as st
 import orjson
 import pytest
+import sqlalchemy as sa
 from graphql import get_named_type
 
-from db import models
+from db import models, plans
+from db.engine import Database
 from db.searching.folding import composed, fold, words
+from db.types import uuid7
 from resolvers.reading import statements
 from resolvers.reading.paging import Order
 from schema import Schema, build
@@ -764,3 +767,48 @@ async def test_a_list_that_is_found_first_gives_pages_forth_and_back(both: Both)
     if both.backend == "postgresql":
         await both.rendered.ask(query, both.principals["tom"], f=2)
         assert len(both.rendered.counted.texts) == 2
+
+
+async def test_a_row_that_goes_away_while_its_list_is_read_is_not_counted(
+    both: Both, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On PostgreSQL a list is found by one statement and read by another."""
+    database, made = both.rendered.services.database, uuid7()
+    async with database.write(as_system="test") as session:
+        kind, title = models.SimulationType.DUMMY, " a goes away"
+        session.add(models.Simulation(id=made, user_id=both.world.tom, project_id=both.world.shared, title=title,
+                                      sim_type=kind, input_type=models.InputType.EDITOR))  # fmt: skip
+    fetch = Database.fetch
+
+    async def gone_after(self: Database, prepared: Any, *given: Any) -> Any:
+        found = await fetch(self, prepared, *given)
+        if prepared.plans == plans.OWN:
+            async with database.write(as_system="test") as session:
+                await session.execute(sa.delete(models.Simulation).where(models.Simulation.id == made))
+        return found
+
+    query = """{simulations(first:1,order:TITLE){totalCount nodes{title owner{id} jobs(first:1){nodes{id}}} pageInfo{hasNextPage endCursor}}}"""
+    before = (await both.rendered.ask(query, both.principals["tom"]))["simulations"]
+    assert before["nodes"][0]["title"] == title
+    monkeypatch.setattr(Database, "fetch", gone_after)
+    found = (await both.rendered.ask(query, both.principals["tom"]))["simulations"]
+    monkeypatch.undo()
+    async with database.write(as_system="test") as session:
+        await session.execute(sa.delete(models.Simulation).where(models.Simulation.id == made))
+    if both.backend == "postgresql":
+        assert found["totalCount"] == before["totalCount"] - 1
+        assert found == (await both.rendered.ask(query, both.principals["tom"]))["simulations"]
+        assert found["pageInfo"]["endCursor"] is not None
+
+
+async def test_one_key_for_different_fields_below_nodes_and_edges(both: Both) -> None:
+    for query in (
+        "{users(first:9){edges{node{x:username online}} nodes{x:email}}}",
+        "{participants(first:9){nodes{online x:createdAt} edges{node{x:name}}}}",
+        "{viewer{online groups(first:2){edges{node{x:name users(first:2){nodes{online}}}} nodes{x:createdAt}}}}",
+        "{users(first:9){edges{node{x:username}} nodes{x:email}}}",
+    ):
+        for who in ("tom", "maria", "root"):
+            body = await both.ask(query, who)
+            assert {error["extensions"]["code"] for error in body.get("errors", [])} <= {"FORBIDDEN"}
+            assert body["data"] is not None
