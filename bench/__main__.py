@@ -43,7 +43,7 @@ async def run(server: str, folder: Path, given: argparse.Namespace) -> str:
         found = [(trial, await measured(trial, folder, pace)) for trial in trials]
         place = await report.machine(filled.url, given.simulations, pace)
         if given.picture is not None:
-            given.picture.write_text(picture.read_plan_of(found, place))
+            given.picture.write_text(picture.draw(found, place))
         return "\n\n".join([*_tables(found), place])
     finally:
         await data.drop(server)

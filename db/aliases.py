@@ -6,6 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.util import ClauseAdapter
+from sqlalchemy.sql.visitors import InternalTraversal
 
 from db.models import Entity
 
@@ -81,8 +82,9 @@ class Unknown(Exception):
 class outer(sa.ColumnElement[Any]):
     """A column of an enclosing statement: here it stands in no FROM."""
 
-    inherit_cache = False
+    inherit_cache = True
     __visit_name__ = "outer"
+    _traverse_internals = [("column", InternalTraversal.dp_clauseelement), ("type", InternalTraversal.dp_type)]
 
     def __init__(self, column: Any) -> None:
         self.column = column

@@ -1,6 +1,6 @@
 """The context of one operation: who asks, the services of the process, and the loaders."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -94,7 +94,8 @@ class Context:
 
     `memo` outlives the operation and belongs to its document. `client` tells where the request came from. Without
     `rendering` everything is read row by row. `browser` is set when the client keeps its session in a cookie. `refused`
-    is the failure of a bad credential, where the operation is run all the same.
+    is the failure of a bad credential, where the operation is run all the same. `presented` looks up anew who presented
+    the credential, which takes no statement unless rights changed. `mutated` is set by the first mutation.
     """
 
     services: Services
@@ -105,6 +106,8 @@ class Context:
     spent: int = 0
     browser: Browser | None = None
     refused: Failure | None = None
+    presented: Callable[[], Awaitable[Principal]] | None = None
+    mutated: bool = False
 
     @property
     def database(self) -> Database:
@@ -127,10 +130,18 @@ class Context:
 
     def become(self, principal: Principal) -> None:
         """Go on as another principal, and forget all that was read."""
-        self.principal = principal
+        self.principal, self.presented = principal, None
         if principal is not ANONYMOUS:
             self.refused = None
         self.__dict__.pop("loaders", None)
+
+    async def look_again(self) -> None:
+        """Go on with the rights that the principal has by now; raises UNAUTHENTICATED when its credential has ended."""
+        if (look := self.presented) is None or self.refused is not None:
+            return
+        if (principal := await look()) != self.principal:
+            self.become(principal)
+            self.presented = look
 
     def fork(self) -> "Context":
         """The same context with nothing read yet: one for each event of a subscription."""

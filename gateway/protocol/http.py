@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import msgspec
@@ -22,7 +22,7 @@ from gateway.operations.fanout import Broadcasts, until
 from gateway.operations.responses import Answer, Refused, encode
 from gateway.protocol import cookies
 from gateway.protocol.asgi import PARAMETERS, Disconnected, Incoming, Reply
-from gateway.protocol.authentication import CHALLENGES, keep, presented
+from gateway.protocol.authentication import CHALLENGES, authenticate, keep, presented
 from gateway.protocol.bodies import STEP, read, read_in_steps
 from gateway.protocol.negotiation import EVENTS, GRAPHQL, JSON, Ranges, accepted, choose
 from gateway.protocol.server import request_id
@@ -97,7 +97,8 @@ class Endpoint:
             raise Refused(Answer.failed(refused(no_good)), challenge)
         plain = media != EVENTS and operation.kind is not OperationType.SUBSCRIPTION
         browser = cookies.browser_of(request, scope, self.settings, able=plain)
-        ctx = Context(self.services, principal, client, browser=browser, refused=no_good)
+        again = partial(authenticate, self.services, authorization)
+        ctx = Context(self.services, principal, client, browser=browser, refused=no_good, presented=again)
         if operation.kind is OperationType.SUBSCRIPTION:
             if choose(ranges, (EVENTS,)) is None:
                 raise _bad(406, f"a subscription is answered as {EVENTS}, or over a WebSocket")

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -19,7 +20,7 @@ from gateway.operations.fanout import Broadcasts
 from gateway.operations.responses import Answer, Refused, encode
 from gateway.protocol import cookies
 from gateway.protocol.asgi import client_of
-from gateway.protocol.authentication import keep, presented
+from gateway.protocol.authentication import authenticate, keep, presented
 from gateway.protocol.bodies import read
 from gateway.protocol.http import note, run_logged
 from gateway.settings.server import ServerSettings
@@ -193,7 +194,9 @@ class _Socket:
         try:
             operation = await self._asked(envelope, principal)
             browser = Browser(unable=True) if self._cookie else None
-            ctx = Context(self._endpoint.services, principal, self._client, browser=browser, refused=self._no_good)
+            services = self._endpoint.services
+            again = partial(authenticate, services, self._authorization)
+            ctx = Context(services, principal, self._client, browser=browser, refused=self._no_good, presented=again)
             self._contexts[number] = ctx
             if operation.kind is not OperationType.SUBSCRIPTION:
                 async with self._answers:

@@ -69,6 +69,9 @@ class _Guard(FieldExtension):
         self.metadata = {argument.python_name: argument.metadata for argument in field.arguments}
 
     async def resolve_async(self, next_: AsyncExtensionResolver, source: Any, info: Info, **kwargs: Any) -> Any:
+        if self.need is not ANYONE and info.context.mutated:  # what ran before may have taken rights, or taken long
+            await info.context.look_again()
+        info.context.mutated = True
         if self.need is not ANYONE:
             self._admit(info.context)
         if not self.always and await info.context.services.locking.read_only():

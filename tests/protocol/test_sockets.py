@@ -18,6 +18,7 @@ from db.types import uuid7
 from gateway.operations import fanout
 from gateway.operations.responses import Answer
 from gateway.protocol import authentication, websocket
+from resolvers.access.roles import enrol
 from resolvers.feed import RIGHTS, principal_topic
 from resolvers.queue import leases
 from schema.fields.scalars import global_id, parse_id
@@ -560,3 +561,27 @@ async def test_a_group_that_gets_or_loses_a_role_in_a_place_is_told_to_those_who
             await session.execute(sa.delete(models.RoleGrant).where(models.RoleGrant.id == grant))
             changed(session, RIGHTS)
         assert told | {"node": None} in (await _hear(socket))["payload"]["data"]["entityChanged"]
+
+
+TWICE = """mutation($g:ID!,$u:[ID!]!,$s:ID!){a:removeFromGroup(id:$g,users:$u){...on Linked{removed} ...on Problem{code}}
+    b:createProject(input:{name:"z",site:$s}){__typename ...on Project{site{id}} ...on Problem{code}}}"""
+
+
+@pytest.mark.parametrize("way", ["http", "socket"])
+async def test_rights_that_end_within_a_mutation_are_gone_for_what_follows(serve: Serve, way: str) -> None:
+    gateway = await serve()
+    world = gateway.world
+    async with gateway.services.database.write(as_system="test") as session:
+        group = await enrol(session, await session.get_one(models.Site, world.site), world.tom, admin=True)
+        changed(session, RIGHTS)
+    tom = await gateway.log_in("tom")
+    given = {"g": global_id("UserGroup", group.id), "u": [global_id("User", world.tom)], "s": world.id("Site", "site")}
+    if way == "http":
+        data = await gateway.ask(TWICE, tom, **given)
+    else:
+        async with _open(gateway, {"authorization": tom}) as socket:
+            await _say(socket, id="1", type="subscribe", payload={"query": TWICE, "variables": given})
+            data = (await _hear(socket))["payload"]["data"]
+    assert data["a"] == {"removed": 1}
+    assert data["b"]["__typename"] == "Problem", data
+    assert data["b"]["code"] in ("FORBIDDEN", "NOT_FOUND")

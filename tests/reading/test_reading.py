@@ -11,6 +11,10 @@ from graphql import GraphQLObjectType, get_named_type, is_leaf_type
 
 from db import models
 from resolvers.access.roles import enrol
+from resolvers.identity.principal import AccessProfile, Kind
+from resolvers.reading import statements
+from resolvers.reading.paging import Keyset, Order
+from resolvers.reading.selection import Selection
 from schema import Schema, build
 from schema.fields.checks import declared_fields
 from schema.fields.connections import Connected
@@ -359,3 +363,21 @@ def test_every_leaf_of_a_node_is_a_column_or_declares_what_it_reads(schema: Sche
             and is_leaf_type(get_named_type(field.type))
         ):
             assert name == "id" or isinstance(declared, Column) or declared.reads, f"{kind.name}.{name}"
+
+
+@pytest.mark.parametrize("dialect", BACKENDS)
+def test_a_statement_of_a_loader_is_compiled_once(dialect: str) -> None:
+    """SQLAlchemy compiles a statement without a cache key each time that it is run."""
+    profile = AccessProfile(Kind.USER, True, False, False, True, True, True, True, False, True)
+    selection = Selection(models.Simulation, ("title",))
+    cut = Keyset(Order(models.Simulation.created_at), False, False)
+    children: Any = models.Project.simulations
+    for statement in (
+        statements.pages(children, selection, cut, None, profile, dialect),
+        statements.counts(children, None, profile, dialect),
+        statements.listing(selection, cut, None, profile, True),
+        statements.listing(Selection(models.Device, ("name",)), Keyset(Order(models.Device.name), True, True), None, profile, False),
+        statements.total(models.Simulation, None, profile, False),
+        statements.by_key(selection, profile),
+    ):  # fmt: skip
+        assert statement._generate_cache_key() is not None
