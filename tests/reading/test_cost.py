@@ -31,7 +31,7 @@ COSTS: dict[str, dict[str, Cost]] = {
         "page": Cost(1, 2322, 5, 565, 1402, 41, 400),
         "by id": Cost(1, 1185, 3, 9, 6, 41, 402),
         "four levels": Cost(1, 6951, 12, 274, 2674, 42, 523),
-        "whole result": Cost(2, 2817, 4, 9, 104, 41, 583),
+        "whole result": Cost(2, 2907, 4, 306, 104, 41, 570),
         "deep page": Cost(1, 1832, 3, 260, 308, 41, 419),
         "filtered page": Cost(1, 1322, 2, 66, 624, 22, 376),
         "participants": Cost(1, 2648, 8, 516, 818, 21, 375),
