@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from bench import results, rows
 from db import migrating, models
+from db.address import of_driver
 from db.engine import Database
 from db.searching.folding import fold, folded
 from db.types import instant_text
@@ -123,7 +124,7 @@ async def store(database: Database, generated: Tables) -> None:
     if database.file is not None:
         await asyncio.to_thread(_insert, database.file, generated)
         return
-    connection = await asyncpg.connect(database.url.set(drivername="postgresql").render_as_string(hide_password=False))
+    connection = await asyncpg.connect(of_driver(database.url))
     try:
         for model, columns, values in _tables(generated):
             await connection.copy_records_to_table(model.__tablename__, records=values, columns=columns)

@@ -23,8 +23,11 @@ MARK = "/* planned */"
 _NAME = "torana_explained"
 
 
-def planned(statement: Statement) -> Statement:
-    """Have a statement planned for its values: what it reads depends on them so much that planning costs less."""
+def planned(statement: Statement, own: bool = True) -> Statement:
+    """Have a statement planned for its values, where its `own` plan is worth it: what it reads depends on them so much
+    that planning costs less."""
+    if not own:
+        return statement
     return statement.prefix_with(MARK, dialect="postgresql").execution_options(plans=OWN)
 
 

@@ -86,11 +86,7 @@ class _Explaining:
 
     async def _list(self, key: str, planned: ReadPlan | None) -> AsyncIterator[Explained]:
         """A list or a row of the root, by one statement, or by one that finds its rows and one that reads them."""
-        if (
-            planned is None
-            or not rendering.varies(planned, self._principal.settled)
-            or await self._database.plans_alike(planned.tree.root.model.__tablename__)
-        ):
+        if planned is None or not await rendering.varies(self._database, planned, self._principal.settled):
             yield await self._explained(key, planned, rendering.root)
         elif not rendering.finds_first(planned):
             yield await self._explained(key, planned, rendering.root, True)

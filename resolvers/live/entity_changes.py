@@ -144,5 +144,5 @@ def _bound(sights: Iterable[_Sight]) -> None:
 
 def _differ(before: Principal, after: Principal) -> bool:
     """Whether the principal may see other rows than before."""
-    sights = ((one.profile, one.projects, one.sites, one.groups) for one in (before, after))
-    return next(sights) != next(sights)
+    former, now = ((one.profile, one.projects, one.sites, one.groups) for one in (before, after))
+    return former != now

@@ -90,7 +90,7 @@ class Loaders:
 
     async def listing(self, slice: Slice, selection: Selection, where: Where | None = None) -> Page:
         """A page of all rows that the principal may see."""
-        planned = by_values(selection.model, where, self._profile) and not await self._alike(selection.model)
+        planned = await by_values(self._database, selection.model, where, self._profile)
         statement = statements.listing(selection, slice.cut, where, self._profile, planned)
         rows = await self._rows(statement, slice.parameters, where)
         return Page.cut(rows, slice, partial(self._total, selection.model, where))
@@ -112,14 +112,11 @@ class Loaders:
             return await otherwise()
 
     async def _root(self, read_plan: ReadPlan) -> str | None:
-        planned = rendering.varies(read_plan, self._profile) and not await self._alike(read_plan.tree.root.model)
+        planned = await rendering.varies(self._database, read_plan, self._profile)
         if planned and rendering.finds_first(read_plan) and (text := await self._found(read_plan)) is not None:
             return text
         ((made,),) = await self._planned(rendering.root, read_plan, planned)
         return made  # type: ignore[no-any-return]
-
-    async def _alike(self, model: type[Entity]) -> bool:
-        return await self._database.plans_alike(model.__tablename__)
 
     async def _found(self, read_plan: ReadPlan) -> str | None:
         """The list by a statement that finds its rows and one that reads them; None when one went away in between, so
@@ -250,7 +247,7 @@ class Loaders:
         return [counts[key] for key in keys]
 
     async def _total(self, model: type[Entity], where: Where | None) -> int:
-        planned = by_values(model, where, self._profile) and not await self._alike(model)
+        planned = await by_values(self._database, model, where, self._profile)
         (row,) = await self._rows(statements.total(model, where, self._profile, planned), {}, where)
         number: int = row.number
         return number

@@ -32,6 +32,17 @@ def objects(fields: Fields, made: Callable[[str, Any], Iterator[Piece]]) -> Iter
     yield "}"
 
 
+def _told(part: Many) -> set[Place]:
+    """What a connection tells of its place in the list, and its total."""
+    of_info = (place for _, shown in part.fields if isinstance(shown, Info) for _, place in shown.fields)
+    return {place for place in (*of_info, *(shown for _, shown in part.fields)) if isinstance(place, Place)}
+
+
+def counts(part: Many) -> bool:
+    """Whether the total of a list is asked for."""
+    return bool(_told(part) & {Place.TOTAL, Place.AT_LEAST})
+
+
 class Page:
     """The page of a list, made in three layers, each only where it is needed.
 
@@ -45,8 +56,7 @@ class Page:
         self, part: Many, cut: Keyset, limit: int, found: Found, row: Row, known: tuple[Any, Any] | None = None
     ) -> None:
         self._fields, self._cut, self._limit, self._found, self._row = part.fields, cut, limit, found, row
-        self._told = {place for _, shown in part.fields if isinstance(shown, Info) for _, place in shown.fields}
-        self._told |= {shown for _, shown in part.fields if isinstance(shown, Place)}
+        self.counts, self._told = counts(part), _told(part)
         self._edges = [inner for _, shown in part.fields if isinstance(shown, Edges) for _, inner in shown.fields]
         self._shows = any(isinstance(shown, _LISTS) for _, shown in part.fields)
         self._ahead = Place.PREVIOUS if cut.backward else Place.NEXT
@@ -55,11 +65,6 @@ class Page:
         self._known, self._total = known or (None, None)
         self._backward = cut.backward and known is None
         self._apart: list[Any] | None = None
-
-    @property
-    def counts(self) -> bool:
-        """Whether the total is asked for."""
-        return bool(self._told & {Place.TOTAL, Place.AT_LEAST})
 
     @property
     def reads(self) -> bool:

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from db import plans
 from db.aliases import Alias, Found, model_of, outer
+from db.engine import Database
 from db.keys import Several, among, spread
 from db.prepared import Statement
 from db.texts import Piece, base64, joined, json_octets, maybe, number, otherwise, string, value
@@ -18,7 +19,7 @@ from resolvers.access.visibility import visible
 from resolvers.identity.principal import AccessProfile
 from resolvers.reading.marks import denial
 from resolvers.reading.marks import place as mark_of
-from resolvers.reading.pages import Page, digits, objects
+from resolvers.reading.pages import Page, counts, digits, objects
 from resolvers.reading.paging import Keyset
 from resolvers.reading.plan import Asked, Constant, Fields, Form, Group, Id, Many, One, ReadPlan, Value
 from resolvers.reading.relationships import ends, joins
@@ -39,13 +40,13 @@ def root(read_plan: ReadPlan, profile: AccessProfile, planned: bool = False) -> 
     if isinstance(part, Many):
         profile = narrowed(read_plan.asked[part.number].where, profile)
     statement = sa.select(_Renderer(read_plan, profile).field(part).label("text"))
-    return plans.planned(statement) if planned else statement
+    return plans.planned(statement, planned)
 
 
-def varies(read_plan: ReadPlan, profile: AccessProfile) -> bool:
-    """Whether a list of the root reads more or less by its values, so that it is to be planned for them."""
+async def varies(database: Database, read_plan: ReadPlan, profile: AccessProfile) -> bool:
+    """Whether what is read from the root is a list that is to be planned for its values."""
     part = read_plan.tree.root
-    return isinstance(part, Many) and by_values(part.model, read_plan.asked[part.number].where, profile)
+    return isinstance(part, Many) and await by_values(database, part.model, read_plan.asked[part.number].where, profile)
 
 
 def finds_first(read_plan: ReadPlan) -> bool:
@@ -62,8 +63,7 @@ def keys(read_plan: ReadPlan, profile: AccessProfile) -> Statement:
     profile = narrowed(asked.where, profile)
     cut, most, suffix = asked.slice.cut, digits(asked.slice.limit + 1), f"_{part.number}"
     rows = sought(part.model, cut, asked.where, profile, most, lambda entity: [entity.id], suffix=suffix)
-    page = Page(part, cut, asked.slice.limit, Found(part.model, ""), lambda *_: iter(()))
-    total = counted(part.model, asked.where, profile, suffix=suffix).scalar_subquery() if page.counts else sa.null()
+    total = counted(part.model, asked.where, profile, suffix=suffix).scalar_subquery() if counts(part) else sa.null()
     found = sa.func.array(rows.scalar_subquery(), type_=Several(Key())).label("keys")
     return plans.planned(sa.select(found, total.label("total")))
 

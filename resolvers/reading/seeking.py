@@ -12,6 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from db.aliases import Alias, Found
+from db.engine import Database
 from db.keys import among, untrue
 from db.models import Entity
 from db.prepared import Statement
@@ -162,8 +163,9 @@ def narrowed(where: Where | None, profile: AccessProfile) -> AccessProfile:
     return profile._replace(wide=False) if where is not None and where.searches else profile
 
 
-def by_values(model: Model, where: Where | None, profile: AccessProfile) -> bool:
-    """Whether what a list of all rows of a model reads depends on its values. One plan for all principals would walk
-    through everybody's rows in the order of the list for one who sees few of them, and one plan for all searches would
-    not know which text is rare."""
-    return sees_part(model, narrowed(where, profile)) or (where is not None and where.searches)
+async def by_values(database: Database, model: Model, where: Where | None, profile: AccessProfile) -> bool:
+    """Whether a list of all rows of a model is planned for its values, on which depends what it reads. One plan for all
+    principals would walk through everybody's rows in the order of the list for one who sees few of them, and one plan
+    for all searches would not know which text is rare."""
+    varies = sees_part(model, narrowed(where, profile)) or (where is not None and where.searches)
+    return varies and not await database.plans_alike(model.__tablename__)

@@ -60,7 +60,7 @@ def listing(selection: Selection, cut: Keyset, where: Where | None, profile: Acc
     found = Found(selection.model, "page")
     columns = selection.on(found, profile, cut.order.names)
     rows = sought(selection.model, cut, where, profile, _LIMIT, found.asked_of).subquery(found.called)
-    return _planned(sa.select(*columns).select_from(rows), planned)
+    return plans.planned(sa.select(*columns).select_from(rows), planned)
 
 
 @kept
@@ -107,8 +107,4 @@ def total(model: type[Entity], where: Where | None, profile: AccessProfile, plan
     """The `number` of all rows of a model."""
     profile = narrowed(where, profile)
     number = counted(model, where, profile).scalar_subquery()
-    return _planned(sa.select(number.label("number")), planned)
-
-
-def _planned(statement: Statement, planned: bool) -> Statement:
-    return plans.planned(statement) if planned else statement
+    return plans.planned(sa.select(number.label("number")), planned)

@@ -3,7 +3,7 @@ schema has.
 """
 
 import re
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import orjson
@@ -19,13 +19,11 @@ from resolvers.identity.principal import Kind, Principal
 from resolvers.reading.filters import contains
 from resolvers.reading.loaders import Loaders
 from resolvers.reading.selection import Selection
-from schema import Schema
 from schema.fields.checks import declared_fields
 from schema.fields.connections import Condition
 from schema.fields.declarations import Column, Connected, Related
 from schema.fields.scalars import global_id, parse_id
 from schema.fields.selection import DEFINITION, model_of
-from tests.support.databases import BACKENDS, Prepared
 from tests.support.matrix import (
     ARGUMENTS,
     CHANGES,
@@ -45,21 +43,12 @@ from tests.support.matrix import (
     mutation_of,
     refs,
     settle,
-    staged_on,
     typename_of,
 )
 from tests.support.platforms import Platform, principal_as
 
 QUERY: Any = CORE.query_type
 MUTATION: Any = CORE.mutation_type
-
-
-@pytest.fixture(scope="module", params=BACKENDS)
-async def stage(
-    request: pytest.FixtureRequest, prepared: Prepared, schema: Schema, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Stage]:
-    async with staged_on(prepared, request.param, schema, tmp_path_factory.mktemp("data")) as made:
-        yield made
 
 
 # Lists and relations --------------------------------------------------------------------------------------------------

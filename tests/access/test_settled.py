@@ -1,6 +1,5 @@
 """What a principal was looked up with says the same as the tables that it was read from."""
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
@@ -13,20 +12,10 @@ from resolvers.access.rules import PROJECT_USER, SITE_USER, allowed
 from resolvers.access.visibility import visible
 from resolvers.identity import principal_queries
 from resolvers.identity.principal import Kind, Principal
-from schema import Schema
 from schema.fields.scalars import global_id
-from tests.support.databases import BACKENDS, Prepared
-from tests.support.matrix import Stage, staged_on
+from tests.support.matrix import Stage
 from tests.support.organising import update
 from tests.support.platforms import principal_as
-
-
-@pytest.fixture(scope="module", params=BACKENDS)
-async def stage(
-    request: pytest.FixtureRequest, prepared: Prepared, schema: Schema, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Stage]:
-    async with staged_on(prepared, request.param, schema, tmp_path_factory.mktemp("data")) as made:
-        yield made
 
 
 def _users(stage: Stage) -> list[Principal]:

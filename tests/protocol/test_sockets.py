@@ -13,6 +13,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from db import models
+from db.address import of_driver
 from db.engine import changed
 from db.types import uuid7
 from gateway.operations import fanout
@@ -367,7 +368,7 @@ async def test_a_broken_listening_connection_is_opened_again_and_nothing_is_miss
     gateway = await serve("postgresql")
     tom = await gateway.log_in("tom")
     job = await _pending(gateway, tom)
-    other = await asyncpg.connect(gateway.services.database.url.set(drivername="postgresql").render_as_string(False))
+    other = await asyncpg.connect(of_driver(gateway.services.database.url))
     async with _open(gateway, {"authorization": tom}) as socket:
         await _say(socket, id="1", type="subscribe", payload={"query": WATCH, "variables": {"i": job}})
         await _hear(socket)

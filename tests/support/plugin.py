@@ -7,6 +7,7 @@
 | `reading`, `sharing` | the same for the whole session: for tests that only read, and for those that leave alone what they did not make |
 | `serve` | starts gateways on ports, each with a client |
 | `serve_module` | the same, for gateways that the tests of a module share |
+| `stage` | for the tests of a module, on each database: rows of every kind, and somebody with each role (`matrix.py`) |
 | `schema` | the schema |
 
 `Platform.counted` has the statements of the last answer, `recorded()` those of anything.
@@ -182,3 +183,14 @@ async def serve_module(prepared: Prepared, tmp_path_factory: pytest.TempPathFact
     """The same, for gateways that the tests of a module share."""
     async with serving(prepared, tmp_path_factory) as start:
         yield start
+
+
+@pytest.fixture(scope="module", params=BACKENDS)
+async def stage(
+    request: pytest.FixtureRequest, prepared: Prepared, schema: Schema, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Any]:
+    """On each database, for the tests of a module: rows of every kind, and somebody with each role of the matrix."""
+    from tests.support.matrix import staged_on  # many tests need none of it
+
+    async with staged_on(prepared, request.param, schema, tmp_path_factory.mktemp("data")) as made:
+        yield made

@@ -13,21 +13,11 @@ from db.models import Erasable, Job, JobState
 from resolvers.access.policy import Model, blocked_by, gone_with, policies, policy_of, target_of
 from resolvers.failures import Dependency
 from resolvers.writing.cascade import erase, revive
-from schema import Schema
-from tests.support.databases import BACKENDS, Prepared
-from tests.support.matrix import Stage, staged_on
+from tests.support.matrix import Stage
 
 GOES = [key for policy in policies() for key in policy.goes_with]
 BLOCKS = [key for policy in policies() for key in policy.blocks]
 STAYS = [key for policy in policies() for key in policy.stays]
-
-
-@pytest.fixture(scope="module", params=BACKENDS)
-async def stage(
-    request: pytest.FixtureRequest, prepared: Prepared, schema: Schema, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Stage]:
-    async with staged_on(prepared, request.param, schema, tmp_path_factory.mktemp("data")) as made:
-        yield made
 
 
 class _Undone(Exception):
