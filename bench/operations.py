@@ -19,10 +19,10 @@ PAGE = """{
 }"""
 BY_ID = "query($id: ID!) { simulation(id: $id) { id title simType createdAt owner { id username } } }"
 FOUR_LEVELS = """query($name: String!) {
-  projects(first: 3, filter: {name: $name}) {
+  projects(first: 3, filter: {name: {contains: $name}}) {
     totalCount
     edges { cursor node { id name
-      simulations(first: 5, order: OLDEST) {
+      simulations(first: 5, orderBy: {field: CREATED_AT}) {
         totalCount pageInfo { hasNextPage endCursor }
         edges { cursor node { id title owner { id username }
           jobs(first: 2) {

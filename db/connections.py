@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, NullPool
 
 from db import files, plans
+from db.buckets import of_text
 
 _COMMON: dict[str, Any] = {
     "hide_parameters": True,  # a failed statement is logged without its values
@@ -57,6 +58,7 @@ def on_sqlite(url: sa.URL, timeout: float) -> tuple[AsyncEngine, AsyncEngine]:
         connection.run_async(lambda raw: raw.set_progress_handler(lambda: time.monotonic() > until[0], 20_000))
         # SQLite's own knows the letters of ASCII only.
         connection.create_function("lower", 1, lambda text: text.lower() if isinstance(text, str) else text)
+        connection.create_function("bucket", 3, of_text)
         _pragmas(connection, busy, "query_only=ON", "cache_size=-16000", "mmap_size=268435456")
 
     @sa.event.listens_for(reader.sync_engine, "before_cursor_execute")

@@ -21,10 +21,10 @@ from db.address import file_of, parse_address
 from db.listener import Listener
 from db.models import Entity, Erasable
 from db.outages import Outage, finished
+from db.plans import Sizes
 from db.prepared import Holder, Kept, Prepared, Shelf, Statement
 from db.readers import Readers, driver
 from db.searching import folding
-from db.sizes import Sizes
 from db.tally import count, tally
 from db.turns import Turns
 from db.types import now

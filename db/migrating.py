@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import warnings
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -86,9 +87,24 @@ async def revise(url: str, message: str) -> None:
 
 async def differences(url: str) -> list[Any]:
     """The differences between the models and the database at `url`."""
-    return await _read(
-        url, lambda c: compare_metadata(MigrationContext.configure(c, opts={"compare_type": True}), Base.metadata)
-    )
+    return await _read(url, _compared)
+
+
+def _compared(connection: sa.Connection) -> list[Any]:
+    """The differences. Of indexes on expressions only their names are compared: SQLite tells no more of them, and
+    PostgreSQL writes expressions in its own way."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Skipped unsupported reflection", sa.exc.SAWarning)
+        warnings.filterwarnings("ignore", "autogenerate skipping metadata-specified expression", UserWarning)
+        found = compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), Base.metadata)
+    names = "SELECT name FROM sqlite_master WHERE type = 'index'"
+    if connection.dialect.name == "postgresql":
+        names = "SELECT indexname FROM pg_indexes WHERE schemaname = current_schema()"
+    there = set(connection.exec_driver_sql(names).scalars())
+    indexes = [index for table in Base.metadata.tables.values() for index in table.indexes]
+    made = {str(index.name) for index in indexes if any(isinstance(e, sa.TextClause) for e in index.expressions)}
+    found = [one for one in found if not (one[0] in ("add_index", "remove_index") and one[1].name in made & there)]
+    return [*found, *(("missing_index", name) for name in sorted(made - there))]
 
 
 async def _read(url: str, work: Callable[[sa.Connection], T]) -> T:

@@ -4,7 +4,8 @@ PostgreSQL runs reads by a generic plan, made once for all parameters. A stateme
 own each time, made for its values. Connections are set to one of both, so that a read needs no further statement.
 """
 
-from collections.abc import Sequence
+import time
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import date
 from typing import Any
 from uuid import UUID
@@ -14,13 +15,36 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from db.prepared import GENERIC, Statement
 from db.readers import driver
 
-__all__ = ["GENERIC", "MARK", "OWN", "choose", "literal", "on_postgresql", "on_sqlite", "planned"]
+__all__ = ["GENERIC", "MARK", "OWN", "Sizes", "choose", "literal", "on_postgresql", "on_sqlite", "planned"]
 
 OWN = "force_custom_plan"
 """The other mode of connections that read: each statement is planned for its values."""
 MARK = "/* planned */"
 """Begins the text of a statement that is planned each time, for who reads it in the server's statistics."""
 _NAME = "torana_explained"
+SMALL = 64 * 1024
+"""The most bytes of a small table."""
+KEPT = 60.0
+"""Seconds after which sizes are looked at again."""
+
+_SMALL = """SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace
+AND pg_relation_size(oid) <= $1"""
+
+
+class Sizes:
+    """Which tables of PostgreSQL are small: a plan for all values reads one of them whole in less time than a plan for
+    some values is made. `fetch` runs a text with its arguments and gives the rows."""
+
+    def __init__(self, fetch: Callable[[str, Sequence[Any]], Awaitable[Sequence[Any]]]) -> None:
+        self._fetch = fetch
+        self._small: frozenset[str] = frozenset()
+        self._until = 0.0
+
+    async def small(self, table: str) -> bool:
+        if time.monotonic() >= self._until:
+            self._until = time.monotonic() + KEPT  # others go on with what was known
+            self._small = frozenset(row[0] for row in await self._fetch(_SMALL, [SMALL]))
+        return table in self._small
 
 
 def planned(statement: Statement, own: bool = True) -> Statement:

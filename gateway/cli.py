@@ -33,7 +33,7 @@ from gateway.settings import FILE, Settings, groups, load
 from jobs.worker.bundle import bundle as make_bundle
 from jobs.worker.main import work as run_worker
 from schema import build
-from schema.fields.connections import searched
+from schema.lists.filters import searched
 
 gc.enable()
 
@@ -154,7 +154,8 @@ def index_texts() -> None:
 async def _index_texts(settings: Settings) -> None:
     async with opened(settings) as services:
         try:
-            columns = searched(build().core)
+            build()
+            columns = searched()
             made = await trigrams.make(services.database, columns, lambda step: typer.echo(f"  {step}"))
         except trigrams.NoTrigrams as error:
             fail(str(error), WRONG)

@@ -17,3 +17,14 @@ def spelled(column: str) -> str:
 def constant(name: str) -> str:
     """The name of a type as a value of an enumeration: `UserGroup` is USER_GROUP."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).upper()
+
+
+def snake(name: str) -> str:
+    """The attribute of a field: lastOnlineAt is `last_online_at`."""
+    return constant(name).lower()
+
+
+def plural(name: str) -> str:
+    """The name of a type for many of its rows, in the spelling of Python: `LogEntry` is log_entries."""
+    one = snake(name)
+    return f"{one[:-1]}ies" if one.endswith("y") else f"{one}s"

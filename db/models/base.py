@@ -61,7 +61,7 @@ def relates(**options: Any) -> Any:
     return relationship(lazy="raise", viewonly=True, **options)
 
 
-def lists(name: str, *columns: str) -> sa.Index:
+def lists(name: str, *columns: str | sa.TextClause) -> sa.Index:
     """The index of a list of live rows, by these columns."""
     return sa.Index(name, *columns, sqlite_where=alive(), postgresql_where=alive())
 

@@ -8,13 +8,17 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.models.base import Entity, refers, relates
+from db.models.ordering import folded
 from db.searching.folding import folds
 from db.types import Name
 
 
 class Challenge(Entity):
     __tablename__ = "challenges"
-    __table_args__ = (sa.Index("ix_challenges_start_date_id", "start_date", "id"),)
+    __table_args__ = (
+        sa.Index("ix_challenges_start_date_id", "start_date", "id"),
+        sa.Index("ix_challenges_by_label", folded("label"), "id"),
+    )
 
     label: Mapped[str] = mapped_column(Name(100), unique=True)
     label_folded: Mapped[str | None] = folds("label")
@@ -31,8 +35,8 @@ class Challenge(Entity):
 class Leaderboard(Entity):
     __tablename__ = "leaderboards"
     __table_args__ = (
-        sa.Index("ix_leaderboards_label_id", "label", "id"),
-        sa.Index("ix_leaderboards_challenge_id_label_id", "challenge_id", "label", "id"),
+        sa.Index("ix_leaderboards_by_label", folded("label"), "id"),
+        sa.Index("ix_leaderboards_challenge_id_by_label", "challenge_id", folded("label"), "id"),
     )
 
     challenge_id: Mapped[UUID] = refers("challenges.id", ondelete="CASCADE")

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from db.models.base import Entity, Erasable, lists, refers, relates, unique
 from db.models.jobs import Platform
+from db.models.ordering import folded
 from db.searching.folding import folds
 from db.types import Name, choice
 
@@ -21,7 +22,7 @@ class Cluster(Erasable, Entity):
     __tablename__ = "clusters"
     __table_args__ = (
         unique("uq_clusters_name", "name", where="deleted_at IS NULL"),
-        lists("ix_clusters_name_id", "name", "id"),
+        lists("ix_clusters_by_name", folded("name"), "id"),
         sa.CheckConstraint("platform <> 'IN_PROCESS'", name="elsewhere"),
         sa.CheckConstraint("max_tasks IS NULL OR max_tasks >= 1", name="max_tasks"),
     )

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.models.base import Entity, Erasable, lists, refers, relates
+from db.models.ordering import folded
 from db.searching.folding import folds
 from db.types import Json, Name
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 class DeviceType(Entity):
     __tablename__ = "device_types"
-    __table_args__ = (sa.UniqueConstraint("key"), sa.Index("ix_device_types_name_id", "name", "id"))
+    __table_args__ = (sa.UniqueConstraint("key"), sa.Index("ix_device_types_by_name", folded("name"), "id"))
 
     name: Mapped[str] = mapped_column(Name(255))
     name_folded: Mapped[str | None] = folds("name")
@@ -30,8 +31,8 @@ class DeviceType(Entity):
 class DeviceSubtype(Entity):
     __tablename__ = "device_subtypes"
     __table_args__ = (
-        sa.Index("ix_device_subtypes_type_id_name_id", "type_id", "name", "id"),
-        sa.Index("ix_device_subtypes_name_id", "name", "id"),
+        sa.Index("ix_device_subtypes_type_id_by_name", "type_id", folded("name"), "id"),
+        sa.Index("ix_device_subtypes_by_name", folded("name"), "id"),
     )
 
     type_id: Mapped[UUID] = refers("device_types.id", ondelete="CASCADE")
@@ -45,9 +46,9 @@ class DeviceSubtype(Entity):
 class Device(Erasable, Entity):
     __tablename__ = "devices"
     __table_args__ = (
-        lists("ix_devices_name_id", "name", "id"),
-        lists("ix_devices_type_id_name_id", "type_id", "name", "id"),
-        lists("ix_devices_subtype_id_name_id", "subtype_id", "name", "id"),
+        lists("ix_devices_by_name", folded("name"), "id"),
+        lists("ix_devices_type_id_by_name", "type_id", folded("name"), "id"),
+        lists("ix_devices_subtype_id_by_name", "subtype_id", folded("name"), "id"),
     )
 
     name: Mapped[str] = mapped_column(Name(255))

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.models.base import Entity, Erasable, lists, of_one, refers, relates, unique
+from db.models.ordering import folded
 from db.searching.folding import folds
 from db.types import Name, choice
 
@@ -34,7 +35,7 @@ GRANTEES = ("user_group_id", "device_id", "participant_group_id")
 class UserGroup(Erasable, Entity):
     __tablename__ = "user_groups"
     __table_args__ = (
-        lists("ix_user_groups_name_id", "name", "id"),
+        lists("ix_user_groups_by_name", folded("name"), "id"),
         sa.Index("ix_user_groups_creator_id", "creator_id"),
     )
 
@@ -68,10 +69,10 @@ class Role(Entity):
         unique("uq_roles_site", "service_id", "site_id", "name", where="scope = 'SITE'"),
         unique("uq_roles_project", "service_id", "project_id", "name", where="scope = 'PROJECT'"),
         unique("uq_roles_global", "service_id", "name", where="scope = 'GLOBAL'"),
-        sa.Index("ix_roles_site_id_name_id", "site_id", "name", "id"),
-        sa.Index("ix_roles_project_id_name_id", "project_id", "name", "id"),
-        sa.Index("ix_roles_service_id_name_id", "service_id", "name", "id"),
-        sa.Index("ix_roles_name_id", "name", "id"),
+        sa.Index("ix_roles_site_id_by_name", "site_id", folded("name"), "id"),
+        sa.Index("ix_roles_project_id_by_name", "project_id", folded("name"), "id"),
+        sa.Index("ix_roles_service_id_by_name", "service_id", folded("name"), "id"),
+        sa.Index("ix_roles_by_name", folded("name"), "id"),
     )
 
     service_id: Mapped[UUID] = refers("services.id", ondelete="CASCADE")

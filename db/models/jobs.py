@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, column_property, mapped_column
 
 from db.models.base import Entity, refers, relates
+from db.models.ordering import folded, last
 from db.searching.folding import folds
 from db.types import Json, Name, choice, now
 
@@ -64,6 +65,8 @@ class Job(Entity):
         sa.UniqueConstraint("simulation_id", "attempt"),
         sa.Index("ix_jobs_submitted_at_id", "submitted_at", "id"),
         sa.Index("ix_jobs_last_update_at_id", "last_update_at", "id"),
+        sa.Index("ix_jobs_ended_at", last("ended_at"), "id"),
+        sa.Index("ix_jobs_by_title", folded("title"), "id"),
         sa.Index("ix_jobs_owner_user_id_submitted_at_id", "owner_user_id", "submitted_at", "id"),
         sa.Index("ix_jobs_simulation_id_attempt_id", "simulation_id", "attempt", "id"),
         sa.Index("ix_jobs_state_submitted_at_id", "state", "submitted_at", "id"),

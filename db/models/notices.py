@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.models.base import Entity, refers, relates, unique
+from db.models.ordering import folded
 from db.searching.folding import folds
 from db.types import Json, Name, choice, now
 
@@ -50,7 +51,7 @@ class NotificationTemplate(Entity):
             "language",
             where="site_id IS NULL AND project_id IS NULL",
         ),
-        sa.Index("ix_notification_templates_key_id", "key", "id"),
+        sa.Index("ix_notification_templates_by_key", folded("key"), "id"),
     )
 
     key: Mapped[str] = mapped_column(Name(100))

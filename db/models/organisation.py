@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.models.base import Entity, Erasable, lists, refers, relates, unique
+from db.models.ordering import folded
 from db.searching.folding import folds
 from db.types import Name
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 class Site(Erasable, Entity):
     __tablename__ = "sites"
-    __table_args__ = (lists("ix_sites_name_id", "name", "id"),)
+    __table_args__ = (lists("ix_sites_by_name", folded("name"), "id"),)
 
     name: Mapped[str] = mapped_column(Name(255))
     name_folded: Mapped[str | None] = folds("name")
@@ -36,8 +37,10 @@ class Site(Erasable, Entity):
 class Project(Erasable, Entity):
     __tablename__ = "projects"
     __table_args__ = (
-        lists("ix_projects_name_id", "name", "id"),
-        lists("ix_projects_site_id_name_id", "site_id", "name", "id"),
+        lists("ix_projects_by_name", folded("name"), "id"),
+        lists("ix_projects_created_at_id", "created_at", "id"),
+        lists("ix_projects_site_id_by_name", "site_id", folded("name"), "id"),
+        lists("ix_projects_site_id_created_at_id", "site_id", "created_at", "id"),
     )
 
     site_id: Mapped[UUID] = refers("sites.id", ondelete="RESTRICT")
@@ -59,8 +62,8 @@ class Project(Erasable, Entity):
 class ParticipantGroup(Erasable, Entity):
     __tablename__ = "participant_groups"
     __table_args__ = (
-        lists("ix_participant_groups_name_id", "name", "id"),
-        lists("ix_participant_groups_project_id_name_id", "project_id", "name", "id"),
+        lists("ix_participant_groups_by_name", folded("name"), "id"),
+        lists("ix_participant_groups_project_id_by_name", "project_id", folded("name"), "id"),
     )
 
     project_id: Mapped[UUID] = refers("projects.id", ondelete="RESTRICT")
@@ -75,9 +78,11 @@ class Participant(Erasable, Entity):
     __tablename__ = "participants"
     __table_args__ = (
         unique("uq_participants_username", "username", where="deleted_at IS NULL"),
-        lists("ix_participants_name_id", "name", "id"),
-        lists("ix_participants_project_id_name_id", "project_id", "name", "id"),
-        lists("ix_participants_group_id_name_id", "group_id", "name", "id"),
+        lists("ix_participants_by_name", folded("name"), "id"),
+        lists("ix_participants_created_at_id", "created_at", "id"),
+        lists("ix_participants_project_id_by_name", "project_id", folded("name"), "id"),
+        lists("ix_participants_project_id_created_at_id", "project_id", "created_at", "id"),
+        lists("ix_participants_group_id_by_name", "group_id", folded("name"), "id"),
     )
 
     project_id: Mapped[UUID] = refers("projects.id", ondelete="RESTRICT")

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.models.base import Entity, Erasable, lists, of_one, refers, relates, unique
+from db.models.ordering import folded
 from db.searching.folding import folds
 from db.types import Name, Value
 
@@ -26,7 +27,7 @@ class Service(Erasable, Entity):
     __tablename__ = "services"
     __table_args__ = (
         unique("uq_services_key", "key", where="deleted_at IS NULL"),
-        lists("ix_services_name_id", "name", "id"),
+        lists("ix_services_by_name", folded("name"), "id"),
     )
 
     name: Mapped[str] = mapped_column(Name(255))

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.models.base import Entity, Erasable, lists, of_one, refers, relates, unique
+from db.models.ordering import folded
 from db.searching.folding import folds
 from db.types import Json, Name, choice
 
@@ -45,7 +46,7 @@ SessionEventType = Enum("SessionEventType", {name: name for name in _EVENTS.spli
 
 class SessionType(Erasable, Entity):
     __tablename__ = "session_types"
-    __table_args__ = (lists("ix_session_types_name_id", "name", "id"),)
+    __table_args__ = (lists("ix_session_types_by_name", folded("name"), "id"),)
 
     name: Mapped[str] = mapped_column(Name(255))
     name_folded: Mapped[str | None] = folds("name")
@@ -62,6 +63,7 @@ class Session(Erasable, Entity):
     __table_args__ = (
         sa.CheckConstraint("duration_seconds >= 0", name="duration"),
         lists("ix_sessions_starts_at_id", "starts_at", "id"),
+        lists("ix_sessions_by_name", folded("name"), "id"),
         lists("ix_sessions_project_id_starts_at_id", "project_id", "starts_at", "id"),
         lists("ix_sessions_type_id_starts_at_id", "type_id", "starts_at", "id"),
         lists("ix_sessions_creator_id", "creator_id"),
@@ -88,7 +90,10 @@ class Session(Erasable, Entity):
 
 class SessionEvent(Erasable, Entity):
     __tablename__ = "session_events"
-    __table_args__ = (lists("ix_session_events_session_id_occurred_at_id", "session_id", "occurred_at", "id"),)
+    __table_args__ = (
+        lists("ix_session_events_session_id_occurred_at_id", "session_id", "occurred_at", "id"),
+        lists("ix_session_events_occurred_at_id", "occurred_at", "id"),
+    )
 
     session_id: Mapped[UUID] = refers("sessions.id", ondelete="CASCADE")
     type: Mapped[SessionEventType] = mapped_column(choice(SessionEventType))

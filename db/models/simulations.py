@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.models.base import Entity, Erasable, lists, refers, relates
+from db.models.ordering import folded
 from db.searching.folding import folds
 from db.types import Json, Name, choice
 
@@ -38,7 +39,9 @@ class Simulation(Erasable, Entity):
         lists("ix_simulations_user_id_created_at_id", "user_id", "created_at", "id"),
         lists("ix_simulations_project_id_created_at_id", "project_id", "created_at", "id"),
         lists("ix_simulations_session_id_created_at_id", "session_id", "created_at", "id"),
-        lists("ix_simulations_title_id", "title", "id"),
+        lists("ix_simulations_by_title", folded("title"), "id"),
+        lists("ix_simulations_user_id_by_title", "user_id", folded("title"), "id"),
+        lists("ix_simulations_project_id_by_title", "project_id", folded("title"), "id"),
     )
 
     user_id: Mapped[UUID] = refers("users.id", ondelete="RESTRICT")
@@ -97,7 +100,7 @@ class Estimator(Entity):
     __tablename__ = "estimators"
     __table_args__ = (
         sa.UniqueConstraint("simulation_id", "file_name"),
-        sa.Index("ix_estimators_simulation_id_name_id", "simulation_id", "name", "id"),
+        sa.Index("ix_estimators_simulation_id_by_name", "simulation_id", folded("name"), "id"),
     )
 
     simulation_id: Mapped[UUID] = refers("simulations.id", ondelete="CASCADE")

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.models.base import Entity, Erasable, alive, lists, refers, relates
+from db.models.ordering import folded
 from db.searching.folding import folds
 from db.types import Name, choice
 
@@ -34,8 +35,8 @@ class Spec(Erasable, Entity):
             sqlite_where=alive(),
             postgresql_where=alive(),
         ),
-        lists("ix_specs_canonical_name_id", "canonical_name", "id"),
-        lists("ix_specs_user_id_canonical_name_id", "user_id", "canonical_name", "id"),
+        lists("ix_specs_by_canonical_name", folded("canonical_name"), "id"),
+        lists("ix_specs_user_id_by_canonical_name", "user_id", folded("canonical_name"), "id"),
     )
 
     user_id: Mapped[UUID] = refers("users.id", ondelete="RESTRICT")

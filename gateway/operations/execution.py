@@ -19,7 +19,7 @@ from db.engine import TooComplex
 from db.tally import tally
 from gateway.operations.documents import Operation
 from gateway.operations.errors import AGAIN, BAD_VARIABLES, masked, of_database, of_variable, refused
-from gateway.operations.executor import answer_of, executor_of, forbidden
+from gateway.operations.executor import answer_of, executor_of, refusal
 from gateway.operations.responses import Answer, Refused
 from resolvers.context import Context
 from resolvers.failures import Failure, NotShown, TimedOut, TooLarge, check_errors
@@ -139,7 +139,7 @@ class Execution:
             check_errors(len(denied))
         if not denied:
             return Answer(200, {"data": data})
-        return Answer(200, {"errors": [masked(forbidden(denial, path)) for path, denial in denied], "data": data})
+        return Answer(200, {"errors": [masked(refusal(denial, path)) for path, denial in denied], "data": data})
 
     def _outline(self, operation: Operation, values: VariableValues, ctx: Context) -> list[Entry] | None:
         key = ("outline", id(operation.node))

@@ -14,7 +14,7 @@ from gateway.operations.documents import Operation
 from gateway.operations.errors import internal, masked, status_of
 from gateway.operations.responses import Answer
 from resolvers.context import Context, lane_of
-from resolvers.failures import Forbidden, TooLarge, check_errors
+from resolvers.failures import TooLarge, check_errors
 from resolvers.reading.marks import Rendered
 from resolvers.reading.plan import Denial
 from schema.fields.introspection import KINDS, introspection_of
@@ -39,7 +39,7 @@ class Executor(graphql.Executor[Any]):
             place = path
             for key in below:
                 place = place.add_key(key, None)
-            self.collected_errors.add(forbidden(denial, place.as_list()), place)
+            self.collected_errors.add(refusal(denial, place.as_list()), place)
         return orjson.Fragment(result.text)
 
     def complete_leaf_value(self, return_type: Any, result: Any) -> Any:  # type: ignore[override]
@@ -105,8 +105,8 @@ def executor_of(
     return executor
 
 
-def forbidden(denial: Denial, path: list[str | int]) -> GraphQLError:
-    return GraphQLError(denial.message, denial.nodes, path=path, original_error=Forbidden(denial.message))
+def refusal(denial: Denial, path: list[str | int]) -> GraphQLError:
+    return GraphQLError(denial.failure.message, denial.nodes, path=path, original_error=denial.failure)
 
 
 def _awaitable(value: Any) -> TypeGuard[Awaitable[Any]]:

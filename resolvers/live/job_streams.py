@@ -129,7 +129,7 @@ async def job_log(
             while True:
                 page = await ctx.fork().loaders.page(models.Job.log, state, Slice(order, BATCH, after), selection)
                 for row in page.nodes:
-                    after = (getattr(row, order.column.key), row.id)
+                    after = order.values(row)
                     yield row
                 if not page.more:
                     break

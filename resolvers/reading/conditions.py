@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -20,6 +21,8 @@ class Where:
     clauses: Callable[[Any, str, AccessProfile], Sequence[Any]] = field(compare=False)
     values: Mapping[str, Any] = field(default_factory=dict, compare=False)
     searches: bool = False
+    spans: Mapping[str, timedelta] = field(default_factory=dict, compare=False)
+    """How long the times are in which moments are to be, by column."""
     shape: Hashable = field(init=False)
 
     def __post_init__(self) -> None:

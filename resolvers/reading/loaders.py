@@ -20,6 +20,7 @@ from db.texts import finished
 from resolvers.identity.principal import Principal
 from resolvers.reading import marks, rendering, statements
 from resolvers.reading.conditions import Where
+from resolvers.reading.grouping import Group, Grouping, Measure
 from resolvers.reading.marks import Rendered, Stored
 from resolvers.reading.paging import Page, Slice
 from resolvers.reading.plan import ReadPlan
@@ -93,7 +94,8 @@ class Loaders:
         planned = await by_values(self._database, selection.model, where, self._profile)
         statement = statements.listing(selection, slice.cut, where, self._profile, planned)
         rows = await self._rows(statement, slice.parameters, where)
-        return Page.cut(rows, slice, partial(self._total, selection.model, where))
+        count = partial(self._total, selection.model, where)
+        return Page.cut(rows, slice, count, partial(self._grouped, where))
 
     async def first(self, selection: Selection, where: Where) -> Any | None:
         """The one row that meets a condition on a unique column."""
@@ -239,12 +241,38 @@ class Loaders:
             grouped[row.parent_key].append(row)
         identity = (relationship, "count", where, where and tuple(where.values.items()))
         count = self._loader(identity, partial(self._counts, relationship, where))
-        return [Page.cut(grouped[key], slice, partial(_loaded, count, key)) for key in keys]
+        groups = partial(self._grouped_below, relationship, where)
+        return [Page.cut(grouped[key], slice, partial(_loaded, count, key), partial(groups, key)) for key in keys]
 
     async def _counts(self, relationship: Relationship, where: Where | None, keys: list[UUID]) -> list[int]:
         statement = statements.counts(relationship, where, self._profile, self._database.dialect)
         counts = {row.key: row.number for row in await self._rows(statement, {"keys": keys}, where)}
         return [counts[key] for key in keys]
+
+    async def _grouped(self, where: Where | None, grouping: Grouping, measures: tuple[Measure, ...]) -> Sequence[Group]:
+        """The groups of all rows of a model."""
+        grouping.check(where)
+        planned = await by_values(self._database, grouping.model, where, self._profile)
+        statement = statements.groups(grouping.unzoned, measures, where, self._profile, planned)
+        return grouping.made(await self._rows(statement, grouping.values(""), where), measures)
+
+    async def _grouped_below(
+        self, relationship: Relationship, where: Where | None, key: UUID, grouping: Grouping, measures: Any
+    ) -> Sequence[Group]:
+        """The same of what a relationship leads to."""
+        grouping.check(where)
+        load = partial(self._groups, relationship, where, grouping, measures)
+        identity = (relationship, grouping, measures, where, where and tuple(where.values.items()))
+        return grouping.made(await _loaded(self._loader(identity, load), key), measures)
+
+    async def _groups(
+        self, relationship: Relationship, where: Where | None, grouping: Grouping, measures: Any, keys: list[UUID]
+    ) -> list[Sequence[Any]]:
+        found: dict[UUID, list[Any]] = defaultdict(list)
+        statement = statements.groups_below(relationship, grouping.unzoned, measures, where, self._profile)
+        for row in await self._rows(statement, {"keys": keys, **grouping.values("")}, where):
+            found[row.parent_key].append(row)
+        return [found[key] for key in keys]
 
     async def _total(self, model: type[Entity], where: Where | None) -> int:
         planned = await by_values(self._database, model, where, self._profile)

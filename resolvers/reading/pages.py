@@ -9,10 +9,12 @@ from db.aliases import Found
 from db.prepared import Statement
 from db.texts import Piece, item, joined, listed, otherwise
 from resolvers.reading.paging import COUNTED, Keyset
-from resolvers.reading.plan import Constant, Edges, Fields, Info, Many, Place, Rows
+from resolvers.reading.plan import Constant, Edges, Fields, Groups, Info, Many, Place, Rows
 
 Row = Callable[[Fields, Any], Iterator[Piece]]
 """Makes the object of a row."""
+Grouped = Callable[[Groups], Any]
+"""Makes the list of groups."""
 _CURSOR, _PLACE, _TOTAL = "cursor", "place", "total"
 _LISTS = (Rows, Edges)
 
@@ -53,8 +55,16 @@ class Page:
     """
 
     def __init__(
-        self, part: Many, cut: Keyset, limit: int, found: Found, row: Row, known: tuple[Any, Any] | None = None
+        self,
+        part: Many,
+        cut: Keyset,
+        limit: int,
+        found: Found,
+        row: Row,
+        grouped: Grouped,
+        known: tuple[Any, Any] | None = None,
     ) -> None:
+        self._grouped = grouped
         self._fields, self._cut, self._limit, self._found, self._row = part.fields, cut, limit, found, row
         self.counts, self._told = counts(part), _told(part)
         self._edges = [inner for _, shown in part.fields if isinstance(shown, Edges) for _, inner in shown.fields]
@@ -127,6 +137,8 @@ class Page:
         elif isinstance(shown, Edges):
             edge = joined(objects(shown.fields, self._of_edge))
             yield from ("[", self._aggregate(otherwise(self._inside(listed(edge)), "")), "]")
+        elif isinstance(shown, Groups):
+            yield self._grouped(shown)
         elif isinstance(shown, Info):
             yield from objects(shown.fields, self._field)
         elif isinstance(shown, Constant):

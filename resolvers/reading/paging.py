@@ -1,4 +1,4 @@
-"""Keyset paging: an order is a column and the key, and a cursor holds a row's values of both."""
+"""Keyset paging: an order is columns and the key, and a cursor holds a row's values of them."""
 
 import base64
 import binascii
@@ -6,13 +6,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from enum import Enum
-from functools import cached_property
 from typing import Any, Protocol
 from uuid import UUID
 
 import orjson
 import sqlalchemy as sa
 
+from db.models.ordering import instead, sort_key
 from db.texts import base64url, value
 from db.types import instant_text
 from resolvers.failures import Invalid, LimitExceeded
@@ -23,62 +23,73 @@ COUNTED = 100_000
 """The most rows of a list that are counted."""
 
 
-@dataclass(frozen=True, eq=False)
 class Order:
-    """An order by `column`, then by key, so that no two rows are equal. The column is never null, and an index leads
-    with it."""
+    """An order by columns, then by key, so that no two rows are equal. Null has a place (`db.models.ordering`), and an
+    index has the columns. Orders are equal only when they are the same."""
 
-    column: Any
-    descending: bool = False
+    def __init__(self, *columns: Any, descending: bool = False) -> None:
+        self.model = columns[0].class_
+        self.columns = tuple(column.property.columns[0] for column in columns if column.key != "id")
+        self.descending = descending
+        self.names = (*(column.key for column in self.columns), "id")
+        """The attributes of a row that its place is made of."""
+        self._name = f"{self.model.__name__}.{'.'.join(self.names[:-1])}{'-' if descending else '+'}"
 
-    @cached_property
-    def names(self) -> tuple[str, str]:
-        return (self.column.key, "id")
+    def keys(self, entity: Any) -> list[Any]:
+        """The keys by which rows are sorted, of an alias of the model; the last is the row's own."""
+        return [*(sort_key(entity, column) for column in self.columns), entity.id]
+
+    def values(self, row: Any) -> tuple[Any, ...]:
+        """The place of a row of which no value is null."""
+        return tuple(getattr(row, name) for name in self.names)
 
     def cursor(self, row: Any) -> str:
         """The cursor of a row, opaque to clients: the name of this order, and the row's values."""
-        place = getattr(row, self.column.key)
-        if isinstance(place, datetime):
-            place = instant_text(place)
-        elif isinstance(place, Enum):
-            place = place.name
-        elif isinstance(place, UUID):
-            place = str(place)
-        return base64.urlsafe_b64encode(orjson.dumps([self._name, place, str(row.id)])).decode().rstrip("=")
+        places = (_plain(getattr(row, column.key), column) for column in self.columns)
+        return base64.urlsafe_b64encode(orjson.dumps([self._name, *places, str(row.id)])).decode().rstrip("=")
 
     def cursor_of(self, entity: Any) -> Any:
         """The same, made by the database."""
-        place, key = (getattr(entity, name) for name in self.names)
-        return base64url([f'["{self._name}",', *value(place), ',"', sa.cast(key, sa.Text()), '"]'])
+        *keys, key = self.keys(entity)
+        places = (piece for place in keys for piece in (*value(place), ","))
+        return base64url([f'["{self._name}",', *places, '"', sa.cast(key, sa.Text()), '"]'])
 
     def place(self, cursor: str, argument: str) -> tuple[Any, ...]:
         """The values of a cursor that this order made."""
         try:
-            name, value, key = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+            name, *places, key = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
             if name != self._name:
                 raise ValueError
-            return (self._parsed(value), UUID(key))
-        except (ValueError, TypeError, AttributeError, OverflowError, binascii.Error):
+            parsed = (_parsed(value, column) for value, column in zip(places, self.columns, strict=True))
+            return (*parsed, UUID(key))
+        except (ValueError, TypeError, AttributeError, LookupError, OverflowError, binascii.Error):
             raise Invalid("this is not a cursor of this list in this order", field=argument) from None
 
-    @cached_property
-    def _name(self) -> str:
-        return f"{self.column.class_.__name__}.{self.column.key}{'-' if self.descending else '+'}"
 
-    def _parsed(self, value: Any) -> Any:
-        kind = self.column.type.python_type
-        if kind is datetime:
-            moment = datetime.fromisoformat(value)
-            if moment.tzinfo is None:
-                raise ValueError
-            return moment.astimezone(UTC)
-        if kind is date:
-            return date.fromisoformat(value)
-        if kind is UUID:
-            return UUID(value)
-        if type(value) is not kind:
-            raise TypeError
-        return value
+def _plain(value: Any, column: sa.Column[Any]) -> Any:
+    """A value as a cursor holds it."""
+    if value is None:
+        return instead(column.type)
+    if isinstance(value, datetime):
+        return instant_text(value)
+    return value.name if isinstance(value, Enum) else value
+
+
+def _parsed(value: Any, column: sa.Column[Any]) -> Any:
+    """A value of a cursor; raises one of several errors for a wrong one."""
+    kind = column.type.python_type
+    if kind is datetime:
+        moment = datetime.fromisoformat(value)
+        if moment.tzinfo is None:
+            raise ValueError
+        return moment.astimezone(UTC)
+    if kind is date:
+        return date.fromisoformat(value)
+    if issubclass(kind, Enum):
+        return kind[value]
+    if type(value) is not kind:
+        raise TypeError
+    return value
 
 
 class Cursors(Protocol):
@@ -93,7 +104,7 @@ class Cursors(Protocol):
 class Keyset:
     """The part of a slice that decides the text of a statement: order, direction, and whether it begins at a place.
 
-    The place itself comes as the parameters `place` and `place_id`, with the suffix that the statement gives the list.
+    The place itself comes as the parameters `place0` and so on, with the suffix that the statement gives the list.
     """
 
     order: Order
@@ -101,20 +112,29 @@ class Keyset:
     placed: bool
 
     def by(self, entity: Any) -> list[Any]:
-        down = self.order.descending != self.backward
-        return [c.desc() if down else c.asc() for c in self._on(entity)]
+        return [key.desc() if self._down else key.asc() for key in self.order.keys(entity)]
 
     def beyond(self, entity: Any, suffix: str = "") -> sa.ColumnElement[bool]:
-        """The rows after the place: `a >= x AND (a > x OR id > y)`, a conjunction first, so that an index can seek."""
-        first, key = self._on(entity)
-        x = sa.bindparam(f"place{suffix}", type_=first.type)
-        y = sa.bindparam(f"place_id{suffix}", type_=key.type)
-        if self.order.descending != self.backward:
-            return sa.and_(first <= x, sa.or_(first < x, key < y))
-        return sa.and_(first >= x, sa.or_(first > x, key > y))
+        """The rows after the place: `a >= x AND (a > x OR id > y)`, a conjunction first, so that an index can seek; of
+        further columns likewise."""
+        clause: Any = None
+        for number, key in reversed(list(enumerate(self.order.keys(entity)))):
+            here = sa.bindparam(f"place{number}{suffix}", type_=key.type)
+            past = key < here if self._down else key > here
+            clause = past if clause is None else sa.and_(key <= here if self._down else key >= here, past | clause)
+        return clause  # type: ignore[no-any-return]
 
-    def _on(self, entity: Any) -> list[Any]:
-        return [getattr(entity, name) for name in self.order.names]
+    def passes(self, entity: Any, other: Any) -> sa.ColumnElement[bool]:
+        """The row of `other` comes after that of `entity`."""
+        clause: Any = None
+        for own, past in reversed(list(zip(self.order.keys(entity), self.order.keys(other), strict=True))):
+            further = past < own if self._down else past > own
+            clause = further if clause is None else further | ((past == own) & clause)
+        return clause  # type: ignore[no-any-return]
+
+    @property
+    def _down(self) -> bool:
+        return self.order.descending != self.backward
 
 
 def page_size(first: int | None, last: int | None, most: int) -> int:
@@ -161,7 +181,7 @@ class Slice:
     @property
     def place(self) -> dict[str, Any]:
         """The place where it begins, as parameters."""
-        return {} if self.after is None else {"place": self.after[0], "place_id": self.after[1]}
+        return {f"place{number}": value for number, value in enumerate(self.after)} if self.after else {}
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -192,19 +212,27 @@ class Page:
     """The rows of one page in the order of the list, and how to go on from it.
 
     The attributes have the names of the connection's fields. `counted` is called only when the total is asked for; it
-    counts up to `COUNTED` and one more.
+    counts up to `COUNTED` and one more. `grouped` gives the groups of the list that a grouping asks for, with all its
+    measures.
     """
 
     nodes: Sequence[Any]
     slice: Slice
     more: bool
     counted: Callable[[], Awaitable[int]]
+    grouped: Callable[..., Awaitable[Sequence[Any]]] | None = None
 
     @classmethod
-    def cut(cls, rows: Sequence[Any], slice: Slice, counted: Callable[[], Awaitable[int]]) -> "Page":
+    def cut(
+        cls,
+        rows: Sequence[Any],
+        slice: Slice,
+        counted: Callable[[], Awaitable[int]],
+        grouped: Callable[..., Awaitable[Sequence[Any]]] | None = None,
+    ) -> "Page":
         """Make a page of `rows`, which hold one more than the slice asks for when the list goes on."""
         more, rows = len(rows) > slice.limit, rows[: slice.limit]
-        return cls(rows[::-1] if slice.backward else rows, slice, more, counted)
+        return cls(rows[::-1] if slice.backward else rows, slice, more, counted, grouped)
 
     @property
     def edges(self) -> list[Edge]:

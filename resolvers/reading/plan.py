@@ -4,11 +4,12 @@ turned into SQL by `rendering`."""
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from typing import Any, Protocol
 
 from db import models
 from db.prepared import Prepared
 from resolvers.access.rules import Rule
+from resolvers.failures import Failure
 from resolvers.reading.conditions import Where
 from resolvers.reading.paging import Order, Slice
 from resolvers.reading.relationships import Relationship
@@ -85,6 +86,38 @@ class Edges:
     fields: Fields
 
 
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """The groups of a list, which question `number` tells. `denied` is the number of the tree's denial that replaces
+    them where there are too many."""
+
+    fields: Fields
+    number: int
+    denied: int
+
+
+@dataclass(frozen=True, slots=True)
+class GroupKey:
+    """The object with the values that the rows of a group share."""
+
+    fields: Fields
+
+
+@dataclass(frozen=True, slots=True)
+class Dimension:
+    """One of those values, by the name of its attribute: a column, or the row that a reference leads to."""
+
+    key: str
+    row: "One | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A number that question `number` tells."""
+
+    number: int
+
+
 class Place(Enum):
     """The fields by which a page describes its place in the list."""
 
@@ -95,6 +128,7 @@ class Place(Enum):
     END = "endCursor"
     TOTAL = "totalCount"
     AT_LEAST = "totalCountAtLeast"
+    COUNT = "count"
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,11 +168,21 @@ class Asked:
         return {name + suffix: value for name, value in found.items()}
 
 
+class Question(Protocol):
+    """What the arguments of a field ask for: `shape` decides the text of a statement, `values` are the rest, as
+    parameters."""
+
+    @property
+    def shape(self) -> Hashable: ...
+
+    def values(self, suffix: str) -> dict[str, Any]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Denial:
-    """A guarded field: the message for a principal who may not read it, and where the document asks for it."""
+    """A field that may be refused: the failure, and where the document asks for it."""
 
-    message: str
+    failure: Failure
     nodes: Sequence[Any]
 
 
@@ -146,7 +190,7 @@ def _related(fields: Fields) -> int:
     return sum(
         isinstance(part, One | Many) + _related(part.fields)
         for _, part in fields
-        if isinstance(part, One | Many | Rows | Edges | Group)
+        if isinstance(part, One | Many | Rows | Edges | Group | Groups | GroupKey)
     )
 
 
@@ -155,13 +199,15 @@ class Tree:
     """The plan of a field, made once for a document.
 
     `root` refers by number to the `questions`, which read the arguments of an operation (`Asked`), and to the
-    `denials`. `related` is the number of relationships that its rows lead to, at any level. `refused` is true when a
-    database found its statement too large. `prepared` has its statements.
+    `denials`. `grouped` has the questions of groups, each with that of their list. `related` is the number of
+    relationships that its rows lead to, at any level. `refused` is true when a database found its statement too large.
+    `prepared` has its statements.
     """
 
     root: One | Many
-    questions: Sequence[Callable[[Any], Asked]]
+    questions: Sequence[Callable[[Any], Question]]
     denials: Sequence[Denial]
+    grouped: Sequence[tuple[int, int]] = ()
     related: int = field(init=False)
     refused: bool = False
     prepared: dict[Hashable, Prepared] = field(default_factory=dict)
@@ -175,7 +221,7 @@ class ReadPlan:
     """A tree with the arguments of one operation."""
 
     tree: Tree
-    asked: tuple[Asked, ...]
+    asked: tuple[Any, ...]
 
     @property
     def shape(self) -> Hashable:

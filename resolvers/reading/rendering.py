@@ -11,19 +11,35 @@ from db.aliases import Alias, Found, model_of, outer
 from db.engine import Database
 from db.keys import Several, among, spread
 from db.prepared import Statement
-from db.texts import Piece, base64, joined, json_octets, maybe, number, otherwise, string, value
+from db.texts import Piece, base64, joined, json_octets, listed, maybe, number, otherwise, string, value
 from db.types import Key
 from resolvers.access.clauses import FALSE, TRUE
 from resolvers.access.rules import allowed
 from resolvers.access.visibility import visible
 from resolvers.identity.principal import AccessProfile
+from resolvers.reading.grouping import GROUPS
 from resolvers.reading.marks import denial
 from resolvers.reading.marks import place as mark_of
 from resolvers.reading.pages import Page, counts, digits, objects
 from resolvers.reading.paging import Keyset
-from resolvers.reading.plan import Asked, Constant, Fields, Form, Group, Id, Many, One, ReadPlan, Value
+from resolvers.reading.plan import (
+    Asked,
+    Constant,
+    Fields,
+    Form,
+    Group,
+    GroupKey,
+    Groups,
+    Id,
+    Many,
+    Measured,
+    One,
+    Place,
+    ReadPlan,
+    Value,
+)
 from resolvers.reading.relationships import ends, joins
-from resolvers.reading.seeking import by_values, counted, narrowed, sought
+from resolvers.reading.seeking import by_values, counted, every, narrowed, sought
 
 KEY = 36
 """Characters of a key's text."""
@@ -52,7 +68,8 @@ async def varies(database: Database, read_plan: ReadPlan, profile: AccessProfile
 def finds_first(read_plan: ReadPlan) -> bool:
     """Whether a list that is planned for its values is found by a statement of its own, since it asks for several
     relationships of its rows: what is read of them is the same for all."""
-    return read_plan.tree.related >= SEVERAL
+    part = read_plan.tree.root
+    return read_plan.tree.related >= SEVERAL and not any(isinstance(shown, Groups) for _, shown in part.fields)
 
 
 def keys(read_plan: ReadPlan, profile: AccessProfile) -> Statement:
@@ -184,8 +201,8 @@ class _Renderer:
         assert asked.slice is not None
         cut, limit, profile = asked.slice.cut, asked.slice.limit, self._profile
         found = Found(part.model, f"rows_{name}")
-        page = Page(part, cut, limit, found, self.row)
         by = (part.relationship, key, suffix)
+        page = Page(part, cut, limit, found, self.row, lambda shown: self._groups(part, shown, by))
 
         def rows() -> Any:
             most = digits(limit + page.more)
@@ -193,6 +210,43 @@ class _Renderer:
 
         total = counted(part.model, asked.where, profile, *by) if page.counts else None
         return page.text(rows if page.reads else None, total, name).scalar_subquery()
+
+    def _groups(self, part: Many, shown: Groups, by: tuple[Any, Any, str]) -> Any:
+        """The groups of a list."""
+        grouping, where = self._asked[shown.number], self._asked[part.number].where
+        name, suffix, profile = f"groups_{next(self._names)}", f"_{shown.number}", self._profile
+        asked = [inner for _, inner in shown.fields if isinstance(inner, Measured)]
+        measures = [self._asked[inner.number] for inner in asked]
+
+        def columns(entity: Any) -> Any:
+            return grouping.columns(entity, profile, measures, suffix)
+
+        rows = every(part.model, where, profile, columns, *by).subquery(f"rows_of_{name}")
+        groups = grouping.grouped(rows, measures, suffix).limit(digits(GROUPS + 1)).subquery(name)
+
+        def made(_: str, inner: Any) -> Iterator[Piece]:
+            if isinstance(inner, Measured):
+                number = groups.c[f"measure{next(n for n, one in enumerate(asked) if one is inner)}"]
+                yield maybe(number, value(number))
+            elif isinstance(inner, GroupKey):
+                yield from objects(inner.fields, dimension)
+            else:
+                yield sa.cast(groups.c["count"], sa.Text()) if inner is Place.COUNT else f'"{inner.text}"'
+
+        def dimension(_: str, inner: Any) -> Iterator[Piece]:
+            if isinstance(inner, Constant):
+                yield f'"{inner.text}"'
+            elif inner.key not in grouping.keys:
+                yield "null"
+            else:
+                column = groups.c[f"dimension{grouping.keys.index(inner.key)}"]
+                yield maybe(column, value(column)) if inner.row is None else self.field(inner.row, outer(column))
+
+        text = otherwise(listed(joined(objects(shown.fields, made))), "")
+        many = sa.case(
+            (sa.func.count() > digits(GROUPS), joined([denial(shown.denied)])), else_=joined(["[", text, "]"])
+        )
+        return sa.select(many).select_from(groups).scalar_subquery()
 
     def found(self, part: Many) -> Statement:
         """A connection of the root whose rows were found before."""
@@ -203,7 +257,9 @@ class _Renderer:
         given = sa.func.unnest(sa.bindparam("keys", type_=Several(Key())))
         listed = given.table_valued(sa.column("key", Key()), with_ordinality="place", name="listed").render_derived()
         more, total = (sa.bindparam(n, type_=t) for n, t in (("more", sa.Boolean()), ("total", sa.BigInteger())))
-        page = Page(part, cut, asked.slice.limit, found, self.row, (more, total))
+        by = (None, None, f"_{part.number}")
+        groups = lambda shown: self._groups(part, shown, by)  # noqa: E731
+        page = Page(part, cut, asked.slice.limit, found, self.row, groups, (more, total))
 
         def rows() -> Any:
             joined = sa.select(*found.asked_of(entity)).select_from(listed)

@@ -84,15 +84,28 @@ def counted(
     suffix: str = "",
 ) -> Statement:
     """The number of rows of a list, up to `COUNTED` and one more."""
+    one: Any = sa.literal_column("1").label("one")
+    together = every(model, where, profile, lambda _: [one], relationship, key, suffix)
+    bound = sa.literal_column(str(COUNTED + 1), sa.Integer())
+    return sa.select(sa.func.count().label("total")).select_from(together.limit(bound).subquery())
+
+
+def every(
+    model: Model,
+    where: Where | None,
+    profile: AccessProfile,
+    columns: Columns,
+    relationship: Relationship | None = None,
+    key: Any = None,
+    suffix: str = "",
+) -> Any:
+    """All rows of a list, in no order."""
     if relationship is None:
         branches = _apart(model, where, profile._replace(wide=False), suffix)
     else:
         branches = _branches(model, where, profile, relationship, key, suffix)
-    one: Any = sa.literal_column("1").label("one")
-    rows: list[Any] = [sa.select(one).select_from(entity).where(*clauses) for entity, clauses in branches]
-    together: Any = rows[0] if len(rows) == 1 else sa.select(sa.union_all(*rows).subquery())
-    bound = sa.literal_column(str(COUNTED + 1), sa.Integer())
-    return sa.select(sa.func.count().label("total")).select_from(together.limit(bound).subquery())
+    rows: list[Any] = [sa.select(*columns(entity)).select_from(entity).where(*clauses) for entity, clauses in branches]
+    return rows[0] if len(rows) == 1 else sa.select(sa.union_all(*rows).subquery())
 
 
 def _branches(

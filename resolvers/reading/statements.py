@@ -17,9 +17,10 @@ from db.prepared import Statement
 from resolvers.access.visibility import visible
 from resolvers.identity.principal import AccessProfile
 from resolvers.reading.conditions import Where
+from resolvers.reading.grouping import GROUPS, Grouping, Measure
 from resolvers.reading.paging import Keyset
-from resolvers.reading.relationships import Relationship, ends
-from resolvers.reading.seeking import counted, narrowed, reached, sought
+from resolvers.reading.relationships import Relationship, ends, parents
+from resolvers.reading.seeking import counted, every, narrowed, reached, sought
 from resolvers.reading.selection import Selection
 
 kept = lru_cache(maxsize=2_000)
@@ -108,3 +109,35 @@ def total(model: type[Entity], where: Where | None, profile: AccessProfile, plan
     profile = narrowed(where, profile)
     number = counted(model, where, profile).scalar_subquery()
     return plans.planned(sa.select(number.label("number")), planned)
+
+
+@kept
+def groups(
+    grouping: Grouping, measures: tuple[Measure, ...], where: Where | None, profile: AccessProfile, planned: bool
+) -> Statement:
+    """The groups of all rows of a model, as `Grouping.grouped` has them."""
+    profile = narrowed(where, profile)
+
+    def columns(entity: Any) -> Any:
+        return grouping.columns(entity, profile, measures, "")
+
+    rows = every(grouping.model, where, profile, columns).subquery("rows_of_groups")
+    return plans.planned(grouping.grouped(rows, measures, "").limit(GROUPS + 1), planned)
+
+
+@kept
+def groups_below(
+    relationship: Relationship,
+    grouping: Grouping,
+    measures: tuple[Measure, ...],
+    where: Where | None,
+    profile: AccessProfile,
+) -> Statement:
+    """The same of what a relationship leads to, for each parent in `keys`, which is `parent_key`."""
+    entity = Alias(grouping.model)
+    column, *clauses = parents(relationship, entity)
+    read = [column.label("parent_key"), *grouping.columns(entity, profile, measures, "")]
+    met = () if where is None else where.clauses(entity, "", profile)
+    seen = visible(entity, profile, via=relationship)
+    rows = sa.select(*read).where(among(column, "keys"), *clauses, seen, *met).subquery("rows_of_groups")
+    return grouping.grouped(rows, measures, "", by=[rows.c.parent_key])

@@ -1,4 +1,4 @@
-"""The commands of users about their jobs: cancel, retry, delete, count."""
+"""The commands of users about their jobs: cancel, retry, delete."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -9,7 +9,6 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db.aliases import Alias
 from db.engine import changed, moment_of
 from db.locks import held_in_order, in_order
 from db.models import TERMINAL, Job, JobState, Task, TaskResult
@@ -22,8 +21,6 @@ from resolvers.context import Context
 from resolvers.failures import WrongState
 from resolvers.feed import WORK, job_topic
 from resolvers.queue.lifecycle import expect_ended, move, new_job
-from resolvers.reading.conditions import Where
-from resolvers.reading.seeking import reached
 from resolvers.work.placement import checked_options, chosen_place
 from resolvers.writing.audit import record
 from resolvers.writing.refusals import writing
@@ -104,16 +101,6 @@ async def delete_job(ctx: Context, key: UUID, expected_version: int | None = Non
         because(session, "a job is deleted by who may", Job)
         await session.execute(sa.delete(Job).where(Job.id == job.id))
         changed(session, job_topic(job.id))
-
-
-async def totals(ctx: Context, where: Where | None) -> dict[JobState, int]:
-    """The number of visible jobs in each state, of those that meet the conditions. One statement."""
-    entity, profile = Alias(Job), ctx.principal.profile
-    counted = sa.select(entity.state, sa.func.count().label("number")).where(*reached(entity, where, profile))
-    values = {**ctx.principal.parameters, **(where.values if where else {})}
-    rows = await ctx.database.rows(counted.group_by(entity.state), values, ctx.lane)
-    found = {row.state: int(row.number) for row in rows}
-    return {state: found.get(state, 0) for state in JobState}
 
 
 async def _commanded(session: AsyncSession, ctx: Context, key: UUID, rules: Sequence[Rule], verb: str) -> Job:

@@ -19,13 +19,11 @@ def declared_fields(schema: GraphQLSchema) -> Iterator[tuple[GraphQLObjectType, 
 
 
 def check(schema: GraphQLSchema) -> None:
-    """Raise TypeError for a guarded field or a relation that is not nullable, or for a model without a row rule."""
+    """Raise TypeError for a guarded field that is not nullable, or for a model without a row rule."""
     for kind, name, field, declared in declared_fields(schema):
         where = f"{kind.name}.{name}"
         if isinstance(declared, Column) and declared.needs and is_non_null_type(field.type):
             raise TypeError(f"{where} is guarded, so it must be nullable: a refusal is null for this field alone")
-        if isinstance(declared, Related) and is_non_null_type(field.type):
-            raise TypeError(f"{where} may lead to a hidden row, so it must be nullable")
         if isinstance(declared, Connected | Related):
             target: Any = get_named_type(field.type)
             target = target.fields["nodes"].type if isinstance(declared, Connected) else target

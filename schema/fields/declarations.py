@@ -4,19 +4,36 @@ A field of a node is a `Column`, a `Part` (an object made of columns), `Related`
 or `Computed` from columns; a field of the root is `Connected`, `Listed`, `ById` or `Found`.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from enum import Enum
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-import strawberry
 from strawberry.types.field import StrawberryField
+from strawberry.types.lazy_type import LazyType
 
 from db import models
 from resolvers.access.rules import Rule
 from resolvers.failures import Forbidden
+from resolvers.identity.principal import AccessProfile
+from resolvers.reading.grouping import Grouping, Measure
 from resolvers.reading.paging import Order
 from resolvers.reading.plan import Asked
 from schema.fields.scalars import global_id
+
+
+@dataclass(frozen=True, slots=True)
+class Lists:
+    """How lists may be asked for a column: by a `filter`, in its `order`, in groups of rows with the same value (of a
+    number: by its sum and the like), by a `search` for parts of its text; and whether one row is `found` by it."""
+
+    filter: bool = False
+    order: bool = False
+    group: bool = False
+    search: bool = False
+    found: bool = False
+
+
+NO_WAY = Lists()
 
 
 class Key(StrawberryField):
@@ -31,9 +48,10 @@ class Key(StrawberryField):
 class Column(StrawberryField):
     """A column of the row, by its name; guarded when it `needs` one of some rules."""
 
-    def __init__(self, *args: Any, needs: tuple[Rule, ...] = (), **kwargs: Any) -> None:
+    def __init__(self, *args: Any, needs: tuple[Rule, ...] = (), lists: Lists = NO_WAY, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.needs = needs
+        self.lists = lists
         self.refusal = ""
         """The message for a principal who may not read it."""
 
@@ -89,6 +107,8 @@ class Related(StrawberryField):
 
     relationship: Any
     order: Order | None
+    filter: bool
+    group: bool
 
     @property
     def model(self) -> type[models.Entity]:
@@ -100,39 +120,51 @@ class Computed(StrawberryField):
     `may_<name>`."""
 
     reads: tuple[str, ...]
+    lists: Lists
     asks: Mapping[str, tuple[Rule, ...]]
 
 
-class Orders:
-    """The orders that a list may be asked for, by name; the first is the default."""
-
-    def __init__(self, name: str, description: str, **orders: tuple[Order, str]) -> None:
-        members: Any = Enum(name, [(key, key) for key in orders])  # type: ignore[misc]
-        self.enum: Any = strawberry.enum(members, description=description)
-        definition: Any = getattr(self.enum, "__strawberry_definition__")  # noqa: B009
-        for value in definition.values:
-            value.description = orders[value.name][1]
-        self._orders = {key: order for key, (order, _) in orders.items()}
-        self.default: Any = next(iter(members))
-
-    def __getitem__(self, member: Enum | None) -> Order:
-        return next(iter(self._orders.values())) if member is None else self._orders[member.name]
-
-    def __iter__(self) -> Iterator[Order]:
-        return iter(self._orders.values())
-
-
 class Connected(StrawberryField):
-    """A page of the rows of a relationship, or (from the root) of all rows of a model. `asked` reads its arguments."""
+    """A page of the rows of a relationship, or (from the root) of all rows of a model. `asked` reads its arguments.
+    `small` says that the list is small by nature, so that it may be sorted. `order` names its default order, `orders`
+    makes all."""
 
     source: Any
-    orders: Orders
+    order: str
+    small: bool
+    filter: bool
+    kind: Any
+    orders: Callable[[], Any]
     most: int
     asked: Callable[..., Asked]
 
     @property
     def model(self) -> type[models.Entity]:
         return target_of(self.source)
+
+
+class Grouped(StrawberryField):
+    """The groups of a list of a model; from its connection. `asked` reads its arguments, `measures` are all numbers
+    that groups may be asked for."""
+
+    model: type[models.Entity]
+    measures: tuple[Measure, ...]
+    asked: Callable[..., Grouping]
+
+
+class Dimension(StrawberryField):
+    """A value that the rows of a group share, by the attribute `key` of the model; of a reference the row of
+    `target`."""
+
+    model: type[models.Entity]
+    key: str
+    target: type[models.Entity] | None
+
+
+class Measured(StrawberryField):
+    """A number that is computed of a group; `asked` reads its argument."""
+
+    asked: Callable[..., Measure]
 
 
 class Listed(StrawberryField):
@@ -156,3 +188,52 @@ def target_of(source: Any) -> type[models.Entity]:
     """The model of a relationship, or the model itself."""
     model: type[models.Entity] = source if isinstance(source, type) else source.property.mapper.class_
     return model
+
+
+@dataclass(frozen=True, slots=True)
+class NodeType:
+    """How the rows of a model are shown: their type, the name of the list of all, what that list says of itself, the
+    order that it has by default (`-` before a column is from its end), and orders by several columns, by name.
+    `found_by` tells by what a row is found that is no column of it: what that is, and the clauses, with its name as
+    their parameter."""
+
+    model: type[models.Entity]
+    cls: Any
+    many: str
+    listed: str
+    order: str
+    orders: Mapping[str, Sequence[str]]
+    found_by: Mapping[str, tuple[str, Callable[[Any, str, AccessProfile], Sequence[Any]]]]
+
+    @property
+    def name(self) -> str:
+        name: str = self.cls.__name__
+        return name
+
+    @property
+    def fields(self) -> list[Any]:
+        found: list[Any] = self.cls.__strawberry_definition__.fields
+        return found
+
+
+NODES: dict[type[models.Entity], NodeType] = {}
+"""The types of all models that have one."""
+
+
+class Later(LazyType[Any, Any]):
+    """The type that `make` makes or finds once all types are declared; `type_name` is its name. Two are equal only when
+    they are the same: `typing` would take one for another."""
+
+    __eq__, __hash__ = object.__eq__, object.__hash__
+
+    def __init__(self, type_name: str, make: Callable[[], Any]) -> None:
+        super().__init__(type_name, "")
+        object.__setattr__(self, "make", make)
+
+    def resolve_type(self) -> Any:
+        return self.make()  # type: ignore[attr-defined]
+
+
+def later(model: type[models.Entity]) -> Later:
+    """The type of a model, which may be declared after what refers to it."""
+    return Later(model.__name__, lambda: NODES[model].cls)

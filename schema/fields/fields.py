@@ -4,8 +4,8 @@ Each can be read in two ways: from one statement that makes all below it, or row
 """
 
 import inspect
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Any, TypeVar, cast, dataclass_transform
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any, Optional, TypeVar, cast, dataclass_transform
 
 import strawberry
 from strawberry.types.fields.resolver import StrawberryResolver
@@ -20,8 +20,23 @@ from resolvers.identity import presence
 from resolvers.reading.conditions import Where
 from resolvers.reading.paging import Order, Slice
 from resolvers.reading.plan import Asked
-from resolvers.spelling import camel
-from schema.fields.declarations import ById, Column, Computed, Found, Key, Numbers, Part, Related, target_of
+from resolvers.spelling import camel, plural
+from schema.fields.declarations import (
+    NODES,
+    ById,
+    Column,
+    Computed,
+    Connected,
+    Found,
+    Key,
+    Lists,
+    NodeType,
+    Numbers,
+    Part,
+    Related,
+    later,
+    target_of,
+)
 from schema.fields.planner import read_plan_of
 from schema.fields.selection import select
 from schema.fields.values import check_text
@@ -30,9 +45,19 @@ T = TypeVar("T")
 Info = strawberry.Info[Context, None]
 
 
-def column(description: str, *, name: str | None = None) -> Any:
-    """A column of the model, by the name of the field. The model's policy says who reads its value."""
-    return Column(description=description, graphql_name=name)
+def column(
+    description: str,
+    *,
+    name: str | None = None,
+    filter: bool = False,
+    order: bool = False,
+    group: bool = False,
+    search: bool = False,
+    found: bool = False,
+) -> Any:
+    """A column of the model, by the name of the field. The model's policy says who reads its value. The others are the
+    ways in which lists may be asked for it (`Lists`)."""
+    return Column(description=description, graphql_name=name, lists=Lists(filter, order, group, search, found))
 
 
 def numbers(description: str) -> Any:
@@ -44,8 +69,11 @@ def part(description: str, **names: str) -> Any:
     return Part(description=description, names=names)
 
 
-def related(relationship: Any, description: str, *, order: Order | None = None) -> Any:
-    """The row that a relationship leads to; with `order`, the first of many."""
+def related(
+    relationship: Any, description: str, *, order: Order | None = None, filter: bool = True, group: bool = False
+) -> Any:
+    """The row that a relationship leads to; with `order`, the first of many. Lists may be filtered by that row, and
+    with `group` counted by it."""
     model = target_of(relationship)
 
     def resolve(root: strawberry.Parent[Any], info: Info) -> Awaitable[Any]:
@@ -60,17 +88,17 @@ def related(relationship: Any, description: str, *, order: Order | None = None) 
         return rendered_else(info, root, rows)
 
     field = Related(description=description, base_resolver=resolver_of(resolve_first if order else resolve))
-    field.relationship, field.order = relationship, order
+    field.relationship, field.order, field.filter, field.group = relationship, order, filter, group
     return field
 
 
-def computed(description: str, *, reads: Sequence[str]) -> Callable[[Callable[..., T]], T]:
+def computed(description: str, *, reads: Sequence[str], filter: bool = False) -> Callable[[Callable[..., T]], T]:
     """A field made in Python from its row, which is given as `self`. When the policy guards it, the row has
-    `may_<name>`."""
+    `may_<name>`. A `filter` compares the last column that it reads."""
 
     def declare(function: Callable[..., T]) -> T:
         field = Computed(description=description, base_resolver=resolver_of(function))
-        field.reads, field.asks = tuple(reads), {}
+        field.reads, field.asks, field.lists = tuple(reads), {}, Lists(filter)
         return field  # type: ignore[return-value]
 
     return declare
@@ -120,8 +148,17 @@ def found(model: type[models.Entity], description: str, where: Callable[..., Whe
 
 
 @dataclass_transform(kw_only_default=True)
-def node(model: type[models.Entity]) -> Callable[[type[T]], type[T]]:
-    """A type whose fields are read from rows of `model`, and whose rows have global ids."""
+def node(
+    model: type[models.Entity],
+    *,
+    by: str = "id",
+    orders: Mapping[str, Sequence[str]] | None = None,
+    found_by: Mapping[str, tuple[str, Callable[..., Sequence[Any]]]] | None = None,
+    listed: str = "",
+    many: str = "",
+) -> Callable[[type[T]], type[T]]:
+    """A type whose fields are read from rows of `model`, and whose rows have global ids. The other
+    arguments are about the list of all rows (`NodeType`)."""
 
     def declare(cls: type[T]) -> type[T]:
         for name, rules in policy_of(model).fields.items():
@@ -133,6 +170,11 @@ def node(model: type[models.Entity]) -> Callable[[type[T]], type[T]]:
                 field.asks = {name: rules}
             else:
                 raise TypeError(f"{cls.__name__}.{name} is guarded by its policy, and no field of the type")
+        for name, field in tuple(vars(cls).items()):
+            if isinstance(field, Related):
+                cls.__annotations__[name] = Optional[later(field.model)]  # noqa: UP045  (it is no type)
+            elif isinstance(field, Connected):
+                cls.__annotations__[name] = field.kind
         key = Key(description="The global id: opaque, unique among all nodes, never changes.")
         key.typename = cls.__name__
         cls.__annotations__["id"] = strawberry.ID
@@ -141,7 +183,10 @@ def node(model: type[models.Entity]) -> Callable[[type[T]], type[T]]:
         description = (
             f"{inspect.cleandoc(cls.__doc__ or '')}\n\nSeen by {visibility.readers(model)}; superadmins see all."
         )
-        return strawberry.type(cls, description=description)
+        made = strawberry.type(cls, description=description)
+        declared = NodeType(model, made, many or plural(cls.__name__), listed, by, orders or {}, found_by or {})
+        NODES.setdefault(model, declared)
+        return made
 
     return declare
 

@@ -2,7 +2,7 @@
 it."""
 
 from collections.abc import Callable, Sequence
-from copy import copy
+from functools import partial
 from typing import Any
 
 from graphql import (
@@ -10,31 +10,28 @@ from graphql import (
     GraphQLError,
     GraphQLField,
     GraphQLObjectType,
-    ObjectValueNode,
-    VariableNode,
-    VariableValues,
-    get_argument_values,
     get_named_type,
     get_nullable_type,
-    is_input_object_type,
-    is_leaf_type,
     is_list_type,
-    is_non_null_type,
 )
-from strawberry.types.arguments import convert_arguments
 
-from resolvers.failures import Failure
+from resolvers.failures import Failure, Forbidden
+from resolvers.reading.grouping import too_many
 from resolvers.reading.plan import (
     Asked,
     Constant,
     Denial,
+    Dimension,
     Edges,
     Fields,
     Form,
     Group,
+    GroupKey,
+    Groups,
     Id,
     Info,
     Many,
+    Measured,
     One,
     Place,
     ReadPlan,
@@ -42,8 +39,9 @@ from resolvers.reading.plan import (
     Tree,
     Value,
 )
-from resolvers.spelling import camel
-from schema.fields.declarations import Column, Connected, Found, Key, Numbers, Part, Related
+from schema.fields import declarations
+from schema.fields.arguments import Arguments
+from schema.fields.declarations import Column, Connected, Found, Grouped, Key, Numbers, Part, Related
 from schema.fields.selection import DEFINITION, Scope, keep, model_of
 
 PARTS = 1_000
@@ -94,7 +92,10 @@ def read_plan(tree: Tree, variables: Any) -> ReadPlan | None:
     if tree.refused:
         return None
     try:
-        return ReadPlan(tree, tuple(question(variables) for question in tree.questions))
+        made = ReadPlan(tree, tuple(question(variables) for question in tree.questions))
+        for number, of in tree.grouped:
+            made.asked[number].check(made.asked[of].where)
+        return made
     except (Failure, GraphQLError):
         return None
 
@@ -131,23 +132,23 @@ class _Builder:
     def __init__(self, scope: Scope) -> None:
         self._scope = scope
         self._parts = 0
-        self.questions: list[Callable[[Any], Asked]] = []
+        self.questions: list[Callable[[Any], Any]] = []
         self._denials: list[Denial] = []
+        self._grouped: list[tuple[int, int]] = []
 
     def tree(self, root: One | Many) -> Tree:
-        return Tree(root, self.questions, self._denials)
+        return Tree(root, self.questions, self._denials, self._grouped)
 
     def branch(self, declared: Any, field: GraphQLField, nodes: Sequence[FieldNode]) -> One | Many:
         """The plan of a relationship, a list or a row of the root."""
         kind, sets = _kind(field), self._scope.below(nodes)
         if isinstance(declared, Related):
             return One(declared.model, self.row(sets, kind), declared.relationship, declared.order)
-        number = len(self.questions)
-        self.questions.append(_Question(self._scope, declared, field, nodes[0]))
+        number = self._question(declared, field, nodes)
         if isinstance(declared, Found):
             return One(declared.model, self.row(sets, kind), number=number)
         relationship = None if isinstance(declared.source, type) else declared.source
-        return Many(declared.model, self._object(sets, kind, self._of_page), number, relationship)
+        return Many(declared.model, self._object(sets, kind, partial(self._of_page, number)), number, relationship)
 
     def row(self, sets: Any, kind: GraphQLObjectType) -> Fields:
         return self._object(sets, kind, self._of_row)
@@ -174,7 +175,7 @@ class _Builder:
             return Id(declared.typename)
         if isinstance(declared, Column):
             if declared.needs:
-                self._denials.append(Denial(declared.refusal, nodes))
+                self._denials.append(Denial(Forbidden(declared.refusal), nodes))
             return Value(declared.key, self._form(declared, field), declared.needs, len(self._denials) - 1)
         if isinstance(declared, Part):
             return self._group(declared, field, nodes)
@@ -188,13 +189,35 @@ class _Builder:
 
         return Group(declared.present, self._object(self._scope.below(nodes), _kind(field), made))
 
-    def _of_page(self, declared: Any, field: GraphQLField, nodes: Sequence[FieldNode]) -> Any:
+    def _of_page(self, of: int, declared: Any, field: GraphQLField, nodes: Sequence[FieldNode]) -> Any:
         sets, name = self._scope.below(nodes), declared.python_name
+        if isinstance(declared, Grouped):
+            self._denials.append(Denial(too_many(), nodes))
+            denied, number = len(self._denials) - 1, self._question(declared, field, nodes)
+            self._grouped.append((number, of))
+            return Groups(self._object(sets, _kind(field), self._of_group), number, denied)
         if name in _PLACES:
             return _PLACES[name]
         if name in ("nodes", "node"):
             return Rows(self.row(sets, _kind(field)))
-        return (Edges if name == "edges" else Info)(self._object(sets, _kind(field), self._of_page))
+        return (Edges if name == "edges" else Info)(self._object(sets, _kind(field), partial(self._of_page, of)))
+
+    def _of_group(self, declared: Any, field: GraphQLField, nodes: Sequence[FieldNode]) -> Any:
+        if isinstance(declared, declarations.Measured):
+            return Measured(self._question(declared, field, nodes))
+        if declared.python_name == "count":
+            return Place.COUNT
+        return GroupKey(self._object(self._scope.below(nodes), _kind(field), self._of_key))
+
+    def _of_key(self, declared: Any, field: GraphQLField, nodes: Sequence[FieldNode]) -> Any:
+        if declared.target is None:
+            return Dimension(declared.key)
+        row = self.row(self._scope.below(nodes), _kind(field))
+        return Dimension(declared.key, One(declared.target, row, getattr(declared.model, declared.key)))
+
+    def _question(self, declared: Any, field: GraphQLField, nodes: Sequence[FieldNode]) -> int:
+        self.questions.append(Arguments(self._scope, declared, field, nodes[0]))
+        return len(self.questions) - 1
 
     def _form(self, declared: Any, field: GraphQLField) -> Form:
         if isinstance(declared, Numbers):
@@ -213,82 +236,3 @@ def _kind(field: GraphQLField) -> GraphQLObjectType:
     kind = get_named_type(field.type)
     assert isinstance(kind, GraphQLObjectType)
     return kind
-
-
-class _Question:
-    """Reads the arguments of a field, as a document gives them, with the variables of an operation."""
-
-    def __init__(self, scope: Scope, declared: Any, field: GraphQLField, node: FieldNode) -> None:
-        self._strawberry: Any = getattr(scope.schema, "_strawberry_schema")  # noqa: B009
-        self._declared, self._field, self._node = declared, field, node
-        self._constant: dict[str, Any] | None = None
-        self._known: Asked | None = None
-        self._plain: list[tuple[str, str | None, str, bool]] | None = []
-        """Where variables of leaf types go: the argument, its field if it is an object, the variable, whether null is
-        refused. None where a variable goes elsewhere."""
-        named = self._strawberry.config.name_converter.from_argument
-        names = {named(argument): argument.python_name for argument in declared.arguments}
-        for argument in node.arguments or ():
-            kind = field.args[argument.name.value].type
-            places = _places(kind, argument.value, names[argument.name.value])
-            if places is None:
-                self._plain = None
-                break
-            self._plain += places
-
-    def __call__(self, variables: VariableValues) -> Asked:
-        values = variables.coerced
-        if self._plain is None or any(v not in values or (r and values[v] is None) for _, _, v, r in self._plain):
-            return self._declared.asked(**self._read(variables))  # type: ignore[no-any-return]
-        if self._constant is None:
-            self._constant = self._read(variables)
-            for name, inner, _, _ in self._plain:  # no value of a client is kept with the document
-                _put(self._constant, name, inner, None)
-            if not self._plain:
-                self._known = self._declared.asked(**self._constant)
-        if self._known is not None:
-            return self._known
-        given = dict(self._constant)
-        for name in {name for name, inner, _, _ in self._plain if inner is not None}:
-            given[name] = copy(given[name])
-        for name, inner, variable, _ in self._plain:
-            _put(given, name, inner, values[variable])
-        return self._declared.asked(**given)  # type: ignore[no-any-return]
-
-    def _read(self, variables: VariableValues) -> dict[str, Any]:
-        read = get_argument_values(self._field, self._node, variables)
-        schema = self._strawberry
-        return convert_arguments(read, self._declared.arguments, schema.schema_converter.scalar_registry, schema.config)
-
-
-def _put(given: dict[str, Any], name: str, inner: str | None, value: Any) -> None:
-    if inner is None:
-        given[name] = value
-    else:
-        setattr(given[name], inner, value)
-
-
-def _places(kind: Any, value: Any, name: str) -> list[tuple[str, str | None, str, bool]] | None:
-    """Where an argument's value holds variables, as in `_plain`."""
-    if not _varies(value):
-        return []
-    bare = get_nullable_type(kind)
-    if isinstance(value, VariableNode):
-        return [(name, None, value.name.value, is_non_null_type(kind))] if is_leaf_type(bare) else None
-    if not isinstance(value, ObjectValueNode) or not is_input_object_type(bare):
-        return None
-    known = {one.graphql_name or camel(one.python_name): one.python_name for one in bare.extensions[DEFINITION].fields}
-    found: list[tuple[str, str | None, str, bool]] = []
-    for inner in value.fields:
-        asked = bare.fields.get(inner.name.value)
-        places = None if asked is None else _places(asked.type, inner.value, known[inner.name.value])
-        if places is None or any(deeper is not None for _, deeper, _, _ in places):
-            return None
-        found += [(name, field, variable, required) for field, _, variable, required in places]
-    return found
-
-
-def _varies(value: Any) -> bool:
-    """Whether an argument's value holds a variable."""
-    inner = (*getattr(value, "values", ()), *(field.value for field in getattr(value, "fields", ())))
-    return isinstance(value, VariableNode) or any(map(_varies, inner))

@@ -7,42 +7,30 @@ import strawberry
 
 from db import models
 from resolvers.accounts import ssh_certificates
-from resolvers.reading.paging import Order
-from schema.fields.connections import chosen, connection, contains, equal
-from schema.fields.declarations import Orders
 from schema.fields.fields import Info, column, node
 from schema.fields.inputs import Given, editing, inputs, result
 from schema.fields.mutations import IN_PERSON, mutation
-from schema.fields.nodes import Connection, Node
+from schema.fields.nodes import Node
 from schema.fields.problems import Problem
+from schema.lists.connections import connection
 from schema.types.accounts.signing import Done, DoneResult
-from schema.types.groups import GROUP_ORDERS, UserGroup
 from schema.types.jobs import Platform
 
 
-@node(models.Cluster)
+@node(models.Cluster, by="name", listed="The clusters that you may use.")
 class Cluster(Node):
     """A cluster where jobs run, beside the gateway's own machine."""
 
-    name: str = column("Its name in the settings of the gateway.")
+    name: str = column("Its name in the settings of the gateway.", filter=True, order=True, search=True, found=True)
     description: str = column("What its users should know; may be empty.")
-    platform: Platform = column("How jobs are handed to it.")  # type: ignore[valid-type]
-    enabled: bool = column("Whether it takes new jobs.")
-    max_tasks: int | None = column("How many tasks are handed to it at once; null for no bound.")
-    user_groups: Connection[UserGroup] = connection(
+    platform: Platform = column("How jobs are handed to it.", filter=True, group=True)  # type: ignore[valid-type]
+    enabled: bool = column("Whether it takes new jobs.", filter=True, group=True)
+    max_tasks: int | None = column("How many tasks are handed to it at once; null for no bound.", filter=True)
+    user_groups = connection(
         models.Cluster.user_groups,
         "The groups of users that it is for, as far as you see them; without any it is for every user.",
-        orders=GROUP_ORDERS,
+        small=True,
     )
-
-
-@strawberry.input(description="Which clusters.")
-class ClusterFilter:
-    name: str | None = contains(models.Cluster.name, "Part of the name, in any case.")
-    platform: list[Platform] | None = chosen(  # type: ignore[valid-type]
-        models.Cluster.platform, "Of one of these platforms."
-    )
-    enabled: bool | None = equal(models.Cluster.enabled, "Those that take new jobs, or do not.")
 
 
 @strawberry.type(description="Your SSH key and its certificate, for clusters that ask for one. Neither is ever shown.")
@@ -62,13 +50,6 @@ class ClustersQuery:
     async def cluster_login(self, info: Info) -> ClusterLogin | None:
         found = await ssh_certificates.left(info.context)
         return None if found is None else ClusterLogin(principals=list(found.principals), expires_at=found.expires_at)
-
-    clusters: Connection[Cluster] = connection(
-        models.Cluster,
-        "The clusters that you may use.",
-        orders=Orders("ClusterOrder", "Orders of clusters.", NAME=(Order(models.Cluster.name), "By name.")),
-        filter=ClusterFilter,
-    )
 
 
 _CLUSTER = inputs(

@@ -6,21 +6,16 @@ import strawberry
 
 from db import models
 from resolvers.organisation import links
-from resolvers.reading.paging import Order
-from schema.fields.connections import connection, contains, equal, refers
-from schema.fields.declarations import Orders
 from schema.fields.fields import Info, column, node, related
 from schema.fields.inputs import Given, Several, deleting, editing, inputs, result
 from schema.fields.mutations import WRITER, mutation, written
-from schema.fields.nodes import Connection, Node
+from schema.fields.nodes import Node
 from schema.fields.problems import Problem
 from schema.fields.scalars import enum, key_of, parse_id
+from schema.lists.connections import connection
 
 if TYPE_CHECKING:
-    from schema.types.accounts.users import User
-    from schema.types.devices import Device
-    from schema.types.organisation import ParticipantGroup, Project, Site
-    from schema.types.services import Service
+    pass
 
 RoleScope = enum(
     models.RoleScope,
@@ -29,114 +24,42 @@ RoleScope = enum(
     SITE="In a site.",
     PROJECT="In a project.",
 )
-GROUP_ORDERS = Orders("UserGroupOrder", "Orders of groups of users.", NAME=(Order(models.UserGroup.name), "By name."))
-ROLE_ORDERS = Orders("RoleOrder", "Orders of roles.", NAME=(Order(models.Role.name), "By name."))
-GRANT_ORDERS = Orders("RoleGrantOrder", "Orders of grants.", OLDEST=(Order(models.RoleGrant.id), "The oldest first."))
 
 
-@strawberry.input(description="Which grants of roles.")
-class RoleGrantFilter:
-    site: strawberry.ID | None = refers("Site", "Of roles in this site.", models.RoleGrant.role, models.Role.site)
-    project: strawberry.ID | None = refers(
-        "Project", "Of roles in this project.", models.RoleGrant.role, models.Role.project
-    )
-    service: strawberry.ID | None = refers(
-        "Service", "Of roles of this service.", models.RoleGrant.role, models.Role.service
-    )
-    user_group: strawberry.ID | None = refers("UserGroup", "To this group of users.", models.RoleGrant.user_group)
-    user: strawberry.ID | None = refers(
-        "User", "To a group with this user.", models.RoleGrant.user_group, models.UserGroup.users
-    )
-    device: strawberry.ID | None = refers("Device", "To this device.", models.RoleGrant.device)
-    participant_group: strawberry.ID | None = refers(
-        "ParticipantGroup", "To this group of participants.", models.RoleGrant.participant_group
-    )
-
-
-@node(models.UserGroup)
+@node(models.UserGroup, by="name", listed="The groups of users that you may see.")
 class UserGroup(Node):
     """Users who hold the same roles."""
 
-    name: str = column("Its name.")
-    users: Connection[Annotated["User", strawberry.lazy("schema.types.accounts.users")]] = connection(
-        models.UserGroup.users,
-        "Its members.",
-        orders=Orders(
-            "UserGroupMemberOrder",
-            "Orders of a group's members.",
-            OLDEST=(Order(models.User.created_at), "By the time of joining the platform."),
-        ),
-    )
-    grants: Connection["RoleGrant"] = connection(
-        models.UserGroup.grants, "The roles that its members hold by it, as far as you see them.", orders=GRANT_ORDERS
-    )
+    name: str = column("Its name.", filter=True, order=True, search=True)
+    users = connection(models.UserGroup.users, "Its members.", small=True)
+    grants = connection(models.UserGroup.grants, "The roles that its members hold by it, as far as you see them.")
 
 
-@node(models.Role)
+@node(models.Role, by="name", listed="The roles that you may see.")
 class Role(Node):
     """A role that can be granted. The gateway's own service has the roles `admin` and `user` in every site and project;
     other services have roles of their own."""
 
-    name: str = column("Its name.")
-    scope: RoleScope = column("Where it holds.")  # type: ignore[valid-type]
-    service: Annotated["Service", strawberry.lazy("schema.types.services")] | None = related(
-        models.Role.service, "The service whose role it is; the gateway's own is shown to superadmins alone."
+    name: str = column("Its name.", filter=True, order=True, search=True)
+    scope: RoleScope = column("Where it holds.", filter=True, group=True)  # type: ignore[valid-type]
+    service = related(
+        models.Role.service,
+        "The service whose role it is; the gateway's own is shown to superadmins alone.",
+        group=True,
     )
-    site: Annotated["Site", strawberry.lazy("schema.types.organisation")] | None = related(
-        models.Role.site, "The site."
-    )
-    project: Annotated["Project", strawberry.lazy("schema.types.organisation")] | None = related(
-        models.Role.project, "The project."
-    )
-    grants: Connection["RoleGrant"] = connection(models.Role.grants, "Who holds it.", orders=GRANT_ORDERS)
+    site = related(models.Role.site, "The site.")
+    project = related(models.Role.project, "The project.")
+    grants = connection(models.Role.grants, "Who holds it.")
 
 
-@node(models.RoleGrant)
+@node(models.RoleGrant, listed="Who holds which role, as far as you see it.")
 class RoleGrant(Node):
     """A role given to a group of users, a device, or a group of participants."""
 
-    role: Role | None = related(models.RoleGrant.role, "The role.")
-    user_group: UserGroup | None = related(models.RoleGrant.user_group, "The group of users that holds it.")
-    device: Annotated["Device", strawberry.lazy("schema.types.devices")] | None = related(
-        models.RoleGrant.device, "The device that holds it."
-    )
-    participant_group: Annotated["ParticipantGroup", strawberry.lazy("schema.types.organisation")] | None = related(
-        models.RoleGrant.participant_group, "The group of participants that holds it."
-    )
-
-
-@strawberry.input(description="Which groups of users.")
-class UserGroupFilter:
-    name: str | None = contains(models.UserGroup.name, "Part of the name, in any case.")
-    user: strawberry.ID | None = refers("User", "With this user.", models.UserGroup.users)
-    site: strawberry.ID | None = refers(
-        "Site", "With a role in this site.", models.UserGroup.grants, models.RoleGrant.role, models.Role.site
-    )
-    project: strawberry.ID | None = refers(
-        "Project", "With a role in this project.", models.UserGroup.grants, models.RoleGrant.role, models.Role.project
-    )
-
-
-@strawberry.input(description="Which roles.")
-class RoleFilter:
-    name: str | None = contains(models.Role.name, "Part of the name, in any case.")
-    scope: RoleScope | None = equal(models.Role.scope, "Of this scope.")  # type: ignore[valid-type]
-    site: strawberry.ID | None = refers("Site", "In this site.", models.Role.site)
-    project: strawberry.ID | None = refers("Project", "In this project.", models.Role.project)
-    service: strawberry.ID | None = refers("Service", "Of this service.", models.Role.service)
-
-
-@strawberry.type
-class GroupsQuery:
-    user_groups: Connection[UserGroup] = connection(
-        models.UserGroup, "The groups of users that you may see.", orders=GROUP_ORDERS, filter=UserGroupFilter
-    )
-    roles: Connection[Role] = connection(
-        models.Role, "The roles that you may see.", orders=ROLE_ORDERS, filter=RoleFilter
-    )
-    role_grants: Connection[RoleGrant] = connection(
-        models.RoleGrant, "Who holds which role, as far as you see it.", orders=GRANT_ORDERS, filter=RoleGrantFilter
-    )
+    role = related(models.RoleGrant.role, "The role.")
+    user_group = related(models.RoleGrant.user_group, "The group of users that holds it.")
+    device = related(models.RoleGrant.device, "The device that holds it.")
+    participant_group = related(models.RoleGrant.participant_group, "The group of participants that holds it.")
 
 
 _GROUP = inputs(

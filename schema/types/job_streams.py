@@ -3,18 +3,20 @@
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from enum import Enum
-from typing import Annotated
+from typing import Annotated, Any, Optional
 
 import strawberry
 
 from db import models
 from resolvers.live import job_streams
-from schema.fields.connections import conditions
 from schema.fields.fields import Info
 from schema.fields.scalars import key_of
 from schema.fields.selection import select
-from schema.types.jobs import LOG_ORDER, Job, JobFilter, LogEntry
+from schema.lists.filters import conditions, filter_type
+from schema.types.jobs import LOG_ORDER, Job, LogEntry
 from schema.types.simulations.simulations import Simulation
+
+JobFilter: Any = filter_type(models.Job)
 
 
 class Joining(Enum):
@@ -54,9 +56,12 @@ class JobStreamsSubscription:
     async def jobs_changed(
         self,
         info: Info,
-        filter: Annotated[JobFilter | None, strawberry.argument(description="Only jobs that meet it.")] = None,
+        filter: Annotated[
+            Optional[JobFilter],  # noqa: UP045  (it is no type yet)
+            strawberry.argument(description="Only jobs that meet it."),
+        ] = None,
     ) -> AsyncGenerator[Job, None]:
-        changed = job_streams.jobs(info.context, select(info, models.Job), conditions(filter))
+        changed = job_streams.jobs(info.context, select(info, models.Job), conditions(models.Job, filter))
         async with aclosing(changed) as rows:
             async for row in rows:
                 yield row

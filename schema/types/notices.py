@@ -7,18 +7,15 @@ import strawberry
 
 from db import models
 from resolvers.organisation import messages
-from resolvers.reading.paging import Order
-from schema.fields.connections import connection, equal
-from schema.fields.declarations import Orders
 from schema.fields.fields import Info, column, node, related
 from schema.fields.inputs import Given, editing, inputs, result
 from schema.fields.mutations import WRITER, mutation
-from schema.fields.nodes import Connection, Node
+from schema.fields.nodes import Node
 from schema.fields.problems import Problem
 from schema.fields.scalars import enum, key_of
 
 if TYPE_CHECKING:
-    from schema.types.organisation import Project, Site
+    pass
 
 Channel = enum(
     models.Channel,
@@ -35,65 +32,35 @@ NotificationState = enum(
 )
 
 
-@node(models.NotificationTemplate)
+@node(models.NotificationTemplate, by="key", listed="The templates that replace built-in ones.")
 class NotificationTemplate(Node):
     """A text that replaces a built-in one in a project, in a site or everywhere. Variables stand in `{{ }}`."""
 
-    key: str = column("The message that it is for, such as password_reset.")
-    channel: Channel = column("The way that the message takes.")  # type: ignore[valid-type]
-    language: str = column("The language of the words, such as en or fr.")
+    key: str = column("The message that it is for, such as password_reset.", filter=True, order=True)
+    channel: Channel = column("The way that the message takes.", filter=True, group=True)  # type: ignore[valid-type]
+    language: str = column("The language of the words, such as en or fr.", filter=True)
     subject: str | None = column("The subject of a mail; null keeps the next template's.")
     text: str = column("The words as plain text.")
     html: str | None = column("The words as HTML; null sends plain text only.")
-    site: Annotated["Site", strawberry.lazy("schema.types.organisation")] | None = related(
-        models.NotificationTemplate.site, "The site where it holds; null for a project, or everywhere."
-    )
-    project: Annotated["Project", strawberry.lazy("schema.types.organisation")] | None = related(
+    site = related(models.NotificationTemplate.site, "The site where it holds; null for a project, or everywhere.")
+    project = related(
         models.NotificationTemplate.project, "The project where it holds; null for a site, or everywhere."
     )
 
 
-@node(models.Notification)
+@node(models.Notification, by="-created_at", listed="The messages to you.")
 class Notification(Node):
     """A message that was or will be sent. Its text is not shown, since it may hold links that sign in."""
 
-    template_key: str | None = column("The template that it was made from; null for a text that somebody wrote.")
-    channel: Channel = column("The way that it takes.")  # type: ignore[valid-type]
-    state: NotificationState = column("Its state.")  # type: ignore[valid-type]
+    template_key: str | None = column(
+        "The template that it was made from; null for a text that somebody wrote.", filter=True
+    )
+    channel: Channel = column("The way that it takes.", filter=True, group=True)  # type: ignore[valid-type]
+    state: NotificationState = column("Its state.", filter=True, group=True)  # type: ignore[valid-type]
     subject: str | None = column("The subject of a mail.")
-    attempts: int = column("How often the gateway tried to send it.")
-    sent_at: datetime | None = column("When it was accepted; null before.")
+    attempts: int = column("How often the gateway tried to send it.", filter=True, group=True)
+    sent_at: datetime | None = column("When it was accepted; null before.", filter=True)
     error: str | None = column("Why the last attempt failed.")
-
-
-@strawberry.input(description="Which templates.")
-class NotificationTemplateFilter:
-    key: str | None = equal(models.NotificationTemplate.key, "The message that they word.")
-    language: str | None = equal(models.NotificationTemplate.language, "The language of the words.")
-
-
-@strawberry.type
-class NoticesQuery:
-    notification_templates: Connection[NotificationTemplate] = connection(
-        models.NotificationTemplate,
-        "The templates that replace built-in ones.",
-        orders=Orders(
-            "NotificationTemplateOrder",
-            "Orders of templates.",
-            KEY=(Order(models.NotificationTemplate.key), "By the message that they word."),
-        ),
-        filter=NotificationTemplateFilter,
-    )
-    notifications: Connection[Notification] = connection(
-        models.Notification,
-        "The messages to you.",
-        orders=Orders(
-            "NotificationOrder",
-            "Orders of messages.",
-            NEWEST=(Order(models.Notification.created_at, descending=True), "The newest first."),
-            OLDEST=(Order(models.Notification.created_at), "The oldest first."),
-        ),
-    )
 
 
 _TEMPLATE = inputs(

@@ -1,107 +1,57 @@
 """Services that work beside the gateway, and how they are configured for whom."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import strawberry
 
 from db import models
-from resolvers.reading.paging import Order
-from schema.fields.connections import connection, contains, equal, refers
-from schema.fields.declarations import Orders
 from schema.fields.fields import column, node, related
 from schema.fields.inputs import Given, editing, inputs, result
-from schema.fields.nodes import Connection, Node
+from schema.fields.nodes import Node
 from schema.fields.scalars import JSON
 from schema.fields.values import ANY, OBJECT
-from schema.types.groups import ROLE_ORDERS, Role
-from schema.types.organisation import PROJECT_ORDERS, SITE_ORDERS, Project, Site
+from schema.lists.connections import connection
 
 if TYPE_CHECKING:
-    from schema.types.accounts.users import User
-    from schema.types.devices import Device
-    from schema.types.organisation import Participant
+    pass
 
-SERVICE_ORDERS = Orders("ServiceOrder", "Orders of services.", NAME=(Order(models.Service.name), "By name."))
 
 """Each user configures a service for oneself."""
 
 
-@node(models.Service)
+@node(models.Service, by="name", listed="The services that you may see.")
 class Service(Node):
     """A program that works beside the gateway, such as video calls."""
 
-    name: str = column("Its name.")
-    key: str = column("Its key, for programs.")
+    name: str = column("Its name.", filter=True, order=True, search=True)
+    key: str = column("Its key, for programs.", filter=True, found=True)
     client_endpoint: str = column("Where clients reach it.")
-    hostname: str | None = column("The machine that it runs on.")
+    hostname: str | None = column("The machine that it runs on.", filter=True)
     port: int | None = column("The port that it listens on.")
     endpoint: str | None = column("Its path there.")
     endpoint_user: str | None = column("Its path for users.")
     endpoint_participant: str | None = column("Its path for participants.")
     endpoint_device: str | None = column("Its path for devices.")
-    enabled: bool = column("Whether it may connect.")
-    editable_config: bool = column("Whether it can be configured.")
+    enabled: bool = column("Whether it may connect.", filter=True, group=True)
+    editable_config: bool = column("Whether it can be configured.", filter=True)
     config_schema: JSON | None = column("The JSON schema of its configurations.")
-    has_assets: bool = column("Whether it stores assets.")
-    has_tests: bool = column("Whether it has tests.")
-    roles: Connection[Role] = connection(models.Service.roles, "Its roles, as far as you see them.", orders=ROLE_ORDERS)
-    sites: Connection[Site] = connection(models.Service.sites, "The sites that it works in.", orders=SITE_ORDERS)
-    projects: Connection[Project] = connection(
-        models.Service.projects, "The projects that it works in.", orders=PROJECT_ORDERS
-    )
+    has_assets: bool = column("Whether it stores assets.", filter=True)
+    has_tests: bool = column("Whether it has tests.", filter=True)
+    roles = connection(models.Service.roles, "Its roles, as far as you see them.")
+    sites = connection(models.Service.sites, "The sites that it works in.", small=True)
+    projects = connection(models.Service.projects, "The projects that it works in.", small=True)
 
 
-@node(models.ServiceConfig)
+@node(models.ServiceConfig, listed="The configurations that you may see.")
 class ServiceConfig(Node):
     """How a service is set up for a user, a participant or a device."""
 
-    specific_id: str = column("The installation that it is for; empty for all.")
+    specific_id: str = column("The installation that it is for; empty for all.", filter=True)
     config: JSON = column("The settings, as the service's schema wants them.")
-    service: Service | None = related(models.ServiceConfig.service, "The service.")
-    user: Annotated["User", strawberry.lazy("schema.types.accounts.users")] | None = related(
-        models.ServiceConfig.user, "The user it is for."
-    )
-    participant: Annotated["Participant", strawberry.lazy("schema.types.organisation")] | None = related(
-        models.ServiceConfig.participant, "The participant it is for."
-    )
-    device: Annotated["Device", strawberry.lazy("schema.types.devices")] | None = related(
-        models.ServiceConfig.device, "The device it is for."
-    )
-
-
-@strawberry.input(description="Which services.")
-class ServiceFilter:
-    name: str | None = contains(models.Service.name, "Part of the name, in any case.")
-    key: str | None = equal(models.Service.key, "With this key.")
-    enabled: bool | None = equal(models.Service.enabled, "Those that may connect, or may not.")
-    site: strawberry.ID | None = refers("Site", "In this site.", models.Service.sites)
-    project: strawberry.ID | None = refers("Project", "In this project.", models.Service.projects)
-
-
-@strawberry.input(description="Which configurations.")
-class ServiceConfigFilter:
-    service: strawberry.ID | None = refers("Service", "Of this service.", models.ServiceConfig.service)
-    specific_id: str | None = equal(models.ServiceConfig.specific_id, "For this installation.")
-    user: strawberry.ID | None = refers("User", "For this user.", models.ServiceConfig.user)
-    participant: strawberry.ID | None = refers("Participant", "For this participant.", models.ServiceConfig.participant)
-    device: strawberry.ID | None = refers("Device", "For this device.", models.ServiceConfig.device)
-
-
-@strawberry.type
-class ServicesQuery:
-    services: Connection[Service] = connection(
-        models.Service, "The services that you may see.", orders=SERVICE_ORDERS, filter=ServiceFilter
-    )
-    service_configs: Connection[ServiceConfig] = connection(
-        models.ServiceConfig,
-        "The configurations that you may see.",
-        orders=Orders(
-            "ServiceConfigOrder",
-            "Orders of configurations.",
-            OLDEST=(Order(models.ServiceConfig.id), "The oldest first."),
-        ),
-        filter=ServiceConfigFilter,
-    )
+    service = related(models.ServiceConfig.service, "The service.")
+    user = related(models.ServiceConfig.user, "The user it is for.")
+    participant = related(models.ServiceConfig.participant, "The participant it is for.")
+    device = related(models.ServiceConfig.device, "The device it is for.")
 
 
 _SERVICE = inputs(

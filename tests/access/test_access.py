@@ -16,11 +16,11 @@ from db.models import Base
 from db.types import uuid7
 from resolvers.access.policy import policies
 from resolvers.identity.principal import Kind, Principal
-from resolvers.reading.filters import contains
 from resolvers.reading.loaders import Loaders
 from resolvers.reading.selection import Selection
+from resolvers.spelling import camel, snake
+from schema.fields import declarations
 from schema.fields.checks import declared_fields
-from schema.fields.connections import Condition
 from schema.fields.declarations import Column, Connected, Related
 from schema.fields.scalars import global_id, parse_id
 from schema.fields.selection import DEFINITION, model_of
@@ -196,16 +196,44 @@ OF_ONESELF = {
     "myDevice",
     "myService",
     "clusterLogin",
-    "spec",
 }
 ELSEWHERE = {
-    "nodes", "challenge", "accessFor", "stats", "preference", "readOnly", "jobTotals", "restorable", "signInOptions",
+    "nodes", "challenge", "accessFor", "stats", "preference", "readOnly", "restorable", "signInOptions",
 }  # fmt: skip
 """Tried above or below, in the matrix, or with what they count; challenges, the lock and the ways to sign in are public."""
 
 
+ONE = {camel(snake(node.name)): node for node in declarations.NODES.values()}
+"""The fields of the root that find one row by its id."""
+
+
 def test_every_field_of_the_root_is_tried() -> None:
-    assert set(QUERY.fields) - set(LISTS) <= set(FOUND) | OF_ONESELF | ELSEWHERE
+    assert set(QUERY.fields) - set(LISTS) <= set(FOUND) | set(ONE) | OF_ONESELF | ELSEWHERE
+    assert set(ONE) <= set(QUERY.fields)
+
+
+@pytest.mark.parametrize("name", ONE)
+async def test_a_row_is_found_by_its_id_or_key_where_its_node_is_seen(stage: Stage, name: str) -> None:
+    """What `node` shows to whom is tried with the matrix."""
+    keys = [field.graphql_name or camel(field.python_name) for field in ONE[name].fields if _finds(field)]
+    typename = ONE[name].name
+    rows = {places[kind] for places in (stage.here, stage.there) for kind in places if typename_of(kind) == typename}
+    assert rows
+    declared = f"query($id:ID!{''.join(f',${key}:String!' for key in keys)})"
+    asked = " ".join(f"{key}:{name}({key}:${key}){{id}}" for key in ("id", *keys))
+    for row in sorted(rows):
+        id = global_id(typename, row)
+        shown = f"query($id:ID!){{node(id:$id){{...on {typename}{{id {' '.join(keys)}}}}}}}"
+        values = (await stage.rendered.ask(shown, stage.who("XA"), id=id))["node"]
+        for role in ROLES:
+            for way in stage.both(role):
+                query = f"{declared}{{node(id:$id){{id}} {asked}}}"
+                found = await way.ask(query, stage.who(role), **(values or {"id": id}))
+                assert set(map(str, found.values())) == {str(found["node"])}, role
+
+
+def _finds(field: Any) -> bool:
+    return isinstance(field, Column) and field.lists.found
 
 
 @pytest.mark.parametrize(("name", "argument", "kind"), [(n, *case) for n, cases in FOUND.items() for case in cases])
@@ -286,74 +314,76 @@ async def test_changes_are_told_of_the_rows_that_one_sees(stage: Stage, role: st
 # Filters --------------------------------------------------------------------------------------------------------------
 
 
-def _conditions() -> Iterator[tuple[str, str, Condition]]:
-    """Of each list of the root with a filter: its name, and each condition."""
+def _filters() -> Iterator[tuple[str, Any]]:
+    """Of each list of the root: its name, and the fields of its filter."""
     for name in LISTS:
         if (given := QUERY.fields[name].args.get("filter")) is not None:
-            for condition in get_named_type(given.type).extensions[DEFINITION].fields:
-                yield name, condition.graphql_name or condition.python_name, condition
+            yield name, get_named_type(given.type).fields
 
 
-def test_a_condition_on_a_guarded_column_has_its_guard() -> None:
-    needs = {
-        (model_of(kind), declared.key): declared.needs
-        for kind, _, _, declared in declared_fields(CORE)
-        if isinstance(declared, Column) and declared.needs
-    }
-    tried = 0
-    for kind in CORE.type_map.values():
-        for condition in getattr(kind.extensions.get(DEFINITION), "fields", ()):
-            for place in condition.compares if isinstance(condition, Condition) else ():
-                column = place.path[-1]
-                tried += 1
-                assert hasattr(column.property, "mapper") or needs.get((column.class_, column.key), ()) == place.needs
-                assert hasattr(column.property, "mapper") or len(place.path) == 1 or not place.needs
-    assert tried > 40
+def _leads(kind: Any) -> Any:
+    """The filter of the rows that a field of a filter leads to, or None."""
+    named = get_named_type(kind)
+    fields = getattr(named, "fields", {})
+    return get_named_type(fields["some"].type) if "some" in fields else named if "ids" in fields else None
 
 
-NOBODY = (("roleGrants", "device"), ("serviceConfigs", "device"), ("sites", "user"))
-"""What refers to no row here; `test_organisation` tries it."""
-REFERRING = [(name, field, c.names) for name, field, c in _conditions() if c.names is not None]
-
-
-def _camel(name: str) -> str:
-    first, *others = name.split("_")
-    return first + "".join(map(str.title, others))
+NOBODY = {("roleGrants", "device"), ("serviceConfigs", "device"), ("users", "specs"), ("clusters", "userGroups")}
+NOBODY |= {("sessionMembers", "user"), ("sessionMembers", "device")}
+"""What refers to no row here."""
+REFERRING = [
+    (name, field, leads.name.removesuffix("Filter"))
+    for name, fields in _filters()
+    for field, given in fields.items()
+    if field not in ("and", "or", "not") and (leads := _leads(given.type)) is not None
+]
 
 
 @pytest.mark.parametrize(("name", "field", "typename"), REFERRING)
 async def test_a_filter_by_a_hidden_row_finds_nothing(
     stage: Stage, mine: dict[str, set[str]], name: str, field: str, typename: str
 ) -> None:
+    """And its negation finds the others, of those that one sees."""
+    fields = get_named_type(QUERY.fields[name].args["filter"].type).fields
+    several = "some" in get_named_type(fields[field].type).fields
     filter_ = get_named_type(QUERY.fields[name].args["filter"].type).name
-    query = f"query($f:{filter_}){{{_page(name, ',filter:$f')}}}"
+    query = f"query($f:{filter_},$g:{filter_}){{{_page(name, ',filter:$f')} none:{_page(name, ',filter:$g')}}}"
     ids = {rows[kind] for rows in (stage.here, stage.there) for kind in rows if typename_of(kind) == typename}
     ids |= {stage.world.tom, *stage.added.values()} if typename == "User" else set()
     found = 0
     for id in (global_id(typename, key) for key in sorted(ids)):
-        given = {_camel(field): id}
-        every = set(_ids((await stage.rendered.ask(query, stage.who("XA"), f=given))[name]))
+        one = {field: {"some": {"ids": [id]}} if several else {"ids": [id]}}
+        given = {"f": one, "g": {"not": one}}
+        every = set(_ids((await stage.rendered.ask(query, stage.who("XA"), **given))[name]))
         found += len(every)
         for role, visible in mine.items():
             for way in stage.both(role):
-                seen = set(_ids((await way.ask(query, stage.who(role), f=given))[name]))
+                answer = await way.ask(query, stage.who(role), **given)
+                seen, others = set(_ids(answer[name])), set(_ids(answer["none"]))
                 assert seen <= every & visible
                 assert id in visible or not seen
+                assert seen | others <= visible
+                assert not seen & others
     assert found or (name, field) in NOBODY, "some row refers to some"
 
 
 TEXTS = [
-    (name, field, [place.path[-1].key for place in condition.compares])
-    for name, field, condition in _conditions()
-    if condition.how is contains and any(place.needs for place in condition.compares)
+    (name, [field.key for field in node.fields if isinstance(field, Column) and field.lists.search])
+    for name, fields in _filters()
+    for node in declarations.NODES.values()
+    if "text" in fields and node.name == _target("Query", name)
 ]
+"""Of each list of the root with a text search: its name, and the columns that are searched."""
 
 
-@pytest.mark.parametrize(("name", "field", "columns"), TEXTS)
-async def test_a_text_is_found_where_one_may_read_it(stage: Stage, name: str, field: str, columns: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("name", "columns"),
+    [(name, keys) for name, keys in TEXTS if any(f"{_target('Query', name)}.{camel(key)}" in FIELDS for key in keys)],
+)
+async def test_a_text_is_found_where_one_may_read_it(stage: Stage, name: str, columns: list[str]) -> None:
     """Of each column that a search compares, some of them guarded: its text finds the row for those who see it there."""
     typename = _target("Query", name)
-    names = [_camel(column) for column in columns]
+    names = [camel(column) for column in columns]
     told = f"query($id:ID!){{node(id:$id){{...on {typename}{{{' '.join(names)}}}}}}}"
     values = (await stage.rendered.ask(told, stage.who("XA"), id=stage.id(typename)))["node"]
     filter_ = get_named_type(QUERY.fields[name].args["filter"].type).name
@@ -363,8 +393,41 @@ async def test_a_text_is_found_where_one_may_read_it(stage: Stage, name: str, fi
         texts = [values[n].lower() for n in readable] if may(typename, role, "R") else []
         for way in stage.both(role):
             for text in values.values():
-                found = _ids((await way.ask(query, stage.who(role, typename), f={_camel(field): text.upper()}))[name])
+                found = _ids((await way.ask(query, stage.who(role, typename), f={"text": text.upper()}))[name])
                 assert (stage.id(typename) in found) == any(text.lower() in other for other in texts), (role, text)
+
+
+GUARDED = [
+    (node.name, field.graphql_name or camel(field.python_name))
+    for node in declarations.NODES.values()
+    for field in node.fields
+    if isinstance(field, Column) and field.needs and field.lists.filter
+]
+
+
+@pytest.mark.parametrize(("typename", "field"), GUARDED)
+async def test_a_condition_on_a_guarded_value_holds_where_one_may_read_it(
+    stage: Stage, typename: str, field: str
+) -> None:
+    """Whatever the value is: null or not, both are told to those who read it, and neither to others."""
+    name = next(name for name in LISTS if _target("Query", name) == typename)
+    kind = get_named_type(QUERY.fields[name].args["filter"].type)
+    comparison: Any = get_named_type(kind.fields[field].type)
+    if "isNull" in comparison.fields:
+        ways: list[Any] = [{"isNull": True}, {"isNull": False}]
+    elif "equals" in comparison.fields:
+        ways = [{"equals": True}, {"equals": False}]
+    else:
+        ways = [{"in": list(get_named_type(comparison.fields["in"].type).values)}]
+    query = f"query($f:{kind.name}){{{_page(name, ',filter:$f')}}}"
+    readers = FIELDS[f"{typename}.{field}"].split()
+    for role in ROLES:
+        for way in stage.both(role):
+            found: set[str] = set()
+            for given in ways:
+                answer = await way.ask(query, stage.who(role, typename), f={"ids": [stage.id(typename)], field: given})
+                found |= set(_ids(answer[name]))
+            assert (stage.id(typename) in found) == (may(typename, role, "R") and role in readers), (role, field)
 
 
 # Ids in mutations -----------------------------------------------------------------------------------------------------

@@ -92,10 +92,10 @@ async def test_clusters_are_listed_by_name_platform_and_state(platform: Platform
     wanted = {"pool": Kind.CELERY, "alpine": Kind.SLURM, "basin": Kind.SLURM}
     await register(platform.services.database, wanted)
     assert await _names(platform, "eve") == ["alpine", "basin", "pool"]
-    assert await _names(platform, "eve", platform=["SLURM"]) == ["alpine", "basin"]
+    assert await _names(platform, "eve", platform={"in": ["SLURM"]}) == ["alpine", "basin"]
     assert await _bound(platform, await _id(platform, "basin"), 3) == "Cluster"
-    assert await _names(platform, "eve", enabled=False) == ["basin"]
-    assert await _names(platform, "eve", name="AL") == ["alpine"]
+    assert await _names(platform, "eve", enabled={"equals": False}) == ["basin"]
+    assert await _names(platform, "eve", name={"contains": "AL"}) == ["alpine"]
     assert (await platform.ask(LIST, None, f=None))["clusters"]["nodes"] == []
 
 

@@ -254,7 +254,7 @@ async def test_a_list_has_ones_own_keys_and_no_login_sessions(platform: Platform
     }  # fmt: skip
     everything = (await platform.ask(LIST, "root"))["credentials"]["nodes"]
     assert {one["kind"] for one in everything} == {"API_KEY", "STATIC_TOKEN"}
-    keys = (await platform.ask(LIST, "root", f={"kind": "API_KEY"}))["credentials"]["nodes"]
+    keys = (await platform.ask(LIST, "root", f={"kind": {"in": ["API_KEY"]}}))["credentials"]["nodes"]
     assert {one["user"]["username"] for one in keys} == {"tom", "eve"}
 
 
@@ -274,7 +274,7 @@ async def test_administrators_list_the_tokens_of_participants_and_devices(platfo
     for who in ("tom", "silo", None):
         assert (await platform.ask(LIST, who))["credentials"]["nodes"] == []
     participant = global_id("Participant", platform.world.here.participant)
-    (one,) = (await platform.ask(LIST, "maria", f={"participant": participant}))["credentials"]["nodes"]
+    (one,) = (await platform.ask(LIST, "maria", f={"participant": {"ids": [participant]}}))["credentials"]["nodes"]
     assert one["participant"] == {"name": "P-01"}
 
 

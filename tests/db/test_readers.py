@@ -33,7 +33,7 @@ SLEEPING = f"{OURS} AND state = 'active' AND query LIKE '%pg_sleep%'"
 SLEEP = "SELECT pg_sleep(60)"
 LABELS = "{challenges(first:1){nodes{label}}}"
 LABELLED = {"challenges": {"nodes": [{"label": "units-2026"}]}}
-BY_ROWS = "{job(id:$i){error{code} tasks(first:9,order:ORDINAL){nodes{ordinal}}}}"
+BY_ROWS = "{job(id:$i){error{code} tasks(first:9,orderBy:{field:ORDINAL}){nodes{ordinal}}}}"
 
 
 @pytest.fixture(scope="module")
@@ -334,7 +334,7 @@ async def test_an_error_in_one_field_does_not_end_what_another_waits_for(
 
 # Numbers --------------------------------------------------------------------------------------------------------------
 
-NUMBERS = """query($i:ID!){simulation(id:$i){estimators(first:50,order:NAME){nodes{name pages(first:9,order:NUMBER){
+NUMBERS = """query($i:ID!){simulation(id:$i){estimators(first:50,orderBy:{field:NAME}){nodes{name pages(first:9,orderBy:{field:NUMBER}){
   nodes{number axis1{values} data{values}}}}}}}"""
 
 

@@ -107,7 +107,7 @@ async def test_changed_jobs_are_sent_to_who_sees_them_and_asked_for_them(platfor
     async with (
         platform.watch(query, "tom", f={"text": "wanted"}) as toms,
         platform.watch(query, "eve") as eves,
-        platform.watch(query, "root", f={"state": ["CANCELED"]}) as roots,
+        platform.watch(query, "root", f={"state": {"in": ["CANCELED"]}}) as roots,
     ):
         waiting = [asyncio.ensure_future(anext(answers)) for answers in (toms, eves, roots)]
         await asyncio.sleep(0)
@@ -166,7 +166,7 @@ async def test_a_retried_job_is_told_to_who_watches_jobs(platform: Platform) -> 
 
 async def test_jobs_that_changed_while_nothing_was_heard_are_sent_after_the_break(platform: Platform) -> None:
     submitted = await submit(platform, 1)
-    async with platform.watch("subscription{jobsChanged(filter:{state:[PENDING]}){id}}", "tom") as answers:
+    async with platform.watch("subscription{jobsChanged(filter:{state:{in:[PENDING]}}){id}}", "tom") as answers:
         waiting = asyncio.ensure_future(anext(answers))
         await asyncio.sleep(0)
         platform.services.feed.missed()

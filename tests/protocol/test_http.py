@@ -189,9 +189,9 @@ async def test_every_answer_has_an_id_and_is_not_stored(gateway: Served) -> None
 
 
 async def test_no_suggestion_tells_of_the_schema(gateway: Served) -> None:
-    for query in ("{viewr{id}}", "{challenges(frst:1){nodes{id}}}", "{challenges(first:1,order:NEWST){nodes{id}}}",
+    for query in ("{viewr{id}}", "{challenges(frst:1){nodes{id}}}", "{challenges(first:1,orderBy:{field:NEWST}){nodes{id}}}",
                   "{...on Chalenge{id}}", "query($f:ChallengeFiltr){challenges(first:1,filter:$f){nodes{id}}}",
-                  "{challenges(first:1,filter:{actve:true}){nodes{id}}}"):  # fmt: skip
+                  "{challenges(first:1,filter:{actve:{equals:true}}){nodes{id}}}"):  # fmt: skip
         response = await _post(gateway, {"query": query})
         assert response.status_code == 422
         assert "Did you mean" not in response.text

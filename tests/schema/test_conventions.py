@@ -83,7 +83,6 @@ COMMANDS = {
 CONNECTION = {"nodes", "edges", "pageInfo", "totalCount", "totalCountAtLeast"}
 OTHER_LISTS = {
     "Query.nodes": "as many as ids are given",
-    "Query.jobTotals": "one for each state",
     "SignInOptions.providers": "those of the settings, at most one of each kind",
     "Subscription.presence": "what came at once, of a stream",
     "Subscription.entityChanged": "what came at once, of a stream",
@@ -91,7 +90,7 @@ OTHER_LISTS = {
 """Lists of objects that are no connections."""
 
 
-def test_inputs_are_called_new_changes_or_filter(schema: Schema) -> None:
+def test_inputs_are_called_new_changes_filter_or_order(schema: Schema) -> None:
     assert strange_inputs(schema.core) == []
 
 
@@ -118,11 +117,12 @@ def test_the_schema_its_scalars_and_all_that_is_in_it_are_described(schema: Sche
 
 
 def test_moments_and_days_are_called_so(schema: Schema) -> None:
-    ends = {"DateTime": ("At", "Since", "Until"), "Date": ("Date",)}
+    ends = {"DateTime": ("At",), "Date": ("Date",)}
     wrong = [
         where
         for where, name, kind in _named(schema.core)
-        if (end := ends.get(get_named_type(kind).name)) and name not in ("at", "since", "until")
+        if (end := ends.get(get_named_type(kind).name)) and name != "at"
+        if where.partition(".")[0] not in ("DateTimeFilter", "DateFilter")
         if not name.endswith(end)
     ]
     assert wrong == []
@@ -130,7 +130,7 @@ def test_moments_and_days_are_called_so(schema: Schema) -> None:
 
 OLD = """
 scalar DateTime
-type Query { project(projectId: ID): Project sessions: [Project!]! projects(first: Int, order: ProjectOrder): ProjectConnection! }
+type Query { project(projectId: ID): Project sessions: [Project!]! projects(first: Int, orderBy: ProjectOrder): ProjectConnection! }
 enum ProjectOrder { NAME }
 interface Node { id: ID! }
 type Project implements Node { id: ID! }
@@ -157,7 +157,7 @@ def test_what_breaks_a_convention_is_found() -> None:
         "closeProject", "deleteProject", "moveProject", "moveProject(project)", "updateProject", "updateProject(project)",
     ]  # fmt: skip
     assert strange_results(old) == ["closeProject", "deleteProject"]
-    assert strange_lists(old) == ["Query.projects", "Query.projects(order)", "Query.sessions"]
+    assert strange_lists(old) == ["Query.projects", "Query.projects(orderBy)", "Query.sessions"]
     assert {"DateTime", "DateTime specifiedBy", "Query.sessions", "project(projectId)"} <= set(bare(old))
 
 
@@ -187,7 +187,7 @@ def strange_inputs(schema: GraphQLSchema) -> list[str]:
     """Inputs that are called otherwise, outputs that are called like inputs, and arguments `input` of another thing."""
     wrong = []
     for kind in _types(schema, GraphQLInputObjectType):
-        called = kind.name.startswith("New") or kind.name.endswith(("Changes", "Filter"))
+        called = kind.name.startswith("New") or kind.name.endswith(("Changes", "Filter", "Order"))
         wrong += [kind.name] * (not called and kind.name not in OTHER_INPUTS)
     wrong += [kind.name for kind in _types(schema, GraphQLObjectType) if kind.name.endswith("Input")]
     for name, field in _fields(schema.mutation_type):
@@ -210,7 +210,8 @@ def strange_references(schema: GraphQLSchema) -> list[str]:
         counted = {"Int"} if name != singular else set()
         if singular not in nodes or where in OTHER_VALUES:
             continue
-        if inner not in {"ID", nodes[singular], f"{nodes[singular]}Connection"} | counted:
+        listed = {f"{nodes[singular]}{kind}" for kind in ("Connection", "Filter", "ListFilter")}
+        if inner not in {"ID", nodes[singular]} | listed | counted:
             wrong.append(where)
     return sorted(set(wrong))
 
@@ -262,13 +263,13 @@ def strange_lists(schema: GraphQLSchema) -> list[str]:
         for name, field in kind.fields.items():
             where, inner = f"{kind.name}.{name}", get_named_type(field.type)
             if is_list_type(get_nullable_type(field.type)) and not is_leaf_type(inner):
-                part = kind.name.endswith("Connection") and name in ("nodes", "edges")
+                part = kind.name.endswith("Connection") and name in ("nodes", "edges", "groups")
                 wrong += [where] * (not part and where not in OTHER_LISTS)
             if inner.name.endswith("Connection"):
                 wrong += [where] * (not {"first", "after", "last", "before"} <= set(field.args))
-                wrong += [where] * (set(inner.fields) != CONNECTION)  # type: ignore[union-attr]
-                if (order := field.args.get("order")) is not None:
-                    wrong += [f"{where}(order)"] * (order.default_value in (None, Undefined))
+                wrong += [where] * (set(inner.fields) - {"groups"} != CONNECTION)  # type: ignore[union-attr]
+                if (order := field.args.get("orderBy")) is not None:
+                    wrong += [f"{where}(orderBy)"] * (order.default_value in (None, Undefined))
     return sorted(wrong)
 
 

@@ -22,12 +22,12 @@ ALLOWED = {
 
 ROOMS = (*ALLOWED, "bench")
 
-DECLARED = {"db", "db.searching.folding", "db.models", "db.types"}
+DECLARED = {"db", "db.buckets", "db.searching.folding", "db.models", "db.models.ordering", "db.types"}
 """What declarations of the schema need of `db`."""
 
 WINGS = {
     "gateway": "explorer|settings background operations protocol app commands cli",
-    "schema": "fields types schema",
+    "schema": "fields lists types schema",
     "resolvers": (
         "failures|feed|limits|maintenance|retention|spelling|steps identity mail access reading queue context "
         "writing live accounts organisation work simulations"

@@ -524,7 +524,7 @@ def test_numbers_are_given_as_people_write_them() -> None:
 
 async def test_pages_are_chosen_by_a_range(shelf: Shelf) -> None:
     query = """query($id:ID!,$r:String!){simulation(id:$id){estimators(first:9){nodes{
-      pages(first:9,filter:{range:$r}){totalCount nodes{number}}}}}}"""
+      pages(first:9,filter:{number:{ranges:$r}}){totalCount nodes{number}}}}}}"""
     id = shelf.platform.world.id("Simulation", "simulation")
     found = await shelf.platform.ask(query, "tom", id=id, r="1-3")
     pages = [one["pages"] for one in found["simulation"]["estimators"]["nodes"]]
@@ -540,8 +540,8 @@ async def test_estimators_are_chosen_by_name_or_file(shelf: Shelf) -> None:
     )
     id = shelf.platform.world.id("Simulation", "simulation")
     for given, names in (
-        ({"names": ["fluence_", "x"]}, ["fluence_"]),
-        ({"fileNames": ["fluence.bdo"]}, ["fluence_"]),
+        ({"name": {"in": ["fluence_", "x"]}}, ["fluence_"]),
+        ({"fileName": {"equals": "fluence.bdo"}}, ["fluence_"]),
         ({}, ["a/b", "fluence_"]),
     ):
         found = (await shelf.platform.ask(query, "tom", id=id, f=given))["simulation"]["estimators"]

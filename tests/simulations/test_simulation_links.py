@@ -109,7 +109,7 @@ async def test_what_a_link_is_used_for_is_noted(serve: Serve, backend: str) -> N
 
 SHOWN = """query($id:ID!){signedIn{kind duties scopes}
   simulation(id:$id){title project{id} session{id} owner{id} links(first:9){nodes{id}} input{totalPrimaries}
-    estimators(first:9){nodes{name pages(first:9,filter:{range:"0-1"}){nodes{number data{values}}}}}
+    estimators(first:9){nodes{name pages(first:9,filter:{number:{ranges:"0-1"}}){nodes{number data{values}}}}}
     job{state tasks(first:9){nodes{ordinal state}} log(first:9){nodes{text}} error{code message}}}}"""
 
 

@@ -51,7 +51,7 @@ OPERATIONS = {
     **DOCUMENTS,
     "deep page": """query($after: String) { simulations(first: 50, after: $after) {
         edges { cursor node { id title owner { username } } } pageInfo { hasNextPage } } }""",
-    "filtered page": """{ simulations(first: 20, filter: {title: "beam 7 ", simType: [SHIELDHIT]}) {
+    "filtered page": """{ simulations(first: 20, filter: {text: "beam 7 ", simType: {in: [SHIELDHIT]}}) {
         nodes { id title createdAt project { name } } } }""",
     "participants": """{ participants(first: 50) { nodes { id name project { name site { name } }
         devices(first: 5) { nodes { name type { key } } } } pageInfo { hasNextPage endCursor } } }""",
@@ -67,8 +67,8 @@ LISTS = {
     "search": '{ participants(first: 1, filter: {text: "zzz%"}) { nodes { id name } } }',
     "count": '{ participants(first: 0, filter: {text: "zzz"}) { totalCount } }',
     "simulations": "{ simulations(first: 20) { nodes { id title } } }",
-    "simulations by title": '{ simulations(first: 20, filter: {title: "zzz"}) { totalCount nodes { id } } }',
-    "simulations by type": "{ simulations(first: 20, filter: {simType: [TOPAS]}) { totalCount nodes { id } } }",
+    "simulations by title": '{ simulations(first: 20, filter: {title: {contains: "zzz"}}) { totalCount nodes { id } } }',
+    "simulations by type": "{ simulations(first: 20, filter: {simType: {in: [TOPAS]}}) { totalCount nodes { id } } }",
     "jobs": "{ jobs(first: 20) { nodes { id title } } }",
     "jobs by text": '{ jobs(first: 20, filter: {text: "zzz"}) { totalCount nodes { id } } }',
     "users by text": '{ users(first: 20, filter: {text: "zzz"}) { totalCount nodes { id } } }',

@@ -3,6 +3,7 @@
 import json
 import random
 import re
+import warnings
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -21,7 +22,9 @@ Row = dict[str, Any]
 
 def reflected(connection: sa.Connection) -> dict[str, sa.Table]:
     metadata = sa.MetaData()
-    metadata.reflect(connection)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Skipped unsupported reflection", sa.exc.SAWarning)
+        metadata.reflect(connection)
     return {name: table for name, table in metadata.tables.items() if name != "alembic_version"}
 
 

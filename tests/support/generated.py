@@ -6,7 +6,6 @@ A `Shape` says which fields stand below which: hypothesis-graphql makes small on
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from random import Random
 from typing import Any, TypeVar
 from uuid import UUID
@@ -32,14 +31,12 @@ from hypothesis_graphql import queries
 
 from db import models
 from db.engine import Database
-from db.types import instant_text
-from resolvers.reading.filters import TEXT, ranged
 from resolvers.reading.paging import Order
 from schema.fields.checks import declared_fields
-from schema.fields.connections import CHOICES, Condition
-from schema.fields.declarations import Connected, Listed
+from schema.fields.declarations import Connected, Grouped, Listed, Measured
 from schema.fields.scalars import global_id
 from schema.fields.selection import DEFINITION
+from tests.support.filtering import ODD_TEXTS, Filtering
 
 T = TypeVar("T")
 
@@ -58,10 +55,7 @@ TEXTS = {
 """The columns that arguments of root fields compare."""
 
 NO_IDS = ("", "nonsense", "VXNlcjoxMjM=", "VXNlcjo=", "VXNlcjo", "\0", "5", "\N{CASTLE}", "a" * 300)
-ODD_TEXTS = ("", "%", "_", "/", "\\", '"', "'", "\0", "\N{CASTLE}", "\u2028", "</script>", "o" * TEXT, "o" * (TEXT + 1))
 NO_CURSORS = ("", "x", "WyJhIiwxLDJd", "bnVsbA", "\0", "\N{CASTLE}")
-RANGES = ("0", "1,0", "0-1", "0-999", "7", "", "1-0", "0-1000")
-ODD_VALUES: dict[str, tuple[Any, ...]] = {"Int": (0, -1, 2**31 - 1), "String": ODD_TEXTS}
 NOWHERE = UUID("01890a5d-ac96-774b-bcce-b302099a8057")
 SIZES = (2, 3, 1, 5, 4, 0, 2, 3, 5, 4, 3, 2, 100, 20)
 WRONG_SIZES = (-1, 101, 2**31 - 1)
@@ -113,16 +107,20 @@ class Known:
         async with database.read() as connection:
             for kind in sorted(schema.get_possible_types(nodes), key=str):
                 model = kind.extensions[DEFINITION].origin.model
-                columns = [getattr(model, c.key) for c in sa.inspect(model).column_attrs if not c.deferred]
+                columns = [getattr(model, c.key) for c in sa.inspect(model).column_attrs if _read(c)]
                 rows[kind.name] = (await connection.execute(sa.select(*columns).order_by(model.id))).all()
         lists = [declared for *_, declared in declared_fields(schema) if isinstance(declared, Connected)]
-        return cls(rows, [order for declared in lists for order in declared.orders])
+        return cls(rows, [order for declared in lists for order in declared.orders()])
 
     def ids(self, typename: str) -> list[str]:
         return [global_id(typename, row.id) for row in self.rows.get(typename, ())]
 
     def texts(self, column: Any) -> list[str]:
         return [text for row in self.rows[column.class_.__name__] if (text := getattr(row, column.key)) is not None]
+
+
+def _read(column: Any) -> bool:
+    return not column.deferred or column.key.endswith("_folded")
 
 
 def operations(schema: GraphQLSchema, known: Known) -> st.SearchStrategy[Generated]:
@@ -390,6 +388,10 @@ class _Writer:
         declared = defined.extensions[DEFINITION]
         if isinstance(declared, Connected):
             given = self.of_page(declared, defined)
+        elif isinstance(declared, Grouped):
+            given = self.filtering.groups(defined.args)
+        elif isinstance(declared, Measured):
+            given = {"field": self.pick.one(list(get_named_type(defined.args["field"].type).values))}
         elif isinstance(declared, Listed):
             needed = {name for name, argument in defined.args.items() if isinstance(argument.type, GraphQLNonNull)}
             given = self.of_root(shape, kind, defined) if needed else {}
@@ -403,24 +405,28 @@ class _Writer:
 
     def of_page(self, declared: Connected, defined: Any) -> dict[str, Any]:
         pick = self.pick
-        orders = list(declared.orders.enum)
-        order = pick.one(orders) if pick.chance(50) else None
+        by = self.filtering.order(declared) if pick.chance(50) else None
+        order = declared.orders()[by]
         backward = pick.chance(25)
         size, place = ("last", "before") if backward else ("first", "after")
         given: dict[str, Any] = {size: pick.one(WRONG_SIZES) if pick.below(500) == 499 else pick.one(SIZES)}
-        if order is not None:
-            given["order"] = order.name
+        if by is not None:
+            given["orderBy"] = by
         elif pick.chance(8):
-            given["order"] = None
+            given["orderBy"] = None
         if pick.chance(20):
-            given[place] = self.cursor(declared, declared.orders[order])
+            given[place] = self.cursor(order)
         if pick.below(200) == 199:
-            given["after" if backward else "before"] = self.cursor(declared, declared.orders[order])
-        if "filter" in defined.args and pick.chance(25):
-            given["filter"] = None if pick.chance(8) else self.filter(defined.args["filter"].type)
+            given["after" if backward else "before"] = self.cursor(order)
+        if pick.chance(25):
+            given["filter"] = None if pick.chance(8) else self.filtering.filter(defined.args["filter"].type)
         return dict(sorted(given.items())) if pick.chance(30) else given
 
-    def cursor(self, declared: Connected, order: Any) -> str | None:
+    @property
+    def filtering(self) -> Filtering:
+        return Filtering(self.pick, self.known.rows, self.id, odd=True)
+
+    def cursor(self, order: Order) -> str | None:
         pick = self.pick
         match pick.below(25):
             case 24:
@@ -429,56 +435,12 @@ class _Writer:
                 order = pick.one(self.known.orders)
             case 22:
                 return None
-        rows = self.known.rows[order.column.class_.__name__]
+        rows = self.known.rows[order.model.__name__]
         if not rows:
             return None
         row = pick.one(rows)
         text: str = order.cursor(row)
         return text + "=" * (-len(text) % 4) if pick.chance(2) else text
-
-    def filter(self, kind: GraphQLInputObjectType) -> dict[str, Any]:
-        given = {}
-        for name in self.pick.some(sorted(kind.fields), 2):
-            condition: Condition = kind.fields[name].extensions[DEFINITION]
-            given[name] = None if self.pick.chance(8) else self.condition(kind.fields[name].type, condition)
-        return given
-
-    def condition(self, kind: Any, condition: Condition) -> Any:
-        """A value that the condition may meet in the database."""
-        if condition.names is not None:
-            return self.id([condition.names])
-        if condition.how is ranged:
-            return self.pick.one(RANGES)
-        named: Any = get_named_type(kind)
-        column = self.pick.one([place.path[-1] for place in condition.compares])
-        if isinstance(kind, GraphQLList):
-            values: Callable[[], Any] = (
-                (lambda: self.pick.one(list(named.values)))
-                if isinstance(named, GraphQLEnumType)
-                else (lambda: self.pick.one([*self.known_values(column), *ODD_VALUES[named.name]]))
-            )
-            number = CHOICES + 1 if self.pick.below(100) == 99 else self.pick.below(4)
-            return [values() for _ in range(number)]
-        if named.name == "Boolean":
-            return self.pick.chance(50)
-        if isinstance(named, GraphQLEnumType):
-            return self.pick.one(list(named.values))
-        if named.name == "DateTime":
-            return instant_text(self.pick.one(self.known_values(column) or [datetime.now(UTC)]))
-        return self.part_of_text(column)
-
-    def known_values(self, column: Any) -> list[Any]:
-        return [getattr(row, column.key) for row in self.known.rows[column.class_.__name__]][:50]
-
-    def part_of_text(self, column: Any) -> str:
-        pick = self.pick
-        texts = self.known.texts(column)
-        if not texts or pick.chance(12):
-            return pick.one(ODD_TEXTS)
-        text = pick.one(texts)
-        start = pick.below(len(text)) if text else 0
-        part = text[start : start + 1 + pick.below(8)]
-        return (part, part.upper(), part.lower(), text)[pick.below(4)]
 
     def id(self, typenames: Sequence[str]) -> str:
         pick = self.pick
@@ -510,9 +472,7 @@ class _Writer:
         given: dict[str, Any] = {}
         for name in names:
             kind = get_named_type(defined.args[name].type)
-            if isinstance(kind, GraphQLInputObjectType):
-                given[name] = self.filter(kind)
-            elif kind.name == "ID":
+            if kind.name == "ID":
                 given[name] = self.id([get_named_type(defined.type).name])
             else:
                 column = TEXTS.get(f"{shape.name}.{name}", models.Challenge.label)

@@ -153,8 +153,8 @@ HOSTILE: Sequence[Hostile] = (
     # Variables and headers, of anyone
     Hostile("lists nested 400,000 times", None, _said(b'{"query":"query($v:[ID!]!){nodes(ids:$v){id}}","variables":{"v":' + _DEEP + b"}}")),
     Hostile("a number of 900,000 digits", None, _said(b'{"query":"query($v:[ID!]!){nodes(ids:$v){id}}","variables":{"v":' + b"9" * 900_000 + b"}}")),
-    Hostile("100,000 wrong elements of a list", None, _same("query($s:[JobState!]){jobs(first:1,filter:{state:$s}){nodes{id}}}", s=["X"] * 100_000)),
-    Hostile("80,000 right elements of a list", "tom", _same("query($s:[JobState!]){jobs(first:1,filter:{state:$s}){nodes{id}}}", s=["FAILED"] * 80_000)),
+    Hostile("100,000 wrong elements of a list", None, _same("query($s:[JobState!]){jobs(first:1,filter:{state:{in:$s}}){nodes{id}}}", s=["X"] * 100_000)),
+    Hostile("80,000 right elements of a list", "tom", _same("query($s:[JobState!]){jobs(first:1,filter:{state:{in:$s}}){nodes{id}}}", s=["FAILED"] * 80_000)),
     Hostile("50,000 unknown fields of an input", None, _same("query($f:ParticipantFilter){participants(first:1,filter:$f){nodes{id}}}", f={f"x{n}": 1 for n in range(50_000)})),
     Hostile("a label of 900 kB", "tom", _same("query($l:String){challenge(label:$l){id}}", l="\u1e9b\u0323" * 200_000)),
     Hostile("50,000 variables that nobody declared", None, _same("{viewer{id}}", **{f"x{n}": 1 for n in range(50_000)})),

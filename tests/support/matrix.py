@@ -245,10 +245,12 @@ OPEN: Mapping[str, str] = {
     "Notification": "templateKey channel state subject attempts sentAt",
     "NotificationTemplate": "key channel language subject text html site project",
     "Page": ("number name dimension valueCount unit filterName hasNonFinite metadata axis1 axis2 data estimator"),
-    "Participant": "name project group devices",
+    "Participant": "name project group memberships devices",
     "ParticipantGroup": "name project participants",
     "Preference": "appTag value user",
-    "Project": ("name enabled description site participants participantGroups devices services sessions simulations"),
+    "Project": (
+        "name enabled description site roles participants participantGroups devices services sessions simulations"
+    ),
     "Role": "name scope service site project grants",
     "RoleGrant": "role userGroup device participantGroup",
     "Service": "name key clientEndpoint enabled editableConfig hasAssets hasTests roles sites projects",
@@ -260,7 +262,7 @@ OPEN: Mapping[str, str] = {
     "Simulation": "title simType inputType owner project session job jobs input estimators links",
     "SimulationSetup": "totalPrimaries simulation",
     "SimulationLink": "label expiresAt lastUsedAt simulation owner",
-    "Site": "name twoFactorRequired projects devices services",
+    "Site": "name roles twoFactorRequired projects devices services",
     "Spec": "name canonicalName owner latestVersion versions",
     "SpecVersion": "name title description modelCount language source spec",
     "Task": "ordinal state requested done attempt estimatedSeconds startedAt endedAt lastUpdateAt job error",

@@ -95,12 +95,61 @@ async def look(platform: Platform, id: str, select: str = "", who: Who = "root")
     return (await platform.ask(query, who, d=id))["node"]
 
 
+_LISTS = {
+    "sites": {"device": "devices"},
+    "projects": {"service": "services", "device": "devices"},
+    "participants": {"device": "devices"},
+    "userGroups": {"user": "users"},
+    "devices": {"site": "sites", "project": "projects", "participant": "participants"},
+    "services": {"site": "sites", "project": "projects"},
+    "users": {"group": "groups"},
+}
+"""Of lists of a root: what leads to several rows of a kind."""
+_PATHS = {
+    ("sites", "user"): ("roles+", "grants+", "userGroup", "users+"),
+    ("projects", "user"): ("roles+", "grants+", "userGroup", "users+"),
+    ("participants", "site"): ("project", "site"),
+    ("participants", "session"): ("memberships+", "session"),
+    ("userGroups", "site"): ("grants+", "role", "site"),
+    ("userGroups", "project"): ("grants+", "role", "project"),
+    ("roleGrants", "site"): ("role", "site"),
+    ("roleGrants", "project"): ("role", "project"),
+    ("roleGrants", "service"): ("role", "service"),
+    ("roleGrants", "user"): ("userGroup", "users+"),
+    ("users", "project"): ("groups+", "grants+", "role", "project"),
+}
+"""The ways to rows further away; `+` where they are several."""
+
+
+def filtered(field: str, **conditions: Any) -> dict[str, Any]:
+    """The filter of a list by short names of conditions: a part of a name, a text, an equal value, the id of a row."""
+    found: dict[str, Any] = {}
+    for name, value in conditions.items():
+        if name == "text":
+            found[name] = value
+        elif name == "name":
+            found[name] = {"contains": value}
+        elif name == "scope":
+            found[name] = {"in": [value]}
+        elif name == "grouped":
+            found["group"] = {"isNull": not value}
+        elif isinstance(value, bool) or name in ("key", "specificId", "appTag"):
+            found[name] = {"equals": value}
+        else:
+            several = _LISTS.get(field, {}).get(name)
+            inner: Any = {"ids": [value]}
+            for step in reversed(_PATHS.get((field, name), (f"{several}+" if several else name,))):
+                inner = {step[:-1]: {"some": inner}} if step.endswith("+") else {step: inner}
+            found |= inner
+    return found
+
+
 async def ids_of(platform: Platform, field: str, who: Who = "root", filter: Any = None) -> list[str]:
-    """The ids in a list."""
+    """The ids in a list, of rows that meet conditions by their short names."""
     kind = f"{typename_of(field)}Filter"
     arguments, given = ("", "") if filter is None else (f"($f:{kind})", ",filter:$f")
     query = f"query{arguments}{{{field}(first:100{given}){{nodes{{id}}}}}}"
-    variables = {} if filter is None else {"f": filter}
+    variables = {} if filter is None else {"f": filtered(field, **filter)}
     return [node["id"] for node in (await platform.ask(query, who, **variables))[field]["nodes"]]
 
 

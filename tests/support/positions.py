@@ -17,7 +17,7 @@ from graphql import (
 
 PLAIN = {
     "Int": "1", "Float": "1.5", "String": '"x"', "ID": '"x"', "Boolean": "true", "BigInt": '"1"', "JSON": "{}",
-    "DateTime": '"2026-01-01T00:00:00Z"',
+    "DateTime": '"2026-01-01T00:00:00Z"', "Date": '"2026-01-01"',
 }  # fmt: skip
 
 
@@ -61,19 +61,24 @@ def positions(schema: GraphQLSchema) -> Iterator[Position]:
                     yield Position(f"{name}.{path}", kind, f"{word}($v:<declared>){{{name}({given}){below}}}")
 
 
-def _within(kind: Any, path: str, wrap: Callable[[str], str] = str) -> Iterator[tuple[str, Any, str]]:
-    """The type itself, and what it holds: the path, the type there, the value with `$v` in it."""
+def _within(
+    kind: Any, path: str, wrap: Callable[[str], str] = str, above: tuple[Any, ...] = ()
+) -> Iterator[tuple[str, Any, str]]:
+    """The type itself, and what it holds: the path, the type there, the value with `$v` in it. Of filters, those of one
+    type once, and those within them not."""
     yield path, kind, wrap("$v")
     bare = get_nullable_type(kind)
     if isinstance(bare, GraphQLList):
-        yield from _within(bare.of_type, f"{path}.0", lambda inner: wrap(f"[{inner}]"))
-    elif isinstance(bare, GraphQLInputObjectType):
+        yield from _within(bare.of_type, f"{path}.0", lambda inner: wrap(f"[{inner}]"), above)
+    elif isinstance(bare, GraphQLInputObjectType) and not (
+        above and bare.name.endswith("Filter") and "and" in bare.fields
+    ):
         for name, field in bare.fields.items():
 
             def within(inner: str, kind: GraphQLInputObjectType = bare, name: str = name) -> str:
                 return wrap(_object(kind, name, inner))
 
-            yield from _within(field.type, f"{path}.{name}", within)
+            yield from _within(field.type, f"{path}.{name}", within, (*above, bare))
 
 
 def _object(kind: GraphQLInputObjectType, name: str = "", value: str = "") -> str:

@@ -20,9 +20,8 @@ from tests.toy.policy import POLICIES
 migrating.LOCATIONS.append(Path(__file__).parent / "versions")
 declare(*POLICIES)
 
-from tests.toy.types import SamplesMutation, SamplesQuery  # noqa: E402  (reads the policies)
+from tests.toy.types import SamplesMutation  # noqa: E402  (reads the policies)
 
-schema.QUERIES.append(SamplesQuery)
 schema.MUTATIONS.append(SamplesMutation)
 
 

@@ -7,6 +7,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from db.models import Device, Participant, Project
 from db.models.base import Entity, Erasable, lists, refers, relates
+from db.models.ordering import folded
 from db.searching.folding import folds
 from db.types import Name
 
@@ -14,9 +15,9 @@ from db.types import Name
 class Sample(Erasable, Entity):
     __tablename__ = "samples"
     __table_args__ = (
-        lists("ix_samples_project_id_name_id", "project_id", "name", "id"),
-        lists("ix_samples_participant_id_name_id", "participant_id", "name", "id"),
-        lists("ix_samples_name_id", "name", "id"),
+        lists("ix_samples_project_id_by_name", "project_id", folded("name"), "id"),
+        lists("ix_samples_participant_id_by_name", "participant_id", folded("name"), "id"),
+        lists("ix_samples_by_name", folded("name"), "id"),
     )
 
     project_id: Mapped[UUID] = refers("projects.id", ondelete="RESTRICT")

@@ -2,41 +2,22 @@
 
 import strawberry
 
-from resolvers.reading.paging import Order
-from schema.fields.connections import connection, contains, refers
-from schema.fields.declarations import Orders
 from schema.fields.fields import column, node, related
 from schema.fields.inputs import Given, editing, inputs, result
-from schema.fields.nodes import Connection, Node
-from schema.types.devices import DEVICES_OF, Device
-from schema.types.organisation import Participant, Project
+from schema.fields.nodes import Node
+from schema.lists.connections import connection
 from tests.toy import model
 
-SAMPLE_ORDERS = Orders("SampleOrder", "Orders of samples.", NAME=(Order(model.Sample.name), "By name."))
 
-
-@node(model.Sample)
+@node(model.Sample, by="name", listed="The samples that you may see.")
 class Sample(Node):
     """Something that was taken to be measured."""
 
-    name: str = column("What it is called.")
+    name: str = column("What it is called.", filter=True, order=True, search=True)
     notes: str | None = column("What its administrators noted.")
-    project: Project | None = related(model.Sample.project, "The project that it is of.")
-    participant: Participant | None = related(model.Sample.participant, "Whom it was taken of, if anybody.")
-    devices: Connection[Device] = connection(model.Sample.devices, "What it is measured by.", orders=DEVICES_OF)
-
-
-@strawberry.input(description="Which samples.")
-class SampleFilter:
-    name: str | None = contains(model.Sample.name, "Part of the name, in any case.")
-    project: strawberry.ID | None = refers("Project", "Of this project.", model.Sample.project)
-
-
-@strawberry.type
-class SamplesQuery:
-    samples: Connection[Sample] = connection(
-        model.Sample, "The samples that you may see.", orders=SAMPLE_ORDERS, filter=SampleFilter
-    )
+    project = related(model.Sample.project, "The project that it is of.", group=True)
+    participant = related(model.Sample.participant, "Whom it was taken of, if anybody.")
+    devices = connection(model.Sample.devices, "What it is measured by.", small=True)
 
 
 _SAMPLE = inputs(

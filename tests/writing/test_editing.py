@@ -132,7 +132,7 @@ async def test_a_new_site_or_project_has_its_two_roles_and_nobody_holds_them(sha
     project = await made(sharing, "Project", name="Sand", site=site)
     for kind, place in (("site", site), ("project", project)):
         query = "query($f:RoleFilter){roles(first:9,filter:$f){nodes{name service{id} grants(first:9){totalCount}}}}"
-        roles = (await sharing.ask(query, "root", f={kind: place}))["roles"]["nodes"]
+        roles = (await sharing.ask(query, "root", f={kind: {"ids": [place]}}))["roles"]["nodes"]
         assert [(role["name"], role["grants"]["totalCount"]) for role in roles] == [("admin", 0), ("user", 0)]
 
 

@@ -104,7 +104,7 @@ PREFERENCE = (
 )
 LITERAL = """mutation{r:setPreference(appTag:"x",value:%s){...on Preference{value} ...on Problem{code field}}}"""
 WRAPPED = """mutation($v:JSON!){r:setPreference(appTag:"x",value:{a:[$v]}){...on Preference{value} ...on Problem{code field}}}"""
-READ = '{preferences(first:1,filter:{appTag:"x"}){nodes{value}}}'
+READ = '{preferences(first:1,filter:{appTag:{equals:"x"}}){nodes{value}}}'
 DIGITS = "1" * 5000
 
 

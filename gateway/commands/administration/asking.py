@@ -5,7 +5,7 @@ So access, checks and messages are the same as for every other client.
 
 import getpass
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from re import fullmatch
 from typing import Any
@@ -99,6 +99,26 @@ def listing(field: str, kind: str, shown: str) -> str:
     return f"""query($first: Int!, $after: String, $filter: {kind}Filter) {{
         page: {field}(first: $first, after: $after, filter: $filter) {{
             nodes {{ {shown} }} pageInfo {{ hasNextPage endCursor }} }} }}"""
+
+
+def is_(id: str | None) -> dict[str, Any] | None:
+    """The filter of a reference to the row of an id; None for no id."""
+    return None if id is None else {"ids": [id]}
+
+
+def among(values: Sequence[str] | None) -> dict[str, Any] | None:
+    """The filter of one of several values; None for none."""
+    return {"in": list(values)} if values else None
+
+
+def has(text: str | None) -> dict[str, Any] | None:
+    """The filter of a part of a text."""
+    return None if text is None else {"contains": text}
+
+
+def some(filter: dict[str, Any] | None) -> dict[str, Any] | None:
+    """The filter that some of several rows meet."""
+    return None if filter is None else {"some": filter}
 
 
 def writing(field: str, shown: str, **variables: str) -> str:
@@ -199,7 +219,8 @@ class Asking:
             raise Refusal(f"a {WORDS[kind]} is named by its id")
         for condition, fields in known.filters.items():
             shown = f"id version {' '.join(fields)} {known.apart}"
-            near = (await self.all(listing(known.field, kind, shown), **{condition: named[:100]})).nodes
+            text = named[:100] if condition == "text" else {"equals": named}
+            near = (await self.all(listing(known.field, kind, shown), **{condition: text})).nodes
             for field in fields:
                 wanted = spellings(named)[0] if kind == "User" else named
                 same = [node for node in near if node[field] == wanted]

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import orjson
 import typer
 
-from gateway.commands.administration.asking import Asking, Listed, listing, uuid_of
+from gateway.commands.administration.asking import Asking, Listed, among, listing, uuid_of
 from gateway.commands.administration.commands import Shown, command, group, rows
 from gateway.commands.tables import moment
 from schema.fields.scalars import parse_id
@@ -48,14 +48,13 @@ async def list_events(
 ) -> Shown:
     """List what was recorded, the latest first."""
     chosen: dict[str, Any] = {
-        "since": since and since.isoformat(),
-        "until": until and until.isoformat(),
-        "action": [one.upper() for one in action] if action else None,
+        "at": {"from": since and since.isoformat(), "to": until and until.isoformat()},
+        "action": among([one.upper() for one in action or ()]),
     }
     if actor == "operator":
-        chosen["actorKind"] = actor
+        chosen["actorKind"] = {"equals": actor}
     elif actor is not None:
-        chosen["actor"] = await ask.id("User", actor)
+        chosen["actor"] = among([(await ask.find("User", actor)).id])
     found = await ask.all(_LIST, limit, **chosen)
     known = await _names(ask, found)
     return rows(

@@ -1,11 +1,11 @@
 """torana groups: users who hold the same roles."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from db.models import CORE
-from gateway.commands.administration.asking import Asking, listing, uuid_of, writing
+from gateway.commands.administration.asking import Asking, has, is_, listing, some, uuid_of, writing
 from gateway.commands.administration.commands import Limit, Shown, Yes, command, confirm, group, one, rows
 from gateway.commands.tables import Row, names
 from schema.fields.scalars import global_id
@@ -27,6 +27,12 @@ Group = Annotated[str, typer.Argument(help="A group of users, by name or id.")]
 Members = Annotated[list[str], typer.Argument(help="Users, by username, e-mail address or id.")]
 
 
+def _role_in(**places: str | None) -> dict[str, Any] | None:
+    """The filter of a grant of a role in a place."""
+    given = {name: is_(id) for name, id in places.items() if id is not None}
+    return {"role": given} if given else None
+
+
 @command(groups, "list")
 async def list_groups(
     ask: Asking,
@@ -40,10 +46,9 @@ async def list_groups(
     found = await ask.all(
         _LIST,
         limit,
-        name=text,
-        user=await ask.id("User", user),
-        site=await ask.id("Site", site),
-        project=await ask.id("Project", project),
+        name=has(text),
+        users=some(is_(await ask.id("User", user))),
+        grants=some(_role_in(site=await ask.id("Site", site), project=await ask.id("Project", project))),
     )
     return rows(found, {"name": "name", "id": lambda group: uuid_of(group["id"])})
 
@@ -53,8 +58,8 @@ async def show(ask: Asking, group: Group) -> Shown:
     """Show a group with its members and roles."""
     id = (await ask.find("UserGroup", group)).id
     node = (await ask.data(_SHOW, id=id))["node"]
-    node["users"] = {"nodes": (await ask.all(_MEMBERS, group=id)).nodes}
-    node["grants"] = {"nodes": (await ask.all(_GRANTS, userGroup=id)).nodes}
+    node["users"] = {"nodes": (await ask.all(_MEMBERS, groups=some(is_(id)))).nodes}
+    node["grants"] = {"nodes": (await ask.all(_GRANTS, userGroup=is_(id))).nodes}
     return one(
         node,
         {

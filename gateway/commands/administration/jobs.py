@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 
 from db.models import JobState, Platform
-from gateway.commands.administration.asking import Asking, listing, uuid_of, writing
+from gateway.commands.administration.asking import Asking, among, has, is_, listing, uuid_of, writing
 from gateway.commands.administration.commands import Limit, Shown, Yes, command, confirm, group, rows
-from gateway.commands.tables import Row, moment
+from gateway.commands.tables import moment
 
 jobs = group("jobs", "What runs, ran or waits to run.")
 simulations = group("simulations", "What was asked of jobs, and what came out.")
@@ -20,7 +20,8 @@ _JOB = """id key title state platform attempt progress submittedAt startedAt end
 _LIST = listing("jobs", "Job", _JOB)
 _TASKS = """query($id: ID!) { job(id: $id) { tasks(first: 100) {
     nodes { id ordinal state requested done attempt startedAt endedAt error { code message } } } } }"""
-_TOTALS = "query($filter: JobFilter) { jobTotals(filter: $filter) { state count } }"
+_TOTALS = """query($filter: JobFilter) {
+    jobs(first: 0, filter: $filter) { groups(by: STATE) { key { state } count } } }"""
 _CANCEL = writing("cancelJob", "Job { id key state }", id="ID!")
 _RETRY = writing("retryJob", "Job { id key attempt }", id="ID!", cluster="ID")
 _REMOVE = writing("deleteJob", "Deleted { id at }", id="ID!")
@@ -42,8 +43,8 @@ Text = Annotated[str | None, typer.Option(help="With this in the title or the ke
 Days = Annotated[float | None, typer.Option(min=0, help="Submitted in the last so many days.")]
 
 
-def _since(days: float | None) -> str | None:
-    return None if days is None else (datetime.now(UTC) - timedelta(days=days)).isoformat()
+def _since(days: float | None) -> dict[str, str] | None:
+    return None if days is None else {"from": (datetime.now(UTC) - timedelta(days=days)).isoformat()}
 
 
 @command(jobs, "list")
@@ -60,11 +61,11 @@ async def list_jobs(
     found = await ask.all(
         _LIST,
         limit,
-        owner=await ask.id("User", user),
-        state=[one.value for one in state] if state else None,
-        platform=[platform.value] if platform else None,
+        owner=is_(await ask.id("User", user)),
+        state=among([one.value for one in state or ()]),
+        platform=among([platform.value] if platform else None),
         text=text,
-        submittedSince=_since(days),
+        submittedAt=_since(days),
     )
     return rows(
         found,
@@ -84,9 +85,9 @@ async def list_jobs(
 @command(jobs, "totals")
 async def totals(ask: Asking, user: OfUser = None, days: Days = None) -> Shown:
     """Count the jobs in each state."""
-    given = {"owner": await ask.id("User", user), "submittedSince": _since(days)}
+    given = {"owner": is_(await ask.id("User", user)), "submittedAt": _since(days)}
     data = await ask.data(_TOTALS, filter={name: value for name, value in given.items() if value is not None})
-    found: list[Row] = data["jobTotals"]
+    found = [{"state": one["key"]["state"], "count": one["count"]} for one in data["jobs"]["groups"]]
     return Shown(found, "\n".join(f"{one['state']:<16}{one['count']:>8}" for one in found))
 
 
@@ -144,7 +145,7 @@ async def list_simulations(
     limit: Limit = None,
 ) -> Shown:
     """List simulations, the latest first."""
-    found = await ask.all(_SIMULATIONS, limit, owner=await ask.id("User", user), title=title)
+    found = await ask.all(_SIMULATIONS, limit, owner=is_(await ask.id("User", user)), title=has(title))
     return rows(
         found,
         {

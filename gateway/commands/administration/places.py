@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.commands.administration.asking import Asking, listing, uuid_of, writing
+from gateway.commands.administration.asking import Asking, has, is_, listing, uuid_of, writing
 from gateway.commands.administration.commands import Limit, Shown, Yes, command, confirm, group, rows
 from gateway.commands.tables import Cell
 
@@ -37,7 +37,7 @@ _ID: Cell = lambda node: uuid_of(node["id"])  # noqa: E731
 @command(sites, "list")
 async def list_sites(ask: Asking, text: Text = None, limit: Limit = None) -> Shown:
     """List sites by name."""
-    found = await ask.all(_SITES, limit, name=text)
+    found = await ask.all(_SITES, limit, name=has(text))
     return rows(found, {"name": "name", "second factor required": "twoFactorRequired", "id": _ID})
 
 
@@ -84,7 +84,7 @@ async def list_projects(
     limit: Limit = None,
 ) -> Shown:
     """List projects by name."""
-    found = await ask.all(_PROJECTS, limit, name=text, site=await ask.id("Site", site))
+    found = await ask.all(_PROJECTS, limit, name=has(text), site=is_(await ask.id("Site", site)))
     return rows(found, {"name": "name", "site": "site.name", "enabled": "enabled", "id": _ID})
 
 

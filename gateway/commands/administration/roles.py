@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from db.models import CORE
-from gateway.commands.administration.asking import Asking, Refusal, listing, writing
+from gateway.commands.administration.asking import Asking, Refusal, is_, listing, writing
 from gateway.commands.administration.commands import Limit, Shown, command, group, needs_one, rows
 from gateway.commands.administration.groups import place
 from resolvers.failures import Code
@@ -45,7 +45,8 @@ ToParticipants = Annotated[str | None, typer.Option(help="A group of participant
 @command(roles, "list")
 async def list_roles(ask: Asking, site: OfSite = None, project: OfProject = None, limit: Limit = None) -> Shown:
     """List roles, and who holds each."""
-    found = await ask.all(_LIST, limit, site=await ask.id("Site", site), project=await ask.id("Project", project))
+    here = {"site": is_(await ask.id("Site", site)), "project": is_(await ask.id("Project", project))}
+    found = await ask.all(_LIST, limit, **here)
     return rows(
         found,
         {
@@ -94,7 +95,7 @@ async def revoke(
     """Take a role back."""
     wanted = await _role(ask, role, site, project, service)
     kind, grantee = await _grantee(ask, group, device, participant_group)
-    for held in (await ask.all(_GRANTS, **{kind: grantee})).nodes:
+    for held in (await ask.all(_GRANTS, **{kind: is_(grantee)})).nodes:
         if held["role"] and held["role"]["id"] == wanted:
             return Shown(
                 await ask.write(_REVOKE, id=held["id"]), f"{group or device or participant_group} has it no more"
@@ -129,7 +130,7 @@ async def access(
 async def _role(ask: Asking, role: str, site: str | None, project: str | None, service: str | None) -> str:
     """The id of a role of a service in a place."""
     name, named = needs_one(site=site, project=project)
-    where = {name: await ask.id(name.title(), named)}
+    where = {name: is_(await ask.id(name.title(), named))}
     for found in (await ask.all(_NAMED, **where)).nodes:
         of = found["service"]
         if found["name"] == role and (_own(of) if service is None else of and of["key"] == service):

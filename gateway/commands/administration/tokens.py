@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.commands.administration.asking import Asking, listing, uuid_of, writing
+from gateway.commands.administration.asking import Asking, is_, listing, uuid_of, writing
 from gateway.commands.administration.commands import Limit, Shown, Yes, command, confirm, group, needs_one, rows
 from gateway.commands.tables import Row, moment
 
@@ -51,10 +51,10 @@ async def list_tokens(
     found = await ask.all(
         _LIST,
         limit,
-        user=await ask.id("User", user),
-        participant=await ask.id("Participant", participant),
-        device=await ask.id("Device", device),
-        service=await ask.id("Service", service),
+        user=is_(await ask.id("User", user)),
+        participant=is_(await ask.id("Participant", participant)),
+        device=is_(await ask.id("Device", device)),
+        service=is_(await ask.id("Service", service)),
     )
     return rows(
         found,

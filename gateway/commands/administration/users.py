@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.commands.administration.asking import Asking, Refusal, listing, uuid_of, writing
+from gateway.commands.administration.asking import Asking, Refusal, is_, listing, some, uuid_of, writing
 from gateway.commands.administration.commands import Limit, Shown, Yes, command, confirm, group, one, rows
 from gateway.commands.tables import Cell, moment
 from resolvers.accounts import password_changes
@@ -62,8 +62,7 @@ async def list_users(
         _LIST,
         limit,
         text=text,
-        project=await ask.id("Project", project),
-        group=await ask.id("UserGroup", group),
+        groups=some(_in(is_(await ask.id("Project", project)), await ask.id("UserGroup", group))),
     )
     return rows(
         found,
@@ -78,12 +77,18 @@ async def list_users(
     )
 
 
+def _in(project: dict[str, Any] | None, group: str | None) -> dict[str, Any] | None:
+    """The filter of a group: this one, and with a role in a project."""
+    given = {"ids": group and [group], "grants": project and {"some": {"role": {"project": project}}}}
+    return given if any(given.values()) else None
+
+
 @command(users, "show")
 async def show(ask: Asking, user: User) -> Shown:
     """Show an account with its groups."""
     id = (await ask.find("User", user)).id
     node = (await ask.data(_SHOW, id=id))["node"]
-    node["groups"] = (await ask.all(_GROUPS, user=id)).nodes
+    node["groups"] = (await ask.all(_GROUPS, users=some(is_(id)))).nodes
     return _card(node)
 
 

@@ -11,21 +11,15 @@ from db import models
 from resolvers.accounts import api_keys
 from resolvers.identity.principal import Kind
 from resolvers.organisation import device_registration
-from resolvers.reading.paging import Order
-from schema.fields.connections import connection, contains, equal, refers
-from schema.fields.declarations import Orders
 from schema.fields.fields import Info, column, computed, node, related
 from schema.fields.inputs import ExpectedVersion
 from schema.fields.mutations import ANYONE, SIGNED_IN, WRITER, Need, mutation, written
-from schema.fields.nodes import Connection, Node
+from schema.fields.nodes import Node
 from schema.fields.problems import Problem
 from schema.fields.scalars import JSON, enum, global_id, key_of
 from schema.fields.values import OBJECT
 from schema.types.accounts.signing import KeyScope
-from schema.types.accounts.users import User
 from schema.types.devices import Device
-from schema.types.organisation import Participant
-from schema.types.services import Service
 
 DEVICE = Need(
     "a device, with its token",
@@ -48,53 +42,32 @@ CredentialKind = enum(
 )
 
 
-@node(models.Credential)
+@node(
+    models.Credential,
+    by="-id",
+    listed="API keys and static tokens that you may see: your own, and those of participants and devices that you "
+    "administer.",
+)
 class Credential(Node):
     """An API key or a static token. Its secret is shown once, when it is created."""
 
-    label: str = column("The name that its owner gave it.")
-    public_key: str | None = column("The public part of an API key.")
-    expires_at: datetime | None = column("When it expires; null for never.")
-    last_used_at: datetime | None = column("When it was last used, to the minute.")
-    revoked_at: datetime | None = column("When it was revoked.")
-    user: User | None = related(models.Credential.user, "Whose API key it is.")
-    participant: Participant | None = related(models.Credential.participant, "Whose token it is, of a participant.")
-    device: Device | None = related(models.Credential.device, "Whose token it is, of a device.")
-    service: Service | None = related(models.Credential.service, "Whose token it is, of a service.")
+    label: str = column("The name that its owner gave it.", filter=True, search=True)
+    public_key: str | None = column("The public part of an API key.", filter=True)
+    expires_at: datetime | None = column("When it expires; null for never.", filter=True)
+    last_used_at: datetime | None = column("When it was last used, to the minute.", filter=True)
+    revoked_at: datetime | None = column("When it was revoked.", filter=True)
+    user = related(models.Credential.user, "Whose API key it is.")
+    participant = related(models.Credential.participant, "Whose token it is, of a participant.")
+    device = related(models.Credential.device, "Whose token it is, of a device.")
+    service = related(models.Credential.service, "Whose token it is, of a service.")
 
-    @computed("Whether it is an API key or a static token.", reads=["kind"])
+    @computed("Whether it is an API key or a static token.", reads=["kind"], filter=True)
     def kind(self: Any) -> CredentialKind:  # type: ignore[valid-type]
         return _Kind(self.kind.value)
 
     @computed("What it may be used for; null for all that its owner may do.", reads=["scopes"])
     def scopes(self: Any) -> list[KeyScope] | None:  # type: ignore[valid-type]
         return None if self.scopes is None else [KeyScope(scope) for scope in self.scopes]
-
-
-@strawberry.input(description="Which credentials.")
-class CredentialFilter:
-    kind: CredentialKind | None = equal(models.Credential.kind, "Of this kind.")  # type: ignore[valid-type]
-    label: str | None = contains(models.Credential.label, "Part of the label, in any case.")
-    user: strawberry.ID | None = refers("User", "Of this user.", models.Credential.user)
-    participant: strawberry.ID | None = refers("Participant", "Of this participant.", models.Credential.participant)
-    device: strawberry.ID | None = refers("Device", "Of this device.", models.Credential.device)
-    service: strawberry.ID | None = refers("Service", "Of this service.", models.Credential.service)
-
-
-@strawberry.type
-class CredentialsQuery:
-    credentials: Connection[Credential] = connection(
-        models.Credential,
-        "API keys and static tokens that you may see: your own, and those of participants and devices that you "
-        "administer.",
-        orders=Orders(
-            "CredentialOrder",
-            "Orders of credentials.",
-            NEWEST=(Order(models.Credential.id, descending=True), "The newest first."),
-            OLDEST=(Order(models.Credential.id), "The oldest first."),
-        ),
-        filter=CredentialFilter,
-    )
 
 
 @strawberry.type(description="A new credential with its secret, which is shown only now.")

@@ -10,13 +10,10 @@ from db import models
 from resolvers.accounts import preferences
 from resolvers.accounts.addresses import canonical
 from resolvers.reading.conditions import Where
-from resolvers.reading.paging import Order
-from schema.fields.connections import connection, equal, refers
-from schema.fields.declarations import Orders
 from schema.fields.fields import Info, column, found, node, related
 from schema.fields.inputs import AnyVersion, Given, Several, editing, inputs, lower, result
 from schema.fields.mutations import SIGNED_IN, mutation, written
-from schema.fields.nodes import Connection, Node
+from schema.fields.nodes import Node
 from schema.fields.problems import Problem
 from schema.fields.scalars import JSON
 from schema.fields.values import ANY
@@ -27,47 +24,30 @@ from schema.types.organisation import Participant
 from schema.types.services import Service
 
 
-@node(models.Preference)
+def _own(entity: Any, suffix: str, _: Any) -> list[Any]:
+    of_me = entity.user_id == sa.bindparam("me", type_=entity.user_id.type)
+    return [of_me, entity.app_tag == sa.bindparam(f"app_tag{suffix}")]
+
+
+@node(
+    models.Preference,
+    found_by={"app_tag": ("The application that stored it for you.", _own)},
+    listed="What applications store for you. Superadmins see what they store for everybody.",
+)
 class Preference(Node):
     """What an application stores for a user."""
 
-    app_tag: str = column("The application.")
+    app_tag: str = column("The application.", filter=True)
     value: JSON = column("What is stored.")
-    user: User | None = related(models.Preference.user, "Whose it is.")
-
-
-@strawberry.input(description="Which preferences.")
-class PreferenceFilter:
-    app_tag: str | None = equal(models.Preference.app_tag, "Of this application.")
-    user: strawberry.ID | None = refers("User", "Of this user.", models.Preference.user)
+    user = related(models.Preference.user, "Whose it is.")
 
 
 def _me() -> Where:
     return Where(lambda entity, _, __: [entity.id == sa.bindparam("me", type_=entity.id.type)])
 
 
-def _own(entity: Any, suffix: str, _: Any) -> list[Any]:
-    of_me = entity.user_id == sa.bindparam("me", type_=entity.user_id.type)
-    return [of_me, entity.app_tag == sa.bindparam(f"app_tag{suffix}")]
-
-
-def _preference(app_tag: Annotated[str, strawberry.argument(description="The application.")]) -> Where:
-    return Where(_own, {"app_tag": app_tag})
-
-
 @strawberry.type
 class PeopleQuery:
-    preference: Preference | None = found(
-        models.Preference, "What an application stores for you; null when it stores nothing.", _preference
-    )
-    preferences: Connection[Preference] = connection(
-        models.Preference,
-        "What applications store for you. Superadmins see what they store for everybody.",
-        orders=Orders(
-            "PreferenceOrder", "Orders of preferences.", OLDEST=(Order(models.Preference.id), "The oldest first.")
-        ),
-        filter=PreferenceFilter,
-    )
     my_participant: Participant | None = found(
         models.Participant, "The participant who is signed in; null for everyone else.", _me
     )

@@ -14,8 +14,6 @@ from schema.fields.mutations import SIGNED_IN, mutation, written
 from schema.fields.nodes import Node
 from schema.fields.problems import Problem
 from schema.fields.scalars import key_of
-from schema.types.accounts.users import User
-from schema.types.simulations.simulations import Simulation
 
 
 @node(models.SimulationLink)
@@ -24,10 +22,10 @@ class SimulationLink(Node):
     created."""
 
     label: str = column("The purpose of the link; may be empty.")
-    expires_at: datetime = column("When it ends.")
-    last_used_at: datetime | None = column("When it was last used, to the minute.")
-    simulation: Simulation | None = related(models.SimulationLink.simulation, "The simulation that it shares.")
-    owner: User | None = related(models.SimulationLink.owner, "Who created it. It ends when their account does.")
+    expires_at: datetime = column("When it ends.", filter=True)
+    last_used_at: datetime | None = column("When it was last used, to the minute.", filter=True)
+    simulation = related(models.SimulationLink.simulation, "The simulation that it shares.")
+    owner = related(models.SimulationLink.owner, "Who created it. It ends when their account does.")
 
 
 @strawberry.type(description="A new link with its secret, which is shown only now.")

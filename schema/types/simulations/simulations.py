@@ -7,26 +7,19 @@ import strawberry
 
 from db import models
 from resolvers.failures import Invalid
-from resolvers.reading.conditions import Where
 from resolvers.reading.paging import Order
 from resolvers.simulations import simulations
-from schema.fields.connections import chosen, connection, contains, refers
-from schema.fields.declarations import Orders
-from schema.fields.fields import Info, column, found, node, related
+from schema.fields.fields import Info, column, node, related
 from schema.fields.inputs import AnyVersion, Deleted, DeletedResult, ExpectedVersion
 from schema.fields.mutations import SIGNED_IN, mutation, written
-from schema.fields.nodes import Connection, Node
+from schema.fields.nodes import Node
 from schema.fields.problems import Problem
 from schema.fields.scalars import JSON, BigInt, enum, key_of, optional_key
 from schema.fields.values import Shape
-from schema.types.simulations.results import Estimator, EstimatorFilter
+from schema.lists.connections import connection
 
 if TYPE_CHECKING:
-    from schema.types.accounts.users import User
-    from schema.types.jobs import Job
-    from schema.types.organisation import Project
-    from schema.types.sessions import Session
-    from schema.types.simulations.share_links import SimulationLink
+    pass
 
 SimulationType = enum(
     models.SimulationType,
@@ -46,50 +39,35 @@ InputType = enum(
 NEWEST_JOB = Order(models.Job.attempt, descending=True)
 
 
-@node(models.Simulation)
+def _of_job(entity: Any, suffix: str, _: Any) -> list[Any]:
+    return [models.Job.simulation_id == entity.id, models.Job.key == sa.bindparam(f"job_key{suffix}")]
+
+
+@node(
+    models.Simulation,
+    found_by={"job_key": ("The key of one of its jobs.", _of_job)},
+    by="-created_at",
+    listed="Your simulations and those of your projects.",
+)
 class Simulation(Node):
     """A Monte-Carlo simulation of a radiation field: its input, the jobs that compute it, and its results."""
 
-    title: str = column("The title that its owner gave it; may be empty.")
-    sim_type: SimulationType = column("The program it is for.")  # type: ignore[valid-type]
-    input_type: InputType = column("How its input was given.")  # type: ignore[valid-type]
-    owner: Annotated["User", strawberry.lazy("schema.types.accounts.users")] | None = related(
-        models.Simulation.owner, "Who submitted it."
+    title: str = column("The title that its owner gave it; may be empty.", filter=True, order=True, search=True)
+    sim_type: SimulationType = column("The program it is for.", filter=True, group=True)  # type: ignore[valid-type]
+    input_type: InputType = column("How its input was given.", filter=True, group=True)  # type: ignore[valid-type]
+    owner = related(models.Simulation.owner, "Who submitted it.", group=True)
+    project = related(models.Simulation.project, "The project whose members see it, if any.", group=True)
+    session = related(models.Simulation.session, "The session whose data it is, if any.", group=True)
+    job = related(models.Simulation.jobs, "Its latest job.", order=NEWEST_JOB)
+    jobs = connection(models.Simulation.jobs, "All its jobs, one for each attempt.", order="-attempt")
+    input = related(models.Simulation.input, "Its input.")
+    estimators = connection(
+        models.Simulation.estimators, "Its results; empty until tasks delivered some.", order="name"
     )
-    project: Annotated["Project", strawberry.lazy("schema.types.organisation")] | None = related(
-        models.Simulation.project, "The project whose members see it, if any."
-    )
-    session: Annotated["Session", strawberry.lazy("schema.types.sessions")] | None = related(
-        models.Simulation.session, "The session whose data it is, if any."
-    )
-    job: Annotated["Job", strawberry.lazy("schema.types.jobs")] | None = related(
-        models.Simulation.jobs, "Its latest job.", order=NEWEST_JOB
-    )
-    jobs: Connection[Annotated["Job", strawberry.lazy("schema.types.jobs")]] = connection(
-        models.Simulation.jobs,
-        "All its jobs, one for each attempt.",
-        orders=Orders(
-            "SimulationJobOrder", "Orders of a simulation's jobs.", NEWEST=(NEWEST_JOB, "The last attempt first.")
-        ),
-    )
-    input: "SimulationSetup | None" = related(models.Simulation.input, "Its input.")
-    estimators: Connection[Estimator] = connection(
-        models.Simulation.estimators,
-        "Its results; empty until tasks delivered some.",
-        orders=Orders("EstimatorOrder", "Orders of estimators.", NAME=(Order(models.Estimator.name), "By name.")),
-        filter=EstimatorFilter,
-    )
-    links: Connection[Annotated["SimulationLink", strawberry.lazy("schema.types.simulations.share_links")]] = (
-        connection(
-            models.Simulation.links,
-            "The links that share it, also expired ones. They are shown to its owner.",
-            orders=Orders(
-                "SimulationLinkOrder",
-                "Orders of links.",
-                NEWEST=(Order(models.SimulationLink.created_at, descending=True), "The newest first."),
-                OLDEST=(Order(models.SimulationLink.created_at), "The oldest first."),
-            ),
-        )
+    links = connection(
+        models.Simulation.links,
+        "The links that share it, also expired ones. They are shown to its owner.",
+        order="-created_at",
     )
 
 
@@ -101,19 +79,8 @@ class SimulationSetup(Node):
     project: JSON | None = column(
         "The editor's project from which the files were made; null when files were given.", name="inputJson"
     )
-    total_primaries: BigInt = column("The primary particles asked for, over all tasks.")
-    simulation: Simulation | None = related(models.SimulationSetup.simulation, "The simulation.")
-
-
-@strawberry.input(description="Which simulations.")
-class SimulationFilter:
-    title: str | None = contains(models.Simulation.title, "Part of the title, in any case.")
-    sim_type: list[SimulationType] | None = chosen(  # type: ignore[valid-type]
-        models.Simulation.sim_type, "For one of these programs."
-    )
-    project: strawberry.ID | None = refers("Project", "Of this project.", models.Simulation.project)
-    session: strawberry.ID | None = refers("Session", "Data of this session.", models.Simulation.session)
-    owner: strawberry.ID | None = refers("User", "Submitted by this user.", models.Simulation.owner)
+    total_primaries: BigInt = column("The primary particles asked for, over all tasks.", filter=True, group=True)
+    simulation = related(models.SimulationSetup.simulation, "The simulation.")
 
 
 @strawberry.input(description="What each task asks of its cluster. What is left out is the cluster's default.")
@@ -173,21 +140,6 @@ SimulationResult = Annotated[
 ]
 
 
-def _of_job(entity: Any, suffix: str, _: Any) -> list[Any]:
-    return [models.Job.simulation_id == entity.id, models.Job.key == sa.bindparam(f"job_key{suffix}")]
-
-
-def _simulation(
-    id: Annotated[strawberry.ID | None, strawberry.argument(description="The simulation's id.")] = None,
-    job_key: Annotated[str | None, strawberry.argument(description="The key of a job of it.")] = None,
-) -> Where:
-    if (id is None) == (job_key is None):
-        raise Invalid("give id or jobKey, not both", field="id")
-    if id is not None:
-        return Where.equal(models.Simulation.id, key_of("Simulation", id))
-    return Where(_of_job, {"job_key": job_key})
-
-
 def input_of(given: NewSimulation) -> Any:
     """The input of the type that was named; what is given of the other type would be forgotten."""
     kind: models.InputType = given.input_type
@@ -196,26 +148,6 @@ def input_of(given: NewSimulation) -> Any:
     if (given.input_files if editor else given.input_json) is not None:
         raise Invalid(f"input of type {kind.name} comes as {own} alone", field=f"input.{other}")
     return given.input_json if editor else given.input_files
-
-
-@strawberry.type
-class SimulationsQuery:
-    simulations: Connection[Simulation] = connection(
-        models.Simulation,
-        "Your simulations and those of your projects.",
-        orders=Orders(
-            "SimulationOrder",
-            "Orders of simulations.",
-            NEWEST=(Order(models.Simulation.created_at, descending=True), "The newest first."),
-            OLDEST=(Order(models.Simulation.created_at), "The oldest first."),
-            TITLE=(Order(models.Simulation.title), "By title."),
-        ),
-        filter=SimulationFilter,
-    )
-
-    simulation: Simulation | None = found(
-        models.Simulation, "One simulation, or null: by its id, or by the key of one of its jobs.", _simulation
-    )
 
 
 @strawberry.type

@@ -1,7 +1,7 @@
 """Samples, and the devices that measure them
 
 Revision ID: f00000000001
-Revises: e6a03d7c81f5
+Revises: f2b61c8d9e07
 """
 
 from alembic import op
@@ -9,7 +9,7 @@ from alembic import op
 from tests.toy.model import Sample, SampleDevice
 
 revision = "f00000000001"
-down_revision = "e6a03d7c81f5"
+down_revision = "f2b61c8d9e07"
 branch_labels = None
 depends_on = None
 
