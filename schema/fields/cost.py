@@ -20,6 +20,7 @@ from graphql import (
     ListValueNode,
     Node,
     NullValueNode,
+    ObjectValueNode,
     OperationDefinitionNode,
     SelectionSetNode,
     VariableNode,
@@ -29,11 +30,16 @@ from graphql import (
 
 from resolvers.failures import BIGGEST, Failure, LimitExceeded
 from resolvers.reading.paging import page_size
-from schema.fields.declarations import Connected, Listed, Numbers
+from schema.fields.declarations import Connected, Grouped, Listed, Numbers
 from schema.fields.selection import DEFINITION
 
-STORED, TOTAL = 20, 10
-"""The costs of an array of numbers or a JSON value, and of counting a list. An object costs 1."""
+STORED = 20
+"""The cost of an array of numbers or a JSON value. An object costs 1."""
+TOTAL, GROUPS = 1_000, 2_000
+"""The costs of counting a list of the root, and of grouping its rows: the database looks at all of them, whatever the
+page. Each condition of the filter costs as much again."""
+BELOW = 50
+"""A list below a row costs this part of it."""
 LEAVES = 8
 """This many scalars of one selection cost 1; fewer cost nothing."""
 MUTATION = 10
@@ -64,15 +70,17 @@ class Bounds:
 @dataclass(slots=True)
 class Cost:
     """The cost of a selection: its own objects, and lists whose size the variables decide. `leaves` are scalars that
-    are not paid for yet."""
+    are not paid for yet, `counted` is what a list costs once, whatever its page."""
 
     own: int = 0
     leaves: int = 0
-    below: list[tuple["Size | None", "Cost"]] = field(default_factory=list)
+    counted: int = 0
+    below: list[tuple["Size | Conditions | None", "Cost"]] = field(default_factory=list)
 
     def add(self, fragment: "Cost") -> None:
         """Add the cost of a fragment."""
         self.leaves += fragment.leaves
+        self.counted += fragment.counted
         self.below.append((None, fragment))
 
     def paid(self) -> "Cost":
@@ -106,6 +114,29 @@ class Size:
             return page_size(given.get("first"), given.get("last"), self.most)
         except Failure as failure:
             raise GraphQLError(failure.message, self.node, original_error=failure) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """How many conditions a list has, and one."""
+
+    node: FieldNode
+
+    def of(self, variables: Mapping[str, Any]) -> int:
+        given = next((one.value for one in self.node.arguments or () if one.name.value == "filter"), None)
+        return max(1, _objects(given, variables))
+
+
+def _objects(value: Any, variables: Mapping[str, Any]) -> int:
+    """The objects in a value, of a document or a variable."""
+    if isinstance(value, VariableNode):
+        value = variables.get(value.name.value)
+    if isinstance(value, Mapping):
+        return 1 + sum(_objects(one, variables) for one in value.values())
+    if isinstance(value, ObjectValueNode):
+        return 1 + sum(_objects(one.value, variables) for one in value.fields)
+    several = value.values if isinstance(value, ListValueNode) else value if isinstance(value, list) else ()
+    return sum(_objects(one, variables) for one in several)
 
 
 def costs(schema: GraphQLSchema, document: DocumentNode) -> dict[str | None, Cost]:
@@ -181,15 +212,23 @@ class _Adding:
         if node.selection_set is None:
             total.leaves += 1
             stored = isinstance(declared, Numbers) or inner.name == "JSON"
-            total.own += STORED if stored else TOTAL if name.startswith("totalCount") else 0
+            total.own += STORED if stored else 0
+            total.counted += TOTAL if name.startswith("totalCount") else 0
             return
         assert is_composite_type(inner)
         if self._renderable is not None and self._renderable(kind, node):
             return
         below = self._selection(node.selection_set, inner).paid()
         total.own += 1
-        if isinstance(declared, Connected | Listed):
+        if isinstance(declared, Grouped):
+            total.counted += GROUPS
+            total.below.append((None, below))
+        elif isinstance(declared, Connected | Listed):
             total.below.append((Size(node, declared.most), below))
+            if below.counted:
+                of_all = isinstance(declared, Connected) and isinstance(declared.source, type)
+                once = Cost(below.counted if of_all else below.counted // BELOW)
+                total.below.append((Conditions(node), once))
         elif "ids" in defined.args:
             below.own += 1
             total.below.append((Size(node, None), below))

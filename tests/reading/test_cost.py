@@ -44,7 +44,7 @@ COSTS: dict[str, dict[str, Cost]] = {
         "four levels": Cost(1, 6124, 38, 14216, 0, 103, 528),
         "whole result": Cost(2, 2768, 9, 1782, 0, 41, 559),
         "deep page": Cost(1, 1514, 9, 5807, 0, 41, 379),
-        "filtered page": Cost(1, 1153, 7, 3164, 0, 22, 342),
+        "filtered page": Cost(1, 1153, 7, 3164, 0, 22, 360),
         "participants": Cost(1, 2587, 16, 11219, 0, 41, 349),
         "challenges": Cost(1, 1645, 7, 6978, 0, 0, 364),
         "jobs": Cost(1, 2066, 14, 8957, 0, 41, 349),
