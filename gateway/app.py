@@ -32,6 +32,7 @@ from gateway.operations.execution import Execution
 from gateway.operations.fanout import Broadcasts
 from gateway.protocol import pages
 from gateway.protocol.downloads import Downloads
+from gateway.protocol.exports import Exports
 from gateway.protocol.http import PREFLIGHT, Endpoint
 from gateway.protocol.oidc import OidcRoutes
 from gateway.protocol.websocket import SocketEndpoint
@@ -219,6 +220,7 @@ def create_app(settings: Settings, services: Services | None = None) -> Starlett
             Mount("/graphql", pages.Assets()),
             *pages.LINKS,
             *Downloads(services).routes,
+            *Exports(services, schema.core, documents, execution).routes,
             *(OidcRoutes(settings.server, services).routes if settings.sign_in.oidc else ()),
             Route("/healthz", health),
             Route("/readyz", ready),

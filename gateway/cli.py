@@ -21,7 +21,7 @@ from db.engine import Database
 from db.searching import refolding, trigrams
 from db.searching.folding import UNICODE
 from gateway.app import create_app
-from gateway.commands import administration
+from gateway.commands import administration, exporting
 from gateway.commands.access_matrix import Matrix
 from gateway.commands.demo import database as demonstration
 from gateway.commands.demo.organisation import ACCOUNTS
@@ -160,6 +160,9 @@ async def _index_texts(settings: Settings) -> None:
         except trigrams.NoTrigrams as error:
             fail(str(error), WRONG)
     typer.echo(f"{made} indexes were made" if made else "all indexes are there")
+
+
+app.command()(exporting.export)
 
 
 @app.command()

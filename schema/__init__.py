@@ -31,6 +31,7 @@ from schema.types.accounts.signing import SigningMutation, SigningQuery
 from schema.types.accounts.users import AccountsQuery
 from schema.types.clusters import ClustersMutation, ClustersQuery
 from schema.types.devices import DevicesMutation
+from schema.types.exports import ExportsMutation
 from schema.types.following import FollowingSubscription
 from schema.types.groups import GroupsMutation
 from schema.types.job_streams import JobStreamsSubscription
@@ -113,6 +114,7 @@ MUTATIONS: list[type] = [
     SimulationsMutation,
     SimulationLinksMutation,
     DownloadsMutation,
+    ExportsMutation,
     JobsMutation,
     WorkersMutation,
     ClustersMutation,

@@ -1,32 +1,19 @@
 """Downloads of a simulation's files over HTTP: results, pages as CSV, the log, the inputs. Access is as in GraphQL."""
 
-import os
-import re
-import unicodedata
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
-from urllib.parse import quote
 
 import structlog
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
-from starlette.types import Send
 
-from db.outages import Unavailable
-from gateway.operations.errors import AGAIN, STATUS, internal, of_database, refused
-from gateway.operations.responses import encode
 from gateway.protocol import formats
-from gateway.protocol.asgi import client_of
-from gateway.protocol.authentication import CHALLENGES, presented
-from gateway.protocol.server import request_id
+from gateway.protocol.files import CSV, JSON, TEXT, ZIP, File, Note, answer, safe
 from gateway.protocol.zip_stream import Member, archive
 from resolvers.context import Context, Services
-from resolvers.failures import Code, Failure, Forbidden, NotFound, Unauthenticated
-from resolvers.identity.principal import Kind, Principal
+from resolvers.failures import Failure, Forbidden, NotFound
 from resolvers.reading.ranges import numbers_in
 from resolvers.simulations import exports
 from resolvers.simulations.exports import Chosen
@@ -35,41 +22,17 @@ from schema.types.simulations.downloads import FOLDER
 
 log = structlog.get_logger("torana")
 
-HEADERS = {
-    "Cache-Control": "private, no-store",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Content-Security-Policy": "default-src 'none'; sandbox",
-}
-_STATUS = {
-    Code.FORBIDDEN: 403,
-    Code.NOT_FOUND: 404,
-    **{code: STATUS[code.name] for code in (Code.UNAUTHENTICATED, Code.TOKEN_EXPIRED, *AGAIN)},
-}
-"""The HTTP status of more codes than a GraphQL answer has, because a file has no errors beside it."""
-JSON, CSV, TEXT, ZIP = "application/json", "text/csv; charset=utf-8", "text/plain; charset=utf-8", "application/zip"
-NAME = 100
-"""The most characters of a file name that we give."""
 _TEXT = 90
 """The most characters of a line of CSV, or of a number in JSON with its place on the axes."""
 
 
-@dataclass(frozen=True, slots=True)
-class File:
-    """The content of a file, and the name to save it as."""
-
-    name: str
-    media: str
-    content: AsyncIterator[bytes]
-
-
 Find = Callable[[Context, Any, Request], Awaitable[File]]
+"""Finds a file of a simulation's row."""
 
 
 @dataclass(frozen=True)
 class Downloads:
-    """The routes below `FOLDER`. Refusals come before the first byte. When something is gone once it is reached, the
-    connection ends, so that an incomplete file never looks whole."""
+    """The routes below `FOLDER`."""
 
     services: Services
 
@@ -85,60 +48,19 @@ class Downloads:
             "{rest:path}": _nothing,
         }
         return [
-            Route(f"/{'/'.join(FOLDER)}/{{id}}/{path}", partial(self._answer, find), methods=["GET"])
+            Route(
+                f"/{'/'.join(FOLDER)}/{{id}}/{path}",
+                partial(answer, self.services, partial(_found, find)),
+                methods=["GET"],
+            )
             for path, find in below.items()
         ]
 
-    async def _answer(self, find: Find, request: Request) -> Response:
-        number = os.urandom(16).hex()
-        request_id.set(number)
-        try:
-            principal = await self._principal(request)
-            ctx = Context(self.services, principal, client_of(request.scope, request.headers.get("user-agent")))
-            row = await exports.simulation(ctx, key_of("Simulation", request.path_params["id"]))
-            file = await find(ctx, row, request)
-            if request.method != "HEAD":
-                await exports.note(ctx, row, file.name)
-        except Failure as failure:
-            return _told(_STATUS.get(failure.code, 400), refused(failure), number)
-        except Exception as error:
-            if (known := of_database(error)) is not None:
-                return _told(_STATUS.get(known.code, 400), refused(known), number)
-            return _told(500, internal(error), number)
-        headers = {**HEADERS, "X-Request-Id": number, "Content-Disposition": disposition(file.name)}
-        if request.method == "HEAD":
-            return Response(headers={**headers, "Content-Type": file.media})
-        return _Stream(formats.packed(file.content), headers=headers, media_type=file.media)
 
-    async def _principal(self, request: Request) -> Principal:
-        """The principal of the header; or of the ticket, when no header can be sent or it is bad."""
-        principal, no_good = await presented(self.services, request.headers.get("authorization"))
-        query = request.query_params
-        if principal.kind is Kind.ANONYMOUS and exports.TICKET in query:
-            address = exports.address_of(request.scope["path"], query.multi_items())
-            said = self.services.identity.keys.read_fetch(query[exports.TICKET], address)
-            return await self.services.identity.principals.of(said)
-        if no_good is not None:
-            raise no_good
-        if principal.kind is Kind.ANONYMOUS:
-            raise Unauthenticated("sign in first, or ask for an address with a ticket by createDownload")
-        return principal
-
-
-class _Stream(StreamingResponse):
-    """Stops the reading when the sending ends, however it ends."""
-
-    async def stream_response(self, send: Send) -> None:
-        content: Any = self.body_iterator
-        async with aclosing(content):
-            try:
-                await super().stream_response(send)
-            except (Failure, Unavailable) as failure:
-                log.info("download.broken", why=str(failure))
-            except OSError:
-                raise
-            except Exception as error:
-                internal(error)
+async def _found(find: Find, ctx: Context, request: Request) -> tuple[File, Note]:
+    row = await exports.simulation(ctx, key_of("Simulation", request.path_params["id"]))
+    file = await find(ctx, row, request)
+    return file, partial(exports.note, ctx, row, file.name)
 
 
 # Each file ----------------------------------------------------------------------------------------------------------
@@ -236,26 +158,3 @@ def _new(name: str, taken: set[str]) -> str:
 
 def _title(row: Any) -> str:
     return safe(row.title, "simulation")
-
-
-def safe(name: str, otherwise: str = "file") -> str:
-    """A name that is valid on every system: no path, no invisible characters, not hidden."""
-    shown = "".join("_" if unicodedata.category(c)[0] in "CZ" and c != " " else c for c in name)
-    return re.sub(r'[/\\:*?"<>|]', "_", shown)[:NAME].strip(" .") or otherwise
-
-
-def disposition(name: str) -> str:
-    """The Content-Disposition header for this file name (RFC 6266): in any letters, and in ASCII for clients that can't
-    read those."""
-    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
-    plain = re.sub(r"[^A-Za-z0-9 ._-]", "_", plain) or "download"
-    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
-
-
-def _told(status: int, error: Any, number: str) -> Response:
-    headers = {**HEADERS, "X-Request-Id": number}
-    if status == 401:
-        headers["WWW-Authenticate"] = CHALLENGES[Code[error["extensions"]["code"]]]
-    if (wait := error["extensions"].get("retryAfterSeconds")) is not None:
-        headers["Retry-After"] = str(wait)
-    return Response(encode({"errors": [error]}), status, headers, f"{JSON}; charset=utf-8")

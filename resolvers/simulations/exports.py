@@ -3,11 +3,9 @@
 Reads go through the loaders, one page of numbers at a time, so memory does not grow with the size of a result.
 """
 
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import quote, urlencode
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -17,17 +15,13 @@ from resolvers.access.policy import policy_of
 from resolvers.access.rules import unreadable
 from resolvers.context import Context
 from resolvers.failures import Forbidden, Invalid, NotFound
-from resolvers.identity.principal import Kind
 from resolvers.reading.conditions import Where
 from resolvers.reading.loaders import Loaders
 from resolvers.reading.paging import MOST, Order, Slice
 from resolvers.reading.relationships import Relationship
 from resolvers.reading.selection import Selection
 from resolvers.writing.audit import record
-from resolvers.writing.rows import signed_in
 
-LASTS = timedelta(minutes=5)
-"""How long a ticket is valid."""
 NAMED = 20
 """The most estimators that a message names."""
 
@@ -46,7 +40,7 @@ _TASK = Selection(models.Task, ("ordinal",))
 _LINE = Selection(models.LogEntry, ("text", "sequence"))
 _READERS = policy_of(models.SimulationSetup).fields["files"]
 _INPUT = Selection(models.SimulationSetup, ("files",), (("files", _READERS),))
-_BY_NAME, _BY_NUMBER = Order(models.Estimator.name), Order(models.Page.number)
+_BY_NAME, _BY_NUMBER = Order(models.Estimator.name_folded), Order(models.Page.number)
 _LATEST, _BY_ORDINAL = Order(models.Job.attempt, descending=True), Order(models.Task.ordinal)
 _BY_SEQUENCE = Order(models.LogEntry.sequence)
 LINES = 1_000
@@ -172,35 +166,3 @@ def _there(row: Any, typename: str) -> Any:
     if row is None:
         raise NotFound(f"no {typename} of this kind that you may see")
     return row
-
-
-# Tickets ------------------------------------------------------------------------------------------------------------
-
-TICKET = "ticket"
-"""The query parameter that holds the ticket."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ticket:
-    """An address that a browser may fetch without a header, and until when."""
-
-    url: str
-    expires_at: datetime
-
-
-async def ticket(ctx: Context, key: UUID, path: Sequence[str], query: Mapping[str, str]) -> Ticket:
-    """Create a ticket with which a browser fetches one path of this gateway as the principal. When it is used, access
-    is checked again; here only the simulation is checked. The parts of a path may hold slashes."""
-    owner, principal = signed_in(ctx), ctx.principal
-    await simulation(ctx, key)
-    expires_at = datetime.now(UTC) + LASTS
-    made_with = None if principal.kind is Kind.LINK else principal.session or principal.credential
-    address = address_of(f"/{'/'.join(path)}", query.items())
-    token = ctx.services.identity.keys.fetch_ticket(principal.kind, owner, made_with, address, LASTS)
-    spelled, given = "/".join(quote(part, safe="") for part in path), urlencode({**query, TICKET: token})
-    return Ticket(f"{ctx.services.entrance.address}/{spelled}?{given}", expires_at)
-
-
-def address_of(path: str, query: Iterable[tuple[str, str]]) -> str:
-    """The address that a ticket is bound to, in one spelling whatever the client's is."""
-    return f"{path}?{urlencode(sorted(pair for pair in query if pair[0] != TICKET))}"

@@ -449,7 +449,7 @@ TAKING = {
 }
 
 
-CHANGING_NOTHING = {"createDownload"}
+CHANGING_NOTHING = {"createDownload", "createExport"}
 """Mutations that are run while the gateway is locked."""
 
 

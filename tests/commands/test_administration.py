@@ -619,3 +619,28 @@ def test_the_matrix_has_every_type_with_rules_and_says_so_in_words(torana: Opera
 
 def test_the_page_about_access_is_what_the_declarations_say() -> None:
     assert Path("docs/access.md").read_text() == Matrix(build().core).markdown() + "\n", "run: make docs"
+
+
+# Exports --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_list_is_exported_as_csv_or_json(operator: Operator, tmp_path: Path) -> None:
+    file = tmp_path / "sites.csv"
+    done = operator(f"export sites --fields name,twoFactorRequired --to {file}")
+    assert done.status == 0, done.err
+    header, *rows = file.read_text().splitlines()
+    assert header == "name,twoFactorRequired"
+    assert len(rows) == len(operator.rows(sa.select(models.Site.id).where(models.Site.deleted_at.is_(None))))
+    done = operator("""export sites --format ndjson --fields name --filter '{"name": {"startsWith": "harb"}}'""")
+    assert [json.loads(line) for line in done.out.splitlines()] == [{"name": "Harbour"}]
+    done = operator("export sites --as tom --fields name")
+    assert done.out.splitlines() == ["name", "Harbour"]
+    for line, told in (
+        ("export nothing", "there is no such list"),
+        ("export sites --fields nme", "no such field"),
+        ("export sites --filter '['", "not JSON"),
+        ("""export sites --filter '{"nme": 1}'""", "nme"),
+    ):
+        done = operator(line)
+        assert done.status != 0
+        assert told in done.err

@@ -75,6 +75,7 @@ COMMANDS = {
     },
     "links are no rows that a client reads": {"addToGroup", "removeFromGroup", "setLinks"},
     "the newest report counts": {"setDeviceStatus"},
+    "it writes nothing": {"createExport"},
     "nothing is kept": {"sendNotification"},
     "the row may not be there yet, so its version is optional": {"setPreference"},
 }  # fmt: skip

@@ -21,11 +21,13 @@ from starlette.applications import Starlette
 from db import models
 from db.types import uuid7
 from gateway.protocol import formats
-from gateway.protocol.downloads import Downloads, _members, disposition, safe
+from gateway.protocol.downloads import Downloads, _members
+from gateway.protocol.files import disposition, safe
 from gateway.protocol.server import make_server
 from gateway.protocol.zip_stream import archive
 from gateway.settings.server import ServerSettings
 from jobs.results import Axis, Estimator, Page, read
+from resolvers.accounts import tickets
 from resolvers.accounts.api_keys import new_secret
 from resolvers.context import Context
 from resolvers.failures import Failure
@@ -74,7 +76,7 @@ class Shelf:
         principal = await self.platform.principal(who)
         assert principal.id is not None
         assert principal.session is not None
-        token = keys.access_token(Kind.USER, principal.id, principal.session, exports.LASTS)
+        token = keys.access_token(Kind.USER, principal.id, principal.session, tickets.LASTS)
         return {"Authorization": f"Bearer {token}"}
 
     async def link(self) -> str:
@@ -336,7 +338,7 @@ async def test_a_ticket_ends_with_its_time_and_its_session(shelf: Shelf, monkeyp
     services, world = shelf.platform.services, shelf.platform.world
     made = urlsplit((await shelf.ticket(kind="LOG"))["url"])
     with monkeypatch.context() as patch:
-        patch.setattr(exports, "LASTS", -exports.LASTS)
+        patch.setattr(tickets, "LASTS", -tickets.LASTS)
         late = urlsplit((await shelf.ticket(kind="LOG"))["url"])
     assert (await shelf.client.get(f"{late.path}?{late.query}")).status_code == 401
     async with services.database.write(as_system="test") as session:

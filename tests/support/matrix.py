@@ -324,6 +324,7 @@ ARGUMENTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "submitSimulation": ("PU", {"input": {"simType": "SHIELDHIT", "inputFiles": FILES, "project": Ref("Project"), "session": Ref("Session"), "cluster": Ref("Cluster")}}),
     "updateSimulation": ("OW", {"id": Ref("Simulation"), "expectedVersion": 1, "input": {"project": Ref("Project"), "session": Ref("Session")}}),
     "createDownload": ("PU", {"simulation": Ref("Simulation"), "kind": "RESULTS"}),
+    "createExport": ("PU", {"list": "simulations"}),
     "cancelJob": ("OW", {"id": Ref("Job")}),
     "retryJob": ("OW", {"id": Ref("Job"), "cluster": Ref("Cluster")}),
     "rotateApiKey": ("OW", {"id": Ref("Credential/user")}),

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import strawberry
 
+from resolvers.accounts.tickets import ticket
 from resolvers.failures import Invalid
 from resolvers.reading.ranges import numbers_in
 from resolvers.simulations import exports
@@ -88,7 +89,8 @@ class DownloadsMutation:
         if pages is not None:
             numbers_in(pages, "pages")
             query["pages"] = pages
-        made = await exports.ticket(info.context, key, (*FOLDER, simulation, *end), query)
+        await exports.simulation(info.context, key)
+        made = ticket(info.context, (*FOLDER, simulation, *end), query)
         return Download(url=made.url, expires_at=made.expires_at)
 
 

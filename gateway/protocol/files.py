@@ -1,0 +1,136 @@
+"""Files over HTTP: what asks for one is known by its header or by a ticket, and the file is sent as it is made."""
+
+import os
+import re
+import unicodedata
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+import structlog
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Send
+
+from db.outages import Unavailable
+from gateway.operations.errors import AGAIN, STATUS, internal, of_database, refused
+from gateway.operations.responses import encode
+from gateway.protocol import formats
+from gateway.protocol.asgi import client_of
+from gateway.protocol.authentication import CHALLENGES, presented
+from gateway.protocol.server import request_id
+from resolvers.accounts import tickets
+from resolvers.context import Context, Services
+from resolvers.failures import Code, Failure, Unauthenticated
+from resolvers.identity.principal import Kind, Principal
+
+log = structlog.get_logger("torana")
+
+HEADERS = {
+    "Cache-Control": "private, no-store",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": "default-src 'none'; sandbox",
+}
+_STATUS = {
+    Code.FORBIDDEN: 403,
+    Code.NOT_FOUND: 404,
+    **{code: STATUS[code.name] for code in (Code.UNAUTHENTICATED, Code.TOKEN_EXPIRED, *AGAIN)},
+}
+"""The HTTP status of more codes than a GraphQL answer has, because a file has no errors beside it."""
+JSON, CSV, TEXT, ZIP = "application/json", "text/csv; charset=utf-8", "text/plain; charset=utf-8", "application/zip"
+NAME = 100
+"""The most characters of a file name that we give."""
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """The content of a file, and the name to save it as."""
+
+    name: str
+    media: str
+    content: AsyncIterator[bytes]
+
+
+Note = Callable[[], Awaitable[None]]
+"""Puts the download on record."""
+Find = Callable[[Context, Request], Awaitable[tuple[File, Note]]]
+
+
+async def answer(services: Services, find: Find, request: Request) -> Response:
+    """The file that `find` finds. Refusals come before the first byte. When something is gone once it is reached, the
+    connection ends, so that an incomplete file never looks whole."""
+    number = os.urandom(16).hex()
+    request_id.set(number)
+    try:
+        principal = await _principal(services, request)
+        ctx = Context(services, principal, client_of(request.scope, request.headers.get("user-agent")))
+        file, note = await find(ctx, request)
+        if request.method != "HEAD":
+            await note()
+    except Failure as failure:
+        return _told(_STATUS.get(failure.code, 400), refused(failure), number)
+    except Exception as error:
+        if (known := of_database(error)) is not None:
+            return _told(_STATUS.get(known.code, 400), refused(known), number)
+        return _told(500, internal(error), number)
+    headers = {**HEADERS, "X-Request-Id": number, "Content-Disposition": disposition(file.name)}
+    if request.method == "HEAD":
+        return Response(headers={**headers, "Content-Type": file.media})
+    return _Stream(formats.packed(file.content), headers=headers, media_type=file.media)
+
+
+async def _principal(services: Services, request: Request) -> Principal:
+    """The principal of the header; or of the ticket, when no header can be sent or it is bad."""
+    principal, no_good = await presented(services, request.headers.get("authorization"))
+    query = request.query_params
+    if principal.kind is Kind.ANONYMOUS and tickets.TICKET in query:
+        address = tickets.address_of(request.scope["path"], query.multi_items())
+        said = services.identity.keys.read_fetch(query[tickets.TICKET], address)
+        return await services.identity.principals.of(said)
+    if no_good is not None:
+        raise no_good
+    if principal.kind is Kind.ANONYMOUS:
+        raise Unauthenticated("sign in first, or ask for an address with a ticket by createDownload")
+    return principal
+
+
+class _Stream(StreamingResponse):
+    """Stops the reading when the sending ends, however it ends."""
+
+    async def stream_response(self, send: Send) -> None:
+        content: Any = self.body_iterator
+        async with aclosing(content):
+            try:
+                await super().stream_response(send)
+            except (Failure, Unavailable) as failure:
+                log.info("download.broken", why=str(failure))
+            except OSError:
+                raise
+            except Exception as error:
+                internal(error)
+
+
+def safe(name: str, otherwise: str = "file") -> str:
+    """A name that is valid on every system: no path, no invisible characters, not hidden."""
+    shown = "".join("_" if unicodedata.category(c)[0] in "CZ" and c != " " else c for c in name)
+    return re.sub(r'[/\\:*?"<>|]', "_", shown)[:NAME].strip(" .") or otherwise
+
+
+def disposition(name: str) -> str:
+    """The Content-Disposition header for this file name (RFC 6266): in any letters, and in ASCII for clients that can't
+    read those."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    plain = re.sub(r"[^A-Za-z0-9 ._-]", "_", plain) or "download"
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
+
+
+def _told(status: int, error: Any, number: str) -> Response:
+    headers = {**HEADERS, "X-Request-Id": number}
+    if status == 401:
+        headers["WWW-Authenticate"] = CHALLENGES[Code[error["extensions"]["code"]]]
+    if (wait := error["extensions"].get("retryAfterSeconds")) is not None:
+        headers["Retry-After"] = str(wait)
+    return Response(encode({"errors": [error]}), status, headers, f"{JSON}; charset=utf-8")
