@@ -18,7 +18,7 @@ from bench.comparing import Unequal
 from bench.data import Filled
 from bench.load import Unanswered
 from bench.measuring import Measured, Pace, Trial, measured, say
-from bench.operations import DOCUMENTS, Operation, operations
+from bench.operations import DOCUMENTS, OWN, Operation, operations
 from bench.servers import FLOOR, ROWS, SERVERS, TORANA, NotStarted, Server
 from tests.support.postgres import running_postgres
 
@@ -33,8 +33,11 @@ async def run(server: str, folder: Path, given: argparse.Namespace) -> str:
         if given.what == "memory":
             return await memory.watch(filled, folder, minutes=given.minutes)
         urls = dict.fromkeys(given.servers, filled.url)
-        trials = [Trial("PostgreSQL", urls, _asked(filled, given.only), given.node)]
+        common, own = ([one for one in given.only if (one in OWN) is own] for own in (False, True))
+        trials = [Trial("PostgreSQL", urls, _asked(filled, common), given.node)] if common else []
         embedded = [each for each in given.servers if each in (TORANA, ROWS, FLOOR)]
+        if embedded and own:
+            trials.append(Trial("PostgreSQL, lists", dict.fromkeys(embedded, filled.url), _asked(filled, own)))
         if embedded and "page" in given.only:
             file = await _filled(await data.create_file(folder), min(EMBEDDED, given.simulations))
             urls = {each: data.copied(file.url, each.name) for each in embedded}

@@ -137,13 +137,17 @@ async def _index_all(database: Database) -> None:
     """The lists' indexes once more, over all rows: the peers know nothing of rows that are deleted and kept."""
     partial = (index for table in models.Base.metadata.tables.values() for index in table.indexes if not index.unique)
     texts = [
-        f"CREATE INDEX all_{index.name} ON {index.table.name} ({', '.join(column.name for column in index.columns)})"
+        f"CREATE INDEX all_{index.name} ON {index.table.name} ({', '.join(map(_key, index.expressions))})"
         for index in partial
         if index.table is not None and index.dialect_options["postgresql"]["where"] is not None
     ]
     async with database.write(as_system="bench") as session:
         for text in texts:
             await session.execute(sa.text(text))
+
+
+def _key(part: Any) -> str:
+    return str(part.text if isinstance(part, sa.TextClause) else part.name)
 
 
 def _insert(file: Path, generated: Tables) -> None:

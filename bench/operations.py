@@ -56,6 +56,14 @@ WHOLE_RESULT = """query($id: ID!) {
     }
   }
 }"""
+SEARCH = """query($words: String!, $since: DateTime!, $state: JobState!) {
+  simulations(
+    first: 50
+    orderBy: {field: TITLE}
+    filter: {title: {contains: $words}, createdAt: {from: $since}, job: {state: {in: [$state]}}}
+  ) { nodes { id title createdAt job { id state } } }
+}"""
+GROUPS = "{ tasks(first: 0) { groups(by: [STATE]) { key { state } count } } }"
 NAMES = ("proton", "carbon")
 """Parts of projects' names, each of which ten projects have."""
 
@@ -73,8 +81,17 @@ class Operation:
         return [orjson.dumps({"query": self.query, "variables": given}) for given in self.variables]
 
 
-DOCUMENTS = {"page": PAGE, "by id": BY_ID, "four levels": FOUR_LEVELS, "whole result": WHOLE_RESULT}
+DOCUMENTS = {
+    "page": PAGE,
+    "by id": BY_ID,
+    "four levels": FOUR_LEVELS,
+    "whole result": WHOLE_RESULT,
+    "search": SEARCH,
+    "groups": GROUPS,
+}
 """By the operation's name."""
+OWN = ("search", "groups")
+"""Operations that only Torana and the floor answer."""
 
 
 def operations(filled: Filled) -> list[Operation]:
@@ -84,5 +101,7 @@ def operations(filled: Filled) -> list[Operation]:
         "by id": [{"id": key} for key in filled.simulations],
         "four levels": [{"name": name} for name in NAMES],
         "whole result": [{"id": filled.whole}],
+        "search": [{"words": f"beam {n}", "since": "2026-01-02T00:00:00Z", "state": "COMPLETED"} for n in range(1, 10)],
+        "groups": [{}],
     }
     return [Operation(name, query, variables[name]) for name, query in DOCUMENTS.items()]

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -101,10 +101,19 @@ def _torana(name: str, **settings: str) -> Server:
     )
 
 
+def _plainly(operation: Operation) -> Operation:
+    """An operation for a schema whose filters are plain values, and whose orders are names."""
+    query = operation.query.replace("{name: {contains: $name}}", "{name: $name}")
+    return replace(operation, query=query.replace("orderBy: {field: CREATED_AT}", "order: OLDEST"))
+
+
 def _python(name: str, app: str, *options: str) -> Server:
     command = (sys.executable, "-m", "uvicorn", app, "--port", "{port}", "--loop", "uvloop", "--http", "httptools")
     quiet = ("--log-level", "warning", "--no-access-log", "--no-server-header", "--no-date-header")
-    return Server(name, (*command, *quiet, *options), {"BENCH_DATABASE_URL": "{database}"})
+    variables = {"BENCH_DATABASE_URL": "{database}"}
+    if name == "floor":
+        return Server(name, (*command, *quiet, *options), variables)
+    return Server(name, (*command, *quiet, *options), variables, asked=_plainly, own_cursors=True)
 
 
 def _node(name: str, script: str, **options: Any) -> Server:
@@ -115,7 +124,7 @@ def _node(name: str, script: str, **options: Any) -> Server:
 TORANA = _torana("Torana")
 ROWS = _torana("Torana by rows", TORANA_RENDERING="off")
 PLAIN = _python("plain Strawberry", "bench.plain.app:app", "--lifespan", "off")
-MERCURIUS = _node("Mercurius", "mercurius.js")
+MERCURIUS = _node("Mercurius", "mercurius.js", asked=_plainly, own_cursors=True)
 POSTGRAPHILE = _node(
     "PostGraphile", "postgraphile.js", asked=postgraphile.asked, shaped=postgraphile.shaped, own_cursors=True
 )

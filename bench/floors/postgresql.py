@@ -1,11 +1,12 @@
 """The floor on PostgreSQL.
 
-The statements of the four operations are frozen, so that ratios to the floor can be compared over time: `test_bench`
+The statements of the operations are frozen, so that ratios to the floor can be compared over time: `test_bench`
 holds their digest. Whoever changes one shows by the bench that it became faster.
 """
 
 import base64
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from itertools import groupby
 from typing import Any
 from uuid import UUID
@@ -13,7 +14,7 @@ from uuid import UUID
 import asyncpg  # type: ignore[import-untyped]
 import orjson
 
-from bench.operations import BY_ID, FOUR_LEVELS, PAGE, WHOLE_RESULT
+from bench.operations import BY_ID, FOUR_LEVELS, GROUPS, PAGE, SEARCH, WHOLE_RESULT
 
 CONNECTIONS = 10
 
@@ -77,13 +78,13 @@ SELECT json_build_object('data', json_build_object('projects', json_build_object
          'edges', coalesce(json_agg(edge), '[]'))))
 FROM (
   SELECT json_build_object(
-    'cursor', {_cursor("Project.name+", "to_json(p.name)", "p.id")},
+    'cursor', {_cursor("Project.name_folded+", "to_json(p.name_folded)", "p.id")},
     'node', json_build_object('id', {_id("Project", "p.id")}, 'name', p.name, 'simulations', json_build_object(
       'totalCount', c.total,
       'pageInfo', json_build_object('hasNextPage', c.total > 5, 'endCursor', s.ending),
       'edges', coalesce(s.edges, '[]')))
   ) AS edge
-  FROM (SELECT * FROM projects WHERE lower(name) LIKE $1 ORDER BY name, id LIMIT 3) p
+  FROM (SELECT * FROM projects WHERE lower(name) LIKE $1 ORDER BY name_folded, id LIMIT 3) p
   CROSS JOIN LATERAL (SELECT count(*) AS total FROM simulations WHERE project_id = p.id) c
   CROSS JOIN LATERAL (
     SELECT (array_agg(cursor ORDER BY created_at, id))[count(*)] AS ending, json_agg(json_build_object(
@@ -122,7 +123,7 @@ FROM (
       ) t
     ) j
   ) s
-  ORDER BY p.name, p.id
+  ORDER BY p.name_folded, p.id
 ) shown
 """
 
@@ -135,6 +136,34 @@ CROSS JOIN LATERAL (
   FROM pages WHERE estimator_id = e.id ORDER BY number LIMIT 30
 ) p
 ORDER BY e.name, e.id, p.number
+"""
+
+
+SEARCH_SQL = f"""
+SELECT json_build_object('data', json_build_object('simulations', json_build_object(
+         'nodes', coalesce(json_agg(node), '[]'))))
+FROM (
+  SELECT json_build_object(
+    'id', {_id("Simulation", "s.id")}, 'title', s.title, 'createdAt', {_instant("s.created_at")},
+    'job', json_build_object('id', {_id("Job", "j.id")}, 'state', j.state)
+  ) AS node
+  FROM simulations s
+  CROSS JOIN LATERAL (
+    SELECT id, state FROM jobs WHERE simulation_id = s.id ORDER BY attempt DESC LIMIT 1
+  ) j
+  WHERE s.deleted_at IS NULL AND s.title_folded LIKE $1 AND s.created_at >= $2 AND j.state = $3
+  ORDER BY coalesce(s.title_folded, ''), s.id LIMIT 50
+) shown
+"""
+
+GROUPS_SQL = """
+SELECT json_build_object('data', json_build_object('tasks', json_build_object('groups', json_agg(json_build_object(
+         'key', json_build_object('state', state), 'count', number) ORDER BY place))))
+FROM (
+  SELECT state, count(*) AS number, array_position(ARRAY['UNKNOWN', 'PENDING', 'RUNNING', 'MERGING_QUEUED',
+    'MERGING_RUNNING', 'CANCELED', 'COMPLETED', 'FAILED'], state::text) AS place
+  FROM tasks GROUP BY state
+) found
 """
 
 
@@ -182,11 +211,24 @@ def _series(name: str | None, unit: str | None, values: str | None) -> dict[str,
     return None if values is None else {"name": name, "unit": unit, "values": orjson.Fragment(values)}
 
 
+async def search(connection: Any, variables: Variables) -> bytes:
+    since = datetime.fromisoformat(variables["since"])
+    answer: str = await connection.fetchval(SEARCH_SQL, f"%{variables['words']}%", since, variables["state"])
+    return answer.encode()
+
+
+async def groups(connection: Any, variables: Variables) -> bytes:
+    answer: str = await connection.fetchval(GROUPS_SQL)
+    return answer.encode()
+
+
 ANSWERS: dict[str, Callable[[Any, Variables], Awaitable[bytes]]] = {
     PAGE: page,
     BY_ID: by_id,
     FOUR_LEVELS: four_levels,
     WHOLE_RESULT: whole_result,
+    SEARCH: search,
+    GROUPS: groups,
 }
 """By document."""
 

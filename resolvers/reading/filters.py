@@ -92,7 +92,8 @@ class Reached:
     def clause(self, entity: Any, suffix: str, profile: AccessProfile) -> Clause:
         relationship: Relationship = getattr(self.model, self.key)
         target = Alias(relationship.property.mapper.class_)
-        met = (visible(target, profile), self.inner.clause(target, suffix, profile))
+        seen = visible(target, profile, via=relationship)  # from a row that the principal sees
+        met = (seen, self.inner.clause(target, suffix, profile))
         own = getattr(entity, ends(relationship)[0])
         if self.few and self.order is None:
             column, *clauses = parents(relationship, target)
@@ -106,7 +107,7 @@ class Reached:
         other, (_, remote) = Alias(relationship.property.mapper.class_), ends(relationship)
         same = getattr(other, remote) == getattr(target, remote)
         before = Keyset(self.order, True, False).passes(target, other)
-        return untrue(some(other.__clause_element__(), same, before, visible(other, profile)))
+        return untrue(some(other.__clause_element__(), same, before, visible(other, profile, via=relationship)))
 
 
 @dataclass(frozen=True, slots=True)

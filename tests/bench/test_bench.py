@@ -9,10 +9,18 @@ import graphql
 import pytest
 
 from bench import data, picture, postgraphile, report
-from bench.floors.postgresql import ANSWERS, BY_ID_SQL, FOUR_LEVELS_SQL, PAGE_SQL, WHOLE_RESULT_SQL
+from bench.floors.postgresql import (
+    ANSWERS,
+    BY_ID_SQL,
+    FOUR_LEVELS_SQL,
+    GROUPS_SQL,
+    PAGE_SQL,
+    SEARCH_SQL,
+    WHOLE_RESULT_SQL,
+)
 from bench.load import Figures
 from bench.measuring import Measured, Trial
-from bench.operations import DOCUMENTS, Operation, operations
+from bench.operations import DOCUMENTS, OWN, Operation, operations
 from bench.results import estimators
 from bench.servers import FLOOR, PLAIN, TORANA
 from schema import Schema
@@ -35,7 +43,8 @@ def test_its_operations_are_valid_within_the_limits_and_known_to_the_floor(schem
     count(document, Bounds())
     check_cost(costs(schema.core, document)[None], {}, Bounds())
     assert DOCUMENTS[name] in ANSWERS
-    graphql.parse(postgraphile.DOCUMENTS[name])
+    if name not in OWN:
+        graphql.parse(postgraphile.DOCUMENTS[name])
 
 
 def test_generated_results_have_the_shape_of_the_real_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,9 +66,18 @@ def test_the_table_and_the_picture_compare_medians() -> None:
 
 
 FROZEN = "a0ce935cdd724a9378ffd3f0c26aa8667e5fa5124152de8ccf224ba1e79ea80f"
-"""Of 22 November 2026. Another one goes with figures that show that the floor became faster."""
+"""Of 29 November 2026, when names came to be ordered by their folds, and two operations came in. Another one goes with
+figures that show that the floor became faster."""
 
 
 def test_the_floor_is_the_one_that_earlier_figures_were_compared_with() -> None:
-    texts = [PAGE_SQL, BY_ID_SQL, FOUR_LEVELS_SQL, WHOLE_RESULT_SQL, *map(inspect.getsource, ANSWERS.values())]
+    texts = [
+        PAGE_SQL,
+        BY_ID_SQL,
+        FOUR_LEVELS_SQL,
+        WHOLE_RESULT_SQL,
+        SEARCH_SQL,
+        GROUPS_SQL,
+        *map(inspect.getsource, ANSWERS.values()),
+    ]
     assert hashlib.sha256("\n".join(texts).encode()).hexdigest() == FROZEN

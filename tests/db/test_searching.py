@@ -443,3 +443,10 @@ async def test_without_the_extension_it_is_said_why_none_can_be_made(prepared: P
         await connection.execute("DROP ROLE plain")
         await connection.close()
         await database.dispose()
+
+
+async def test_the_server_knows_how_common_parts_of_searched_texts_are(platform: Platform, backend: str) -> None:
+    if backend == "sqlite":
+        pytest.skip("it keeps no such statistics")
+    rows = await platform.services.database.rows(sa.text("SELECT stxname FROM pg_statistic_ext"))
+    assert {row.stxname for row in rows} >= {f"fold_{column.table.name}_{column.name}" for column in searched()}

@@ -1,4 +1,5 @@
-"""Indexes of the orders of lists: names in the order of their folds, moments that may be null, and orders that are new
+"""Indexes of the orders of lists: names in the order of their folds, moments that may be null, and orders that are new;
+statistics of the texts that are searched
 
 Revision ID: f2b61c8d9e07
 Revises: e6a03d7c81f5
@@ -57,6 +58,38 @@ ADDED = (
     ('challenges', 'ix_challenges_by_label', ["coalesce(label_folded, '')", 'id'], False),
 )
 
+SEARCHED = (
+    ('clusters', 'name'),
+    ('device_types', 'name'),
+    ('services', 'name'),
+    ('session_types', 'name'),
+    ('sites', 'name'),
+    ('users', 'username'),
+    ('users', 'email'),
+    ('users', 'first_name'),
+    ('users', 'last_name'),
+    ('challenges', 'label'),
+    ('device_subtypes', 'name'),
+    ('projects', 'name'),
+    ('specs', 'canonical_name'),
+    ('user_groups', 'name'),
+    ('devices', 'name'),
+    ('leaderboards', 'label'),
+    ('notification_templates', 'key'),
+    ('participant_groups', 'name'),
+    ('roles', 'name'),
+    ('sessions', 'name'),
+    ('participants', 'name'),
+    ('participants', 'username'),
+    ('participants', 'email'),
+    ('simulations', 'title'),
+    ('credentials', 'label'),
+    ('estimators', 'name'),
+    ('jobs', 'key'),
+    ('jobs', 'title'),
+)
+"""Texts that are searched: PostgreSQL is to know how common parts of them are."""
+
 
 def upgrade() -> None:
     for table, old, name, columns, live in REPLACED:
@@ -64,9 +97,18 @@ def upgrade() -> None:
         _create(name, table, columns, live)
     for table, name, columns, live in ADDED:
         _create(name, table, columns, live)
+    if op.get_context().dialect.name == "postgresql":
+        for table, column in SEARCHED:
+            text = f"(coalesce({column}_folded, lower({column})))"
+            op.execute(f"CREATE STATISTICS fold_{table}_{column} ON {text} FROM {table}")
+        for table in sorted({table for table, _ in SEARCHED}):
+            op.execute(f"ANALYZE {table}")
 
 
 def downgrade() -> None:
+    if op.get_context().dialect.name == "postgresql":
+        for table, column in SEARCHED:
+            op.execute(f"DROP STATISTICS fold_{table}_{column}")
     for table, name, _, _ in ADDED:
         op.drop_index(name, table_name=table)
     for table, old, name, columns, live in REPLACED:
