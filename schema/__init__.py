@@ -1,7 +1,9 @@
 """What clients see: one schema, assembled from an explicit list of areas. Runs no SQL."""
 
 import asyncio
-from collections.abc import Sequence
+import gc
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from typing import Annotated, Any
 
@@ -140,6 +142,23 @@ class Schema(strawberry.Schema):
 @cache
 def build() -> Schema:
     """The schema, checked, and made once for a process; raises TypeError for a declaration that breaks a rule."""
+    with _uncollected():
+        return _built()
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without Python's collector: what is made here stays, and looking through it takes a quarter of the time."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
+
+
+def _built() -> Schema:
     areas: list[Any] = QUERIES
     own = {field.python_name for area in areas for field in area.__strawberry_definition__.fields}
     schema = Schema(
