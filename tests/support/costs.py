@@ -14,7 +14,7 @@ import orjson
 import uvloop
 
 from bench.load import Connection, post
-from bench.operations import DOCUMENTS
+from bench.operations import DOCUMENTS, OWN
 from db import plans
 from db.engine import Database
 from db.readers import driver
@@ -48,7 +48,7 @@ class Cost:
 
 
 OPERATIONS = {
-    **DOCUMENTS,
+    **{name: query for name, query in DOCUMENTS.items() if name not in OWN},
     "deep page": """query($after: String) { simulations(first: 50, after: $after) {
         edges { cursor node { id title owner { username } } } pageInfo { hasNextPage } } }""",
     "filtered page": """{ simulations(first: 20, filter: {text: "beam 7 ", simType: {in: [SHIELDHIT]}}) {
