@@ -118,19 +118,32 @@ class Size:
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """How many conditions a list has, and one."""
+    """The objects in the filter of a list: those that stand in the document, and those in variables."""
 
-    node: FieldNode
+    number: int
+    variables: tuple[str, ...]
+
+    @classmethod
+    def written(cls, node: FieldNode) -> "Conditions | None":
+        """None for a list without a filter."""
+        for argument in node.arguments or ():
+            if argument.name.value == "filter":
+                found: list[str] = []
+                return cls(_objects(argument.value, found), tuple(found))
+        return None
 
     def of(self, variables: Mapping[str, Any]) -> int:
-        given = next((one.value for one in self.node.arguments or () if one.name.value == "filter"), None)
-        return max(1, _objects(given, variables))
+        number = self.number
+        for name in self.variables:
+            if isinstance(value := variables.get(name), Mapping | list):
+                number += _objects(value, [])
+        return max(1, number)
 
 
-def _objects(value: Any, variables: Mapping[str, Any]) -> int:
-    """The objects in a value, of a document or a variable."""
+def _objects(value: Any, variables: list[str]) -> int:
+    """The objects in a value, of a document or a variable; the variables in it are put into the list."""
     if isinstance(value, VariableNode):
-        value = variables.get(value.name.value)
+        variables.append(value.name.value)
     if isinstance(value, Mapping):
         return 1 + sum(_objects(one, variables) for one in value.values())
     if isinstance(value, ObjectValueNode):
@@ -228,7 +241,7 @@ class _Adding:
             if below.counted:
                 of_all = isinstance(declared, Connected) and isinstance(declared.source, type)
                 once = Cost(below.counted if of_all else below.counted // BELOW)
-                total.below.append((Conditions(node), once))
+                total.below.append((Conditions.written(node), once))
         elif "ids" in defined.args:
             below.own += 1
             total.below.append((Size(node, None), below))

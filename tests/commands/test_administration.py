@@ -624,7 +624,8 @@ def test_the_page_about_access_is_what_the_declarations_say() -> None:
 # Exports --------------------------------------------------------------------------------------------------------------
 
 
-def test_a_list_is_exported_as_csv_or_json(operator: Operator, tmp_path: Path) -> None:
+def test_a_list_is_exported_as_csv_or_json(world: tuple[str, World], tmp_path: Path) -> None:
+    operator = Operator(world[0])
     file = tmp_path / "sites.csv"
     done = operator(f"export sites --fields name,twoFactorRequired --to {file}")
     assert done.status == 0, done.err
