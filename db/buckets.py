@@ -18,7 +18,14 @@ class Bucket(Enum):
 def start(moment: datetime, bucket: Bucket, zone: str) -> datetime:
     """The first moment of the bucket. An hour that clocks show twice is two; a day without midnight begins when clocks
     are put forward."""
-    local = moment.astimezone(ZoneInfo(zone))
+    try:
+        return _start(moment, bucket, ZoneInfo(zone))
+    except OverflowError:  # at the ends of the calendar
+        return datetime(1, 1, 1, tzinfo=UTC) if moment.year == 1 else moment
+
+
+def _start(moment: datetime, bucket: Bucket, zone: ZoneInfo) -> datetime:
+    local = moment.astimezone(zone)
     if bucket is Bucket.HOUR:
         return moment - timedelta(minutes=local.minute, seconds=local.second, microseconds=local.microsecond)
     first = local.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)

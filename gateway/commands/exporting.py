@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+import os
 import sys
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO
 
@@ -12,14 +14,13 @@ import typer
 from gateway.commands.administration.asking import Asking, Refusal, refusal_of
 from gateway.commands.administration.commands import As
 from gateway.commands.terminal import WRONG, check_migrated, fail, opened, told
-from gateway.operations.exporting import export_of
 from gateway.protocol.exports import runner
 from gateway.protocol.server import set_up_logs
 from gateway.settings import Settings, load
 from resolvers.failures import Failure
 from resolvers.organisation import list_exports
 from schema import build
-from schema.types.exports import Format
+from schema.lists.exporting import Format, export_of
 
 Object = Annotated[str | None, typer.Option(metavar="JSON", help="As the list's argument of this name.")]
 
@@ -42,10 +43,24 @@ def export(
         names = [name.strip() for name in (fields or "").split(",") if name.strip()]
         given = (names, _object(filter, "--filter"), _object(order_by, "--order-by"))
         if to is None:
-            asyncio.run(_export(settings, list, format, given, sys.stdout.buffer, as_))
-        else:
-            with to.open("wb") as file:
+            _print(_export(settings, list, format, given, sys.stdout.buffer, as_))
+            return
+        made = to.with_name(f".{to.name}.{os.getpid()}")
+        try:
+            with os.fdopen(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
                 asyncio.run(_export(settings, list, format, given, file, as_))
+            made.replace(to)
+        finally:
+            made.unlink(missing_ok=True)
+
+
+def _print(work: Coroutine[Any, Any, None]) -> None:
+    """Ends in silence when the next program wants no more."""
+    try:
+        asyncio.run(work)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _object(text: str | None, option: str) -> Any:
@@ -67,8 +82,11 @@ async def _export(settings: Settings, name: str, format: Format, given: Any, fil
             ask = ask if as_ is None else await ask.as_user(as_)
             names, filter, order = given
             made = export_of(build().core, name, names, filter, order)
+            lines = made.lines(runner(ask.context, ask.documents, ask.execution), format)
+            first = await anext(lines)
             await list_exports.note(ask.context, name, format.value, names, filter and orjson.dumps(filter).decode())
-            async for piece in made.lines(runner(ask.context, ask.documents, ask.execution), format):
+            file.write(first)
+            async for piece in lines:
                 file.write(piece)
         except Failure as failure:
             fail(str(refusal_of(failure)), WRONG)

@@ -12,13 +12,12 @@ from starlette.routing import Route
 
 from gateway.operations.documents import Documents, Envelope
 from gateway.operations.execution import Execution
-from gateway.operations.exporting import Run, export_of
 from gateway.operations.responses import Refused, encode
 from gateway.protocol.files import CSV, File, Note, answer
 from resolvers.context import Context, Services
 from resolvers.failures import Invalid
 from resolvers.organisation import list_exports
-from schema.types.exports import Format
+from schema.lists.exporting import Format, Run, export_of
 
 NDJSON = "application/x-ndjson"
 TAKEN = {"format", "fields", "filter", "orderBy", "ticket"}
@@ -77,7 +76,7 @@ async def _all(first: bytes, content: AsyncIterator[bytes]) -> AsyncIterator[byt
 
 def _format(name: str) -> Format:
     try:
-        return Format(name)
+        return Format(name.lower())
     except ValueError:
         allowed = [one.value for one in Format]
         raise Invalid(f"an export is {' or '.join(allowed)}", field="format", allowed=allowed) from None

@@ -93,7 +93,7 @@ async def _principal(services: Services, request: Request) -> Principal:
     if no_good is not None:
         raise no_good
     if principal.kind is Kind.ANONYMOUS:
-        raise Unauthenticated("sign in first, or ask for an address with a ticket by createDownload")
+        raise Unauthenticated("sign in first, or ask for an address with a ticket by createDownload or createExport")
     return principal
 
 

@@ -78,16 +78,27 @@ class Searched:
 
 
 @dataclass(frozen=True, slots=True)
+class IsNull:
+    """There is no row, or there is one: of the rows of a list there always is."""
+
+    null: bool
+
+    def clause(self, entity: Any, suffix: str, profile: AccessProfile) -> Clause:
+        return FALSE if self.null else TRUE
+
+
+@dataclass(frozen=True, slots=True)
 class Reached:
     """A row that the principal sees, to which a relationship leads, meets a condition. With an `order` only the first
-    of the rows that the principal sees counts. `few` is true when few rows can meet the condition: they are found
-    first."""
+    of the rows that the principal sees counts. Unless it is one of `several`, there may be no such row: then the
+    condition is one about none. `few` is true when few rows can meet the condition: they are found first."""
 
     model: Model
     key: str
     inner: Condition
     order: Order | None = None
     few: bool = False
+    several: bool = False
 
     def clause(self, entity: Any, suffix: str, profile: AccessProfile) -> Clause:
         relationship: Relationship = getattr(self.model, self.key)
@@ -99,7 +110,12 @@ class Reached:
             column, *clauses = parents(relationship, target)
             return found(own, sa.select(column).where(*clauses, *met))
         first = TRUE if self.order is None else self._first(relationship, target, profile)
-        return some(target.__clause_element__(), joins(relationship, target, own), *met, first)
+        there, joined = target.__clause_element__(), joins(relationship, target, own)
+        reached = FALSE if met[1] is FALSE else some(there, joined, *met, first)
+        if self.several or not of_none(self.inner):
+            return reached
+        missing = untrue(some(there, joined, seen))
+        return missing if reached is FALSE else any_of(reached, missing)
 
     def _first(self, relationship: Relationship, target: Any, profile: AccessProfile) -> Clause:
         """No other row to which the relationship leads comes before this one."""
@@ -133,6 +149,22 @@ class Not:
     def clause(self, entity: Any, suffix: str, profile: AccessProfile) -> Clause:
         clause = self.part.clause(entity, suffix, profile)
         return FALSE if clause is TRUE else TRUE if clause is FALSE else untrue(clause)
+
+
+def of_none(condition: Condition) -> bool:
+    """Whether a condition holds where there is no row: as if all its values were null."""
+    match condition:
+        case IsNull(null):
+            return null
+        case Not(part):
+            return not of_none(part)
+        case AllOf(parts):
+            return all(map(of_none, parts))
+        case AnyOf(parts):
+            return any(map(of_none, parts))
+        case Reached(inner=inner, several=False):
+            return of_none(inner)
+    return False
 
 
 @lru_cache(maxsize=2_000)

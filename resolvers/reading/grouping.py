@@ -9,8 +9,6 @@ from typing import Any
 from zoneinfo import available_timezones
 
 import sqlalchemy as sa
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.functions import FunctionElement
 
 from db.aliases import Alias
 from db.buckets import Bucket
@@ -23,6 +21,7 @@ from resolvers.access.rules import allowed
 from resolvers.access.visibility import visible
 from resolvers.failures import Invalid, LimitExceeded
 from resolvers.identity.principal import AccessProfile
+from resolvers.reading.aggregates import Bucketed, Start, Total
 from resolvers.reading.conditions import Where
 from resolvers.reading.relationships import Relationship, ends
 
@@ -103,7 +102,7 @@ class Grouping:
         on. `by` are further columns of the rows."""
         own = [rows.c[f"dimension{number}"] for number, _ in enumerate(self.keys)]
         labelled = [
-            (_Start(self.bucket, column, _zone(suffix)) if _moment(self.model, key) else column).label(column.name)
+            (Start(self.bucket, column, _zone(suffix)) if _moment(self.model, key) else column).label(column.name)
             for key, column in zip(self.keys, own, strict=True)
         ]
         numbers = [
@@ -125,7 +124,14 @@ class Grouping:
         for key in self.moments:
             span = None if where is None else where.spans.get(key)
             if span is not None and (number := int(span / _LEAST[self.bucket])) > GROUPS:
-                raise too_many(number)
+                times = f"the filter names a time of {number:,} {self.bucket.value}s"
+                raise LimitExceeded(
+                    f"{times}; groups are at most {GROUPS:,}: name a shorter time, or a longer bucket",
+                    field="bucket",
+                    limit="buckets",
+                    allowed=GROUPS,
+                    value=number,
+                )
 
     def _dimension(self, entity: Any, key: str, profile: AccessProfile, suffix: str) -> Any:
         column = getattr(entity, _column(self.model, key))
@@ -133,7 +139,7 @@ class Grouping:
             target = Alias(relationship.property.mapper.class_)
             seen = sa.select(target.id).where(visible(target, profile))
             return sa.case((column.in_(seen.correlate(None)), column))
-        value = _Bucketed(self.bucket, column, _zone(suffix)) if _moment(self.model, key) else column
+        value = Bucketed(self.bucket, column, _zone(suffix)) if _moment(self.model, key) else column
         return _readable(entity, key, profile, value)
 
 
@@ -142,7 +148,9 @@ def grouping(model: type[Entity], keys: Sequence[str], bucket: Bucket, zone: str
     or no dimensions."""
     if zone not in _zones():
         raise Invalid("this is no time zone; give its name, such as Europe/Zurich or UTC", field="timeZone")
-    if not 0 < len(keys) <= DIMENSIONS:
+    if not keys:
+        raise Invalid(f"groups are by one value or by {DIMENSIONS}", field="by")
+    if len(keys) > DIMENSIONS:
         raise LimitExceeded(
             f"groups are by one value or by {DIMENSIONS}",
             field="by",
@@ -224,77 +232,5 @@ def _measured(how: How, column: Any) -> Any:
     if how in (How.MIN, How.MAX):
         return sa.cast(getattr(sa.func, how.value)(column), sa.Float())
     number = sa.func.nullif(sa.func.count(column), sa.literal_column("0"))
-    total = _Total(column)
+    total = Total(column)
     return total / sa.cast(number, sa.Float()) if how is How.AVG else sa.case((number.is_not(None), total))
-
-
-class _Total(FunctionElement[float]):
-    """The sum of numbers; never too large for a database."""
-
-    type = sa.Float()
-    inherit_cache = True
-    name = "total"
-
-
-@compiles(_Total, "postgresql")
-def _total_postgresql(element: _Total, compiler: Any, **kw: Any) -> str:
-    return f"CAST(sum({compiler.process(element.clauses, **kw)}) AS double precision)"
-
-
-@compiles(_Total, "sqlite")
-def _total_sqlite(element: _Total, compiler: Any, **kw: Any) -> str:
-    return f"total({compiler.process(element.clauses, **kw)})"
-
-
-class _Bucketed(FunctionElement[Any]):
-    """The bucket that a moment is in: on PostgreSQL the first moment of an hour, and of others the time that clocks
-    show at their beginning, which `_Start` makes a moment; on SQLite the first moment."""
-
-    type = Instant()
-    inherit_cache = False
-    name = "bucketed"
-
-    def __init__(self, bucket: Bucket, column: Any, zone: Any) -> None:
-        self.bucket = bucket
-        super().__init__(column, zone)
-
-
-@compiles(_Bucketed, "postgresql")
-def _bucketed_postgresql(element: _Bucketed, compiler: Any, **kw: Any) -> str:
-    column, zone = (compiler.process(part, **kw) for part in element.clauses)
-    local = f"timezone({zone}, {column})"
-    unit = element.bucket.value
-    if element.bucket is Bucket.HOUR:
-        # An hour that clocks show twice is two.
-        return f"timezone('UTC', {column} - ({local} - date_trunc('{unit}', {local})))"
-    return f"date_trunc('{unit}', {local})"
-
-
-@compiles(_Bucketed, "sqlite")
-def _bucketed_sqlite(element: _Bucketed, compiler: Any, **kw: Any) -> str:
-    column, zone = (compiler.process(part, **kw) for part in element.clauses)
-    return f"bucket({column}, '{element.bucket.value}', {zone})"
-
-
-class _Start(_Bucketed):
-    """The first moment of a bucket. Clocks may show a time twice: PostgreSQL takes the later moment for it, a bucket
-    begins at the earlier one."""
-
-    inherit_cache = False
-    name = "start"
-
-
-@compiles(_Start, "postgresql")
-def _start_postgresql(element: _Start, compiler: Any, **kw: Any) -> str:
-    local, zone = (compiler.process(part, **kw) for part in element.clauses)
-    if element.bucket is Bucket.HOUR:
-        return f"timezone('UTC', {local})"
-    found = f"timezone({zone}, {local})"
-    earlier = f"{found} - interval '1 hour'"
-    return f"CASE WHEN timezone({zone}, {earlier}) = {local} THEN {earlier} ELSE {found} END"
-
-
-@compiles(_Start, "sqlite")
-def _start_sqlite(element: _Start, compiler: Any, **kw: Any) -> str:
-    text: str = compiler.process(next(iter(element.clauses)), **kw)
-    return text

@@ -40,6 +40,8 @@ TOTAL, GROUPS = 1_000, 2_000
 page. Each condition of the filter costs as much again."""
 BELOW = 50
 """A list below a row costs this part of it."""
+CONDITION = 5
+"""The cost of each object in the filter of a list, whatever its page: rows are looked at that do not meet it."""
 LEAVES = 8
 """This many scalars of one selection cost 1; fewer cost nothing."""
 MUTATION = 10
@@ -238,10 +240,11 @@ class _Adding:
             total.below.append((None, below))
         elif isinstance(declared, Connected | Listed):
             total.below.append((Size(node, declared.most), below))
-            if below.counted:
+            conditions = Conditions.written(node)
+            if below.counted or conditions is not None:
                 of_all = isinstance(declared, Connected) and isinstance(declared.source, type)
-                once = Cost(below.counted if of_all else below.counted // BELOW)
-                total.below.append((Conditions.written(node), once))
+                once = below.counted if of_all else below.counted // BELOW
+                total.below.append((conditions, Cost(once + (CONDITION if conditions else 0))))
         elif "ids" in defined.args:
             below.own += 1
             total.below.append((Size(node, None), below))

@@ -14,7 +14,7 @@ T = TypeVar("T")
 @strawberry.interface(description="A row with an id of its own. `node(id:)` finds it, and clients cache it by `id`.")
 class Node:
     id: strawberry.ID = strawberry.field(description="The global id: opaque, unique among all nodes, never changes.")
-    created_at: datetime = column("When it was created.", filter=True, order=True)
+    created_at: datetime = column("When it was created.", filter=True, order=True, group=True)
     updated_at: datetime = column("When it last changed.", filter=True, order=True)
     version: int = column(
         "Counts the changes. Send it as `expectedVersion` with an update, so that you overwrite nobody else's change."

@@ -27,9 +27,12 @@ _BIGGEST = 2**63
 def _parse_instant(value: Any) -> datetime:
     if not isinstance(value, str):
         raise ValueError("a DateTime is a string such as 2026-11-21T09:30:00.000000Z")
-    moment = datetime.fromisoformat(value)
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        raise ValueError("a DateTime is a string such as 2026-11-21T09:30:00.000000Z") from None
     if moment.tzinfo is None:
-        raise ValueError("a DateTime needs a time zone, such as Z")
+        raise ValueError("a DateTime has a time with its zone, such as 2026-11-21T09:30:00Z")
     return moment.astimezone(UTC)
 
 

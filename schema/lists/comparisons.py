@@ -215,7 +215,7 @@ TEXT = _made(
     "TextFilter",
     "How a text compares.",
     equals=(str, "This text, letter by letter.", _equals),
-    in_=(list[str], f"One of these texts, at most {CHOICES}, letter by letter.", _in),
+    in_=(list[str], f"One of these texts, at most {CHOICES}, letter by letter. `[]`: no row.", _in),
     contains=(str, "A part of it, whatever its case and marks.", _contains),
     starts_with=(str, "How it begins, whatever its case and marks.", _starts),
     is_null=_NULL,

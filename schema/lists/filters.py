@@ -17,7 +17,7 @@ from db.searching.folding import folded
 from resolvers.failures import LimitExceeded
 from resolvers.reading import filters
 from resolvers.reading.conditions import Where
-from resolvers.reading.filters import AllOf, AnyOf, Compared, Condition, Not, Reached, Searched
+from resolvers.reading.filters import AllOf, AnyOf, Compared, Condition, IsNull, Not, Reached, Searched
 from resolvers.reading.relationships import ends
 from resolvers.spelling import camel, snake
 from schema.fields.declarations import NODES, Column, Computed, Connected, Key, Later, Related
@@ -101,12 +101,9 @@ class _Making:
 
     def made(self) -> Filter:
         if self._searched:
-            self._add(
-                "text",
-                str,
-                "Words in any order, each a part of one of its texts.",
-                _searching(self._model, self._searched),
-            )
+            texts = ", ".join(map(camel, self._searched))
+            words = f"Words in any order, each a part of one of these: {texts}."
+            self._add("text", str, words, _searching(self._model, self._searched))
         made = input_of(
             f"{self._name}Filter",
             f"Which rows of {self._name}. All that is given must hold; without any, it is no condition.",
@@ -130,13 +127,13 @@ class _Making:
             return Not(filter_of(self._model).condition(reading, given, path, depth + 1))
 
         self._add("and_", several, "All of these hold.", lambda *at: AllOf(each(*at)))
-        self._add("or_", several, "At least one of these holds.", lambda *at: AnyOf(each(*at)))
+        self._add(
+            "or_", several, "At least one of these holds; of an empty list none does.", lambda *at: AnyOf(each(*at))
+        )
         self._add("not_", this, "This does not hold.", negated)
 
-        def missing(reading: Reading, given: bool, path: str, depth: int) -> Condition:
-            return AnyOf(()) if given else AllOf(())
-
-        self._add("is_null", bool, "True: there is no such row that you may see. False: there is one.", missing)
+        about = "Of a reference. True: it leads to no row that you may see. False: it leads to one."
+        self._add("is_null", bool, about, lambda reading, given, path, depth: IsNull(given))
 
     def field(self, field: Any) -> None:
         if isinstance(field, Key):
@@ -174,11 +171,8 @@ class _Making:
 
         def read(reading: Reading, given: Any, path: str, depth: int) -> Condition:
             reading.follow(path)
-            if given.get("isNull"):
-                present = Reached(self._model, relationship.key, AllOf(()), order)
-                return AllOf((Not(present), *([] if given.keys() == {"isNull"} else [AnyOf(())])))
             inner = filter_of(target).condition(reading, given, path, depth + 1)
-            reached = Reached(self._model, relationship.key, inner, order, _names(inner))
+            reached = Reached(self._model, relationship.key, inner, order, _names(inner) and not filters.of_none(inner))
             if remote != "id" or order is not None or not isinstance(inner, AllOf):
                 return reached
             # The key beside it finds rows in the order of an index.
@@ -198,12 +192,16 @@ class _Making:
         def some(reading: Reading, given: Any, path: str, depth: int) -> Condition:
             reading.follow(path)
             inner = filter_of(target).condition(reading, given, path, depth + 1)
-            return Reached(self._model, relationship.key, inner, None, _names(inner))
+            return Reached(self._model, relationship.key, inner, None, _names(inner), several=True)
 
         def read(reading: Reading, given: Mapping[str, Any], path: str, depth: int) -> Condition:
             parts: list[Condition] = []
             if (one := given.get("some")) is not None and not _empty(one):
                 parts.append(some(reading, one, f"{path}.some", depth))
+            if (empty := given.get("isEmpty")) is not None:
+                reading.follow(path)
+                there = Reached(self._model, relationship.key, AllOf(()), several=True)
+                parts.append(Not(there) if empty else there)
             if (one := given.get("none")) is not None and not _empty(one):
                 parts.append(Not(some(reading, one, f"{path}.none", depth)))
             return AllOf(tuple(parts))
@@ -225,8 +223,11 @@ def _list_filter(model: Model) -> Any:
     fields = {
         "some": strawberry.field(description="At least one of them meets this.", default=strawberry.UNSET),
         "none": strawberry.field(description="None of them meets this.", default=strawberry.UNSET),
+        "is_empty": strawberry.field(
+            description="True: there are none that you may see. False: there is one at least.", default=strawberry.UNSET
+        ),
     }
-    kinds = dict.fromkeys(fields, Optional[kind])  # noqa: UP045
+    kinds = {**dict.fromkeys(("some", "none"), Optional[kind]), "is_empty": bool | None}  # noqa: UP045
     return input_of(f"{name}ListFilter", f"What holds for several rows of {name}.", fields, kinds)
 
 

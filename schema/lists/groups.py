@@ -65,6 +65,8 @@ def _asked(node: NodeType) -> tuple[dict[str, Any], dict[str, Any]]:
         elif isinstance(field, Column) and field.lists.group:
             kind = sa.inspect(node.model).mapper.columns[field.key].type
             (numbers if isinstance(kind, sa.Integer | sa.Float) else dimensions)[field.key] = field
+    if set(dimensions) == {"created_at"}:
+        return {}, {}  # what every row has is not enough to be counted by
     return dimensions, numbers
 
 

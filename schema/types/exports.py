@@ -1,25 +1,19 @@
 """Exports of lists, for plain links in a browser, which can send no header."""
 
-from enum import Enum
 from typing import Annotated
 
 import orjson
 import strawberry
 
+from resolvers.failures import LimitExceeded
 from resolvers.organisation import list_exports
 from schema.fields.fields import Info
 from schema.fields.mutations import SIGNED_IN, mutation
 from schema.fields.scalars import JSON, enum
 from schema.fields.values import OBJECT
+from schema.lists import exporting
+from schema.lists.exporting import Format
 from schema.types.simulations.downloads import Download, DownloadResult
-
-
-class Format(Enum):
-    """How rows are written: CSV (RFC 4180) with a line of names, or a JSON object in each line."""
-
-    CSV = "csv"
-    NDJSON = "ndjson"
-
 
 ExportFormat = enum(
     Format,
@@ -29,6 +23,8 @@ ExportFormat = enum(
     NDJSON="A JSON object in each line.",
 )
 Fields = list[str]
+LENGTH = 8_000
+"""The most characters of an address that servers take."""
 
 
 @strawberry.type
@@ -57,6 +53,8 @@ class ExportsMutation:
     ) -> DownloadResult:
         """Make an address from which a browser fetches a list as a file without any header, for a few minutes. It
         changes nothing. Programs ask `GET /exports/{list}` with their `Authorization` header instead."""
+        schema = info._raw_info.schema
+        exporting.check(exporting.export_of(schema, list, fields or (), filter, order_by), schema)
         query = {"format": format.value}  # type: ignore[attr-defined]
         if fields:
             query["fields"] = ",".join(fields)
@@ -64,4 +62,12 @@ class ExportsMutation:
             if given is not None:
                 query[name] = orjson.dumps(given).decode()
         made = list_exports.address(info.context, list, query)
+        if len(made.url) > LENGTH:
+            raise LimitExceeded(
+                f"the address would have {len(made.url):,} characters: give a shorter filter",
+                field="filter",
+                limit="address",
+                allowed=LENGTH,
+                value=len(made.url),
+            )
         return Download(url=made.url, expires_at=made.expires_at)

@@ -57,7 +57,12 @@ def _error(row: Any) -> JobError | None:
     return JobError(code=row.error["code"], message=row.error["message"] if row.may_error else None)
 
 
-@node(models.Job, by="-submitted_at", listed="Your jobs and those of your projects.")
+@node(
+    models.Job,
+    by="-submitted_at",
+    orders={"STATE": ("state", "submitted_at")},
+    listed="Your jobs and those of your projects.",
+)
 class Job(Node):
     """Long-running work, split into tasks. Watch it with `jobUpdated`."""
 

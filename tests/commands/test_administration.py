@@ -645,3 +645,17 @@ def test_a_list_is_exported_as_csv_or_json(world: tuple[str, World], tmp_path: P
         done = operator(line)
         assert done.status != 0
         assert told in done.err
+
+
+def test_an_export_that_is_refused_leaves_the_file_that_was_there(world: tuple[str, World], tmp_path: Path) -> None:
+    operator, file = Operator(world[0]), tmp_path / "kept.csv"
+    file.write_text("keep")
+    assert operator(f"export sites --fields nope --to {file}").status != 0
+    assert operator(f"""export sites --filter '{{"x": 1}}' --to {file}""").status != 0
+    assert file.read_text() == "keep"
+    assert [one.name for one in tmp_path.iterdir()] == ["kept.csv"]
+    event = models.AuditEvent
+    assert operator.rows(sa.select(event.id).where(event.action == "EXPORT")) == []
+    assert operator(f"export sites --fields name --to {file}").status == 0
+    assert file.read_text().startswith("name")
+    assert file.stat().st_mode & 0o077 == 0

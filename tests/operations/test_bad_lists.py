@@ -74,12 +74,12 @@ async def test_a_filter_that_is_written_too_deep_is_told(reading: Platform, leve
 GROUPS = "{jobs(first:0%s){groups(%s){count}}}"
 BAD_GROUPS = {
     "an unknown time zone": ("", 'by:SUBMITTED_AT,timeZone:"Mars/Base"', "INVALID", {"field": "timeZone"}),
-    "no dimension": ("", "by:[]", "LIMIT_EXCEEDED", {"limit": "dimensions", "allowed": 2}),
+    "no dimension": ("", "by:[]", "INVALID", {"field": "by"}),
     "three dimensions": ("", "by:[STATE,KIND,PLATFORM]", "LIMIT_EXCEEDED", {"limit": "dimensions", "value": 3}),
     "one twice": ("", "by:[STATE,STATE]", "INVALID", {"field": "by"}),
     "many hours": (
         ',filter:{submittedAt:{from:"2025-01-01T00:00:00Z",to:"2026-01-01T00:00:00Z"}}',
-        "by:SUBMITTED_AT,bucket:HOUR", "LIMIT_EXCEEDED", {"limit": "groups", "allowed": 1000, "value": 8760},
+        "by:SUBMITTED_AT,bucket:HOUR", "LIMIT_EXCEEDED", {"limit": "buckets", "allowed": 1000, "value": 8760},
     ),
 }  # fmt: skip
 

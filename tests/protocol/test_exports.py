@@ -14,13 +14,12 @@ from starlette.applications import Starlette
 
 from db import models
 from gateway.operations.documents import Documents
-from gateway.operations.exporting import TOGETHER, export_of
 from gateway.protocol.exports import Exports, runner
 from resolvers.accounts import tickets
 from resolvers.context import Context
 from resolvers.identity.principal import Kind
 from schema.fields.cost import Bounds
-from schema.types.exports import Format
+from schema.lists.exporting import TOGETHER, Format, export_of
 from tests.support.platforms import Platform
 from tests.support.recording import recorded
 
@@ -165,6 +164,27 @@ async def test_a_browser_gets_an_export_by_a_link_of_its_own(counter: Counter) -
     assert [orjson.loads(line)["owner"] for line in answer.text.splitlines()]
     assert (await counter.client.get(path.replace("ENDED_AT", "TITLE"))).status_code == 401
     assert (await counter.client.get(path.replace("jobs", "users"))).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("given", "field"),
+    [
+        ({"l": "nope"}, "list"),
+        ({"n": ["x"]}, "fields"),
+        ({"f": {"x": 1}}, "filter"),
+        ({"f": {"text": "%"}}, "filter.text"),
+        ({"o": {"field": "X"}}, "orderBy"),
+        ({"f": {"key": {"in": ["é" * 90 + str(n) for n in range(50)]}}}, "filter"),
+    ],
+)
+async def test_a_link_to_an_export_is_refused_for_what_the_export_is_refused(
+    counter: Counter, given: dict[str, Any], field: str
+) -> None:
+    query = """mutation($l:String!,$f:JSON,$o:JSON,$n:[String!]){made:createExport(list:$l,fields:$n,filter:$f,orderBy:$o){
+        ...on Download{url} ...on Problem{code field}}}"""
+    made = (await counter.platform.ask(query, "tom", **{"l": "jobs", **given}))["made"]
+    assert made == {"code": made["code"], "field": field}
+    assert made["code"] in ("INVALID", "NOT_FOUND", "LIMIT_EXCEEDED")
 
 
 async def test_an_export_is_made_a_page_at_a_time(counter: Counter) -> None:

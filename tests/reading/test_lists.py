@@ -156,9 +156,13 @@ def _by_values(kind: Any, depth: int) -> Iterator[dict[str, Any]]:
             continue
         if "some" in fields:
             found = get_named_type(fields["some"].type)
+            yield from ({name: {"isEmpty": one}} for one in (True, False))
             yield from ({name: {way: one}} for way in ("some", "none") for one in _by_values(found, depth - 1))
         elif "and" in fields:
             yield from ({name: {"isNull": one}} for one in (True, False))
+            yield from ({name: {"not": {"isNull": one}}} for one in (True, False))
+            yield from ({name: {"or": [{"isNull": True}, one]}} for one in [*_by_values(inner, depth - 1)][:2])
+            yield from ({name: {"not": one}} for one in [*_by_values(inner, depth - 1)][:2])
             yield from ({name: one} for one in _by_values(inner, depth - 1))
         elif list(fields) == ["in"] and hasattr(get_named_type(fields["in"].type), "values"):
             yield from ({name: {"in": [value]}} for value in list(get_named_type(fields["in"].type).values)[-3:])

@@ -81,6 +81,8 @@ class Filtering:
             return self.pick.chance(50)
         if "some" in named.fields:
             inner = get_named_type(named.fields["some"].type)
+            if self.pick.chance(20):
+                return {"isEmpty": self.pick.chance(50)}
             return {way: self.filter(inner, depth + 1) for way in self.pick.some(["some", "none"], 1) or ["some"]}
         if "and" in named.fields:
             return self.filter(named, depth + 1)

@@ -129,11 +129,32 @@ class Oracle:
             found = sorted(found, key=lambda one: order.values(one), reverse=order.descending)[:1]
         if hasattr(field, "source"):
             ways = {way: inner for way, inner in value.items() if not blank(inner)}
-            met = {way: any(self.meets(target, one, inner) for one in found) for way, inner in ways.items()}
+            met = {
+                way: way == "isEmpty" or any(self.meets(target, one, inner) for one in found)
+                for way, inner in ways.items()
+            }
+            if "isEmpty" in met and (not found) != value["isEmpty"]:
+                return False
             return met.get("some", True) and not met.get("none", False)
-        if value.get("isNull"):
-            return not found and all(blank(inner) for key, inner in value.items() if key != "isNull")
-        return any(self.meets(target, one, value) for one in found)
+        return any(self.meets(target, one, value) for one in found) if found else self._of_none(target, value)
+
+    def _of_none(self, model: Any, given: Mapping[str, Any]) -> bool:
+        """Whether a filter holds where there is no row."""
+        return all(self._none_holds(model, name, value) for name, value in given.items() if not blank(value))
+
+    def _none_holds(self, model: Any, name: str, value: Any) -> bool:
+        if name in ("and", "or"):
+            return (all if name == "and" else any)(self._of_none(model, one) for one in value if not blank(one))
+        if name == "not":
+            return not self._of_none(model, value)
+        if name == "isNull":
+            return bool(value)
+        field = None if name in ("ids", "text") else self._field(model, name)
+        if getattr(field, "relationship", None) is not None:
+            return self._of_none(field.relationship.property.mapper.class_, value)  # type: ignore[union-attr]
+        if hasattr(field, "source"):
+            return blank(value.get("some")) and value.get("isEmpty") is not False
+        return False
 
     def _field(self, model: Any, name: str) -> Any:
         for field in NODES[model].fields:

@@ -8,25 +8,33 @@ import io
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 import orjson
-from graphql import GraphQLObjectType, GraphQLSchema, get_named_type, is_leaf_type
+from graphql import GraphQLObjectType, GraphQLSchema, Undefined, get_named_type, is_leaf_type
+from graphql.utilities.coerce_input_value import coerce_input_value
 
 from resolvers.failures import Code, Failure, Invalid, LimitExceeded, NotFound
 from schema.fields.declarations import Column, Connected, Key, Part, Related
 from schema.fields.selection import DEFINITION
-from schema.types.exports import Format
 
 FIELDS, TOGETHER = 50, 100
 """The most fields of an export, and the rows that are read at once."""
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*(\.[A-Za-z][A-Za-z0-9]*){0,3}")
 _VARIABLE = re.compile(r"\$(filter|orderBy)\b")
-_RISKY = ("=", "+", "-", "@", "\t", "\r")
+_RISKY = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """What makes a formula of a text in a spreadsheet."""
 
 Run = Callable[[str, Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
 """Runs an operation; gives its data and errors."""
+
+
+class Format(Enum):
+    """How rows are written: CSV (RFC 4180) with a line of names, or a JSON object in each line."""
+
+    CSV = "csv"
+    NDJSON = "ndjson"
 
 
 class Unreadable(Failure):
@@ -110,6 +118,19 @@ def export_of(
     return Export(name, document, paths, {key: value for key, value in given.items() if value is not None})
 
 
+def check(export: Export, schema: GraphQLSchema) -> None:
+    """Raise Invalid for a filter or an order that is none of the list."""
+    assert schema.query_type is not None
+    field = schema.query_type.fields[export.name]
+    found: dict[str, Any] = {}
+    for name, value in export.given.items():
+        found[name] = coerce_input_value(value, field.args[name].type)
+        if found[name] is Undefined:
+            raise Invalid(f"this is no {field.args[name].type}", field="filter" if name == "filter" else "orderBy")
+    declared: Connected = field.extensions[DEFINITION]
+    declared.asked(first=0, filter=found.get("filter"), order_by=found.get("orderBy"))
+
+
 def _path(kind: GraphQLObjectType, given: str) -> tuple[str, ...]:
     """The path of a field; raises Invalid with the fields that there are."""
     if _NAME.fullmatch(given) is None:
@@ -120,10 +141,20 @@ def _path(kind: GraphQLObjectType, given: str) -> tuple[str, ...]:
         leaf = place == len(path) - 1
         if field is None or _leads(field) is not (not leaf):
             allowed = [one for one, found in here.fields.items() if _leads(found) in ((False,) if leaf else (True,))]
-            raise Invalid(f"{here.name} has no such field: {name[:80]}", field="fields", allowed=sorted(allowed))
+            raise Invalid(_wrong(here, name[:80], field), field="fields", allowed=sorted(allowed))
         if not leaf:
             here = get_named_type(field.type)
     return path
+
+
+def _wrong(kind: GraphQLObjectType, name: str, field: Any) -> str:
+    if field is None:
+        return f"{kind.name} has no field {name}"
+    if _leads(field):
+        return f"{kind.name}.{name} is a row or an object: name one of its fields, such as {name}.id"
+    if _leads(field) is None:
+        return f"{kind.name}.{name} is no single value, which an export gives"
+    return f"{kind.name}.{name} is a value, which has no fields"
 
 
 def _leads(field: Any) -> bool | None:
