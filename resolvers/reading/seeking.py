@@ -126,7 +126,7 @@ def _branches(
         entity = Alias(model)
         if (seen := all_of(alive(entity), see(entity))) is not FALSE:
             found.append(
-                (entity, [joins(relationship, entity, key), gate, seen, *_met(where, entity, suffix, profile)])
+                (entity, [joins(relationship, entity, key), gate, *_met(where, entity, suffix, profile), seen])
             )
     return found
 
@@ -148,7 +148,7 @@ def _apart(model: Model, where: Where | None, profile: AccessProfile, suffix: st
         ordered = sorted(ways(entity, profile), key=lambda way: not isinstance(way, among))
         *before, this = ordered[: place + 1]
         seen = all_of(alive(entity), this, *map(untrue, before))
-        found.append((entity, [seen, *_met(where, entity, suffix, profile)]))
+        found.append((entity, [*_met(where, entity, suffix, profile), seen]))
     return found
 
 
@@ -160,11 +160,12 @@ def reached(
     parent_key: Any = None,
     suffix: str = "",
 ) -> list[Any]:
-    """The clauses that make a row of `entity` one of a list: its parent, its visibility, the list's conditions."""
-    clauses = [visible(entity, profile, via=relationship)]
+    """The clauses that make a row of `entity` one of a list: its parent, the list's conditions, its visibility. They are
+    asked in this order where all cost the same, and fewer rows meet the conditions."""
+    clauses = [*_met(where, entity, suffix, profile), visible(entity, profile, via=relationship)]
     if relationship is not None:
         clauses.insert(0, joins(relationship, entity, parent_key))
-    return [*clauses, *_met(where, entity, suffix, profile)]
+    return clauses
 
 
 def _met(where: Where | None, entity: Any, suffix: str, profile: AccessProfile) -> Sequence[Any]:
