@@ -134,12 +134,18 @@ async def store(database: Database, generated: Tables) -> None:
 
 
 async def _index_all(database: Database) -> None:
-    """The lists' indexes once more, over all rows: the peers know nothing of rows that are deleted and kept."""
+    """The lists' indexes once more, over all rows: the peers know nothing of rows that are deleted and kept, nor of
+    folds: they order by the names themselves."""
     partial = (index for table in models.Base.metadata.tables.values() for index in table.indexes if not index.unique)
     texts = [
-        f"CREATE INDEX all_{index.name} ON {index.table.name} ({', '.join(map(_key, index.expressions))})"
+        f"CREATE INDEX {way}_{index.name} ON {index.table.name} ({', '.join(map(key, index.expressions))})"
         for index in partial
-        if index.table is not None and index.dialect_options["postgresql"]["where"] is not None
+        if index.table is not None
+        for way, key, wanted in (
+            ("all", _key, index.dialect_options["postgresql"]["where"] is not None),
+            ("plain", _plain, any(isinstance(part, sa.TextClause) for part in index.expressions)),
+        )
+        if wanted
     ]
     async with database.write(as_system="bench") as session:
         for text in texts:
@@ -148,6 +154,11 @@ async def _index_all(database: Database) -> None:
 
 def _key(part: Any) -> str:
     return str(part.text if isinstance(part, sa.TextClause) else part.name)
+
+
+def _plain(part: Any) -> str:
+    """The column whose fold a key is."""
+    return _key(part).removeprefix("coalesce(").partition("_folded")[0]
 
 
 def _insert(file: Path, generated: Tables) -> None:

@@ -160,8 +160,8 @@ def reached(
     parent_key: Any = None,
     suffix: str = "",
 ) -> list[Any]:
-    """The clauses that make a row of `entity` one of a list: its parent, the list's conditions, its visibility. They are
-    asked in this order where all cost the same, and fewer rows meet the conditions."""
+    """The clauses that make a row of `entity` one of a list: its parent, the list's conditions, its visibility. Where
+    all cost the same they are asked in this order: fewer rows meet the conditions."""
     clauses = [*_met(where, entity, suffix, profile), visible(entity, profile, via=relationship)]
     if relationship is not None:
         clauses.insert(0, joins(relationship, entity, parent_key))
