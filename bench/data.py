@@ -143,7 +143,7 @@ async def _index_all(database: Database) -> None:
         if index.table is not None
         for way, key, wanted in (
             ("all", _key, index.dialect_options["postgresql"]["where"] is not None),
-            ("plain", _plain, any(isinstance(part, sa.TextClause) for part in index.expressions)),
+            ("plain", _plain, any("_folded" in _key(part) for part in index.expressions)),
         )
         if wanted
     ]

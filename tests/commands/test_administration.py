@@ -102,6 +102,8 @@ class Operator:
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gateway.app.Passwords", lambda **_: quick_passwords())
+    # The log of this process stays the tests' own: a command's stream is closed when it ends.
+    monkeypatch.setattr("gateway.commands.exporting.set_up_logs", lambda *_: None)
     monkeypatch.setattr("gateway.commands.administration.commands.set_up_logs", lambda *_: None)
 
 
@@ -638,7 +640,7 @@ def test_a_list_is_exported_as_csv_or_json(world: tuple[str, World], tmp_path: P
     assert done.out.splitlines() == ["name", "Harbour"]
     for line, told in (
         ("export nothing", "there is no such list"),
-        ("export sites --fields nme", "no such field"),
+        ("export sites --fields nme", "has no field nme"),
         ("export sites --filter '['", "not JSON"),
         ("""export sites --filter '{"nme": 1}'""", "nme"),
     ):
