@@ -120,10 +120,11 @@ class Filtering:
         found = [value for row in self.rows[NODES[model].name] if (value := getattr(row, key)) is not None][:200]
         value = pick.one(found) if found else None
         if kind.name == "DateTime":
-            moment = (value or datetime.now(UTC)) + timedelta(microseconds=pick.one((0, 0, 1, -1, 3_600_000_000)))
-            return instant_text(moment)
+            return instant_text(
+                _beside(value or datetime.now(UTC), microseconds=pick.one((0, 0, 1, -1, 3_600_000_000)))
+            )
         if kind.name == "Date":
-            return ((value or date(2026, 1, 1)) + timedelta(days=pick.one((0, 0, 1, -1)))).isoformat()
+            return _beside(value or date(2026, 1, 1), days=pick.one((0, 0, 1, -1))).isoformat()
         if kind.name == "Int":
             return (value or 0) + pick.one((0, 0, 1, -1))
         if kind.name == "BigInt":
@@ -181,3 +182,11 @@ def column_of(model: Any, key: str) -> Any:
 def target_of(model: Any, name: str) -> Any:
     """The declared field of a type by its GraphQL name."""
     return next(f for f in NODES[model].fields if isinstance(f, Related | Connected) and snake(name) == f.python_name)
+
+
+def _beside(value: Any, **distance: int) -> Any:
+    """A moment or a day so far from another; itself where the calendar ends."""
+    try:
+        return value + timedelta(**distance)
+    except OverflowError:
+        return value
