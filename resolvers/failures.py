@@ -106,6 +106,12 @@ class LimitExceeded(Failure):
     code = Code.LIMIT_EXCEEDED
 
 
+def check_limit(told: str, value: int, allowed: int, *, limit: str, field: str | None = None) -> None:
+    """Raise LimitExceeded, with these words, for more than is allowed."""
+    if value > allowed:
+        raise LimitExceeded(told, field=field, limit=limit, allowed=allowed, value=value)
+
+
 class TooLarge(LimitExceeded):
     """The whole answer is larger than is allowed: no part of it is sent."""
 

@@ -24,6 +24,11 @@ def snake(name: str) -> str:
     return constant(name).lower()
 
 
+def between_commas(text: str) -> list[str]:
+    """The parts of a text that commas separate, without spaces around them; empty ones are left out."""
+    return [part for part in map(str.strip, text.split(",")) if part]
+
+
 def plural(name: str) -> str:
     """The name of a type for many of its rows, in the spelling of Python: `LogEntry` is log_entries."""
     one = snake(name)

@@ -11,7 +11,7 @@ import strawberry
 from graphql import GraphQLInterfaceType, GraphQLObjectType, GraphQLSchema, GraphQLUnionType
 from strawberry.schema.config import StrawberryConfig
 
-from resolvers.failures import Failure, LimitExceeded
+from resolvers.failures import Failure, check_limit
 from resolvers.reading.paging import MOST
 from schema.fields.checks import check
 from schema.fields.fields import Info, by_id
@@ -86,8 +86,7 @@ class NodesQuery:
         "with an error of its own."
     )
     async def nodes(self, info: Info, ids: _Ids) -> list[Node | None]:
-        if len(ids) > MOST:
-            raise LimitExceeded(f"at most {MOST} ids, not {len(ids)}", limit="ids", allowed=MOST, value=len(ids))
+        check_limit(f"at most {MOST} ids, not {len(ids)}", len(ids), MOST, limit="ids")
         return list(await asyncio.gather(*(_tried(info, id, f"ids.{index}") for index, id in enumerate(ids))))
 
 

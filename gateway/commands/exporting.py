@@ -19,6 +19,7 @@ from gateway.protocol.server import set_up_logs
 from gateway.settings import Settings, load
 from resolvers.failures import Failure
 from resolvers.organisation import list_exports
+from resolvers.spelling import between_commas
 from schema import build
 from schema.lists.exporting import Format, export_of
 
@@ -40,7 +41,7 @@ def export(
         set_up_logs(settings.server.log_format, logging.WARNING)
         settings.sign_in.keys  # noqa: B018
         check_migrated(settings)
-        names = [name.strip() for name in (fields or "").split(",") if name.strip()]
+        names = between_commas(fields or "")
         given = (names, _object(filter, "--filter"), _object(order_by, "--order-by"))
         if to is None:
             _print(_export(settings, list, format, given, sys.stdout.buffer, as_))

@@ -17,6 +17,7 @@ from resolvers.failures import Failure, Forbidden, NotFound
 from resolvers.reading.ranges import numbers_in
 from resolvers.simulations import exports
 from resolvers.simulations.exports import Chosen
+from resolvers.spelling import between_commas
 from schema.fields.scalars import key_of, parse_id
 from schema.types.simulations.downloads import FOLDER
 
@@ -68,7 +69,7 @@ async def _found(find: Find, ctx: Context, request: Request) -> tuple[File, Note
 
 async def _results(ctx: Context, row: Any, request: Request) -> File:
     asked = request.query_params
-    names = [name.strip() for given in asked.getlist("estimators") for name in given.split(",") if name.strip()]
+    names = between_commas(",".join(asked.getlist("estimators")))
     numbers = None if "pages" not in asked else frozenset(numbers_in(asked["pages"], "pages"))
     chosen = await exports.estimators(ctx, row, names, numbers)
     return File(f"{_title(row)}.json", JSON, formats.results(ctx, chosen))

@@ -17,6 +17,7 @@ from gateway.protocol.files import CSV, File, Note, answer
 from resolvers.context import Context, Services
 from resolvers.failures import Invalid
 from resolvers.organisation import list_exports
+from resolvers.spelling import between_commas
 from schema.lists.exporting import Format, Run, export_of
 
 NDJSON = "application/x-ndjson"
@@ -34,7 +35,7 @@ class Exports:
 
     @property
     def routes(self) -> list[Route]:
-        return [Route("/exports/{list}", partial(answer, self.services, self._found), methods=["GET"])]
+        return [Route(f"/{list_exports.FOLDER}/{{list}}", partial(answer, self.services, self._found), methods=["GET"])]
 
     async def _found(self, ctx: Context, request: Request) -> tuple[File, Note]:
         given = request.query_params
@@ -43,7 +44,7 @@ class Exports:
                 f"an export takes no {unknown[0][:80]}", field=unknown[0][:80], allowed=sorted(TAKEN - {"ticket"})
             )
         format = _format(given.get("format", "csv"))
-        fields = [name.strip() for name in given.get("fields", "").split(",") if name.strip()]
+        fields = between_commas(given.get("fields", ""))
         filter, order = (_json(given.get(name), name) for name in ("filter", "orderBy"))
         export = export_of(self.schema, request.path_params["list"], fields, filter, order)
         content = export.lines(runner(ctx, self.documents, self.execution), format)

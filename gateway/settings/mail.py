@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from gateway.settings.group import Group
+from resolvers.spelling import between_commas
 
 _ADDRESS = re.compile(r"(?:(?P<name>[^<>@]*)<(?P<of>[^<>\s]+@[^<>\s]+)>|(?P<bare>[^<>\s]+@[^<>\s]+))")
 
@@ -58,7 +59,7 @@ def read_sender(text: str) -> Address:
 def read_webhooks(text: str) -> dict[str, str]:
     """`name=https://...`, comma-separated; raises ValueError, whose text quotes no address."""
     found: dict[str, str] = {}
-    for part in filter(None, map(str.strip, text.split(","))):
+    for part in between_commas(text):
         name, _, url = part.partition("=")
         if not name.strip() or urlsplit(url.strip()).scheme not in ("http", "https"):
             raise ValueError("webhooks look like name=https://chat.example/hooks/key, comma-separated")

@@ -6,6 +6,7 @@ from pydantic import Field, field_validator
 from pydantic_settings import NoDecode
 
 from gateway.settings.group import Group
+from resolvers.spelling import between_commas
 
 Names = Annotated[list[str], NoDecode]
 
@@ -50,7 +51,7 @@ class ServerSettings(Group):
     @field_validator("allowed_hosts", "allowed_origins", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
-        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+        return between_commas(value) if isinstance(value, str) else value
 
     @field_validator("public_url")
     @classmethod

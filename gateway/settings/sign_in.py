@@ -8,6 +8,7 @@ from gateway.settings.group import Group, SettingsError
 from resolvers.identity.password_rules import Leaked
 from resolvers.identity.providers import Provider
 from resolvers.identity.tokens import MINIMUM
+from resolvers.spelling import between_commas
 
 HOW_TO_MAKE_A_KEY = "python3 -c 'import secrets; print(\"k1:\" + secrets.token_urlsafe(48))'"
 
@@ -63,7 +64,7 @@ class SignInSettings(Group):
     def keys(self) -> dict[str, bytes]:
         """The checked key ring; raises SettingsError with how to make a key."""
         found: dict[str, bytes] = {}
-        for part in filter(None, map(str.strip, self.secret_keys.get_secret_value().split(","))):
+        for part in between_commas(self.secret_keys.get_secret_value()):
             name, _, secret = part.partition(":")
             if not name or not secret:
                 raise SettingsError("TORANA_SECRET_KEYS must be id:secret, comma-separated")

@@ -156,6 +156,10 @@ class Policy:
         """The model of the parent whose readers read the row."""
         return None if self.through is None else self.through.property.mapper.class_
 
+    def guard(self, name: str) -> Rules:
+        """Who reads a field, among the readers of its row; empty: all of them."""
+        return self.fields.get(name, ())
+
     def changing(self, column: str) -> Rules:
         """Who may change a column to its new value."""
         return self.columns.get(column, self.update)

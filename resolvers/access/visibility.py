@@ -59,6 +59,11 @@ def visible(entity: Any, profile: AccessProfile, *, via: Any = None) -> Clause:
     return all_of(live, held)
 
 
+def may_read(guard: Rules, entity: Any, profile: AccessProfile) -> Clause:
+    """Whether a reader of the row may read a field with this guard."""
+    return allowed(guard, entity, profile) if guard else TRUE
+
+
 def _entailed(profile: AccessProfile, via: Any) -> bool:
     """Whether a user reads what this relationship leads to whenever they read a row that leads to it."""
     return profile.kind is Kind.USER and any(via is one for one in policy_of(via.class_).seen_with)

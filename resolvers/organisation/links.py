@@ -15,7 +15,7 @@ from db.models import Entity
 from resolvers.access.policy import policy_of
 from resolvers.access.visibility import visible
 from resolvers.context import Context
-from resolvers.failures import Invalid, LimitExceeded
+from resolvers.failures import Invalid, check_limit
 from resolvers.writing.refusals import writing
 from resolvers.writing.row_events import conclude, note_link
 from resolvers.writing.rows import locked, require, seen, stored, target
@@ -152,8 +152,7 @@ async def _parsed(
 ) -> tuple[UUID, list[UUID]]:
     """The keys of the owner and of the other rows, each visible and locked; `fields` are their names in the client's
     input."""
-    if len(ids) > MOST:
-        raise LimitExceeded(f"at most {MOST} ids", field=fields[1], limit=fields[1], allowed=MOST, value=len(ids))
+    check_limit(f"at most {MOST} ids", len(ids), MOST, limit=fields[1], field=fields[1])
     found: list[UUID] = []
     rows: dict[tuple[tuple[int, str], UUID], tuple[Any, str]] = {}
     for column, field, given in (

@@ -17,9 +17,8 @@ from db.models import Entity
 from db.searching.folding import beside, fold, words
 from resolvers.access.clauses import FALSE, TRUE, Clause, all_of, any_of, some
 from resolvers.access.policy import Rules, policy_of
-from resolvers.access.rules import allowed
-from resolvers.access.visibility import visible
-from resolvers.failures import Invalid, LimitExceeded
+from resolvers.access.visibility import may_read, visible
+from resolvers.failures import Invalid, check_limit
 from resolvers.identity.principal import AccessProfile
 from resolvers.reading.paging import Keyset, Order
 from resolvers.reading.relationships import Relationship, ends, joins, parents
@@ -52,8 +51,7 @@ class Compared:
 
     def clause(self, entity: Any, suffix: str, profile: AccessProfile) -> Clause:
         met = self.how(getattr(entity, self.key), self.parameter + suffix)
-        needs = policy_of(self.model).fields.get(self.key, ())
-        return all_of(allowed(needs, entity, profile), met) if needs else met
+        return all_of(may_read(policy_of(self.model).guard(self.key), entity, profile), met)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +63,11 @@ class Searched:
     parameter: str
 
     def clause(self, entity: Any, suffix: str, profile: AccessProfile) -> Clause:
-        by_needs: dict[Rules, list[Clause]] = {}  # rules that several texts share are asked once
+        by_guard: dict[Rules, list[Clause]] = {}  # rules that several texts share are asked once
         for key in self.keys:
-            needs = policy_of(self.model).fields.get(key, ())
-            by_needs.setdefault(needs, []).append(like(getattr(entity, key), self.parameter + suffix))
-        return any_of(
-            *(
-                all_of(allowed(needs, entity, profile), any_of(*met)) if needs else any_of(*met)
-                for needs, met in by_needs.items()
-            )
-        )
+            met = like(getattr(entity, key), self.parameter + suffix)
+            by_guard.setdefault(policy_of(self.model).guard(key), []).append(met)
+        return any_of(*(all_of(may_read(guard, entity, profile), any_of(*met)) for guard, met in by_guard.items()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,25 +240,12 @@ def escaped(text: str) -> str:
 def folded_words(text: str, field: str, *, once: bool = True) -> list[str]:
     """The words of a text to search for, folded, each `once` or as they stand; none for a text without words. INVALID
     for one of wildcards only, LIMIT_EXCEEDED for one that is too long."""
-    if len(text) > TEXT:
-        raise LimitExceeded(
-            f"a text to search for has at most {TEXT} characters",
-            field=field,
-            limit="text",
-            allowed=TEXT,
-            value=len(text),
-        )
+    told = f"a text to search for has at most {TEXT} characters"
+    check_limit(told, len(text), TEXT, limit="text", field=field)
     if (bare := text.strip()) and WILDCARDS.issuperset(bare.replace(" ", "")):
         raise Invalid(
             "a text to search for is more than wildcards: there are none, % and _ stand for themselves", field=field
         )
     found = words(text) if once else fold(text).split()
-    if len(found) > WORDS:
-        raise LimitExceeded(
-            f"a text to search for has at most {WORDS} words",
-            field=field,
-            limit="words",
-            allowed=WORDS,
-            value=len(found),
-        )
+    check_limit(f"a text to search for has at most {WORDS} words", len(found), WORDS, limit="words", field=field)
     return found

@@ -17,9 +17,8 @@ from db.prepared import Statement
 from db.types import Instant
 from resolvers.access.clauses import TRUE
 from resolvers.access.policy import policy_of
-from resolvers.access.rules import allowed
-from resolvers.access.visibility import visible
-from resolvers.failures import Invalid, LimitExceeded
+from resolvers.access.visibility import may_read, visible
+from resolvers.failures import Invalid, LimitExceeded, check_limit
 from resolvers.identity.principal import AccessProfile
 from resolvers.reading.aggregates import Bucketed, Start, Total
 from resolvers.reading.conditions import Where
@@ -123,15 +122,12 @@ class Grouping:
         """Raise LimitExceeded where the filter names a time that has too many buckets."""
         for key in self.moments:
             span = None if where is None else where.spans.get(key)
-            if span is not None and (number := int(span / _LEAST[self.bucket])) > GROUPS:
-                times = f"the filter names a time of {number:,} {self.bucket.value}s"
-                raise LimitExceeded(
-                    f"{times}; groups are at most {GROUPS:,}: name a shorter time, or a longer bucket",
-                    field="bucket",
-                    limit="buckets",
-                    allowed=GROUPS,
-                    value=number,
-                )
+            if span is None:
+                continue
+            number = int(span / _LEAST[self.bucket])
+            times = f"the filter names a time of {number:,} {self.bucket.value}s"
+            told = f"{times}; groups are at most {GROUPS:,}: name a shorter time, or a longer bucket"
+            check_limit(told, number, GROUPS, limit="buckets", field="bucket")
 
     def _dimension(self, entity: Any, key: str, profile: AccessProfile, suffix: str) -> Any:
         column = getattr(entity, _column(self.model, key))
@@ -148,16 +144,10 @@ def grouping(model: type[Entity], keys: Sequence[str], bucket: Bucket, zone: str
     or no dimensions."""
     if zone not in _zones():
         raise Invalid("this is no time zone; give its name, such as Europe/Zurich or UTC", field="timeZone")
+    told = f"groups are by one value or by {DIMENSIONS}"
     if not keys:
-        raise Invalid(f"groups are by one value or by {DIMENSIONS}", field="by")
-    if len(keys) > DIMENSIONS:
-        raise LimitExceeded(
-            f"groups are by one value or by {DIMENSIONS}",
-            field="by",
-            limit="dimensions",
-            allowed=DIMENSIONS,
-            value=len(keys),
-        )
+        raise Invalid(told, field="by")
+    check_limit(told, len(keys), DIMENSIONS, limit="dimensions", field="by")
     if len(set(keys)) < len(keys):
         raise Invalid("groups are by different values", field="by")
     return Grouping(model, tuple(keys), bucket, zone)
@@ -210,8 +200,7 @@ def _moment(model: type[Entity], key: str) -> bool:
 
 def _readable(entity: Any, key: str, profile: AccessProfile, value: Any) -> Any:
     """A value of a column, null where the principal may not read that."""
-    needs = policy_of(entity._model).fields.get(key, ())
-    may = allowed(needs, entity, profile) if needs else TRUE
+    may = may_read(policy_of(entity._model).guard(key), entity, profile)
     return value if may is TRUE else sa.case((may, value))
 
 

@@ -191,10 +191,16 @@ def node(
     return declare
 
 
+_READERS = " Readable by "
+
+
 def _guarded(description: str, needs: Sequence[Rule]) -> str:
-    return (
-        f"{description} Readable by {words(needs)}; for others null, with a FORBIDDEN error." if needs else description
-    )
+    return f"{description}{_READERS}{words(needs)}; for others null, with a FORBIDDEN error." if needs else description
+
+
+def unguarded(field: Any) -> str:
+    """The description of a field, without who reads it."""
+    return (field.description or "").partition(_READERS)[0]
 
 
 def rendered_else(info: Info, row: Any, otherwise: Callable[[], Awaitable[Any]]) -> Awaitable[Any]:

@@ -123,6 +123,11 @@ def optional_key(typename: str, value: str | None, field: str) -> UUID | None:
 E = TypeVar("E", bound=type[Enum])
 
 
+def member_name(given: Any) -> str:
+    """The name of a member of an enumeration, which may be given by its name."""
+    return str(getattr(given, "name", given))
+
+
 def enum(members: E, description: str, *, name: str | None = None, **values: str) -> E:
     """Publish an enumeration of a lower room, with descriptions of it and of each value."""
     published = strawberry.enum(members, name=name, description=description)

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 import strawberry
 
 from db.searching.folding import composed, folded
-from resolvers.failures import Invalid, LimitExceeded
+from resolvers.failures import Invalid, check_limit
 from resolvers.reading import filters
 from resolvers.reading.filters import AllOf, Compared, Condition, How
 from resolvers.reading.ranges import numbers_in
@@ -44,18 +44,14 @@ class Reading:
     def enter(self, number: int, path: str) -> None:
         """Count conditions; raises LimitExceeded for too many."""
         self.conditions += number
-        _bound("conditions", self.conditions, CONDITIONS, path)
+        told = f"a filter has at most {CONDITIONS} conditions"
+        check_limit(told, self.conditions, CONDITIONS, limit="conditions", field=path)
 
     def follow(self, path: str) -> None:
         """Count a reference; raises LimitExceeded for too many."""
         self.references += 1
-        _bound("references", self.references, REFERENCES, path)
-
-
-def _bound(what: str, value: int, allowed: int, path: str) -> None:
-    if value > allowed:
-        told = f"a filter has at most {allowed} {what}"
-        raise LimitExceeded(told, field=path, limit=what, allowed=allowed, value=value)
+        told = f"a filter has at most {REFERENCES} references"
+        check_limit(told, self.references, REFERENCES, limit="references", field=path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +89,7 @@ class Comparison:
 
 def choices(values: Sequence[Any], path: str) -> Sequence[Any]:
     """The values, each once; raises LimitExceeded for too many."""
-    if len(values) > CHOICES:
-        raise LimitExceeded(
-            f"a filter names at most {CHOICES} values", field=path, limit="choices", allowed=CHOICES, value=len(values)
-        )
+    check_limit(f"a filter names at most {CHOICES} values", len(values), CHOICES, limit="choices", field=path)
     return tuple(dict.fromkeys(values))
 
 
@@ -117,14 +110,8 @@ def _check_order(given: Mapping[str, Any], path: str) -> None:
 def _text(value: Any, path: str) -> Any:
     if isinstance(value, str):
         check_text(value, path)
-        if len(value) > LENGTH:
-            raise LimitExceeded(
-                f"a text to compare with has at most {LENGTH} characters",
-                field=path,
-                limit="text",
-                allowed=LENGTH,
-                value=len(value),
-            )
+        told = f"a text to compare with has at most {LENGTH} characters"
+        check_limit(told, len(value), LENGTH, limit="text", field=path)
         return composed(value)
     return value
 
@@ -198,17 +185,24 @@ def input_of(name: str, description: str, fields: Mapping[str, Any], kinds: Mapp
     return made
 
 
-def _numbers(name: str, kind: Any, **more: _Op) -> Comparison:
+def _ordered(
+    name: str, kind: Any, what: str, more: str, to: str, until: How = filters.most, /, **ops: _Op
+) -> Comparison:
+    """A comparison of values that have an order, each called `what`: a later one is `more`, and `to` tells `until`."""
     return _made(
         name,
-        "How a number compares.",
-        equals=(kind, "This number.", _equals),
+        f"How a {what} compares.",
+        equals=(kind, f"This {what}.", _equals),
         in_=(list[kind], f"One of these, at most {CHOICES}.", _in),
-        from_=(kind, "This number or a greater one.", _at(filters.least)),
-        to=(kind, "This number or a smaller one.", _at(filters.most)),
+        from_=(kind, f"This {what} or a {more} one.", _at(filters.least)),
+        to=(kind, to, _at(until)),
         is_null=_NULL,
-        **more,
+        **ops,
     )
+
+
+def _numbers(name: str, kind: Any, **ops: _Op) -> Comparison:
+    return _ordered(name, kind, "number", "greater", "This number or a smaller one.", **ops)
 
 
 TEXT = _made(
@@ -232,24 +226,8 @@ INT = _numbers("IntFilter", int, ranges=(str, "One of the numbers of a text such
 BIG = _numbers("BigIntFilter", BigInt)
 FLOAT = _numbers("FloatFilter", float)
 BOOLEAN = _made("BooleanFilter", "How a truth value compares.", equals=(bool, "True, or false.", _equals))
-MOMENT = _made(
-    "DateTimeFilter",
-    "How a moment compares.",
-    equals=(datetime, "This moment.", _equals),
-    in_=(list[datetime], f"One of these, at most {CHOICES}.", _in),
-    from_=(datetime, "This moment or a later one.", _at(filters.least)),
-    to=(datetime, "Before this moment.", _at(filters.before)),
-    is_null=_NULL,
-)
-DAY = _made(
-    "DateFilter",
-    "How a day compares.",
-    equals=(date, "This day.", _equals),
-    in_=(list[date], f"One of these, at most {CHOICES}.", _in),
-    from_=(date, "This day or a later one.", _at(filters.least)),
-    to=(date, "This day or an earlier one.", _at(filters.most)),
-    is_null=_NULL,
-)
+MOMENT = _ordered("DateTimeFilter", datetime, "moment", "later", "Before this moment.", filters.before)
+DAY = _ordered("DateFilter", date, "day", "later", "This day or an earlier one.")
 ID = _made(
     "IdFilter",
     "Which rows are named.",

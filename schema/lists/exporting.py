@@ -15,7 +15,7 @@ import orjson
 from graphql import GraphQLObjectType, GraphQLSchema, Undefined, get_named_type, is_leaf_type
 from graphql.utilities.coerce_input_value import coerce_input_value
 
-from resolvers.failures import Code, Failure, Invalid, LimitExceeded, NotFound
+from resolvers.failures import Code, Failure, Invalid, NotFound, check_limit
 from schema.fields.declarations import Column, Connected, Key, Part, Related
 from schema.fields.selection import DEFINITION
 
@@ -104,10 +104,7 @@ def export_of(
         raise NotFound("there is no such list", field="list")
     connection: Any = get_named_type(field.type)
     kind: Any = get_named_type(connection.fields["nodes"].type)
-    if len(fields) > FIELDS:
-        raise LimitExceeded(
-            f"an export has at most {FIELDS} fields", field="fields", limit="fields", allowed=FIELDS, value=len(fields)
-        )
+    check_limit(f"an export has at most {FIELDS} fields", len(fields), FIELDS, limit="fields", field="fields")
     paths = [_path(kind, one) for one in dict.fromkeys(fields)] or [(one,) for one in _plain(kind)]
     types = {argument: field.args[argument].type for argument in ("filter", "orderBy")}
     declared = f"$first: Int!, $after: String, $filter: {types['filter']}, $orderBy: {types['orderBy']}"
@@ -126,7 +123,7 @@ def check(export: Export, schema: GraphQLSchema) -> None:
     for name, value in export.given.items():
         found[name] = coerce_input_value(value, field.args[name].type)
         if found[name] is Undefined:
-            raise Invalid(f"this is no {field.args[name].type}", field="filter" if name == "filter" else "orderBy")
+            raise Invalid(f"this is no {field.args[name].type}", field=name)
     declared: Connected = field.extensions[DEFINITION]
     declared.asked(first=0, filter=found.get("filter"), order_by=found.get("orderBy"))
 

@@ -14,13 +14,14 @@ from strawberry.types.enum import StrawberryEnumDefinition
 
 from db.models import Entity
 from db.searching.folding import folded
-from resolvers.failures import LimitExceeded
+from resolvers.failures import check_limit
 from resolvers.reading import filters
 from resolvers.reading.conditions import Where
 from resolvers.reading.filters import AllOf, AnyOf, Compared, Condition, IsNull, Not, Reached, Searched
 from resolvers.reading.relationships import ends
 from resolvers.spelling import camel, snake
 from schema.fields.declarations import NODES, Column, Computed, Connected, Key, Later, Related
+from schema.fields.fields import unguarded
 from schema.fields.scalars import key_of
 from schema.fields.values import check_text
 from schema.lists import comparisons
@@ -40,14 +41,8 @@ class Filter:
     searched: Sequence[str]
 
     def condition(self, reading: Reading, given: Mapping[str, Any], path: str, depth: int = 1) -> Condition:
-        if depth > DEPTH:
-            raise LimitExceeded(
-                f"filters stand at most {DEPTH} deep within one another",
-                field=path,
-                limit="filterDepth",
-                allowed=DEPTH,
-                value=depth,
-            )
+        told = f"filters stand at most {DEPTH} deep within one another"
+        check_limit(told, depth, DEPTH, limit="filterDepth", field=path)
         reading.enter(len(given), path)
         return AllOf(
             tuple(
@@ -114,7 +109,7 @@ class _Making:
 
     def own(self) -> None:
         """What every filter has."""
-        this = Later(f"{self._name}Filter", lambda: filter_of(self._model).input)
+        this = filter_type(self._model)
         several: Any = list[this]  # type: ignore[valid-type]
 
         def each(reading: Reading, given: Any, path: str, depth: int) -> tuple[Condition, ...]:
@@ -156,7 +151,7 @@ class _Making:
         self._add(
             field.python_name,
             comparison.input,
-            (field.description or "").partition(" Readable by ")[0],
+            unguarded(field),
             lambda reading, given, path, _: comparison.condition(own, reading, given, path),
             field.graphql_name,
         )
@@ -183,8 +178,7 @@ class _Making:
             )
             return AllOf((*own, reached))
 
-        kind = Later(f"{NODES[target].name}Filter", lambda: filter_of(target).input)
-        self._add(field.python_name, kind, field.description or "", read, field.graphql_name)
+        self._add(field.python_name, filter_type(target), field.description or "", read, field.graphql_name)
 
     def _list(self, field: Connected) -> None:
         target, relationship = field.model, field.source
@@ -219,7 +213,7 @@ class _Making:
 @cache
 def _list_filter(model: Model) -> Any:
     name = NODES[model].name
-    kind = Later(f"{name}Filter", lambda: filter_of(model).input)
+    kind = filter_type(model)
     fields = {
         "some": strawberry.field(description="At least one of them meets this.", default=strawberry.UNSET),
         "none": strawberry.field(description="None of them meets this.", default=strawberry.UNSET),

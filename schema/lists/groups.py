@@ -17,9 +17,9 @@ from resolvers.reading.grouping import DIMENSIONS, GROUPS, Grouping, How, Measur
 from resolvers.reading.paging import Page
 from resolvers.spelling import camel, constant
 from schema.fields.declarations import NODES, Column, Dimension, Grouped, Measured, NodeType, Related, later
-from schema.fields.fields import Info, resolver_of, sign
+from schema.fields.fields import Info, resolver_of, sign, unguarded
 from schema.fields.nodes import Connection
-from schema.fields.scalars import enum
+from schema.fields.scalars import enum, member_name
 from schema.fields.selection import select
 from schema.lists.filters import bare
 
@@ -76,7 +76,7 @@ def _groups(node: NodeType, dimensions: dict[str, Any], numbers: dict[str, Any])
     measures = tuple(Measure(how, key) for how in How for key in numbers)
 
     def asked(by: Sequence[Any], bucket: Any = None, time_zone: str | None = None) -> Grouping:
-        keys = [members[getattr(one, "name", one)].value for one in by]
+        keys = [members[member_name(one)].value for one in by]
         return grouping(node.model, keys, Bucket(getattr(bucket, "value", bucket or "day")), time_zone or "UTC")
 
     async def resolve(root: Any, info: Info, **arguments: Any) -> Any:
@@ -129,7 +129,7 @@ def _key(node: NodeType, dimensions: dict[str, Any]) -> Any:
     kinds: dict[str, Any] = {}
     for key, declared in dimensions.items():
         name = declared.python_name
-        words = (declared.description or "").partition(" Readable by ")[0]
+        words = unguarded(declared)
         target = declared.model if isinstance(declared, Related) else None
         field = Dimension(description=words, base_resolver=resolver_of(_value(key, target)))
         field.model, field.key, field.target = node.model, key, target
@@ -154,7 +154,7 @@ def _value(key: str, target: Model | None) -> Any:
 
 def _measured(how: How, members: Any, words: str) -> Any:
     def asked(field: Any) -> Measure:
-        return Measure(how, members[getattr(field, "name", field)].value)
+        return Measure(how, members[member_name(field)].value)
 
     def resolve(root: Any, info: Info, **arguments: Any) -> Any:
         return root.measures[asked(**arguments)]
@@ -175,5 +175,5 @@ def _members(name: str, fields: dict[str, Any], description: str) -> Any:
     members: Any = Enum(name, {constant(f.graphql_name or camel(f.python_name)): key for key, f in fields.items()})  # type: ignore[misc]
     published: Any = strawberry.enum(members, description=description)
     for value, field in zip(published.__strawberry_definition__.values, fields.values(), strict=True):
-        value.description = (field.description or "").partition(" Readable by ")[0]
+        value.description = unguarded(field)
     return members

@@ -16,7 +16,7 @@ from resolvers.reading.paging import Order
 from resolvers.reading.relationships import ends
 from resolvers.spelling import camel, constant
 from schema.fields.declarations import NODES, Column, Connected, NodeType, target_of
-from schema.fields.scalars import enum
+from schema.fields.scalars import enum, member_name
 from schema.lists.comparisons import input_of
 
 Model = type[Entity]
@@ -51,14 +51,10 @@ class Orders:
         if not given:
             return self._orders[self.default]
         field, direction = given["field"], given.get("direction") or OrderDirection.ASC
-        return self._orders[_name(field), _name(direction) == "DESC"]
+        return self._orders[member_name(field), member_name(direction) == "DESC"]
 
     def __iter__(self) -> Iterator[Order]:
         return iter(self._orders.values())
-
-
-def _name(member: Any) -> str:
-    return str(getattr(member, "name", member))
 
 
 @cache

@@ -5,7 +5,7 @@ from typing import Annotated
 import orjson
 import strawberry
 
-from resolvers.failures import LimitExceeded
+from resolvers.failures import check_limit
 from resolvers.organisation import list_exports
 from schema.fields.fields import Info
 from schema.fields.mutations import SIGNED_IN, mutation
@@ -62,12 +62,6 @@ class ExportsMutation:
             if given is not None:
                 query[name] = orjson.dumps(given).decode()
         made = list_exports.address(info.context, list, query)
-        if len(made.url) > LENGTH:
-            raise LimitExceeded(
-                f"the address would have {len(made.url):,} characters: give a shorter filter",
-                field="filter",
-                limit="address",
-                allowed=LENGTH,
-                value=len(made.url),
-            )
+        told = f"the address would have {len(made.url):,} characters: give a shorter filter"
+        check_limit(told, len(made.url), LENGTH, limit="address", field="filter")
         return Download(url=made.url, expires_at=made.expires_at)
