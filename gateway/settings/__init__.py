@@ -15,6 +15,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from gateway.settings.files import FileSettings
 from gateway.settings.group import Group, SettingsError
 from gateway.settings.jobs import JobSettings
 from gateway.settings.mail import MailSettings
@@ -39,6 +40,7 @@ class Settings:
 
     server: ServerSettings
     storage: StorageSettings
+    files: FileSettings
     sign_in: SignInSettings
     mail: MailSettings
     operations: OperationSettings
@@ -54,6 +56,7 @@ def groups() -> dict[str, type[Group]]:
 class _Variables(
     ServerSettings,
     StorageSettings,
+    FileSettings,
     SignInSettings,
     MailSettings,
     OperationSettings,
@@ -98,6 +101,7 @@ def load(**given: Any) -> Settings:
     return Settings(
         part(ServerSettings),
         part(StorageSettings),
+        part(FileSettings),
         part(SignInSettings),
         part(MailSettings),
         part(OperationSettings),
