@@ -19,9 +19,9 @@ ORDER: Sequence[type[Base]] = (
     m.Role, m.RoleGrant, m.UserGroupMember, m.SiteDevice, m.SiteService, m.ProjectDevice, m.ProjectService,
     m.ParticipantDevice, m.ServiceConfig, m.NotificationTemplate,
     m.SessionType, m.Session, m.SessionEvent, m.SessionMember,
-    m.Simulation, m.Cluster, m.ClusterUserGroup, m.Job, m.Task, m.TaskResult, m.SimulationSetup, m.Estimator, m.Page,
-    m.LogEntry, m.Credential, m.SimulationLink, m.Preference, m.Notification, m.AuditEvent, m.Attempts,
-    m.ServerSetting,
+    m.Simulation, m.Archive, m.Cluster, m.ClusterUserGroup, m.Job, m.Task, m.TaskResult, m.SimulationSetup, m.Estimator,
+    m.Page, m.LogEntry, m.Upload, m.UploadPart, m.Blob, m.File, m.Credential, m.SimulationLink, m.Preference,
+    m.Notification, m.AuditEvent, m.Attempts, m.ServerSetting,
 )  # fmt: skip
 """The order of locks. A transaction locks rows, and changes rows that it has not locked before, in this order: by
 table, and in one table by key; tasks by their jobs' keys. `tests/db/test_locks.py` holds every mutation to it."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -22,9 +22,11 @@ from db import migrating
 from db.engine import Database
 from db.searching import folding
 from gateway.background.engines import make_posts
+from gateway.background.file_checks import FileChecks
 from gateway.background.housekeeping import Housekeeping, sweeps_of
 from gateway.background.mail_sender import Outbox
 from gateway.background.relay import relayed
+from gateway.background.storage import make_storage
 from gateway.background.transports import Delivery
 from gateway.operations.document_lists import read_list
 from gateway.operations.documents import Documents
@@ -35,12 +37,16 @@ from gateway.protocol.downloads import Downloads
 from gateway.protocol.exports import Exports
 from gateway.protocol.http import PREFLIGHT, Endpoint
 from gateway.protocol.oidc import OidcRoutes
+from gateway.protocol.stored_files import FILE_HEADERS, StoredFiles
+from gateway.protocol.tus.endpoint import HEADERS as UPLOAD_HEADERS
+from gateway.protocol.tus.endpoint import Uploads
 from gateway.protocol.websocket import SocketEndpoint
 from gateway.settings import Settings
 from gateway.settings.jobs import read_clusters
 from gateway.settings.operations import OperationSettings
 from jobs.programs import Registry, configured
-from resolvers.context import Entrance, Identity, Jobs, Services
+from resolvers.archives import kind as archives
+from resolvers.context import Entrance, Files, Identity, Jobs, Services
 from resolvers.feed import Feed
 from resolvers.identity.hashing import Passwords
 from resolvers.identity.issuers import Issuers
@@ -51,9 +57,11 @@ from resolvers.identity.presence import Presence
 from resolvers.identity.tokens import KeyRing
 from resolvers.limits import Limits
 from resolvers.maintenance import Locking
+from resolvers.queue.kinds import kinds_of
 from resolvers.queue.reports import Reports
-from resolvers.simulations.merging import merge_ready
+from resolvers.simulations import kind as simulations
 from resolvers.work.dispatcher import Dispatcher
+from resolvers.work.finishing import merge_ready
 from schema import build
 from schema.fields.cost import Bounds
 from schema.fields.introspection import introspection_of
@@ -82,6 +90,8 @@ def make_services(settings: Settings, passwords: Passwords | None = None, databa
         sign_ins_per_account=settings.sign_in.sign_in_attempts,
         sign_ins_anywhere=settings.sign_in.account_attempts,
         tasks=settings.jobs.max_tasks,
+        user_tasks=settings.jobs.user_tasks or None,
+        project_tasks=settings.jobs.project_tasks or None,
         task_attempts=settings.jobs.task_attempts,
         lease=settings.jobs.task_lease,
         cluster_lease=settings.jobs.cluster_lease,
@@ -103,7 +113,15 @@ def make_services(settings: Settings, passwords: Passwords | None = None, databa
             uses=Uses(database),
             presence=Presence(database),
         ),
-        jobs=Jobs(programs=Registry(map(configured, settings.jobs.programs)), reports=Reports(database, limits)),
+        jobs=Jobs(
+            kinds=kinds_of(simulations.KIND, archives.KIND),
+            programs=Registry(map(configured, settings.jobs.programs)),
+            reports=Reports(database, limits),
+        ),
+        files=Files(
+            storage=make_storage(settings.files, settings.storage.data_dir),
+            bounds=settings.files.bounds,
+        ),
         locking=Locking(database),
         entrance=Entrance(settings.server.reached_at, settings.sign_in.sign_up),
     )
@@ -114,15 +132,18 @@ def bounds_of(settings: OperationSettings) -> Bounds:
 
 
 class _Straight:
-    """Takes HTTP requests for one path directly, without the router."""
+    """Takes HTTP requests for some paths directly, without the router; for a path that ends with a slash, those below
+    it."""
 
-    def __init__(self, app: ASGIApp, path: str, to: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, paths: Sequence[str], to: ASGIApp) -> None:
         self._app = app
-        self._path = path
+        self._paths = frozenset(paths)
+        self._below = tuple(path for path in paths if path.endswith("/"))
         self._to = to
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        straight = scope["type"] == "http" and scope["path"] == self._path
+        path = scope["path"] if scope["type"] == "http" else ""
+        straight = path in self._paths or bool(self._below and path.startswith(self._below))
         await (self._to if straight else self._app)(scope, receive, send)
 
 
@@ -130,12 +151,14 @@ class _Straight:
 async def _working(settings: Settings, services: Services, runs: Path) -> AsyncIterator[None]:
     """Everything that runs beside the requests, from the start of the application to its end."""
     outbox = Outbox(services, Delivery.of(settings.mail))
-    housekeeping = Housekeeping(services, sweeps_of(settings.retention))
+    housekeeping = Housekeeping(services, sweeps_of(settings.retention, services.files.storage))
+    checks = FileChecks(services)
     try:
         async with relayed(settings.storage, services.database):
             await services.database.start()
             outbox.start()
             housekeeping.start()
+            checks.start()
             dispatcher = None
             if settings.jobs.dispatch:
                 posts = await make_posts(
@@ -151,10 +174,12 @@ async def _working(settings: Settings, services: Services, runs: Path) -> AsyncI
                 if dispatcher is not None:
                     await dispatcher.close()
                 await services.jobs.reports.settled()
+                await checks.close()
                 await outbox.close()
                 await housekeeping.close()
                 await services.identity.close()
     finally:
+        await services.files.storage.close()
         await services.database.dispose()
 
 
@@ -208,9 +233,9 @@ def create_app(settings: Settings, services: Services | None = None) -> Starlett
     cross_origin = Middleware(
         CORSMiddleware,
         allow_origins=settings.server.allowed_origins,
-        allow_methods=["GET", "POST"],
-        allow_headers=["content-type", *PREFLIGHT],
-        expose_headers=["X-Request-Id", "Content-Disposition"],
+        allow_methods=["GET", "POST", "HEAD", "PATCH", "PUT", "DELETE"],
+        allow_headers=["content-type", *PREFLIGHT, *UPLOAD_HEADERS],
+        expose_headers=["X-Request-Id", "Content-Disposition", *FILE_HEADERS, *UPLOAD_HEADERS],
         max_age=600,
     )
     app = Starlette(
@@ -220,6 +245,7 @@ def create_app(settings: Settings, services: Services | None = None) -> Starlett
             Mount("/graphql", pages.Assets()),
             *pages.LINKS,
             *Downloads(services).routes,
+            *StoredFiles(services).routes,
             *Exports(services, schema.core, documents, execution).routes,
             *(OidcRoutes(settings.server, services).routes if settings.sign_in.oidc else ()),
             Route("/healthz", health),
@@ -228,7 +254,8 @@ def create_app(settings: Settings, services: Services | None = None) -> Starlett
         middleware=[
             Middleware(TrustedHostMiddleware, allowed_hosts=settings.server.allowed_hosts, www_redirect=False),
             *([cross_origin] if settings.server.allowed_origins else []),
-            Middleware(_Straight, path="/graphql", to=graphql),
+            Middleware(_Straight, paths=("/uploads", "/uploads/"), to=Uploads(services)),
+            Middleware(_Straight, paths=("/graphql",), to=graphql),
         ],
         lifespan=lifespan,
     )

@@ -6,6 +6,8 @@ from functools import cached_property
 from typing import Any
 
 from db.engine import Database
+from db.models import JobKind
+from db.storage.storage import Storage
 from jobs.programs import Registry
 from resolvers.failures import Failure, TooLarge
 from resolvers.feed import Feed
@@ -16,10 +18,12 @@ from resolvers.identity.lookup import Principals
 from resolvers.identity.presence import Presence
 from resolvers.identity.principal import ANONYMOUS, Principal
 from resolvers.identity.tokens import KeyRing
-from resolvers.limits import Limits
+from resolvers.limits import FileBounds, Limits
 from resolvers.maintenance import Locking
+from resolvers.queue.kinds import Kind
 from resolvers.queue.reports import Reports
 from resolvers.reading.loaders import Loaders
+from resolvers.turns import Turns
 
 BYTES = 32_000_000
 """The most bytes of one answer."""
@@ -64,10 +68,20 @@ class Identity:
 
 @dataclass(frozen=True, kw_only=True)
 class Jobs:
-    """What jobs need: the programs that run, and what workers report."""
+    """What jobs need: their kinds, the programs that run, and what workers report."""
 
+    kinds: "Mapping[JobKind, Kind[Services]]"
     programs: Registry
     reports: Reports
+
+
+@dataclass(frozen=True, kw_only=True)
+class Files:
+    """What files need: where their bytes lie, how many there may be, and the turns in which uploads write."""
+
+    storage: Storage
+    bounds: FileBounds
+    turns: Turns = field(default_factory=Turns)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +93,7 @@ class Services:
     limits: Limits
     identity: Identity
     jobs: Jobs
+    files: Files
     locking: Locking
     entrance: Entrance
 

@@ -13,6 +13,7 @@ class Code(Enum):
     CONFLICT = "CONFLICT"
     STATE = "STATE"
     DEPENDENCY = "DEPENDENCY"
+    QUOTA = "QUOTA"
     LOCKED = "LOCKED"
     RATE_LIMITED = "RATE_LIMITED"
     LIMIT_EXCEEDED = "LIMIT_EXCEEDED"
@@ -92,6 +93,12 @@ class Dependency(Failure):
     code = Code.DEPENDENCY
 
 
+class Quota(Failure):
+    """More was asked for than one may have: `limit`, `used`, `requested`, and `resetsAt` where time gives some back."""
+
+    code = Code.QUOTA
+
+
 class Locked(Failure):
     """The gateway is locked for maintenance: nothing may change."""
 
@@ -135,8 +142,8 @@ class Away(Failure):
 
     code = Code.UNAVAILABLE
 
-    def __init__(self, message: str) -> None:
-        super().__init__(message, retryAfterSeconds=RETRY_AFTER)
+    def __init__(self, message: str, *, field: str | None = None, seconds: int = RETRY_AFTER) -> None:
+        super().__init__(message, field=field, retryAfterSeconds=seconds)
 
 
 class NotShown(Failure):

@@ -107,6 +107,15 @@ def results_topic(simulation: object) -> str:
     return f"results:{simulation}"
 
 
+def upload_topic(key: object) -> str:
+    return f"upload:{key}"
+
+
+def wanted_topic(key: object) -> str:
+    """Another request wants to bring bytes of an upload: whoever does is to stop."""
+    return f"wanted:{key}"
+
+
 def principal_topic(key: object) -> str:
     """The credentials or rights of a user, participant, device or service changed."""
     return f"principal:{key}"
@@ -130,6 +139,9 @@ RIGHTS = "rights"
 
 WORK = "work"
 """A job waits for an engine, ended, or is to be cancelled."""
+
+UPLOADED = "uploaded"
+"""The last byte of an upload came; the file is to be checked."""
 
 ENDED = "ended"
 """All tasks of a batch have ended on their cluster; the cluster is to be asked how."""

@@ -14,6 +14,30 @@ class Bound:
 
 
 @dataclass(frozen=True, slots=True)
+class FileBounds:
+    """The bounds of files, in bytes and seconds. `user` and `project` are None where there is none."""
+
+    upload: int = 20_000_000_000
+    """The size of one file."""
+    part: int = 500_000_000
+    """The size of a part of a manifest."""
+    user: int | None = None
+    """All files of a user."""
+    project: int | None = None
+    """All files of a project."""
+    floor: int = 1_000_000_000
+    """What stays free in the storage."""
+    under_way: int = 2_000
+    """Uploads of one user, or of one service, that are not complete."""
+    idle: float = 86_400.0
+    """Seconds without news after which an upload expires."""
+    link: float = 600.0
+    """Seconds for which the address of a download may be used."""
+    archive: float = 604_800.0
+    """Seconds for which an archive is kept."""
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     access_lifetime: timedelta = timedelta(minutes=10)
     refresh_lifetime: timedelta = timedelta(days=30)
@@ -47,6 +71,10 @@ class Limits:
     """Whether a device that registers itself may have a type that is not known yet."""
     tasks: int = 1_000
     """Tasks of one job."""
+    user_tasks: int | None = None
+    """Tasks of one user that engines have at once; None: any number."""
+    project_tasks: int | None = None
+    """The same of one project."""
     task_attempts: int = 3
     """Runs of one task before it counts as failed."""
     lease: float = 30.0

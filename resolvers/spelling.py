@@ -1,6 +1,12 @@
-"""The names of columns, arguments and types in the API's spelling."""
+"""The names of columns, arguments, types and rows in the API's spelling, and names of files."""
 
+import base64
 import re
+import unicodedata
+from uuid import UUID
+
+NAME = 100
+"""The most characters of a file name that we give."""
 
 
 def camel(name: str) -> str:
@@ -33,3 +39,26 @@ def plural(name: str) -> str:
     """The name of a type for many of its rows, in the spelling of Python: `LogEntry` is log_entries."""
     one = snake(name)
     return f"{one[:-1]}ies" if one.endswith("y") else f"{one}s"
+
+
+def global_id(typename: str, key: UUID) -> str:
+    """The id of a node, the same everywhere: base64 of `Type:uuid`."""
+    return base64.b64encode(f"{typename}:{key}".encode()).decode()
+
+
+_JOINERS = "\u200c\u200d"
+"""Of scripts that join letters, as Persian's does, and of emoji."""
+
+
+def invisible(text: str) -> bool:
+    """Whether a text has letters that show nothing, or that turn the direction of others."""
+    return any(
+        unicodedata.category(letter) in ("Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp") and letter not in _JOINERS
+        for letter in text
+    )
+
+
+def safe(name: str, otherwise: str = "file") -> str:
+    """A file name that is valid on every system: no path, no invisible characters, not hidden."""
+    shown = "".join("_" if unicodedata.category(c)[0] in "CZ" and c != " " else c for c in name)
+    return re.sub(r'[/\\:*?"<>|]', "_", shown)[:NAME].strip(" .") or otherwise

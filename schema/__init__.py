@@ -31,9 +31,12 @@ from schema.types.accounts.people import PeopleMutation, PeopleQuery
 from schema.types.accounts.sign_in_options import SignInOptionsQuery
 from schema.types.accounts.signing import SigningMutation, SigningQuery
 from schema.types.accounts.users import AccountsQuery
+from schema.types.archives import ArchivesMutation
 from schema.types.clusters import ClustersMutation, ClustersQuery
 from schema.types.devices import DevicesMutation
 from schema.types.exports import ExportsMutation
+from schema.types.files.files import FilesMutation
+from schema.types.files.uploads import UploadsMutation, UploadStreamsSubscription
 from schema.types.following import FollowingSubscription
 from schema.types.groups import GroupsMutation
 from schema.types.job_streams import JobStreamsSubscription
@@ -117,11 +120,14 @@ MUTATIONS: list[type] = [
     DownloadsMutation,
     ExportsMutation,
     JobsMutation,
+    FilesMutation,
+    UploadsMutation,
+    ArchivesMutation,
     WorkersMutation,
     ClustersMutation,
     NoticesMutation,
 ]
-SUBSCRIPTIONS: list[type] = [JobStreamsSubscription, FollowingSubscription]
+SUBSCRIPTIONS: list[type] = [JobStreamsSubscription, UploadStreamsSubscription, FollowingSubscription]
 """The areas: each has fields at the root."""
 
 

@@ -14,12 +14,23 @@ from db.models.accounts import (
     TwoFactor,
     User,
 )
+from db.models.archives import Archive
 from db.models.base import Base, Entity, Erasable, of_table
 from db.models.challenges import Challenge, Leaderboard, LeaderboardEntry
 from db.models.clusters import Cluster, ClusterUserGroup
 from db.models.devices import Device, DeviceSubtype, DeviceType, ParticipantDevice, ProjectDevice, SiteDevice
+from db.models.files import (
+    Blob,
+    ChecksumAlgorithm,
+    File,
+    FilePurpose,
+    FileState,
+    Upload,
+    UploadPart,
+    UploadState,
+)
 from db.models.groups import ADMIN, GRANTEES, USER, Role, RoleGrant, RoleScope, UserGroup, UserGroupMember
-from db.models.jobs import TERMINAL, Job, JobKind, JobState, LogEntry, Platform, Task, TaskResult
+from db.models.jobs import SUBJECTS, TERMINAL, Job, JobKind, JobState, LogEntry, Platform, Task, TaskResult
 from db.models.notices import Channel, Notification, NotificationState, NotificationTemplate
 from db.models.organisation import Participant, ParticipantGroup, Project, Site
 from db.models.services import CONFIGURED, CORE, ProjectService, Service, ServiceConfig, SiteService
@@ -51,14 +62,18 @@ __all__ = [
     "GRANTEES",
     "MEMBERS",
     "OWNERS",
+    "SUBJECTS",
     "TERMINAL",
     "USER",
+    "Archive",
     "Attempts",
     "AuditEvent",
     "AuthProvider",
     "Base",
+    "Blob",
     "Challenge",
     "Channel",
+    "ChecksumAlgorithm",
     "Cluster",
     "ClusterUserGroup",
     "Credential",
@@ -69,6 +84,9 @@ __all__ = [
     "Entity",
     "Erasable",
     "Estimator",
+    "File",
+    "FilePurpose",
+    "FileState",
     "InputType",
     "Job",
     "JobKind",
@@ -115,6 +133,9 @@ __all__ = [
     "Task",
     "TaskResult",
     "TwoFactor",
+    "Upload",
+    "UploadPart",
+    "UploadState",
     "User",
     "UserGroup",
     "UserGroupMember",

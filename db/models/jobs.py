@@ -6,21 +6,24 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Mapped, column_property, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column
 
-from db.models.base import Entity, refers, relates
+from db.models.base import Entity, Erasable, lists, refers, relates
 from db.models.ordering import folded, last
 from db.searching.folding import folds
 from db.types import Json, Name, choice, now
 
 if TYPE_CHECKING:
     from db.models.accounts import User
+    from db.models.archives import Archive
     from db.models.clusters import Cluster
+    from db.models.organisation import Project
     from db.models.simulations import Simulation
 
 
 class JobKind(Enum):
     SIMULATION = "SIMULATION"
+    ARCHIVE = "ARCHIVE"
 
 
 class Platform(Enum):
@@ -40,38 +43,50 @@ class JobState(Enum):
     FAILED = "FAILED"
 
 
+SUBJECTS = {"simulation": JobKind.SIMULATION, "archive": JobKind.ARCHIVE}
+"""The subjects of jobs, by the names of their columns without `_id`: each kind has one."""
 TERMINAL = (JobState.CANCELED, JobState.COMPLETED, JobState.FAILED)
 _PARTS = sa.text("parts")
 _WAITING = sa.text("state = 'PENDING' AND holder IS NULL")
 _HELD = sa.text("holder IS NOT NULL")
+_QUEUED = sa.text("queue_position IS NOT NULL")
 _ACTIVE = sa.text("state NOT IN ('CANCELED', 'COMPLETED', 'FAILED')")
 
 
-class Job(Entity):
-    """A job. `lease_until` belongs to the gateway process that merges its results; tasks have leases of their own.
+class Job(Erasable, Entity):
+    """A job of some kind, about one subject: the row that the foreign key of its kind refers to. Its project is the
+    subject's. It is soft-deleted together with its subject.
 
-    `history` lists each state with its moment. `external` holds the engines' names of the batches that were handed to
-    them, and `batches` counts those. `merges` counts how often results were stored, also those of unfinished tasks;
-    `parts` says that more was delivered since, which is merged after `merge_after`.
+    `lease_until` belongs to the gateway process that finishes it; tasks have leases of their own. `history` lists each
+    state with its moment. `external` holds the engines' names of the batches that were handed to them, and `batches`
+    counts those. `merges` counts how often results were stored, also those of unfinished tasks; `parts` says that more
+    was delivered since, which is merged after `merge_after`. Of the waiting jobs, those of a higher `priority` come
+    first; `queue_position` is written by the dispatcher. Tasks were last handed over at `handed_at`.
     """
 
     __tablename__ = "jobs"
     __table_args__ = (
-        sa.CheckConstraint("kind <> 'SIMULATION' OR simulation_id IS NOT NULL", name="subject"),
+        sa.CheckConstraint("(kind = 'SIMULATION') = (simulation_id IS NOT NULL)", name="simulation"),
+        sa.CheckConstraint("(kind = 'ARCHIVE') = (archive_id IS NOT NULL)", name="archive"),
         sa.CheckConstraint("progress BETWEEN 0 AND 1", name="progress"),
-        sa.Index(
-            "uq_jobs_active", "kind", "simulation_id", unique=True, sqlite_where=_ACTIVE, postgresql_where=_ACTIVE
+        *(
+            sa.Index(f"uq_jobs_active_{one}", f"{one}_id", unique=True, sqlite_where=_ACTIVE, postgresql_where=_ACTIVE)
+            for one in SUBJECTS
         ),
         sa.UniqueConstraint("simulation_id", "attempt"),
-        sa.Index("ix_jobs_submitted_at_id", "submitted_at", "id"),
-        sa.Index("ix_jobs_last_update_at_id", "last_update_at", "id"),
-        sa.Index("ix_jobs_ended_at", last("ended_at"), "id"),
-        sa.Index("ix_jobs_by_title", folded("title"), "id"),
-        sa.Index("ix_jobs_owner_user_id_submitted_at_id", "owner_user_id", "submitted_at", "id"),
-        sa.Index("ix_jobs_simulation_id_attempt_id", "simulation_id", "attempt", "id"),
-        sa.Index("ix_jobs_state_submitted_at_id", "state", "submitted_at", "id"),
+        sa.Index("uq_jobs_archive_id_attempt", "archive_id", "attempt", unique=True),
+        *(lists(f"ix_jobs_{one}_id_attempt_id", f"{one}_id", "attempt", "id") for one in SUBJECTS),
+        lists("ix_jobs_submitted_at_id", "submitted_at", "id"),
+        lists("ix_jobs_last_update_at_id", "last_update_at", "id"),
+        lists("ix_jobs_ended_at", last("ended_at"), "id"),
+        lists("ix_jobs_by_title", folded("title"), "id"),
+        lists("ix_jobs_owner_user_id_submitted_at_id", "owner_user_id", "submitted_at", "id"),
+        lists("ix_jobs_project_id_submitted_at_id", "project_id", "submitted_at", "id"),
+        sa.Index("ix_jobs_owner_user_id_handed_at", "owner_user_id", "handed_at"),
+        lists("ix_jobs_state_submitted_at_id", "state", "submitted_at", "id"),
         sa.Index("ix_jobs_cluster_id_state_submitted_at", "cluster_id", "state", "submitted_at"),
         sa.Index("ix_jobs_parts", "merge_after", sqlite_where=_PARTS, postgresql_where=_PARTS),
+        sa.Index("ix_jobs_queued", "id", sqlite_where=_QUEUED, postgresql_where=_QUEUED),
         sa.CheckConstraint("(platform = 'IN_PROCESS') = (cluster_id IS NULL)", name="cluster"),
     )
 
@@ -79,6 +94,7 @@ class Job(Entity):
     key_folded: Mapped[str | None] = folds("key")
     kind: Mapped[JobKind] = mapped_column(choice(JobKind))
     owner_user_id: Mapped[UUID] = refers("users.id", ondelete="RESTRICT")
+    project_id: Mapped[UUID | None] = refers("projects.id", ondelete="SET NULL")
     state: Mapped[JobState] = mapped_column(choice(JobState), default=JobState.PENDING)
     platform: Mapped[Platform] = mapped_column(choice(Platform), default=Platform.IN_PROCESS)
     cluster_id: Mapped[UUID | None] = refers("clusters.id", ondelete="RESTRICT")
@@ -88,6 +104,9 @@ class Job(Entity):
     title: Mapped[str] = mapped_column(Name(255), default="")
     title_folded: Mapped[str | None] = folds("title")
     attempt: Mapped[int] = mapped_column(default=1)
+    priority: Mapped[int] = mapped_column(default=0)
+    queue_position: Mapped[int | None]
+    handed_at: Mapped[datetime | None]
     progress: Mapped[float] = mapped_column(default=0.0)
     estimated_seconds: Mapped[int | None]
     submitted_at: Mapped[datetime] = mapped_column(default=now())
@@ -105,15 +124,26 @@ class Job(Entity):
     merges: Mapped[int] = mapped_column(default=0)
     merge_after: Mapped[datetime | None]
     simulation_id: Mapped[UUID | None] = refers("simulations.id", ondelete="RESTRICT")
-
-    if TYPE_CHECKING:
-        queue_position: Mapped[int | None]
+    archive_id: Mapped[UUID | None] = refers("archives.id", ondelete="RESTRICT")
 
     owner: Mapped["User"] = relates()
+    project: Mapped["Project | None"] = relates()
     cluster: Mapped["Cluster | None"] = relates()
     simulation: Mapped["Simulation | None"] = relates(back_populates="jobs")
+    archive: Mapped["Archive | None"] = relates(back_populates="jobs")
     tasks: Mapped[list["Task"]] = relates(back_populates="job")
     log: Mapped[list["LogEntry"]] = relates(back_populates="job")
+
+    @classmethod
+    def subject_column(cls, kind: JobKind) -> Any:
+        """The foreign key to the subjects of jobs of this kind."""
+        return getattr(cls, f"{next(name for name, one in SUBJECTS.items() if one is kind)}_id")
+
+    @property
+    def subject_id(self) -> UUID:
+        """The key of the row that it is about."""
+        found: UUID = getattr(self, Job.subject_column(self.kind).key)
+        return found
 
 
 class Task(Entity):
@@ -132,7 +162,7 @@ class Task(Entity):
         sa.CheckConstraint("done BETWEEN 0 AND requested", name="done"),
         sa.Index("ix_tasks_job_id_ordinal_id", "job_id", "ordinal", "id"),
         sa.Index("ix_tasks_state_id", "state", "id"),
-        sa.Index("ix_tasks_waiting", "id", sqlite_where=_WAITING, postgresql_where=_WAITING),
+        sa.Index("ix_tasks_waiting", "job_id", "ordinal", sqlite_where=_WAITING, postgresql_where=_WAITING),
         sa.Index("ix_tasks_holder", "holder", sqlite_where=_HELD, postgresql_where=_HELD),
     )
 
@@ -189,16 +219,3 @@ class LogEntry(Entity):
 
     job: Mapped[Job] = relates(back_populates="log")
     task: Mapped[Task | None] = relates()
-
-
-def _position() -> sa.ColumnElement[int | None]:
-    """The position of a waiting job among those that wait for the same cluster; null for others."""
-    before = Job.__table__.alias().c
-    same = sa.or_(before.cluster_id == Job.cluster_id, sa.and_(before.cluster_id.is_(None), Job.cluster_id.is_(None)))
-    earlier = sa.tuple_(before.submitted_at, before.id) < sa.tuple_(Job.submitted_at, Job.id)
-    waiting = before.state == JobState.PENDING
-    counted = sa.select(sa.func.count() + 1).where(waiting, same, earlier).correlate(Job)
-    return sa.case((Job.state == JobState.PENDING, counted.scalar_subquery()))
-
-
-Job.queue_position = column_property(_position(), deferred=True)

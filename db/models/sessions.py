@@ -16,6 +16,7 @@ from db.types import Json, Name, choice
 if TYPE_CHECKING:
     from db.models.accounts import User
     from db.models.devices import Device
+    from db.models.files import File
     from db.models.organisation import Participant, Project
     from db.models.simulations import Simulation
 
@@ -86,6 +87,7 @@ class Session(Erasable, Entity):
     members: Mapped[list["SessionMember"]] = relates(back_populates="session")
     events: Mapped[list["SessionEvent"]] = relates(back_populates="session")
     simulations: Mapped[list["Simulation"]] = relates(back_populates="session")
+    files: Mapped[list["File"]] = relates(back_populates="session")
 
 
 class SessionEvent(Erasable, Entity):

@@ -8,13 +8,16 @@ import structlog
 
 from db.searching import refolding
 from db.searching.folding import UNICODE
+from db.storage.storage import Storage
 from gateway.settings.retention import RetentionSettings
 from resolvers.context import Services
+from resolvers.files import sweeping
 from resolvers.identity import session_store
 from resolvers.identity.presence import INTERVAL
 from resolvers.mail import outbox
 from resolvers.retention import Sweep, tidy
 from resolvers.simulations import retention, share_links
+from resolvers.simulations.alignment import align
 from resolvers.steps import guarded
 from resolvers.writing import audit, rate_limits
 
@@ -23,12 +26,18 @@ HOUR = 3_600.0
 log = structlog.get_logger("torana")
 
 
-def sweeps_of(settings: RetentionSettings) -> list[Sweep]:
+def sweeps_of(settings: RetentionSettings, storage: Storage) -> list[Sweep]:
     """All sweeps, with the days of the settings."""
     finished = [retention.finished(settings.simulation_days)] if settings.simulation_days else []
     return [
         *finished,
         retention.deleted(settings.deleted_days),
+        sweeping.uploads(storage),
+        sweeping.refused(),
+        sweeping.expired(),
+        sweeping.deleted(settings.deleted_days),
+        sweeping.archives(settings.deleted_days),
+        sweeping.unused(storage),
         audit.sweep(settings.audit_days),
         outbox.sweep(settings.notice_days),
         session_store.sweep(),
@@ -57,6 +66,7 @@ class Housekeeping:
 
     async def _work(self) -> None:
         await guarded(self._check_folds, "housekeeping")
+        await guarded(self._align, "housekeeping")
         due = time.monotonic()
         while True:
             if time.monotonic() >= due:
@@ -68,6 +78,10 @@ class Housekeeping:
     async def _check_folds(self) -> None:
         if await refolding.outdated(self._services.database):
             log.warning("search.outdated", unicode=UNICODE, run="torana reindex")
+
+    async def _align(self) -> None:
+        if mended := await align(self._services.database):
+            log.info("jobs.aligned", jobs=mended)
 
     async def _tidy(self) -> None:
         if folded := await refolding.complete(self._services.database):

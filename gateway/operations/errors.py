@@ -13,7 +13,9 @@ import structlog
 from graphql import GraphQLError, ValueNode
 
 from db.outages import Contended, Unconfirmed, passing
+from db.storage.storage import StorageAway, StorageFull
 from resolvers.failures import CONTENDED, Away, Code, Conflict, Failure, Invalid, NotShown, TimedOut
+from resolvers.files.quotas import full
 
 log = structlog.get_logger("torana")
 
@@ -84,7 +86,7 @@ def masked(error: GraphQLError, *, written: bool = False) -> Formatted:
     while isinstance(cause, GraphQLError) and cause.original_error is not None:
         cause = cause.original_error
     formatted: Formatted = dict(error.formatted)
-    failure = cause if isinstance(cause, Failure) else of_database(cause)
+    failure = cause if isinstance(cause, Failure) else of_outage(cause)
     if failure is not None:
         if written and failure.code in AGAIN:
             failure = NotShown(f"the write is done; this part of its answer can't be shown: {failure.message}")
@@ -108,10 +110,14 @@ def internal(cause: BaseException) -> Formatted:
     return {"message": message, "extensions": {"code": INTERNAL, "errorId": number}}
 
 
-def of_database(cause: BaseException | None) -> Failure | None:
-    """The error for an exception of the database, when it is no fault of ours."""
+def of_outage(cause: BaseException | None) -> Failure | None:
+    """The error for an exception of the database or of the storage of files, when it is no fault of ours."""
     if cause is None:
         return None
+    if isinstance(cause, StorageFull):
+        return full()
+    if isinstance(cause, StorageAway):
+        return Away("the storage of files is away; try again")
     if isinstance(cause, sa.exc.TimeoutError):
         return TimedOut("the gateway is busy: no database connection became free in time")
     if isinstance(cause, sa.exc.DBAPIError | asyncpg.PostgresError | asyncpg.InterfaceError | sqlite3.Error):

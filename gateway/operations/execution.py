@@ -18,7 +18,7 @@ from graphql import (
 from db.engine import TooComplex
 from db.tally import tally
 from gateway.operations.documents import Operation
-from gateway.operations.errors import AGAIN, BAD_VARIABLES, masked, of_database, of_variable, refused
+from gateway.operations.errors import AGAIN, BAD_VARIABLES, masked, of_outage, of_variable, refused
 from gateway.operations.executor import answer_of, executor_of, refusal
 from gateway.operations.responses import Answer, Refused
 from resolvers.context import Context
@@ -126,7 +126,7 @@ class Execution:
             except (TimeoutError, TooLarge):
                 raise
             except Exception as error:
-                told = of_database(error)
+                told = of_outage(error)
                 if told is not None and told.code in AGAIN:
                     return Answer.failed(refused(told))
                 if told is None and not isinstance(error, Unrendered | TooComplex | Failure):

@@ -23,11 +23,14 @@ class Incoming:
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self.method: str = scope["method"]
         self.headers: dict[bytes, bytes] = {}
+        self.repeated: list[bytes] = []
         for name, value in scope["headers"]:
             if name not in self.headers:
                 self.headers[name] = value
             elif name == b"accept":
                 self.headers[name] += b", " + value
+            else:
+                self.repeated.append(name)
         self._scope = scope
         self._receive = receive
 
@@ -85,8 +88,9 @@ class Reply:
         await send({"type": "http.response.body", "body": self.body})
 
     def _fields(self) -> Iterator[tuple[bytes, bytes]]:
-        yield b"content-type", self.media.encode()
-        yield b"content-length", str(len(self.body)).encode()
+        if self.status != 204:  # which has no content
+            yield b"content-type", self.media.encode()
+            yield b"content-length", str(len(self.body)).encode()
         for name, value in self.headers.items():
             yield name.lower().encode(), value.encode()
 

@@ -10,16 +10,15 @@ from starlette.requests import Request
 from starlette.routing import Route
 
 from gateway.protocol import formats
-from gateway.protocol.files import CSV, JSON, TEXT, ZIP, File, Note, answer, safe
+from gateway.protocol.files import CSV, JSON, TEXT, ZIP, File, Note, answer
 from gateway.protocol.zip_stream import Member, archive
 from resolvers.context import Context, Services
 from resolvers.failures import Failure, Forbidden, NotFound
 from resolvers.reading.ranges import numbers_in
 from resolvers.simulations import exports
 from resolvers.simulations.exports import Chosen
-from resolvers.spelling import between_commas
+from resolvers.spelling import between_commas, safe
 from schema.fields.scalars import key_of, parse_id
-from schema.types.simulations.downloads import FOLDER
 
 log = structlog.get_logger("torana")
 
@@ -50,7 +49,7 @@ class Downloads:
         }
         return [
             Route(
-                f"/{'/'.join(FOLDER)}/{{id}}/{path}",
+                f"/{'/'.join(exports.FOLDER)}/{{id}}/{path}",
                 partial(answer, self.services, partial(_found, find)),
                 methods=["GET"],
             )

@@ -15,7 +15,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Send
 
 from db.outages import Unavailable
-from gateway.operations.errors import AGAIN, STATUS, internal, of_database, refused
+from gateway.operations.errors import AGAIN, STATUS, internal, of_outage, refused
 from gateway.operations.responses import encode
 from gateway.protocol import formats
 from gateway.protocol.asgi import client_of
@@ -24,7 +24,7 @@ from gateway.protocol.server import request_id
 from resolvers.accounts import tickets
 from resolvers.context import Context, Services
 from resolvers.failures import Code, Failure, Unauthenticated
-from resolvers.identity.principal import Kind, Principal
+from resolvers.identity.principal import ANONYMOUS, Kind, Principal
 
 log = structlog.get_logger("torana")
 
@@ -41,8 +41,6 @@ _STATUS = {
 }
 """The HTTP status of more codes than a GraphQL answer has, because a file has no errors beside it."""
 JSON, CSV, TEXT, ZIP = "application/json", "text/csv; charset=utf-8", "text/plain; charset=utf-8", "application/zip"
-NAME = 100
-"""The most characters of a file name that we give."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,24 +60,36 @@ Find = Callable[[Context, Request], Awaitable[tuple[File, Note]]]
 async def answer(services: Services, find: Find, request: Request) -> Response:
     """The file that `find` finds. Refusals come before the first byte. When something is gone once it is reached, the
     connection ends, so that an incomplete file never looks whole."""
+
+    async def make(ctx: Context) -> Response:
+        file, note = await find(ctx, request)
+        headers = {**HEADERS, "Content-Disposition": disposition(file.name)}
+        if request.method == "HEAD":
+            return Response(headers={**headers, "Content-Type": file.media})
+        await note()
+        return Stream(formats.packed(file.content), headers=headers, media_type=file.media)
+
+    return await answered(services, request, make)
+
+
+async def answered(
+    services: Services, request: Request, make: Callable[[Context], Awaitable[Response]], *, anyone: bool = False
+) -> Response:
+    """What `make` answers to the principal of a request; a failure is told as a GraphQL answer tells it. With `anyone`
+    none needs to sign in."""
     number = os.urandom(16).hex()
     request_id.set(number)
     try:
-        principal = await _principal(services, request)
-        ctx = Context(services, principal, client_of(request.scope, request.headers.get("user-agent")))
-        file, note = await find(ctx, request)
-        if request.method != "HEAD":
-            await note()
+        principal = ANONYMOUS if anyone else await _principal(services, request)
+        made = await make(Context(services, principal, client_of(request.scope, request.headers.get("user-agent"))))
+        made.headers["X-Request-Id"] = number
+        return made
     except Failure as failure:
         return _told(_STATUS.get(failure.code, 400), refused(failure), number)
     except Exception as error:
-        if (known := of_database(error)) is not None:
+        if (known := of_outage(error)) is not None:
             return _told(_STATUS.get(known.code, 400), refused(known), number)
         return _told(500, internal(error), number)
-    headers = {**HEADERS, "X-Request-Id": number, "Content-Disposition": disposition(file.name)}
-    if request.method == "HEAD":
-        return Response(headers={**headers, "Content-Type": file.media})
-    return _Stream(formats.packed(file.content), headers=headers, media_type=file.media)
 
 
 async def _principal(services: Services, request: Request) -> Principal:
@@ -93,11 +103,13 @@ async def _principal(services: Services, request: Request) -> Principal:
     if no_good is not None:
         raise no_good
     if principal.kind is Kind.ANONYMOUS:
-        raise Unauthenticated("sign in first, or ask for an address with a ticket by createDownload or createExport")
+        raise Unauthenticated(
+            "sign in first, or ask for an address with a ticket by createDownload, createExport or File.downloadUrl"
+        )
     return principal
 
 
-class _Stream(StreamingResponse):
+class Stream(StreamingResponse):
     """Stops the reading when the sending ends, however it ends."""
 
     async def stream_response(self, send: Send) -> None:
@@ -113,18 +125,12 @@ class _Stream(StreamingResponse):
                 internal(error)
 
 
-def safe(name: str, otherwise: str = "file") -> str:
-    """A name that is valid on every system: no path, no invisible characters, not hidden."""
-    shown = "".join("_" if unicodedata.category(c)[0] in "CZ" and c != " " else c for c in name)
-    return re.sub(r'[/\\:*?"<>|]', "_", shown)[:NAME].strip(" .") or otherwise
-
-
-def disposition(name: str) -> str:
+def disposition(name: str, *, shown: bool = False) -> str:
     """The Content-Disposition header for this file name (RFC 6266): in any letters, and in ASCII for clients that can't
-    read those."""
+    read those. The file is to be saved, or `shown`."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
     plain = re.sub(r"[^A-Za-z0-9 ._-]", "_", plain) or "download"
-    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
+    return f"{'inline' if shown else 'attachment'}; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
 
 
 def _told(status: int, error: Any, number: str) -> Response:

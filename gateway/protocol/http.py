@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from db.tally import Tally, tally
 from gateway.operations.documents import Documents, Envelope, Operation
-from gateway.operations.errors import AGAIN, BAD_REQUEST, internal, of_database, refused
+from gateway.operations.errors import AGAIN, BAD_REQUEST, internal, of_outage, refused
 from gateway.operations.execution import Execution
 from gateway.operations.fanout import Broadcasts, until
 from gateway.operations.responses import Answer, Refused, encode
@@ -71,7 +71,7 @@ class Endpoint:
         except Disconnected:
             reply = Reply(400, JSON)
         except Exception as error:
-            failure = of_database(error)
+            failure = of_outage(error)
             reply = _json(Answer.failed(internal(error) if failure is None else refused(failure)), media)
         reply.headers["X-Request-Id"] = number
         reply.headers["Cache-Control"] = "no-store"

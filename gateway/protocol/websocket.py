@@ -14,7 +14,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from db.outages import Unavailable
 from gateway.operations.documents import Documents, Envelope, Operation
-from gateway.operations.errors import AGAIN, internal, of_database, refused
+from gateway.operations.errors import AGAIN, internal, of_outage, refused
 from gateway.operations.execution import Execution
 from gateway.operations.fanout import Broadcasts
 from gateway.operations.responses import Answer, Refused, encode
@@ -224,7 +224,7 @@ class _Socket:
             if self._socket.client_state is WebSocketState.CONNECTED and not isinstance(error, WebSocketDisconnect):
                 raise
         except Exception as error:
-            failure = of_database(error)
+            failure = of_outage(error)
             told = internal(error) if failure is None else refused(failure)
             await self._send({"id": number, "type": "error", "payload": [told]})
         finally:

@@ -95,6 +95,8 @@ class JobSettings(Group):
         3_600.0, gt=0, description="Seconds after which a program that says nothing is ended, and its task has failed."
     )
     max_tasks: int = Field(1_000, gt=0, description="Tasks of one job.")
+    user_tasks: int = Field(0, ge=0, description="Tasks of one user that run at once; 0 for any number.")
+    project_tasks: int = Field(0, ge=0, description="The same of one project.")
 
     @field_validator("programs")
     @classmethod

@@ -17,6 +17,8 @@ from jobs.programs import placeholders, readers
 from jobs.programs.edits import Edit, read_edits
 from jobs.programs.plan import InputError
 
+AS_FILES = "files"
+"""The results of a program whose output folder's files are delivered as they are."""
 FILES, EDITOR = "FILES", "EDITOR"
 """The kinds of input: native files by name, or a project of the editor, which is converted to SHIELD-HIT12A's native
 files."""
@@ -40,9 +42,10 @@ class Program:
     and {python} (the interpreter of the worker). `files` names required input files, by patterns such as *.inp.
     `primaries` has for such a name the regular expression whose only group is the number of primaries. `progress` is a
     regular expression with the groups `done` and, perhaps, `total`; it is looked for in lines of the standard output,
-    and in the file that fits `log`, if given, below {output}. `results` is the reader of {output}. `partial` says that
-    results may be read while it runs. `together` says that the program reads and writes in one folder, so {input} is
-    {output}. `checker` reads the input better than `primaries` does; it stays on the gateway.
+    and in the file that fits `log`, if given, below {output}. `results` is the reader of {output}, or "files": what
+    lies there is delivered as files. `partial` says that results may be read while it runs. `together` says that the
+    program reads and writes in one folder, so {input} is {output}. `checker` reads the input better than `primaries`
+    does; it stays on the gateway.
     """
 
     name: str
@@ -70,7 +73,8 @@ class Program:
             _require(kind in (FILES, EDITOR), "kinds", f"{kind!r} is not one of FILES, EDITOR")
         for index, pattern in enumerate(self.files):
             _check_pattern(pattern, f"files[{index}]")
-        _require(self.primaries or self.checker, "primaries", "how to find their number in the input is missing")
+        known = self.primaries or self.checker or self.results == AS_FILES
+        _require(known, "primaries", "how to find their number in the input is missing")
         for pattern, regex in self.primaries.items():
             _check_pattern(pattern, "primaries")
             groups = _compiled(regex, f"primaries.{pattern}").groups
@@ -85,7 +89,8 @@ class Program:
             _require(groups_of <= {"done", "total"}, "progress", "only the groups done and total may have names")
         _require(self.progress or not self.log, "log", "without progress nothing is looked for in it")
         _require(not self.log.startswith("/") and ".." not in self.log, "log", "it must lie in the output folder")
-        _require(self.results in readers.READERS, "results", f"{self.results!r} is none of {sorted(readers.READERS)}")
+        taken = {*readers.READERS, AS_FILES}
+        _require(self.results in taken, "results", f"{self.results!r} is none of {sorted(taken)}")
 
     @classmethod
     def read(cls, description: object, ready: Mapping[str, "Program"] | None = None) -> "Program":

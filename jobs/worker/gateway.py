@@ -30,21 +30,23 @@ class Gateway:
     """Sends operations with a token; while the gateway is away it tries again, ever more slowly."""
 
     def __init__(self, address: str, token: str) -> None:
-        self._address = address
+        self.address = address
+        self.bearer = {"Authorization": f"Bearer {token}"}
         self._headers = {
-            "Authorization": f"Bearer {token}",
+            **self.bearer,
             "Content-Type": "application/json",
             "Accept": "application/graphql-response+json",
         }
 
     def with_token(self, token: str) -> "Gateway":
-        return Gateway(self._address, token)
+        return Gateway(self.address, token)
 
-    def ask(self, query: str, **variables: Any) -> Any:
-        """The data of the answer; raises Refused when the gateway refuses, Unreachable when it does not answer."""
+    def ask(self, query: str, patience: float = PATIENCE, **variables: Any) -> Any:
+        """The data of the answer; raises Refused when the gateway refuses, Unreachable when it does not answer for
+        `patience` seconds."""
         body = json.dumps({"query": query, "variables": variables}, allow_nan=False).encode()
-        request = urllib.request.Request(f"{self._address}/graphql", body, self._headers)  # noqa: S310
-        deadline, pause = time.monotonic() + PATIENCE, 0.2
+        request = urllib.request.Request(f"{self.address}/graphql", body, self._headers)  # noqa: S310
+        deadline, pause = time.monotonic() + patience, 0.2
         while True:
             try:
                 answer = self._send(request)

@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 from uuid import uuid4
 
-from jobs.programs.program import MAX_SEED, Program
+from jobs.programs.program import AS_FILES, MAX_SEED, Program
+from jobs.worker import files
 from jobs.worker.gateway import Gateway, Refused, Unreachable
 from jobs.worker.process import follow, start
 from jobs.worker.reports import RESULTS, Parts, Reporter
@@ -28,7 +29,8 @@ TRY_AGAIN = 75
 CLAIM = """
 mutation Claim($number: String!) {
   workerClaim(number: $number) {
-    token program files checksums ordinal attempt requested reportSeconds silenceSeconds
+    token program files checksums fetched { name path sha256 } purpose ordinal attempt requested
+    reportSeconds silenceSeconds
   }
 }"""
 COLLECT = "mutation Collect($reason: String!) { workerCollect(reason: $reason) { state } }"
@@ -45,9 +47,10 @@ def run(gateway: Gateway) -> int:
     program, requested = Program.read(task["program"]), int(task["requested"])
     reporter = Reporter(gateway, program, requested)
     try:
-        command, output = prepare(program, task, requested)
+        with reporter.beating(float(task["reportSeconds"])):
+            command, output = prepare(gateway, program, task, requested)
         process = start(command, output)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, Refused) as error:
         reporter.send(error=f"the program could not be started: {told(error)}")
         return 0
     try:
@@ -70,8 +73,9 @@ def run(gateway: Gateway) -> int:
         process.wait()
 
 
-def prepare(program: Program, task: Any, requested: int) -> tuple[list[str], Path]:
-    """Write the input files; returns the command, and the folder to run it in. Raises ValueError."""
+def prepare(gateway: Gateway, program: Program, task: Any, requested: int) -> tuple[list[str], Path]:
+    """Write the input files, and fetch the larger ones; returns the command, and the folder to run it in. Raises
+    ValueError, and Refused."""
     inputs, output = Path("input").resolve(), Path("output").resolve()
     if program.together:
         output = inputs
@@ -82,6 +86,8 @@ def prepare(program: Program, task: Any, requested: int) -> tuple[list[str], Pat
         if hashlib.sha256(content).hexdigest() != task["checksums"][name]:
             raise ValueError(f"{name} did not arrive as it was sent")
         (inputs / name).write_bytes(content)
+    for file in task["fetched"]:
+        files.fetch(gateway, file["path"], inputs / file["name"], file["sha256"])
     ordinal = task["ordinal"]
     seed = 1 + (7_919 * ordinal) % MAX_SEED
     program.prepare(inputs, requested, ordinal, seed)
@@ -89,10 +95,14 @@ def prepare(program: Program, task: Any, requested: int) -> tuple[list[str], Pat
 
 
 def deliver(gateway: Gateway, reporter: Reporter, program: Program, output: Path, task: Any) -> None:
-    """Read the program's results and send them. When they can't be read or are refused, the task fails."""
+    """Send the program's results: those that are read, or the files as they are. When they can't be read or are
+    refused, the task fails."""
     failure = ""
     with reporter.beating(float(task["reportSeconds"])):
         try:
+            if program.results == AS_FILES:
+                files.deliver(gateway, output, str(task["purpose"]))
+                return
             gateway.ask(RESULTS, estimators=program.results_in(output, int(task["requested"])), done=None)
         except (OSError, ValueError) as error:
             failure = f"the results can't be read: {told(error)}"

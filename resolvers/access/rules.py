@@ -143,7 +143,7 @@ OWNER = owner()
 CREATOR = owner("the creator", "creator_id")
 ACTOR = owner("who did it", "actor_id")
 CONCERNED = owner("the user whom it is about", "entity_id")
-OWNER_OF_JOB = owner("the owner", "owner_user_id")
+OWNING_USER = owner("the owner", "owner_user_id")
 
 
 def _linked(model: type[models.Entity], own: str, other: str, kind: Kind) -> Callable[[Any, AccessProfile], Clause]:
@@ -188,9 +188,17 @@ def _role_of_service(entity: Any, profile: AccessProfile) -> Clause:
 
 def _linked_simulation(entity: Any, profile: AccessProfile) -> Clause:
     """The simulation of the link. It is looked up once, not per row: a list of all simulations finds it by its key."""
+    return _shared(entity.id, profile)
+
+
+def _job_of_link(entity: Any, profile: AccessProfile) -> Clause:
+    return _shared(entity.simulation_id, profile)
+
+
+def _shared(simulation: Any, profile: AccessProfile) -> Clause:
     link = Alias(models.SimulationLink)
     mine = me(link.id, profile, Kind.LINK)
-    return FALSE if mine is FALSE else entity.id == sa.select(link.simulation_id).where(mine).scalar_subquery()
+    return FALSE if mine is FALSE else simulation == sa.select(link.simulation_id).where(mine).scalar_subquery()
 
 
 def _for_my_group(entity: Any, profile: AccessProfile) -> Clause:
@@ -241,22 +249,27 @@ def _administered_log(entity: Any, profile: AccessProfile) -> Clause:
     if not profile.administers:
         return FALSE
     job = Alias(models.Job)
-    return sa.exists().where(job.id == entity.job_id, _administered_job(job, profile))
+    return sa.exists().where(job.id == entity.job_id, among(job.project_id, "administered"))
 
 
-def _administered_job(entity: Any, profile: AccessProfile) -> Clause:
-    if not profile.administers:
-        return FALSE
-    simulation = Alias(models.Simulation)
-    administered = among(simulation.project_id, "administered")
-    return sa.exists().where(simulation.id == entity.simulation_id, administered)
+def _of_readable_session(entity: Any, profile: AccessProfile) -> Clause:
+    session = Alias(models.Session)
+    reads = any_of(*(rule.clause(session, profile) for rule in (CREATOR, INVITED, INVITED_PARTICIPANT, LINKED_SERVICE)))
+    found = sa.exists().where(session.id == entity.session_id, session.deleted_at.is_(None), reads)
+    return FALSE if reads is FALSE else found
+
+
+def _published(entity: Any, _: AccessProfile) -> Clause:
+    return sa.and_(entity.purpose == models.FilePurpose.PUBLIC, entity.state == models.FileState.READY)
 
 
 SIMULATION_LINK = Rule("whoever has a link to the simulation", ("LK",), _linked_simulation)
 CLUSTER_USER = Rule("any signed-in user, or where groups are named their members", ANY_USER.roles, _for_my_group)
 OWNER_OF_TASK = Rule("the owner of the job", ("OW",), _of_task)
 OWNER_OF_SIMULATION = Rule("the owner of the simulation", ("OW",), _of_simulation)
-JOB_ADMIN = Rule("administrators of its project", ("PA",), _administered_job)
+LINKED_JOB = Rule("whoever has a link to the simulation", ("LK",), _job_of_link)
+SESSION_READER = Rule("whoever reads its session", ("OW", "PT", "SV"), _of_readable_session)
+PUBLISHED = Rule("everyone, where it is public", tuple(ROLES), _published)
 LOG_ADMIN = Rule("administrators of its project", ("PA",), _administered_log)
 
 

@@ -22,6 +22,10 @@ class Kind(Enum):
     LINK = "link"
 
 
+WRITE = "write"
+"""The scope of keys that may change something; every key may read."""
+
+
 class Duty(Enum):
     """What a user must do before anything else."""
 

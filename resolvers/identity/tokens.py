@@ -147,14 +147,15 @@ class KeyRing:
         made_with = None if credential is None else str(credential)
         return self._sign("get+jwt", lifetime, who=kind.value, sub=str(owner), cred=made_with, addr=address)
 
-    def read_fetch(self, token: str, address: str) -> Fetch:
-        """What a ticket of ours for this address says; UNAUTHENTICATED for anything else."""
+    def read_fetch(self, token: str, address: str | None = None) -> Fetch:
+        """What a ticket of ours says, which must be for this address, if one is given; UNAUTHENTICATED for anything
+        else."""
         kind, claims, expires_at = self._claims(token)
-        if kind != "get+jwt" or expires_at <= datetime.now(UTC) or claims["addr"] != address:
+        if kind != "get+jwt" or expires_at <= datetime.now(UTC) or address not in (None, claims["addr"]):
             raise Unauthenticated("the ticket is for another address, or no longer valid; ask for another")
         made_with = claims["cred"]
         credential = None if made_with is None else UUID(made_with)
-        return Fetch(Kind(claims["who"]), UUID(claims["sub"]), credential, address, expires_at)
+        return Fetch(Kind(claims["who"]), UUID(claims["sub"]), credential, claims["addr"], expires_at)
 
     def flow_token(self, lifetime: timedelta, **claims: Any) -> str:
         """A token that a browser holds for us while the user signs in at a provider."""

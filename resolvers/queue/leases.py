@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.engine import Database, changed, moment_of
+from db.keys import among
 from db.locks import held_in_order, in_order
 from db.models import TERMINAL, Cluster, Job, JobState, Task, TaskResult
 from db.types import now
@@ -25,12 +26,14 @@ from resolvers.failures import NotFound, WrongState
 from resolvers.feed import ENDED, WORK, job_topic
 from resolvers.identity.principal import TaskClaim
 from resolvers.queue.lifecycle import locked_task, move, settle
+from resolvers.queue.ranking import WAITING, Turns, chosen, of_cluster
 
 CLAIM, COLLECT = frozenset({"claim"}), frozenset({"collect"})
 SCOPES = frozenset({"progress", "log", "results"})
 """The scopes of the tokens of a batch, of its collector, and of a worker that claimed a task."""
 LeaseOn = Callable[[UUID | None], float]
 """The lease of a worker in seconds, by the cluster that it runs on."""
+ANY = Turns()
 LONGEST = 6
 """How often the time is doubled after which a batch that nobody claimed is handed over again."""
 
@@ -64,40 +67,29 @@ class Live:
         return TaskClaim(self.job_id, self.ordinal, self.attempt, SCOPES, self.name)
 
 
-def _of(cluster: UUID | None) -> sa.ColumnElement[bool]:
-    return Job.cluster_id.is_(None) if cluster is None else Job.cluster_id == cluster
-
-
-async def hand_over(session: AsyncSession, cluster: UUID | None, number: int, lease: float) -> list[Handed]:
-    """Hand over up to `number` waiting tasks to a cluster, or to the gateway's own machine: those that were created
-    first.
+async def hand_over(
+    session: AsyncSession, cluster: UUID | None, number: int, lease: float, turns: Turns = ANY
+) -> list[Handed]:
+    """Hand over up to `number` waiting tasks to a cluster, or to the gateway's own machine: those whose turn it is.
 
     They are not handed over again for `lease` seconds; the time doubles with each further hand-over.
     """
-    waiting = (
-        sa.select(Task.id, Task.job_id)
-        .join(Job, Job.id == Task.job_id)
-        .where(Task.state == JobState.PENDING, Task.holder.is_(None), _of(cluster))
-        .order_by(Task.id)
-        .limit(number)
-    )
     tasks: Sequence[Task] = ()
     while not tasks:  # those that were found may be another process's by the time that their jobs are locked
-        if not (found := (await session.execute(waiting)).all()):
+        if not (given := await chosen(session, cluster, number, turns)):
             return []
         # Jobs before tasks, as everywhere, so that no two wait for each other.
-        keys = {row.job_id for row in found}
-        held = sa.select(Job).where(Job.id.in_(keys)).order_by(Job.id).with_for_update()
+        held = sa.select(Job).where(among(Job.id, "jobs", list(given))).order_by(Job.id).with_for_update()
         jobs = {job.id: job for job in await session.scalars(held)}
-        still = sa.select(Task).where(
-            Task.id.in_([row.id for row in found]), Task.state == JobState.PENDING, Task.holder.is_(None)
-        )
+        found = await _first_of(session, given)
+        still = sa.select(Task).where(among(Task.id, "tasks", found), *WAITING)
         tasks = (await session.scalars(still.order_by(Task.job_id, Task.ordinal).with_for_update())).all()
     moment = await moment_of(session)
     handed = []
     for key, parts in groupby(tasks, key=lambda task: task.job_id):
         job = jobs[key]
         job.batches += 1
+        job.queue_position, job.handed_at = None, moment
         name = f"torana-{job.id.hex}-{job.batches}"
         ordinals = []
         for task in parts:
@@ -106,6 +98,15 @@ async def hand_over(session: AsyncSession, cluster: UUID | None, number: int, le
             ordinals.append(task.ordinal)
         handed.append(Handed(name, job.id, job.key, job.owner_user_id, tuple(ordinals), job.options))
     return handed
+
+
+async def _first_of(session: AsyncSession, given: Mapping[UUID, int]) -> list[UUID]:
+    """The keys of the first waiting tasks of some jobs, so many of each."""
+    turn = sa.func.row_number().over(partition_by=Task.job_id, order_by=Task.ordinal)
+    waiting = sa.select(Task.id, Task.job_id, turn.label("turn"))
+    ranked = waiting.where(among(Task.job_id, "jobs", list(given)), *WAITING).subquery()
+    rows = await session.execute(sa.select(ranked).where(ranked.c.turn <= max(given.values())))
+    return [row.id for row in rows if row.turn <= given[row.job_id]]
 
 
 async def claim_task(session: AsyncSession, task_claim: TaskClaim, claim: str, lease_on: LeaseOn) -> TaskClaim:
@@ -235,7 +236,7 @@ async def room_on(session: AsyncSession, cluster: UUID | None) -> int:
     if found.max_tasks is None:
         return sys.maxsize
     out = sa.select(sa.func.count()).select_from(Task).join(Job, Job.id == Task.job_id)
-    return found.max_tasks - (await session.scalar(out.where(Task.holder.is_not(None), _of(cluster))) or 0)
+    return found.max_tasks - (await session.scalar(out.where(Task.holder.is_not(None), of_cluster(cluster))) or 0)
 
 
 async def live_tasks(database: Database, cluster: UUID | None, *states: JobState) -> list[Live]:
@@ -243,7 +244,7 @@ async def live_tasks(database: Database, cluster: UUID | None, *states: JobState
     wanted = (
         sa.select(Task.holder, Task.job_id, Task.ordinal, Task.state, Task.attempt, Job.owner_user_id)
         .join(Job, Job.id == Task.job_id)
-        .where(Task.holder.is_not(None), Task.state.in_(states), _of(cluster))
+        .where(Task.holder.is_not(None), Task.state.in_(states), of_cluster(cluster))
         .order_by(Task.job_id, Task.ordinal)
     )
     return [
@@ -269,8 +270,8 @@ async def prolong(session: AsyncSession, starts: Mapping[str, datetime | None], 
 
 async def release_lapsed(session: AsyncSession, cluster: UUID | None) -> None:
     """Clear the holders of tasks that ended a while ago, and hand over again what nobody claimed in time."""
-    of_cluster = sa.exists().where(Job.id == Task.job_id, _of(cluster))
-    over = (Task.holder.is_not(None), Task.state != JobState.RUNNING, Task.lease_until < now(), of_cluster)
+    theirs = sa.exists().where(Job.id == Task.job_id, of_cluster(cluster))
+    over = (Task.holder.is_not(None), Task.state != JobState.RUNNING, Task.lease_until < now(), theirs)
     if await in_order(session, sa.update(Task).where(*over).values(holder=None, lease_until=None)):
         changed(session, WORK)
 

@@ -39,12 +39,12 @@ async def move(session: AsyncSession, job: Job, state: JobState, **columns: Any)
     job.history = [*job.history, {"state": state.name, "at": instant_text(moment)}]
     job.last_update_at = moment
     if state is JobState.RUNNING and job.started_at is None:
-        job.started_at = moment
+        job.started_at, job.queue_position = moment, None
     if state in TERMINAL:
         job.ended_at = moment
         job.estimated_seconds = None
-        if job.simulation_id is not None:
-            changed(session, results_topic(job.simulation_id))
+        job.queue_position = None
+        changed(session, results_topic(job.subject_id))
         if state is not JobState.CANCELED:  # whoever merges what was delivered goes on
             job.lease_until = None
     for name, value in columns.items():
@@ -70,8 +70,9 @@ async def locked_task(session: AsyncSession, task_claim: TaskClaim) -> tuple[Job
 
 
 async def settle(session: AsyncSession, job: Job) -> None:
-    """When no task is active any more: queue the merging, or fail the job when no task delivered. The database checks
-    the tasks; only those that failed or were cancelled are read, once, at the end."""
+    """When no task is active any more: complete the job, or queue the merging where results wait for it; or fail it
+    when no task delivered. The database checks the tasks; only those that failed or were cancelled are read, once, at
+    the end."""
     await session.flush()
     changed(session, job_topic(job.id))
     of_job = Task.job_id == job.id
@@ -88,6 +89,10 @@ async def settle(session: AsyncSession, job: Job) -> None:
             f"{(task.error or {}).get('message', 'no reason given')}"
             for task in missed
         ]
+        waiting = sa.exists().where(TaskResult.task_id == Task.id, of_job)
+        if not await session.scalar(sa.select(waiting)):
+            await move(session, job, JobState.COMPLETED, warnings=warnings, progress=1.0)
+            return
         merging = JobState.MERGING_QUEUED if sum(number.values()) > 1 else JobState.MERGING_RUNNING
         await move(session, job, merging, warnings=warnings)
         return
@@ -114,23 +119,39 @@ class Place:
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
-def new_job(
-    owner: UUID, simulation: UUID, title: str, shares: Sequence[int], place: Place, attempt: int = 1
-) -> tuple[Job, list[Task]]:
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a job is about: the row with the key `id`, whose owner and project the job has. Without a project the job is
+    its owner's alone."""
+
+    kind: JobKind
+    id: UUID
+    owner: UUID
+    project: UUID | None
+    title: str
+
+
+RERUN = -1
+"""The priority of a job that is tried again: after those that wait for the first time."""
+
+
+def new_job(subject: Subject, shares: Sequence[int], place: Place, attempt: int = 1) -> tuple[Job, list[Task]]:
     """A pending job with one task for each share of the work."""
     key, now = uuid4(), datetime.now(UTC)
     way = "BATCH" if place.platform is Platform.SLURM else "DIRECT"
     job = Job(
         id=key,
         key=f"{now:%Y%m%d-%H%M%S}-{key}-{way}",
-        kind=JobKind.SIMULATION,
+        kind=subject.kind,
         platform=place.platform,
         cluster_id=place.cluster,
         options=dict(place.options),
-        owner_user_id=owner,
-        simulation_id=simulation,
-        title=title,
+        owner_user_id=subject.owner,
+        project_id=subject.project,
+        title=subject.title,
         attempt=attempt,
+        priority=0 if attempt == 1 else RERUN,
         history=[{"state": JobState.PENDING.name, "at": instant_text(now)}],
+        **{Job.subject_column(subject.kind).key: subject.id},
     )
     return job, [Task(job_id=key, ordinal=n, requested=share) for n, share in enumerate(shares, 1)]

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.engine import Database, moment_of
 from db.locks import in_order
-from db.models import Job, JobState, Task, TaskResult
+from db.models import Job, JobKind, JobState, Task, TaskResult
 from db.types import now
 from resolvers.queue.lifecycle import move
 
@@ -20,6 +20,7 @@ class Merge:
     reading the delivered results began."""
 
     job: UUID
+    kind: JobKind
     state: JobState
     until: datetime
 
@@ -43,7 +44,7 @@ async def claim_merging(session: AsyncSession, lease: float) -> Merge | None:
         await move(session, job, JobState.MERGING_RUNNING)
     until = await moment_of(session) + timedelta(seconds=lease)
     job.lease_until, job.parts = until, False
-    return Merge(job.id, job.state, until)
+    return Merge(job.id, job.kind, job.state, until)
 
 
 async def prolong_merging(session: AsyncSession, merge: Merge, lease: float) -> None:

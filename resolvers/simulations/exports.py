@@ -22,6 +22,8 @@ from resolvers.reading.relationships import Relationship
 from resolvers.reading.selection import Selection
 from resolvers.writing.audit import record
 
+FOLDER = ("downloads", "simulations")
+"""Below it, by its global id, what there is of a simulation."""
 NAMED = 20
 """The most estimators that a message names."""
 

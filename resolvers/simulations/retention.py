@@ -2,10 +2,10 @@
 
 import sqlalchemy as sa
 
-from db.engine import Database, changed, row_topic
+from db.engine import Database, changed, moment_of, row_topic
 from db.locks import held_in_order, in_order
 from db.models import Job, Simulation, Task
-from db.types import later, now
+from db.types import later
 from resolvers.retention import DAY, Sweep
 
 SOME = 50
@@ -29,10 +29,14 @@ async def _erase_finished(database: Database, days: float) -> int:
     )
     old = (Simulation.deleted_at.is_(None), Simulation.created_at < since, ~recent)
     async with database.write(as_system="what is old is cleared away") as session:
+        moment = await moment_of(session)
         number = await in_order(
-            session, sa.update(Simulation).where(*old).values(deleted_at=now(), version=Simulation.version + 1)
+            session, sa.update(Simulation).where(*old).values(deleted_at=moment, version=Simulation.version + 1)
         )
         if number:
+            theirs = sa.select(Simulation.id).where(Simulation.deleted_at == moment)
+            gone = sa.update(Job).where(Job.simulation_id.in_(theirs), Job.deleted_at.is_(None))
+            await in_order(session, gone.values(deleted_at=moment, version=Job.version + 1))
             changed(session, row_topic(Simulation, "*"))
         return number
 

@@ -1,7 +1,6 @@
 """Submit, change and delete simulations, and store their results."""
 
 import asyncio
-import gzip
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -12,11 +11,12 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.engine import changed
-from db.locks import held_in_order
+from db.locks import held_in_order, in_order
 from db.models import (
     Estimator,
     InputType,
     Job,
+    JobKind,
     Page,
     Project,
     Session,
@@ -38,7 +38,7 @@ from resolvers.access.rules import Rule
 from resolvers.context import Context
 from resolvers.failures import Invalid
 from resolvers.feed import WORK, job_topic, principal_topic, results_topic
-from resolvers.queue.lifecycle import Place, expect_ended, new_job
+from resolvers.queue.lifecycle import Place, Subject, expect_ended, new_job
 from resolvers.work.placement import checked_options, chosen_place
 from resolvers.writing.audit import record
 from resolvers.writing.cascade import erase
@@ -107,7 +107,8 @@ async def submit_simulation(
         session.add(
             SimulationSetup(simulation_id=simulation.id, files=files, project=project, total_primaries=primaries)
         )
-        job, parts = new_job(owner, simulation.id, title, shares(primaries, tasks), where)
+        subject = Subject(JobKind.SIMULATION, simulation.id, owner, project_id, title)
+        job, parts = new_job(subject, shares(primaries, tasks), where)
         session.add(job)
         await session.flush()
         session.add_all(parts)
@@ -133,7 +134,11 @@ async def update_simulation(ctx: Context, key: UUID, expected_version: int, chan
         for name in ("title", "project_id", "session_id"):
             if name in changes:
                 setattr(row, name, changes[name])
-        jobs = await session.scalars(sa.select(Job.id).where(Job.simulation_id == key))
+        jobs = (await session.scalars(sa.select(Job.id).where(Job.simulation_id == key).order_by(Job.id))).all()
+        if "project_id" in changes:
+            because(session, "jobs are their subject's project's", Job)
+            moved = sa.update(Job).where(Job.simulation_id == key).values(project_id=row.project_id)
+            await in_order(session, moved)
         changed(session, results_topic(key), *map(job_topic, jobs))
     return key
 
@@ -195,11 +200,6 @@ async def store_estimators(session: AsyncSession, simulation: UUID, estimators: 
     for gone in held.values():
         await session.delete(gone)
     await session.flush()
-
-
-def read_delivered(data: bytes) -> Any:
-    """The JSON of a stored task result."""
-    return orjson.loads(gzip.decompress(data))
 
 
 def _page(estimator: UUID, page: DeliveredPage) -> dict[str, Any]:

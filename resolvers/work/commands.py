@@ -14,11 +14,11 @@ from db.locks import held_in_order, in_order
 from db.models import TERMINAL, Job, JobState, Task, TaskResult
 from db.types import later, now
 from db.written import because
-from resolvers.access.policies.jobs import CANCEL, RETRY
+from resolvers.access.policies.jobs import CANCEL, PRIORITY, RETRY
 from resolvers.access.policy import policy_of
 from resolvers.access.rules import Rule
 from resolvers.context import Context
-from resolvers.failures import WrongState
+from resolvers.failures import Invalid, WrongState
 from resolvers.feed import WORK, job_topic
 from resolvers.queue.lifecycle import expect_ended, move, new_job
 from resolvers.work.placement import checked_options, chosen_place
@@ -26,6 +26,8 @@ from resolvers.writing.audit import record
 from resolvers.writing.refusals import writing
 from resolvers.writing.rows import expect, locked, require
 
+PRIORITIES = 10
+"""The highest priority of a job; the lowest is as far below 0."""
 LETTING_GO = 10.0
 """Seconds for which a cancelled task stays known to its engine, so that the engine can end it."""
 
@@ -53,7 +55,7 @@ async def cancel_job(ctx: Context, key: UUID) -> UUID:
 
 
 async def retry_job(ctx: Context, key: UUID, elsewhere: tuple[UUID | None, Mapping[str, Any]] | None = None) -> UUID:
-    """Retry a job that failed or was cancelled: a new job of the same simulation, one attempt higher. It runs in the
+    """Retry a job that failed or was cancelled: a new job of the same subject, one attempt higher. It runs in the
     same place or `elsewhere`: on a cluster with options, or with None on the gateway's own machine."""
     try:
         async with writing(ctx, "RETRY_JOB", Job, key) as session:
@@ -66,13 +68,13 @@ async def retry_job(ctx: Context, key: UUID, elsewhere: tuple[UUID | None, Mappi
                 raise WrongState(
                     f"only a FAILED or CANCELED job can be retried, this one is {job.state.name}", state=job.state.name
                 )
-            highest = sa.select(sa.func.max(Job.attempt)).where(Job.simulation_id == job.simulation_id)
+            subject = await ctx.services.jobs.kinds[job.kind].subject(session, job)
+            highest = sa.select(sa.func.max(Job.attempt)).where(Job.subject_column(job.kind) == subject.id)
             attempt = (await session.scalar(highest) or 0) + 1
             shares = await session.scalars(
                 sa.select(Task.requested).where(Task.job_id == job.id).order_by(Task.ordinal)
             )
-            assert job.simulation_id is not None
-            again, tasks = new_job(job.owner_user_id, job.simulation_id, job.title, shares.all(), place, attempt)
+            again, tasks = new_job(subject, shares.all(), place, attempt)
             because(session, "a job is tried again by another", Job, Task)
             session.add(again)
             await session.flush()
@@ -81,11 +83,28 @@ async def retry_job(ctx: Context, key: UUID, elsewhere: tuple[UUID | None, Mappi
             record(session, ctx, "RETRY_JOB", "Job", again.id)
             return again.id
     except IntegrityError:
-        raise WrongState("another job of this simulation is not finished yet") from None
+        raise WrongState("another job of the same is not finished yet") from None
+
+
+async def set_priority(ctx: Context, key: UUID, priority: int, expected_version: int | None = None) -> UUID:
+    """Let a job that has not ended go before others that wait, or after them."""
+    async with writing(ctx, "SET_PRIORITY", Job, key) as session:
+        job = await _commanded(session, ctx, key, PRIORITY, "set the priority of")
+        if expected_version is not None:
+            expect(job, expected_version)
+        if not -PRIORITIES <= priority <= PRIORITIES:
+            told = f"a priority is from -{PRIORITIES} to {PRIORITIES}, not {priority}"
+            raise Invalid(told, field="priority", allowed=PRIORITIES, value=priority)
+        if job.state in TERMINAL:
+            raise WrongState(f"the job is {job.state.name}", state=job.state.name)
+        job.priority = priority
+        record(session, ctx, "SET_PRIORITY", "Job", job.id, priority=priority)
+        changed(session, WORK, job_topic(job.id))
+    return key
 
 
 async def delete_job(ctx: Context, key: UUID, expected_version: int | None = None) -> None:
-    """Delete a job that has ended, with its tasks and its log; the results of its simulation stay."""
+    """Delete a job that has ended, with its tasks and its log; its results stay."""
     async with writing(ctx, "DELETE_JOB", Job, key) as session:
         job = await _commanded(session, ctx, key, policy_of(Job).delete, "delete")
         if expected_version is not None:

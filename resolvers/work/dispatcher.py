@@ -25,7 +25,9 @@ from resolvers.feed import ENDED, WORK
 from resolvers.identity.principal import TaskClaim
 from resolvers.queue import leases, merge_leases
 from resolvers.queue.leases import Handed
+from resolvers.queue.ranking import Turns
 from resolvers.steps import guarded
+from resolvers.work.places import Places
 
 log = structlog.get_logger("torana.jobs")
 
@@ -138,6 +140,7 @@ class _Posted:
         self._reports_to = reports_to
         self._cancelled: set[tuple[str, int]] = set()
         self._looked = 0.0
+        self._places = Places(services, post.cluster)
         self._away = False
 
     async def work(self) -> None:
@@ -145,7 +148,7 @@ class _Posted:
             while True:
                 await guarded(self._step, "jobs", away=1.0, failed=0.5)
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(self._post.interval):
+                    async with asyncio.timeout(min(self._post.interval, self._places.wait)):
                         if ENDED in await changes.next():
                             self._looked = -math.inf
 
@@ -171,6 +174,7 @@ class _Posted:
                 await self._agree()
                 self._looked = time.monotonic()
             await self._fill()
+            await self._places.write()
             self._away = False
         except Away as error:
             if not self._away:  # said once, however long it lasts
@@ -234,7 +238,9 @@ class _Posted:
             return
         async with self._services.database.write(as_system="jobs are handed to engines") as session:
             room = min(room, await leases.room_on(session, post.cluster))
-            handed = await leases.hand_over(session, post.cluster, room, post.patience) if room > 0 else []
+            limits = self._services.limits
+            turns = Turns(limits.user_tasks, limits.project_tasks)
+            handed = await leases.hand_over(session, post.cluster, room, post.patience, turns) if room > 0 else []
         for index, one in enumerate(handed):
             try:
                 await self._submit(one)

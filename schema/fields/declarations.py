@@ -18,7 +18,7 @@ from resolvers.identity.principal import AccessProfile
 from resolvers.reading.grouping import Grouping, Measure
 from resolvers.reading.paging import Order
 from resolvers.reading.plan import Asked
-from schema.fields.scalars import global_id
+from resolvers.spelling import global_id
 
 
 @dataclass(frozen=True, slots=True)

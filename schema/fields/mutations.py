@@ -12,7 +12,7 @@ from strawberry.types.field import StrawberryField
 from db import models
 from resolvers.context import Context
 from resolvers.failures import Forbidden, Locked, Unauthenticated
-from resolvers.identity.principal import Kind, Principal
+from resolvers.identity.principal import WRITE, Kind, Principal
 from resolvers.spelling import camel
 from resolvers.writing.once import done_once
 from schema.fields.fields import Info
@@ -30,9 +30,20 @@ class Need:
         self.refusal = refusal
         """What is said to who is not signed in."""
 
+    def admit(self, principal: Principal) -> None:
+        """Raise for a principal who may not run such a mutation."""
+        if principal.kind is Kind.LINK and self is not FETCHER:
+            raise Unauthenticated("a link to a simulation only reads; sign in first")
+        if principal.scopes is not None and WRITE not in principal.scopes:
+            raise Forbidden("this key may only read")
+        if principal.duties and self is not IN_PERSON:
+            raise Forbidden(f"first {' and '.join(sorted(duty.value for duty in principal.duties))}")
+        if self.allows(principal):
+            return
+        if principal.kind is Kind.ANONYMOUS:
+            raise Unauthenticated(self.refusal)
+        raise Forbidden(f"this is for {self.words}")
 
-WRITE = "write"
-"""The scope of keys that may run mutations; every key may read."""
 
 ANYONE = Need("no sign-in", lambda _: True)
 """Anyone, whether a credential beside it is valid or not."""
@@ -49,6 +60,10 @@ WRITER = Need(
 FETCHER = Need(
     "a signed-in user, or a link to the simulation",
     lambda p: p.kind in (Kind.USER, Kind.LINK),
+)
+UPLOADER = Need(
+    "a signed-in user or service, or a worker",
+    lambda p: p.kind in (Kind.USER, Kind.SERVICE, Kind.WORKER),
 )
 WORKER = Need(
     "a worker, with the token of its task",
@@ -89,20 +104,9 @@ class _Guard(FieldExtension):
 
     def _admit(self, ctx: Context) -> None:
         """Raise for a principal who may not run the mutation."""
-        principal = ctx.principal
         if ctx.refused is not None:
             raise ctx.refused
-        if principal.kind is Kind.LINK and self.need is not FETCHER:
-            raise Unauthenticated("a link to a simulation only reads; sign in first")
-        if principal.scopes is not None and WRITE not in principal.scopes:
-            raise Forbidden("this key may only read")
-        if principal.duties and self.need is not IN_PERSON:
-            raise Forbidden(f"first {' and '.join(sorted(duty.value for duty in principal.duties))}")
-        if self.need.allows(principal):
-            return
-        if principal.kind is Kind.ANONYMOUS:
-            raise Unauthenticated(self.need.refusal)
-        raise Forbidden(f"this is for {self.need.words}")
+        self.need.admit(ctx.principal)
 
 
 def mutation(*, needs: Need, always: bool = False) -> Callable[[Callable[..., Any]], Any]:

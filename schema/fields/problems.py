@@ -19,6 +19,7 @@ ErrorCode = enum(
     CONFLICT="It changed since you read it.",
     STATE="Its state does not allow this.",
     DEPENDENCY="Other rows need it. The details name their types, and how many there are.",
+    QUOTA="More than one may have; the details name limit, used, requested, and resetsAt where time gives some back.",
     LOCKED="Administrators locked the gateway: reading goes on, nothing may change for now.",
     RATE_LIMITED="Too many requests of this kind. Wait.",
     LIMIT_EXCEEDED="The operation is larger than allowed; the details name limit, allowed and value.",

@@ -13,6 +13,7 @@ from strawberry.types.scalar import ScalarDefinition
 
 from db.types import instant_text
 from resolvers.failures import Invalid
+from resolvers.spelling import global_id
 from schema.fields.values import read_literal
 
 RENAMED: Mapping[str, str] = {"SimulationInput": "SimulationSetup"}
@@ -89,11 +90,6 @@ SCALARS: dict[object, ScalarDefinition] = {
         parse_literal=read_literal,
     ),
 }
-
-
-def global_id(typename: str, key: UUID) -> str:
-    """The id of a node, the same everywhere: base64 of `Type:uuid`."""
-    return base64.b64encode(f"{typename}:{key}".encode()).decode()
 
 
 def parse_id(value: str, field: str = "id") -> tuple[str, UUID]:

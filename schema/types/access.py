@@ -11,12 +11,12 @@ from resolvers.access.policy import policies
 from resolvers.organisation import counts, effective_roles, maintenance_mode, permissions
 from resolvers.reading.listing import Listing
 from resolvers.reading.paging import Page
-from resolvers.spelling import camel, constant
+from resolvers.spelling import camel, constant, global_id
 from schema.fields.fields import Info, computed
 from schema.fields.mutations import SIGNED_IN, mutation
 from schema.fields.nodes import Connection
 from schema.fields.problems import Problem
-from schema.fields.scalars import enum, global_id, parse_id
+from schema.fields.scalars import enum, parse_id
 from schema.fields.selection import DEFINITION, model_of, select
 from schema.lists.connections import Sliced, listed
 from schema.types.groups import UserGroup

@@ -10,11 +10,11 @@ import strawberry
 from resolvers.access.policy import policies
 from resolvers.failures import Invalid
 from resolvers.live import entity_changes, presence_changes, watching
-from resolvers.spelling import constant
+from resolvers.spelling import constant, global_id
 from schema.fields.fields import Info
 from schema.fields.mutations import written
 from schema.fields.nodes import Node
-from schema.fields.scalars import enum, global_id, key_of, parse_id
+from schema.fields.scalars import enum, key_of, parse_id
 
 _Watched = Enum(  # type: ignore[misc]
     "_Watched",

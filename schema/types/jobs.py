@@ -34,7 +34,12 @@ JobState = enum(
     COMPLETED="It ended with results.",
     FAILED="It ended without results. `error` says why.",
 )
-JobKind = enum(models.JobKind, "What a job does.", SIMULATION="Runs a simulation.")
+JobKind = enum(
+    models.JobKind,
+    "What a job does.",
+    SIMULATION="Runs a simulation.",
+    ARCHIVE="Packs results into one zip.",
+)
 Platform = enum(
     models.Platform,
     "Where a job runs.",
@@ -79,8 +84,16 @@ class Job(Node):
         "How many seconds it may still take; null when not known.", filter=True, group=True
     )
     submitted_at: datetime = column("When it was submitted.", filter=True, order=True, group=True)
+    priority: int = column(
+        "Of the jobs that wait, those of a higher one go first: 0, and -1 for another attempt, unless an administrator "
+        "gave another.",
+        filter=True,
+        group=True,
+    )
     queue_position: int | None = column(
-        "Its place, from 1, among the jobs that wait for the same cluster; null when it does not wait."
+        "Its place, from 1, among the jobs that wait for the same cluster, as the dispatcher last saw it; null when it "
+        "does not wait.",
+        filter=True,
     )
     estimated_start_at: datetime | None = column("When its cluster means to start it; null when it does not say.")
     started_at: datetime | None = column("When its first task started.", filter=True)
@@ -93,7 +106,9 @@ class Job(Node):
     warnings: JSON | None = column("What went wrong in a job that still has results: a list of texts.")
     owner = related(models.Job.owner, "Who submitted it.", group=True)
     cluster = related(models.Job.cluster, "The cluster that runs it; null for the gateway's own machine.", group=True)
-    simulation = related(models.Job.simulation, "The simulation that it runs.")
+    project = related(models.Job.project, "The project whose users see it: that of its subject.", group=True)
+    simulation = related(models.Job.simulation, "The simulation that it runs; null for other kinds.")
+    archive = related(models.Job.archive, "The archive that it makes; null for other kinds.")
     tasks = connection(models.Job.tasks, "Its tasks.", order="ordinal")
     log = connection(
         models.Job.log, "The log of its tasks. `jobLog` sends the lines that follow.", order="sequence", most=1000
@@ -110,10 +125,10 @@ class Task(Node):
 
     ordinal: int = column("Its number within the job, from 1.", filter=True, order=True)
     state: JobState = column("Its state.", filter=True, group=True)  # type: ignore[valid-type]
-    requested: BigInt = column("The primary particles that it is to simulate.", filter=True, group=True)
-    done: BigInt = column(
-        "The primary particles that it has simulated; updated at most every 2 s.", filter=True, group=True
+    requested: BigInt = column(
+        "Its share of the work: primary particles to simulate, simulations to pack.", filter=True, group=True
     )
+    done: BigInt = column("How much of that is done; updated at most every 2 s.", filter=True, group=True)
     attempt: int = column("Counts its runs; 0 before the first.", filter=True, group=True)
     estimated_seconds: int | None = column(
         "How many seconds it may still take; null when not known.", filter=True, group=True
@@ -181,6 +196,18 @@ class JobsMutation:
         elif options is not None:
             raise Invalid("options go with the cluster that they are for", field="options")
         key = await commands.retry_job(info.context, key_of("Job", id), elsewhere)
+        return await written(info, "Job", models.Job, key)  # type: ignore[no-any-return]
+
+    @mutation(needs=SIGNED_IN)
+    async def set_job_priority(
+        self,
+        info: Info,
+        id: Annotated[strawberry.ID, strawberry.argument(description="The job.")],
+        priority: Annotated[int, strawberry.argument(description="From -10 to 10; jobs of a higher one go first.")],
+        expected_version: AnyVersion = None,
+    ) -> JobResult:
+        """Let a job that waits go before others, or after them. For superadmins."""
+        key = await commands.set_priority(info.context, key_of("Job", id), priority, expected_version)
         return await written(info, "Job", models.Job, key)  # type: ignore[no-any-return]
 
     @mutation(needs=SIGNED_IN)

@@ -67,6 +67,7 @@ class Session(Node):
     members = connection(models.Session.members, "Who takes part in it.")
     events = connection(models.Session.events, "What happened in it.", order="occurred_at")
     simulations = connection(models.Session.simulations, "Simulations that are data of this session.")
+    files = connection(models.Session.files, "Its files.", order="-created_at")
 
 
 @node(models.SessionMember)

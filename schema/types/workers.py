@@ -8,9 +8,17 @@ from resolvers.queue.reports import Line, Report
 from resolvers.work import worker_api
 from schema.fields.fields import Info
 from schema.fields.mutations import WORKER, mutation
-from schema.fields.scalars import JSON, BigInt
+from schema.fields.scalars import JSON, BigInt, key_of
 from schema.fields.values import PRINTED, Shape, readable
+from schema.types.files.files import FilePurpose
 from schema.types.jobs import JobState
+
+
+@strawberry.type(description="An input file that a worker fetches before it starts the program.")
+class FetchedFile:
+    name: str = strawberry.field(description="Its name in the input folder.")
+    path: str = strawberry.field(description="Where it is fetched at this gateway; who has the path may fetch it.")
+    sha256: str | None = strawberry.field(description="Its SHA-256 in hexadecimal digits, where that is known.")
 
 
 @strawberry.type(description="All that a worker needs to run the task that it claimed.")
@@ -21,9 +29,13 @@ class WorkerAssignment:
     program: JSON = strawberry.field(description="How the program is started, told its progress, and its results read.")
     files: JSON = strawberry.field(description="The input files: an object of name to text.")
     checksums: JSON = strawberry.field(description="Their SHA-256 in hexadecimal digits, by name.")
+    fetched: list["FetchedFile"] = strawberry.field(description="Larger input files, to be fetched.")
+    purpose: FilePurpose | None = strawberry.field(  # type: ignore[valid-type]
+        description="What the files are for that it delivers, as uploads with its token; null: it delivers estimators."
+    )
     ordinal: int = strawberry.field(description="The task's number; it tells the seeds apart.")
     attempt: int = strawberry.field(description="Which run of the task this is.")
-    requested: BigInt = strawberry.field(description="The primary particles to simulate.")
+    requested: BigInt = strawberry.field(description="The share of the work: primary particles to simulate.")
     lease_seconds: float = strawberry.field(
         description="A worker that reports nothing for so many seconds loses the task."
     )
@@ -94,6 +106,19 @@ class WorkersMutation:
         return WorkerReceipt(state=await worker_api.put_results(info.context, estimators, done=done))
 
     @mutation(needs=WORKER, always=True)
+    async def worker_deliver(
+        self,
+        info: Info,
+        uploads: Annotated[
+            list[strawberry.ID],
+            strawberry.argument(description="The files that the task uploaded with its token, at most 100."),
+        ],
+    ) -> WorkerReceipt:
+        """Deliver files, and end the task; the same again changes nothing. UNAVAILABLE while one is being checked."""
+        keys = [key_of("Upload", id, f"uploads.{number}") for number, id in enumerate(uploads)]
+        return WorkerReceipt(state=await worker_api.deliver(info.context, keys))
+
+    @mutation(needs=WORKER, always=True)
     async def worker_claim(
         self,
         info: Info,
@@ -108,6 +133,8 @@ class WorkersMutation:
             program=JSON(task.program),
             files=JSON(task.files),
             checksums=JSON(task.checksums),
+            fetched=[FetchedFile(name=one.name, path=one.path, sha256=one.checksum) for one in task.fetched],
+            purpose=task.purpose,
             ordinal=task.ordinal,
             attempt=task.attempt,
             requested=BigInt(task.requested),

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from db import files, models
 from gateway.commands.demo.challenges import fill_challenges
+from gateway.commands.demo.files import fill_files
 from gateway.commands.demo.organisation import ACCOUNTS, PEOPLE, fill_organisation
 from gateway.commands.demo.sessions import fill_sessions
 from gateway.commands.demo.simulations import compute, submit
@@ -36,6 +37,8 @@ async def fill(services: Services, tell: Callable[[str], None]) -> bool:
         await fill_specs(session, [maria.id, tom.id])
     tell("a simulation of a proton beam, computed now")
     await compute(services, tom.id, projects[0], tell)
+    tell("a file, and an archive that will be made once the gateway is up")
+    await fill_files(services, tom.id, projects[0])
     tell("a simulation that will run once the gateway is up")
     await submit(services, maria.id, projects[0], "Proton beam, 4 tasks", 4_000, 4)
     return True

@@ -12,8 +12,8 @@ from resolvers.context import Context, Services
 from resolvers.identity.principal import Kind, Principal
 from resolvers.queue import leases
 from resolvers.queue.reports import Line, Report
-from resolvers.simulations import merging, simulations
-from resolvers.work import worker_api
+from resolvers.simulations import simulations
+from resolvers.work import finishing, worker_api
 
 
 async def submit(services: Services, owner: UUID, project: UUID, title: str, primaries: int, tasks: int) -> None:
@@ -45,4 +45,4 @@ async def compute(services: Services, owner: UUID, project: UUID, tell: Callable
         await worker_api.report(ctx, Report(lines=lines))
         await worker_api.put_results(ctx, estimators)
         tell(f"  task {task_claim.ordinal} of {tasks}: {share} primaries")
-    await merging.merge_ready(services)
+    await finishing.merge_ready(services)

@@ -5,6 +5,7 @@ from resolvers.access.policies import (
     challenges,
     clusters,
     devices,
+    files,
     groups,
     jobs,
     messages,
@@ -19,6 +20,6 @@ from resolvers.access.policy import declare
 
 for _area in (
     accounts, messages, organisation, groups, devices, services, sessions, challenges, specs, simulations, jobs,
-    clusters, settings,
+    files, clusters, settings,
 ):  # fmt: skip
     declare(*_area.POLICIES)

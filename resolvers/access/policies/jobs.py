@@ -2,23 +2,36 @@
 
 from db.models import TERMINAL, Job, LogEntry, Task, TaskResult
 from resolvers.access.policy import Policy, Rules
-from resolvers.access.rules import JOB_ADMIN, LOG_ADMIN, OWNER_OF_JOB, OWNER_OF_TASK, SUPERADMIN
+from resolvers.access.rules import (
+    LINKED_JOB,
+    LOG_ADMIN,
+    OWNER_OF_TASK,
+    OWNING_USER,
+    PROJECT_ADMIN,
+    PROJECT_USER,
+    SUPERADMIN,
+)  # fmt: skip
 
-CANCEL: Rules = (OWNER_OF_JOB, JOB_ADMIN, SUPERADMIN)
+CANCEL: Rules = (OWNING_USER, PROJECT_ADMIN, SUPERADMIN)
 """Who may cancel a job before it has ended."""
-RETRY: Rules = (OWNER_OF_JOB, SUPERADMIN)
+RETRY: Rules = (OWNING_USER, SUPERADMIN)
+PRIORITY: Rules = (SUPERADMIN,)
+"""Who may let a job go before others, or after them."""
 
 POLICIES = (
     Policy(
         model=Job,
-        through=Job.simulation,
-        fields={"external": (SUPERADMIN,), **dict.fromkeys(("warnings", "error"), (OWNER_OF_JOB, SUPERADMIN))},
-        delete=(OWNER_OF_JOB, SUPERADMIN),
+        read=(OWNING_USER, PROJECT_USER, LINKED_JOB),
+        fields={"external": (SUPERADMIN,), **dict.fromkeys(("warnings", "error"), (OWNING_USER, SUPERADMIN))},
+        seen_with=(Job.simulation, Job.archive),
+        delete=(OWNING_USER, SUPERADMIN),
+        undelete=(),
+        goes_with=(Job.simulation_id, Job.archive_id),
         blocks=(Job.owner_user_id,),
         blocks_while=lambda job: job.state.not_in(TERMINAL),
-        stays=(Job.cluster_id, Job.simulation_id),
+        stays=(Job.cluster_id, Job.project_id),
     ),
-    Policy(model=Task, through=Task.job, fields={"error": (OWNER_OF_TASK, SUPERADMIN)}),
+    Policy(model=Task, through=Task.job, fields={"error": (OWNER_OF_TASK, SUPERADMIN)}, stays=(Task.job_id,)),
     Policy(model=TaskResult),
-    Policy(model=LogEntry, through=LogEntry.job, read=(OWNER_OF_TASK, LOG_ADMIN)),
+    Policy(model=LogEntry, through=LogEntry.job, read=(OWNER_OF_TASK, LOG_ADMIN), stays=(LogEntry.job_id,)),
 )

@@ -21,6 +21,7 @@ POLICIES = (
         update=(OWNER, SUPERADMIN),
         delete=(OWNER, SUPERADMIN),
         undelete=(),
+        seen_with=(Simulation.jobs,),
         watched=True,
         stays=(Simulation.user_id, Simulation.project_id, Simulation.session_id),
     ),

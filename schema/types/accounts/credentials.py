@@ -11,12 +11,13 @@ from db import models
 from resolvers.accounts import api_keys
 from resolvers.identity.principal import Kind
 from resolvers.organisation import device_registration
+from resolvers.spelling import global_id
 from schema.fields.fields import Info, column, computed, node, related
 from schema.fields.inputs import ExpectedVersion
 from schema.fields.mutations import ANYONE, SIGNED_IN, WRITER, Need, mutation, written
 from schema.fields.nodes import Node
 from schema.fields.problems import Problem
-from schema.fields.scalars import JSON, enum, global_id, key_of
+from schema.fields.scalars import JSON, enum, key_of
 from schema.fields.values import OBJECT
 from schema.types.accounts.signing import KeyScope
 from schema.types.devices import Device

@@ -9,11 +9,12 @@ from db.types import instant_text
 from resolvers.accounts import sessions
 from resolvers.reading.listing import Listing
 from resolvers.reading.paging import Page
+from resolvers.spelling import global_id
 from schema.fields.fields import Info
 from schema.fields.mutations import IN_PERSON, mutation
 from schema.fields.nodes import Connection
 from schema.fields.problems import Problem
-from schema.fields.scalars import global_id, key_of
+from schema.fields.scalars import key_of
 from schema.lists.connections import Sliced, listed
 
 

@@ -8,9 +8,10 @@ import strawberry
 
 from db import models
 from resolvers.reading.conditions import Where
+from resolvers.spelling import global_id
 from schema.fields.fields import column, computed, found, node, present
 from schema.fields.nodes import Node
-from schema.fields.scalars import JSON, enum, global_id
+from schema.fields.scalars import JSON, enum
 from schema.lists.connections import connection
 
 if TYPE_CHECKING:

@@ -15,9 +15,6 @@ from schema.fields.mutations import FETCHER, mutation
 from schema.fields.problems import Problem
 from schema.fields.scalars import enum, key_of
 
-FOLDER = ("downloads", "simulations")
-"""Below it, by its global id, what there is of a simulation."""
-
 
 class _Kind(Enum):
     RESULTS = "results.json"
@@ -90,7 +87,7 @@ class DownloadsMutation:
             numbers_in(pages, "pages")
             query["pages"] = pages
         await exports.simulation(info.context, key)
-        made = ticket(info.context, (*FOLDER, simulation, *end), query)
+        made = ticket(info.context, (*exports.FOLDER, simulation, *end), query)
         return Download(url=made.url, expires_at=made.expires_at)
 
 

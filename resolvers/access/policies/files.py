@@ -1,0 +1,63 @@
+"""Policies of files, the uploads that bring them, and the bytes that they stand for."""
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from db.models import Archive, Blob, File, Upload, UploadPart
+from db.types import now
+from resolvers.access.policy import Policy
+from resolvers.access.rules import (
+    ANY_USER,
+    OWN_SERVICE,
+    OWNER,
+    OWNING_USER,
+    PROJECT_ADMIN,
+    PROJECT_USER,
+    PUBLISHED,
+    SESSION_READER,
+    SUPERADMIN,
+)  # fmt: skip
+
+
+def _in_time(file: Any) -> Any:
+    """A file is seen until it expires."""
+    return sa.or_(file.expires_at.is_(None), file.expires_at > now())
+
+
+POLICIES = (
+    Policy(model=Blob),
+    Policy(
+        model=File,
+        shown=_in_time,
+        read=(PUBLISHED, OWNING_USER, OWN_SERVICE, PROJECT_USER, SESSION_READER),
+        delete=(OWNING_USER, OWN_SERVICE, PROJECT_ADMIN, SUPERADMIN),
+        undelete=(SUPERADMIN,),
+        goes_with=(File.session_id, File.archive_id),
+        blocks=(File.owner_user_id, File.blob_id),
+        stays=(File.service_id, File.project_id),
+    ),
+    Policy(
+        model=Upload,
+        read=(OWNING_USER, OWN_SERVICE),
+        delete=(OWNING_USER, OWN_SERVICE, SUPERADMIN),
+        stays=(
+            Upload.owner_user_id,
+            Upload.service_id,
+            Upload.session_id,
+            Upload.project_id,
+            Upload.archive_id,
+            Upload.file_id,
+        ),
+    ),
+    Policy(model=UploadPart, through=UploadPart.upload),
+    Policy(
+        model=Archive,
+        read=(OWNER,),
+        seen_with=(Archive.jobs, Archive.file),
+        create=(ANY_USER,),
+        delete=(OWNER, SUPERADMIN),
+        undelete=(),
+        stays=(Archive.user_id, Archive.simulation_id, Archive.project_id),
+    ),
+)

@@ -1,0 +1,1 @@
+"""Files: who may bring which, how their bytes come in, are checked and stored, and when they go."""

@@ -1,0 +1,1 @@
+"""Files, and the uploads that bring them."""
