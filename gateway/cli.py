@@ -21,17 +21,19 @@ from db.engine import Database
 from db.searching import refolding, trigrams
 from db.searching.folding import UNICODE
 from gateway.app import create_app
-from gateway.commands import administration, exporting
+from gateway.commands import administration, exporting, uploading
 from gateway.commands.access_matrix import Matrix
 from gateway.commands.demo import database as demonstration
 from gateway.commands.demo.organisation import ACCOUNTS
 from gateway.commands.documents import documents, explain
+from gateway.commands.files import files as files_of
 from gateway.commands.terminal import WRONG, check_migrated, fail, opened, told
 from gateway.protocol import pages
 from gateway.protocol.server import make_server, set_up_logs
 from gateway.settings import FILE, Settings, groups, load
 from jobs.worker.bundle import bundle as make_bundle
 from jobs.worker.main import work as run_worker
+from resolvers.simulations.alignment import align
 from schema import build
 from schema.lists.filters import searched
 
@@ -140,7 +142,8 @@ def reindex() -> None:
 async def _reindex(settings: Settings) -> None:
     async with opened(settings) as services:
         changed = await refolding.refold(services.database, lambda table, rows: typer.echo(f"  {table}: {rows} rows"))
-    typer.echo(f"{changed} rows were folded anew, by Unicode {UNICODE}")
+        mended = await align(services.database)
+    typer.echo(f"{changed} rows were folded anew, by Unicode {UNICODE}; {mended} jobs were brought in line")
 
 
 @app.command("index-texts")
@@ -163,6 +166,8 @@ async def _index_texts(settings: Settings) -> None:
 
 
 app.command()(exporting.export)
+app.command()(uploading.upload)
+app.add_typer(files_of)
 
 
 @app.command()

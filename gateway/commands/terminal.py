@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from db import migrating
 from db.address import AddressError
 from db.engine import InUse
+from db.storage.storage import StorageAway
 from gateway.app import make_services
 from gateway.background.relay import relayed
 from gateway.operations.document_lists import ListError
@@ -39,6 +40,7 @@ async def opened(settings: Settings) -> AsyncIterator[Services]:
             yield services
     finally:
         await services.identity.close()
+        await services.files.storage.close()
         await services.database.dispose()
 
 
@@ -56,7 +58,7 @@ def told(status: int = USAGE) -> Iterator[None]:
     """Print in one line what went wrong, and end the command: with `status` when a database or a file is the cause."""
     try:
         yield
-    except (SettingsError, InUse, ListError, Failure, migrating.Newer, migrating.Broken) as error:
+    except (SettingsError, InUse, ListError, Failure, StorageAway, migrating.Newer, migrating.Broken) as error:
         fail(str(error))
     except AddressError as error:
         fail(f"TORANA_DATABASE_URL: {error}")

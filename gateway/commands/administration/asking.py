@@ -23,8 +23,9 @@ from resolvers.context import Context, Services
 from resolvers.failures import Code, Failure, Invalid
 from resolvers.identity.lookup import principal_named
 from resolvers.identity.principal import OPERATOR, Principal
+from resolvers.spelling import global_id
 from schema import build
-from schema.fields.scalars import global_id, parse_id
+from schema.fields.scalars import parse_id
 
 PAGE = 50
 """The most rows that are asked for at once."""

@@ -8,7 +8,7 @@ from db.models import CORE
 from gateway.commands.administration.asking import Asking, has, is_, listing, some, uuid_of, writing
 from gateway.commands.administration.commands import Limit, Shown, Yes, command, confirm, group, one, rows
 from gateway.commands.tables import Row, names
-from schema.fields.scalars import global_id
+from resolvers.spelling import global_id
 
 groups = group("groups", "Groups of users, who hold the same roles.")
 

@@ -10,7 +10,7 @@ from gateway.commands.administration.asking import Asking, Refusal, is_, listing
 from gateway.commands.administration.commands import Limit, Shown, command, group, needs_one, rows
 from gateway.commands.administration.groups import place
 from resolvers.failures import Code
-from schema.fields.scalars import global_id
+from resolvers.spelling import global_id
 
 roles = group("roles", "Roles in sites and projects, and who holds them.")
 
