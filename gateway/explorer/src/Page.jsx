@@ -8,9 +8,10 @@ import { examplesPlugin } from './ExamplesPlugin.jsx';
 import { fetcher } from './fetcher.js';
 import { Focus } from './Focus.jsx';
 import { storage } from './storage.js';
+import { uploadsPlugin } from './UploadsPlugin.jsx';
 import { useSession } from './useSession.js';
 
-const plugins = [HISTORY_PLUGIN, explorerPlugin(), examplesPlugin];
+const plugins = [HISTORY_PLUGIN, explorerPlugin(), examplesPlugin, uploadsPlugin];
 const [welcome] = examples;
 const anyJson = {};
 const customScalarSchemas = { JSON: anyJson };
