@@ -18,11 +18,11 @@ from resolvers.access.policy import policies
 from resolvers.identity.principal import Kind, Principal
 from resolvers.reading.loaders import Loaders
 from resolvers.reading.selection import Selection
-from resolvers.spelling import camel, snake
+from resolvers.spelling import camel, global_id, snake
 from schema.fields import declarations
 from schema.fields.checks import declared_fields
 from schema.fields.declarations import Column, Connected, Related
-from schema.fields.scalars import global_id, parse_id
+from schema.fields.scalars import parse_id
 from schema.fields.selection import DEFINITION, model_of
 from tests.support.matrix import (
     ARGUMENTS,
@@ -267,7 +267,7 @@ async def test_others_specs_are_not_found_by_name(stage: Stage) -> None:
     assert found == {"spec": None}
 
 
-WATCHED = {"jobUpdated": "Job", "jobLog": "Job", "partialResults": "Simulation"}
+WATCHED = {"jobUpdated": "Job", "jobLog": "Job", "partialResults": "Simulation", "uploadUpdated": "Upload"}
 """Subscriptions to one row; of the others `test_watching` has `jobsChanged`, `test_following` has `presence`."""
 
 
@@ -654,7 +654,7 @@ async def test_guards_cost_no_statement(stage: Stage) -> None:
 
 def test_every_table_that_has_no_type_is_known_to_be_internal() -> None:
     shown = {model_of(CORE.get_type(name)).__tablename__ for name in NODES}  # type: ignore[union-attr]
-    internal = {"attempts", "task_results", "server_settings"}
+    internal = {"attempts", "blobs", "task_results", "server_settings"}
     links = {policy.model.__tablename__ for policy in policies() if policy.link_of is not None}
     assert set(Base.metadata.tables) - shown == internal | links
 
@@ -669,7 +669,7 @@ async def test_what_is_deleted_is_gone_with_what_hangs_on_it(platform: Platform)
             sa.select(models.SessionEvent.id).where(models.SessionEvent.session_id == world.sessions[0])
         )
         ids = [global_id("Session", world.sessions[0]), *(global_id("SessionEvent", key) for key in events)]
-        for model in (models.Session, models.Simulation):
+        for model in (models.Session, models.Simulation, models.Job):
             await session.execute(sa.update(model).values(deleted_at=model.created_at))
     ids += [
         world.id(t, n) for t, n in (("Simulation", "simulation"), ("Job", "job"), ("Task", "task"), ("Page", "page"))

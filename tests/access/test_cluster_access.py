@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from db import models
 from db.models import JobState
 from db.models import Platform as Kind
+from resolvers.spelling import global_id
 from resolvers.work.clusters import register
-from schema.fields.scalars import global_id
 from tests.support.matrix import mutate
 from tests.support.organising import link, made
 from tests.support.platforms import Platform

@@ -16,9 +16,10 @@ from resolvers.failures import Unauthenticated
 from resolvers.identity.lookup import principal_named, principal_of
 from resolvers.identity.principal import Kind, Principal
 from resolvers.identity.tokens import Secret, digest_of
+from resolvers.spelling import global_id
 from schema import Schema
 from schema.fields.cost import Bounds
-from schema.fields.scalars import global_id, parse_id
+from schema.fields.scalars import parse_id
 from tests.support.databases import BACKENDS, Prepared
 from tests.support.matrix import mutate
 from tests.support.platforms import Platform, platform_on

@@ -18,10 +18,10 @@ from resolvers.identity.lookup import principal_named, principal_of
 from resolvers.identity.principal import Kind
 from resolvers.identity.tokens import Session as Presented
 from resolvers.identity.tokens import digest_of
+from resolvers.spelling import global_id
 from schema import Schema
 from schema.fields.checks import declared_fields
 from schema.fields.declarations import Column, Computed, Connected, Part
-from schema.fields.scalars import global_id
 from schema.fields.selection import model_of
 from tests.support.databases import BACKENDS, Prepared
 from tests.support.matrix import (
@@ -190,7 +190,7 @@ def _refusal(kind: str, role: str, *needed: str) -> set[str]:
     hidden = any(other in MATRIX and not sees(role, kind, other) for other in needed)
     codes = {"NOT_FOUND" if hidden else "FORBIDDEN"}
     # what is a user's own is written by users only
-    of_users = kind in ("Simulation", "SimulationLink", "Job", "Preference")
+    of_users = kind in ("Simulation", "SimulationLink", "Job", "Job/archive", "Archive", "Upload", "Preference")
     return codes | {"FORBIDDEN"} if role in ("DV", "SV") and of_users else codes
 
 
@@ -333,6 +333,7 @@ REQUIRED = {
 }  # fmt: skip
 PUBLIC = {
     "challenges", "leaderboards", "leaderboardEntries", "challenge", "leaderboard", "leaderboardEntry",
+    "file", "files",
 }  # fmt: skip
 
 

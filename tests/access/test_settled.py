@@ -12,7 +12,7 @@ from resolvers.access.rules import PROJECT_USER, SITE_USER, allowed
 from resolvers.access.visibility import visible
 from resolvers.identity import principal_queries
 from resolvers.identity.principal import Kind, Principal
-from schema.fields.scalars import global_id
+from resolvers.spelling import global_id
 from tests.support.matrix import Stage
 from tests.support.organising import update
 from tests.support.platforms import principal_as

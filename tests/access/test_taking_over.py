@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from db import models
 from db.models import PlatformRole, TwoFactor
 from resolvers.access.roles import enrol
-from schema.fields.scalars import global_id
+from resolvers.spelling import global_id
 from tests.support.platforms import Platform
 
 UPDATE = "mutation($i:ID!,$v:Int!,$c:UserChanges!){updateUser(id:$i,expectedVersion:$v,input:$c){__typename ... on User{email emailVerified} ... on Problem{code}}}"

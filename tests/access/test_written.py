@@ -15,8 +15,11 @@ ROOT = Path(__file__).parents[2]
 SYSTEM = """
 a worker delivers for the task of its token
 a worker takes the task of its token
+an upload is checked
 attempts are counted
+bytes of an upload came
 finished jobs are merged
+jobs are brought in line with their simulations
 jobs are handed to engines
 reports of workers are written together
 texts are folded anew
@@ -49,9 +52,15 @@ Credential: who proves a password has its hash renewed
 Credential: who proves an identity is signed in
 Device, DeviceType: who has the register key registers a device
 Device: a device tells of itself
+File, Upload: the last byte of an upload makes a file
+File: a file is deleted for good by who may delete it
+File: what a job made belongs to its subject
 Job, SimulationSetup, Task: a simulation is made with its input and its job
 Job, Task: a job is tried again by another
+Job, Task: an archive is made by a job
 Job: a job is deleted by who may
+Job: jobs are their subject's project's
+Job: the dispatcher writes places in the queue
 Notification: a message is posted with what it tells of
 Participant, ParticipantDevice: participants end with the work of their project
 Participant, User: the moment of a sign-in is noted
@@ -61,10 +70,15 @@ ParticipantDevice: devices that a project lacks are left behind
 Preference: one's own preferences
 ProjectService: a service works in the projects that it makes
 ProjectService: without its site a service leaves its projects
-Role: a place has its roles from the beginning
 Role, RoleGrant: who leaves a project stays in its site
+Role: a place has its roles from the beginning
 RoleGrant: roles do not come back over those who administer the group now
 Task: tasks end with their job
+Upload, UploadPart: an upload is ended by whose it is
+Upload: another request is asked to stop
+Upload: partial uploads are part of another now
+UploadPart: a part of an upload came
+UploadPart: an upload is begun with its parts
 User, UserGroupMember: the provider of an identity tells who its people are
 User: who has the link confirms the address
 model: what was just made gets its names

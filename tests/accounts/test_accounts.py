@@ -25,7 +25,7 @@ from resolvers.identity.principal import ANONYMOUS, Kind, TaskClaim
 from resolvers.identity.tokens import KeyRing, digest_of
 from resolvers.limits import Limits
 from resolvers.retention import tidy
-from schema.fields.scalars import global_id
+from resolvers.spelling import global_id
 from tests.support.platforms import KEY, Platform, received
 from tests.support.signing import change, do
 from tests.support.world import PASSWORD
@@ -158,7 +158,7 @@ async def test_known_addresses_are_kept_for_thirty_days_as_digests(platform: Pla
     assert digest_of("tom 198.51.100.1") not in str(kept)
     for age, left in ((29, 3), (31, 0)):
         await _age(platform, "known:%", age)
-        await tidy(database, sweeps_of(RetentionSettings(**days)))
+        await tidy(database, sweeps_of(RetentionSettings(**days), platform.services.files.storage))
         assert len(await database.rows(known)) == left
 
 

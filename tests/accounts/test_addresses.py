@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from db import migrating, models
 from db.types import uuid7
-from schema.fields.scalars import global_id
+from resolvers.spelling import global_id
 from tests.support.databases import Prepared
 from tests.support.platforms import Platform
 from tests.support.signing import change_user, log_in, signed_in

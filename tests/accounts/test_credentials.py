@@ -21,8 +21,8 @@ from resolvers.failures import Unauthenticated
 from resolvers.identity import last_used
 from resolvers.identity.principal import Kind, Principal
 from resolvers.identity.tokens import digest_of
+from resolvers.spelling import global_id
 from resolvers.writing import rate_limits
-from schema.fields.scalars import global_id
 from tests.support.platforms import Platform
 from tests.support.serving import Serve
 

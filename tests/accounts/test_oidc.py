@@ -29,7 +29,7 @@ from gateway.settings import SettingsError, load
 from resolvers.accounts.external_identity import _called
 from resolvers.feed import principal_topic
 from resolvers.identity import oidc
-from schema.fields.scalars import global_id
+from resolvers.spelling import global_id
 from tests.support.identity_provider import lab_of, person, running
 from tests.support.platforms import KEY, Platform
 from tests.support.postgres import free_port

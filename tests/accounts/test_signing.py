@@ -15,7 +15,7 @@ from gateway.protocol.authentication import authenticate
 from resolvers.failures import Unauthenticated
 from resolvers.identity.principal import Duty, Kind, Principal
 from resolvers.identity.tokens import KeyRing
-from schema.fields.scalars import global_id
+from resolvers.spelling import global_id
 from tests.support.platforms import Platform
 from tests.support.signing import (
     COMPLETE,

@@ -75,6 +75,8 @@ def test_schema_prints_the_sdl(torana: Torana) -> None:
 
 
 VARIABLES = """
+    archive_days files_dir free_bytes project_bytes project_tasks s3_bucket s3_endpoint s3_key s3_links s3_prefix
+    s3_region s3_secret upload_bytes upload_hours user_bytes user_tasks
     access_minutes account_attempts allowed_hosts allowed_origins audit_days body_limit body_timeout
     chat_webhooks cluster_lease clusters cookie_secure data_dir database_readers database_url database_writers
     deleted_days dispatch documents explorer header_timeout host leaked_passwords log_format mail_from mail_log

@@ -12,7 +12,7 @@ from db.locks import ORDER
 from db.models import Base
 from resolvers.access.roles import role_in
 from resolvers.queue import leases
-from schema.fields.scalars import global_id
+from resolvers.spelling import global_id
 from tests.support.matrix import mutate
 from tests.support.platforms import Platform, platform_on
 from tests.support.recording import out_of_order

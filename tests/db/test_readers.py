@@ -19,9 +19,9 @@ from db.prepared import Prepared as Statement
 from gateway.operations.documents import Envelope
 from resolvers.context import Context
 from resolvers.identity.principal import ANONYMOUS
+from resolvers.spelling import global_id
 from schema import Schema
 from schema.fields.cost import Bounds
-from schema.fields.scalars import global_id
 from tests.support.databases import Prepared
 from tests.support.platforms import Platform, platform_on
 from tests.support.world import simulate

@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from db import texts
 from db.engine import Database
 from db.types import uuid7
+from resolvers.spelling import global_id
 from schema import Schema
-from schema.fields.scalars import global_id
 from tests.support.databases import BACKENDS, Prepared
 
 ODD = ["", "a", "ab", "abc", "100%s %d %% ''", "Żółw ~~~ ???>>>", "x" * 200, '[1,"2"]\\"']

@@ -17,12 +17,13 @@ import redis.asyncio
 
 from jobs.engine import Away, Batch, Held
 from jobs.engines.celery import CeleryEngine
-from resolvers.simulations.merging import merge_ready
 from resolvers.work.dispatcher import Dispatcher, Post
+from resolvers.work.finishing import merge_ready
 from tests.support.inputs import files
 from tests.support.postgres import free_port
 from tests.support.redis import Redis, running_redis
 from tests.support.serving import Serve, Served
+from tests.work.test_archives import archived, content_of
 from tests.work.test_running import LONG, ended, gone, running, submit
 from tests.work.test_running import until as watched
 
@@ -343,6 +344,23 @@ async def test_a_job_of_the_gateway_runs_and_another_is_cancelled(serve: Serve, 
         await watched(gateway, tom, job, running)
         await gateway.ask("mutation($i:ID!){cancelJob(id:$i){... on Job{state}}}", tom, i=job)
         await gone(cluster.folder / "runs")
+        await cluster.finished()
+    finally:
+        await dispatcher.close()
+
+
+async def test_an_archive_is_made_by_celerys_workers(serve: Serve, cluster: Cluster) -> None:
+    gateway: Served = await serve("sqlite")
+    post = Post(cluster.engine, None, interval=5, patience=600)
+    dispatcher = Dispatcher(
+        gateway.services, [post], gateway.url, merge=partial(merge_ready, gateway.services), alone=False
+    )
+    dispatcher.start()
+    try:
+        await cluster.work(1, app="jobs.engines.celery_app")
+        tom = await gateway.log_in("tom")
+        archive = await archived(gateway, tom, gateway.world.id("Simulation", "simulation"))
+        assert "results.json" in (await content_of(gateway, archive)).namelist()
         await cluster.finished()
     finally:
         await dispatcher.close()

@@ -5,6 +5,7 @@ import getpass
 import io
 import json
 import os
+import random
 import shutil
 import stat
 import subprocess
@@ -15,20 +16,27 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
+from db.models import SimulationSetup
 from jobs.engine import Away, Batch, Engine, Held, Login, Refused, State
 from jobs.engines.shell import LocalShell, LoginRefused, Ssh
 from jobs.engines.slurm.config import SlurmConfig
 from jobs.engines.slurm.engine import SlurmEngine
 from jobs.engines.slurm.squeue import compressed, expanded
 from jobs.worker.bundle import bundle
+from resolvers.work.dispatcher import Dispatcher, Post
+from resolvers.work.finishing import merge_ready
 from tests.support.postgres import free_port
+from tests.support.serving import Serve, Served
 from tests.support.slurm import Slurm, running_slurm
+from tests.work.test_archives import archived, content_of
 
 pytestmark = pytest.mark.slow
 """Real components, started and ended."""
@@ -438,6 +446,28 @@ async def test_the_worker_is_sent_and_runs(bench: Bench) -> None:
         client.write_bytes(b"half")
     server.close()
     await server.wait_closed()
+
+
+async def test_an_archive_larger_than_a_workers_body_comes_from_slurm(bench: Bench, serve: Serve) -> None:
+    """Files are uploaded, so no bound on what one request holds is theirs."""
+    gateway: Served = await serve("sqlite", worker_body_limit=20_000)
+    noise = random.Random(20).randbytes(60_000).hex()
+    async with gateway.services.database.write(as_system="test") as session:
+        await session.execute(sa.update(SimulationSetup).values(files={"noise.dat": noise}))
+    engine = SlurmEngine.of(replace(bench.config, client=(), python=sys.executable))
+    post = Post(engine, None, interval=1, patience=600)
+    dispatcher = Dispatcher(
+        gateway.services, [post], gateway.url, merge=partial(merge_ready, gateway.services), alone=False
+    )
+    dispatcher.start()
+    try:
+        tom = await gateway.log_in("tom")
+        archive = await archived(gateway, tom, gateway.world.id("Simulation", "simulation"))
+        assert int(archive["file"]["size"]) > 20_000
+        assert (await content_of(gateway, archive)).read("inputs/noise.dat").decode() == noise
+        await bench.until(lambda: not bench.slurm.run("squeue", "-h"))
+    finally:
+        await dispatcher.close()
 
 
 async def test_a_task_whose_folder_went_ends(bench: Bench) -> None:

@@ -67,7 +67,7 @@ async def test_old_records_go_and_young_ones_stay(platform: Platform) -> None:
             )  # fmt: skip
         key = m.Credential(user_id=tom, kind=m.CredentialKind.API_KEY, secret_hash="k", algorithm="none", expires_at=later(-400 * 86_400))  # fmt: skip
         session.add(key)
-    gone = await tidy(platform.services.database, sweeps_of(RetentionSettings()))
+    gone = await tidy(platform.services.database, sweeps_of(RetentionSettings(), platform.services.files.storage))
     assert (gone["audit_events"], gone["credentials"]) == (1, 1)
     async with platform.services.database.read() as connection:
         left = sa.select(sa.func.count()).where(models.AuditEvent.action == "OLD")

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 import pytest
 
-from resolvers.simulations.merging import merge_ready
+from resolvers.work.finishing import merge_ready
 from tests.support.platforms import Platform
 from tests.support.work import REPORT, RESULTS, claim, estimators, submit
 

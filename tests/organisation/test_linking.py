@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from db import models
 from resolvers.organisation.links import MOST, LinkKind
-from schema.fields.scalars import global_id
+from resolvers.spelling import global_id
 from tests.support.organising import (
     Dune,
     create,

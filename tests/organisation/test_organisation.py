@@ -21,9 +21,9 @@ from resolvers.feed import RIGHTS, any_of_kind
 from resolvers.identity.lookup import KEPT, Principals
 from resolvers.identity.principal import Duty, Kind, Principal
 from resolvers.identity.tokens import Secret, Session
+from resolvers.spelling import global_id
 from schema import Schema, build
 from schema.fields.cost import Bounds
-from schema.fields.scalars import global_id
 from tests.support.organising import (
     Dune,
     acting,

@@ -197,7 +197,10 @@ GOOD: dict[str, Any] = {
         ({"progress": r"(?P<done"}, "progress: "),
         ({"log": "*.log"}, "log: without progress"),
         ({"progress": r"(?P<done>\d+)", "log": "../*.log"}, "log: it must lie"),
-        ({"results": "excel"}, r"results: 'excel' is none of \['fluka', 'shieldhit', 'topas', 'yaptide-json'\]"),
+        (
+            {"results": "excel"},
+            r"results: 'excel' is none of \['files', 'fluka', 'shieldhit', 'topas', 'yaptide-json'\]",
+        ),
         ({"partial": "yes"}, "partial: it must be true or false"),
         ({"together": 1}, "together: it must be true or false"),
         ({"checker": None}, "checker: there is no such field"),

@@ -79,6 +79,7 @@ def _failures() -> dict[str, Failure]:
         "INVALID": {"field": "input.x"},
         "CONFLICT": {"version": 2},
         "DEPENDENCY": {"blockedBy": {"Session": 1}},
+        "QUOTA": {"limit": 5, "used": 4, "requested": 2, "resetsAt": None},
         "RATE_LIMITED": {"retryAfterSeconds": 7},
         "LIMIT_EXCEEDED": {"limit": "cost", "allowed": 1, "value": 2},
         "UNCONFIRMED": {"committed": True},

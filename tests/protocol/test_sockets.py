@@ -22,7 +22,8 @@ from gateway.protocol import authentication, websocket
 from resolvers.access.roles import enrol
 from resolvers.feed import RIGHTS, principal_topic
 from resolvers.queue import leases
-from schema.fields.scalars import global_id, parse_id
+from resolvers.spelling import global_id
+from schema.fields.scalars import parse_id
 from tests.support.inputs import FILES
 from tests.support.serving import Serve, Served
 from tests.support.world import PASSWORD

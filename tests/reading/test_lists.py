@@ -10,10 +10,9 @@ from typing import Any
 import pytest
 from graphql import get_named_type, is_leaf_type
 
-from resolvers.spelling import camel
+from resolvers.spelling import camel, global_id
 from schema import Schema
 from schema.fields.declarations import NODES
-from schema.fields.scalars import global_id
 from schema.fields.selection import DEFINITION
 from tests.support.databases import BACKENDS, Prepared
 from tests.support.diverse import HERE, SINCE, THERE, Diverse

@@ -16,12 +16,12 @@ from resolvers.identity.principal import AccessProfile, Kind
 from resolvers.reading import statements
 from resolvers.reading.paging import Keyset, Order
 from resolvers.reading.selection import Selection
+from resolvers.spelling import global_id
 from schema import Schema, build
 from schema.fields.checks import declared_fields
 from schema.fields.cost import Bounds
 from schema.fields.declarations import Connected
 from schema.fields.fields import Column, Related
-from schema.fields.scalars import global_id
 from schema.fields.selection import DEFINITION
 from tests.support.crowd import MANY, crowd
 from tests.support.databases import BACKENDS, Prepared

@@ -21,10 +21,10 @@ from db.searching.folding import composed, fold
 from db.types import uuid7
 from resolvers.reading import statements
 from resolvers.reading.paging import Order
+from resolvers.spelling import global_id
 from schema import Schema, build
 from schema.fields.checks import declared_fields
 from schema.fields.declarations import Connected
-from schema.fields.scalars import global_id
 from tests.support.databases import BACKENDS, Prepared
 from tests.support.fuzz import (
     EVERYONE,

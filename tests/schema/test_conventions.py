@@ -23,8 +23,9 @@ from graphql import (
     is_specified_scalar_type,
 )
 
+from resolvers.spelling import global_id
 from schema import Schema
-from schema.fields.scalars import RENAMED, global_id, parse_id
+from schema.fields.scalars import RENAMED, parse_id
 from tests.support.platforms import Platform
 
 WORKERS = "workers of the release before go on over an upgrade, and only `torana worker` sends this"
@@ -47,6 +48,8 @@ OTHER_VALUES = {
     "createDownload(estimators)": "a part of the address: names or files",
     "createDownload(pages)": "a part of the address: numbers such as `1-3,5`",
     "workerPutResults(estimators)": WORKERS,
+    "WorkerAssignment.files": WORKERS,
+    "createDownload(file)": "a part of the address: the input file's name",
 }
 """What is called like a type and holds something else."""
 
@@ -62,10 +65,10 @@ COMMANDS = {
         "createSimulationLink", "grantRole", "registerDevice", "signUp", "submitSimulation",
     },
     "a state is asked for, and checked, whatever else changed": {
-        "cancelJob", "retryJob", "rotateApiKey", "setReadOnly", "newDeviceRegisterKey",
+        "cancelJob", "retryJob", "rotateApiKey", "setReadOnly", "newDeviceRegisterKey", "setJobPriority",
     },
     "an ending that holds whatever changed meanwhile": {
-        "closeOtherSessions", "closeSession", "closeSessions", "logOut", "revokeCredential",
+        "closeOtherSessions", "closeSession", "closeSessions", "deleteUpload", "logOut", "revokeCredential",
     },
     "a proof of who asks, or what only its owner has": {
         "changePassword", "completeTwoFactor", "confirmTwoFactor", "disableTwoFactor", "logIn", "logInParticipant",
@@ -87,6 +90,7 @@ OTHER_LISTS = {
     "SignInOptions.providers": "those of the settings, at most one of each kind",
     "Subscription.presence": "what came at once, of a stream",
     "Subscription.entityChanged": "what came at once, of a stream",
+    "WorkerAssignment.fetched": "the input files of one task",
 }
 """Lists of objects that are no connections."""
 

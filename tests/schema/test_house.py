@@ -29,10 +29,10 @@ WINGS = {
     "gateway": "explorer|settings background operations protocol app commands cli",
     "schema": "fields lists types schema",
     "resolvers": (
-        "failures|feed|limits|maintenance|retention|spelling|steps identity mail access reading queue context "
-        "writing live accounts organisation work simulations"
+        "failures|feed|limits|maintenance|retention|spelling|steps|turns identity mail access reading queue context "
+        "writing live accounts organisation files work simulations archives"
     ),
-    "jobs": "engine|results programs worker engines",
+    "jobs": "engine|results archives programs worker engines",
 }
 """The wings of a room from the ground up; each imports only those before it. A room's own name is its `__init__`; a bar
 is between modules on one level."""

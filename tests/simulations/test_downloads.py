@@ -22,7 +22,7 @@ from db import models
 from db.types import uuid7
 from gateway.protocol import formats
 from gateway.protocol.downloads import Downloads, _members
-from gateway.protocol.files import disposition, safe
+from gateway.protocol.files import disposition
 from gateway.protocol.server import make_server
 from gateway.protocol.zip_stream import archive
 from gateway.settings.server import ServerSettings
@@ -36,7 +36,7 @@ from resolvers.identity.tokens import digest_of
 from resolvers.reading import ranges
 from resolvers.simulations import exports
 from resolvers.simulations.simulations import store_estimators
-from schema.fields.scalars import global_id
+from resolvers.spelling import global_id, safe
 from tests.support.platforms import Platform
 from tests.support.postgres import free_port
 

@@ -8,7 +8,8 @@ import pytest
 from jobs.results import Estimator, Merging, ResultError, read
 from resolvers.queue import leases, merge_leases
 from resolvers.simulations import merging
-from resolvers.simulations.merging import merge, merge_ready
+from resolvers.work import finishing
+from resolvers.work.finishing import merge, merge_ready
 from tests.support.platforms import Platform
 from tests.support.work import RESULTS, claim, estimators, job_of, submit, values_of
 
@@ -144,7 +145,7 @@ async def test_results_that_can_not_be_merged_keep_no_other_job_waiting(
     await merge_ready(platform.services)
     assert (await job_of(platform, good))["state"] == "COMPLETED"
     assert (await job_of(platform, bad))["state"] == "MERGING_RUNNING"
-    monkeypatch.setattr(merging, "ENOUGH", 0.0)
+    monkeypatch.setattr(finishing, "ENOUGH", 0.0)
     async with platform.services.database.write(as_system="test") as session:
         await merge_leases.release_all_merging(session)
     await merge_ready(platform.services)
@@ -178,7 +179,7 @@ async def test_who_goes_on_merging_keeps_the_lease(platform: Platform, monkeypat
     submitted = await submit(platform, 1)
     for worker in await claim(platform):
         await platform.ask(RESULTS, worker, e=estimators(6.0))
-    monkeypatch.setattr(merging, "LEASE", 0.3)
+    monkeypatch.setattr(finishing, "LEASE", 0.3)
     reading, prolonged = merging._merged, asyncio.Event()
     prolong = merge_leases.prolong_merging
 

@@ -9,6 +9,7 @@ from db import models
 from db.models import SessionCategory, SessionEventType
 from db.types import later, uuid7
 from resolvers.access.roles import enrol
+from tests.support.filed import archive_of, file_of, upload_of
 from tests.support.further import Spot, furnish_further
 from tests.support.world import START, World, simulate, specify
 
@@ -50,6 +51,9 @@ async def crowd(session: AsyncSession, world: World) -> None:
         session.add(models.ClusterUserGroup(cluster_id=cluster.id, user_group_id=members.id))
         session.add(models.SimulationLink(simulation_id=row.id, user_id=world.tom, secret_hash=f"crowd-{n}",
                                           expires_at=later(3600)))  # fmt: skip
+        await file_of(session, f"file-{n}.csv", owner_user_id=world.tom, session_id=held, project_id=project)
+        await upload_of(session, f"upload-{n}.csv", owner_user_id=world.tom, project_id=project)
+        await archive_of(session, world.tom, f"archive-{n}", simulation_id=row.id)
         await _furnish(session, world, place, held, n)
         await enrol(session, place, world.tom, admin=True)
         session.add(models.NotificationTemplate(key=f"message-{n}", project_id=project, text="hello"))

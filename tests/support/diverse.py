@@ -97,7 +97,7 @@ class Diverse:
                 state = one((m.JobState.FAILED, m.JobState.COMPLETED, m.JobState.CANCELED))
                 jobs.append(
                     self._new(
-                        m.Job, simulation_id=simulation.id, owner_user_id=owner, attempt=attempt, title=simulation.title,
+                        m.Job, simulation_id=simulation.id, project_id=simulation.project_id, owner_user_id=owner, attempt=attempt, title=simulation.title,
                         kind=m.JobKind.SIMULATION, key=f"diverse-{self._number:05}-{one(TEXTS)}",
                         state=state if over else m.JobState.RUNNING, progress=one((0.0, 0.25, 0.5, 1.0)),
                         submitted_at=self._moment(), ended_at=self._moment() if over else None,

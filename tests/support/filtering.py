@@ -11,9 +11,8 @@ from graphql import GraphQLEnumType, GraphQLInputObjectType, GraphQLList, get_na
 from db import models
 from db.types import instant_text
 from resolvers.reading.filters import TEXT
-from resolvers.spelling import snake
+from resolvers.spelling import global_id, snake
 from schema.fields.declarations import NODES, Connected, Related
-from schema.fields.scalars import global_id
 from schema.lists.comparisons import CHOICES
 
 T = TypeVar("T")

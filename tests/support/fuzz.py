@@ -162,11 +162,12 @@ async def _compute(session: AsyncSession, world: World, projects: list[Any], gon
             total_primaries=2**63 - 1, files=JSON))  # fmt: skip
         await session.execute(sa.update(m.Job).where(m.Job.id == made.job).values(
             title=text, progress=PROGRESS[n], estimated_seconds=2**31 - 1, error={"code": "PROGRAM_FAILED", "message": text} if n % 2 else None,
-            warnings=[*TEXTS, "nul \0"], state=list(JobState)[n], submitted_at=START))  # fmt: skip
+            warnings=[*TEXTS, "nul \0"], state=list(JobState)[n], submitted_at=START, deleted_at=START if n == 6 else None))  # fmt: skip
         await session.execute(sa.update(m.Task).where(m.Task.id == made.task).values(
             requested=2**63 - 1, done=2**63 - 1, error={"code": "TASK_LOST", "message": text}, started_at=INSTANTS[n % 3]))  # fmt: skip
         session.add(m.LogEntry(job_id=made.job, sequence=2**31 - 1, text=text))
         session.add(m.Job(key=f"again-{made.job}", kind=JobKind.SIMULATION, owner_user_id=owner, title=text, attempt=2,
+                          project_id=places[n % 5], deleted_at=START if n == 6 else None,
                           state=JobState.CANCELED, simulation_id=made.simulation, progress=PROGRESS[-n - 1]))  # fmt: skip
         if n % 3:
             common = {

@@ -32,9 +32,9 @@ from hypothesis_graphql import queries
 from db import models
 from db.engine import Database
 from resolvers.reading.paging import Order
+from resolvers.spelling import global_id
 from schema.fields.checks import declared_fields
 from schema.fields.declarations import Connected, Grouped, Listed, Measured
-from schema.fields.scalars import global_id
 from schema.fields.selection import DEFINITION
 from tests.support.filtering import ODD_TEXTS, Filtering
 

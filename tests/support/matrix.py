@@ -20,13 +20,14 @@ from resolvers.access import roles
 from resolvers.identity.lookup import principal_named, principal_of
 from resolvers.identity.principal import ANONYMOUS, Kind, Principal
 from resolvers.identity.tokens import Secret, digest_of
+from resolvers.spelling import global_id
 from resolvers.writing.cascade import erase
 from schema import Schema, build
 from schema.fields.checks import declared_fields
 from schema.fields.cost import Bounds
-from schema.fields.scalars import global_id
 from schema.fields.selection import model_of
 from tests.support.databases import WORLD, Prepared, Recipe
+from tests.support.filed import archive_of, file_of, upload_of
 from tests.support.further import FURTHER as BESIDES
 from tests.support.further import Name, Ref, Spot, furnish_further
 from tests.support.inputs import FILES
@@ -110,6 +111,17 @@ Page                       -  -  -   R    R   R     -  R     -  -  -  -    R  R
 Job                        -  -  -   RD   R   R     -  R     -  -  -  -    R  RD
 Task                       -  -  -   R    R   R     -  R     -  -  -  -    R  R
 LogEntry                   -  -  -   R    -   R     -  R     -  -  -  -    -  R
+# "the owner's alone" where its subject has no project (6.13).
+Job/archive                -  -  -   RD   -   -     -  -     -  -  -  -    -  RD
+Archive                    -  -  -   CRD  C   C     -  C     -  -  -  -    -  CRD
+# Only superadmins bring back a file. A session's: "C own" of DV comes with the sessions of devices.
+File                       -  -  -   RD   R   RD    -  RD    R  -  -  R    -  RDB
+File/own                   -  -  -   RD   -   -     -  -     -  -  -  -    -  RDB
+File/archive               -  -  -   RD   -   -     -  -     -  -  -  -    -  RDB
+File/public                R  R  R   R    R   R     R  R     R  R  R  R    R  RDB
+# C: a dataset of one's own. PT and PL bring files with the sessions of participants.
+Upload                     -  C  C   CRD  C   C     C  C     -  -  -  C    -  CRD
+UploadPart                 -  -  -   R    -   -     -  -     -  -  -  -    -  R
 # LK has a link to the simulation here. Its secret is told once, to whom made it.
 SimulationLink             -  -  -   CRD  -   -     -  -     -  -  -  -    -  CRD
 # For every user, or where groups are named for their members: PU is one here.
@@ -139,6 +151,7 @@ MUTATIONS = {
     "Credential": {"D": "revokeCredential"},
     "RoleGrant": {"C": "grantRole", "D": "revokeRole"},
     "Simulation": {"C": "submitSimulation"},
+    "Upload": {"C": "createUpload"},
     "Preference": {"C": "setPreference"},
 }
 """What stands for createX, deleteX where it has a name of its own."""
@@ -217,6 +230,8 @@ NEW: Mapping[str, Mapping[str, Any]] = {
     "Preference": {"appTag": Name(), "value": {"wide": True}},
     "Simulation": {"title": "x", "simType": "SHIELDHIT", "inputFiles": FILES},
     "SimulationLink": {"simulation": Ref("Simulation")},
+    "Upload": {"purpose": "DATASET", "name": Name("{}.csv"), "size": "5"},
+    "Archive": {"subject": Ref("Simulation")},
     "NotificationTemplate/project": {**_WORDS, "project": Ref("Project")},
     "NotificationTemplate/site": {**_WORDS, "site": Ref("Site")},
 }
@@ -226,6 +241,17 @@ NEW_BY = {("User", "MG"): {"username": Name()}}
 
 OPEN: Mapping[str, str] = {
     **{kind: one.open for kind, one in BESIDES.items()},
+    "Archive": "title expiresAt owner simulation project job jobs file",
+    "File": (
+        "purpose state name mediaType size digest recordedAt expiresAt owner service session project archive "
+        "refusal downloadUrl"
+    ),
+    "Upload": (
+        "purpose state name mediaType size received checksum checksumAlgorithm expiresAt owner service session "
+        "project file parts "
+        "refusal url grant"
+    ),
+    "UploadPart": "ordinal name size checksum checksumAlgorithm received upload",
     "AuditEvent": "action at actorKind entityType detail actor entity",
     "Challenge": "label startDate endDate active url leaderboards",
     "Cluster": "name description platform enabled maxTasks userGroups",
@@ -236,6 +262,7 @@ OPEN: Mapping[str, str] = {
     "Estimator": "name fileName metadata simulation pages",
     "Job": (
         "key kind state platform title attempt progress estimatedSeconds submittedAt queuePosition "
+        "priority project archive "
         "estimatedStartAt startedAt endedAt lastUpdateAt history options merges owner cluster simulation "
         "tasks log error"
     ),
@@ -255,7 +282,7 @@ OPEN: Mapping[str, str] = {
     "RoleGrant": "role userGroup device participantGroup",
     "Service": "name key clientEndpoint enabled editableConfig hasAssets hasTests roles sites projects",
     "ServiceConfig": "specificId config service user participant device",
-    "Session": "name startsAt durationSeconds status type project creator members events simulations",
+    "Session": "name startsAt durationSeconds status type project creator members events simulations files",
     "SessionEvent": "type occurredAt text context session",
     "SessionMember": "session user participant device",
     "SessionType": "name color category sessions",
@@ -311,6 +338,8 @@ CHANGES: Mapping[str, Mapping[str, Any]] = {
 MORE_IDS: Mapping[str, Mapping[str, Any]] = {
     "createParticipant": {"group": Ref("ParticipantGroup")},
     "createDevice": {"subtype": Ref("DeviceSubtype")},
+    "createUpload": {"target": Ref("Project")},
+    "createArchive": {"cluster": Ref("Cluster")},
     "createServiceConfig": {"device": Ref("Device")},
 }
 """Ids that may be given besides the least."""
@@ -326,6 +355,8 @@ ARGUMENTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "createDownload": ("PU", {"simulation": Ref("Simulation"), "kind": "RESULTS"}),
     "createExport": ("PU", {"list": "simulations"}),
     "cancelJob": ("OW", {"id": Ref("Job")}),
+    "deleteFileForever": ("OW", {"id": Ref("File")}),
+    "setJobPriority": ("OW", {"id": Ref("Job"), "priority": 1}),
     "retryJob": ("OW", {"id": Ref("Job"), "cluster": Ref("Cluster")}),
     "rotateApiKey": ("OW", {"id": Ref("Credential/user")}),
     "revokeCredential": ("SA", {"id": Ref("Credential/participant")}),
@@ -339,8 +370,16 @@ ARGUMENTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "setParticipantPassword": ("SA", {"id": Ref("Participant"), "newPassword": "a long enough password"}),
 }  # fmt: skip
 """Of mutations that take ids and are none of the common ones: who may run them, with what."""
-NOTHING_HIDDEN = {"setPassword", "closeSessions", "closeSession", "sendNotification", "removeTwoFactor"}
-"""Mutations whose ids name users, of whom every user sees a card, or login sessions, which are no nodes."""
+NOTHING_HIDDEN = {
+    "setPassword",
+    "closeSessions",
+    "closeSession",
+    "sendNotification",
+    "removeTwoFactor",
+    "workerDeliver",
+}
+"""Mutations whose ids name users, of whom every user sees a card, or login sessions, which are no nodes; or what a
+worker's own task uploaded."""
 
 
 def typename_of(kind: str) -> str:
@@ -397,6 +436,7 @@ def refs(value: Any) -> Iterator[Ref]:
 # The rows -------------------------------------------------------------------------------------------------------------
 
 Rows = dict[str, UUID]
+_ASSET = m.FilePurpose.SESSION_ASSET
 
 
 async def settle(session: AsyncSession, world: World) -> tuple[Rows, Rows, dict[str, UUID]]:
@@ -426,6 +466,12 @@ async def settle(session: AsyncSession, world: World) -> tuple[Rows, Rows, dict[
     opened = m.Cluster(id=uuid7(), name="open to all", platform=m.Platform.SLURM)
     session.add(opened)
     await session.flush()
+    await archive_of(session, owen.id, "of a project", project_id=world.here.project)
+    await file_of(session, "by a service.csv", service_id=world.here.service)
+    await upload_of(
+        session, "by a service.csv", service_id=world.here.service, session_id=here["Session"], file_id=here["File"]
+    )
+    here["File/public"] = await file_of(session, "public.csv", purpose=m.FilePurpose.PUBLIC)
     here |= {"Session/invited": invited, "Cluster": opened.id, "Cluster/closed": here["Cluster"]}
     return here, there, {"owen": owen.id, "uma": uma.id}
 
@@ -503,6 +549,11 @@ async def _place(
     await session.flush()
     job.cluster_id, job.platform = cluster, m.Platform.SLURM
     await session.flush()
+    asset = await file_of(
+        session, "asset.csv", purpose=_ASSET, owner_user_id=owner, session_id=held, project_id=place.project
+    )
+    upload, part = await upload_of(session, "own.csv", owner_user_id=owner, project_id=place.project)
+    archived = await archive_of(session, owner, "archive", simulation_id=made.simulation)
     spot = Spot(place.project, place.participant, place.device)
     return {
         **keys,
@@ -514,7 +565,9 @@ async def _place(
         "SpecVersion": version, "Simulation": made.simulation, "Estimator": made.estimator, "Page": made.page,
         "Job": made.job, "Task": made.task, "User/stranger": world.eve, "Cluster": cluster, "SimulationLink": link,
         "SimulationSetup": await _first(session, m.SimulationSetup, simulation_id=made.simulation),
-        "LogEntry": await _first(session, m.LogEntry, job_id=made.job),
+        "LogEntry": await _first(session, m.LogEntry, job_id=made.job), "Archive": archived.archive,
+        "Job/archive": archived.job, "File": asset, "File/archive": archived.file, "File/own": await file_of(session, "own.csv", owner_user_id=owner),
+        "Upload": upload, "UploadPart": part,
         "Role/core": await _first(session, m.Role, project_id=place.project, service_id=m.CORE, name=m.USER),
     }  # fmt: skip
 
@@ -602,6 +655,22 @@ async def fresh(session: AsyncSession, kind: str, world: World, place: Place, pe
         case "Simulation" | "Job":
             made = await simulate(session, mine, place.project, name, tasks=1)
             return made.simulation if kind == "Simulation" else made.job
+        case "File":
+            held = await _hold(session, await _first(session, m.SessionType, name="Visit"), place.project, mine)
+            return await file_of(
+                session, name, purpose=_ASSET, owner_user_id=mine, session_id=held, project_id=place.project
+            )
+        case "File/own":
+            return await file_of(session, name, owner_user_id=mine)
+        case "File/archive":
+            return (await archive_of(session, mine, name)).file
+        case "File/public":
+            return await file_of(session, name, purpose=m.FilePurpose.PUBLIC)
+        case "Upload":
+            return (await upload_of(session, name, owner_user_id=mine))[0]
+        case "Archive" | "Job/archive":
+            archived = await archive_of(session, mine, name)
+            return archived.archive if kind == "Archive" else archived.job
         case "SimulationLink":
             made = await simulate(session, mine, place.project, name, tasks=1)
             session.add(

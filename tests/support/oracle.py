@@ -17,8 +17,9 @@ import sqlalchemy as sa
 from db import models as m
 from db.searching.folding import fold
 from resolvers.reading.ranges import numbers_in
+from resolvers.spelling import global_id
 from schema.fields.declarations import NODES
-from schema.fields.scalars import BigInt, global_id, parse_id
+from schema.fields.scalars import BigInt, parse_id
 from tests.support.diverse import SINCE
 from tests.support.matrix import FIELDS, Stage, may
 

@@ -10,7 +10,7 @@ from db import models
 from db.types import later, uuid7
 from resolvers.access import roles
 from resolvers.identity.tokens import digest_of
-from schema.fields.scalars import global_id
+from resolvers.spelling import global_id
 from tests.support.further import Spot, furnish_further
 
 

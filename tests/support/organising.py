@@ -16,7 +16,8 @@ from db.models import Base, CredentialKind
 from resolvers.access import roles
 from resolvers.identity.principal import Principal
 from resolvers.identity.tokens import digest_of
-from schema.fields.scalars import global_id, parse_id
+from resolvers.spelling import global_id
+from schema.fields.scalars import parse_id
 from tests.support.platforms import Platform, principal_as
 
 Who = str | Principal

@@ -32,9 +32,10 @@ from resolvers.identity.lookup import principal_named, principal_of
 from resolvers.identity.principal import AccessProfile, Kind, Principal
 from resolvers.identity.tokens import Secret, digest_of
 from resolvers.organisation import permissions
+from resolvers.spelling import global_id
 from schema import Schema, build
 from schema.fields.cost import Bounds
-from schema.fields.scalars import global_id, parse_id
+from schema.fields.scalars import parse_id
 from tests.support.databases import BACKENDS, WORLD, Prepared, Recipe
 from tests.support.matrix import mutate
 from tests.support.platforms import Platform, Reused, platform_on

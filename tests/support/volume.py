@@ -13,7 +13,7 @@ from db.engine import Database
 from db.types import uuid7
 from resolvers.accounts.sign_in import create_user
 from resolvers.simulations.simulations import store_estimators
-from schema.fields.scalars import global_id
+from resolvers.spelling import global_id
 from tests.support.databases import quick_passwords
 from tests.support.world import PASSWORD
 

@@ -11,7 +11,7 @@ from db.models import InputType, JobKind, JobState, SessionCategory, SessionEven
 from db.types import uuid7
 from resolvers.access.roles import enrol
 from resolvers.accounts.sign_in import create_user
-from schema.fields.scalars import global_id
+from resolvers.spelling import global_id
 from tests.support.organisation import Place, furnish
 
 START = datetime(2026, 1, 5, 9, tzinfo=UTC)
@@ -137,7 +137,7 @@ async def simulate(
     session.add(models.SimulationSetup(simulation_id=simulation, files={"beam.dat": "x"}, total_primaries=100))
     session.add(
         models.Job(
-            id=job, key=f"20260105-090000-{job}-DIRECT", kind=JobKind.SIMULATION, owner_user_id=owner, title=title,
+            id=job, key=f"20260105-090000-{job}-DIRECT", kind=JobKind.SIMULATION, owner_user_id=owner, project_id=project, title=title,
             state=JobState.COMPLETED, simulation_id=simulation, progress=1.0, log_length=tasks,
         )
     )  # fmt: skip

@@ -18,7 +18,7 @@ from db import models
 from db.outages import Unavailable
 from gateway.protocol.authentication import authenticate
 from resolvers.identity import tokens
-from resolvers.simulations.merging import merge_ready
+from resolvers.work.finishing import merge_ready
 from schema import Schema
 from schema.fields.cost import Bounds
 from tests.support.databases import Prepared

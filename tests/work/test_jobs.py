@@ -26,12 +26,13 @@ from resolvers.identity.principal import TaskClaim
 from resolvers.queue import leases
 from resolvers.queue.leases import SCOPES
 from resolvers.queue.lifecycle import MOVES, move
+from resolvers.queue.ranking import write_places
 from resolvers.queue.reports import Report, Reports
 from resolvers.retention import tidy
 from resolvers.simulations import retention
-from resolvers.simulations.merging import merge_ready
 from resolvers.simulations.simulations import shares
 from resolvers.work import worker_api
+from resolvers.work.finishing import merge_ready
 from tests.programs.test_editor_input import PROJECT
 from tests.support.inputs import FILES
 from tests.support.platforms import Platform
@@ -579,13 +580,16 @@ async def test_old_simulations_are_deleted_and_deleted_ones_removed(platform: Pl
     submitted = await submit(platform, 1)
     await platform.ask("mutation($id:ID!){cancelJob(id:$id){__typename}}", "tom", id=submitted["job"]["id"])
     kept = await submit(platform, 1)
-    kept_for_ever = sweeps_of(RetentionSettings(simulation_days=0.0, deleted_days=1.0))
+    kept_for_ever = sweeps_of(RetentionSettings(simulation_days=0.0, deleted_days=1.0), platform.services.files.storage)
     gone = await tidy(platform.services.database, kept_for_ever)
     assert (gone.get("finished simulations"), gone["simulations"]) == (None, 0)
     async with platform.services.database.write(as_system="test") as session:
         await session.execute(sa.update(Simulation).values(created_at=later(-90_000)))
         await session.execute(sa.update(Job).where(Job.ended_at.is_not(None)).values(ended_at=later(-90_000)))
-    gone = await tidy(platform.services.database, sweeps_of(RetentionSettings(simulation_days=1.0, deleted_days=1.0)))
+    gone = await tidy(
+        platform.services.database,
+        sweeps_of(RetentionSettings(simulation_days=1.0, deleted_days=1.0), platform.services.files.storage),
+    )
     assert gone["finished simulations"] >= 1
     query = "query($id:ID!){simulation(id:$id){id}}"
     assert await platform.ask(query, "tom", id=submitted["id"]) == {"simulation": None}
@@ -798,7 +802,15 @@ async def test_a_waiting_job_knows_its_place_in_the_queue(platform: Platform) ->
     async def places() -> list[int | None]:
         return [(await platform.ask(query, "tom", id=one["job"]["id"]))["job"]["queuePosition"] for one in submitted]
 
+    assert await places() == [None, None, None], "the dispatcher has not looked yet"
+    await _rank(platform)
     first, second, third = await places()
     assert (second, third) == (first + 1, first + 2)
     await platform.ask("mutation($id:ID!){cancelJob(id:$id){__typename}}", "tom", id=submitted[1]["job"]["id"])
+    await _rank(platform)
     assert await places() == [first, None, second]
+
+
+async def _rank(platform: Platform) -> None:
+    async with platform.services.database.write(as_system="test") as session:
+        await write_places(session, None)

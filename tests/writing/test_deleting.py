@@ -12,7 +12,7 @@ from resolvers.failures import Unauthenticated
 from resolvers.identity.lookup import principal_of
 from resolvers.identity.principal import Kind
 from resolvers.identity.tokens import Secret
-from schema.fields.scalars import global_id
+from resolvers.spelling import global_id
 from tests.support.organising import (
     Dune,
     delete,

@@ -9,8 +9,8 @@ import sqlalchemy as sa
 
 from db import models
 from db.types import Name, uuid7
+from resolvers.spelling import global_id
 from schema import build
-from schema.fields.scalars import global_id
 from tests.support.organising import (
     Dune,
     create,

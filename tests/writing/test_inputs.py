@@ -22,9 +22,8 @@ from db.models import Base
 from db.types import Json
 from gateway.operations.responses import Refused
 from gateway.protocol.bodies import read
-from resolvers.spelling import camel
+from resolvers.spelling import camel, global_id
 from schema import Schema
-from schema.fields.scalars import global_id
 from schema.fields.selection import DEFINITION
 from schema.fields.values import Shape
 from tests.support.platforms import Platform

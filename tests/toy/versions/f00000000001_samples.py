@@ -9,7 +9,7 @@ from alembic import op
 from tests.toy.model import Sample, SampleDevice
 
 revision = "f00000000001"
-down_revision = "f2b61c8d9e07"
+down_revision = "a1c97e54d302"
 branch_labels = None
 depends_on = None
 
