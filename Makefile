@@ -6,7 +6,7 @@ NODE_MODULES := gateway/explorer/node_modules
 # Where Python is told to keep nothing compiled, each of the tests' hundred processes would compile the sources anew.
 test: export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: run install test lint docs fuzz fuzz-power bench bench-access bench-timing bench-jobs bench-stalls clean
+.PHONY: run install test lint docs fuzz fuzz-power bench bench-access bench-timing bench-files bench-jobs bench-stalls clean
 
 run: install
 	@$(BIN)/torana demo $(ARGS)
@@ -50,6 +50,9 @@ bench-access: .venv/installed
 
 bench-timing: .venv/installed
 	@$(BIN)/python -m bench.timing $(ARGS)
+
+bench-files: .venv/installed
+	@$(BIN)/python -m bench.files $(ARGS)
 
 bench-jobs: .venv/installed
 	@$(BIN)/python -m bench.jobs $(ARGS)

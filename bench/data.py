@@ -23,7 +23,7 @@ from db.types import instant_text
 from resolvers.accounts.sign_in import create_user
 from resolvers.identity.hashing import Passwords
 from resolvers.simulations.simulations import store_estimators
-from schema.fields.scalars import global_id
+from resolvers.spelling import global_id
 
 DATABASE = "torana_bench"
 USERNAME, PASSWORD = "reader", "correct horse battery staple"

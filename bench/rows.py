@@ -100,6 +100,7 @@ class Generated:
             "key": f"{at:%Y%m%d-%H%M%S}-{key}-in-process",
             "kind": "SIMULATION",
             "owner_user_id": self.owners[n],
+            "project_id": self.projects[n % len(self.projects)],
             "state": _state(n, attempt),
             "platform": "IN_PROCESS",
             "title": f"Proton beam {n} in water",

@@ -23,7 +23,7 @@ from db.types import uuid7
 from resolvers.context import Services
 from resolvers.identity.principal import Kind, TaskClaim
 from resolvers.queue import leases
-from schema.fields.scalars import global_id
+from resolvers.spelling import global_id
 from tests.support.platforms import login_session
 
 TASKS, SUBSCRIBERS, PEOPLE = 200, 500, 10

@@ -14,7 +14,7 @@ from bench.jobs.gateway import WATCH, bare, submit, torana
 from bench.servers import log_in, running
 from bench.sockets import Subscriber
 from db import models
-from schema.fields.scalars import global_id
+from resolvers.spelling import global_id
 
 IDLE = 1_000
 

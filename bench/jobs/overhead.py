@@ -21,7 +21,7 @@ from bench.servers import log_in, running
 from db import models
 from db.models import JobState
 from gateway.commands.demo.beam import beam_files
-from schema.fields.scalars import global_id
+from resolvers.spelling import global_id
 from tests.support.redis import running_redis
 from tests.support.slurm import running_slurm
 

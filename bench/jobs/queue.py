@@ -23,8 +23,8 @@ from gateway.protocol.server import make_server, set_up_logs
 from gateway.settings import load
 from jobs.engine import Batch, Held, Seen
 from resolvers.feed import WORK
-from resolvers.simulations.merging import merge_ready
 from resolvers.work.dispatcher import Dispatcher, Post
+from resolvers.work.finishing import merge_ready
 from tests.support.postgres import free_port
 
 CLAIM = "mutation Claim($n: String!) { workerClaim(number: $n) { token requested } }"
