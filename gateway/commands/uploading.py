@@ -146,6 +146,8 @@ def _send(client: httpx2.Client, url: str, file: Path, size: int, tell: Any) -> 
             headers = {"Tus-Resumable": VERSION, "Upload-Offset": str(done), "Content-Type": MEDIA}
             headers["Content-Length"] = str(size - done)
             answer = client.patch(url, content=_rest(file, done, tell), headers=headers)
+            if answer.status_code == 204 and int(answer.headers["Upload-Offset"]) == size:
+                return  # what becomes of it is told by its state
             if answer.status_code == 204:
                 continue
             why = str(answer.json()["errors"][0]["message"])
