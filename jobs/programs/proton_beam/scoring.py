@@ -1,16 +1,17 @@
-"""Detectors: energy deposited and track lengths per cell, given back as pages in YAPTIDE's JSON shape."""
+"""Detectors: energy deposited and track lengths per cell, given back as pages in YAPTIDE's JSON shape.
+
+What a step leaves is spread along it evenly, and each cell gets the share that lies in it.
+"""
 
 import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from jobs.programs.plan import Axis, Detector, Filter, Output, PageRequest, Plan
+from jobs.programs.proton_beam.grid import Grid, Indices, Mask, Pieces
 from jobs.programs.proton_beam.physics import WATER_DENSITY, Array
-
-Mask = npt.NDArray[np.bool_]
 
 FRAGMENT_Z, FRAGMENT_A = 2, 4
 """Charge and mass number under which locally stopped fragments count in filters: helium-4."""
@@ -69,7 +70,8 @@ def cell_volumes(detector: Detector) -> Array:
 
 @dataclass(frozen=True)
 class Steps:
-    """Proton steps, all of shape (n,): lengths (cm), energies (MeV), energies lost and mean energies lost (MeV)."""
+    """Steps of protons or pieces of them, all of shape (n,): lengths (cm), energies in the middle (MeV), energies lost
+    and mean energies lost (MeV)."""
 
     length: Array
     energy: Array
@@ -80,26 +82,11 @@ class Steps:
         """The steps where the mask holds."""
         return Steps(self.length[mask], self.energy[mask], self.loss[mask], self.mean_loss[mask])
 
-
-class Grid:
-    """Finds the cells of a detector."""
-
-    def __init__(self, detector: Detector) -> None:
-        self.detector = detector
-
-    def cells(self, point: Array) -> tuple[npt.NDArray[np.intp], Mask]:
-        """Flat cell numbers, first axis fastest, of the points (3, n) inside, and the mask (n,) of these points."""
-        x, y, z = point
-        values = (np.hypot(x, y), z) if self.detector.kind == "Cyl" else (x, y, z)
-        index = np.zeros(x.shape, dtype=np.intp)
-        inside = np.ones(x.shape, dtype=np.bool_)
-        stride = 1
-        for axis, value in zip(self.detector.axes, values, strict=True):
-            bins = np.floor((value - axis.start) * (axis.bins / (axis.stop - axis.start)))
-            inside &= (bins >= 0) & (bins < axis.bins)
-            index += stride * np.clip(bins, 0, axis.bins - 1).astype(np.intp)
-            stride *= axis.bins
-        return index[inside], inside
+    def cut(self, pieces: Pieces) -> "Steps":
+        """The pieces of the steps."""
+        step, share = pieces.step, pieces.share
+        energy = self.energy[step] + self.mean_loss[step] * (0.5 - pieces.middle)
+        return Steps(self.length[step] * share, energy, self.loss[step] * share, self.mean_loss[step] * share)
 
 
 class Page:
@@ -110,7 +97,7 @@ class Page:
         self.average = LABELS[request.quantity].normalised == 3
         self.sums = np.zeros((2 if self.average else 1, detector.bins))
 
-    def add(self, cells: npt.NDArray[np.intp], steps: Steps) -> None:
+    def add(self, cells: Indices, steps: Steps) -> None:
         """Add steps that lie in these cells, both of length n."""
         quantity = self.request.quantity
         if quantity == "Dose":
@@ -128,14 +115,19 @@ class Page:
             np.add.at(self.sums[0], cells, power * steps.mean_loss)
             np.add.at(self.sums[1], cells, steps.mean_loss)
 
-    def values(self, volumes: Array, primaries: int) -> list[float | None]:
-        """Values per cell: per primary, or averages with None where nothing passed."""
+    def data(self, volumes: Array, primaries: int) -> dict[str, object]:
+        """Values per cell: per primary, or averages with None where nothing passed, with their weights per primary."""
         if self.average:
-            empty = self.sums[1] <= 0
-            ratio = self.sums[0] / np.where(empty, 1.0, self.sums[1])
-            return [None if hollow else value for hollow, value in zip(empty.tolist(), ratio.tolist(), strict=True)]
+            weights = self.sums[1] / primaries
+            ratio = self.sums[0] / np.where(self.sums[1] > 0, self.sums[1], np.nan)
+            return {"values": _known(ratio), "weights": _known(weights)}
         mass = volumes * WATER_DENSITY if self.request.quantity == "Dose" else volumes
-        return [value if np.isfinite(value) else None for value in (self.sums[0] / mass / primaries).tolist()]
+        return {"values": _known(self.sums[0] / mass / primaries)}
+
+
+def _known(values: Array) -> list[float | None]:
+    """Values, None for what is not finite."""
+    return [value if np.isfinite(value) else None for value in values.tolist()]
 
 
 class Scoring:
@@ -156,27 +148,16 @@ class Scoring:
                         groups.setdefault(page.request.filter, []).append(page)
             self._grids.append((Grid(detector), groups))
 
-    def z_planes(self) -> list[float]:
-        """Borders in cm along z of all cells; grids of more than 10,000 layers are left out."""
-        planes: list[float] = []
-        for grid, _ in self._grids:
-            axis = grid.detector.axes[-1]
-            if axis.bins <= 10_000:
-                planes.extend(np.linspace(axis.start, axis.stop, axis.bins + 1).tolist())
-        return planes
-
-    def tracks(self, point: Array, generation: Array, steps: Steps) -> None:
-        """Score proton steps, each at one point (3, n) uniform along it, which is right on average for any grid."""
+    def tracks(self, start: Array, way: Array, generation: Array, steps: Steps) -> None:
+        """Score straight steps of protons from `start` to `start + way`, both of shape (3, n) in cm."""
         for grid, groups in self._grids:
-            cells, inside = grid.cells(point)
-            if not cells.size:
-                continue
-            born, within = generation[inside], steps.chosen(inside)
-            for selection, pages in groups.items():
-                mask = accepts(selection, 1, 1, born)
-                cells_chosen, steps_chosen = cells[mask], within.chosen(mask)
-                for page in pages:
-                    page.add(cells_chosen, steps_chosen)
+            for pieces in grid.pieces(start, way):
+                born, parts = generation[pieces.step], steps.cut(pieces)
+                for selection, pages in groups.items():
+                    mask = accepts(selection, 1, 1, born)
+                    cells_chosen, parts_chosen = pieces.cell[mask], parts.chosen(mask)
+                    for page in pages:
+                        page.add(cells_chosen, parts_chosen)
 
     def fragments(self, point: Array, energy: Array, generation: Array) -> None:
         """Score energy (MeV) left on the spot at points (3, n) by fragments of these generations; dose only."""
@@ -235,8 +216,9 @@ def _page(page: Page, axes: Sequence[Axis], volumes: Array, primaries: int) -> d
         metadata["title"] = page.request.title
     result: dict[str, object] = {
         "dimensions": len(shown),
-        "data": {"name": labels.name, "unit": labels.unit, "values": page.values(volumes, primaries)},
+        "data": {"name": labels.name, "unit": labels.unit, **page.data(volumes, primaries)},
         "metadata": metadata,
+        "merging": "ratio" if page.average else "mean",
     }
     for number, axis in enumerate(shown, start=1):
         width = (axis.stop - axis.start) / axis.bins

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from jobs.programs.proton_beam.check import left_out
 from jobs.programs.proton_beam.physics import CUTOFF, MEAN_EXCITATION_ENERGY, csda_range
 from jobs.programs.proton_beam.scoring import Scoring
 from jobs.programs.proton_beam.transport import Transport, sample_source
@@ -34,18 +35,20 @@ def run(
     log: Callable[[str], None],
     progress: Callable[[int], None],
     part: Callable[[int, list[dict[str, object]]], None] = lambda *_: None,
+    *,
+    task: int = 1,
 ) -> list[dict[str, object]]:
     """Simulate `primaries` protons and give the estimators, normalised per primary.
 
     `log` gets lines of text, `progress` the number of primaries done after each batch, `part` now and then that number
-    and the estimators of those; equal seeds give equal results.
+    and the estimators of those. Equal seeds and tasks give equal results, all others independent ones.
     Raises ValueError when `primaries` is out of range.
     """
     if not 1 <= primaries <= MAX_PRIMARIES:
         raise ValueError(f"primaries: {primaries} is outside the allowed range 1 to {MAX_PRIMARIES}")
-    for sentence in describe(plan, primaries, seed):
+    for sentence in describe(plan, primaries, seed, task):
         log(sentence)
-    random = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed)))
+    random = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(task,))))
     scoring = Scoring(plan)
     transport = Transport(plan, scoring, random)
     waiting = np.empty((9, 0))
@@ -74,27 +77,30 @@ def run(
     return scoring.estimators(primaries)
 
 
-def describe(plan: Plan, primaries: int, seed: int) -> list[str]:
+def describe(plan: Plan, primaries: int, seed: int, task: int = 1) -> list[str]:
     """Sentences on what is simulated, what is approximated and what is left out."""
     beam, water = plan.beam, plan.geometry.water
     sentences = [
-        f"Proton beam of {beam.energy:g} MeV, spread {beam.spread:g} MeV; {primaries} primaries, seed {seed}.",
+        f"Proton beam of {beam.energy:g} MeV, spread {beam.spread:g} MeV; "
+        f"{primaries} primaries, seed {seed}, task {task}.",
         f"Water cylinder: radius {water.radius:g} cm, z from {water.z:g} to {water.z + water.length:g} cm.",
         f"CSDA range {csda_range(beam.energy):.3f} g/cm2, from Bethe's formula with I = "
         f"{MEAN_EXCITATION_ENERGY * 1e6:g} eV; protons stop at {CUTOFF:g} MeV.",
+        "There is no shell correction: ranges are short by 0.17 % at 60 MeV, and by less above.",
         ("Energy straggling is off.", "Energy straggling is Gaussian (Bohr).")[min(beam.straggling, 1)],
         ("Multiple scattering is off.", "Multiple scattering is Gaussian (Highland).")[min(beam.scattering, 1)],
         "Nuclear reactions on oxygen are on (one secondary proton per reaction, fragments stop on the spot, "
         "neutral particles leave)."
         if beam.nuclear
         else "Nuclear reactions are off.",
+        "Secondary protons near the entrance are about half of those of SHIELD-HIT12A." if beam.nuclear else "",
         "Elastic nuclear scattering and delta electrons are not followed; nothing is scored outside the water.",
     ]
     if beam.straggling == 2:
         sentences.append("STRAGG 2 (Vavilov) is approximated by the Gaussian of Bohr's variance.")
     if beam.scattering == 2:
         sentences.append("MSCAT 2 (Moliere) is approximated by the Gaussian of Highland's formula.")
-    return sentences + plan.unsupported
+    return [sentence for sentence in sentences if sentence] + plan.unsupported
 
 
 def read_directory(directory: Path) -> Plan:
@@ -107,20 +113,20 @@ def read_directory(directory: Path) -> Plan:
         if path.stat().st_size > 4 * MAX_CHARACTERS:
             raise InputError(name, None, f"file is too long; at most {MAX_CHARACTERS} characters are allowed")
         try:
-            files[name] = path.read_text(encoding="utf-8").replace("\r\n", "\n")
+            files[name] = path.read_text(encoding="utf-8")
         except UnicodeDecodeError:
             raise InputError(name, None, "file is not UTF-8 text") from None
     return read(files)
 
 
-def write_result(path: Path, estimators: Sequence[dict[str, object]]) -> None:
-    """Write {"estimators": [...]} under a temporary name beside `path`, then rename it."""
+def write_result(path: Path, estimators: Sequence[dict[str, object]], warnings: Sequence[str] = ()) -> None:
+    """Write {"estimators": [...], "warnings": [...]} under a temporary name beside `path`, then rename it."""
     part = path.with_name(path.name + ".part")
     with part.open("w", encoding="utf-8") as stream:
         stream.write('{"estimators": [')
         for index, estimator in enumerate(estimators):
             stream.write((", " if index else "") + json.dumps(estimator, allow_nan=False))
-        stream.write("]}\n")
+        stream.write(f'], "warnings": {json.dumps(warnings)}}}\n')
     part.replace(path)
 
 
@@ -157,7 +163,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--input", type=Path, required=True, help="directory with the native input files")
     parser.add_argument("--output", type=Path, required=True, help="result file (JSON)")
     parser.add_argument("--primaries", type=int, required=True, help="primaries of this task")
-    parser.add_argument("--task", type=int, default=1, help="number of this task, from 1; the seed is RNDSEED + task")
+    parser.add_argument("--task", type=int, default=1, help="number of this task, from 1; with RNDSEED its seed")
     options = parser.parse_args(arguments)
     if not 1 <= options.primaries <= MAX_PRIMARIES:
         parser.error(f"--primaries: allowed are 1 to {MAX_PRIMARIES}")
@@ -171,11 +177,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     estimators = run(
         plan,
         options.primaries,
-        plan.seed + options.task,
+        plan.seed,
         say,
         ProgressLines(options.primaries),
         lambda done, estimators: write_part(options.output.with_name(PARTIAL), done, estimators),
+        task=options.task,
     )
-    write_result(options.output, estimators)
+    write_result(options.output, estimators, left_out(plan))
     say("Results written.")
     return 0

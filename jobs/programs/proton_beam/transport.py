@@ -4,8 +4,6 @@ Protons are columns of a state array of shape (9, n): x, y, z (cm), direction co
 water since birth (cm) and generation (0 for primaries).
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from jobs.programs.plan import Beam, Cylinder, Plan
@@ -17,8 +15,6 @@ MAX_STEP = 0.1
 """Longest step in cm; keeps the lateral error of straight steps under a percent."""
 MIN_STEP = 2e-3
 """Shortest step in cm that DELTAE can ask for."""
-PLANE_SPACING = 0.01
-"""Closest spacing in cm of the planes at which steps end."""
 _TINY = 1e-7
 
 
@@ -96,7 +92,6 @@ class Transport:
         self.scoring = scoring
         self.random = random
         self.table = physics.range_table()
-        self.planes = _planes(scoring.z_planes(), self.water)
 
     def enter_water(self, state: Array) -> Array:
         """The protons of `state` that reach the water, moved to its surface through the vacuum before it."""
@@ -121,9 +116,14 @@ class Transport:
         residual = self.table.range(energy) / physics.WATER_DENSITY
         wanted = self.beam.step_loss * energy / (self.table.power(energy) * physics.WATER_DENSITY)
         leave = np.maximum(crossings(self.water, state)[1], 0.0)
-        step = np.minimum(np.clip(wanted, MIN_STEP, MAX_STEP), np.minimum(residual, self._to_plane(state)))
+        step = np.minimum(np.clip(wanted, MIN_STEP, MAX_STEP), residual)
         escaped = leave <= step + _TINY
         step = np.where(escaped, leave, step)
+        reacted = np.zeros(count, dtype=np.bool_)
+        if self.beam.nuclear:
+            free = self._free_path(energy)
+            reacted = free < step
+            step, escaped = np.where(reacted, free, step), escaped & ~reacted
         thickness = step * physics.WATER_DENSITY
 
         mean_loss = energy - self.table.energy(np.maximum(residual - step, 0.0) * physics.WATER_DENSITY)
@@ -135,23 +135,16 @@ class Transport:
         stopped = energy - loss < physics.CUTOFF
         loss = np.where(stopped, energy, loss)
         mean_loss = np.where(stopped, energy, mean_loss)
-        length = np.where(stopped, residual, step)
-
-        point = state[:3] + state[3:6] * (step * self.random.random(count))
-        self.scoring.tracks(point, state[8], Steps(length, middle, loss, mean_loss))
+        length = np.where(stopped, np.minimum(residual, leave), step)
+        self.scoring.tracks(state[:3], state[3:6] * length, state[8], Steps(length, middle, loss, mean_loss))
 
         after = state.copy()
         after[:3] += state[3:6] * step
         after[6] = energy - loss
         after[7] += step
-        alive = ~(stopped | escaped)
-        secondary = np.empty((9, 0))
-        if self.beam.nuclear:
-            chance = -np.expm1(-physics.attenuation(middle) * thickness)
-            reacted = alive & (self.random.random(count) < chance)
-            alive &= ~reacted
-            if reacted.any():
-                secondary = self._react(after[:, reacted])
+        reacted &= ~stopped
+        secondary = self._react(after[:, reacted]) if reacted.any() else np.empty((9, 0))
+        alive = ~(stopped | escaped | reacted)
         after = after[:, alive]
         if self.beam.scattering:
             growth = physics.highland_growth(after[7] * physics.WATER_DENSITY) - physics.highland_growth(
@@ -160,14 +153,12 @@ class Transport:
             self._scatter(after, physics.scattering_variance(middle[alive], growth))
         return after, secondary
 
-    def _to_plane(self, state: Array) -> Array:
-        """Distance in cm to the next plane along z."""
-        z, w = state[2], state[5]
-        forward = w >= 0.0
-        ahead = np.searchsorted(self.planes, np.where(forward, z + _TINY, z - _TINY), side="right")
-        plane = self.planes[np.where(forward, ahead, ahead - 1)]
-        distance: Array = np.abs(plane - z) / np.maximum(np.abs(w), 1e-9)
-        return distance
+    def _free_path(self, energy: Array) -> Array:
+        """Distances in cm to the next nuclear reaction, infinite where none can take place."""
+        chance = physics.attenuation(energy) * physics.WATER_DENSITY
+        depth = self.random.standard_exponential(energy.size)
+        path: Array = np.divide(depth, chance, out=np.full(energy.size, np.inf), where=chance > 0.0)
+        return path
 
     def _react(self, state: Array) -> Array:
         """End protons in a reaction; heavy fragments stay on the spot, the secondary protons are given back."""
@@ -189,12 +180,3 @@ class Transport:
         tangents = sigma * self.random.standard_normal((2, sigma.size))
         polar = np.minimum(np.hypot(tangents[0], tangents[1]), np.pi)
         state[3:6] = deflect(state[3:6], np.cos(polar), np.arctan2(tangents[1], tangents[0]))
-
-
-def _planes(planes: Sequence[float], water: Cylinder) -> Array:
-    """Sorted planes within the water at least PLANE_SPACING apart, between two at infinity."""
-    kept: list[float] = []
-    for plane in sorted(set(planes)):
-        if water.z < plane < water.z + water.length and (not kept or plane - kept[-1] >= PLANE_SPACING - _TINY):
-            kept.append(plane)
-    return np.array([-np.inf, *kept, np.inf])

@@ -2,6 +2,7 @@
 fastest."""
 
 import math
+from array import array
 from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
@@ -27,21 +28,23 @@ def load(paths: Sequence[str], file: str) -> Any:
     return estimator
 
 
-def values(page: Any) -> list[float]:
+def values(page: Any) -> "array[float]":
     """All numbers of a page."""
-    numbers: list[float] = _numpy().asarray(page.data_raw, dtype=float).ravel().tolist()
-    return numbers
+    return array("d", _numpy().asarray(page.data_raw, dtype=float).tobytes())
 
 
-def axis(mesh: Any, file: str, name: str | None = None, unit: str | None = None) -> Axis:
-    """An axis of pymchelper's, under another name and unit if given; raises OutputError when its bins are absurd."""
+def axis(mesh: Any, file: str, where: str, most: int, name: str | None = None, unit: str | None = None) -> Axis:
+    """An axis of pymchelper's, under another name and unit if given; raises OutputError when its bins are absurd, or
+    more than `most`."""
+    if not 1 <= mesh.n <= most:
+        raise OutputError(file, f"{where}: {mesh.n} bins along {mesh.name}, but {most} values")
     own = (str(mesh.name) if name is None else name, str(mesh.unit) if unit is None else unit)
     if mesh.n == 1:
         return Axis(*own, [math.nan])
     try:
         return Axis(*own, mesh.data.tolist())
     except Exception as error:
-        raise OutputError(file, f"the axis {own[0]}: {error}") from error
+        raise OutputError(file, f"{where}: the axis {own[0]}: {error}") from error
 
 
 def metadata(thing: Any) -> dict[str, str]:

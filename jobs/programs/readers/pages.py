@@ -1,11 +1,15 @@
 """Estimators and pages in YAPTIDE's shape, checked so that an error names the file."""
 
 import math
+from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from jobs.programs.readers import OutputError
+
+AXES = 3
+"""The most axes of a page."""
 
 
 @dataclass(frozen=True)
@@ -17,9 +21,9 @@ class Axis:
     values: Sequence[float]
 
 
-def finite(values: Iterable[float]) -> list[float | None]:
-    """The values, null for what is not finite."""
-    return [float(value) if math.isfinite(value) else None for value in values]
+def numbers(values: Iterable[float]) -> "array[float]":
+    """Numbers as a page has them."""
+    return values if isinstance(values, array) else array("d", values)
 
 
 def page(
@@ -28,25 +32,38 @@ def page(
     name: str,
     unit: str,
     axes: Sequence[Axis],
-    values: Sequence[float],
+    values: Iterable[float],
     metadata: Mapping[str, str],
+    *,
+    errors: Iterable[float] | None = None,
+    weights: Iterable[float] | None = None,
+    merging: str | None = None,
 ) -> dict[str, Any]:
     """A page of values, the first axis fastest; axes of one bin are left out. Raises OutputError."""
     where = f"page {number}, {name}"
     shown = [axis for axis in axes if len(axis.values) > 1]
-    if len(shown) > 2:
+    if len(shown) > AXES:
         shape = " x ".join(str(len(axis.values)) for axis in shown)
-        raise OutputError(file, f"{where}: {len(shown)} axes ({shape} bins); a page has at most 2 of more than one bin")
+        raise OutputError(
+            file, f"{where}: {len(shown)} axes ({shape} bins); a page has at most {AXES} of more than one bin"
+        )
     expected = math.prod(len(axis.values) for axis in shown)
-    if len(values) != expected:
-        raise OutputError(file, f"{where}: {len(values)} values, but its axes span {expected}")
+    data: dict[str, Any] = {"name": name, "unit": unit}
+    for kind, given in (("values", values), ("errors", errors), ("weights", weights)):
+        if given is None:
+            continue
+        data[kind] = numbers(given)
+        if len(data[kind]) != expected:
+            raise OutputError(file, f"{where}: {len(data[kind])} {kind}, but its axes span {expected}")
     result: dict[str, Any] = {
         "dimensions": len(shown),
-        "data": {"name": name, "unit": unit, "values": finite(values)},
+        "data": data,
         "metadata": {**metadata, "name": name, "unit": unit, "page_number": str(number)},
     }
+    if merging is not None:
+        result["merging"] = merging
     for index, axis in enumerate(shown, start=1):
-        result[f"axis_dim{index}"] = {"name": axis.name, "unit": axis.unit, "values": finite(axis.values)}
+        result[f"axis_dim{index}"] = {"name": axis.name, "unit": axis.unit, "values": numbers(axis.values)}
     return result
 
 
