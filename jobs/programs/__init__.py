@@ -6,31 +6,48 @@ from collections.abc import Iterable, Iterator, Mapping
 from jobs.programs.edits import Edit
 from jobs.programs.plan import InputError
 from jobs.programs.program import EDITOR, FILES, Program
+from jobs.programs.proton_beam import check
 from jobs.programs.shieldhit import native
 
 FILE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}")
 """The form of a name of an input file, which becomes a file in the worker's folder."""
 
+_NSTAT = r"^[ \t]*(?i:NSTAT)[ \t]+([^\s!]+)"
+_RNDSEED = r"^[ \t]*(?i:RNDSEED)\b[ \t]*(?P<here>[^\s!]*)"
+_START = r"^START {5}(?P<here>.{1,10})"
+_RANDOMIZ = r"^RANDOMIZ.{12}(?! {10}| *$)(.{1,10})"
+_TITLES = r"^TITLE.*(?:\n\*.*)*(?:\n.*)?|^\*.*|^GEOBEGIN[\s\S]*?(?:^GEOEND|\Z)|^STOP[ \t]*$[\s\S]*"
+_HISTORIES = r"^[ \t]*ic?:So/[^/\s]+/NumberOfHistoriesInRun[ \t]*=[ \t]*(?P<here>[^\s#]+)[ \t]*(?:#.*)?$"
+_TS_SEED = r"^[ \t]*ic?:Ts/Seed[ \t]*=[ \t]*(?P<here>[^\s#]+)"
+
 SHIELDHIT12A = Program(
     name="SHIELDHIT",
-    command=("shieldhit", "-n", "{primaries}", "-N", "{task}", "{input}"),
+    command=("shieldhit", "-n", "{primaries}", "-N", "1", "{input}"),
     kinds=(FILES, EDITOR),
     files=native.REQUIRED_FILES,
-    primaries={"beam.dat": r"^[ \t]*NSTAT[ \t]+(\S+)"},
+    primaries={"beam.dat": _NSTAT},
+    seed={"beam.dat": _RNDSEED},
+    edits=(
+        Edit("beam.dat", r"^[ \t]*(?i:RNDSEED)\b[^\n]*|\A(?![\s\S]*^[ \t]*(?i:RNDSEED)\b)", "RNDSEED      {seed}\n"),
+    ),
     progress=r"Primary particle no\.\s*(?P<done>\d+)\s+ETR",
     log="shieldhit*.log",
     results="shieldhit",
     together=True,
 )
-"""SHIELD-HIT12A. Its random numbers start at RNDSEED + the task's number, at most 9999."""
+"""SHIELD-HIT12A. Its random numbers start at RNDSEED + 1: what it adds is the same for all tasks."""
 
 FLUKA = Program(
     name="FLUKA",
     command=("rfluka", "-N0", "-M1", "{file}"),
+    kinds=(FILES, EDITOR),
     files=("*.inp",),
-    primaries={"*.inp": r"^START {5} *([0-9.]+(?:[Ee][+-]?\d+)?)"},
+    format="fluka",
+    seed={"*.inp": _RANDOMIZ},
+    primaries={"*.inp": _START},
+    ignored={"*.inp": _TITLES},
     edits=(
-        Edit("*.inp", r"^START {5}[ 0-9.Ee+-]{1,10}", "START     {primaries:>9}."),
+        Edit("*.inp", _START, "{primaries:>9}."),
         Edit("*.inp", r"^RANDOMIZ.*", "RANDOMIZ         1.0{seed:>9}."),
     ),
     progress=r"^\s+(?P<done>\d+)(?:\s+\d+){2}(?:\s+\d\.\d+E[+-]\d+){2}\s+\d+\s*$",
@@ -44,10 +61,11 @@ TOPAS = Program(
     name="TOPAS",
     command=("topas", "topas_config.txt"),
     files=("topas_config.txt",),
-    primaries={"topas_config.txt": r"^[ \t]*ic?:So/[^/\s]+/NumberOfHistoriesInRun[ \t]*=[ \t]*(\S+)[ \t]*(?:#.*)?$"},
+    seed={"topas_config.txt": _TS_SEED},
+    primaries={"topas_config.txt": _HISTORIES},
     edits=(
-        Edit("topas_config.txt", r"(?<=/NumberOfHistoriesInRun)[ \t]*=[ \t]*\d+", " = {primaries}"),
-        Edit("topas_config.txt", r"^[ \t]*ic?:Ts/Seed[ \t]*=[ \t]*\d+", "i:Ts/Seed = {seed}"),
+        Edit("topas_config.txt", _HISTORIES, "{primaries}"),
+        Edit("topas_config.txt", _TS_SEED, "{seed}"),
     ),
     progress=r"Begin processing for Run: \d+, History: (?P<done>\d+)",
     results="topas",
@@ -72,11 +90,11 @@ def built_in() -> Program:
         ),
         kinds=(FILES, EDITOR),
         files=native.REQUIRED_FILES,
-        primaries={"beam.dat": r"^[ \t]*NSTAT[ \t]+(\S+)"},
+        primaries={"beam.dat": _NSTAT},
         progress=r"^Primary particle no\. (?P<done>\d+) of (?P<total>\d+)$",
         results="yaptide-json",
         partial=True,
-        checker=lambda files: native.read(files).primaries,
+        checker=check.primaries,
     )
 
 

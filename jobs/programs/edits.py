@@ -1,10 +1,9 @@
 """Edits of input files that insert a task's own numbers."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from jobs.programs import placeholders
+from jobs.programs import placeholders, tokens
 
 
 @dataclass(frozen=True)
@@ -13,17 +12,22 @@ class Edit:
     for these.
 
     What `find`, a regular expression, finds in the files named like `file` becomes `put`, with {primaries}, {task} and
-    {seed}, each with a width if need be: {seed:>10}.
+    {seed}, each with a width if need be: {seed:>10}. Where `find` has a group `here`, that alone is replaced.
     """
 
     file: str
     find: str
     put: str
 
-    def apply(self, text: str, values: Mapping[str, object]) -> tuple[str, int]:
-        """The edited text, and the number of places."""
+    def apply(self, text: str, values: Mapping[str, object], ignored: str | None = None) -> tuple[str, int]:
+        """The edited text, and the number of places, beside what `ignored` finds."""
         filled = placeholders.filled(self.put, values)
-        return re.subn(self.find, lambda _: filled, text, flags=re.MULTILINE)
+        parts, end, places = list[str](), 0, 0
+        for match in tokens.matches(self.find, text, ignored):
+            start, after = match.span(tokens.HERE if tokens.HERE in match.re.groupindex else 0)
+            parts += [text[end:start], filled]
+            end, places = after, places + 1
+        return "".join([*parts, text[end:]]), places
 
 
 def read_edits(value: object) -> tuple[Edit, ...]:

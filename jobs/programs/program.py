@@ -9,22 +9,24 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from fnmatch import fnmatchcase
 from importlib import import_module
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from jobs.programs import placeholders, readers
+from jobs.programs import placeholders, readers, tokens
+from jobs.programs.decoded import text_by_text, texts
 from jobs.programs.edits import Edit, read_edits
+from jobs.programs.outputs import Stamp
 from jobs.programs.plan import InputError
+from jobs.programs.progress import told
+from jobs.programs.seeds import MAX_SEED, seed_of
+from jobs.programs.texts import unified
 
 AS_FILES = "files"
 """The results of a program whose output folder's files are delivered as they are."""
 FILES, EDITOR = "FILES", "EDITOR"
-"""The kinds of input: native files by name, or a project of the editor, which is converted to SHIELD-HIT12A's native
-files."""
+"""The kinds of input: native files by name, or a project of the editor, which is converted to native files."""
+FORMATS = ("shieldhit", "fluka")  # that projects of the editor are converted to
 MAX_PRIMARIES = 1_000_000_000
-MAX_SEED = 900_000_000
-"""The largest seed: FLUKA takes no larger one."""
 
 Checker = Callable[[Mapping[str, str]], int]
 
@@ -45,7 +47,9 @@ class Program:
     and in the file that fits `log`, if given, below {output}. `results` is the reader of {output}, or "files": what
     lies there is delivered as files. `partial` says that results may be read while it runs. `together` says that the
     program reads and writes in one folder, so {input} is {output}. `checker` reads the input better than `primaries`
-    does; it stays on the gateway.
+    does; it stays on the gateway. `format` is that of the native files that a project of the editor becomes. `seed` has
+    regular expressions like `primaries`, for the seed that the input names: it is 0 where nothing fits. `ignored` has
+    those of what is no input, such as titles and comments: nothing is read or edited there.
     """
 
     name: str
@@ -54,6 +58,9 @@ class Program:
     kinds: tuple[str, ...] = (FILES,)
     files: tuple[str, ...] = ()
     primaries: Mapping[str, str] = field(default_factory=dict)
+    format: str = FORMATS[0]
+    seed: Mapping[str, str] = field(default_factory=dict)
+    ignored: Mapping[str, str] = field(default_factory=dict)
     edits: tuple[Edit, ...] = ()
     progress: str = ""
     log: str = ""
@@ -75,10 +82,15 @@ class Program:
             _check_pattern(pattern, f"files[{index}]")
         known = self.primaries or self.checker or self.results == AS_FILES
         _require(known, "primaries", "how to find their number in the input is missing")
-        for pattern, regex in self.primaries.items():
-            _check_pattern(pattern, "primaries")
-            groups = _compiled(regex, f"primaries.{pattern}").groups
-            _require(groups == 1, f"primaries.{pattern}", f"one group is needed, not {groups}")
+        _require(self.format in FORMATS, "format", f"{self.format!r} is none of {sorted(FORMATS)}")
+        for key, regexes in (("primaries", self.primaries), ("seed", self.seed)):
+            for pattern, regex in regexes.items():
+                _check_pattern(pattern, key)
+                groups = _compiled(regex, f"{key}.{pattern}").groups
+                _require(groups == 1, f"{key}.{pattern}", f"one group is needed, not {groups}")
+        for pattern, regex in self.ignored.items():
+            _check_pattern(pattern, "ignored")
+            _compiled(regex, f"ignored.{pattern}")
         for index, edit in enumerate(self.edits):
             _check_pattern(edit.file, f"edits[{index}].file")
             _compiled(edit.find, f"edits[{index}].find")
@@ -109,15 +121,16 @@ class Program:
             _require(key in known, str(key), f"there is no such field; there are {', '.join(known)}")
         for key in ("name", "command", "results"):
             _require(key in given, key, "it is missing")
-        for key in ("name", "results", "progress", "log"):
+        for key in ("name", "results", "progress", "log", "format"):
             _require(isinstance(given.get(key, ""), str), key, "it must be a text")
         for key in ("partial", "together"):
             _require(isinstance(given.get(key, False), bool), key, "it must be true or false")
         for key in ("command", "kinds", "files"):
             if key in given:
-                given[key] = _texts(given[key], key)
-        if "primaries" in given:
-            given["primaries"] = _text_by_text(given["primaries"], "primaries")
+                given[key] = texts(given[key], key)
+        for key in ("primaries", "seed", "ignored"):
+            if key in given:
+                given[key] = text_by_text(given[key], key)
         if "edits" in given:
             given["edits"] = read_edits(given["edits"])
         return cls(**given)
@@ -127,20 +140,28 @@ class Program:
         result: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "checker"}
         for key in ("command", "kinds", "files"):
             result[key] = list(result[key])
-        result["primaries"] = dict(self.primaries)
+        for key in ("primaries", "seed", "ignored"):
+            result[key] = dict(result[key])
         result["edits"] = [{"file": edit.file, "find": edit.find, "put": edit.put} for edit in self.edits]
         return result
 
-    def files_of(self, kind: str, given: object) -> dict[str, str]:
-        """Native input files, by name, of a user's input of this kind; raises InputError."""
+    def accept(self, kind: str, given: object) -> tuple[dict[str, str], int]:
+        """Native input files, by name, of a user's input of this kind, and the primaries that they ask for.
+
+        Raises InputError, which names file and line, or the path in the editor's project.
+        """
         if kind not in self.kinds:
             raise InputError("input", None, f"{self.name} takes {' and '.join(self.kinds)}, not {kind}")
         if kind == EDITOR:
-            converted: dict[str, str] = import_module("jobs.programs.editor.conversion").convert(given)
-            return converted
+            conversion = import_module("jobs.programs.editor.conversion").convert(given, self.format)
+            try:
+                return dict(conversion.files), self.check(conversion.files)
+            except InputError as error:
+                raise conversion.blame(error) from None
         if not isinstance(given, Mapping) or not all(isinstance(item, str) for pair in given.items() for item in pair):
             raise InputError("input", None, "input files are an object of file name to text")
-        return dict(given)
+        files = {name: unified(text) for name, text in given.items()}
+        return files, self.check(files)
 
     def check(self, files: Mapping[str, str]) -> int:
         """The primaries that native input files, by name, ask for; raises InputError."""
@@ -154,34 +175,36 @@ class Program:
             if len(several) > 1:
                 raise InputError(several[1], None, f"only one file may be named like {self.files[0]}")
         for edit in self.edits:
-            places = {name: re.search(edit.find, files[name], re.MULTILINE) for name in _fitting(files, edit.file)}
-            if not any(places.values()):
-                message = f"nothing fits {edit.find!r}, where a task's own numbers are put"
-                raise InputError(next(iter(places), edit.file), None, message)
-        return self._primaries(files)
-
-    def _primaries(self, files: Mapping[str, str]) -> int:
-        found = [
-            (name, match)
-            for pattern, regex in self.primaries.items()
-            for name in _fitting(files, pattern)
-            for match in re.finditer(regex, files[name], re.MULTILINE)
-        ]
-        if not found:
+            if not self._found(files, {edit.file: edit.find}):
+                name = next(iter(_fitting(files, edit.file)), edit.file)
+                message = f"card {tokens.card(edit.find)} is missing, where a task's own numbers are put"
+                raise InputError(name, None, message)
+        if self.seed:
+            tokens.number(self._found(files, self.seed), "seed", 0, tokens.MAX_WHOLE)
+        number = tokens.number(self._found(files, self.primaries), "number of primaries", 1, MAX_PRIMARIES)
+        if number is None:
             pattern, regex = next(iter(self.primaries.items()))
             name = next(iter(_fitting(files, pattern)), pattern)
-            raise InputError(name, None, f"the number of primaries is missing: nothing fits {regex!r}")
-        for (first, _), (name, match) in pairwise(found):
-            raise InputError(name, _line(files[name], match), f"the number of primaries is given twice; see {first}")
-        name, match = found[0]
-        try:
-            number = float(match[1])
-        except (TypeError, ValueError):
-            number = 0.0
-        if not number.is_integer() or not 1 <= number <= MAX_PRIMARIES:
-            message = f"{match[1]!r} primaries; allowed are whole numbers from 1 to {MAX_PRIMARIES}"
-            raise InputError(name, _line(files[name], match), message)
-        return int(number)
+            raise InputError(name, None, f"the number of primaries is missing: there is no card {tokens.card(regex)}")
+        return number
+
+    def _found(self, files: Mapping[str, str], regexes: Mapping[str, str]) -> list[tuple[str, re.Match[str]]]:
+        return [
+            (name, match)
+            for pattern, regex in regexes.items()
+            for name in _fitting(files, pattern)
+            for match in tokens.matches(regex, files[name], self._ignored_in(name))
+        ]
+
+    def _ignored_in(self, name: str) -> str | None:
+        return "|".join(f"(?:{regex})" for pattern, regex in self.ignored.items() if fnmatchcase(name, pattern)) or None
+
+    def seed_in(self, input: Path, task: int) -> int:
+        """The seed of a task (from 1) by the seed that the files in `input` name."""
+        paths = {path for pattern in self.seed for path in _paths(input, pattern)}
+        files = {path.name: path.read_text(encoding="utf-8") for path in sorted(paths)}
+        named = [tokens.whole(match[1] or "") for _, match in self._found(files, self.seed)]
+        return seed_of((named[0] if named else None) or 0, task)
 
     def prepare(self, input: Path, primaries: int, task: int, seed: int) -> None:
         """Insert the numbers of a task into the files in `input`, where `edits` says so, before the program starts.
@@ -191,8 +214,8 @@ class Program:
         values = _numbers(primaries, task, seed)
         for edit in self.edits:
             places = 0
-            for path in sorted(path for path in input.iterdir() if fnmatchcase(path.name, edit.file)):
-                text, count = edit.apply(path.read_text(encoding="utf-8"), values)
+            for path in _paths(input, edit.file):
+                text, count = edit.apply(path.read_text(encoding="utf-8"), values, self._ignored_in(path.name))
                 path.write_text(text, encoding="utf-8")
                 places += count
             if not places:
@@ -203,30 +226,23 @@ class Program:
         values: dict[str, object] = {**_numbers(primaries, task, seed), "input": input, "output": output}
         values["python"] = sys.executable
         if any("file" in placeholders.names_in(word) for word in self.command):
-            found = sorted(path for path in input.iterdir() if fnmatchcase(path.name, self.files[0]))
+            found = _paths(input, self.files[0])
             if len(found) != 1:
                 raise ValueError(f"{self.files[0]}: one input file is needed, not {len(found)}")
             values["file"] = found[0]
         return [placeholders.filled(word, values) for word in self.command]
 
     def progress_of(self, line: str) -> tuple[int, int | None] | None:
-        """The primaries done and, if known, to do, when a line of the output or the log tells them."""
-        found = re.search(self.progress, line) if self.progress else None
-        if found is None:
-            return None
-        total = found.groupdict().get("total")
-        try:
-            return int(found["done"]), int(total) if total is not None else None
-        except (TypeError, ValueError):
-            return None  # a group that took no part, or no number
+        """The primaries done and, if known, to do, when a line of the output or the log tells them. Raises ValueError
+        for what is no number of primaries."""
+        return told(self.progress, line)
 
-    def results_in(self, folder: Path, primaries: int | None = None) -> list[dict[str, Any]]:
-        """The estimators written to a folder, in YAPTIDE's shape, with null for values that are not finite.
-
-        `primaries` are those of the task, for files that do not say. Raises readers.OutputError, a ValueError, with the
-        file that is missing or cannot be read.
-        """
-        return readers.read(self.results, folder, primaries)
+    def results_in(
+        self, folder: Path, primaries: int | None = None, before: Mapping[str, Stamp] | None = None
+    ) -> readers.Reading:
+        """What was written to a folder; `primaries` are those of the task, for files that do not say, and `before` has
+        the files as they were at its start. Raises readers.OutputError."""
+        return readers.read(self.results, folder, primaries, before)
 
 
 def _completed(given: dict[str, Any], ready: Mapping[str, Program]) -> dict[str, Any]:
@@ -263,21 +279,9 @@ def _numbers(primaries: int, task: int, seed: int) -> dict[str, object]:
     return {"primaries": primaries, "task": task, "seed": seed}
 
 
+def _paths(folder: Path, pattern: str) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if fnmatchcase(path.name, pattern))
+
+
 def _fitting(files: Mapping[str, str], pattern: str) -> list[str]:
     return sorted(name for name in files if fnmatchcase(name, pattern))
-
-
-def _line(text: str, match: re.Match[str]) -> int:
-    return text.count("\n", 0, match.start(1)) + 1
-
-
-def _texts(value: object, name: str) -> tuple[str, ...]:
-    if not isinstance(value, (list, tuple)) or not all(isinstance(item, str) for item in value):
-        raise ValueError(f"{name}: it must be a list of texts")
-    return tuple(value)
-
-
-def _text_by_text(value: object, name: str) -> dict[str, str]:
-    if not isinstance(value, Mapping) or not all(isinstance(item, str) for pair in value.items() for item in pair):
-        raise ValueError(f"{name}: it must be an object of file name to regular expression")
-    return dict(value)

@@ -1,1 +1,1 @@
-"""Projects of YAPTIDE's editor, as SHIELD-HIT12A's native input."""
+"""Projects of YAPTIDE's editor: read into a model, and written as native input of SHIELD-HIT12A or FLUKA."""

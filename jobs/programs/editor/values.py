@@ -1,18 +1,28 @@
 """Values of a decoded JSON document, each with its path, and text files that remember which value a line comes from."""
 
 import re
-from collections.abc import Iterable, Mapping
+import unicodedata
+from collections.abc import Callable, Container, Iterable, Mapping
 from typing import TypeVar
 
 from jobs.programs.plan import InputError
 from jobs.programs.shieldhit.cards import quoted
+from jobs.programs.texts import unified
 
 ROOT = "$"
 """Path of the whole document."""
 
-MAX_TEXT = 255
+AMBIGUOUS = -1
+"""The place of what has its uuid together with others."""
 
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9 ._-]{0,95}(?<! )")
+MAX_TEXT = 255
+MAX_NAME = 100
+MAX_LENGTH = 1e5
+MIN_LENGTH = 1e-6
+
+_FILE = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}")
+_NO_TEXT = re.compile("[\0\ud800-\udfff]")
+_NO_WORD = re.compile(r"[^A-Za-z0-9_.-]")
 
 T = TypeVar("T")
 
@@ -44,7 +54,11 @@ class Value:
     def _child(self, key: str) -> "Value":
         if not isinstance(self.value, dict):
             raise self.error(f"found {self.found()}; allowed is an object")
-        return Value(self.value.get(key), key if self.path == ROOT else f"{self.path}.{key}")
+        return Value(self.value.get(key), self.below(key))
+
+    def below(self, key: str) -> str:
+        """The path of a member."""
+        return key if self.path == ROOT else f"{self.path}.{key}"
 
     def member(self, key: str) -> "Value":
         """The value under a key, which must be there."""
@@ -111,13 +125,28 @@ class Value:
         return self.value
 
     def name(self) -> str:
-        """A name that may become a word of a native file once its spaces are replaced."""
+        """A name: one line of 1 to MAX_NAME printable characters."""
         text = self.text()
-        if not _NAME.fullmatch(text):
-            raise self.error(
-                f"found {self.found()}; allowed are up to 96 letters of a to z, digits, spaces, '.', '_' and '-', "
-                "first a letter, digit or '_', last no space"
-            )
+        if not text.strip() or len(text) > MAX_NAME:
+            raise self.error(f"found {self.found()}; allowed is one line of 1 to {MAX_NAME} printable characters")
+        return text
+
+    def content(self) -> str:
+        """The text of a file, with plain line ends and no mark of its byte order."""
+        if not isinstance(self.value, str):
+            raise self.error(f"found {self.found()}; allowed is the text of a file")
+        text = unified(self.value)
+        if _NO_TEXT.search(text):
+            raise self.error("found characters that no text file has")
+        return text if not text or text.endswith("\n") else f"{text}\n"
+
+    def file_name(self, taken: Iterable[str]) -> str:
+        """The name of a file, other than those `taken`, in whatever case."""
+        text = self.text()
+        if not _FILE.fullmatch(text):
+            raise self.error(f"found {self.found()}; allowed are letters of a to z, digits, '.', '_' and '-'")
+        if text.lower() in {name.lower() for name in taken}:
+            raise self.error(f"found {self.found()}; another file has this name already")
         return text
 
     def choice(self, allowed: Mapping[str, T]) -> T:
@@ -131,28 +160,70 @@ class Value:
         return self.choice({text: text for text in allowed})
 
 
-def by_uuid(values: list[Value]) -> dict[str, int]:
-    """Places in the list by the text under `uuid`."""
+def sifted(
+    values: Iterable["Value"], used: Container[str], read: Callable[["Value", bool], T]
+) -> tuple[list[T], dict[str, int]]:
+    """What is made of the elements of a list, and the place of each by its uuid.
+
+    An element that nothing uses, and that is wrong, is left out: it stands in nobody's way. `read` is told whether its
+    element is used.
+    """
+    made: list[T] = []
     places: dict[str, int] = {}
-    for index, value in enumerate(values):
-        uuid = value.member("uuid")
-        if uuid.text() in places:
-            raise uuid.error(f"found {uuid.found()}, which {values[places[uuid.text()]].path} has too")
-        places[uuid.text()] = index
+    for value in values:
+        uuid = _uuid(value)
+        needed = uuid is not None and uuid in used
+        try:
+            one = read(value, needed)
+        except InputError:
+            if needed:
+                raise
+            continue
+        if uuid is not None:
+            places[uuid] = AMBIGUOUS if uuid in places else len(made)
+        made.append(one)
+    return made, places
+
+
+def by_uuid(uuids: Iterable[str]) -> dict[str, int]:
+    """The place of each uuid in a list."""
+    places: dict[str, int] = {}
+    for index, uuid in enumerate(uuids):
+        places[uuid] = AMBIGUOUS if uuid in places else index
     return places
 
 
+def _uuid(value: "Value") -> str | None:
+    uuid = value.value.get("uuid") if isinstance(value.value, dict) else None
+    return uuid if isinstance(uuid, str) else None
+
+
 def place(reference: Value, places: Mapping[str, int], where: str) -> int:
-    """What a reference by uuid stands for; `where` is the path of the list it must be in."""
-    index = places.get(reference.text())
+    """What a reference by uuid stands for; `where` is the path of the list it must be in, once."""
+    uuid = reference.text()
+    index = places.get(uuid) if uuid else None
+    if index == AMBIGUOUS:
+        raise reference.error(f"found {reference.found()}, which several elements of {where} have; allowed is one")
     if index is None:
         raise reference.error(f"found {reference.found()}; allowed is the uuid of an element of {where}")
     return index
 
 
-def word(name: str) -> str:
-    """A name as one word of a native file."""
-    return name.replace(" ", "_")
+def words(names: Iterable[str]) -> list[str]:
+    """Names as words of a native file, of letters of a to z, digits, '.', '_' and '-', no two alike."""
+    found: dict[str, str] = {}
+    last: dict[str, int] = {}
+    for name in names:
+        letters = unicodedata.normalize("NFKD", name.replace("ł", "l").replace("Ł", "L"))
+        plain = _NO_WORD.sub("_", "".join(letter for letter in letters if not unicodedata.combining(letter)))
+        word = f"_{plain}" if plain[:1] in ("", ".", "-") else plain
+        word = word[:60]
+        number = last.get(word.lower(), 1)
+        while (numbered := word if number == 1 else f"{word}_{number}").lower() in found:
+            number += 1
+        last[word.lower()] = number
+        found[numbered.lower()] = numbered
+    return list(found.values())
 
 
 def plain(number: float) -> str:
@@ -178,7 +249,6 @@ class NativeFile:
         """The whole file."""
         return "".join(f"{line}\n" for line in self._lines)
 
-    def blame(self, error: InputError) -> InputError:
-        """An error of reading this file as an error of the project."""
-        path = self.path if error.line is None else self._paths[error.line - 1]
-        return InputError(path, None, error.message)
+    def blamed(self, line: int | None) -> str:
+        """The path of the value that a line, counted from 1, comes from."""
+        return self._paths[line - 1] if line is not None and line <= len(self._paths) else self.path

@@ -3,15 +3,20 @@
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from jobs.programs.plan import InputError
+from jobs.programs.texts import unified
 
 MAX_CHARACTERS = 1_000_000
 MAX_LINES = 20_000
 
 _FLOAT = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eEdD][+-]?\d{1,3})?")
 _INTEGER = re.compile(r"[+-]?\d{1,18}")
+_COMMENT = re.compile(r"!(?!=[^=]).*")
+"""From "!" on, except in the operator "!="."""
+_REMARK = re.compile(r"!.*")
+_CONDITION = re.compile(r"[ \t]*[A-Za-z]+[ \t]*!=[ \t]*[+-]?[0-9.]")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
@@ -22,11 +27,12 @@ def quoted(text: str) -> str:
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a file without its comment, split into words."""
+    """One line of a file without its comment, split into words; `text` is the line before that."""
 
     file: str
     number: int
     words: tuple[str, ...]
+    text: str = field(default="", compare=False)
 
     def error(self, message: str) -> InputError:
         """An InputError that points at this line."""
@@ -60,7 +66,8 @@ class Line:
 
 
 def checked(file: str, text: str) -> str:
-    """The text itself; raises InputError when it is too long or holds control characters."""
+    """The text with plain line ends; raises InputError when it is too long or holds control characters."""
+    text = unified(text)
     if len(text) > MAX_CHARACTERS:
         raise InputError(file, None, f"{len(text)} characters; at most {MAX_CHARACTERS} are allowed")
     rows = text.count("\n") + 1
@@ -74,8 +81,16 @@ def checked(file: str, text: str) -> str:
 
 
 def lines(file: str, text: str) -> Iterator[Line]:
-    """The lines of a checked text that hold words; "!" ends a line, "#" and "*" begin a comment line."""
+    """The lines of a checked text that hold words; "!" ends a line, "!", "#" and "*" begin a comment line.
+
+    In a condition, which compares a property such as Z with a number, "!=" is an operator.
+    """
     for number, row in enumerate(text.split("\n"), start=1):
-        content = row.split("!", 1)[0].strip()
-        if content and content[0] not in "#*":
-            yield Line(file, number, tuple(content.split()))
+        content = (_COMMENT if _CONDITION.match(row) else _REMARK).sub("", row).rstrip()
+        if content and not is_comment(content):
+            yield Line(file, number, tuple(content.split()), content)
+
+
+def is_comment(row: str) -> bool:
+    """Whether a line says nothing to the program."""
+    return row.lstrip()[:1] in ("!", "#", "*")

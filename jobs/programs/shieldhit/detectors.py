@@ -34,7 +34,20 @@ _QUANTITIES: dict[str, QuantityName] = {
     "dlet": "dLET",
     "tlet": "tLET",
 }
-_FILENAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
+_FILENAME = re.compile(r"(?![.-])[^\s/\\:*?\"'<>|$;&`]{1,100}")
+_OTHER_KINDS = ("zone", "all", "plane")
+_OTHER_VARIABLES = ("AMASS", "AMU", "E", "EAMU", "ENUC", "ID", "NPRIM")
+
+
+@dataclass
+class _Known:
+    """What outputs may name: detectors, filters, and the settings; with what stands in the way of their use."""
+
+    detectors: dict[str, Detector] = field(default_factory=dict)
+    filters: dict[str, Filter] = field(default_factory=dict)
+    settings: set[str] = field(default_factory=set)
+    barred: dict[str, InputError] = field(default_factory=dict)
+    """Detectors and filters that can't be used, as "Geometry name" or "Filter name"."""
 
 
 @dataclass
@@ -48,36 +61,54 @@ def read_detectors(
 ) -> tuple[tuple[Detector, ...], tuple[Filter, ...], tuple[Output, ...]]:
     """Read detect.dat; what will be left out is added to `unsupported`. Raises InputError."""
     sections = _sections(text)
-    detectors: dict[str, Detector] = {}
-    filters: dict[str, Filter] = {}
+    known = _Known()
     for section in sections["geometry"]:
-        detector = _detector(section)
-        if detector.name in detectors:
-            raise section.head.error(f"Geometry {quoted(detector.name)} is given twice")
-        detectors[detector.name] = detector
+        _add_detector(section, known)
     for section in sections["filter"]:
-        selection = _filter(section)
-        if selection.name in filters:
-            raise section.head.error(f"Filter {quoted(selection.name)} is given twice")
-        filters[selection.name] = selection
+        _add_filter(section, known)
+    known.settings.update(map(_name, sections["settings"]))
     for kind in ("geometry", "output"):
         if not sections[kind]:
             raise InputError(FILE, None, f"section {kind.capitalize()} is missing")
     outputs: dict[str, Output] = {}
     values = 0
     for section in sections["output"]:
-        output = _output(section, detectors, filters, unsupported)
+        output = _output(section, known, unsupported)
         if output.filename in outputs:
             raise section.head.error(f"Filename {quoted(output.filename)} is given twice")
         values += output.detector.bins * len(output.pages)
         if values > MAX_VALUES:
             raise section.head.error(f"all pages together have {values} values; at most {MAX_VALUES} are allowed")
         outputs[output.filename] = output
-    return tuple(detectors.values()), tuple(filters.values()), tuple(outputs.values())
+    return tuple(known.detectors.values()), tuple(known.filters.values()), tuple(outputs.values())
+
+
+def _add_detector(section: _Section, known: _Known) -> None:
+    name = _name(section)
+    if name in known.detectors or f"Geometry {name}" in known.barred:
+        raise section.head.error(f"Geometry {quoted(name)} is given twice")
+    written = section.head.word(1, "Geometry type")
+    if written.lower() in _OTHER_KINDS:
+        message = f"Geometry type {quoted(written)} is not supported; allowed are Cyl and Mesh"
+        known.barred[f"Geometry {name}"] = section.head.error(message)
+    else:
+        known.detectors[name] = _detector(section, name)
+
+
+def _add_filter(section: _Section, known: _Known) -> None:
+    name = _name(section)
+    if name in known.filters or f"Filter {name}" in known.barred:
+        raise section.head.error(f"Filter {quoted(name)} is given twice")
+    for line in section.body:
+        if line.words[0].upper() in _OTHER_VARIABLES:
+            message = f"condition on {quoted(line.words[0])} is not supported; allowed are Z, A and GEN"
+            known.barred[f"Filter {name}"] = line.error(message)
+            return
+    known.filters[name] = _filter(section, name)
 
 
 def _sections(text: str) -> dict[str, list[_Section]]:
-    found: dict[str, list[_Section]] = {"geometry": [], "filter": [], "output": []}
+    found: dict[str, list[_Section]] = {"geometry": [], "filter": [], "settings": [], "output": []}
     current: _Section | None = None
     for line in lines(FILE, text):
         key = line.words[0].lower()
@@ -86,10 +117,10 @@ def _sections(text: str) -> dict[str, list[_Section]]:
             found[key].append(current)
             if len(found[key]) > MAX_SECTIONS:
                 raise line.error(f"more than {MAX_SECTIONS} sections {line.words[0]} are not allowed")
-        elif key == "settings":
-            raise line.error("section Settings is not supported; allowed are Geometry, Filter and Output")
         elif current is None:
-            raise line.error(f"{quoted(line.words[0])} outside a section; allowed are Geometry, Filter and Output")
+            raise line.error(
+                f"{quoted(line.words[0])} outside a section; allowed are Geometry, Filter, Settings and Output"
+            )
         else:
             current.body.append(line)
     return found
@@ -99,10 +130,13 @@ def _name(section: _Section) -> str:
     named = [line for line in section.body if line.words[0].lower() == "name"]
     if len(named) != 1:
         raise section.head.error(f"section {section.head.words[0]} needs exactly one Name line")
-    return named[0].word(1, "Name")
+    name = named[0].word(1, "Name")
+    if len(named[0].words) > 2:
+        raise named[0].error(f"Name {quoted(' '.join(named[0].words[1:]))} has blanks; a name is one word")
+    return name
 
 
-def _detector(section: _Section) -> Detector:
+def _detector(section: _Section, name: str) -> Detector:
     written = section.head.word(1, "Geometry type")
     kind = _KINDS.get(written.lower())
     if kind is None:
@@ -124,15 +158,13 @@ def _detector(section: _Section) -> Detector:
     missing = [name for name in AXES[kind] if name not in axes]
     if missing:
         raise section.head.error(f"Geometry {kind} needs {', '.join(AXES[kind])}; missing is {', '.join(missing)}")
-    detector = Detector(_name(section), kind, tuple(axes[name] for name in AXES[kind]))
+    detector = Detector(name, kind, tuple(axes[name] for name in AXES[kind]))
     if detector.bins > MAX_BINS:
         raise section.head.error(f"Geometry has {detector.bins} bins; at most {MAX_BINS} are allowed")
-    if sum(axis.bins > 1 for axis in detector.axes) > 2:
-        raise section.head.error("Geometry has more than one bin along three axes; allowed are two axes")
     return detector
 
 
-def _filter(section: _Section) -> Filter:
+def _filter(section: _Section, name: str) -> Filter:
     conditions: list[Condition] = []
     for line in section.body:
         if line.words[0].lower() == "name":
@@ -146,28 +178,19 @@ def _filter(section: _Section) -> Filter:
         conditions.append(Condition(variable, operator, line.integer(2, f"value of {variable}", -1000, 1000)))
         if len(conditions) > MAX_CONDITIONS:
             raise line.error(f"more than {MAX_CONDITIONS} conditions are not allowed")
-    return Filter(_name(section), tuple(conditions))
+    return Filter(name, tuple(conditions))
 
 
-def _output(
-    section: _Section, detectors: dict[str, Detector], filters: dict[str, Filter], unsupported: list[str]
-) -> Output:
+def _output(section: _Section, known: _Known, unsupported: list[str]) -> Output:
     filename: str | None = None
     detector: Detector | None = None
     quantities: list[tuple[Line, list[Line]]] = []
     for line in section.body:
         key = line.words[0].lower()
         if key == "filename":
-            filename = line.word(1, "Filename")
-            if not _FILENAME.fullmatch(filename):
-                raise line.error(
-                    f"Filename {quoted(filename)}; allowed are up to 100 letters, digits, '.', '_' and '-'"
-                )
+            filename = _file_name(line)
         elif key == "geo":
-            name = line.word(1, "Geo")
-            if name not in detectors:
-                raise line.error(f"Geo {quoted(name)} is not given; known are {', '.join(list(detectors)[:10])}")
-            detector = detectors[name]
+            detector = _named_detector(line, known)
         elif key == "quantity":
             quantities.append((line, []))
             if len(quantities) > MAX_QUANTITIES:
@@ -185,32 +208,57 @@ def _output(
             raise section.head.error(f"section Output needs a {key} line")
     assert filename is not None
     assert detector is not None
-    pages = _pages(quantities, filters, filename, unsupported)
+    left_out: list[str] = []
+    pages = _pages(quantities, known, filename, left_out)
+    if not pages:
+        raise quantities[0][0].error(f"{filename} would have no page: {left_out[0].partition(' is left out: ')[2]}")
+    unsupported += left_out
     return Output(filename, detector, pages, f"{filename.rsplit('.', 1)[0]}_")
 
 
+def _file_name(line: Line) -> str:
+    line.word(1, "Filename")
+    written = " ".join(line.words[1:])
+    if not _FILENAME.fullmatch(written) or not written.isprintable():
+        message = f"Filename {quoted(written)}; allowed is one word of up to 100 characters that names a file"
+        raise line.error(message)
+    return written
+
+
+def _named_detector(line: Line, known: _Known) -> Detector:
+    name = line.word(1, "Geo")
+    if error := known.barred.get(f"Geometry {name}"):
+        raise error
+    if name not in known.detectors:
+        raise line.error(f"Geo {quoted(name)} is not given; known are {', '.join(list(known.detectors)[:10])}")
+    return known.detectors[name]
+
+
 def _pages(
-    quantities: Sequence[tuple[Line, list[Line]]], filters: dict[str, Filter], filename: str, unsupported: list[str]
+    quantities: Sequence[tuple[Line, list[Line]]], known: _Known, filename: str, unsupported: list[str]
 ) -> tuple[PageRequest, ...]:
     pages: list[PageRequest] = []
     for number, (line, differential) in enumerate(quantities):
-        written = line.word(1, "Quantity")
-        selection: Filter | None = None
-        if len(line.words) > 2:
-            if line.words[2] not in filters:
-                known = ", ".join(list(filters)[:10]) or "none"
-                raise line.error(f"filter {quoted(line.words[2])} is not given; known are {known}")
-            selection = filters[line.words[2]]
-        quantity = _QUANTITIES.get(written.lower())
+        quantity = _QUANTITIES.get(line.word(1, "Quantity").lower())
         left_out = (
             f"{FILE}:{line.number}: page {number} of {filename} ({quoted(' '.join(line.words[1:]))}) is left out: "
         )
-        if len(line.words) > 3:
+        named = line.words[2] if len(line.words) > 2 else None
+        if len(line.words) > 3 or named in known.settings:
             unsupported.append(f"{left_out}settings of a quantity are not supported.")
+        elif error := known.barred.get(f"Filter {named}"):
+            unsupported.append(f"{left_out}{error.message}.")
         elif quantity is None:
             unsupported.append(f"{left_out}supported are {', '.join(_QUANTITIES.values())}.")
         elif differential:
             unsupported.append(f"{left_out}differential spectra (Diff1, Diff2) are not supported.")
         else:
-            pages.append(PageRequest(number, quantity, selection))
+            pages.append(PageRequest(number, quantity, _selection(line, named, known)))
     return tuple(pages)
+
+
+def _selection(line: Line, named: str | None, known: _Known) -> Filter | None:
+    if named is not None and named not in known.filters:
+        others = ", ".join(list(known.filters)[:10]) or "none"
+        raise line.error(f"filter {quoted(named)} is not given; known are {others}")
+    return known.filters[named] if named is not None else None

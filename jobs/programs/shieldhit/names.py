@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from jobs.programs.outputs import Outputs
 from jobs.programs.plan import InputError, Output
 from jobs.programs.shieldhit.cards import checked, quoted
 
@@ -36,11 +37,26 @@ class Named:
         """What the quantity of a page is called, if anything."""
         return self.quantities[number] if number < len(self.quantities) else None
 
+    def metadata(self, number: int) -> dict[str, str]:
+        """The same, as metadata of the page."""
+        title = self.title(number)
+        return {"title": title} if title else {}
+
 
 def write(names: Mapping[str, Named]) -> str:
     """Text of names.json for names by file name."""
     given = {file: {"name": one.name, "quantities": one.quantities} for file, one in names.items()}
     return json.dumps(given, indent=2) + "\n"
+
+
+def found(outputs: Outputs) -> dict[str, Named]:
+    """What names.json says, by file name; what has another shape says nothing."""
+    try:
+        given = json.loads(outputs.text(FILE))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    pairs = given.items() if isinstance(given, dict) else ()
+    return {file: named for file, one in pairs if (named := Named.of(one)) is not None}
 
 
 def renamed(outputs: tuple[Output, ...], text: str | None) -> tuple[Output, ...]:

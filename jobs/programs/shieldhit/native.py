@@ -6,11 +6,12 @@ The format follows the SHIELD-HIT12A User's Guide (v0.9.1, 2021). What is not mo
 import math
 from collections.abc import Mapping
 
-from jobs.programs.plan import Beam, BeamShape, InputError, Medium, Plan
+from jobs.programs.plan import Beam, BeamShape, InputError, Plan
 from jobs.programs.shieldhit import names
 from jobs.programs.shieldhit.cards import Line, checked, lines, quoted
 from jobs.programs.shieldhit.detectors import read_detectors
 from jobs.programs.shieldhit.geometry import read_geometry
+from jobs.programs.shieldhit.media import read_media
 
 __all__ = ["MAX_ENERGY", "MAX_PRIMARIES", "REQUIRED_FILES", "InputError", "Plan", "read"]
 
@@ -18,7 +19,6 @@ REQUIRED_FILES = ("beam.dat", "mat.dat", "geo.dat", "detect.dat")
 MAX_PRIMARIES = 1_000_000_000
 MAX_ENERGY = 300.0
 PROTON = 2
-WATER = 276
 
 _REQUIRED_CARDS = ("RNDSEED", "JPART0", "TMAX0", "NSTAT")
 _OPTIONAL_CARDS = ("TCUT0", "STRAGG", "MSCAT", "NUCRE", "BEAMPOS", "BEAMDIR", "BEAMSIGMA", "DELTAE")
@@ -35,9 +35,9 @@ def read(files: Mapping[str, str]) -> Plan:
     unsupported: list[str] = []
     cards = _beam_cards(texts["beam.dat"], unsupported)
     beam = _read_beam(cards)
-    media = _read_media(texts["mat.dat"])
+    media, others = read_media(texts["mat.dat"])
     position_line = cards["BEAMPOS"].number if "BEAMPOS" in cards else None
-    geometry = read_geometry(texts["geo.dat"], media, beam.position, position_line)
+    geometry = read_geometry(texts["geo.dat"], media, others, beam, position_line)
     detectors, filters, outputs = read_detectors(texts["detect.dat"], unsupported)
     outputs = names.renamed(outputs, files.get(names.FILE))
     primaries = cards["NSTAT"].integer(1, "NSTAT number of primaries", 1, MAX_PRIMARIES)
@@ -120,34 +120,3 @@ def _spot(card: Line | None) -> tuple[BeamShape, tuple[float, float]]:
     if first < 0:
         raise card.error("BEAMSIGMA: a negative first and a positive second value is not allowed")
     return "gaussian", (first, second)
-
-
-def _read_media(text: str) -> tuple[Medium, ...]:
-    media: list[Medium] = []
-    opened: Line | None = None
-    number = 0
-    icru = 0
-    for line in lines("mat.dat", text):
-        key = line.words[0].upper()
-        if key == "MEDIUM" and opened is None:
-            opened, icru = line, 0
-            number = line.integer(1, "MEDIUM", 1, 999)
-            if any(medium.number == number for medium in media):
-                raise line.error(f"MEDIUM {number} is given twice")
-        elif key == "ICRU" and opened is not None:
-            icru = line.integer(1, "ICRU", 0, 999)
-            if icru != WATER:
-                raise line.error(f"ICRU material {icru}; allowed is {WATER} (liquid water)")
-        elif key == "END" and opened is not None:
-            if icru == 0:
-                raise opened.error(f"MEDIUM {number} has no ICRU line; allowed is ICRU {WATER} (liquid water)")
-            media.append(Medium(number, icru))
-            opened = None
-        else:
-            place = "inside MEDIUM are ICRU and END" if opened is not None else "here is MEDIUM"
-            raise line.error(f"{quoted(line.words[0])} is not supported; allowed {place}")
-    if opened is not None:
-        raise opened.error(f"MEDIUM {number} is not closed with END")
-    if not media:
-        raise InputError("mat.dat", None, "section MEDIUM is missing")
-    return tuple(media)
