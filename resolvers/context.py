@@ -8,6 +8,7 @@ from typing import Any
 from db.engine import Database
 from db.models import JobKind
 from db.storage.storage import Storage
+from db.turns import Turns as InTurn
 from jobs.programs import Registry
 from resolvers.failures import Failure, TooLarge
 from resolvers.feed import Feed
@@ -68,11 +69,13 @@ class Identity:
 
 @dataclass(frozen=True, kw_only=True)
 class Jobs:
-    """What jobs need: their kinds, the programs that run, and what workers report."""
+    """What jobs need: their kinds, the programs that run, what workers report, and the turns in which inputs are read
+    and compared."""
 
     kinds: "Mapping[JobKind, Kind[Services]]"
     programs: Registry
     reports: Reports
+    inputs: InTurn = field(default_factory=InTurn)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +113,8 @@ class Context:
     `memo` outlives the operation and belongs to its document. `client` tells where the request came from. Without
     `rendering` everything is read row by row. `browser` is set when the client keeps its session in a cookie. `refused`
     is the failure of a bad credential, where the operation is run all the same. `presented` looks up anew who presented
-    the credential, which takes no statement unless rights changed. `mutated` is set by the first mutation.
+    the credential, which takes no statement unless rights changed. `mutated` is set by the first mutation. `until` is
+    when the operation is stopped, by the clock of the loop.
     """
 
     services: Services
@@ -123,6 +127,7 @@ class Context:
     refused: Failure | None = None
     presented: Callable[[], Awaitable[Principal]] | None = None
     mutated: bool = False
+    until: float | None = None
 
     @property
     def database(self) -> Database:

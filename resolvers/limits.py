@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
+from jobs.engine import Ending
+
 
 @dataclass(frozen=True, slots=True)
 class Bound:
@@ -35,6 +37,8 @@ class FileBounds:
     """Seconds for which the address of a download may be used."""
     archive: float = 604_800.0
     """Seconds for which an archive is kept."""
+    outputs: float = 2_592_000.0
+    """Seconds for which files are kept that the programs of simulations wrote."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +80,9 @@ class Limits:
     project_tasks: int | None = None
     """The same of one project."""
     task_attempts: int = 3
-    """Runs of one task before it counts as failed."""
+    """Runs of one task that end by themselves without a report before it counts as failed."""
+    task_interruptions: int = 10
+    """Runs of one task that end with their host before it counts as failed."""
     lease: float = 30.0
     """Seconds after which a silent task on the gateway's own machine is taken to be lost."""
     cluster_lease: float = 120.0
@@ -87,6 +93,12 @@ class Limits:
     """Seconds after which a program that prints nothing is ended."""
     log_lines: int = 100_000
     """Lines kept of one job's log."""
+    page_values: int = 50_000_000
+    """Values of one page of results."""
+    result_values: int = 400_000_000
+    """Numbers of all pages of one task's results."""
+    worker_body: int = 100_000_000
+    """Bytes of a request of a worker."""
 
     @property
     def here(self) -> Bound:
@@ -97,6 +109,10 @@ class Limits:
     def anywhere(self) -> Bound:
         """The bound on password attempts for one account from all addresses."""
         return Bound(self.sign_ins_anywhere, self.account_window)
+
+    def runs(self, ending: Ending) -> int:
+        """How many runs of a task may end so before it counts as failed."""
+        return self.task_interruptions if ending is Ending.INTERRUPTED else self.task_attempts
 
     def lease_on(self, cluster: UUID | None) -> float:
         """The lease of a task of this cluster, or of the gateway's own machine."""

@@ -30,7 +30,7 @@ from db.models.files import (
     UploadState,
 )
 from db.models.groups import ADMIN, GRANTEES, USER, Role, RoleGrant, RoleScope, UserGroup, UserGroupMember
-from db.models.jobs import SUBJECTS, TERMINAL, Job, JobKind, JobState, LogEntry, Platform, Task, TaskResult
+from db.models.jobs import SUBJECTS, TERMINAL, Job, JobKind, JobState, LogEntry, Platform, Task, TaskResult, TaskSlab
 from db.models.notices import Channel, Notification, NotificationState, NotificationTemplate
 from db.models.organisation import Participant, ParticipantGroup, Project, Site
 from db.models.services import CONFIGURED, CORE, ProjectService, Service, ServiceConfig, SiteService
@@ -45,10 +45,15 @@ from db.models.sessions import (
     SessionType,
 )
 from db.models.simulations import (
+    SLAB,
+    SLABBED,
     Estimator,
     InputType,
     Page,
+    PageSlab,
+    Series,
     Simulation,
+    SimulationLabel,
     SimulationLink,
     SimulationSetup,
     SimulationType,
@@ -62,6 +67,8 @@ __all__ = [
     "GRANTEES",
     "MEMBERS",
     "OWNERS",
+    "SLAB",
+    "SLABBED",
     "SUBJECTS",
     "TERMINAL",
     "USER",
@@ -98,6 +105,7 @@ __all__ = [
     "NotificationState",
     "NotificationTemplate",
     "Page",
+    "PageSlab",
     "Participant",
     "ParticipantDevice",
     "ParticipantGroup",
@@ -110,6 +118,7 @@ __all__ = [
     "Role",
     "RoleGrant",
     "RoleScope",
+    "Series",
     "ServerSetting",
     "Service",
     "ServiceConfig",
@@ -121,6 +130,7 @@ __all__ = [
     "SessionStatus",
     "SessionType",
     "Simulation",
+    "SimulationLabel",
     "SimulationLink",
     "SimulationSetup",
     "SimulationType",
@@ -132,6 +142,7 @@ __all__ = [
     "SpecVersion",
     "Task",
     "TaskResult",
+    "TaskSlab",
     "TwoFactor",
     "Upload",
     "UploadPart",

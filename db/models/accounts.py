@@ -86,6 +86,7 @@ class User(Erasable, Entity):
     notes: Mapped[str | None] = mapped_column(sa.Text)
     language: Mapped[str] = mapped_column(sa.String(16), default="en", server_default="en")
     notified: Mapped[bool] = mapped_column(default=True, server_default=sa.true())
+    notified_of_jobs: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
     last_online_at: Mapped[datetime | None]
     two_factor: Mapped[TwoFactor] = mapped_column(choice(TwoFactor), default=TwoFactor.NONE)
     force_password_change: Mapped[bool] = mapped_column(default=False)

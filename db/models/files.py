@@ -16,9 +16,11 @@ from db.types import Json, Name, choice
 if TYPE_CHECKING:
     from db.models.accounts import User
     from db.models.archives import Archive
+    from db.models.jobs import Task
     from db.models.organisation import Project
     from db.models.services import Service
     from db.models.sessions import Session
+    from db.models.simulations import Simulation
 
 
 class FilePurpose(Enum):
@@ -26,6 +28,7 @@ class FilePurpose(Enum):
     DATASET = "DATASET"
     ARCHIVE = "ARCHIVE"
     PUBLIC = "PUBLIC"
+    OUTPUT = "OUTPUT"
 
 
 class FileState(Enum):
@@ -77,6 +80,8 @@ class File(Erasable, Entity):
         lists("ix_files_service_id_created_at_id", "service_id", "created_at", "id"),
         lists("ix_files_project_id_created_at_id", "project_id", "created_at", "id"),
         lists("ix_files_session_id_created_at_id", "session_id", "created_at", "id"),
+        lists("ix_files_simulation_id_created_at_id", "simulation_id", "created_at", "id"),
+        sa.Index("ix_files_task_id", "task_id"),
         sa.Index("ix_files_blob_id", "blob_id"),
         sa.Index("ix_files_expires_at", "expires_at"),
         sa.Index("ix_files_deleted_at", "deleted_at"),
@@ -98,6 +103,8 @@ class File(Erasable, Entity):
     session_id: Mapped[UUID | None] = refers("sessions.id", ondelete="CASCADE")
     project_id: Mapped[UUID | None] = refers("projects.id", ondelete="SET NULL")
     archive_id: Mapped[UUID | None] = refers("archives.id", ondelete="CASCADE")
+    simulation_id: Mapped[UUID | None] = refers("simulations.id", ondelete="CASCADE")
+    task_id: Mapped[UUID | None] = refers("tasks.id", ondelete="SET NULL")
     recorded_at: Mapped[datetime | None]
     expires_at: Mapped[datetime | None]
 
@@ -107,6 +114,8 @@ class File(Erasable, Entity):
     session: Mapped["Session | None"] = relates(back_populates="files")
     project: Mapped["Project | None"] = relates()
     archive: Mapped["Archive | None"] = relates(back_populates="file")
+    simulation: Mapped["Simulation | None"] = relates(back_populates="outputs")
+    task: Mapped["Task | None"] = relates()
 
 
 class Upload(Entity):
@@ -133,6 +142,7 @@ class Upload(Entity):
         sa.Index("ix_uploads_project_id", "project_id"),
         sa.Index("ix_uploads_service_id", "service_id"),
         sa.Index("ix_uploads_archive_id", "archive_id"),
+        sa.Index("ix_uploads_simulation_id", "simulation_id"),
     )
 
     purpose: Mapped[FilePurpose] = mapped_column(choice(FilePurpose))
@@ -155,6 +165,7 @@ class Upload(Entity):
     session_id: Mapped[UUID | None] = refers("sessions.id", ondelete="CASCADE")
     project_id: Mapped[UUID | None] = refers("projects.id", ondelete="SET NULL")
     archive_id: Mapped[UUID | None] = refers("archives.id", ondelete="CASCADE")
+    simulation_id: Mapped[UUID | None] = refers("simulations.id", ondelete="CASCADE")
     file_id: Mapped[UUID | None] = refers("files.id", ondelete="SET NULL")
     recorded_at: Mapped[datetime | None]
     holder: Mapped[str | None] = mapped_column(sa.String(64))

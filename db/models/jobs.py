@@ -49,6 +49,7 @@ TERMINAL = (JobState.CANCELED, JobState.COMPLETED, JobState.FAILED)
 _PARTS = sa.text("parts")
 _WAITING = sa.text("state = 'PENDING' AND holder IS NULL")
 _HELD = sa.text("holder IS NOT NULL")
+_UNTOLD = sa.text("untold")
 _QUEUED = sa.text("queue_position IS NOT NULL")
 _ACTIVE = sa.text("state NOT IN ('CANCELED', 'COMPLETED', 'FAILED')")
 
@@ -61,7 +62,8 @@ class Job(Erasable, Entity):
     state with its moment. `external` holds the engines' names of the batches that were handed to them, and `batches`
     counts those. `merges` counts how often results were stored, also those of unfinished tasks; `parts` says that more
     was delivered since, which is merged after `merge_after`. Of the waiting jobs, those of a higher `priority` come
-    first; `queue_position` is written by the dispatcher. Tasks were last handed over at `handed_at`.
+    first; `queue_position` is written by the dispatcher. Tasks were last handed over at `handed_at`. `untold` says that
+    it ended and that its owner waits for a mail about it.
     """
 
     __tablename__ = "jobs"
@@ -86,6 +88,7 @@ class Job(Erasable, Entity):
         lists("ix_jobs_state_submitted_at_id", "state", "submitted_at", "id"),
         sa.Index("ix_jobs_cluster_id_state_submitted_at", "cluster_id", "state", "submitted_at"),
         sa.Index("ix_jobs_parts", "merge_after", sqlite_where=_PARTS, postgresql_where=_PARTS),
+        sa.Index("ix_jobs_untold", "owner_user_id", "ended_at", sqlite_where=_UNTOLD, postgresql_where=_UNTOLD),
         sa.Index("ix_jobs_queued", "id", sqlite_where=_QUEUED, postgresql_where=_QUEUED),
         sa.CheckConstraint("(platform = 'IN_PROCESS') = (cluster_id IS NULL)", name="cluster"),
     )
@@ -123,6 +126,7 @@ class Job(Erasable, Entity):
     parts: Mapped[bool] = mapped_column(default=False)
     merges: Mapped[int] = mapped_column(default=0)
     merge_after: Mapped[datetime | None]
+    untold: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
     simulation_id: Mapped[UUID | None] = refers("simulations.id", ondelete="RESTRICT")
     archive_id: Mapped[UUID | None] = refers("archives.id", ondelete="RESTRICT")
 
@@ -151,8 +155,9 @@ class Task(Entity):
     `lease_until`, a waiting task is not handed over again, and a running one belongs to the worker that claimed it, by
     the number that the worker chose (`claim`).
 
-    `attempt` counts the claims, `losses` the runs that ended without a report. A worker writes only while it holds the
-    current attempt; `reported` is the number of its last report.
+    `attempt` counts the claims, `losses` the runs that ended by themselves without a report, `interruptions` those that
+    ended with their host. A worker writes only while it holds the current attempt; `reported` is the number of its last
+    report.
     """
 
     __tablename__ = "tasks"
@@ -177,6 +182,7 @@ class Task(Entity):
     last_update_at: Mapped[datetime] = mapped_column(default=now())
     attempt: Mapped[int] = mapped_column(default=0)
     losses: Mapped[int] = mapped_column(default=0)
+    interruptions: Mapped[int] = mapped_column(default=0)
     handed: Mapped[int] = mapped_column(default=0)
     reported: Mapped[int] = mapped_column(default=0)
     holder: Mapped[str | None] = mapped_column(sa.String(64))
@@ -189,18 +195,40 @@ class Task(Entity):
 
 class TaskResult(Entity):
     """The results of one task: gzipped JSON, stored until it is merged. Until it is `final`, it holds the results so
-    far: those of `primaries`, replaced by the task's next part."""
+    far: those of `primaries`, replaced by the task's next part. Its numbers stand in the JSON, or in the slabs of
+    `delivery`. `warnings` are sentences about what is not in it."""
 
     __tablename__ = "task_results"
 
     task_id: Mapped[UUID] = refers("tasks.id", ondelete="CASCADE", unique=True)
     primaries: Mapped[int] = mapped_column(sa.BigInteger)
     final: Mapped[bool] = mapped_column(default=True)
+    delivery: Mapped[str | None] = mapped_column(sa.String(64))
+    warnings: Mapped[list[str]] = mapped_column(default=list)
+    data: Mapped[bytes] = mapped_column(sa.LargeBinary, deferred=True)
+
+
+class TaskSlab(Entity):
+    """Numbers that a task delivered apart: compressed doubles (`jobs.results.slabs`). The worker names the delivery;
+    `count` is how many numbers they are."""
+
+    __tablename__ = "task_slabs"
+    __table_args__ = (
+        sa.UniqueConstraint("task_id", "delivery", "number"),
+        sa.CheckConstraint("number >= 0", name="number"),
+    )
+
+    task_id: Mapped[UUID] = refers("tasks.id", ondelete="CASCADE")
+    delivery: Mapped[str] = mapped_column(sa.String(64))
+    number: Mapped[int]
+    count: Mapped[int]
     data: Mapped[bytes] = mapped_column(sa.LargeBinary, deferred=True)
 
 
 class LogEntry(Entity):
-    """A line of a log. `sequence` numbers the lines of a job without a gap, in the order in which they were stored."""
+    """A line of a log. `sequence` numbers the lines of a job without a gap, in the order in which they were stored.
+    `file` is the stream or the file of the program that the line is of; None for what the worker or the gateway says.
+    """
 
     __tablename__ = "log_entries"
     __table_args__ = (
@@ -215,6 +243,7 @@ class LogEntry(Entity):
     line: Mapped[int] = mapped_column(default=0)
     sequence: Mapped[int]
     at: Mapped[datetime] = mapped_column(default=now())
+    file: Mapped[str | None] = mapped_column(Name(255))
     text: Mapped[str] = mapped_column(sa.Text)
 
     job: Mapped[Job] = relates(back_populates="log")

@@ -11,10 +11,11 @@ from sqlalchemy.orm import Mapped, mapped_column
 from db.models.base import Entity, Erasable, lists, refers, relates
 from db.models.ordering import folded
 from db.searching.folding import folds
-from db.types import Json, Name, choice
+from db.types import Json, Key, Name, choice
 
 if TYPE_CHECKING:
     from db.models.accounts import User
+    from db.models.files import File
     from db.models.jobs import Job
     from db.models.organisation import Project
     from db.models.sessions import Session
@@ -24,6 +25,7 @@ class SimulationType(Enum):
     SHIELDHIT = "SHIELDHIT"
     TOPAS = "TOPAS"
     FLUKA = "FLUKA"
+    GEANT4 = "GEANT4"
     DUMMY = "DUMMY"
 
 
@@ -59,6 +61,8 @@ class Simulation(Erasable, Entity):
     input: Mapped["SimulationSetup | None"] = relates(back_populates="simulation", uselist=False)
     estimators: Mapped[list["Estimator"]] = relates(back_populates="simulation")
     links: Mapped[list["SimulationLink"]] = relates(back_populates="simulation")
+    labels: Mapped[list["SimulationLabel"]] = relates(back_populates="simulation")
+    outputs: Mapped[list["File"]] = relates(back_populates="simulation")
 
 
 class SimulationSetup(Entity):
@@ -74,6 +78,23 @@ class SimulationSetup(Entity):
     total_primaries: Mapped[int] = mapped_column(sa.BigInteger)
 
     simulation: Mapped[Simulation] = relates(back_populates="input")
+
+
+class SimulationLabel(Entity):
+    """A label that its owner gave to a simulation."""
+
+    __tablename__ = "simulation_labels"
+    __table_args__ = (
+        sa.UniqueConstraint("simulation_id", "name"),
+        sa.Index("ix_simulation_labels_simulation_id_by_name", "simulation_id", folded("name"), "id"),
+        sa.Index("ix_simulation_labels_name", "name"),
+    )
+
+    simulation_id: Mapped[UUID] = refers("simulations.id", ondelete="CASCADE")
+    name: Mapped[str] = mapped_column(Name(50))
+    name_folded: Mapped[str | None] = folds("name")
+
+    simulation: Mapped[Simulation] = relates(back_populates="labels")
 
 
 class SimulationLink(Entity):
@@ -113,17 +134,28 @@ class Estimator(Entity):
     pages: Mapped[list["Page"]] = relates(back_populates="estimator")
 
 
+class Series(Enum):
+    """The numbers of a page."""
+
+    VALUES = "VALUES"
+    ERRORS = "ERRORS"
+
+
 class Page(Entity):
-    """A page: one scored quantity. The three columns of values hold JSON arrays as text, written once and sent as they
-    are."""
+    """A page: one scored quantity. Its numbers are JSON arrays as text, written once and sent as they are. The values
+    and their errors stand in the row, or (of large pages) in the slabs of `content`. `approximate` says that quotients
+    of several tasks were averaged without their divisors."""
 
     __tablename__ = "pages"
     __table_args__ = (
         sa.UniqueConstraint("estimator_id", "number"),
-        sa.CheckConstraint("dimension BETWEEN 0 AND 2", name="dimension"),
+        sa.CheckConstraint("dimension BETWEEN 0 AND 3", name="dimension"),
         sa.CheckConstraint("(dimension >= 1) = (axis1_values IS NOT NULL)", name="axis1"),
-        sa.CheckConstraint("(dimension = 2) = (axis2_values IS NOT NULL)", name="axis2"),
+        sa.CheckConstraint("(dimension >= 2) = (axis2_values IS NOT NULL)", name="axis2"),
+        sa.CheckConstraint("(dimension = 3) = (axis3_values IS NOT NULL)", name="axis3"),
+        sa.CheckConstraint("(content IS NULL) = (data_values IS NOT NULL)", name="content"),
         sa.Index("ix_pages_estimator_id_number_id", "estimator_id", "number", "id"),
+        sa.Index("ix_pages_content", "content"),
     )
 
     estimator_id: Mapped[UUID] = refers("estimators.id", ondelete="CASCADE")
@@ -134,6 +166,7 @@ class Page(Entity):
     unit: Mapped[str | None] = mapped_column(sa.String(64))
     filter_name: Mapped[str | None] = mapped_column(sa.String(255))
     has_non_finite: Mapped[bool] = mapped_column(default=False)
+    approximate: Mapped[bool] = mapped_column(default=False)
     axis1_name: Mapped[str | None] = mapped_column(sa.String(255))
     axis1_unit: Mapped[str | None] = mapped_column(sa.String(64))
     axis1_count: Mapped[int | None]
@@ -142,7 +175,33 @@ class Page(Entity):
     axis2_unit: Mapped[str | None] = mapped_column(sa.String(64))
     axis2_count: Mapped[int | None]
     axis2_values: Mapped[str | None] = mapped_column(sa.Text, deferred=True)
+    axis3_name: Mapped[str | None] = mapped_column(sa.String(255))
+    axis3_unit: Mapped[str | None] = mapped_column(sa.String(64))
+    axis3_count: Mapped[int | None]
+    axis3_values: Mapped[str | None] = mapped_column(sa.Text, deferred=True)
     meta: Mapped[dict[str, Any]] = mapped_column("metadata")
-    data_values: Mapped[str] = mapped_column(sa.Text, deferred=True)
+    data_values: Mapped[str | None] = mapped_column(sa.Text, deferred=True)
+    data_errors: Mapped[str | None] = mapped_column(sa.Text, deferred=True)
+    content: Mapped[UUID | None] = mapped_column(Key)
 
     estimator: Mapped[Estimator] = relates(back_populates="pages")
+
+
+class PageSlab(Entity):
+    """Some of the numbers of a large page: JSON without the brackets, at most `SLAB` numbers. Slabs are written before
+    the page that refers to their `content`; a sweep removes those of no page."""
+
+    __tablename__ = "page_slabs"
+    __table_args__ = (sa.UniqueConstraint("content", "series", "number"),)
+
+    content: Mapped[UUID] = mapped_column(Key)
+    series: Mapped[Series] = mapped_column(choice(Series))
+    number: Mapped[int]
+    text: Mapped[str] = mapped_column(sa.Text)
+
+
+SLAB = 32_768
+"""Numbers of a slab (at most 25 characters each); only the last of a page has fewer."""
+
+SLABBED = {"data_values": Series.VALUES, "data_errors": Series.ERRORS}
+"""The columns of a page whose numbers may stand in slabs."""

@@ -98,8 +98,6 @@ class Policy:
     delete: Rules = ()
     undelete: Rules | None = None
     """Who restores; by default those of `delete`; empty: nobody."""
-    watched: bool = False
-    """Whether `entityChanged` tells of rows that nobody restores."""
     perhaps: Callable[[Any, AccessProfile], Clause] | None = None
     """Which rows could be restored, once the rows that were deleted with them are back."""
     link_of: Any = None
@@ -143,6 +141,8 @@ class Policy:
     """Columns that say what a user may do everywhere: a change of them is recorded."""
     sign_in: Sequence[str] = ()
     """Columns that decide how one signs in: a change of them is recorded."""
+    topic: Callable[[object], str] | None = None
+    """The topic that subscriptions to the row hear, besides that of every row; with `*` for a key, of some rows."""
     switch: str | None = None
     """The column that enables or disables the row: a change of it is recorded."""
 

@@ -22,6 +22,7 @@ from resolvers.access.administration import (
     keeps_group,
 )
 from resolvers.access.clauses import FALSE, TRUE, Clause, any_of, me, of_kind, some
+from resolvers.access.matrix_roles import ROLES
 from resolvers.access.places import (
     in_administered,
     in_administered_sites,
@@ -32,25 +33,6 @@ from resolvers.access.places import (
     site_says_all,
 )
 from resolvers.identity.principal import AccessProfile, Kind
-
-ROLES = {
-    "AN": "anonymous",
-    "US": "active, verified user",
-    "MG": "user with the platform role MANAGER",
-    "OW": "owner, creator, or the row itself",
-    "PU": "user of the project",
-    "PA": "administrator of the project",
-    "SU": "user of the site",
-    "SA": "administrator of the site",
-    "PT": "participant who signed in",
-    "PL": "participant with a static token",
-    "DV": "device",
-    "SV": "service",
-    "WK": "worker",
-    "LK": "whoever has a link to a simulation",
-    "XA": "superadmin",
-}
-"""The columns of the access matrix."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,6 +241,13 @@ def _of_readable_session(entity: Any, profile: AccessProfile) -> Clause:
     return FALSE if reads is FALSE else found
 
 
+def _of_readable_simulation(entity: Any, profile: AccessProfile) -> Clause:
+    simulation = Alias(models.Simulation)
+    reads = any_of(*(rule.clause(simulation, profile) for rule in (OWNER, SIMULATION_LINK)))
+    found = sa.exists().where(simulation.id == entity.simulation_id, simulation.deleted_at.is_(None), reads)
+    return FALSE if reads is FALSE else found
+
+
 def _published(entity: Any, _: AccessProfile) -> Clause:
     return sa.and_(entity.purpose == models.FilePurpose.PUBLIC, entity.state == models.FileState.READY)
 
@@ -269,6 +258,7 @@ OWNER_OF_TASK = Rule("the owner of the job", ("OW",), _of_task)
 OWNER_OF_SIMULATION = Rule("the owner of the simulation", ("OW",), _of_simulation)
 LINKED_JOB = Rule("whoever has a link to the simulation", ("LK",), _job_of_link)
 SESSION_READER = Rule("whoever reads its session", ("OW", "PT", "SV"), _of_readable_session)
+SIMULATION_READER = Rule("whoever reads its simulation", ("OW", "LK"), _of_readable_simulation)
 PUBLISHED = Rule("everyone, where it is public", tuple(ROLES), _published)
 LOG_ADMIN = Rule("administrators of its project", ("PA",), _administered_log)
 

@@ -98,6 +98,7 @@ PURPOSES: Mapping[FilePurpose, Purpose] = {
             unpacked=True,
         ),
         Purpose(name=FilePurpose.ARCHIVE, ends=(".zip",)),
+        Purpose(name=FilePurpose.OUTPUT),
         Purpose(
             name=FilePurpose.PUBLIC,
             alone=(SUPERADMIN,),

@@ -10,6 +10,7 @@ from functools import cache, partial
 from typing import Any
 from uuid import UUID
 
+import sqlalchemy as sa
 import structlog
 from strawberry.dataloader import DataLoader
 
@@ -97,6 +98,10 @@ class Loaders:
         count = partial(self._total, selection.model, where)
         return Page.cut(rows, slice, count, partial(self._grouped, where))
 
+    async def select(self, statement: sa.Select[Any]) -> Sequence[Any]:
+        """The rows of a statement that needs no rights: what belongs to a row that was read before."""
+        return await self._database.rows(statement, {}, self._lane)
+
     async def first(self, selection: Selection, where: Where) -> Any | None:
         """The one row that meets a condition on a unique column."""
         rows = await self._rows(statements.first(selection, where, self._profile), {}, where)
@@ -168,11 +173,14 @@ class Loaders:
             return made
         values: dict[tuple[str, str, str], bytes | None] = {}
         for table, (columns, keys) in marks.places(one for one in wanted if one).items():
-            statement, names = partial(marks.stored, table, columns), sorted(columns)
+            apart = table == marks.SLABS
+            statement = partial(marks.slabs, columns) if apart else partial(marks.stored, table, columns)
             prepared = await self._prepared(self._database.stored, (table, columns), statement)
-            for key, *found in await self._database.fetch(prepared, {"keys": keys}, self._lane):
-                for name, value in zip(names, found, strict=True):
-                    values[table, name, key] = value
+            rows = await self._database.fetch(prepared, {"keys": keys}, self._lane)
+            if apart:
+                values |= await asyncio.to_thread(marks.joined_slabs, columns, keys, rows)
+            else:
+                values |= marks.found(table, sorted(columns), rows)
         try:
             return [
                 one if stored is None else Rendered(stored.filled(values), one.denied)

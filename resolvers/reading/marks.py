@@ -21,10 +21,12 @@ from db.keys import among
 from db.prepared import Statement
 from db.texts import Piece, json_octets, octets, utf8
 from resolvers.failures import check_errors
+from resolvers.reading.numbers import DIGITS
 from resolvers.reading.plan import (
     Denial,
 )
 
+SLABS = models.PageSlab.__tablename__
 MARK = secrets.token_hex(16)
 _DENIED, _STORED = f'"{MARK}:', f'"{MARK}#'
 _DENIALS = re.compile(f'{_DENIED}[0-9]+"')
@@ -98,6 +100,33 @@ def stored(table: str, columns: frozenset[str]) -> Statement:
     return sa.select(sa.cast(found.c.id, sa.Text()), *texts).where(among(found.c.id, "keys"))
 
 
+def found(table: str, names: Sequence[str], rows: Iterable[Any]) -> dict[tuple[str, str, str], bytes | None]:
+    """The texts that `stored` read, by their places."""
+    return {(table, name, key): value for key, *texts in rows for name, value in zip(names, texts, strict=True)}
+
+
+def slabs(series: frozenset[str]) -> Statement:
+    """The statement that reads slabs of the contents in `keys`: the content, the series, and the text of each, in their
+    order."""
+    slab = models.PageSlab
+    named = sa.cast(slab.series, sa.Text())
+    wanted = [named == sa.literal_column(f"'{models.Series(name.upper()).value}'") for name in sorted(series)]
+    made = sa.select(sa.cast(slab.content, sa.Text()), named, utf8(slab.text))
+    made = made.where(among(slab.content, "keys"), sa.or_(*wanted))
+    return made.order_by(slab.content, slab.series, slab.number)
+
+
+def joined_slabs(
+    series: frozenset[str], keys: Sequence[str], rows: Iterable[Any]
+) -> dict[tuple[str, str, str], bytes | None]:
+    """The arrays of contents, by their places; null for a series that has none."""
+    held: dict[tuple[str, str, str], list[bytes]] = {}
+    for key, name, text in rows:
+        held.setdefault((SLABS, name.lower(), key), []).append(text)
+    every = ((SLABS, name, key) for key in keys for name in series)
+    return {place: b"[%b]" % b",".join(held[place]) if place in held else None for place in every}
+
+
 def _denied(found: Any, denials: Sequence[Denial], path: list[str | int]) -> Iterator[tuple[list[str | int], Denial]]:
     items: Iterable[tuple[Any, Any]] = ()
     if isinstance(found, dict):
@@ -117,6 +146,12 @@ def place(entity: Any, key: str) -> Iterator[Piece]:
     yield f"{_STORED}{column.table.name}.{column.name}:"
     size = (json_octets if isinstance(column.type, sa.JSON) else octets)(getattr(entity, key))
     yield from (sa.cast(entity.id, sa.Text()), ":", sa.cast(size, sa.Text()), '"')
+
+
+def slabbed(entity: Any, key: str) -> Iterator[Piece]:
+    """The mark of numbers in slabs."""
+    yield f"{_STORED}{SLABS}.{models.SLABBED[key].name.lower()}:"
+    yield from (sa.cast(entity.content, sa.Text()), ":", sa.cast(entity.value_count * DIGITS, sa.Text()), '"')
 
 
 def denial(number: int) -> str:

@@ -39,12 +39,13 @@ class Form(Enum):
     STRING = "in quotes"
     STORED = "it holds JSON text"
     JSON = "the same, and may be short"
+    SLABBED = "it holds JSON text, or slabs do"
 
 
 @dataclass(frozen=True, slots=True)
 class Value:
     """The value of a column. `denied` is the number of the tree's denial that replaces it unless a rule of `needs`
-    holds."""
+    holds, or where it has too many numbers."""
 
     key: str
     form: Form

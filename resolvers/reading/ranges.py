@@ -24,6 +24,22 @@ def numbers_in(text: str, field: str) -> list[int]:
     return sorted(found)
 
 
+Span = tuple[int, int]
+"""The first and the last number of a range."""
+
+
+def spans_in(text: str, field: str) -> list[Span]:
+    """The ranges that a text such as `1-3,5` names, in order, joined where they touch. INVALID for another grammar or a
+    range that runs backwards."""
+    found: list[Span] = []
+    for first, last in sorted(_parts(text, field)):
+        if found and first <= found[-1][1] + 1:
+            found[-1] = (found[-1][0], max(found[-1][1], last))
+        else:
+            found.append((first, last))
+    return found
+
+
 def _parts(text: str, field: str) -> Iterator[tuple[int, int]]:
     for part in text[: LENGTH + 1].split(","):
         matched = _PART.fullmatch(part.strip())

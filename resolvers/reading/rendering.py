@@ -18,8 +18,9 @@ from resolvers.access.rules import allowed
 from resolvers.access.visibility import visible
 from resolvers.identity.principal import AccessProfile
 from resolvers.reading.grouping import GROUPS
-from resolvers.reading.marks import denial
+from resolvers.reading.marks import denial, slabbed
 from resolvers.reading.marks import place as mark_of
+from resolvers.reading.numbers import NUMBERS
 from resolvers.reading.pages import Page, counts, digits, objects
 from resolvers.reading.paging import Keyset
 from resolvers.reading.plan import (
@@ -163,6 +164,9 @@ class _Renderer:
 
     def _value(self, part: Value, entity: Any) -> Iterator[Piece]:
         column = getattr(entity, part.key)
+        if part.form is Form.SLABBED:
+            yield from self._slabbed(part, entity)
+            return
         if part.form is Form.STORED:
             pieces = mark_of(entity, part.key)
         elif part.form is Form.JSON:
@@ -179,6 +183,15 @@ class _Renderer:
             elif may is not TRUE:
                 pieces = iter([sa.case((may, joined(pieces)), else_=joined([mark]))])
         yield from pieces
+
+    def _slabbed(self, part: Value, entity: Any) -> Iterator[Piece]:
+        """Numbers that stand in the row, or in slabs; too many are refused."""
+        whole = maybe(getattr(entity, part.key), mark_of(entity, part.key))
+        yield sa.case(
+            (entity.content.is_(None), whole),
+            (entity.value_count > digits(NUMBERS), joined([denial(part.denied)])),
+            else_=joined(slabbed(entity, part.key)),
+        )
 
     def _one(self, part: One, key: Any, made: Callable[[Any], Any]) -> Any:
         """One row, made into JSON by `made`."""

@@ -1,69 +1,137 @@
-"""Merge what the tasks of a simulation's job delivered into one result."""
+"""Merge what the tasks of a simulation's job delivered into one result, some of the values at a time."""
 
 import asyncio
-import gzip
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
 from uuid import UUID
 
-import orjson
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.engine import changed
-from db.models import Job, JobState, Task, TaskResult
-from jobs.results import Estimator, Merging, ResultError, read
+from db.models import Job, JobState
+from db.outages import Contended
+from jobs.results.bounds import MORE, shortened
+from jobs.results.estimators import Page
+from jobs.results.layout import Layout, Piece, batches
+from jobs.results.sums import Array, Sums
 from resolvers.context import Services
 from resolvers.feed import job_topic, results_topic
 from resolvers.queue.kinds import Finished
-from resolvers.simulations.simulations import store_estimators
+from resolvers.simulations.delivered import Delivered, Source
+from resolvers.simulations.results import Merged, Writer, store
 
+WINDOW = 131_072
+"""Values of a page that are merged at once, some of several pages together."""
 
-def packed(estimators: Any) -> bytes:
-    """Delivered results, checked, as they wait to be merged; raises ResultError."""
-    read(estimators)
-    return gzip.compress(orjson.dumps(estimators), 3)
+Given = tuple[Array, Array | None, Array | None]
+"""The values of a piece, and what there is of their errors and weights."""
 
 
 async def finish(services: Services, key: UUID) -> Finished:
-    """The merged result of a job, or what doesn't fit together."""
-    delivered, merged, error = await _merged(services, key)
-    return Finished(delivered, partial(_store, merged), error)
+    """The merged result of a job. Its large pages are written already; nothing refers to them yet."""
+    delivered = await Delivered.of_job(services.database, key)
+    try:
+        merged = await _merged(services, delivered)
+    except LookupError as gone:
+        raise Contended("results were replaced while they were merged") from gone
+    return Finished([source.key for source in delivered.sources], partial(_store, merged))
 
 
-async def _merged(services: Services, key: UUID) -> tuple[Sequence[UUID], list[Estimator], str | None]:
-    """The keys of the tasks' results, the merged result, and what doesn't fit together. Results are read one after the
-    other, so that only one is held in memory."""
-    merging = Merging()
-    async with services.database.read() as connection:
-        tasks = sa.select(TaskResult.id).join(Task, Task.id == TaskResult.task_id).where(Task.job_id == key)
-        counted = Task.state.in_((JobState.COMPLETED, JobState.RUNNING, JobState.CANCELED))
-        delivered = (await connection.execute(tasks.where(counted).order_by(Task.ordinal))).scalars().all()
-        for result in delivered:
-            one = sa.select(TaskResult.primaries, TaskResult.data).where(TaskResult.id == result)
-            if (row := (await connection.execute(one)).one_or_none()) is None:
-                continue
-            try:
-                await asyncio.to_thread(_add, merging, row.primaries, row.data)
-            except ResultError as failure:
-                return delivered, [], str(failure)
-    return delivered, await asyncio.to_thread(merging.result), None
+async def _merged(services: Services, delivered: Delivered) -> Merged:
+    layout = await _layout(delivered)
+    writer = Writer(services.database)
+    for batch in batches(layout, WINDOW):
+        sums = [Sums(p.sheet.way, p.stop - p.start, weighted=p.sheet.weighted) for p in batch]
+        for source in delivered.sources:
+            wanted = [n for n, piece in enumerate(batch) if source.ordinal in piece.sheet.tasks]
+            pages = (await delivered.result(source)).pages
+            given = [await _given(delivered, source, pages, batch[n]) for n in wanted]
+            await asyncio.to_thread(_add, source, [sums[n] for n in wanted], given)
+        for piece, total in zip(batch, sums, strict=True):
+            piece.sheet.lacking += total.lacking
+            await writer.put(piece, *await asyncio.to_thread(total.result))
+    primaries = sum(source.primaries for source in delivered.sources)
+    return writer.merged(layout, primaries, warnings_of(delivered.sources, layout))
 
 
-def _add(merging: Merging, primaries: int, data: bytes) -> None:
-    merging.add(primaries, read(orjson.loads(gzip.decompress(data))))
+async def _layout(delivered: Delivered) -> Layout:
+    layout = Layout()
+    for source in delivered.sources:
+        result = await delivered.result(source)
+        for estimator in result.estimators:
+            layout.add(estimator)
+            for page in estimator.pages:
+                layout.put(source.ordinal, estimator.file_name, page, await delivered.axes(source, page))
+    return layout
 
 
-async def _store(merged: Sequence[Estimator], session: AsyncSession, job: Job) -> None:
+async def _given(delivered: Delivered, source: Source, pages: Mapping[tuple[str, int], Page], piece: Piece) -> Given:
+    page = pages.get((piece.sheet.file_name, piece.sheet.first.number))
+    if page is None:
+        raise LookupError("a page is gone")
+    data, some = page.data, (piece.start, piece.stop)
+    values = await delivered.numbers(source, data.values, *some)
+    errors, weights = [
+        None if series is None else await delivered.numbers(source, series, *some)
+        for series in (data.errors, data.weights)
+    ]
+    return values, errors, weights
+
+
+def _add(source: Source, sums: Iterable[Sums], given: Iterable[Given]) -> None:
+    for total, (values, errors, weights) in zip(sums, given, strict=True):
+        total.add(source.primaries, values, errors, weights)
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """A sentence, and the tasks that say it."""
+
+    text: str
+    tasks: Sequence[int]
+
+    def __str__(self) -> str:
+        who = ", ".join(map(str, self.tasks[:10])) + (", …" if len(self.tasks) > 10 else "")
+        return f"task{'s' if len(self.tasks) > 1 else ''} {who}: {self.text}"
+
+
+def warnings_of(sources: Sequence[Source], layout: Layout) -> list[str]:
+    """What is not in a result, and what is not exact in it."""
+    told: dict[str, list[int]] = {}
+    for source in sources:
+        for text in source.warnings:
+            told.setdefault(text, []).append(source.ordinal)
+    every = len(sources)
+    found = [
+        text if len(tasks) == every or MORE.fullmatch(text) else str(_Told(text, tasks)) for text, tasks in told.items()
+    ]
+    found += layout.warnings
+    for sheet in layout.sheets():
+        if sheet.way == "sum" and sheet.lacking:
+            found.append(
+                f"{sheet.file_name}, page {sheet.first.number} of {sheet.first.data.name}: {sheet.lacking} of "
+                f"{sheet.size} values are too small: they are sums, and some task did not give them"
+            )
+        if sheet.approximate:
+            found.append(
+                f"{sheet.file_name}, page {sheet.first.number} of {sheet.first.data.name} is approximate: a quotient "
+                "whose divisor was not scored is averaged over the tasks by their primaries"
+            )
+    return shortened(found)
+
+
+async def _store(merged: Merged, session: AsyncSession, job: Job) -> None:
     """Store the results, unless a later attempt has stored some."""
     overtaken = sa.exists().where(
         Job.simulation_id == job.simulation_id,
         Job.attempt > job.attempt,
         sa.or_(Job.state == JobState.COMPLETED, Job.merges > 0),
     )
+    job.warnings = [*(text for text in job.warnings if text not in merged.warnings), *merged.warnings]
     if await session.scalar(sa.select(overtaken)):
         return
-    await store_estimators(session, job.subject_id, merged)
+    await store(session, job.subject_id, merged)
     job.merges += 1
     changed(session, results_topic(job.subject_id), job_topic(job.id))

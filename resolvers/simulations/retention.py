@@ -2,11 +2,12 @@
 
 import sqlalchemy as sa
 
-from db.engine import Database, changed, moment_of, row_topic
+from db.engine import Database
 from db.locks import held_in_order, in_order
-from db.models import Job, Simulation, Task
+from db.models import Job, Page, PageSlab, Simulation, Task
 from db.types import later
 from resolvers.retention import DAY, Sweep
+from resolvers.writing.cascade import erase_old
 
 SOME = 50
 """Simulations that are removed in one transaction, with all that belongs to them."""
@@ -22,23 +23,38 @@ def deleted(days: float) -> Sweep:
     return Sweep("simulations", days, _clear_deleted)
 
 
+def unused_numbers() -> Sweep:
+    """The sweep that removes the numbers of pages that were not stored, or that went with their simulations."""
+    return Sweep("numbers of no page", 1.0, _clear_numbers)
+
+
+async def _clear_numbers(database: Database, days: float) -> int:
+    gone = 0
+    while True:
+        used = sa.exists().where(Page.content == PageSlab.content)
+        old = sa.select(PageSlab.id).where(PageSlab.created_at < later(-days * DAY), ~used).limit(SOME)
+        async with database.write(as_system="what is old is cleared away") as session:
+            number = await in_order(
+                session, sa.delete(PageSlab).where(PageSlab.id.in_((await session.scalars(old)).all()))
+            )
+        gone += number
+        if number < SOME:
+            return gone
+
+
 async def _erase_finished(database: Database, days: float) -> int:
     since = later(-days * DAY)
     recent = sa.exists().where(
         Job.simulation_id == Simulation.id, sa.or_(Job.ended_at.is_(None), Job.ended_at >= since)
     )
     old = (Simulation.deleted_at.is_(None), Simulation.created_at < since, ~recent)
-    async with database.write(as_system="what is old is cleared away") as session:
-        moment = await moment_of(session)
-        number = await in_order(
-            session, sa.update(Simulation).where(*old).values(deleted_at=moment, version=Simulation.version + 1)
-        )
-        if number:
-            theirs = sa.select(Simulation.id).where(Simulation.deleted_at == moment)
-            gone = sa.update(Job).where(Job.simulation_id.in_(theirs), Job.deleted_at.is_(None))
-            await in_order(session, gone.values(deleted_at=moment, version=Job.version + 1))
-            changed(session, row_topic(Simulation, "*"))
-        return number
+    gone = 0
+    while True:
+        async with database.write(as_system="what is old is cleared away") as session:
+            number = await erase_old(session, Simulation, old, SOME)
+        gone += number
+        if number < SOME:
+            return gone
 
 
 async def _clear_deleted(database: Database, days: float) -> int:

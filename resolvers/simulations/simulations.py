@@ -1,23 +1,21 @@
-"""Submit, change and delete simulations, and store their results."""
+"""Submit, change and delete simulations."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
-import orjson
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db.engine import changed
+from db.engine import changed, moment_of
 from db.locks import held_in_order, in_order
 from db.models import (
-    Estimator,
+    File,
     InputType,
     Job,
     JobKind,
-    Page,
     Project,
     Session,
     Simulation,
@@ -30,20 +28,19 @@ from db.types import uuid7
 from db.written import because
 from jobs import programs
 from jobs.programs.program import Program
-from jobs.results import Axis
-from jobs.results import Estimator as Delivered
-from jobs.results import Page as DeliveredPage
 from resolvers.access.policy import policy_of
 from resolvers.access.rules import Rule
 from resolvers.context import Context
 from resolvers.failures import Invalid
 from resolvers.feed import WORK, job_topic, principal_topic, results_topic
 from resolvers.queue.lifecycle import Place, Subject, expect_ended, new_job
+from resolvers.reading.conditions import Where
+from resolvers.simulations.labels import checked_labels, put_labels
 from resolvers.work.placement import checked_options, chosen_place
 from resolvers.writing.audit import record
 from resolvers.writing.cascade import erase
 from resolvers.writing.refusals import writing
-from resolvers.writing.rows import expect, locked, require, signed_in
+from resolvers.writing.rows import expect, expect_met, locked, require, signed_in
 
 TITLE = 255
 FILES, FILE_BYTES = 32, 1_000_000
@@ -61,11 +58,12 @@ async def submit_simulation(
     project_id: UUID | None = None,
     session_id: UUID | None = None,
     cluster_id: UUID | None = None,
+    labels: Sequence[str] = (),
     options: Mapping[str, Any] | None = None,
 ) -> UUID:
     """Check the input as the program will read it; then store simulation, input, job and tasks together. `given` are
     native files by name, or a project of the editor, from which the files are made."""
-    owner, title = signed_in(ctx), composed(title)
+    owner, title, labels = signed_in(ctx), composed(title), checked_labels(labels)
 
     async def place(session: AsyncSession, asked: Mapping[str, Any]) -> Place:
         if project_id is not None:
@@ -82,7 +80,8 @@ async def submit_simulation(
         raise Invalid(f"a title has at most {TITLE} characters, not {len(title)}", field="input.title")
     asked = checked_options(options or {}, cluster_id)
     program = _program(ctx, sim_type, input_type)
-    files, primaries = await asyncio.to_thread(_read, program, input_type, given)
+    reading = partial(_read, program, input_type, given)
+    files, primaries = await ctx.services.jobs.inputs.run(ctx.lane, reading)
     most = min(primaries, ctx.services.limits.tasks)
     if not 1 <= tasks <= most:
         raise Invalid(
@@ -103,12 +102,13 @@ async def submit_simulation(
         await session.flush()
         await require(session, ctx, simulation, policy_of(Simulation).create, "make")
         because(session, "a simulation is made with its input and its job", SimulationSetup, Job, Task)
+        await put_labels(session, simulation.id, labels)
         project = given if input_type is InputType.EDITOR else None
         session.add(
             SimulationSetup(simulation_id=simulation.id, files=files, project=project, total_primaries=primaries)
         )
         subject = Subject(JobKind.SIMULATION, simulation.id, owner, project_id, title)
-        job, parts = new_job(subject, shares(primaries, tasks), where)
+        job, parts = new_job(subject, shares(primaries, tasks), where, await moment_of(session))
         session.add(job)
         await session.flush()
         session.add_all(parts)
@@ -117,7 +117,7 @@ async def submit_simulation(
 
 
 async def update_simulation(ctx: Context, key: UUID, expected_version: int, changes: Mapping[str, Any]) -> UUID:
-    """Change the title, the project or the session of one's own simulation."""
+    """Change the title, the labels, the project or the session of one's own simulation."""
     signed_in(ctx)
     async with writing(ctx, "UPDATE", Simulation, key) as session:
         for model, column in ((Project, "project_id"), (Session, "session_id")):
@@ -134,20 +134,37 @@ async def update_simulation(ctx: Context, key: UUID, expected_version: int, chan
         for name in ("title", "project_id", "session_id"):
             if name in changes:
                 setattr(row, name, changes[name])
+        if "labels" in changes and await put_labels(session, key, checked_labels(changes["labels"])):
+            row.updated_at = await moment_of(session)
         jobs = (await session.scalars(sa.select(Job.id).where(Job.simulation_id == key).order_by(Job.id))).all()
-        if "project_id" in changes:
-            because(session, "jobs are their subject's project's", Job)
-            moved = sa.update(Job).where(Job.simulation_id == key).values(project_id=row.project_id)
-            await in_order(session, moved)
+        await _carry(session, row, changes)
         changed(session, results_topic(key), *map(job_topic, jobs))
     return key
 
 
-async def delete_simulation(ctx: Context, key: UUID, expected_version: int | None = None) -> datetime:
-    """Delete one's own simulation whose jobs have ended: nobody sees it or its results any more. Returns when. Its rows
-    are removed when deleted simulations are cleared."""
+async def _carry(session: AsyncSession, row: Simulation, changes: Mapping[str, Any]) -> None:
+    """Give the jobs of a simulation its title and its project, and its outputs its project, where these changed."""
+    of_jobs = {name: getattr(row, name) for name in ("title", "project_id") if name in changes}
+    if of_jobs:
+        because(session, "jobs have the title and the project of their subject", Job)
+        await session.flush()
+        jobs = sa.update(Job).where(Job.simulation_id == row.id)
+        await in_order(session, jobs.values(**of_jobs, version=Job.version + 1))
+    if "project_id" in changes:
+        because(session, "outputs are their subject's project's", File)
+        files = sa.update(File).where(File.simulation_id == row.id)
+        await in_order(session, files.values(project_id=row.project_id))
+
+
+async def delete_simulation(
+    ctx: Context, key: UUID, expected_version: int | None = None, *, where: Where | None = None
+) -> datetime:
+    """Delete one's own simulation whose jobs have ended: nobody sees it or its results any more, and its links end.
+    Returns when. Until deleted simulations are cleared it can be restored. CONFLICT for one that doesn't meet
+    `where`."""
     async with writing(ctx, "DELETE", Simulation, key) as session:
         row = await _own(session, ctx, key, policy_of(Simulation).delete, "delete")
+        await expect_met(session, ctx, row, where)
         if expected_version is not None:
             expect(row, expected_version)
         for job in await session.scalars(
@@ -173,64 +190,6 @@ def shares(primaries: int, tasks: int) -> list[int]:
     return [each + (n < over) for n in range(tasks)]
 
 
-async def store_estimators(session: AsyncSession, simulation: UUID, estimators: Sequence[Delivered]) -> None:
-    """Store these estimators of a simulation with their pages, and remove all others. Existing ones keep their keys, so
-    that clients who read results while they come in can go on."""
-    wanted = sa.select(Estimator).where(Estimator.simulation_id == simulation)
-    held = {row.file_name: row for row in await session.scalars(wanted)}
-    for delivered in estimators:
-        row = held.pop(delivered.file_name, None)
-        pages: dict[int, UUID] = {}
-        if row is None:
-            row = Estimator(id=uuid7(), simulation_id=simulation, file_name=delivered.file_name)
-            session.add(row)
-        else:
-            numbered = sa.select(Page.number, Page.id).where(Page.estimator_id == row.id)
-            pages = {page.number: page.id for page in await session.execute(numbered)}
-        row.name, row.meta = delivered.name, delivered.metadata
-        await session.flush()
-        for page in delivered.pages:
-            columns = _page(row.id, page)
-            if (key := pages.pop(page.number, None)) is None:
-                session.add(Page(**columns))
-            else:
-                changed_page = sa.update(Page).where(Page.id == key).values(**columns, version=Page.version + 1)
-                await session.execute(changed_page.execution_options(synchronize_session=False))
-        await session.execute(sa.delete(Page).where(Page.id.in_(pages.values())))
-    for gone in held.values():
-        await session.delete(gone)
-    await session.flush()
-
-
-def _page(estimator: UUID, page: DeliveredPage) -> dict[str, Any]:
-    """The columns of a page."""
-    axis1, axis2 = page.axis_dim1, page.axis_dim2
-    return {
-        "estimator_id": estimator,
-        "number": page.number,
-        "name": page.data.name,
-        "dimension": page.dimensions,
-        "value_count": len(page.data.values),
-        "unit": page.data.unit,
-        "filter_name": page.metadata.get("page_filter_name"),
-        "has_non_finite": None in page.data.values,
-        "axis1_name": axis1 and axis1.name,
-        "axis1_unit": axis1 and axis1.unit,
-        "axis1_count": axis1 and len(axis1.values),
-        "axis1_values": _numbers(axis1),
-        "axis2_name": axis2 and axis2.name,
-        "axis2_unit": axis2 and axis2.unit,
-        "axis2_count": axis2 and len(axis2.values),
-        "axis2_values": _numbers(axis2),
-        "meta": page.metadata,
-        "data_values": _numbers(page.data),
-    }
-
-
-def _numbers(axis: Axis | None) -> str | None:
-    return None if axis is None else orjson.dumps(axis.values).decode()
-
-
 def _texts(files: Any) -> dict[str, str]:
     """Input files by name, or INVALID: an object of a few names, each with a text."""
     field = "input.inputFiles"
@@ -251,6 +210,12 @@ def _texts(files: Any) -> dict[str, str]:
 
 def _program(ctx: Context, sim_type: SimulationType, input_type: InputType) -> Program:
     available = ctx.services.jobs.programs
+    if input_type is InputType.EDITOR and sim_type in (SimulationType.TOPAS, SimulationType.GEANT4):
+        raise Invalid(
+            f"projects of the editor are converted for SHIELDHIT and FLUKA; {sim_type.name} takes files of its own",
+            field="input.inputType",
+            allowed=[InputType.FILES.name],
+        )
     if sim_type.name not in available:
         raise Invalid(f"no program for {sim_type.name} runs here", field="input.simType", allowed=sorted(available))
     program = available[sim_type.name]
@@ -264,19 +229,11 @@ def _program(ctx: Context, sim_type: SimulationType, input_type: InputType) -> P
 
 def _read(program: Program, input_type: InputType, given: Any) -> tuple[dict[str, str], int]:
     """The native files, and the number of primaries that they ask for; or INVALID with the place of what is wrong."""
-    if input_type is InputType.EDITOR:
-        try:
-            files = program.files_of(input_type.name, given)
-        except programs.InputError as error:
-            raise Invalid(
-                f"{error.file}: {error.message}", field=f"input.inputJson.{error.file}", path=error.file
-            ) from None
-    else:
-        files = _texts(given)
+    editor = input_type is InputType.EDITOR
     try:
-        return files, program.check(files)
+        return program.accept(input_type.name, given if editor else _texts(given))
     except programs.InputError as error:
         where = f"{error.file}:{error.line}" if error.line else error.file
-        raise Invalid(
-            f"{where}: {error.message}", field=f"input.inputFiles.{error.file}", file=error.file, line=error.line
-        ) from None
+        field, place = ("inputJson", "path") if editor else ("inputFiles", "file")
+        details = {place: error.file} if editor else {place: error.file, "line": error.line}
+        raise Invalid(f"{where}: {error.message}", field=f"input.{field}.{error.file}", **details) from None

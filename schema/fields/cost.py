@@ -29,8 +29,9 @@ from graphql import (
 )
 
 from resolvers.failures import BIGGEST, Failure, LimitExceeded
-from resolvers.reading.paging import page_size
+from resolvers.reading.paging import MOST, page_size
 from schema.fields.declarations import Connected, Grouped, Listed, Numbers
+from schema.fields.mutations import SEVERAL
 from schema.fields.selection import DEFINITION
 
 STORED = 20
@@ -107,11 +108,13 @@ class Size:
 
     node: FieldNode
     most: int | None
+    ids: str = "ids"
+    """The argument that names the rows, where `most` is None; without it, a filter may find as many as a page has."""
 
     def of(self, variables: Mapping[str, Any]) -> int:
         given = {argument.name.value: _value(argument.value, variables) for argument in self.node.arguments or ()}
         if self.most is None:
-            return len(given.get("ids") or ())
+            return len(given.get(self.ids) or ()) or (MOST if given.get("filter") is not None else 0)
         try:
             return page_size(given.get("first"), given.get("last"), self.most)
         except Failure as failure:
@@ -245,6 +248,9 @@ class _Adding:
                 of_all = isinstance(declared, Connected) and isinstance(declared.source, type)
                 once = below.counted if of_all else below.counted // BELOW
                 total.below.append((conditions, Cost(once + (CONDITION if conditions else 0))))
+        elif kind is self._schema.mutation_type and (ids := declared.metadata.get(SEVERAL)):
+            below.own += MUTATION
+            total.below.append((Size(node, None, ids), below))
         elif "ids" in defined.args:
             below.own += 1
             total.below.append((Size(node, None), below))

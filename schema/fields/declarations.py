@@ -74,6 +74,16 @@ class Numbers(Column):
         return None if text is None else text.encode()
 
 
+class Slabbed(Numbers):
+    """Numbers of a part that may stand in slabs. Its arguments choose some; then they are read in Python, from the
+    columns that it `reads`."""
+
+    reads: tuple[str, ...]
+
+    def get_result(self, source: Any, info: Any, args: Any, kwargs: Any) -> Any:
+        return StrawberryField.get_result(self, source, info, args, kwargs)
+
+
 class Part(StrawberryField):
     """An object made of columns of the same row: `names` maps its fields to them; null when the first one is."""
 
@@ -86,20 +96,22 @@ class Part(StrawberryField):
         return next(iter(self.names.values()))
 
     def get_result(self, source: Any, info: Any, args: Any, kwargs: Any) -> Any:
-        return None if getattr(source, self.present) is None else _PartOf(source, self.names)
+        return None if getattr(source, self.present) is None else PartOf(source, self.names)
 
 
-class _PartOf:
-    __slots__ = ("_names", "_row")
+class PartOf:
+    """A part of a row; `names` maps its fields to columns."""
+
+    __slots__ = ("names", "row")
 
     def __init__(self, row: Any, names: Mapping[str, str]) -> None:
-        self._row = row
-        self._names = names
+        self.row = row
+        self.names = names
 
     def __getattr__(self, name: str) -> Any:
-        if name not in self._names:
+        if name not in self.names:
             raise AttributeError(name)
-        return getattr(self._row, self._names[name])
+        return getattr(self.row, self.names[name])
 
 
 class Related(StrawberryField):

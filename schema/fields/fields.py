@@ -5,7 +5,8 @@ Each can be read in two ways: from one statement that makes all below it, or row
 
 import inspect
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Any, Optional, TypeVar, cast, dataclass_transform
+from functools import partial
+from typing import Annotated, Any, Optional, TypeVar, cast, dataclass_transform
 
 import strawberry
 from strawberry.types.fields.resolver import StrawberryResolver
@@ -16,10 +17,11 @@ from resolvers.access.policy import policy_of
 from resolvers.access.rules import Rule, unreadable, words
 from resolvers.context import Context
 from resolvers.failures import Forbidden
-from resolvers.identity import presence
 from resolvers.reading.conditions import Where
+from resolvers.reading.numbers import COLUMNS, chosen
 from resolvers.reading.paging import Order, Slice
 from resolvers.reading.plan import Asked
+from resolvers.reading.ranges import spans_in
 from resolvers.spelling import camel, plural
 from schema.fields.declarations import (
     NODES,
@@ -34,10 +36,12 @@ from schema.fields.declarations import (
     Numbers,
     Part,
     Related,
+    Slabbed,
     later,
     target_of,
 )
 from schema.fields.planner import read_plan_of
+from schema.fields.scalars import Bins
 from schema.fields.selection import select
 from schema.fields.values import check_text
 
@@ -62,6 +66,28 @@ def column(
 
 def numbers(description: str) -> Any:
     return Numbers(description=description)
+
+
+def slabbed(description: str) -> Any:
+    """Numbers of a part of a page's row, all or those of some bins."""
+
+    async def resolve(
+        root: strawberry.Parent[Any],
+        info: Info,
+        axis1: Annotated[Bins | None, strawberry.argument(description="Only these bins of axis 1.")] = None,
+        axis2: Annotated[Bins | None, strawberry.argument(description="Only these bins of axis 2.")] = None,
+        axis3: Annotated[Bins | None, strawberry.argument(description="Only these bins of axis 3.")] = None,
+    ) -> Any:
+        given = ("axis1", axis1), ("axis2", axis2), ("axis3", axis3)
+        bins = [None if text is None else spans_in(text, name) for name, text in given]
+        key = root.names[info._field.python_name]
+        ctx = info.context
+        turn = partial(ctx.database.turns.run, ctx.lane)
+        return await chosen(ctx.loaders.select, turn, ctx.spend, root.row, key, bins)
+
+    field = Slabbed(description=description, base_resolver=resolver_of(resolve))
+    field.reads = COLUMNS
+    return field
 
 
 def part(description: str, **names: str) -> Any:
@@ -112,7 +138,8 @@ def present(model: type[models.Entity]) -> Any:
     def online(self: Any, info: Info) -> bool | None:
         if not self.may_online:
             raise Forbidden(unreadable(info._raw_info.parent_type.name, info.field_name, rules))
-        return presence.online(self.last_online_at)
+        found: bool = info.context.services.identity.presence.online(self.last_online_at)
+        return found
 
     return online
 

@@ -10,6 +10,8 @@ from strawberry.extensions.field_extension import AsyncExtensionResolver, FieldE
 from strawberry.types.field import StrawberryField
 
 from db import models
+from resolvers.access.policy import Rules
+from resolvers.access.rules import words
 from resolvers.context import Context
 from resolvers.failures import Forbidden, Locked, Unauthenticated
 from resolvers.identity.principal import WRITE, Kind, Principal
@@ -72,6 +74,19 @@ WORKER = Need(
 )
 
 
+async def expect_allowed(ctx: Context, need: Need, *, again: bool, always: bool = False) -> None:
+    """Raise for a principal who may not run such a mutation, and LOCKED while the gateway is locked unless it `always`
+    runs. Rights are looked up `again` where something ran before, which may have taken them, or taken long."""
+    if need is not ANYONE:
+        if again:
+            await ctx.look_again()
+        if ctx.refused is not None:
+            raise ctx.refused
+        need.admit(ctx.principal)
+    if not always and await ctx.services.locking.read_only():
+        raise Locked("the gateway is locked: nothing may change for now")
+
+
 class _Guard(FieldExtension):
     """Checks who may run the mutation, then its arguments. Then the fields below read what it wrote."""
 
@@ -84,13 +99,8 @@ class _Guard(FieldExtension):
         self.metadata = {argument.python_name: argument.metadata for argument in field.arguments}
 
     async def resolve_async(self, next_: AsyncExtensionResolver, source: Any, info: Info, **kwargs: Any) -> Any:
-        if self.need is not ANYONE and info.context.mutated:  # what ran before may have taken rights, or taken long
-            await info.context.look_again()
-        info.context.mutated = True
-        if self.need is not ANYONE:
-            self._admit(info.context)
-        if not self.always and await info.context.services.locking.read_only():
-            raise Locked("the gateway is locked: nothing may change for now")
+        again, info.context.mutated = info.context.mutated, True
+        await expect_allowed(info.context, self.need, again=again, always=self.always)
         for name, value in kwargs.items():
             await check(value, camel(name), self.metadata.get(name) or {})
 
@@ -102,24 +112,26 @@ class _Guard(FieldExtension):
         shown = is_non_null_type(info._raw_info.return_type)
         return await done_once(run, info.field_name, shown=shown, repeatable=self.need is WORKER)
 
-    def _admit(self, ctx: Context) -> None:
-        """Raise for a principal who may not run the mutation."""
-        if ctx.refused is not None:
-            raise ctx.refused
-        self.need.admit(ctx.principal)
+
+SEVERAL = "several"
+"""The metadata of a mutation of several rows: the argument with their ids."""
 
 
-def mutation(*, needs: Need, always: bool = False) -> Callable[[Callable[..., Any]], Any]:
-    """Declare a mutation. Its docstring is its description; `needs` says who may run it. With `always` it also runs
-    while the gateway is locked."""
+def mutation(
+    *, needs: Need, always: bool = False, several: str = "", allowed: Rules = ()
+) -> Callable[[Callable[..., Any]], Any]:
+    """Declare a mutation. Its docstring is its description; `needs` says who may run it, and `allowed` on which rows,
+    which it checks itself. With `always` it also runs while the gateway is locked. `several` names the argument with
+    the ids of the rows, where it answers for each."""
 
     def declare(function: Callable[..., Any]) -> Any:
-        description = f"{inspect.cleandoc(function.__doc__ or '')} Needs {needs.words}."
+        whom = f" Allowed to {words(allowed)}." if allowed else ""
+        description = f"{inspect.cleandoc(function.__doc__ or '')}{whom} Needs {needs.words}."
         return strawberry.mutation(
             resolver=function,
             description=description,
             extensions=[_Guard(needs, always)],
-            metadata={OPEN: needs is ANYONE},
+            metadata={OPEN: needs is ANYONE, SEVERAL: several},
         )
 
     return declare

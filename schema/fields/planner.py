@@ -17,6 +17,7 @@ from graphql import (
 
 from resolvers.failures import Failure, Forbidden
 from resolvers.reading.grouping import too_many
+from resolvers.reading.numbers import too_many as too_many_numbers
 from resolvers.reading.plan import (
     Asked,
     Constant,
@@ -41,7 +42,7 @@ from resolvers.reading.plan import (
 )
 from schema.fields import declarations
 from schema.fields.arguments import Arguments
-from schema.fields.declarations import Column, Connected, Found, Grouped, Key, Numbers, Part, Related
+from schema.fields.declarations import Column, Connected, Found, Grouped, Key, Numbers, Part, Related, Slabbed
 from schema.fields.selection import DEFINITION, Scope, keep, model_of
 
 PARTS = 1_000
@@ -184,8 +185,14 @@ class _Builder:
         raise NotRenderable("made in Python")
 
     def _group(self, declared: Part, field: GraphQLField, nodes: Sequence[FieldNode]) -> Group:
-        def made(inner: Any, field: GraphQLField, _: Any) -> Value:
-            return Value(declared.names[inner.python_name], self._form(inner, field))
+        def made(inner: Any, field: GraphQLField, nodes: Sequence[FieldNode]) -> Value:
+            key = declared.names[inner.python_name]
+            if not isinstance(inner, Slabbed):
+                return Value(key, self._form(inner, field))
+            if nodes[0].arguments:
+                raise NotRenderable("a slice")
+            self._denials.append(Denial(too_many_numbers(), nodes))
+            return Value(key, Form.SLABBED, denied=len(self._denials) - 1)
 
         return Group(declared.present, self._object(self._scope.below(nodes), _kind(field), made))
 

@@ -42,11 +42,16 @@ class Problem:
     details: JSON | None = strawberry.field(description="The facts of the message, for programs.")
 
 
+def problem_of(failure: Failure) -> Problem:
+    """The failure as an answer."""
+    return Problem(
+        code=failure.code,
+        message=failure.message,
+        field=failure.field,
+        details=JSON(failure.details) if failure.details else None,
+    )
+
+
 class ProblemHandler(strawberry.ExceptionHandler[Failure, Problem]):
     def handle(self, exception: Failure, *, field: Any, info: Any) -> Problem:
-        return Problem(
-            code=exception.code,
-            message=exception.message,
-            field=exception.field,
-            details=JSON(exception.details) if exception.details else None,
-        )
+        return problem_of(exception)

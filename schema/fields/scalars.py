@@ -21,6 +21,7 @@ RENAMED: Mapping[str, str] = {"SimulationInput": "SimulationSetup"}
 
 BigInt = NewType("BigInt", int)
 JSON = NewType("JSON", object)
+Bins = NewType("Bins", str)
 
 _BIGGEST = 2**63
 
@@ -55,6 +56,14 @@ def _parse_big(value: Any) -> int:
     return number
 
 
+def _parse_bins(value: Any) -> str:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**9:
+        return str(value)
+    if not isinstance(value, str):
+        raise ValueError("Bins are a number from 0, or a text such as 0-9,12")
+    return value
+
+
 SCALARS: dict[object, ScalarDefinition] = {
     datetime: strawberry.scalar(
         name="DateTime",
@@ -77,6 +86,12 @@ SCALARS: dict[object, ScalarDefinition] = {
         specified_by_url="https://scalars.graphql.org/andimarek/local-date",
         serialize=date.isoformat,
         parse_value=_parse_date,
+    ),
+    Bins: strawberry.scalar(
+        name="Bins",
+        description="Bins of an axis: a number from 0, or numbers and ranges as a text, such as `0-9,12`.",
+        serialize=str,
+        parse_value=_parse_bins,
     ),
     JSON: strawberry.scalar(
         name="JSON",

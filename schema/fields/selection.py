@@ -182,4 +182,6 @@ def _columns(scope: Scope, declared: Any, nodes: Sequence[FieldNode], kind: Grap
         inner: Any = get_named_type(kind.fields[nodes[0].name.value].type)
         for parts in scope.named(scope.below(nodes), inner).values():
             if not parts[0].name.value.startswith("__"):
-                yield names[inner.fields[parts[0].name.value].extensions[DEFINITION].python_name]
+                part = inner.fields[parts[0].name.value].extensions[DEFINITION]
+                yield names[part.python_name]
+                yield from getattr(part, "reads", ())

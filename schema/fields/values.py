@@ -77,7 +77,7 @@ async def check(value: Any, path: str, metadata: Mapping[Any, Any]) -> None:
             check_text(value, path)
     elif isinstance(value, list):
         for n, one in enumerate(value):
-            await check(one, f"{path}.{n}", {})
+            await check(one, f"{path}.{n}", metadata if "printed" in metadata else {})
     elif has_object_definition(value):
         for field in value.__strawberry_definition__.fields:
             await check(getattr(value, field.python_name), f"{path}.{camel(field.python_name)}", field.metadata or {})

@@ -101,7 +101,7 @@ POLICIES = (
             **dict.fromkeys(("email_verified", "active"), _STATUS),
             "platform_role": (MANAGER, *_STATUS),
             "notes": (SITE_ADMIN, SUPERADMIN),
-            **dict.fromkeys(("auth_provider", "superadmin", "language", "notified"), _OWN),
+            **dict.fromkeys(("auth_provider", "superadmin", "language", "notified", "notified_of_jobs"), _OWN),
             **dict.fromkeys(("two_factor", "force_password_change"), _OWN),
         },
         project=of_user(in_project),

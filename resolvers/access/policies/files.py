@@ -16,6 +16,7 @@ from resolvers.access.rules import (
     PROJECT_USER,
     PUBLISHED,
     SESSION_READER,
+    SIMULATION_READER,
     SUPERADMIN,
 )  # fmt: skip
 
@@ -30,12 +31,12 @@ POLICIES = (
     Policy(
         model=File,
         shown=_in_time,
-        read=(PUBLISHED, OWNING_USER, OWN_SERVICE, PROJECT_USER, SESSION_READER),
+        read=(PUBLISHED, OWNING_USER, OWN_SERVICE, PROJECT_USER, SESSION_READER, SIMULATION_READER),
         delete=(OWNING_USER, OWN_SERVICE, PROJECT_ADMIN, SUPERADMIN),
         undelete=(SUPERADMIN,),
-        goes_with=(File.session_id, File.archive_id),
+        goes_with=(File.session_id, File.archive_id, File.simulation_id),
         blocks=(File.owner_user_id, File.blob_id),
-        stays=(File.service_id, File.project_id),
+        stays=(File.service_id, File.project_id, File.task_id),
     ),
     Policy(
         model=Upload,
@@ -47,6 +48,7 @@ POLICIES = (
             Upload.session_id,
             Upload.project_id,
             Upload.archive_id,
+            Upload.simulation_id,
             Upload.file_id,
         ),
     ),

@@ -1,6 +1,6 @@
 """Policies of jobs, their tasks, task results and logs."""
 
-from db.models import TERMINAL, Job, LogEntry, Task, TaskResult
+from db.models import TERMINAL, Job, LogEntry, Task, TaskResult, TaskSlab
 from resolvers.access.policy import Policy, Rules
 from resolvers.access.rules import (
     LINKED_JOB,
@@ -11,6 +11,7 @@ from resolvers.access.rules import (
     PROJECT_USER,
     SUPERADMIN,
 )  # fmt: skip
+from resolvers.feed import job_topic
 
 CANCEL: Rules = (OWNING_USER, PROJECT_ADMIN, SUPERADMIN)
 """Who may cancel a job before it has ended."""
@@ -30,8 +31,10 @@ POLICIES = (
         blocks=(Job.owner_user_id,),
         blocks_while=lambda job: job.state.not_in(TERMINAL),
         stays=(Job.cluster_id, Job.project_id),
+        topic=job_topic,
     ),
     Policy(model=Task, through=Task.job, fields={"error": (OWNER_OF_TASK, SUPERADMIN)}, stays=(Task.job_id,)),
     Policy(model=TaskResult),
+    Policy(model=TaskSlab),
     Policy(model=LogEntry, through=LogEntry.job, read=(OWNER_OF_TASK, LOG_ADMIN), stays=(LogEntry.job_id,)),
 )

@@ -1,6 +1,6 @@
 """Policies of simulations, their inputs, results and share links."""
 
-from db.models import Estimator, Page, Simulation, SimulationLink, SimulationSetup
+from db.models import Estimator, Page, PageSlab, Simulation, SimulationLabel, SimulationLink, SimulationSetup
 from resolvers.access.policy import Policy, Rules
 from resolvers.access.rules import (
     ANY_USER,
@@ -20,9 +20,7 @@ POLICIES = (
         create=(ANY_USER,),
         update=(OWNER, SUPERADMIN),
         delete=(OWNER, SUPERADMIN),
-        undelete=(),
         seen_with=(Simulation.jobs,),
-        watched=True,
         stays=(Simulation.user_id, Simulation.project_id, Simulation.session_id),
     ),
     Policy(
@@ -31,15 +29,18 @@ POLICIES = (
         fields=dict.fromkeys(("files", "project"), _INPUT),
         stays=(SimulationSetup.simulation_id,),
     ),
+    Policy(model=SimulationLabel, through=SimulationLabel.simulation, stays=(SimulationLabel.simulation_id,)),
     Policy(
         model=SimulationLink,
         through=SimulationLink.simulation,
         read=(OWNER_OF_SIMULATION,),
         create=(OWNER_OF_SIMULATION, SUPERADMIN),
         delete=(OWNER_OF_SIMULATION, SUPERADMIN),
-        stays=(SimulationLink.simulation_id, SimulationLink.user_id),
+        goes_with=(SimulationLink.simulation_id,),
+        stays=(SimulationLink.user_id,),
         principal=True,
     ),
     Policy(model=Estimator, through=Estimator.simulation, stays=(Estimator.simulation_id,)),
     Policy(model=Page, through=Page.estimator),
+    Policy(model=PageSlab),
 )

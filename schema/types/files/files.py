@@ -27,6 +27,7 @@ FilePurpose = enum(
     SESSION_ASSET="Data of a session, which is its target.",
     DATASET="Data of a project, which is its target, or of one's own. Archives are looked through first.",
     ARCHIVE="Results as one zip, made by a job.",
+    OUTPUT="What the program of a simulation wrote. Whoever sees the simulation sees it, until it expires.",
     PUBLIC="For everyone, at `/static/{name}`. A file with the same name takes the place of the one before.",
 )
 FileState = enum(
@@ -66,6 +67,8 @@ class File(Node):
     owner = related(models.File.owner, "Who brought it.", group=True)
     service = related(models.File.service, "The service that brought it.")
     session = related(models.File.session, "The session that it belongs to.", group=True)
+    simulation = related(models.File.simulation, "The simulation whose program wrote it.", group=True)
+    task = related(models.File.task, "The task whose program wrote it.")
     project = related(models.File.project, "The project whose users see it.", group=True)
     archive = related(models.File.archive, "The archive whose file it is.")
 
@@ -83,8 +86,8 @@ class File(Node):
             return None
         path = ("files", global_id("File", self.id), safe(self.name))
         ctx = info.context
-        if ctx.principal.kind is Kind.USER:
-            return ticket(ctx, path, {}).url
+        if ctx.principal.kind in (Kind.USER, Kind.LINK):
+            return ticket(ctx, path, ()).url
         return f"{ctx.services.entrance.address}/{'/'.join(path)}"
 
 

@@ -18,8 +18,10 @@ from schema.fields.scalars import enum, key_of
 
 class _Kind(Enum):
     RESULTS = "results.json"
+    DOCUMENT = "simulation.json"
     PAGE = "pages"
     LOG = "log.txt"
+    LOG_FILE = "logs"
     INPUTS = "inputs.zip"
     INPUT = "inputs"
     ALL = "all.zip"
@@ -30,8 +32,10 @@ DownloadKind = enum(
     "A file of a simulation.",
     name="DownloadKind",
     RESULTS="`results.json`: all estimators with their pages, or those that are named.",
+    DOCUMENT="`simulation.json`: the simulation with its results, in the shape that YAPTIDE's editor loads.",
     PAGE="One page as CSV: `estimator` and `page` name it.",
     LOG="`log.txt`: what its latest job said.",
+    LOG_FILE="The log of one file of a task: `file` names it, such as `1/shieldhit_0001.log`.",
     INPUTS="`inputs.zip`: all that it was given.",
     INPUT="One input file: `file` names it.",
     ALL="`all.zip`: all of this that you may read.",
@@ -61,7 +65,7 @@ class DownloadsMutation:
             str | None, strawberry.argument(description="For PAGE: the estimator, by its file or its id.")
         ] = None,
         page: Annotated[int | None, strawberry.argument(description="For PAGE: its number.")] = None,
-        file: Annotated[str | None, strawberry.argument(description="For INPUT: its name.")] = None,
+        file: Annotated[str | None, strawberry.argument(description="For INPUT and LOG_FILE: its name.")] = None,
         estimators: Annotated[
             list[str] | None,
             strawberry.argument(description="For RESULTS: only these estimators, by name or file."),
@@ -76,22 +80,24 @@ class DownloadsMutation:
         given = {"estimator": estimator, "page": page, "file": file, "estimators": estimators, "pages": pages}
         _only(kind, {name for name, value in given.items() if value is not None})
         end: tuple[Any, ...] = (kind.value,)  # type: ignore[attr-defined]
-        query = {}
+        query: list[tuple[str, str]] = []
         if kind is _Kind.PAGE:
             end = ("estimators", estimator or "", "pages", f"{page}.csv")
         elif kind is _Kind.INPUT:
             end = ("inputs", file or "")
+        elif kind is _Kind.LOG_FILE:
+            end = ("logs", file or "")
         if estimators:
-            query["estimators"] = ",".join(estimators)
+            query += [("estimators", name) for name in estimators]
         if pages is not None:
             numbers_in(pages, "pages")
-            query["pages"] = pages
+            query.append(("pages", pages))
         await exports.simulation(info.context, key)
         made = ticket(info.context, (*exports.FOLDER, simulation, *end), query)
         return Download(url=made.url, expires_at=made.expires_at)
 
 
-_NEEDED = {_Kind.PAGE: {"estimator", "page"}, _Kind.INPUT: {"file"}}
+_NEEDED = {_Kind.PAGE: {"estimator", "page"}, _Kind.INPUT: {"file"}, _Kind.LOG_FILE: {"file"}}
 _TAKEN = {**_NEEDED, _Kind.RESULTS: {"estimators", "pages"}}
 
 

@@ -1,41 +1,44 @@
 """Simulations, their input and their results."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any, Optional
 
 import sqlalchemy as sa
 import strawberry
 
 from db import models
+from resolvers.access.policy import policy_of
 from resolvers.failures import Invalid
 from resolvers.reading.paging import Order
-from resolvers.simulations import simulations
+from resolvers.simulations import labels, simulations
+from resolvers.simulations.simulations import delete_simulation
 from schema.fields.fields import Info, column, node, related
-from schema.fields.inputs import AnyVersion, Deleted, DeletedResult, ExpectedVersion
+from schema.fields.inputs import AnyVersion, Deleted, DeletedResult, ExpectedVersion, restoring
 from schema.fields.mutations import SIGNED_IN, mutation, written
 from schema.fields.nodes import Node
 from schema.fields.problems import Problem
 from schema.fields.scalars import JSON, BigInt, enum, key_of, optional_key
-from schema.fields.values import Shape
+from schema.lists import batches
+from schema.lists.batches import After, DeletedBatch, DeletedBatchResult, Ids
 from schema.lists.connections import connection
-
-if TYPE_CHECKING:
-    pass
+from schema.lists.filters import filter_type
 
 SimulationType = enum(
     models.SimulationType,
     "The program that a simulation's input is written for.",
-    SHIELDHIT="SHIELD-HIT12A; here the built-in proton beam in water reads its files.",
+    SHIELDHIT="SHIELD-HIT12A. Where none is configured, the built-in proton beam in water reads its files.",
     TOPAS="TOPAS.",
     FLUKA="FLUKA.",
+    GEANT4="Geant4.",
     DUMMY="A program for tests.",
 )
 InputType = enum(
     models.InputType,
     "How the input is given.",
-    EDITOR="A project of YAPTIDE's editor.",
+    EDITOR="A project of YAPTIDE's editor, which is converted to the files of SHIELDHIT or FLUKA.",
     FILES="The program's own files.",
 )
 
+SimulationFilter: Any = filter_type(models.Simulation)
 NEWEST_JOB = Order(models.Job.attempt, descending=True)
 
 
@@ -64,6 +67,10 @@ class Simulation(Node):
     estimators = connection(
         models.Simulation.estimators, "Its results; empty until tasks delivered some.", order="name"
     )
+    outputs = connection(
+        models.Simulation.outputs, "The files that its program wrote, until they expire.", order="-created_at"
+    )
+    labels = connection(models.Simulation.labels, "The labels that its owner gave it.", order="name")
     links = connection(
         models.Simulation.links,
         "The links that share it, also expired ones. They are shown to its owner.",
@@ -83,6 +90,14 @@ class SimulationSetup(Node):
     simulation = related(models.SimulationSetup.simulation, "The simulation.")
 
 
+@node(models.SimulationLabel)
+class SimulationLabel(Node):
+    """A label that its owner gave to a simulation. `updateSimulation` sets them."""
+
+    name: str = column("The label.", filter=True, group=True, order=True)
+    simulation = related(models.SimulationLabel.simulation, "The simulation.")
+
+
 @strawberry.input(description="What each task asks of its cluster. What is left out is the cluster's default.")
 class ClusterOptions:
     partition: str | None = strawberry.field(default=None, description="The partition or queue.")
@@ -92,37 +107,7 @@ class ClusterOptions:
     cores: int | None = strawberry.field(default=None, description="The cores of a task.")
 
 
-_INPUT = Shape(dict, 2_000_000)
-
-
-@strawberry.input(description="A simulation to run.")
-class NewSimulation:
-    sim_type: SimulationType = strawberry.field(description="The program.")  # type: ignore[valid-type]
-    input_type: InputType = strawberry.field(  # type: ignore[valid-type]
-        default=models.InputType.FILES, description="How the input is given."
-    )
-    input_files: JSON | None = strawberry.field(
-        default=None,
-        description=_INPUT.described("For FILES: the program's own input files, by name the text of each."),
-        metadata=_INPUT.metadata,
-    )
-    input_json: JSON | None = strawberry.field(
-        default=None,
-        description=_INPUT.described("For EDITOR: the project, as YAPTIDE's editor saves it."),
-        metadata=_INPUT.metadata,
-    )
-    title: str = strawberry.field(default="", description="Its title, of at most 255 characters.")
-    tasks: int = strawberry.field(
-        default=1, description="How many tasks share the primaries, each with a seed of its own."
-    )
-    project: strawberry.ID | None = strawberry.field(
-        default=None, description="The project whose users see the simulation."
-    )
-    session: strawberry.ID | None = strawberry.field(default=None, description="The session whose data it is.")
-    cluster: strawberry.ID | None = strawberry.field(
-        default=None, description="The cluster that is to run it; null: the gateway's own machine."
-    )
-    options: ClusterOptions | None = strawberry.field(default=None, description="What is asked of the cluster.")
+LABELS = f"Labels of your own, at most {labels.MOST} of at most {labels.LENGTH} characters."
 
 
 @strawberry.input(
@@ -133,6 +118,9 @@ class SimulationChanges:
     title: str | None = strawberry.field(default=strawberry.UNSET, description="At most 255 characters.")
     project: strawberry.ID | None = strawberry.field(default=strawberry.UNSET, description="The project.")
     session: strawberry.ID | None = strawberry.field(default=strawberry.UNSET, description="The session.")
+    labels: list[str] | None = strawberry.field(
+        default=strawberry.UNSET, description=f"In place of those that it has. {LABELS}"
+    )
 
 
 SimulationResult = Annotated[
@@ -140,40 +128,8 @@ SimulationResult = Annotated[
 ]
 
 
-def input_of(given: NewSimulation) -> Any:
-    """The input of the type that was named; what is given of the other type would be forgotten."""
-    kind: models.InputType = given.input_type
-    editor = kind is models.InputType.EDITOR
-    own, other = ("inputJson", "inputFiles") if editor else ("inputFiles", "inputJson")
-    if (given.input_files if editor else given.input_json) is not None:
-        raise Invalid(f"input of type {kind.name} comes as {own} alone", field=f"input.{other}")
-    return given.input_json if editor else given.input_files
-
-
 @strawberry.type
 class SimulationsMutation:
-    @mutation(needs=SIGNED_IN)
-    async def submit_simulation(
-        self,
-        info: Info,
-        input: Annotated[NewSimulation, strawberry.argument(description="The simulation.")],
-    ) -> SimulationResult:
-        """Submit a simulation. Its input is checked as the program will read it: an error in a file names file and
-        line."""
-        key = await simulations.submit_simulation(
-            info.context,
-            title=input.title,
-            sim_type=input.sim_type,
-            input_type=input.input_type,
-            given=input_of(input),
-            tasks=input.tasks,
-            project_id=optional_key("Project", input.project, "input.project"),
-            session_id=optional_key("Session", input.session, "input.session"),
-            cluster_id=optional_key("Cluster", input.cluster, "input.cluster"),
-            options=vars(input.options) if input.options else None,
-        )
-        return await written(info, "Simulation", models.Simulation, key)  # type: ignore[no-any-return]
-
     @mutation(needs=SIGNED_IN)
     async def update_simulation(
         self,
@@ -182,24 +138,44 @@ class SimulationsMutation:
         expected_version: ExpectedVersion,
         input: Annotated[SimulationChanges, strawberry.argument(description="What changes.")],
     ) -> SimulationResult:
-        """Change the title, the project or the session of a simulation of your own."""
+        """Change the title, the labels, the project or the session of a simulation of your own."""
         changes: dict[str, Any] = {k: v for k, v in vars(input).items() if v is not strawberry.UNSET}
         for name, typename in (("project", "Project"), ("session", "Session")):
             if name in changes:
                 changes[f"{name}_id"] = optional_key(typename, changes.pop(name), f"input.{name}")
-        if changes.get("title", "") is None:
-            raise Invalid("a title may be empty, not null", field="input.title")
+        for name in ("title", "labels"):
+            if changes.get(name, "") is None:
+                raise Invalid(f"{name} may be empty, not null", field=f"input.{name}")
         key = await simulations.update_simulation(info.context, key_of("Simulation", id), expected_version, changes)
         return await written(info, "Simulation", models.Simulation, key)  # type: ignore[no-any-return]
 
-    @mutation(needs=SIGNED_IN)
+    @mutation(needs=SIGNED_IN, allowed=policy_of(models.Simulation).delete)
     async def delete_simulation(
         self,
         info: Info,
         id: Annotated[strawberry.ID, strawberry.argument(description="The simulation.")],
         expected_version: AnyVersion = None,
     ) -> DeletedResult:
-        """Delete a simulation of your own with its results. Its jobs must have ended."""
+        """Delete a simulation with its results. Its jobs must have ended. `restoreSimulation` brings it
+        back, until deleted simulations are cleared."""
         return Deleted(
             id=id, at=await simulations.delete_simulation(info.context, key_of("Simulation", id), expected_version)
         )
+
+    restore_simulation = restoring(models.Simulation, "Simulation", SimulationResult)
+
+    @mutation(needs=SIGNED_IN, several="simulations", allowed=policy_of(models.Simulation).delete)
+    async def delete_simulations(
+        self,
+        info: Info,
+        simulations: Ids = None,
+        filter: Annotated[
+            Optional[SimulationFilter],  # noqa: UP045  (it is no type yet)
+            strawberry.argument(description=batches.FILTER),
+        ] = None,
+        after: After = None,
+    ) -> DeletedBatchResult:
+        """Delete several simulations with their results. Each is a transaction of its own: one that can't
+        be deleted, such as one whose job runs, keeps no other."""
+        rows = await batches.rows_of(info, models.Simulation, simulations, filter, after)
+        return DeletedBatch.of(await batches.each(info, rows, delete_simulation, SIGNED_IN))
