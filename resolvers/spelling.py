@@ -46,19 +46,41 @@ def global_id(typename: str, key: UUID) -> str:
     return base64.b64encode(f"{typename}:{key}".encode()).decode()
 
 
-_JOINERS = "\u200c\u200d"
+JOINERS = "\u200c\u200d"
 """Of scripts that join letters, as Persian's does, and of emoji."""
 
 
 def invisible(text: str) -> bool:
     """Whether a text has letters that show nothing, or that turn the direction of others."""
-    return any(
-        unicodedata.category(letter) in ("Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp") and letter not in _JOINERS
+    return visible(text) != text
+
+
+def visible(text: str) -> str:
+    """The text without such letters; what joins others stays."""
+    return "".join(
+        letter
         for letter in text
+        if letter in JOINERS or unicodedata.category(letter) not in ("Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp")
     )
 
 
 def safe(name: str, otherwise: str = "file") -> str:
     """A file name that is valid on every system: no path, no invisible characters, not hidden."""
     shown = "".join("_" if unicodedata.category(c)[0] in "CZ" and c != " " else c for c in name)
-    return re.sub(r'[/\\:*?"<>|]', "_", shown)[:NAME].strip(" .") or otherwise
+    made = re.sub(r'[/\\:*?"<>|]', "_", shown)[:NAME].strip(" .") or otherwise
+    return f"_{made}" if _DEVICE.fullmatch(made) else made
+
+
+_DEVICE = re.compile(r"(?i)(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])\s*(\..*)?")
+"""Names that stand for devices on Windows, whatever follows a dot."""
+
+
+def apart(name: str, taken: set[str]) -> str:
+    """A file name that differs from those before it, also when case is ignored."""
+    stem, dot, end = name.rpartition(".")
+    made, n = name, 1
+    while made.casefold() in taken:
+        n += 1
+        made = f"{stem}-{n}.{end}" if dot and stem else f"{name}-{n}"
+    taken.add(made.casefold())
+    return made

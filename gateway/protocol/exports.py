@@ -51,7 +51,7 @@ class Exports:
         first = await anext(content)  # so that what is wrong is told before anything is sent
         media = CSV if format is Format.CSV else NDJSON
         note = partial(list_exports.note, ctx, export.name, format.value, fields, given.get("filter"))
-        return File(f"{export.name}.{format.value}", media, _all(first, content)), note
+        return File(f"{export.name}.{format.value}", media, lambda: _all(first, content)), note
 
 
 def runner(ctx: Context, documents: Documents, execution: Execution) -> Run:

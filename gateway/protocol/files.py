@@ -1,5 +1,6 @@
 """Files over HTTP: what asks for one is known by its header or by a ticket, and the file is sent as it is made."""
 
+import hashlib
 import os
 import re
 import unicodedata
@@ -17,9 +18,10 @@ from starlette.types import Send
 from db.outages import Unavailable
 from gateway.operations.errors import AGAIN, STATUS, internal, of_outage, refused
 from gateway.operations.responses import encode
-from gateway.protocol import formats
 from gateway.protocol.asgi import client_of
 from gateway.protocol.authentication import CHALLENGES, presented
+from gateway.protocol.pieces import cut, length, packed
+from gateway.protocol.ranged import part_of, unchanged, wants_part
 from gateway.protocol.server import request_id
 from resolvers.accounts import tickets
 from resolvers.context import Context, Services
@@ -45,11 +47,21 @@ JSON, CSV, TEXT, ZIP = "application/json", "text/csv; charset=utf-8", "text/plai
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """The content of a file, and the name to save it as."""
+    """A file that is made as it is sent: the name to save it as, and its content, each time anew. Where its `state` is
+    the same, so are its bytes; `size` is their number where it is known."""
 
     name: str
     media: str
-    content: AsyncIterator[bytes]
+    content: Callable[[], AsyncIterator[bytes]]
+    state: Any = None
+    size: int | None = None
+
+    @property
+    def tag(self) -> str | None:
+        """Its entity tag."""
+        if self.state is None:
+            return None
+        return f'"{hashlib.sha256(repr((self.media, self.state)).encode()).hexdigest()[:32]}"'
 
 
 Note = Callable[[], Awaitable[None]]
@@ -63,13 +75,35 @@ async def answer(services: Services, find: Find, request: Request) -> Response:
 
     async def make(ctx: Context) -> Response:
         file, note = await find(ctx, request)
-        headers = {**HEADERS, "Content-Disposition": disposition(file.name)}
-        if request.method == "HEAD":
-            return Response(headers={**headers, "Content-Type": file.media})
-        await note()
-        return Stream(formats.packed(file.content), headers=headers, media_type=file.media)
+        return await _sent(file, request, note)
 
     return await answered(services, request, make)
+
+
+async def _sent(file: File, request: Request, note: Note) -> Response:
+    """The whole file, the part that was asked for, or that nothing changed. To know where a part ends, a file of
+    unknown length is made once before."""
+    headers, tag = {**HEADERS, "Content-Disposition": disposition(file.name)}, file.tag
+    size = file.size
+    if tag is not None:
+        headers |= {"ETag": tag, "Accept-Ranges": "bytes"}
+        if unchanged(request.headers, tag):
+            return Response(status_code=304, headers=headers)
+    head = request.method == "HEAD"
+    if size is None and tag is not None and not head and wants_part(request.headers, tag):
+        size = await length(file.content())
+    if size is None or tag is None:
+        if head:
+            return Response(headers={**headers, "Content-Type": file.media})
+        await note()
+        return Stream(packed(file.content()), headers=headers, media_type=file.media)
+    part = part_of(request.headers, tag, size)
+    headers |= part.headers
+    if head or part.status == 416:
+        return Response(status_code=part.status, headers={**headers, "Content-Type": file.media})
+    await note()
+    content = cut(file.content(), part.start, part.stop) if part.status == 206 else file.content()
+    return Stream(packed(content), part.status, headers, file.media)
 
 
 async def answered(

@@ -1,7 +1,6 @@
 """Downloads of stored files, whole or in ranges (RFC 9110), and of public ones."""
 
 import base64
-import re
 from collections.abc import Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from starlette.types import Send
 
 from db.storage.storage import Missing, StorageAway
 from gateway.protocol.files import HEADERS, Stream, answered, disposition
+from gateway.protocol.ranged import part_of, unchanged
 from resolvers.context import Context, Services
 from resolvers.failures import Away
 from resolvers.files import files
@@ -27,7 +27,6 @@ log = structlog.get_logger("torana")
 FILE_HEADERS = ("ETag", "Accept-Ranges", "Content-Range", "Content-Length", "Repr-Digest")
 """Headers of our answers that a script of another origin may read."""
 PUBLIC = "public, max-age=300"
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 
 
 @dataclass(frozen=True)
@@ -81,43 +80,16 @@ def _answer(ctx: Context, request: Request, row: Any, given: Mapping[str, str]) 
     """The whole file, the range that was asked for, or that nothing changed."""
     size, tag = row.size, f'"sha256-{row.digest}"'
     headers = {**given, "ETag": tag, "Accept-Ranges": "bytes", "Repr-Digest": _digest(row)}
-    if _names(request.headers.get("if-none-match"), tag):
+    if unchanged(request.headers, tag):
         return Response(status_code=304, headers=headers)
-    status, start, stop = 200, 0, size
-    if (wanted := request.headers.get("range")) is not None and request.headers.get("if-range", tag) == tag:
-        found = _span(wanted, size)
-        if found is not None:
-            start, stop = found
-            if start >= stop:
-                return Response(status_code=416, headers={**given, "Content-Range": f"bytes */{size}"})
-            status = 206
-            headers["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
-    headers["Content-Length"] = str(stop - start)
+    part = part_of(request.headers, tag, size)
+    if part.status == 416:
+        return Response(status_code=416, headers={**given, **part.headers})
+    headers |= part.headers
     if request.method == "HEAD":
-        return Response(status_code=status, headers={**headers, "Content-Type": row.media_type})
-    content = ctx.services.files.storage.read(row.digest, start, stop)
-    return _Stored(content, status, headers, row.media_type)
-
-
-def _span(wanted: str, size: int) -> tuple[int, int] | None:
-    """From where to before where a Range header goes; empty when it lies outside. None when it is to be ignored: it has
-    several ranges, or another unit."""
-    found = _RANGE.fullmatch(wanted.strip())
-    if found is None or not (found[1] or found[2]):
-        return None
-    if not found[1]:
-        return max(0, size - int(found[2])), size if int(found[2]) else 0
-    start, last = int(found[1]), int(found[2]) if found[2] else size - 1
-    if found[2] and last < start:
-        return None
-    return start, min(last + 1, size)
-
-
-def _names(header: str | None, tag: str) -> bool:
-    """Whether an If-None-Match header has this tag."""
-    return header is not None and any(
-        one in ("*", tag) for one in (part.strip().removeprefix("W/") for part in header.split(","))
-    )
+        return Response(status_code=part.status, headers={**headers, "Content-Type": row.media_type})
+    content = ctx.services.files.storage.read(row.digest, part.start, part.stop)
+    return _Stored(content, part.status, headers, row.media_type)
 
 
 def _digest(row: Any) -> str:

@@ -16,6 +16,10 @@ from resolvers.failures import Invalid
 from resolvers.spelling import camel
 from resolvers.writing.rows import expect, locked, require
 
+_OPTIONAL, _REQUIRED = (
+    ("first_name", "last_name", "affiliation", "profile"),
+    ("language", "notified", "notified_of_jobs"),
+)
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8}){0,2}")
 
 
@@ -27,10 +31,10 @@ async def update_profile(ctx: Context, expected_version: int, changes: Mapping[s
         row = await locked(session, ctx, User, user)
         expect(row, expected_version)
         await require(session, ctx, row, (SELF,), "change")
-        for name in ("first_name", "last_name", "affiliation", "profile", "language", "notified"):
+        for name in (*_OPTIONAL, *_REQUIRED):
             if name in changes:
-                if changes[name] is None and name in ("language", "notified"):
-                    raise Invalid(f"{name} can't be null", field=f"input.{name}")
+                if changes[name] is None and name in _REQUIRED:
+                    raise Invalid(f"{camel(name)} can't be null", field=f"input.{camel(name)}")
                 setattr(row, name, changes[name])
     return user
 

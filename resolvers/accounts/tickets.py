@@ -1,6 +1,6 @@
 """Tickets, with which a browser fetches one address of this gateway as a principal, without a header."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote, urlencode
@@ -23,14 +23,15 @@ class Ticket:
     expires_at: datetime
 
 
-def ticket(ctx: Context, path: Sequence[str], query: Mapping[str, str]) -> Ticket:
+def ticket(ctx: Context, path: Sequence[str], query: Iterable[tuple[str, str]]) -> Ticket:
     """Create a ticket for one path, whose parts may hold slashes. Access is checked when it is used."""
     owner, principal = signed_in(ctx), ctx.principal
     expires_at = datetime.now(UTC) + LASTS
     made_with = None if principal.kind is Kind.LINK else principal.session or principal.credential
-    address = address_of(f"/{'/'.join(path)}", query.items())
+    query = list(query)
+    address = address_of(f"/{'/'.join(path)}", query)
     token = ctx.services.identity.keys.fetch_ticket(principal.kind, owner, made_with, address, LASTS)
-    spelled, given = "/".join(quote(part, safe="") for part in path), urlencode({**query, TICKET: token})
+    spelled, given = "/".join(quote(part, safe="") for part in path), urlencode([*query, (TICKET, token)])
     return Ticket(f"{ctx.services.entrance.address}/{spelled}?{given}", expires_at)
 
 

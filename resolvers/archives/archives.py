@@ -49,6 +49,7 @@ async def request(
         number = 1 if model is Simulation else await _number(session, ctx, key)
         await _expect_few(session, owner)
         title = composed(subject.title if model is Simulation else subject.name)
+        moment = await moment_of(session)
         lasts = timedelta(seconds=ctx.services.files.bounds.archive)
         archive = Archive(
             id=uuid7(),
@@ -56,14 +57,14 @@ async def request(
             title=title,
             simulation_id=key if model is Simulation else None,
             project_id=key if model is Project else None,
-            expires_at=await moment_of(session) + lasts,
+            expires_at=moment + lasts,
         )
         session.add(archive)
         await session.flush()
         await require(session, ctx, archive, policy_of(Archive).create, "make")
         place = await chosen_place(session, ctx, cluster, asked)
         because(session, "an archive is made by a job", Job, Task)
-        job, tasks = new_job(Subject(JobKind.ARCHIVE, archive.id, owner, None, title), [number], place)
+        job, tasks = new_job(Subject(JobKind.ARCHIVE, archive.id, owner, None, title), [number], place, moment)
         session.add(job)
         await session.flush()
         session.add_all(tasks)

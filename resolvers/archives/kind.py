@@ -24,7 +24,7 @@ from resolvers.identity.tokens import Fetch
 from resolvers.queue.kinds import Fetched, Inputs, Kind
 from resolvers.queue.lifecycle import Subject
 from resolvers.simulations import exports
-from resolvers.spelling import global_id, safe
+from resolvers.spelling import apart, global_id, safe
 
 NOTHING = "there is nothing left that the owner may read"
 LASTS = timedelta(days=2)
@@ -40,7 +40,7 @@ async def _inputs(services: Services, job: Job, task: Task) -> Inputs:
         raise NotFound(NOTHING)
     parts, files, folders = [], [], set[str]()
     for number, (key, title) in enumerate(simulations, 1):
-        folder = "" if len(simulations) == 1 else _new(safe(title, "simulation"), folders)
+        folder = "" if len(simulations) == 1 else apart(safe(title, "simulation"), folders)
         parts.append({"file": f"{number}.zip", "folder": folder})
         address = f"/{'/'.join(exports.FOLDER)}/{global_id('Simulation', key)}/all.zip"
         ticket = services.identity.keys.fetch_ticket(Who.USER, job.owner_user_id, None, address_of(address, ()), LASTS)
@@ -57,16 +57,6 @@ async def _simulations(services: Services, owner: Principal, archive: UUID) -> S
     return [(row.id, row.title) for row in await services.database.rows(wanted, dict(owner.parameters))]
 
 
-def _new(name: str, taken: set[str]) -> str:
-    """A name that differs from those before it, also when case is ignored."""
-    made, n = name, 1
-    while made.casefold() in taken:
-        n += 1
-        made = f"{name}-{n}"
-    taken.add(made.casefold())
-    return made
-
-
 async def _subject(session: AsyncSession, job: Job) -> Subject:
     archive = await session.get_one(Archive, job.subject_id)
     return Subject(JobKind.ARCHIVE, archive.id, archive.user_id, None, job.title)
@@ -76,7 +66,7 @@ def _place(job: Job) -> Mapping[str, Any]:
     return {"archive_id": job.archive_id}
 
 
-async def _accept(session: AsyncSession, job: Job, task: Task, uploads: Sequence[Upload]) -> None:
+async def _accept(_: Services, session: AsyncSession, job: Job, task: Task, uploads: Sequence[Upload]) -> None:
     """The delivered zip is the archive's file from now on, until the archive expires."""
     if len(uploads) != 1:
         raise Invalid(f"an archive is one file, not {len(uploads)}", field="uploads", allowed=1, value=len(uploads))

@@ -17,4 +17,4 @@ async def note(ctx: Context, name: str, format: str, fields: Sequence[str], filt
 
 def address(ctx: Context, name: str, query: Mapping[str, str]) -> Ticket:
     """An address from which a browser fetches an export without a header. Access is checked when it is used."""
-    return ticket(ctx, (FOLDER, name), query)
+    return ticket(ctx, (FOLDER, name), query.items())

@@ -1,0 +1,1 @@
+"""Results and other files of a simulation over HTTP."""
