@@ -58,10 +58,12 @@ class State(Enum):
 
 
 class Ending(Enum):
-    """What it means that a run ended without a report of its worker. A lost run may end otherwise when it is run again;
-    one over its bounds FAILED, and one that somebody ended on the cluster was CANCELED."""
+    """What it means that a run ended without a report of its worker. A LOST run ended by itself, and may end otherwise
+    when it is run again. An INTERRUPTED one ended with its host: the gateway's process, or a node. One over its bounds
+    FAILED, and one that somebody ended on the cluster was CANCELED."""
 
     LOST = "LOST"
+    INTERRUPTED = "INTERRUPTED"
     FAILED = "FAILED"
     CANCELED = "CANCELED"
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -10,6 +11,7 @@ from db.engine import Database
 from db.locks import in_order
 from db.models import Base
 from db.types import later
+from resolvers.steps import guarded
 
 DAY = 86_400
 
@@ -34,5 +36,11 @@ class Sweep:
 
 
 async def tidy(database: Database, sweeps: Sequence[Sweep]) -> Mapping[str, int]:
-    """Run the sweeps; returns how many rows each deleted, by its name."""
-    return {sweep.name: await sweep.clear(database, sweep.kept) for sweep in sweeps}
+    """Run the sweeps; returns how many rows each deleted, by its name. One that fails is logged, and left out; the
+    others run all the same."""
+    gone = {}
+    for sweep in sweeps:
+        number = await guarded(partial(sweep.clear, database, sweep.kept), f"sweep of {sweep.name}")
+        if number is not None:
+            gone[sweep.name] = number
+    return gone

@@ -1,5 +1,6 @@
 """The job engines of this process: one for its own machine, and one for each cluster that the settings name."""
 
+import asyncio
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
@@ -35,8 +36,7 @@ async def make_posts(services: Services, clusters: Sequence[ClusterSettings], *,
     posts = []
     if slots:
         own = EmbeddedEngine(slots, runs, lambda: services.feed.publish([WORK]))
-        if database.dialect == "sqlite":
-            own.clear()
+        await asyncio.to_thread(own.open)
         posts.append(Post(own, None, interval=HEARTBEAT, patience=START))
     rows = await database.rows(sa.select(Cluster.id, Cluster.name).where(Cluster.deleted_at.is_(None)))
     ids: dict[str, UUID] = {row.name: row.id for row in rows}

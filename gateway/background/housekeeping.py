@@ -1,4 +1,5 @@
-"""Periodic work: write presence, make missing folds of texts, delete what is past its retention."""
+"""Periodic work: write presence, tell owners of jobs that ended, make missing folds of texts, delete what is past its
+retention."""
 
 import asyncio
 import time
@@ -15,6 +16,7 @@ from resolvers.files import sweeping
 from resolvers.identity import session_store
 from resolvers.identity.presence import INTERVAL
 from resolvers.mail import outbox
+from resolvers.mail.job_mails import tell_owners
 from resolvers.retention import Sweep, tidy
 from resolvers.simulations import retention, share_links
 from resolvers.simulations.alignment import align
@@ -32,6 +34,7 @@ def sweeps_of(settings: RetentionSettings, storage: Storage) -> list[Sweep]:
     return [
         *finished,
         retention.deleted(settings.deleted_days),
+        retention.unused_numbers(),
         sweeping.uploads(storage),
         sweeping.refused(),
         sweeping.expired(),
@@ -47,11 +50,13 @@ def sweeps_of(settings: RetentionSettings, storage: Storage) -> list[Sweep]:
 
 
 class Housekeeping:
-    """Runs from `start` until `close`."""
+    """Runs from `start` until `close`. Jobs that ended are gathered for `gathered` seconds before their owners are
+    told."""
 
-    def __init__(self, services: Services, sweeps: Sequence[Sweep]) -> None:
+    def __init__(self, services: Services, sweeps: Sequence[Sweep], gathered: float = 0.0) -> None:
         self._services = services
         self._sweeps = sweeps
+        self._gathered = gathered
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -70,8 +75,11 @@ class Housekeeping:
         due = time.monotonic()
         while True:
             if time.monotonic() >= due:
+                await guarded(self._complete_folds, "housekeeping")
                 await guarded(self._tidy, "housekeeping")
                 due = time.monotonic() + HOUR
+            await guarded(self._services.identity.presence.compare_clocks, "housekeeping")
+            await guarded(self._tell, "housekeeping")
             await asyncio.sleep(INTERVAL)
             await guarded(self._services.identity.presence.write, "housekeeping")
 
@@ -83,9 +91,16 @@ class Housekeeping:
         if mended := await align(self._services.database):
             log.info("jobs.aligned", jobs=mended)
 
-    async def _tidy(self) -> None:
+    async def _tell(self) -> None:
+        address = self._services.entrance.address
+        if posted := await tell_owners(self._services.database, self._gathered, address):
+            log.info("jobs.told", mails=posted)
+
+    async def _complete_folds(self) -> None:
         if folded := await refolding.complete(self._services.database):
             log.info("search.completed", rows=folded)
+
+    async def _tidy(self) -> None:
         gone = await tidy(self._services.database, self._sweeps)
         if any(gone.values()):
             log.info("tidied", **gone)

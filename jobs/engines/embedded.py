@@ -10,25 +10,33 @@ from typing import Any
 
 from jobs.engine import Batch, Held, Seen, State
 from jobs.engines.launching import COMMAND, GRACE, environment, how_it_ended, signal_group
+from jobs.engines.scratch import scratch
 
 _Run = tuple[str, int]
 """A batch's name and the ordinal of a task."""
 
 
 class EmbeddedEngine:
-    """The engine of this machine. Each run has a working folder below `folder`; it is removed at the end of the run,
-    and `ended` is called."""
+    """The engine of this machine, from `open` until `close`. It has a folder of its own below `runs`, and in that each
+    run has one. At the end of a run its folder is removed, and `ended` is called."""
 
     personal = False
 
-    def __init__(self, slots: int, folder: Path, ended: Callable[[], None]) -> None:
+    def __init__(self, slots: int, runs: Path, ended: Callable[[], None]) -> None:
         self._slots = slots
-        self._folder = folder
+        self._runs = runs
+        self._folder = runs
+        self._held = contextlib.ExitStack()
         self._ended = ended
         self._processes: dict[_Run, asyncio.subprocess.Process | None] = {}
         self._reasons: dict[_Run, str] = {}
         self._following: set[asyncio.Task[None]] = set()
         self._closed = False
+
+    def open(self) -> None:
+        """Make the folder, and remove those of processes that are gone. It may wait for the disk. Raises NotOurs, and
+        OSError."""
+        self._folder = self._held.enter_context(scratch(self._runs))
 
     def room(self) -> int:
         return 0 if self._closed else self._slots - len(self._processes)
@@ -46,6 +54,7 @@ class EmbeddedEngine:
 
     async def _follow(self, run: _Run, gateway: str, token: str) -> None:
         try:
+            await self._end_others(run)
             self._reasons[run] = await self._run(run, gateway, token)
         except OSError as error:
             self._reasons[run] = f"the worker could not be started: {error.strerror}"
@@ -53,10 +62,14 @@ class EmbeddedEngine:
             del self._processes[run]
             self._ended()
 
+    async def _end_others(self, run: _Run) -> None:
+        """End earlier runs of the same task: its worker fell silent, but may still be there."""
+        others = [one for one in self._processes if one != run and _task_of(one) == _task_of(run)]
+        await asyncio.gather(*map(self._cancel, others))
+
     async def _run(self, run: _Run, gateway: str, token: str) -> str:
         name = f"{run[0]}-{run[1]}"
         folder = self._folder / name
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.mkdir(mode=0o700, exist_ok=True)
         process = await asyncio.create_subprocess_exec(
             *COMMAND,
@@ -75,10 +88,6 @@ class EmbeddedEngine:
         finally:
             signal_group(process.pid, signal.SIGKILL)
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
-
-    def clear(self) -> None:
-        """Remove what runs of an earlier process left, when no other process uses the folder."""
-        shutil.rmtree(self._folder, ignore_errors=True)
 
     async def cancel(self, held: Held, ordinals: Sequence[int]) -> None:
         await asyncio.gather(*(self._cancel((held.name, ordinal)) for ordinal in ordinals))
@@ -107,3 +116,9 @@ class EmbeddedEngine:
         self._closed = True
         await asyncio.gather(*(self._cancel(run) for run in list(self._processes)))
         await asyncio.gather(*self._following, return_exceptions=True)
+        await asyncio.to_thread(self._held.close)
+
+
+def _task_of(run: _Run) -> _Run:
+    """The task that is run: the name of a batch is that of its job and a number."""
+    return run[0].rpartition("-")[0], run[1]

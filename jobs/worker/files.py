@@ -6,7 +6,7 @@ Both go on where they were when the gateway was away for a while.
 import base64
 import hashlib
 import http.client
-import json
+import os
 import random
 import time
 import urllib.error
@@ -14,9 +14,11 @@ import urllib.parse
 import urllib.request
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
-from jobs.worker.gateway import PASSING, PATIENCE, Gateway, Refused, Unreachable
+from jobs.programs.outputs import Outputs
+from jobs.results.names import printable
+from jobs.worker.gateway import PASSING, PATIENCE, Gateway, Refused, Unreachable, why
 
 T = TypeVar("T")
 
@@ -46,9 +48,12 @@ def fetch(gateway: Gateway, path: str, target: Path, digest: str | None) -> None
 
 
 def upload(gateway: Gateway, file: Path, purpose: str) -> str:
-    """Upload a file; returns the global id of the upload."""
-    digest, size = _digest(file), file.stat().st_size
-    meta = {"filename": file.name, "purpose": purpose, "checksum": f"sha256 {digest}"}
+    """Upload a file; returns the global id of the upload. Raises Refused, Unreachable, OSError, and ValueError for a
+    file that something still writes."""
+    before = file.stat()
+    digest, size = _digest(file, before.st_size), before.st_size
+    _check_same(before, file.stat())
+    meta = {"filename": printable(file.name), "purpose": purpose, "checksum": f"sha256 {digest}"}
     spelled = ",".join(f"{key} {base64.b64encode(value.encode()).decode()}" for key, value in meta.items())
 
     def begin() -> str:
@@ -68,16 +73,18 @@ def upload(gateway: Gateway, file: Path, purpose: str) -> str:
             headers = {"Upload-Offset": str(done), "Content-Type": "application/offset+octet-stream"}
             sized = {"Content-Length": str(size - done)}
             if done < size:
-                _sent(place, gateway.bearer | headers | sized, "PATCH", content).close()
+                _sent(place, gateway.bearer | headers | sized, "PATCH", _Rest(content, size - done)).close()
 
     _patiently(send, lambda: done)
+    _check_same(before, file.stat())
     key = place.rpartition("/")[2]
     return base64.b64encode(f"Upload:{key}".encode()).decode()
 
 
-def deliver(gateway: Gateway, folder: Path, purpose: str) -> None:
-    """Upload all files of a folder, and end the task with them. Raises Refused, Unreachable, and OSError."""
-    files = sorted(path for path in folder.iterdir() if path.is_file())
+def deliver(gateway: Gateway, outputs: Outputs, purpose: str) -> None:
+    """Upload all files that a program wrote, and end the task with them. Raises Refused, Unreachable, OSError, and
+    ValueError."""
+    files = outputs.fitting("*")
     if not files:
         raise ValueError("the program wrote no file")
     gateway.ask(DELIVER, CHECKED, uploads=[upload(gateway, file, purpose) for file in files])
@@ -111,23 +118,38 @@ def _sent(address: str, headers: Mapping[str, str], method: str = "GET", body: A
     try:
         return urllib.request.urlopen(request, timeout=SILENCE)  # noqa: S310
     except urllib.error.HTTPError as error:
-        code, message = _why(error)
+        code, message = why(error)
         if error.code in AGAIN or code in PASSING:
             raise _Passing(message) from None
         raise Refused(message, code) from None
 
 
-def _why(error: urllib.error.HTTPError) -> tuple[str, str]:
-    try:
-        told = json.load(error)["errors"][0]
-        return str(told["extensions"]["code"]), str(told["message"])
-    except (ValueError, LookupError, TypeError, OSError):
-        return "UNAVAILABLE" if error.code >= 500 else "", f"HTTP {error.code}"
+class _Rest:
+    """The next bytes of a file, as many as it had before its upload began."""
+
+    def __init__(self, file: BinaryIO, size: int) -> None:
+        self._file, self._left = file, size
+
+    def read(self, size: int = CHUNK) -> bytes:
+        piece = self._file.read(min(size, self._left))
+        if self._left and not piece:
+            raise ValueError("it shrank during its upload")
+        self._left -= len(piece)
+        return piece
 
 
-def _digest(file: Path) -> str:
+def _digest(file: Path, size: int) -> str:
     hasher = hashlib.sha256()
     with file.open("rb") as content:
-        while piece := content.read(CHUNK):
+        rest = _Rest(content, size)
+        while piece := rest.read():
             hasher.update(piece)
     return hasher.hexdigest()
+
+
+def _check_same(before: os.stat_result, now: os.stat_result) -> None:
+    if now.st_size != before.st_size:
+        how = "grew" if now.st_size > before.st_size else "shrank"
+        raise ValueError(f"it {how} during its upload: something that the program left behind still writes it")
+    if now.st_mtime_ns != before.st_mtime_ns:
+        raise ValueError("it changed during its upload: something that the program left behind still writes it")

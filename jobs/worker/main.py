@@ -15,22 +15,25 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from subprocess import Popen
 from typing import Any, NoReturn
 from uuid import uuid4
 
-from jobs.programs.program import AS_FILES, MAX_SEED, Program
-from jobs.worker import files
-from jobs.worker.gateway import Gateway, Refused, Unreachable
-from jobs.worker.process import follow, start
-from jobs.worker.reports import RESULTS, Parts, Reporter
+from jobs.programs.outputs import Outputs, stamps
+from jobs.programs.program import AS_FILES, Program
+from jobs.worker import files, results
+from jobs.worker.gateway import OVER, Gateway, Refused, Unreachable
+from jobs.worker.process import adopt, end, follow, start
+from jobs.worker.reports import Parts, Reporter
 
 TRY_AGAIN = 75
 CLAIM = """
 mutation Claim($number: String!) {
   workerClaim(number: $number) {
     token program files checksums fetched { name path sha256 } purpose ordinal attempt requested
-    reportSeconds silenceSeconds
+    reportSeconds silenceSeconds valueLimit numberLimit bodyLimit fileLimit
   }
 }"""
 COLLECT = "mutation Collect($reason: String!) { workerCollect(reason: $reason) { state } }"
@@ -43,39 +46,53 @@ def run(gateway: Gateway) -> int:
     except Refused as refusal:
         say(str(refusal))
         return 0
-    gateway = gateway.with_token(task["token"])
+    gateway = gateway.of_task(task["token"], int(task["bodyLimit"]))
     program, requested = Program.read(task["program"]), int(task["requested"])
     reporter = Reporter(gateway, program, requested)
     try:
         with reporter.beating(float(task["reportSeconds"])):
-            command, output = prepare(gateway, program, task, requested)
-        process = start(command, output)
+            command, outputs = prepare(gateway, program, task, requested)
+        process = start(command, outputs.folder)
     except (OSError, ValueError, Refused) as error:
         reporter.send(error=f"the program could not be started: {told(error)}")
         return 0
     try:
-        parts = Parts(gateway, reporter, output) if program.partial else None
-        status = follow(process, reporter, task, parts, program, output)
-        if status is None:
-            reporter.send(error=f"the program said nothing for {task['silenceSeconds']} s and was ended")
-        elif status < 0:
-            reporter.take(f"the program was ended by signal {-status}")
-            reporter.send()
-            return TRY_AGAIN
-        elif status > 0:
-            reporter.send(error=f"the program ended with exit status {status}")
-        else:
-            reporter.send()
-            deliver(gateway, reporter, program, output, task)
+        return run_program(gateway, reporter, program, process, outputs, task)
+    except Refused as refusal:
+        if refusal.code in OVER:
+            raise
+        reporter.drop()  # sent again, it would be refused again
+        reporter.send(error=f"the gateway does not take the worker's reports: {refusal}")
         return 0
     finally:
-        process.kill()
-        process.wait()
+        end(process)
 
 
-def prepare(gateway: Gateway, program: Program, task: Any, requested: int) -> tuple[list[str], Path]:
-    """Write the input files, and fetch the larger ones; returns the command, and the folder to run it in. Raises
-    ValueError, and Refused."""
+def run_program(
+    gateway: Gateway, reporter: Reporter, program: Program, process: "Popen[bytes]", outputs: Outputs, task: Any
+) -> int:
+    """Follow a program that was started, and deliver its results; returns the exit status."""
+    parts = Parts(gateway, reporter, outputs, task) if program.partial else None
+    status = follow(process, reporter, task, parts, program, outputs)
+    end(process)  # before its files are read, or what it left behind may still write them
+    if status is None:
+        reporter.send(error=f"the program said nothing for {task['silenceSeconds']} s and was ended")
+    elif status < 0:
+        why = f"the program was ended by signal {-status}"
+        reporter.say(why)
+        reporter.send(lost=why)
+        return TRY_AGAIN
+    elif status > 0:
+        reporter.send(error=f"the program ended with exit status {status}")
+    else:
+        reporter.send()
+        deliver(gateway, reporter, program, outputs, task)
+    return 0
+
+
+def prepare(gateway: Gateway, program: Program, task: Any, requested: int) -> tuple[list[str], Outputs]:
+    """Write the input files, and fetch the larger ones; returns the command, and the folder to run it in, with what
+    is there already. Raises ValueError, and Refused."""
     inputs, output = Path("input").resolve(), Path("output").resolve()
     if program.together:
         output = inputs
@@ -89,25 +106,28 @@ def prepare(gateway: Gateway, program: Program, task: Any, requested: int) -> tu
     for file in task["fetched"]:
         files.fetch(gateway, file["path"], inputs / file["name"], file["sha256"])
     ordinal = task["ordinal"]
-    seed = 1 + (7_919 * ordinal) % MAX_SEED
+    seed = program.seed_in(inputs, ordinal)
     program.prepare(inputs, requested, ordinal, seed)
-    return program.start_command(inputs, output, requested, ordinal, seed), output
+    return program.start_command(inputs, output, requested, ordinal, seed), Outputs(output, stamps(output))
 
 
-def deliver(gateway: Gateway, reporter: Reporter, program: Program, output: Path, task: Any) -> None:
-    """Send the program's results: those that are read, or the files as they are. When they can't be read or are
-    refused, the task fails."""
+def deliver(gateway: Gateway, reporter: Reporter, program: Program, outputs: Outputs, task: Any) -> None:
+    """Send the program's results: those that are read, and its files. When nothing can be read or is taken, the task
+    fails."""
     failure = ""
     with reporter.beating(float(task["reportSeconds"])):
         try:
             if program.results == AS_FILES:
-                files.deliver(gateway, output, str(task["purpose"]))
-                return
-            gateway.ask(RESULTS, estimators=program.results_in(output, int(task["requested"])), done=None)
-        except (OSError, ValueError) as error:
-            failure = f"the results can't be read: {told(error)}"
+                files.deliver(gateway, outputs, str(task["purpose"]))
+            else:
+                reading = program.results_in(outputs.folder, int(task["requested"]), outputs.before)
+                results.deliver(gateway, replace(reading, warnings=[*reading.warnings, *reporter.warnings]), task)
         except Refused as refusal:
             failure = f"the results are not taken: {refusal}"
+        except Unreachable:
+            raise
+        except Exception as error:  # whatever a program wrote, its task ends and says why
+            failure = f"the results can't be read: {told(error)}"
     if failure:
         with contextlib.suppress(Refused):  # the task may be another's by now
             reporter.send(error=failure)
@@ -117,7 +137,8 @@ def told(error: Exception) -> str:
     """An error without the paths of this machine."""
     if isinstance(error, OSError):
         return f"{Path(str(error.filename or '')).name} {error.strerror}".strip()
-    return str(error)
+    text = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+    return text.replace(f"{Path.cwd()}{os.sep}", "")
 
 
 def collect(gateway: Gateway, reason: str) -> int:
@@ -152,6 +173,7 @@ def work(arguments: Sequence[str]) -> int:
     try:
         if arguments and arguments[0] == "collect":
             return collect(gateway, " ".join(arguments[1:]) or "the batch ended")
+        adopt()
         return run(gateway)
     except (Refused, Unreachable) as failure:
         say(str(failure))

@@ -4,6 +4,7 @@ import contextlib
 import ctypes
 import os
 import queue
+import selectors
 import signal
 import subprocess
 import sys
@@ -12,12 +13,15 @@ import time
 from pathlib import Path
 from typing import Any
 
+from jobs.programs.outputs import Outputs
 from jobs.programs.program import Program
-from jobs.programs.program_log import Log
-from jobs.worker.reports import LINE, Parts, Reporter
+from jobs.programs.program_log import Logs
+from jobs.worker.reports import Parts, Reporter
 
-BACKLOG = 10_000
-"""The most lines that wait to be sent; a program that prints more must wait."""
+PIECE = 1 << 16
+"""The most bytes that are read of a program's output at once."""
+BACKLOG = 100
+"""The most pieces that wait to be sent; a program that prints more must wait."""
 LAST_WORDS = 2.0
 """Seconds in which the last output of a program is read after its end, while something that it started may still
 print."""
@@ -32,7 +36,7 @@ def start(command: list[str], folder: Path) -> "subprocess.Popen[bytes]":
         env=environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        stderr=subprocess.PIPE,
         preexec_fn=_end_with_parent if _LIBC else None,  # noqa: PLW1509
     )
 
@@ -43,53 +47,64 @@ def follow(
     task: Any,
     parts: Parts | None,
     program: Program,
-    output: Path,
+    outputs: Outputs,
 ) -> int | None:
     """Report the program's output until it ends; returns its exit status, or None when it printed nothing for too
     long."""
-    said: queue.Queue[str | None] = queue.Queue(BACKLOG)
-    log = Log(output, program.log) if program.log else None
+    said: queue.Queue[tuple[str, bytes] | None] = queue.Queue(BACKLOG)
+    logs = Logs(outputs, program.log) if program.log else None
 
-    def listen() -> None:
-        assert process.stdout is not None
-        begun = True  # a line; of a long one only the beginning is kept
-        for piece in iter(lambda: process.stdout.readline(4 * LINE) if process.stdout else b"", b""):
-            if begun:
-                said.put(piece.decode(errors="replace").rstrip("\r\n"))
-            begun = piece.endswith(b"\n")
-        said.put(None)
+    def read_logs() -> None:
+        for name, data in logs.added() if logs else ():
+            reporter.take(name, data)
 
-    def read_log() -> None:
-        for line in log.lines() if log else ():
-            reporter.take(line)
+    def end() -> int:
+        read_logs()
+        reporter.end()
+        reporter.warnings += [*logs.warnings, *outputs.warnings] if logs else []
+        return process.wait()
 
-    threading.Thread(target=listen, daemon=True).start()
+    threading.Thread(target=_listen, args=(process, said), daemon=True).start()
     interval, silence = float(task["reportSeconds"]), float(task["silenceSeconds"])
     due = time.monotonic() + min(0.5, interval)
     ended: float | None = None
     while True:
         with contextlib.suppress(queue.Empty):
-            line = said.get(timeout=max(0.0, min(due - time.monotonic(), LAST_WORDS)))
-            if line is None:
-                read_log()
-                return process.wait()
-            reporter.take(line)
+            piece = said.get(timeout=max(0.0, min(due - time.monotonic(), LAST_WORDS)))
+            if piece is None:
+                return end()
+            reporter.take(*piece)
         now = time.monotonic()
         if process.poll() is not None and said.empty():
             # Something that it started and left behind may hold its output open for ever.
             ended = ended or now
             if now - ended > LAST_WORDS:
-                read_log()
-                return process.wait()
+                return end()
         if now < due:
             continue
-        read_log()
+        read_logs()
         if now - reporter.heard > silence:
+            reporter.end()
             return None
         reporter.send()
         if parts is not None:
             parts.send()
         due = time.monotonic() + interval
+
+
+def _listen(process: "subprocess.Popen[bytes]", said: "queue.Queue[tuple[str, bytes] | None]") -> None:
+    """Put what a program prints, as it comes, with the name of the stream; None when both have ended."""
+    with selectors.DefaultSelector() as streams:
+        for name, stream in (("stdout", process.stdout), ("stderr", process.stderr)):
+            assert stream is not None
+            streams.register(stream, selectors.EVENT_READ, name)
+        while streams.get_map():  # until both have ended
+            for ready, _ in streams.select():
+                if data := os.read(ready.fd, PIECE):
+                    said.put((ready.data, data))
+                else:
+                    streams.unregister(ready.fileobj)
+    said.put(None)
 
 
 def _libc() -> Any:
@@ -101,6 +116,42 @@ def _libc() -> Any:
 
 _LIBC = _libc()
 _SET_SIGNAL_AT_PARENTS_END = 1
+_SET_CHILD_SUBREAPER, _GET_CHILD_SUBREAPER = 36, 37
+
+
+def adopt() -> None:
+    """Let what a program leaves behind become a child of this process, where the system can do so (Linux)."""
+    if _LIBC:
+        _LIBC.prctl(_SET_CHILD_SUBREAPER, 1)
+
+
+def end(process: "subprocess.Popen[bytes]") -> None:
+    """End a program, and what it started and left behind where this process adopts that."""
+    process.kill()
+    process.wait()
+    while left := _adopted():
+        for child in left:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
+        for child in left:  # what it started in turn is then adopted
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(child, 0)
+
+
+def _adopted() -> list[int]:
+    """The children of this process, where it adopts any."""
+    adopts = ctypes.c_int(0)
+    if not _LIBC or _LIBC.prctl(_GET_CHILD_SUBREAPER, ctypes.byref(adopts)) or not adopts.value:
+        return []
+    return [int(path.parent.name) for path in Path("/proc").glob("[0-9]*/stat") if _parent(path) == os.getpid()]
+
+
+def _parent(path: Path) -> int | None:
+    """The parent of a process by its /proc/.../stat: the second field after the name, which is in parentheses."""
+    try:
+        return int(path.read_text(errors="replace").rpartition(")")[2].split()[1])
+    except (OSError, LookupError, ValueError):  # it has ended
+        return None
 
 
 def _end_with_parent() -> None:

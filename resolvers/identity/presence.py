@@ -31,6 +31,7 @@ class Presence:
         self._database = database
         self._heard: set[tuple[Kind, UUID]] = set()
         self._there: Counter[tuple[Kind, UUID]] = Counter()
+        self._ahead = timedelta()
 
     def heard(self, principal: Principal) -> None:
         """A request came."""
@@ -51,6 +52,15 @@ class Presence:
             self._there[who] -= 1  # type: ignore[index]
             self._heard.add(who)  # type: ignore[arg-type]
 
+    def online(self, last: datetime | None) -> bool:
+        """Whether someone who was last heard of at this moment is online, by the database's clock."""
+        return last is not None and datetime.now(UTC) + self._ahead - last < ONLINE
+
+    async def compare_clocks(self) -> None:
+        """Find out by how much the database's clock, which writes the moments, is ahead of this machine's."""
+        ((moment,),) = await self._database.rows(sa.select(now()))
+        self._ahead = moment - datetime.now(UTC)
+
     async def write(self) -> None:
         """Write the moment for all of them. The rows keep their version, because nobody changed them."""
         self._there += Counter()  # forget those who left
@@ -67,8 +77,3 @@ class Presence:
                 except Exception:
                     self._heard |= heard  # to be noted the next time
                     raise
-
-
-def online(last: datetime | None) -> bool:
-    """Whether someone who was last heard of at this moment is online."""
-    return last is not None and datetime.now(UTC) - last < ONLINE

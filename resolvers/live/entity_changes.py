@@ -1,9 +1,9 @@
 """The subscription to rows of any type: created, changed, deleted or restored, sent to those who may see each."""
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Collection, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +13,7 @@ from db import models
 from db.engine import row_topic
 from db.keys import among
 from db.models import Entity
+from db.types import later
 from resolvers.access.places import project_of, site_of
 from resolvers.access.visibility import visible
 from resolvers.context import Context
@@ -65,7 +66,7 @@ async def changes(ctx: Context, watched: Collection[Any], place: Place | None) -
     with watch(ctx, *sights, renewed_topic(ctx.principal.id)) as heard:
         if place is not None:
             await _check(ctx, place, watched)
-        principal, looked = ctx.principal, datetime.now(UTC)
+        principal, looked = ctx.principal, time.monotonic()
         for sight in sights.values():
             sight.known = await sight.rows(ctx)
         _bound(sights.values())
@@ -73,7 +74,7 @@ async def changes(ctx: Context, watched: Collection[Any], place: Place | None) -
         while True:
             dirty = await heard.next()
             differs = _differ(principal, ctx.principal)
-            unheard, looked, principal = looked - UNHEARD, datetime.now(UTC), ctx.principal
+            unheard, looked, principal = time.monotonic() - looked + UNHEARD, time.monotonic(), ctx.principal
             found: list[Change] = []
             for kind, sight in sights.items():
                 touched = {key for topic in dirty if any_of_kind(topic) == kind and (key := key_of_topic(topic))}
@@ -99,12 +100,12 @@ class _Sight:
         """The changes to send about rows that were touched."""
         return self._told(touched, await self.rows(ctx, among(self._model.id, "keys", sorted(touched))))
 
-    async def look_anew(self, ctx: Context, touched: set[UUID], unheard: datetime | None) -> list[Change]:
-        """The same, and all rows that appeared or disappeared. Since `unheard`, changes of rows may have been
-        missed."""
+    async def look_anew(self, ctx: Context, touched: set[UUID], unheard: float | None) -> list[Change]:
+        """The same, and all rows that appeared or disappeared. In the last `unheard` seconds, changes of rows may
+        have been missed."""
         seen = await self.rows(ctx)
         if unheard is not None:
-            touched = touched | await self.rows(ctx, self._model.updated_at >= unheard)
+            touched = touched | await self.rows(ctx, self._model.updated_at >= later(-unheard))
         return self._told(touched | (seen ^ self.known), seen)
 
     async def rows(self, ctx: Context, *which: sa.ColumnElement[bool]) -> set[UUID]:

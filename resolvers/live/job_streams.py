@@ -4,9 +4,9 @@ Each subscribes to topics first, then reads, then waits, so no change is missed.
 """
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from db import models
 from db.models import TERMINAL, JobState
+from db.types import later
 from resolvers.context import Context
 from resolvers.failures import NotFound
 from resolvers.feed import (
@@ -74,14 +75,16 @@ async def job(ctx: Context, key: UUID, selection: Selection) -> AsyncGenerator[A
 async def jobs(ctx: Context, selection: Selection, where: Where | None) -> AsyncGenerator[Any, None]:
     """Each job that meets the conditions, when it changes."""
     with ctx.services.feed.subscription(ANY_JOB) as changes:
-        looked = datetime.now(UTC)
+        looked = time.monotonic()
         while True:
             topics = await changes.next()
             keys = [key for topic in topics if (key := key_of_topic(topic)) is not None]
             if ANY_JOB in topics:  # which ones changed was not heard
-                since = sa.select(models.Job.id).where(models.Job.last_update_at >= looked - UNHEARD)
+                since = sa.select(models.Job.id).where(
+                    models.Job.last_update_at >= later(looked - time.monotonic() - UNHEARD)
+                )
                 keys += {row.id for row in await ctx.database.rows(since)} - {*keys}
-            looked = datetime.now(UTC)
+            looked = time.monotonic()
             for start in range(0, len(keys), BATCH):
                 for row in await ctx.fork().loaders.among(selection, keys[start : start + BATCH], where):
                     yield row

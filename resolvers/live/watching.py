@@ -2,7 +2,6 @@
 
 import contextlib
 from collections.abc import Iterator
-from datetime import timedelta
 
 from resolvers.context import Context
 from resolvers.failures import LimitExceeded
@@ -11,8 +10,8 @@ from resolvers.feed import (
     watched_topic,
 )
 
-UNHEARD = timedelta(minutes=1)
-"""After a break in the changes from other processes, rows that changed up to this long before it are read again."""
+UNHEARD = 60.0
+"""Seconds before a break in the changes from other processes; rows that changed since then are read again."""
 AT_ONCE = 20
 """The most subscriptions of one client that watch many rows."""
 SOME = 100

@@ -35,6 +35,14 @@ class Inputs:
 
 
 @dataclass(frozen=True, slots=True)
+class Accepted:
+    """Results that came as JSON: packed, as they wait, and sentences about what of them is not taken."""
+
+    data: bytes
+    warnings: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
     """What was put together of a job's results: the keys of the task results that it holds, how to store it in a
     transaction that has the job locked, or why it can't be."""
@@ -51,8 +59,8 @@ class Kind(Generic[S]):
     `inputs` tells what a task is given. `subject` finds what a job is about, for another attempt; it raises when there
     must be none. A task that delivers files uploads them for `purpose` with its token; `accept` then takes them, in the
     transaction that ends the task: by then all are checked. `accept_json` checks results that come as JSON, outside any
-    transaction, and returns them packed; they wait until `finish` puts those of all tasks together, while the job runs
-    and at its end.
+    transaction; it is given them with the count of the numbers that came apart. They wait until `finish` puts those of
+    all tasks together, while the job runs and at its end. A task may deliver both.
     """
 
     name: JobKind
@@ -61,8 +69,8 @@ class Kind(Generic[S]):
     purpose: FilePurpose | None = None
     place: Callable[[Job], Mapping[str, Any]] = lambda _: {}
     """The columns of the uploads of a job's tasks that say what they belong to."""
-    accept: Callable[[AsyncSession, Job, Task, Sequence[Upload]], Awaitable[None]] | None = None
-    accept_json: Callable[[Any], bytes] | None = None
+    accept: Callable[[S, AsyncSession, Job, Task, Sequence[Upload]], Awaitable[None]] | None = None
+    accept_json: Callable[[S, Any, int], Accepted] | None = None
     finish: Callable[[S, UUID], Awaitable[Finished]] | None = None
 
 

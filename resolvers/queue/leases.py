@@ -14,19 +14,22 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
+import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.engine import Database, changed, moment_of
 from db.keys import among
 from db.locks import held_in_order, in_order
-from db.models import TERMINAL, Cluster, Job, JobState, Task, TaskResult
+from db.models import TERMINAL, Cluster, Job, JobState, Task
 from db.types import now
 from jobs.engine import Ending
 from resolvers.failures import NotFound, WrongState
 from resolvers.feed import ENDED, WORK, job_topic
 from resolvers.identity.principal import TaskClaim
-from resolvers.queue.lifecycle import locked_task, move, settle
+from resolvers.queue.lifecycle import count_run, forget, locked_task, move, settle
 from resolvers.queue.ranking import WAITING, Turns, chosen, of_cluster
+
+log = structlog.get_logger("torana.jobs")
 
 CLAIM, COLLECT = frozenset({"claim"}), frozenset({"collect"})
 SCOPES = frozenset({"progress", "log", "results"})
@@ -129,14 +132,14 @@ async def claim_task(session: AsyncSession, task_claim: TaskClaim, claim: str, l
             return running
         if task.lease_until is not None and task.lease_until > moment:
             raise WrongState("another worker has the task; stop", state=task.state.name)
-        task.losses += 1
+        count_run(task, Ending.INTERRUPTED)
     task.attempt += 1
     task.state, task.holder, task.claim, task.error, task.reported = JobState.RUNNING, task_claim.batch, claim, None, 0
     task.done, task.last_update_at, task.ended_at, task.estimated_seconds = 0, moment, None, None
     task.started_at = task.started_at or moment
     task.lease_until = moment + timedelta(seconds=lease_on(job.cluster_id))
     # What an earlier run delivered in part, this one delivers anew.
-    await session.execute(sa.delete(TaskResult).where(TaskResult.task_id == task.id))
+    await forget(session, sa.select(Task.id).where(Task.id == task.id))
     if job.state is JobState.PENDING:
         await move(session, job, JobState.RUNNING, estimated_start_at=None)
     changed(session, job_topic(job.id))
@@ -162,14 +165,14 @@ async def release_task(
     session: AsyncSession,
     task_claim: TaskClaim,
     reason: str,
-    attempts: int | None,
+    runs: Callable[[Ending], int] | None,
     *,
     ending: Ending = Ending.LOST,
     lapsed: bool = False,
 ) -> None:
     """Release a task whose run ended without a result, or before a worker claimed it. The task waits again; or it
-    failed, when it was lost `attempts` times, or when its `ending` says that another run is of no use. With None for
-    `attempts` the run does not count as lost.
+    failed, when so many of its `runs` ended like this one, or when its `ending` says that another run is of no use.
+    With None for `runs` this one does not count.
 
     Changes nothing when the claim is over: another batch or another attempt has the task, or it ended; or, when it is
     released because its lease has `lapsed`, the worker has reported after all.
@@ -185,18 +188,21 @@ async def release_task(
         return
     task.holder, task.claim, task.lease_until, task.last_update_at = None, None, None, moment
     task.estimated_seconds = None
-    if ending is not Ending.LOST:
+    if ending in (Ending.FAILED, Ending.CANCELED):
         task.state, task.ended_at = JobState[ending.name], moment
         task.error = {"code": "CLUSTER_ENDED", "message": reason}
         await settle(session, job)
         return
-    task.losses += attempts is not None
-    if attempts is None or task.losses < attempts:
-        task.state = JobState.PENDING
+    why = (task.error or {}).get("message", reason)  # the worker may have told more than the engine sees
+    ending, times = (ending, 0) if runs is None else count_run(task, ending)
+    if runs is not None:
+        log.warning(f"jobs.{ending.name.lower()}", job=job.key, task=task.ordinal, attempt=task.attempt, why=why)
+    if runs is None or times < runs(ending):
+        task.state, task.error = JobState.PENDING, None
         changed(session, job_topic(job.id), WORK)
         return
     task.state, task.ended_at = JobState.FAILED, moment
-    task.error = {"code": "TASK_LOST", "message": f"{reason}; it was lost {task.losses} times"}
+    task.error = {"code": "TASK_LOST", "message": f"{why}; it was {ending.name.lower()} {times} times"}
     await settle(session, job)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -10,11 +10,13 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.engine import changed, moment_of
-from db.models import TERMINAL, Job, JobKind, JobState, Platform, Task, TaskResult
+from db.models import TERMINAL, Job, JobKind, JobState, Platform, Task, TaskResult, TaskSlab
 from db.types import instant_text
+from jobs.engine import Ending
 from resolvers.failures import WrongState
 from resolvers.feed import WORK, job_topic, log_topic, results_topic
 from resolvers.identity.principal import TaskClaim
+from resolvers.mail.job_mails import wanted
 
 _S = JobState
 MOVES: dict[JobState, frozenset[JobState]] = {
@@ -28,8 +30,9 @@ MOVES: dict[JobState, frozenset[JobState]] = {
 """The states that may follow each state; none follows a terminal one."""
 
 
-async def move(session: AsyncSession, job: Job, state: JobState, **columns: Any) -> None:
-    """Bring a job, locked by the transaction, into `state`; the same state again changes nothing."""
+async def move(session: AsyncSession, job: Job, state: JobState, *, asked: bool = False, **columns: Any) -> None:
+    """Bring a job, locked by the transaction, into `state`; the same state again changes nothing. When it ends, its
+    owner is told, if the owner wants that and has not `asked` for it."""
     if job.state is state:
         return
     if state not in MOVES[job.state]:
@@ -44,6 +47,7 @@ async def move(session: AsyncSession, job: Job, state: JobState, **columns: Any)
         job.ended_at = moment
         job.estimated_seconds = None
         job.queue_position = None
+        job.untold = not asked and await wanted(session, job.owner_user_id)
         changed(session, results_topic(job.subject_id))
         if state is not JobState.CANCELED:  # whoever merges what was delivered goes on
             job.lease_until = None
@@ -67,6 +71,23 @@ async def locked_task(session: AsyncSession, task_claim: TaskClaim) -> tuple[Job
     )
     task = (await session.scalars(found)).one_or_none()
     return None if job is None or task is None else (job, task)
+
+
+async def forget(session: AsyncSession, tasks: sa.Select[Any]) -> None:
+    """Remove what tasks delivered."""
+    for model in (TaskResult, TaskSlab):
+        gone = sa.delete(model).where(model.task_id.in_(tasks))
+        await session.execute(gone.execution_options(synchronize_session=False))
+
+
+def count_run(task: Task, ending: Ending) -> tuple[Ending, int]:
+    """Count a run that ended; returns how it ended and how many did so. Where the worker still told that the program
+    was ended, the run was lost, whatever became of its host."""
+    if ending is Ending.LOST or task.error is not None:
+        task.losses += 1
+        return Ending.LOST, task.losses
+    task.interruptions += 1
+    return ending, task.interruptions
 
 
 async def settle(session: AsyncSession, job: Job) -> None:
@@ -103,9 +124,7 @@ async def settle(session: AsyncSession, job: Job) -> None:
         return
     failed = (await session.execute(first.where(Task.state == JobState.FAILED))).one()
     delivered = sa.select(Task.id).where(of_job)
-    await session.execute(
-        sa.delete(TaskResult).where(TaskResult.task_id.in_(delivered)).execution_options(synchronize_session=False)
-    )
+    await forget(session, delivered)
     error = failed.error or {"code": "NO_RESULT", "message": "no task delivered"}
     await move(session, job, JobState.FAILED, error=error)
 
@@ -135,13 +154,15 @@ RERUN = -1
 """The priority of a job that is tried again: after those that wait for the first time."""
 
 
-def new_job(subject: Subject, shares: Sequence[int], place: Place, attempt: int = 1) -> tuple[Job, list[Task]]:
-    """A pending job with one task for each share of the work."""
-    key, now = uuid4(), datetime.now(UTC)
+def new_job(
+    subject: Subject, shares: Sequence[int], place: Place, moment: datetime, attempt: int = 1
+) -> tuple[Job, list[Task]]:
+    """A pending job with one task for each share of the work; `moment` is now, by the database's clock."""
+    key = uuid4()
     way = "BATCH" if place.platform is Platform.SLURM else "DIRECT"
     job = Job(
         id=key,
-        key=f"{now:%Y%m%d-%H%M%S}-{key}-{way}",
+        key=f"{moment:%Y%m%d-%H%M%S}-{key}-{way}",
         kind=subject.kind,
         platform=place.platform,
         cluster_id=place.cluster,
@@ -151,7 +172,8 @@ def new_job(subject: Subject, shares: Sequence[int], place: Place, attempt: int 
         title=subject.title,
         attempt=attempt,
         priority=0 if attempt == 1 else RERUN,
-        history=[{"state": JobState.PENDING.name, "at": instant_text(now)}],
+        history=[{"state": JobState.PENDING.name, "at": instant_text(moment)}],
+        submitted_at=moment,
         **{Job.subject_column(subject.kind).key: subject.id},
     )
     return job, [Task(job_id=key, ordinal=n, requested=share) for n, share in enumerate(shares, 1)]

@@ -18,15 +18,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.engine import Database, changed, moment_of
 from db.models import TERMINAL, Job, JobState, LogEntry, Task
-from db.outages import tried_again
+from db.outages import Unavailable, tried_again
+from jobs.programs.lines import cut
 from resolvers.failures import Failure, NotFound, WrongState
 from resolvers.feed import job_topic, log_topic
 from resolvers.identity.principal import TaskClaim
 from resolvers.limits import Limits
 from resolvers.queue.lifecycle import settle
 
-LINE = 4_000
-"""The most characters of a log line that are stored."""
 TOGETHER = 0.01
 """Seconds for which a report waits for others."""
 FORGOTTEN = 600.0
@@ -35,27 +34,32 @@ FORGOTTEN = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A log line; `number` counts the lines of this attempt from 1, so that a repeated report adds none."""
+    """A log line; `number` counts the lines of this attempt from 1, so that a repeated report adds none. `file` is what
+    it was read from; None for what the worker says itself."""
 
     number: int
     text: str
+    file: str | None = None
 
 
 @dataclass(slots=True)
 class Report:
     """A report of a worker. `number` counts its reports: an earlier one that comes after a later one changes no
-    progress."""
+    progress. With an `error` the task has failed. With `lost` only this run has ended, for that reason; the engine or
+    the end of the lease gives the task back."""
 
     number: int | None = None
     done: int | None = None
     seconds: int | None = None
     lines: list[Line] = field(default_factory=list)
     error: str | None = None
+    lost: str | None = None
 
     def add(self, later: "Report") -> None:
         """Combine two reports."""
         self.lines += later.lines
         self.error = later.error if self.error is None else self.error
+        self.lost = later.lost if self.lost is None else self.lost
         if later.done is not None and (later.number or 0) >= (self.number or 0):
             self.done, self.seconds = later.done, later.seconds
         self.number = max(self.number or 0, later.number or 0) or None
@@ -87,7 +91,7 @@ class Reports:
         """Take a report; returns the state of the job. Raises STATE when the worker has lost its task."""
         now = time.monotonic()
         written, state = self._written.get(task_claim, (0.0, None))
-        idle = not report.lines and report.error is None
+        idle = not report.lines and report.error is None and report.lost is None
         due = written + self._limits.progress_interval if idle else 0.0
         waiting = self._waiting.setdefault(task_claim, _Waiting(Report(), due))
         waiting.report.add(report)
@@ -137,15 +141,23 @@ class Reports:
             del self._waiting[task_claim]
         if not ripe:
             return
-        outcomes: Mapping[TaskClaim, Outcome | Exception]
-        try:
-            outcomes = await tried_again(partial(self._store, {e: w.report for e, w in ripe.items()}))
-        except Exception as error:
-            outcomes = dict.fromkeys(ripe, error)
+        outcomes = await self._outcomes({e: w.report for e, w in ripe.items()})
         for task_claim, waiting in ripe.items():
             self._answer(task_claim, waiting, outcomes[task_claim])
         for task_claim in [e for e, (at, _) in self._written.items() if now - at > FORGOTTEN]:
             del self._written[task_claim]
+
+    async def _outcomes(self, reports: dict[TaskClaim, Report]) -> Mapping[TaskClaim, Outcome | Exception]:
+        """Store reports together, or one by one where one of them can't be stored."""
+        try:
+            return await tried_again(partial(self._store, reports))
+        except Exception as error:
+            if len(reports) == 1 or isinstance(error, Unavailable):
+                return dict.fromkeys(reports, error)
+        outcomes: dict[TaskClaim, Outcome | Exception] = {}
+        for task_claim, report in reports.items():
+            outcomes |= await self._outcomes({task_claim: report})
+        return outcomes
 
     async def _store(self, reports: dict[TaskClaim, Report]) -> dict[TaskClaim, Outcome]:
         async with self._database.write(as_system="reports of workers are written together") as session:
@@ -193,10 +205,12 @@ async def store(session: AsyncSession, limits: Limits, reports: dict[TaskClaim, 
             await _append(session, job, task, report.lines, limits.log_lines)
             task.lease_until = moment + timedelta(seconds=limits.lease_on(job.cluster_id))
             moved |= _progress(task, report, moment)
+            if report.lost is not None:
+                task.error = {"code": "TASK_LOST", "message": cut(report.lost)}
             if report.error is not None:
                 failed = True
                 task.state, task.ended_at, task.lease_until, task.holder = JobState.FAILED, moment, None, None
-                task.error = {"code": "PROGRAM_FAILED", "message": report.error[:LINE]}
+                task.error = {"code": "PROGRAM_FAILED", "message": cut(report.error)}
                 task.estimated_seconds = None
         if job is None:
             continue
@@ -236,9 +250,9 @@ async def _append(session: AsyncSession, job: Job, task: Task, lines: Sequence[L
     for line in sorted(lines, key=lambda line: line.number):
         if line.number <= last or job.log_length > most:
             continue
-        text = line.text[:LINE]
+        text, file = cut(line.text), line.file
         if job.log_length == most:
-            text = f"the log ends here: {most} lines are kept"
+            text, file = f"the log ends here: {most} lines are kept", None
         job.log_length += 1
         last = line.number
         session.add(
@@ -248,6 +262,7 @@ async def _append(session: AsyncSession, job: Job, task: Task, lines: Sequence[L
                 attempt=task.attempt,
                 line=line.number,
                 sequence=job.log_length,
+                file=file,
                 text=text,
             )
         )
@@ -264,3 +279,13 @@ async def sum_up(session: AsyncSession, job: Job) -> None:
     job.estimated_seconds = estimated
     job.last_update_at = await moment_of(session)
     changed(session, job_topic(job.id))
+
+
+async def complete(session: AsyncSession, job: Job, task: Task) -> JobState:
+    """The task has delivered: it ends, and with the last one its job. Returns the state of the job."""
+    moment = await moment_of(session)
+    task.state, task.done, task.ended_at, task.holder = JobState.COMPLETED, task.requested, moment, None
+    task.last_update_at, task.lease_until, task.estimated_seconds = moment, None, None
+    await sum_up(session, job)
+    await settle(session, job)
+    return job.state

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -21,10 +22,11 @@ from resolvers.context import Context
 from resolvers.failures import Invalid, WrongState
 from resolvers.feed import WORK, job_topic
 from resolvers.queue.lifecycle import expect_ended, move, new_job
+from resolvers.reading.conditions import Where
 from resolvers.work.placement import checked_options, chosen_place
 from resolvers.writing.audit import record
 from resolvers.writing.refusals import writing
-from resolvers.writing.rows import expect, locked, require
+from resolvers.writing.rows import expect, expect_met, locked, require
 
 PRIORITIES = 10
 """The highest priority of a job; the lowest is as far below 0."""
@@ -32,12 +34,18 @@ LETTING_GO = 10.0
 """Seconds for which a cancelled task stays known to its engine, so that the engine can end it."""
 
 
-async def cancel_job(ctx: Context, key: UUID) -> UUID:
-    """Cancel a job; what its tasks delivered so far is kept."""
+async def cancel_job(ctx: Context, key: UUID, *, twice: bool = False, where: Where | None = None) -> UUID:
+    """Cancel a job; what its tasks delivered so far is kept. STATE for one that has ended, unless it was cancelled and
+    may be `twice`, which changes nothing; CONFLICT for one that doesn't meet `where`."""
     async with writing(ctx, "CANCEL_JOB", Job, key) as session:
-        job = await _commanded(session, ctx, key, CANCEL, "cancel")
+        job = await _commanded(session, ctx, key, CANCEL, "cancel", where)
+        if job.state is JobState.CANCELED:
+            if twice:
+                return key
+            raise WrongState("the job is CANCELED already", state=job.state.name)
         because(session, "tasks end with their job", Task)
-        await move(session, job, JobState.CANCELED, cancel_requested_at=await moment_of(session))
+        asked, moment = ctx.principal.id == job.owner_user_id, await moment_of(session)
+        await move(session, job, JobState.CANCELED, asked=asked, cancel_requested_at=moment)
         await in_order(
             session,
             sa.update(Task)
@@ -54,12 +62,19 @@ async def cancel_job(ctx: Context, key: UUID) -> UUID:
     return key
 
 
-async def retry_job(ctx: Context, key: UUID, elsewhere: tuple[UUID | None, Mapping[str, Any]] | None = None) -> UUID:
+async def retry_job(
+    ctx: Context,
+    key: UUID,
+    elsewhere: tuple[UUID | None, Mapping[str, Any]] | None = None,
+    *,
+    where: Where | None = None,
+) -> UUID:
     """Retry a job that failed or was cancelled: a new job of the same subject, one attempt higher. It runs in the
-    same place or `elsewhere`: on a cluster with options, or with None on the gateway's own machine."""
+    same place or `elsewhere`: on a cluster with options, or with None on the gateway's own machine. CONFLICT for one
+    that doesn't meet `where`."""
     try:
         async with writing(ctx, "RETRY_JOB", Job, key) as session:
-            job = await _commanded(session, ctx, key, RETRY, "retry")
+            job = await _commanded(session, ctx, key, RETRY, "retry", where)
             cluster, options = elsewhere or (job.cluster_id, job.options)
             place = await chosen_place(session, ctx, cluster, options, "")
             if elsewhere is not None:
@@ -74,7 +89,7 @@ async def retry_job(ctx: Context, key: UUID, elsewhere: tuple[UUID | None, Mappi
             shares = await session.scalars(
                 sa.select(Task.requested).where(Task.job_id == job.id).order_by(Task.ordinal)
             )
-            again, tasks = new_job(subject, shares.all(), place, attempt)
+            again, tasks = new_job(subject, shares.all(), place, await moment_of(session), attempt)
             because(session, "a job is tried again by another", Job, Task)
             session.add(again)
             await session.flush()
@@ -103,10 +118,13 @@ async def set_priority(ctx: Context, key: UUID, priority: int, expected_version:
     return key
 
 
-async def delete_job(ctx: Context, key: UUID, expected_version: int | None = None) -> None:
-    """Delete a job that has ended, with its tasks and its log; its results stay."""
+async def delete_job(
+    ctx: Context, key: UUID, expected_version: int | None = None, *, where: Where | None = None
+) -> datetime:
+    """Delete a job that has ended, with its tasks and its log; its results stay. Returns when. CONFLICT for one that
+    doesn't meet `where`."""
     async with writing(ctx, "DELETE_JOB", Job, key) as session:
-        job = await _commanded(session, ctx, key, policy_of(Job).delete, "delete")
+        job = await _commanded(session, ctx, key, policy_of(Job).delete, "delete", where)
         if expected_version is not None:
             expect(job, expected_version)
         expect_ended(job)
@@ -120,9 +138,13 @@ async def delete_job(ctx: Context, key: UUID, expected_version: int | None = Non
         because(session, "a job is deleted by who may", Job)
         await session.execute(sa.delete(Job).where(Job.id == job.id))
         changed(session, job_topic(job.id))
+        return await moment_of(session)
 
 
-async def _commanded(session: AsyncSession, ctx: Context, key: UUID, rules: Sequence[Rule], verb: str) -> Job:
+async def _commanded(
+    session: AsyncSession, ctx: Context, key: UUID, rules: Sequence[Rule], verb: str, where: Where | None = None
+) -> Job:
     job = await locked(session, ctx, Job, key)
+    await expect_met(session, ctx, job, where)
     await require(session, ctx, job, rules, verb)
     return job

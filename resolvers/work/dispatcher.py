@@ -18,7 +18,7 @@ import structlog
 
 from db.models import JobState
 from db.outages import finished
-from jobs.engine import Away, Batch, Engine, Held, Login, Refused, State
+from jobs.engine import Away, Batch, Ending, Engine, Held, Login, Refused, State
 from resolvers.accounts.ssh_certificates import login_of
 from resolvers.context import Services
 from resolvers.feed import ENDED, WORK
@@ -28,6 +28,7 @@ from resolvers.queue.leases import Handed
 from resolvers.queue.ranking import Turns
 from resolvers.steps import guarded
 from resolvers.work.places import Places
+from resolvers.work.releases import Release, release_all
 
 log = structlog.get_logger("torana.jobs")
 
@@ -114,21 +115,16 @@ class Dispatcher:
         live = await leases.live_tasks(self._services.database, None, JobState.PENDING, JobState.RUNNING)
         async with self._services.database.write(as_system="jobs are handed to engines") as session:
             await merge_leases.release_all_merging(session)
-        async with self._services.database.write(as_system="jobs are handed to engines") as session:
-            await leases.hold_jobs(session, [one.task_claim for one in live])
-            for one in live:
-                await leases.release_task(
-                    session, one.task_claim, "the gateway that ran it ended", self._services.limits.task_attempts
-                )
+        why = "the gateway that ran it ended"
+        ran = {JobState.RUNNING: Ending.INTERRUPTED}
+        await release_all(self._services, [Release(one.task_claim, why, ran.get(one.state)) for one in live])
 
     async def _reap(self) -> None:
         """Release tasks that no worker runs any more."""
         async with self._services.database.write(as_system="jobs are handed to engines") as session:
             lost = await leases.lapsed_claims(session)
-            await leases.hold_jobs(session, lost)
-            for task_claim in lost:
-                most = self._services.limits.task_attempts
-                await leases.release_task(session, task_claim, "no sign of life within the lease", most, lapsed=True)
+        why = "no sign of life within the lease"
+        await release_all(self._services, [Release(one, why, Ending.INTERRUPTED) for one in lost], lapsed=True)
 
 
 class _Posted:
@@ -161,26 +157,38 @@ class _Posted:
         live = await leases.live_tasks(self._services.database, None, JobState.PENDING, JobState.RUNNING)
         mine = await engine.poll([Held(one.name) for one in live])
         await engine.close()
-        async with self._services.database.write(as_system="jobs are handed to engines") as session:
-            await leases.hold_jobs(session, [one.task_claim for one in live])
-            for one in live:
-                if one.ordinal in mine.get(one.name, {}):
-                    await leases.release_task(session, one.task_claim, "the gateway stopped", None)
+        ended = [one.task_claim for one in live if one.ordinal in mine.get(one.name, {})]
+        await release_all(self._services, [Release(one, "the gateway stopped", None) for one in ended])
 
     async def _step(self) -> None:
         try:
-            await self._cancel()
-            if self._post.cluster is None or time.monotonic() - self._looked >= self._post.interval:
-                await self._agree()
-                self._looked = time.monotonic()
-            await self._fill()
-            await self._places.write()
+            for part in (self._cancel, self._look, self._fill, self._places.write):
+                await self._tried(part)
             self._away = False
         except Away as error:
             if not self._away:  # said once, however long it lasts
                 log.warning("jobs.engine_away", cluster=str(self._post.cluster), error=str(error))
             self._away = True
             await asyncio.sleep(min(AWAY, self._post.interval))
+
+    async def _tried(self, part: Callable[[], Awaitable[None]]) -> None:
+        """Run a part of a step; when it fails, the others run all the same. Raises Away."""
+
+        async def reached() -> Away | None:
+            try:
+                await part()
+            except Away as error:
+                return error
+            return None
+
+        if (away := await guarded(reached, f"jobs: {part.__name__}", away=1.0, failed=0.5)) is not None:
+            raise away
+
+    async def _look(self) -> None:
+        """Agree with the engine, at its interval."""
+        if self._post.cluster is None or time.monotonic() - self._looked >= self._post.interval:
+            await self._agree()
+            self._looked = time.monotonic()
 
     async def _held(self, owners: Mapping[str, UUID]) -> dict[str, Held]:
         """The batches by name, with the logins of their owners where the engine needs them; each login is read once."""
@@ -216,15 +224,10 @@ class _Posted:
         for one in live:
             found = seen.get(one.name, {}).get(one.ordinal)
             if found is not None and found.state is State.ENDED:
-                ended.append((one.task_claim, found))
+                ended.append(Release(one.task_claim, found.reason, found.ending))
             elif found is not None and one.state is JobState.PENDING:
                 queued[one.name] = found.starts_at
-        if ended:
-            async with database.write(as_system="jobs are handed to engines") as session:
-                await leases.hold_jobs(session, [task_claim for task_claim, _ in ended])
-                for task_claim, found in ended:
-                    most = self._services.limits.task_attempts
-                    await leases.release_task(session, task_claim, found.reason, most, ending=found.ending)
+        await release_all(self._services, ended)
         if queued:
             async with database.write(as_system="jobs are handed to engines") as session:
                 await leases.prolong(session, queued, self._post.patience)

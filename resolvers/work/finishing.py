@@ -8,7 +8,7 @@ import sqlalchemy as sa
 import structlog
 
 from db.engine import changed, moment_of
-from db.models import JobState, TaskResult
+from db.models import JobState, Task, TaskResult, TaskSlab
 from db.outages import Contended, Unavailable
 from resolvers.context import Services
 from resolvers.feed import WORK, results_topic
@@ -93,7 +93,9 @@ async def merge(services: Services, claimed: Merge) -> None:
             return
         if job.state is JobState.MERGING_RUNNING:
             await move(session, job, JobState.COMPLETED)
+        tasks = sa.select(Task.id).where(Task.job_id == job.id)
         await session.execute(sa.delete(TaskResult).where(TaskResult.id.in_(finished.delivered)))
+        await session.execute(sa.delete(TaskSlab).where(TaskSlab.task_id.in_(tasks)))
         changed(session, results_topic(job.subject_id))
 
 

@@ -16,6 +16,7 @@ ENDED = frozenset(
 """States of Slurm. In any other state, such as RUNNING and COMPLETING, a part of the task still runs."""
 ENDINGS = {
     **dict.fromkeys(("TIMEOUT", "OUT_OF_MEMORY", "DEADLINE"), Ending.FAILED),
+    **dict.fromkeys(("NODE_FAIL", "BOOT_FAIL", "PREEMPTED"), Ending.INTERRUPTED),
     "CANCELLED": Ending.CANCELED,
 }
 """What these final states mean; after any other the task may be run again."""
