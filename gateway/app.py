@@ -33,10 +33,10 @@ from gateway.operations.documents import Documents
 from gateway.operations.execution import Execution
 from gateway.operations.fanout import Broadcasts
 from gateway.protocol import pages
-from gateway.protocol.downloads import Downloads
 from gateway.protocol.exports import Exports
 from gateway.protocol.http import PREFLIGHT, Endpoint
 from gateway.protocol.oidc import OidcRoutes
+from gateway.protocol.results.downloads import Downloads
 from gateway.protocol.stored_files import FILE_HEADERS, StoredFiles
 from gateway.protocol.tus.endpoint import HEADERS as UPLOAD_HEADERS
 from gateway.protocol.tus.endpoint import Uploads
@@ -93,6 +93,10 @@ def make_services(settings: Settings, passwords: Passwords | None = None, databa
         user_tasks=settings.jobs.user_tasks or None,
         project_tasks=settings.jobs.project_tasks or None,
         task_attempts=settings.jobs.task_attempts,
+        task_interruptions=settings.jobs.task_interruptions,
+        page_values=settings.jobs.page_values,
+        result_values=settings.jobs.result_values,
+        worker_body=settings.server.worker_body_limit,
         lease=settings.jobs.task_lease,
         cluster_lease=settings.jobs.cluster_lease,
         silence=settings.jobs.task_silence,
@@ -151,7 +155,9 @@ class _Straight:
 async def _working(settings: Settings, services: Services, runs: Path) -> AsyncIterator[None]:
     """Everything that runs beside the requests, from the start of the application to its end."""
     outbox = Outbox(services, Delivery.of(settings.mail))
-    housekeeping = Housekeeping(services, sweeps_of(settings.retention, services.files.storage))
+    housekeeping = Housekeeping(
+        services, sweeps_of(settings.retention, services.files.storage), settings.mail.job_mail_seconds
+    )
     checks = FileChecks(services)
     try:
         async with relayed(settings.storage, services.database):

@@ -5,10 +5,12 @@ import gc
 gc.disable()  # what is imported stays: to look through it again and again takes a fifth of the time of a start
 
 import asyncio
+import ctypes
 import ipaddress
 import socket
 import sys
 from collections.abc import Coroutine
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -222,7 +224,18 @@ def _serve(settings: Settings) -> None:
     gc.freeze()  # what is made at the start stays: it need not be looked through again and again
     gc.set_threshold(10_000, 10, 10)  # many short looks, each of some milliseconds
     sys.setswitchinterval(0.001)  # requests are answered while a document is read in a thread
+    _give_back()
     uvloop.run(make_server(application, settings.server).serve())
+
+
+def _give_back() -> None:
+    """Have glibc give buffers of 256 KiB and more back to the system when they are freed. By itself it keeps ever
+    larger ones, of each thread, once some were freed."""
+    with suppress(AttributeError, OSError):  # another C library
+        ctypes.CDLL(None).mallopt(_MMAP_THRESHOLD, 256 * 1024)
+
+
+_MMAP_THRESHOLD = -3
 
 
 def _check_port(host: str, port: int) -> None:

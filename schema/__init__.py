@@ -39,6 +39,7 @@ from schema.types.files.files import FilesMutation
 from schema.types.files.uploads import UploadsMutation, UploadStreamsSubscription
 from schema.types.following import FollowingSubscription
 from schema.types.groups import GroupsMutation
+from schema.types.job_batches import JobBatchesMutation
 from schema.types.job_streams import JobStreamsSubscription
 from schema.types.jobs import JobsMutation
 from schema.types.notices import NoticesMutation
@@ -46,9 +47,11 @@ from schema.types.organisation import OrganisationMutation
 from schema.types.services import ServicesMutation
 from schema.types.sessions import SessionsMutation
 from schema.types.simulations import results  # noqa: F401  (the same)
+from schema.types.simulations.differences import DifferencesQuery
 from schema.types.simulations.downloads import DownloadsMutation
 from schema.types.simulations.share_links import SimulationLinksMutation
 from schema.types.simulations.simulations import SimulationsMutation
+from schema.types.simulations.submissions import SubmissionsMutation
 from schema.types.workers import WorkersMutation
 
 DESCRIPTION = (
@@ -100,6 +103,7 @@ QUERIES: list[type] = [
     LoginSessionsQuery,
     PeopleQuery,
     AccessQuery,
+    DifferencesQuery,
     ClustersQuery,
     NodesQuery,
 ]
@@ -115,11 +119,13 @@ MUTATIONS: list[type] = [
     CredentialsMutation,
     ServicesMutation,
     SessionsMutation,
+    SubmissionsMutation,
     SimulationsMutation,
     SimulationLinksMutation,
     DownloadsMutation,
     ExportsMutation,
     JobsMutation,
+    JobBatchesMutation,
     FilesMutation,
     UploadsMutation,
     ArchivesMutation,
@@ -177,8 +183,8 @@ def _built() -> Schema:
         _root(
             "Mutation",
             MUTATIONS,
-            "Everything that can be changed. Each mutation is one transaction. An expected failure is answered by a "
-            "`Problem`.",
+            "Everything that can be changed. Each mutation is one transaction; of several rows at once, each row is "
+            "one. An expected failure is answered by a `Problem`.",
         ),
         _root("Subscription", SUBSCRIPTIONS, "Streams of changes, as they happen."),
         config=StrawberryConfig(scalar_map=SCALARS, relay_max_results=MOST),

@@ -8,8 +8,9 @@ import orjson
 from graphql import GraphQLSchema
 
 from gateway.commands.tables import aligned
+from resolvers.access.matrix_roles import ROLES
 from resolvers.access.policy import Policy, policies
-from resolvers.access.rules import ROLES, SUPERADMIN, Rule, words
+from resolvers.access.rules import SUPERADMIN, Rule, words
 from resolvers.access.visibility import reading
 from resolvers.spelling import spelled
 from schema.fields.checks import declared_fields

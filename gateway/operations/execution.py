@@ -49,7 +49,7 @@ class Execution:
     async def run(self, operation: Operation, variables: Mapping[str, Any] | None, ctx: Context) -> Answer:
         """The answer to a query or mutation."""
         values = self._begin(operation, variables, ctx)
-        until = asyncio.get_running_loop().time() + self._timeout
+        until = ctx.until = asyncio.get_running_loop().time() + self._timeout
         try:
             if (answer := await self._rendered(operation, values, ctx, until)) is not None:
                 return answer

@@ -31,6 +31,9 @@ class FileSettings(Group):
     free_bytes: int = Field(1_000_000_000, ge=0, description="With less free room in the folder no uploads are taken.")
     upload_hours: float = Field(24.0, gt=0, description="Hours after which an upload expires of which nothing came.")
     archive_days: float = Field(7.0, gt=0, description="Days for which the file of an archive is kept.")
+    output_days: float = Field(
+        30.0, gt=0, description="Days for which files are kept that the programs of simulations wrote."
+    )
 
     @field_validator("s3_bucket")
     @classmethod
@@ -47,5 +50,6 @@ class FileSettings(Group):
             floor=self.free_bytes,
             idle=self.upload_hours * 3_600,
             archive=self.archive_days * DAY,
+            outputs=self.output_days * DAY,
             **given,
         )

@@ -86,7 +86,19 @@ class JobSettings(Group):
     clusters: list[dict[str, Any]] = Field(
         [], description="Clusters that run jobs, as JSON or [[clusters]] tables: name, platform, and more in jobs.md."
     )
+    page_values: int = Field(50_000_000, gt=0, description="The most values of one page of results.")
+    result_values: int = Field(
+        400_000_000,
+        gt=0,
+        description="The most numbers of all pages of one task's results: values, errors, weights and bins.",
+    )
     task_attempts: int = Field(3, gt=0, description="Runs of a task that is killed before it counts as failed.")
+    task_interruptions: int = Field(
+        10,
+        gt=0,
+        description="Runs of a task that end with their host, such as a gateway that is killed or out of memory, before "
+        "it counts as failed.",
+    )
     task_lease: float = Field(30.0, gt=0, description="Seconds after which a silent task of this machine is given up.")
     cluster_lease: float = Field(
         120.0, gt=0, description="The same of a cluster, whose workers may find no gateway for a while."

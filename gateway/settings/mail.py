@@ -85,6 +85,12 @@ class MailSettings(Group):
         description="Incoming webhooks of Mattermost or Slack, as name=url, comma-separated; the chat called default is used where none is named.",
     )
 
+    job_mail_seconds: float = Field(
+        300.0,
+        ge=0,
+        description="For how many seconds jobs that ended are gathered into one mail to their owner, who wants such mails.",
+    )
+
     @field_validator("smtp_url", "chat_webhooks")
     @classmethod
     def _read(cls, value: SecretStr, info: ValidationInfo) -> SecretStr:

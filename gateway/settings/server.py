@@ -45,7 +45,7 @@ class ServerSettings(Group):
     )
     body_limit: int = Field(1_000_000, gt=0, description="Bytes of a request.")
     worker_body_limit: int = Field(
-        100_000_000, gt=0, description="Bytes of a request of a worker, which delivers results."
+        100_000_000, ge=2_000_000, description="Bytes of a request of a worker, which delivers results."
     )
 
     @field_validator("allowed_hosts", "allowed_origins", mode="before")

@@ -3,7 +3,7 @@
 All rows of one deletion carry the same moment. A restore finds by it exactly what was deleted together.
 """
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -35,10 +35,14 @@ async def hold(session: AsyncSession, model: Model, key: UUID, *, restoring: boo
         moment = None if erased is None else await session.scalar(erased)
         if moment is None:
             return
-    going = await _going(session, model, key, moment)
+    going = await _going(session, model, {key}, moment)
     if (also := policy_of(model).held_with) is not None:
         for other, keys in (await also(session, key)).items():
             going.setdefault(other, set()).update(keys)
+    await _hold(session, going)
+
+
+async def _hold(session: AsyncSession, going: Found) -> None:
     for one in sorted(going, key=place_of):
         await held_in_order(session, one, _one_of(one.id, going[one]))
 
@@ -46,7 +50,7 @@ async def hold(session: AsyncSession, model: Model, key: UUID, *, restoring: boo
 async def erase(session: AsyncSession, row: Entity, may_not: MayNot | None = None) -> datetime:
     """Delete a row and the rows that go with it; returns when. Raises DEPENDENCY with the rows that block it, such as
     rows that `may_not` be deleted."""
-    going = await _going(session, type(row), row.id)
+    going = await _going(session, type(row), {row.id})
     blocking = await _blocking(session, going)
     if may_not is not None:
         for model, keys in going.items():
@@ -59,6 +63,23 @@ async def erase(session: AsyncSession, row: Entity, may_not: MayNot | None = Non
             f"this {type(row).__name__} is still in use: {listed}{kept}; delete or unlink those first",
             blockedBy=[{"type": name, "count": count} for name, count in sorted(blocking.items())],
         )
+    return await _mark(session, going)
+
+
+async def erase_old(session: AsyncSession, model: Model, old: Sequence[Any], most: int) -> int:
+    """Delete at most so many rows that meet the conditions, and the rows that go with them, whatever they block.
+    Returns how many."""
+    keys = set((await session.scalars(sa.select(model.id).where(*old).order_by(model.id).limit(most))).all())
+    if not keys:
+        return 0
+    await _hold(session, await _going(session, model, keys))
+    held = set((await session.scalars(sa.select(model.id).where(_one_of(model.id, keys), *old))).all())
+    await _mark(session, await _going(session, model, held))
+    return len(held)
+
+
+async def _mark(session: AsyncSession, going: Found) -> datetime:
+    """Mark rows as deleted, and remove those that are none to be restored. Returns when."""
     because(session, "what goes with a row goes when it goes", *going)
     moment = await moment_of(session)
     for model, keys in going.items():
@@ -84,7 +105,7 @@ async def revive(session: AsyncSession, row: Any) -> None:
         if key is not None and await session.scalar(sa.select(parent.deleted_at).where(parent.id == key)) is not None:
             raise WrongState(f"its {parent.__name__} is deleted; restore that first", field="id")
     moment = row.deleted_at
-    going = await _going(session, type(row), row.id, moment)
+    going = await _going(session, type(row), {row.id}, moment)
     because(session, "what went with a row comes back with it", *going)
     for model, keys in going.items():
         if issubclass(model, Erasable):
@@ -97,26 +118,29 @@ async def revive(session: AsyncSession, row: Any) -> None:
 
 def _tell(session: AsyncSession, model: Model, keys: Collection[UUID]) -> None:
     """Publish that rows changed; for many at once, not which."""
-    changed(session, *(row_topic(model, key) for key in (keys if len(keys) <= MANY else "*")))
+    told: Collection[object] = keys if len(keys) <= MANY else "*"
+    changed(session, *(row_topic(model, key) for key in told))
+    if (topic := policy_of(model).topic) is not None:
+        changed(session, *map(topic, told))
 
 
-async def _going(session: AsyncSession, model: Model, key: UUID, moment: datetime | None = None) -> Found:
-    """A row and all rows that go with it: live ones, or those deleted at `moment`."""
-    going: Found = {model: {key}}
-    new: Found = {model: {key}}
+async def _going(session: AsyncSession, model: Model, keys: set[UUID], moment: datetime | None = None) -> Found:
+    """Rows and all rows that go with them: live ones, or those deleted at `moment`."""
+    going: Found = {model: set(keys)}
+    new: Found = {model: keys}
     while new:
         found: Found = {}
-        for parent, keys in new.items():
+        for parent, parents in new.items():
             for column in gone_with(parent):
                 child: Any = column.class_
-                wanted = sa.select(child.id).where(_one_of(column, keys))
+                wanted = sa.select(child.id).where(_one_of(column, parents))
                 if issubclass(child, Erasable):
                     wanted = wanted.where(child.deleted_at.is_(None) if moment is None else child.deleted_at == moment)
                 more = set((await session.scalars(wanted)).all()) - going.get(child, set())
                 if more:
                     found.setdefault(child, set()).update(more)
-        for child, keys in found.items():
-            going.setdefault(child, set()).update(keys)
+        for child, children in found.items():
+            going.setdefault(child, set()).update(children)
         new = found
     return going
 

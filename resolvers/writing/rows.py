@@ -15,6 +15,7 @@ from resolvers.access.rules import Rule, allowed, words
 from resolvers.access.visibility import visible
 from resolvers.context import Context
 from resolvers.failures import Conflict, Forbidden, NotFound, Unauthenticated
+from resolvers.reading.conditions import Where
 from resolvers.spelling import spelled
 from resolvers.writing.constraints import unlike
 
@@ -52,6 +53,16 @@ def expect(row: Entity, expected_version: int) -> None:
             field="expectedVersion",
             version=row.version,
         )
+
+
+async def expect_met(session: AsyncSession, ctx: Context, row: Entity, where: Where | None) -> None:
+    """Raise CONFLICT for a row, locked by the transaction, that no longer meets the conditions that found it."""
+    if where is None:
+        return
+    model, principal = type(row), ctx.principal
+    met = sa.select(model.id).where(model.id == row.id, *where.clauses(model, "", principal.profile))
+    if (await session.execute(met, {**principal.parameters, **where.values})).first() is None:
+        raise Conflict(f"this {model.__name__} changed meanwhile, and no longer meets the filter", field="filter")
 
 
 def signed_in(ctx: Context) -> UUID:

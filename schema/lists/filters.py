@@ -14,9 +14,10 @@ from strawberry.types.enum import StrawberryEnumDefinition
 
 from db.models import Entity
 from db.searching.folding import folded
-from resolvers.failures import check_limit
+from resolvers.failures import Invalid, check_limit
 from resolvers.reading import filters
 from resolvers.reading.conditions import Where
+from resolvers.reading.constants import constant
 from resolvers.reading.filters import AllOf, AnyOf, Compared, Condition, IsNull, Not, Reached, Searched
 from resolvers.reading.relationships import ends
 from resolvers.spelling import camel, snake
@@ -62,8 +63,23 @@ def conditions(model: Model, given: Mapping[str, Any] | None, path: str = "filte
     """The conditions of a filter, as SQL. INVALID and LIMIT_EXCEEDED name the place in it that is wrong."""
     if given is None or _empty(given):
         return None
+    return _where(*_condition(model, given, path), given)
+
+
+def narrowing(model: Model, given: Mapping[str, Any], path: str = "filter") -> Where:
+    """The conditions of a filter that is to name rows: INVALID, besides, for one that every row meets."""
+    condition, reading = _condition(model, given, path)
+    if constant(condition, reading.values) is True:
+        raise Invalid("every row meets this filter: give a condition that some don't meet", field=path)
+    return _where(condition, reading, given)
+
+
+def _condition(model: Model, given: Mapping[str, Any], path: str) -> tuple[Condition, Reading]:
     reading = Reading()
-    condition = filter_of(model).condition(reading, given, path)
+    return filter_of(model).condition(reading, given, path), reading
+
+
+def _where(condition: Condition, reading: Reading, given: Mapping[str, Any]) -> Where:
     return Where(filters.clauses_of(condition), reading.values, filters.searches(condition), _spans(given))
 
 
@@ -194,7 +210,7 @@ class _Making:
                 parts.append(some(reading, one, f"{path}.some", depth))
             if (empty := given.get("isEmpty")) is not None:
                 reading.follow(path)
-                there = Reached(self._model, relationship.key, AllOf(()), several=True)
+                there = Reached(self._model, relationship.key, IsNull(False), several=True)
                 parts.append(Not(there) if empty else there)
             if (one := given.get("none")) is not None and not _empty(one):
                 parts.append(Not(some(reading, one, f"{path}.none", depth)))

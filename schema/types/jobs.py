@@ -1,12 +1,14 @@
 """Jobs, their tasks and their logs."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import strawberry
 
 from db import models
 from db.models import JobState as State
+from resolvers.access.policies.jobs import CANCEL, PRIORITY, RETRY
+from resolvers.access.policy import policy_of
 from resolvers.failures import Invalid
 from resolvers.reading.paging import Order
 from resolvers.work import commands
@@ -148,7 +150,12 @@ class LogEntry(Node):
     """A line of a job's log."""
 
     sequence: int = column("Numbers the lines of the job from 1, without a gap.", filter=True, order=True)
-    text: str = column("The line; at most 4000 characters are kept.")
+    text: str = column("The line; of a longer one, the first 4000 characters, which end with `[cut: ...]`.")
+    file: str | None = column(
+        "The file of the task that it is of: `stdout`, `stderr`, or the name of a log of the program's own; null for "
+        "what the worker or the gateway says.",
+        filter=True,
+    )
     at: datetime = column("When the gateway stored it.", filter=True)
     task = related(models.LogEntry.task, "The task that wrote it.")
 
@@ -165,15 +172,16 @@ JobResult = Annotated[Job | Problem, strawberry.union("JobResult", description="
 
 @strawberry.type
 class JobsMutation:
-    @mutation(needs=SIGNED_IN)
+    @mutation(needs=SIGNED_IN, allowed=CANCEL)
     async def cancel_job(
         self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The job.")]
     ) -> JobResult:
-        """Cancel a job of your own. Results that its tasks delivered are merged and kept."""
-        key = await commands.cancel_job(info.context, key_of("Job", id))
+        """Cancel a job. Results that its tasks delivered are merged and kept. One that is CANCELED already stays as it
+        is."""
+        key = await commands.cancel_job(info.context, key_of("Job", id), twice=True)
         return await written(info, "Job", models.Job, key)  # type: ignore[no-any-return]
 
-    @mutation(needs=SIGNED_IN)
+    @mutation(needs=SIGNED_IN, allowed=RETRY)
     async def retry_job(
         self,
         info: Info,
@@ -198,7 +206,7 @@ class JobsMutation:
         key = await commands.retry_job(info.context, key_of("Job", id), elsewhere)
         return await written(info, "Job", models.Job, key)  # type: ignore[no-any-return]
 
-    @mutation(needs=SIGNED_IN)
+    @mutation(needs=SIGNED_IN, allowed=PRIORITY)
     async def set_job_priority(
         self,
         info: Info,
@@ -206,17 +214,16 @@ class JobsMutation:
         priority: Annotated[int, strawberry.argument(description="From -10 to 10; jobs of a higher one go first.")],
         expected_version: AnyVersion = None,
     ) -> JobResult:
-        """Let a job that waits go before others, or after them. For superadmins."""
+        """Let a job that waits go before others, or after them."""
         key = await commands.set_priority(info.context, key_of("Job", id), priority, expected_version)
         return await written(info, "Job", models.Job, key)  # type: ignore[no-any-return]
 
-    @mutation(needs=SIGNED_IN)
+    @mutation(needs=SIGNED_IN, allowed=policy_of(models.Job).delete)
     async def delete_job(
         self,
         info: Info,
         id: Annotated[strawberry.ID, strawberry.argument(description="The job.")],
         expected_version: AnyVersion = None,
     ) -> DeletedResult:
-        """Delete a job of your own that has ended, with its tasks and its log. The results of its simulation stay."""
-        await commands.delete_job(info.context, key_of("Job", id), expected_version)
-        return Deleted(id=id, at=datetime.now(UTC))
+        """Delete a job that has ended, with its tasks and its log. The results of its simulation stay."""
+        return Deleted(id=id, at=await commands.delete_job(info.context, key_of("Job", id), expected_version))

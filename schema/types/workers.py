@@ -1,11 +1,12 @@
 """What the workers of jobs call, with the tokens of their tasks."""
 
 from typing import Annotated
+from uuid import UUID
 
 import strawberry
 
 from resolvers.queue.reports import Line, Report
-from resolvers.work import worker_api
+from resolvers.work import deliveries, worker_api
 from schema.fields.fields import Info
 from schema.fields.mutations import WORKER, mutation
 from schema.fields.scalars import JSON, BigInt, key_of
@@ -43,6 +44,10 @@ class WorkerAssignment:
     silence_seconds: float = strawberry.field(
         description="A program that tells no progress for so many seconds is to be ended."
     )
+    value_limit: int = strawberry.field(description="The most values of a page.")
+    number_limit: BigInt = strawberry.field(description="The most numbers of all pages.")
+    body_limit: int = strawberry.field(description="The most bytes of a request.")
+    file_limit: BigInt = strawberry.field(description="The most bytes of a file.")
 
 
 @strawberry.input(description="A line of a task's log.")
@@ -51,11 +56,21 @@ class LineInput:
         description="Counts the lines of this run from 1; a number sent twice is stored once."
     )
     text: str = strawberry.field(description="The line.", metadata=PRINTED)
+    file: str | None = strawberry.field(
+        description="What it was read from: stdout, stderr, or the name of a log, 1 to 255 characters; left out: the "
+        "worker says it.",
+        default=None,
+        metadata=PRINTED,
+    )
 
 
 @strawberry.type(description="The report was taken.")
 class WorkerReceipt:
     state: JobState = strawberry.field(description="The state of the job.")  # type: ignore[valid-type]
+
+
+def _keys(uploads: list[strawberry.ID]) -> list[UUID]:
+    return [key_of("Upload", id, f"uploads.{number}") for number, id in enumerate(uploads)]
 
 
 _RESULTS = Shape(list, None)
@@ -81,10 +96,17 @@ class WorkersMutation:
             str | None,
             strawberry.argument(description="The program failed for this reason; the task ends.", metadata=PRINTED),
         ] = None,
+        lost: Annotated[
+            str | None,
+            strawberry.argument(
+                description="The program was ended from outside, for this reason; the task is to run again.",
+                metadata=PRINTED,
+            ),
+        ] = None,
     ) -> WorkerReceipt:
         """Report progress and log lines, and keep the task. STATE means that this run is no longer wanted: stop."""
-        said = [Line(line.number, readable(line.text)) for line in lines]
-        report = Report(number, done, estimated_seconds, said, error and readable(error))
+        said = [Line(line.number, readable(line.text), line.file and readable(line.file)) for line in lines]
+        report = Report(number, done, estimated_seconds, said, error and readable(error), lost and readable(lost))
         return WorkerReceipt(state=await worker_api.report(info.context, report))
 
     @mutation(needs=WORKER, always=True)
@@ -94,16 +116,58 @@ class WorkersMutation:
         estimators: Annotated[
             JSON,
             strawberry.argument(
-                description=_RESULTS.described("Estimators, in YAPTIDE's shape."), metadata=_RESULTS.metadata
+                description=_RESULTS.described("Estimators, in YAPTIDE's shape, with up to three axes."),
+                metadata=_RESULTS.metadata,
             ),
         ],
         done: Annotated[
             BigInt | None,
             strawberry.argument(description="They are of so many primaries only; the task goes on and sends more."),
         ] = None,
+        delivery: Annotated[
+            str | None, strawberry.argument(description="Its numbers came before, by `workerPutNumbers`.")
+        ] = None,
+        warnings: Annotated[
+            list[str],
+            strawberry.argument(description="What is not in the results, and why: sentences.", metadata=PRINTED),
+        ] = [],  # noqa: B006
+        uploads: Annotated[
+            list[strawberry.ID],
+            strawberry.argument(description="Files of the program, uploaded with the task's token, at most 100."),
+        ] = [],  # noqa: B006
     ) -> WorkerReceipt:
-        """Deliver the task's results, and end it; with `done`, what it has so far. The same again changes nothing."""
-        return WorkerReceipt(state=await worker_api.put_results(info.context, estimators, done=done))
+        """Deliver the task's results, and end it; with `done`, what it has so far. The same again changes nothing.
+        UNAVAILABLE while a file is being checked."""
+        state = await deliveries.put_results(
+            info.context,
+            estimators,
+            done=done,
+            delivery=delivery,
+            warnings=[readable(text) for text in warnings],
+            uploads=_keys(uploads),
+        )
+        return WorkerReceipt(state=state)
+
+    @mutation(needs=WORKER, always=True)
+    async def worker_put_numbers(
+        self,
+        info: Info,
+        delivery: Annotated[
+            str, strawberry.argument(description="The worker's own name for these results, 8 to 64 characters.")
+        ],
+        number: Annotated[int, strawberry.argument(description="Which slab of the delivery, from 0.")],
+        data: Annotated[
+            str,
+            strawberry.argument(
+                description="Doubles, the lowest byte first, NaN for none; zlib; base64. Each slab but the last has "
+                "131072.",
+                metadata=PRINTED,
+            ),
+        ],
+    ) -> WorkerReceipt:
+        """Deliver some of the numbers of results that are too large for one request. In the results, where numbers
+        stand, `{"first": 0, "count": 10}` then means the first ten of the delivery."""
+        return WorkerReceipt(state=await deliveries.put_numbers(info.context, delivery, number, data))
 
     @mutation(needs=WORKER, always=True)
     async def worker_deliver(
@@ -115,8 +179,7 @@ class WorkersMutation:
         ],
     ) -> WorkerReceipt:
         """Deliver files, and end the task; the same again changes nothing. UNAVAILABLE while one is being checked."""
-        keys = [key_of("Upload", id, f"uploads.{number}") for number, id in enumerate(uploads)]
-        return WorkerReceipt(state=await worker_api.deliver(info.context, keys))
+        return WorkerReceipt(state=await deliveries.deliver(info.context, _keys(uploads)))
 
     @mutation(needs=WORKER, always=True)
     async def worker_claim(
@@ -141,6 +204,10 @@ class WorkersMutation:
             lease_seconds=task.lease,
             report_seconds=task.interval,
             silence_seconds=task.silence,
+            value_limit=task.values,
+            number_limit=BigInt(task.numbers),
+            body_limit=task.body,
+            file_limit=BigInt(task.upload),
         )
 
     @mutation(needs=WORKER, always=True)

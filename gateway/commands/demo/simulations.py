@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from uuid import UUID
 
 from db.models import InputType, SimulationType
@@ -13,7 +14,7 @@ from resolvers.identity.principal import Kind, Principal
 from resolvers.queue import leases
 from resolvers.queue.reports import Line, Report
 from resolvers.simulations import simulations
-from resolvers.work import finishing, worker_api
+from resolvers.work import deliveries, finishing, worker_api
 
 
 async def submit(services: Services, owner: UUID, project: UUID, title: str, primaries: int, tasks: int) -> None:
@@ -39,10 +40,10 @@ async def compute(services: Services, owner: UUID, project: UUID, tell: Callable
     for task_claim, share in zip(task_claims, simulations.shares(primaries, tasks), strict=True):
         ctx = Context(services, Principal(kind=Kind.WORKER, task_claim=task_claim))
         said: list[str] = []
-        seed = plan.seed + task_claim.ordinal
-        estimators = await asyncio.to_thread(simulation.run, plan, share, seed, said.append, lambda _: None)
+        run = partial(simulation.run, plan, share, plan.seed, said.append, lambda _: None, task=task_claim.ordinal)
+        estimators = await asyncio.to_thread(run)
         lines = [Line(number, line) for number, line in enumerate(said, 1)]
         await worker_api.report(ctx, Report(lines=lines))
-        await worker_api.put_results(ctx, estimators)
+        await deliveries.put_results(ctx, estimators)
         tell(f"  task {task_claim.ordinal} of {tasks}: {share} primaries")
     await finishing.merge_ready(services)

@@ -54,6 +54,11 @@ class ProfileChanges:
     notified: bool | None = strawberry.field(
         default=strawberry.UNSET, description="Whether to get messages that are not about security."
     )
+    notified_of_jobs: bool | None = strawberry.field(
+        default=strawberry.UNSET,
+        description="Whether to get a mail when jobs of your own have completed or failed, or were cancelled by "
+        "others; one for many. It needs `notified` and a confirmed address, too.",
+    )
 
 
 MailResult = Annotated[

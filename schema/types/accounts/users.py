@@ -64,6 +64,9 @@ class User(Node):
     online = present(models.User)
     language: str | None = column("The language of messages to the user.", filter=True)
     notified: bool | None = column("Whether the user wants messages that are not about security.")
+    notified_of_jobs: bool | None = column(
+        "Whether the user wants a mail when jobs of their own have completed or failed, or were cancelled by others."
+    )
     two_factor: TwoFactor | None = column("The second factor in use.", filter=True, group=True)  # type: ignore[valid-type]
     force_password_change: bool | None = column("Whether the password must be changed at the next sign-in.")
     groups = connection(models.User.groups, "The groups that the user is in, as far as you see them.", small=True)
