@@ -199,6 +199,7 @@ OF_ONESELF = {
 }
 ELSEWHERE = {
     "nodes", "challenge", "accessFor", "stats", "preference", "readOnly", "restorable", "signInOptions",
+    "inputDifference",
 }  # fmt: skip
 """Tried above or below, in the matrix, or with what they count; challenges, the lock and the ways to sign in are public."""
 
@@ -434,9 +435,11 @@ async def test_a_condition_on_a_guarded_value_holds_where_one_may_read_it(
 
 
 def _slots(kind: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """Where an argument takes ids."""
+    """Where an argument takes ids of rows that are to be changed or referred to; a filter finds those that one sees."""
     while isinstance(kind, GraphQLNonNull | GraphQLList):
         kind = kind.of_type
+    if kind.name.endswith("Filter"):
+        return
     if kind.name == "ID":
         yield path
     for name, field in getattr(kind, "fields", {}).items():
@@ -453,10 +456,10 @@ CHANGING_NOTHING = {"createDownload", "createExport"}
 """Mutations that are run while the gateway is locked."""
 
 
-def _given(name: str) -> tuple[str, Mapping[str, Any]] | None:
-    """Who may run a mutation, and with which ids."""
-    if name in ARGUMENTS:
-        return ARGUMENTS[name]
+def _given(name: str, slot: tuple[str, ...] = ("",)) -> tuple[str, Mapping[str, Any]] | None:
+    """Who may run a mutation, and with which ids, of which one stands in a place."""
+    if (own := ARGUMENTS.get(f"{name}({slot[0]})", ARGUMENTS.get(name))) is not None:
+        return own
     for letter in "CUDB":
         needed = {"C": NEW, "U": CHANGES}.get(letter, MATRIX)
         kinds = [kind for kind in known(list(needed)) if mutation_of(kind, letter) == name]
@@ -490,8 +493,8 @@ CASES = [
 async def test_the_id_of_a_hidden_row_is_not_found_by_a_mutation(
     stage: Stage, name: str, slot: tuple[str, ...]
 ) -> None:
-    assert _given(name) is not None, "a mutation takes ids: name them in tests/support/matrix.py"
-    role, given = _given(name)  # type: ignore[misc]
+    assert _given(name, slot) is not None, "a mutation takes ids: name them in tests/support/matrix.py"
+    role, given = _given(name, slot)  # type: ignore[misc]
     ref = _swapped(given, slot)
     assert ref is not None, "a mutation takes another id: give it in tests/support/matrix.py"
     if ref.kind not in MATRIX:  # a stranger is hidden from services
@@ -533,7 +536,7 @@ LOOKING = ("US", "PU", "PA", "SA", "DV", "SV")
 @pytest.mark.parametrize(("name", "slot"), WALKED)
 async def test_a_mutation_does_not_tell_a_hidden_row_from_none(stage: Stage, name: str, slot: tuple[str, ...]) -> None:
     """To whoever does not see it: by the same code, sentence and statements."""
-    _, given = _given(name)  # type: ignore[misc]
+    _, given = _given(name, slot)  # type: ignore[misc]
     ref = _swapped(given, slot)
     assert ref is not None
     elsewhere = ref.kind in stage.there
@@ -654,7 +657,7 @@ async def test_guards_cost_no_statement(stage: Stage) -> None:
 
 def test_every_table_that_has_no_type_is_known_to_be_internal() -> None:
     shown = {model_of(CORE.get_type(name)).__tablename__ for name in NODES}  # type: ignore[union-attr]
-    internal = {"attempts", "blobs", "task_results", "server_settings"}
+    internal = {"attempts", "blobs", "task_results", "task_slabs", "page_slabs", "server_settings"}
     links = {policy.model.__tablename__ for policy in policies() if policy.link_of is not None}
     assert set(Base.metadata.tables) - shown == internal | links
 

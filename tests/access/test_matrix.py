@@ -329,6 +329,7 @@ async def test_a_mutation_shows_what_its_principal_may_see_of_what_it_wrote(
 
 REQUIRED = {
     "node": {"id": "Site"}, "myAccess": {"id": "Site"}, "accessFor": {"id": "Site"}, "stats": {"scope": "Site"},
+    "inputDifference": {"simulation": "Simulation", "other": "Simulation"},
     **{typename_of(kind)[0].lower() + typename_of(kind)[1:]: {"id": kind} for kind in MATRIX},
 }  # fmt: skip
 PUBLIC = {

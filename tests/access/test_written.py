@@ -26,6 +26,7 @@ texts are folded anew
 the clusters of the configuration
 the demo fills its own database
 the outbox notes what it sends
+owners are told of jobs that ended
 what is old is cleared away
 when credentials were last used
 who is connected
@@ -52,14 +53,16 @@ Credential: who proves a password has its hash renewed
 Credential: who proves an identity is signed in
 Device, DeviceType: who has the register key registers a device
 Device: a device tells of itself
+File: outputs are their subject's project's
 File, Upload: the last byte of an upload makes a file
 File: a file is deleted for good by who may delete it
 File: what a job made belongs to its subject
 Job, SimulationSetup, Task: a simulation is made with its input and its job
 Job, Task: a job is tried again by another
 Job, Task: an archive is made by a job
+SimulationLabel: labels go with their simulation
 Job: a job is deleted by who may
-Job: jobs are their subject's project's
+Job: jobs have the title and the project of their subject
 Job: the dispatcher writes places in the queue
 Notification: a message is posted with what it tells of
 Participant, ParticipantDevice: participants end with the work of their project

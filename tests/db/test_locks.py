@@ -11,6 +11,7 @@ from db import models as m
 from db.locks import ORDER
 from db.models import Base
 from resolvers.access.roles import role_in
+from resolvers.mail.job_mails import tell_owners
 from resolvers.queue import leases
 from resolvers.spelling import global_id
 from tests.support.matrix import mutate
@@ -49,6 +50,19 @@ async def test_the_life_of_a_job_locks_in_order(platform: Platform) -> None:
             await platform.ask(RETRY, "tom", id=one["job"]["id"])
             await platform.ask(DELETE_JOB, "tom", id=one["job"]["id"])
             await platform.ask(DELETE % "Simulation", "tom", id=one["id"])
+    assert found == []
+
+
+async def test_the_labels_the_end_and_the_return_of_a_simulation_lock_in_order(platform: Platform) -> None:
+    label = "mutation($id:ID!,$l:[String!]){updateSimulation(id:$id,expectedVersion:1,input:{labels:$l}){__typename}}"
+    with out_of_order(platform.services.database) as found:
+        await platform.ask("mutation{updateProfile(expectedVersion:1,input:{notifiedOfJobs:true}){__typename}}", "tom")
+        one = await submit(platform, 2, labels=["b", "a"])
+        await platform.ask(label, "tom", id=one["id"], l=["c"])
+        await platform.ask("mutation($j:[ID!]){cancelJobs(jobs:$j){__typename}}", "root", j=[one["job"]["id"]])
+        assert await tell_owners(platform.services.database, 0.0, "https://torana.example") == 1
+        await platform.ask("mutation($s:[ID!]){deleteSimulations(simulations:$s){__typename}}", "tom", s=[one["id"]])
+        await platform.ask("mutation($id:ID!){restoreSimulation(id:$id){__typename}}", "tom", id=one["id"])
     assert found == []
 
 

@@ -25,11 +25,11 @@ import pytest
 import sqlalchemy as sa
 
 from db.models import SimulationSetup
-from jobs.engine import Away, Batch, Engine, Held, Login, Refused, State
+from jobs.engine import Away, Batch, Ending, Engine, Held, Login, Refused, Seen, State
 from jobs.engines.shell import LocalShell, LoginRefused, Ssh
 from jobs.engines.slurm.config import SlurmConfig
 from jobs.engines.slurm.engine import SlurmEngine
-from jobs.engines.slurm.squeue import compressed, expanded
+from jobs.engines.slurm.squeue import compressed, expanded, read_row, see
 from jobs.worker.bundle import bundle
 from resolvers.work.dispatcher import Dispatcher, Post
 from resolvers.work.finishing import merge_ready
@@ -450,8 +450,8 @@ async def test_the_worker_is_sent_and_runs(bench: Bench) -> None:
 
 async def test_an_archive_larger_than_a_workers_body_comes_from_slurm(bench: Bench, serve: Serve) -> None:
     """Files are uploaded, so no bound on what one request holds is theirs."""
-    gateway: Served = await serve("sqlite", worker_body_limit=20_000)
-    noise = random.Random(20).randbytes(60_000).hex()
+    gateway: Served = await serve("sqlite", worker_body_limit=2_000_000)
+    noise = random.Random(20).randbytes(2_200_000).hex()
     async with gateway.services.database.write(as_system="test") as session:
         await session.execute(sa.update(SimulationSetup).values(files={"noise.dat": noise}))
     engine = SlurmEngine.of(replace(bench.config, client=(), python=sys.executable))
@@ -463,7 +463,7 @@ async def test_an_archive_larger_than_a_workers_body_comes_from_slurm(bench: Ben
     try:
         tom = await gateway.log_in("tom")
         archive = await archived(gateway, tom, gateway.world.id("Simulation", "simulation"))
-        assert int(archive["file"]["size"]) > 20_000
+        assert int(archive["file"]["size"]) > 2_000_000
         assert (await content_of(gateway, archive)).read("inputs/noise.dat").decode() == noise
         await bench.until(lambda: not bench.slurm.run("squeue", "-h"))
     finally:
@@ -523,6 +523,22 @@ def test_sets_of_indices() -> None:
     assert expanded("1-4,7,9-10") == (1, 2, 3, 4, 7, 9, 10)
     assert expanded("1-7:3,12%2") == (1, 4, 7, 12)
     assert expanded("N/A") == ()
+
+
+@pytest.mark.parametrize(
+    ("state", "ending"),
+    [
+        ("NODE_FAIL", Ending.INTERRUPTED),
+        ("PREEMPTED", Ending.INTERRUPTED),
+        ("FAILED", Ending.LOST),
+        ("OUT_OF_MEMORY", Ending.FAILED),
+        ("CANCELLED by 0", Ending.CANCELED),
+    ],
+)
+def test_the_end_of_a_node_is_no_loss_of_its_task(state: str, ending: Ending) -> None:
+    found: dict[str, dict[int, Seen]] = {}
+    see([read_row(f"7|1|{state}|N/A|0|torana-a-1|None")], found)
+    assert found["torana-a-1"][1].ending is ending
 
 
 @pytest.mark.parametrize(

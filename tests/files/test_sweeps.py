@@ -189,8 +189,7 @@ async def test_a_sweep_that_ended_between_the_bytes_and_the_row_is_done_again(
         raise RuntimeError("killed")
 
     monkeypatch.setattr(storage, "remove", dies)
-    with pytest.raises(RuntimeError):
-        await _swept(gateway)
+    assert "stored bytes" not in await _swept(gateway)
     monkeypatch.undo()
     assert await number_of(gateway, Blob) == 1
     again = await tom.ready(b"hello", "again.csv")

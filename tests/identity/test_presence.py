@@ -1,6 +1,7 @@
 """Who is there: online while heard of, last seen after; and what is not kept for ever."""
 
 from datetime import UTC, datetime, timedelta
+from unittest.mock import patch
 
 import pytest
 import sqlalchemy as sa
@@ -9,7 +10,8 @@ from db import models
 from db.types import later, uuid7
 from gateway.background.housekeeping import sweeps_of
 from gateway.settings.retention import RetentionSettings
-from resolvers.identity.presence import ONLINE, online
+from resolvers.identity import presence as identity_presence
+from resolvers.identity.presence import ONLINE
 from resolvers.retention import tidy
 from tests.support.platforms import Platform
 
@@ -43,9 +45,28 @@ async def test_who_keeps_a_socket_open_stays_online(platform: Platform) -> None:
             assert (await platform.ask(ASK, "tom", i=id))["node"]["online"] is True
 
 
-def test_nobody_is_online_who_was_not_heard_of_lately() -> None:
-    assert not online(None)
-    assert not online(datetime.now(UTC) - ONLINE - timedelta(seconds=1))
+async def test_nobody_is_online_who_was_not_heard_of_lately(platform: Platform) -> None:
+    presence = platform.services.identity.presence
+    assert not presence.online(None)
+    assert not presence.online(datetime.now(UTC) - ONLINE - timedelta(seconds=1))
+
+
+@pytest.mark.parametrize("wrong", [timedelta(hours=1), timedelta(hours=-1)], ids=["ahead", "behind"])
+async def test_who_is_online_is_told_by_the_clock_of_the_database(platform: Platform, wrong: timedelta) -> None:
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz: object = None) -> "Clock":
+            return super().now(UTC) + wrong  # type: ignore[return-value]
+
+    presence, id = platform.services.identity.presence, platform.world.id("User", "tom")
+    presence.heard(await platform.principal("tom"))
+    await presence.write()
+    with patch.object(identity_presence, "datetime", Clock):
+        await presence.compare_clocks()
+        assert (await platform.ask(ASK, "tom", i=id))["node"]["online"] is True
+        async with platform.services.database.write(as_system="test") as session:
+            await session.execute(sa.update(models.User).values(last_online_at=later(-600)))
+        assert (await platform.ask(ASK, "tom", i=id))["node"]["online"] is False
 
 
 async def test_whether_someone_is_there_is_told_to_those_who_share_a_place(reading: Platform) -> None:

@@ -273,9 +273,11 @@ async def test_own_words_have_their_variables_in_place(platform: Platform) -> No
 
 GIVEN = {
     "username": "tom", "url": LINK, "code": "123456", "minutes": 90.0, "challenge_name": "units", "pipeline_name": "p",
-    "change": "API_KEY",
+    "change": "API_KEY", "jobs": [{"name": "beam", "state": "FAILED", "error": "x"}], "listing": "FAILED: beam (x)",
+    "count": 1, "more": 0, "completed": 0, "failed": 1, "canceled": 0,
 }  # fmt: skip
-MAILS = ("email_verification", "password_reset", "password_changed", "two_factor_code", "invitation", "account_changed")
+MAILS = ("email_verification", "password_reset", "password_changed", "two_factor_code", "invitation", "account_changed",
+         "jobs_ended")  # fmt: skip
 
 
 def test_every_built_in_template_can_be_rendered() -> None:

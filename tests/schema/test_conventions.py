@@ -36,6 +36,7 @@ OTHER_INPUTS = {
 }
 
 OTHER_REFERENCES = {
+    "submitSimulation(from)": "a Simulation, as the row that comes to be",
     "grantRole(grantee)": "a UserGroup, a Device or a ParticipantGroup",
     "setLinks(ids)": "of the type that `kind` names",
 }
@@ -47,11 +48,17 @@ OTHER_VALUES = {
     "createDownload(page)": "a part of the address: the page's number",
     "createDownload(estimators)": "a part of the address: names or files",
     "createDownload(pages)": "a part of the address: numbers such as `1-3,5`",
+    "LineInput.file": WORKERS,
+    "LogEntry.file": "the name of a file of the program's",
+    "LogEntryFilter.file": "the name of a file of the program's",
     "workerPutResults(estimators)": WORKERS,
     "WorkerAssignment.files": WORKERS,
     "createDownload(file)": "a part of the address: the input file's name",
 }
 """What is called like a type and holds something else."""
+
+OWN_SCALARS = {"Bins": "a small grammar of our own, which stands in its description"}
+"""Scalars that nobody else specifies."""
 
 OWN_ROW = {
     "updateProfile": "of the user who asks",
@@ -65,10 +72,11 @@ COMMANDS = {
         "createSimulationLink", "grantRole", "registerDevice", "signUp", "submitSimulation",
     },
     "a state is asked for, and checked, whatever else changed": {
-        "cancelJob", "retryJob", "rotateApiKey", "setReadOnly", "newDeviceRegisterKey", "setJobPriority",
+        "cancelJob", "cancelJobs", "retryJob", "retryJobs", "rotateApiKey", "setReadOnly", "newDeviceRegisterKey", "setJobPriority",
     },
     "an ending that holds whatever changed meanwhile": {
-        "closeOtherSessions", "closeSession", "closeSessions", "deleteUpload", "logOut", "revokeCredential",
+        "closeOtherSessions", "closeSession", "closeSessions", "deleteJobs", "deleteSimulations", "deleteUpload",
+        "logOut", "revokeCredential",
     },
     "a proof of who asks, or what only its owner has": {
         "changePassword", "completeTwoFactor", "confirmTwoFactor", "disableTwoFactor", "logIn", "logInParticipant",
@@ -87,6 +95,10 @@ COMMANDS = {
 CONNECTION = {"nodes", "edges", "pageInfo", "totalCount", "totalCountAtLeast"}
 OTHER_LISTS = {
     "Query.nodes": "as many as ids are given",
+    "DeletedBatch.outcomes": "one for each row of a mutation of several",
+    "JobBatch.outcomes": "the same",
+    "InputDifference.inputFiles": "those of one input, at most 32",
+    "InputDifference.inputJson": "of two documents, with a bound of its own",
     "SignInOptions.providers": "those of the settings, at most one of each kind",
     "Subscription.presence": "what came at once, of a stream",
     "Subscription.entityChanged": "what came at once, of a stream",
@@ -286,7 +298,7 @@ def bare(schema: GraphQLSchema) -> list[str]:
             continue
         found += [kind.name] * (not kind.description)
         if isinstance(kind, GraphQLScalarType):
-            found += [f"{kind.name} specifiedBy"] * (not kind.specified_by_url)
+            found += [f"{kind.name} specifiedBy"] * (not kind.specified_by_url and kind.name not in OWN_SCALARS)
         elif isinstance(kind, GraphQLEnumType):
             found += [f"{kind.name}.{name}" for name, value in kind.values.items() if not value.description]
     return found + [where for where, one in _described(schema) if not one.description]

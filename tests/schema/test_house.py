@@ -29,7 +29,7 @@ WINGS = {
     "gateway": "explorer|settings background operations protocol app commands cli",
     "schema": "fields lists types schema",
     "resolvers": (
-        "failures|feed|limits|maintenance|retention|spelling|steps|turns identity mail access reading queue context "
+        "failures|feed|limits|maintenance|spelling|steps|turns retention identity mail access reading queue context "
         "writing live accounts organisation files work simulations archives"
     ),
     "jobs": "engine|results archives programs worker engines",

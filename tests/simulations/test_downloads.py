@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlsplit
 
@@ -18,15 +19,19 @@ import pytest
 import sqlalchemy as sa
 from starlette.applications import Starlette
 
+from bench.results import keep
 from db import models
 from db.types import uuid7
-from gateway.protocol import formats
-from gateway.protocol.downloads import Downloads, _members
 from gateway.protocol.files import disposition
+from gateway.protocol.pieces import packed
+from gateway.protocol.results.documents import results
+from gateway.protocol.results.downloads import Downloads
+from gateway.protocol.results.simulation_archive import contents
 from gateway.protocol.server import make_server
 from gateway.protocol.zip_stream import archive
 from gateway.settings.server import ServerSettings
-from jobs.results import Axis, Estimator, Page, read
+from jobs.programs.readers import read as read_output
+from jobs.results.estimators import Data, Estimator, Page, Series, read
 from resolvers.accounts import tickets
 from resolvers.accounts.api_keys import new_secret
 from resolvers.context import Context
@@ -35,21 +40,26 @@ from resolvers.identity.principal import Kind
 from resolvers.identity.tokens import digest_of
 from resolvers.reading import ranges
 from resolvers.simulations import exports
-from resolvers.simulations.simulations import store_estimators
 from resolvers.spelling import global_id, safe
 from tests.support.platforms import Platform
 from tests.support.postgres import free_port
 
+ONE = {"number_of_primaries": "1"}
 STORED = [
-    Estimator("fluence_", "fluence.bdo", {"code": "x"}, [
-        Page(0, Axis("TOTAL", "MeV", [7.25]), {"page_number": "0"}),
-        Page(1, Axis("DOSE", "MeV/g", [1.5, None, 3e-20]), {"page_number": "1", "page_filter_name": "protons"},
-             Axis("Position (Z)", "cm", [0.5, 1.5, 2.5])),
-        Page(2, Axis("FLUENCE", "", [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]), {"page_number": "2"},
-             Axis("Z", "cm", [0.5, 1.5, 2.5]), Axis('R, "radius"', "mm", [10.0, 20.0])),
+    Estimator("fluence_", "fluence.bdo", {"code": "x", **ONE}, [
+        Page(0, Data("TOTAL", "MeV", [7.25]), {"page_number": "0"}),
+        Page(1, Data("DOSE", "MeV/g", [1.5, None, 3e-20], [0.5, None, 1e-21]),
+             {"page_number": "1", "page_filter_name": "protons"}, Series("Position (Z)", "cm", [0.5, 1.5, 2.5])),
+        Page(2, Data("FLUENCE", "", [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]), {"page_number": "2"},
+             Series("Z", "cm", [0.5, 1.5, 2.5]), Series('R, "radius"', "mm", [10.0, 20.0])),
+        Page(3, Data("=1+1", "", [float(n) for n in range(8)]), {"page_number": "3"}, Series("+X", "cm", [0.0, 1.0]),
+             Series("Y", "cm", [0.0, 1.0]), Series("Z", "cm", [0.0, 1.0])),
     ]),
-    Estimator("a/b", "../é.bdo", {}, [Page(0, Axis("LET", "keV/um", [4.0]), {"page_number": "0"})]),
+    Estimator("a/b", "../é.bdo", ONE, [Page(0, Data("LET", "keV/um", [4.0]), {"page_number": "0"})]),
+    Estimator("a,b", "con.bdo", ONE, [Page(0, Data("LET", "keV/um", [5.0]), {"page_number": "0"})]),
 ]  # fmt: skip
+
+IN_ORDER = sorted(STORED, key=lambda estimator: estimator.name)
 
 
 @dataclass
@@ -100,8 +110,8 @@ class Shelf:
 
 @asynccontextmanager
 async def shelf_on(platform: Platform) -> AsyncIterator[Shelf]:
+    await keep(platform.services.database, platform.world.simulation, STORED)
     async with platform.services.database.write(as_system="test") as session:
-        await store_estimators(session, platform.world.simulation, STORED)
         held = sa.select(models.SimulationSetup).filter_by(simulation_id=platform.world.simulation)
         (await session.scalars(held)).one().files = {"beam.dat": "ENERGY 60\n", "geo.dat": "é"}
     app = Starlette(routes=Downloads(platform.services).routes)
@@ -118,7 +128,16 @@ async def shelf(platform: Platform) -> AsyncIterator[Shelf]:
 
 
 PAGE = "/estimators/fluence.bdo/pages/1.csv"
-FILES = ("/results.json", PAGE, "/log.txt", "/inputs.zip", "/inputs/beam.dat", "/all.zip")
+FILES = (
+    "/results.json",
+    "/simulation.json",
+    PAGE,
+    "/log.txt",
+    "/logs/1/output",
+    "/inputs.zip",
+    "/inputs/beam.dat",
+    "/all.zip",
+)
 
 
 # What they hold -------------------------------------------------------------------------------------------------------
@@ -128,16 +147,17 @@ async def test_results_are_those_that_were_delivered(shelf: Shelf) -> None:
     answer = await shelf.get("/results.json")
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "application/json"
-    assert read(answer.json()) == sorted(STORED, key=lambda estimator: estimator.name)
+    assert read(answer.json()["estimators"]).estimators == IN_ORDER
 
 
 async def test_some_estimators_and_pages_are_chosen(shelf: Shelf) -> None:
     for query, numbers in (
         ("?estimators=fluence_&pages=0,2", {"fluence_": [0, 2]}),
-        ("?estimators=fluence.bdo", {"fluence_": [0, 1, 2]}),
+        ("?estimators=fluence.bdo", {"fluence_": [0, 1, 2, 3]}),
         ("?estimators=fluence_,a/b&pages=0-1", {"a/b": [0], "fluence_": [0, 1]}),
+        ("?estimators=a,b&estimators=fluence_&pages=0", {"a,b": [0], "fluence_": [0]}),
     ):
-        found = read((await shelf.get(f"/results.json{query}")).json())
+        found = read((await shelf.get(f"/results.json{query}")).json()["estimators"]).estimators
         assert {one.name: [page.number for page in one.pages] for one in found} == numbers, query
     answer = await shelf.get("/results.json?pages=9")
     assert (answer.status_code, answer.json()["errors"][0]["extensions"]["field"]) == (404, "pages")
@@ -146,7 +166,7 @@ async def test_some_estimators_and_pages_are_chosen(shelf: Shelf) -> None:
 @pytest.mark.parametrize(
     ("query", "field", "told"),
     [
-        ("?estimators=x", "estimators", "there are: a/b, fluence_"),
+        ("?estimators=x", "estimators", "there are: a,b, a/b, fluence_"),
         ("?pages=", "pages", "1-3,5"),
         ("?pages=3-1", "pages", "write 1-3"),
         ("?pages=0-1000", "pages", "at most 1000"),
@@ -163,11 +183,15 @@ async def test_what_is_asked_wrong_is_told_with_what_is_allowed(
 
 
 async def test_a_page_is_a_table(shelf: Shelf) -> None:
+    error = "standard error of"
     for number, expected in (
-        (0, [["TOTAL [MeV]"], ["7.25"]]),
-        (1, [["Position (Z) [cm]", "DOSE [MeV/g]"], ["0.5", "1.5"], ["1.5", ""], ["2.5", "3e-20"]]),
-        (2, [["Z [cm]", 'R, "radius" [mm]', "FLUENCE"],
-             *([x, y, str(float(1 + n))] for n, (y, x) in enumerate((y, x) for y in ("10.0", "20.0") for x in ("0.5", "1.5", "2.5")))]),
+        (0, [["TOTAL [MeV]", f"{error} TOTAL [MeV]"], ["7.25", ""]]),
+        (1, [["Position (Z) [cm]", "DOSE [MeV/g]", f"{error} DOSE [MeV/g]"],
+             ["0.5", "1.5", "0.5"], ["1.5", "", ""], ["2.5", "3e-20", "1e-21"]]),
+        (2, [["Z [cm]", 'R, "radius" [mm]', "FLUENCE", f"{error} FLUENCE"],
+             *([x, y, str(float(1 + n)), ""] for n, (y, x) in enumerate((y, x) for y in ("10.0", "20.0") for x in ("0.5", "1.5", "2.5")))]),
+        (3, [["'+X [cm]", "Y [cm]", "Z [cm]", "'=1+1", f"{error} =1+1"],
+             *([str(float(n % 2)), str(float(n // 2 % 2)), str(float(n // 4)), str(float(n)), ""] for n in range(8))]),
     ):  # fmt: skip
         answer = await shelf.get(f"/estimators/fluence.bdo/pages/{number}.csv")
         assert answer.headers["content-type"] == "text/csv; charset=utf-8"
@@ -180,7 +204,7 @@ async def test_an_estimator_is_named_by_its_file_or_its_id(shelf: Shelf) -> None
     keys = {row.file_name: row.id for row in rows}
     for named in (quote("../é.bdo", safe=""), global_id("Estimator", keys["../é.bdo"])):
         answer = await shelf.get(f"/estimators/{named}/pages/0.csv")
-        assert answer.text == "LET [keV/um]\r\n4.0\r\n", named
+        assert answer.text == "LET [keV/um],standard error of LET [keV/um]\r\n4.0,\r\n", named
     elsewhere = await shelf.platform.services.database.rows(
         sa.select(models.Estimator.id).where(models.Estimator.simulation_id == shelf.platform.world.private)
     )
@@ -209,10 +233,11 @@ async def test_an_archive_has_it_all(shelf: Shelf) -> None:
     with zipfile.ZipFile(io.BytesIO(content)) as held:
         assert held.testzip() is None
         assert held.namelist() == [
-            "results.json", "pages/_é.bdo/0.csv", *(f"pages/fluence.bdo/{n}.csv" for n in range(3)), "log.txt",
+            "results.json", "pages/_con.bdo/0.csv", "pages/_é.bdo/0.csv",
+            *(f"pages/fluence.bdo/{n}.csv" for n in range(4)), "log.txt", "logs/1/output", "logs/2/output",
             "inputs/beam.dat", "inputs/geo.dat",
         ]  # fmt: skip
-        assert read(orjson.loads(held.read("results.json"))) == sorted(STORED, key=lambda estimator: estimator.name)
+        assert read(orjson.loads(held.read("results.json"))["estimators"]).estimators == IN_ORDER
         assert held.read("pages/fluence.bdo/1.csv") == (await shelf.get(PAGE)).content
         assert held.read("log.txt").startswith(b"[1] ")
 
@@ -223,7 +248,8 @@ STATUS = {
     "tom": dict.fromkeys(FILES, 200),
     "root": dict.fromkeys(FILES, 200),
     "maria": dict.fromkeys(FILES, 200) | {"/inputs.zip": 403, "/inputs/beam.dat": 403},
-    "link": dict.fromkeys(FILES, 200) | {"/inputs.zip": 403, "/inputs/beam.dat": 403, "/log.txt": 404},
+    "link": dict.fromkeys(FILES, 200)
+    | {"/inputs.zip": 403, "/inputs/beam.dat": 403, "/log.txt": 404, "/logs/1/output": 404},
     "eve": dict.fromkeys(FILES, 404),
     "device": dict.fromkeys(FILES, 404),
     "service": dict.fromkeys(FILES, 404),
@@ -246,7 +272,7 @@ async def test_who_reads_something_downloads_it(shelf: Shelf) -> None:
 
 
 async def test_an_archive_leaves_out_what_may_not_be_read(shelf: Shelf) -> None:
-    for who, further in (("maria", {"log.txt"}), ("link", set())):
+    for who, further in (("maria", {"log.txt", "logs/1/output", "logs/2/output"}), ("link", set())):
         with zipfile.ZipFile(io.BytesIO((await shelf.get("/all.zip", who)).content)) as held:
             assert {name for name in held.namelist() if not name.startswith("pages/")} == {"results.json"} | further
 
@@ -376,6 +402,9 @@ async def test_a_ticket_is_for_a_file_that_is_named_as_a_whole(shelf: Shelf, giv
 def test_a_name_is_safe_in_a_header_and_on_a_disk() -> None:
     assert safe('../a\\b:c*?"<>|\r\n') == "_a_b_c________"
     assert safe("..") == "file"
+    assert [safe(name) for name in ("con.txt", "AUX", "com1.tar.gz", "console.txt", "lpt²")] == [
+        "_con.txt", "_AUX", "_com1.tar.gz", "console.txt", "_lpt²",
+    ]  # fmt: skip
     assert safe("x" * 300) == "x" * 100
     assert disposition('Übung "1"\r\nX: y.json') == (
         "attachment; filename=\"Ubung _1___X_ y.json\"; filename*=UTF-8''%C3%9Cbung%20%221%22%0D%0AX%3A%20y.json"
@@ -395,10 +424,9 @@ async def test_a_file_is_called_as_the_simulation(shelf: Shelf) -> None:
 async def _large(platform: Platform, pages: int = 30, values: int = 50_000) -> None:
     """Results of a megabyte a page."""
     numbers = [1 / (n + 3) for n in range(values)]
-    axis = Axis("Z", "cm", [float(n) for n in range(values)])
-    async with platform.services.database.write(as_system="test") as session:
-        made = [Page(1, Axis("DOSE", "MeV/g", numbers), {"page_number": str(n)}, axis) for n in range(pages)]
-        await store_estimators(session, platform.world.simulation, [Estimator("large_", "large.bdo", {}, made)])
+    axis = Series("Z", "cm", [float(n) for n in range(values)])
+    made = [Page(1, Data("DOSE", "MeV/g", numbers), {"page_number": str(n)}, axis) for n in range(pages)]
+    await keep(platform.services.database, platform.world.simulation, [Estimator("large_", "large.bdo", {}, made)])
 
 
 @pytest.mark.slow
@@ -406,12 +434,11 @@ async def test_memory_does_not_grow_with_what_is_sent(shelf: Shelf) -> None:
     await _large(shelf.platform, pages=12)
     ctx = Context(shelf.platform.services, await shelf.platform.principal("tom"))
     row = await exports.simulation(ctx, shelf.platform.world.simulation)
-    chosen = await exports.estimators(ctx, row)
-    contents = (formats.results(ctx, chosen), archive(_members(ctx, row, chosen), row.created_at))
-    for content in contents:
+    held = await contents(ctx, row)
+    for content in (results(ctx, None, held.chosen), archive(held.members(ctx), row.created_at)):
         size, longest = 0, 0
         tracemalloc.start()
-        async for piece in formats.packed(content):
+        async for piece in packed(content):
             size, longest = size + len(piece), max(longest, len(piece))
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
@@ -437,8 +464,8 @@ async def test_others_have_their_turn_while_a_file_is_made(shelf: Shelf) -> None
             last = now
 
     watching = asyncio.create_task(watch())
-    chosen = await exports.estimators(ctx, row)
-    async for _ in formats.packed(archive(_members(ctx, row, chosen), row.created_at)):
+    held = await contents(ctx, row)
+    async for _ in packed(archive(held.members(ctx), row.created_at)):
         pass
     watching.cancel()
     assert len(gaps) > 300
@@ -530,8 +557,8 @@ async def test_pages_are_chosen_by_a_range(shelf: Shelf) -> None:
     id = shelf.platform.world.id("Simulation", "simulation")
     found = await shelf.platform.ask(query, "tom", id=id, r="1-3")
     pages = [one["pages"] for one in found["simulation"]["estimators"]["nodes"]]
-    assert [[page["number"] for page in one["nodes"]] for one in pages] == [[], [1, 2]]
-    assert [one["totalCount"] for one in pages] == [0, 2]
+    assert [[page["number"] for page in one["nodes"]] for one in pages] == [[], [], [1, 2, 3]]
+    assert [one["totalCount"] for one in pages] == [0, 0, 3]
     assert await shelf.platform.refused(query, "tom", id=id, r="3-1") == ["INVALID"]
     assert await shelf.platform.refused(query, "tom", id=id, r="0-1000") == ["LIMIT_EXCEEDED"]
 
@@ -544,7 +571,117 @@ async def test_estimators_are_chosen_by_name_or_file(shelf: Shelf) -> None:
     for given, names in (
         ({"name": {"in": ["fluence_", "x"]}}, ["fluence_"]),
         ({"fileName": {"equals": "fluence.bdo"}}, ["fluence_"]),
-        ({}, ["a/b", "fluence_"]),
+        ({}, ["a,b", "a/b", "fluence_"]),
     ):
         found = (await shelf.platform.ask(query, "tom", id=id, f=given))["simulation"]["estimators"]
         assert ([node["name"] for node in found["nodes"]], found["totalCount"]) == (names, len(names))
+
+
+# As YAPTIDE reads them -----------------------------------------------------------------------------------------------
+
+
+async def test_the_results_are_an_object_with_the_job(shelf: Shelf) -> None:
+    found = (await shelf.get("/results.json")).json()
+    assert set(found) == {"message", "estimators"}
+    (row,) = await shelf.platform.services.database.rows(
+        sa.select(models.Job.key).filter_by(simulation_id=shelf.platform.world.simulation)
+    )
+    assert found["message"] == f"Results for job: {row.key}"
+
+
+EDITORS = {"input", "estimators", "jobState", "jobId", "jobTasksStatus", "metadata", "startTime"}
+"""What the editor's loader asks of a file."""
+
+
+async def test_a_simulation_is_a_document_that_the_editor_loads(shelf: Shelf) -> None:
+    found = (await shelf.get("/simulation.json")).json()
+    assert set(found) >= EDITORS
+    assert found["input"]["inputFiles"] == {"beam.dat": "ENERGY 60\n", "geo.dat": "é"}
+    assert [task["taskState"] for task in found["jobTasksStatus"]] == ["COMPLETED", "COMPLETED"]
+    assert found["metadata"] == {"platform": "DIRECT", "server": "Torana", "inputType": "files", "simType": "shieldhit"}
+    assert found["logfiles"] == {"1/output": "task 1\n", "2/output": "task 2\n"}
+    page = found["estimators"][2]["pages"][3]
+    assert {"axisDim1", "axisDim2", "axisDim3", "data", "dimensions", "metadata"} <= set(page)
+    assert (await shelf.get("/simulation.json", "link")).json()["input"] == {}
+
+
+@pytest.mark.parametrize("name", ["results.json", "simulation.json"])
+async def test_what_was_written_is_read_back(shelf: Shelf, tmp_path: Path, name: str) -> None:
+    (tmp_path / "results.json").write_bytes((await shelf.get(f"/{name}")).content)
+    assert read(read_output("yaptide-json", tmp_path).estimators).estimators == IN_ORDER
+
+
+async def test_a_log_is_a_text_for_each_file_of_a_task(shelf: Shelf) -> None:
+    world, database = shelf.platform.world, shelf.platform.services.database
+    async with database.write(as_system="test") as session:
+        (job,) = await session.scalars(sa.select(models.Job).filter_by(simulation_id=world.simulation))
+        (task,) = await session.scalars(sa.select(models.Task).filter_by(job_id=job.id, ordinal=1))
+        job.log_length = 101
+        for n, text in enumerate(("first", "second"), 100):
+            session.add(
+                models.LogEntry(job_id=job.id, task_id=task.id, sequence=n, line=n, file="beam 1.log", text=text)
+            )
+    assert (await shelf.get("/logs/1/beam 1.log")).text == "first\nsecond\n"
+    assert (await shelf.get("/logs/1/output")).text == "task 1\n"
+    assert (await shelf.get("/simulation.json")).json()["logfiles"]["1/beam 1.log"] == "first\nsecond\n"
+    missing = await shelf.get("/logs/1/none")
+    assert missing.status_code == 404
+    assert "1/output, 1/beam 1.log, 2/output" in missing.json()["errors"][0]["message"]
+    made = await shelf.ticket(kind="LOG_FILE", file="1/beam 1.log")
+    address = urlsplit(made["url"])
+    assert (await shelf.client.get(f"{address.path}?{address.query}")).text == "first\nsecond\n"
+
+
+async def test_logs_whose_names_are_alike_are_told_apart(shelf: Shelf) -> None:
+    world, database = shelf.platform.world, shelf.platform.services.database
+    async with database.write(as_system="test") as session:
+        (job,) = await session.scalars(sa.select(models.Job).filter_by(simulation_id=world.simulation))
+        (task,) = await session.scalars(sa.select(models.Task).filter_by(job_id=job.id, ordinal=1))
+        job.log_length = 103
+        for n, file in enumerate(("a/b", "a_b", "A_B", "output"), 100):
+            session.add(models.LogEntry(job_id=job.id, task_id=task.id, sequence=n, line=n, file=file, text=file))
+    found = (await shelf.get("/simulation.json")).json()["logfiles"]
+    assert found == {
+        "1/A_B": "A_B\n", "1/a_b-2": "a/b\n", "1/a_b-3": "a_b\n", "1/output": "task 1\n", "1/output-2": "output\n",
+        "2/output": "task 2\n",
+    }  # fmt: skip
+    for path, text in found.items():
+        assert (await shelf.get(f"/logs/{path}")).text == text
+
+
+async def test_a_table_begins_with_a_byte_order_mark_where_it_is_asked_for(shelf: Shelf) -> None:
+    whole = (await shelf.get(PAGE)).content
+    assert (await shelf.get(f"{PAGE}?bom=1")).content == b"\xef\xbb\xbf" + whole
+    assert (await shelf.get(f"{PAGE}?bom=0")).content == whole
+    wrong = await shelf.get(f"{PAGE}?bom=yes")
+    assert (wrong.status_code, wrong.json()["errors"][0]["extensions"]["field"]) == (400, "bom")
+
+
+async def test_an_archive_holds_the_project_of_the_editor(shelf: Shelf) -> None:
+    project = {"metadata": {"type": "Editor"}, "project": {"title": "Łódź"}}
+    async with shelf.platform.services.database.write(as_system="test") as session:
+        held = sa.select(models.SimulationSetup).filter_by(simulation_id=shelf.platform.world.simulation)
+        (await session.scalars(held)).one().project = project
+    for path, name in (("/all.zip", "inputs/project.json"), ("/inputs.zip", "project.json")):
+        with zipfile.ZipFile(io.BytesIO((await shelf.get(path)).content)) as held_files:
+            assert orjson.loads(held_files.read(name)) == project
+    assert (await shelf.get("/simulation.json")).json()["input"]["inputJson"] == project
+
+
+async def test_a_file_tells_whether_it_changed_and_goes_on_where_it_was_cut(shelf: Shelf) -> None:
+    headers = await shelf.header("tom")
+    for path in FILES:
+        whole = await shelf.get(path)
+        tag, middle = whole.headers["etag"], len(whole.content) // 2
+        again = await shelf.client.get(shelf.folder + path, headers={**headers, "If-None-Match": tag})
+        assert (again.status_code, again.content) == (304, b""), path
+        rest = await shelf.client.get(
+            shelf.folder + path, headers={**headers, "Range": f"bytes={middle}-", "If-Range": tag}
+        )
+        assert (rest.status_code, rest.content) == (206, whole.content[middle:]), path
+        last = await shelf.client.get(shelf.folder + path, headers={**headers, "Range": "bytes=-3"})
+        assert last.content == whole.content[-3:], path
+    tag = (await shelf.get("/results.json")).headers["etag"]
+    await keep(shelf.platform.services.database, shelf.platform.world.simulation, STORED[:1])
+    assert (await shelf.get("/results.json")).headers["etag"] != tag
+    assert (await shelf.get("/inputs/geo.dat")).headers["content-length"] == "2"

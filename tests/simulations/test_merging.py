@@ -5,71 +5,13 @@ from typing import Any
 
 import pytest
 
-from jobs.results import Estimator, Merging, ResultError, read
 from resolvers.queue import leases, merge_leases
 from resolvers.simulations import merging
+from resolvers.simulations.delivered import Delivered
 from resolvers.work import finishing
 from resolvers.work.finishing import merge, merge_ready
 from tests.support.platforms import Platform
 from tests.support.work import RESULTS, claim, estimators, job_of, submit, values_of
-
-
-def merged(parts: list[tuple[int, list[Estimator]]]) -> list[Estimator]:
-    merging = Merging()
-    for primaries, part in parts:
-        merging.add(primaries, part)
-    return merging.result()
-
-
-def test_values_are_merged_by_the_primaries_done() -> None:
-    (one,) = merged([(1, read(estimators(1.0))), (3, read(estimators(5.0)))])
-    assert one.pages[0].data.values == [4.0, 4.0, 4.0]
-    assert one.metadata["number_of_primaries"] == "4"
-
-
-def test_a_value_that_one_task_lacks_is_the_mean_over_the_others() -> None:
-    (one,) = merged([(1, read(estimators(None))), (3, read(estimators(5.0)))])
-    assert one.pages[0].data.values == [5.0, 5.0, 5.0]
-    (one,) = merged([(1, read(estimators(None))), (3, read(estimators(None)))])
-    assert one.pages[0].data.values == [None, None, None]
-
-
-def test_counts_are_summed_and_what_is_the_same_in_each_run_is_kept() -> None:
-    def told(value: float | None, way: str) -> list[Estimator]:
-        given = estimators(value)
-        given[0]["pages"][0]["metadata"]["page_normalized"] = way
-        return read(given)
-
-    for way, expected in (("1", 6.0), ("0", 1.0), ("2", 4.0), ("3", 4.0)):
-        (one,) = merged([(1, told(1.0, way)), (3, told(5.0, way)), (9, told(None, way))])
-        assert one.pages[0].data.values == [expected] * 3, way
-
-
-def test_estimators_are_matched_by_file_name() -> None:
-    parts = [
-        (1, read(estimators(1.0, name="b.bdo") + estimators(2.0, name="a.bdo"))),
-        (1, read(estimators(4.0, name="a.bdo"))),
-    ]
-    found = {estimator.file_name: estimator.pages[0].data.values[0] for estimator in merged(parts)}
-    assert found == {"b.bdo": 1.0, "a.bdo": 3.0}
-
-
-def _plane(first: int, second: int, unit: str = "Gy") -> list[Estimator]:
-    given = estimators(1.0, axis=first * second)
-    page = given[0]["pages"][0]
-    page["data"]["unit"] = unit
-    for name, size in (("axis_dim1", first), ("axis_dim2", second)):
-        page[name] = {"name": name, "unit": "cm", "values": [float(n) for n in range(size)]}
-    page["dimensions"] = 2
-    return read(given)
-
-
-def test_pages_of_different_shape_or_unit_are_not_merged() -> None:
-    with pytest.raises(ResultError, match="differs in shape"):
-        merged([(1, read(estimators(1.0))), (1, read(estimators(1.0, axis=4)))])
-    for other in (_plane(4, 4), _plane(8, 2), _plane(2, 8, "MeV")):
-        with pytest.raises(ResultError, match="differs in shape or unit"):
-            merged([(1, _plane(2, 8)), (1, other)])
 
 
 async def test_a_merge_that_was_taken_over_changes_nothing(platform: Platform) -> None:
@@ -134,14 +76,14 @@ async def test_results_that_can_not_be_merged_keep_no_other_job_waiting(
     bad, good = await submit(platform, 1), await submit(platform, 1)
     for worker in await claim(platform):
         await platform.ask(RESULTS, worker, e=estimators(6.0))
-    reading = merging._merged
+    reading = Delivered.of_job
 
-    async def failing(services: Any, key: Any) -> Any:
+    async def failing(database: Any, key: Any) -> Any:
         if str(key) in bad["job"]["key"]:
             raise RuntimeError("out of order")
-        return await reading(services, key)
+        return await reading(database, key)
 
-    monkeypatch.setattr(merging, "_merged", failing)
+    monkeypatch.setattr(Delivered, "of_job", failing)
     await merge_ready(platform.services)
     assert (await job_of(platform, good))["state"] == "COMPLETED"
     assert (await job_of(platform, bad))["state"] == "MERGING_RUNNING"
@@ -210,11 +152,29 @@ async def test_a_gateway_that_stops_does_not_use_up_the_runs_of_a_task(platform:
     assert len(await claim(platform)) == 1
 
 
-async def test_results_that_do_not_fit_together_fail_the_job_with_the_reason(platform: Platform) -> None:
+async def test_a_page_that_does_not_fit_is_left_out_and_named(platform: Platform) -> None:
     submitted = await submit(platform)
     one, two = await claim(platform)
     await platform.ask(RESULTS, one, e=estimators(1.0))
     await platform.ask(RESULTS, two, e=estimators(1.0, axis=4))
     await merge_ready(platform.services)
     job = await job_of(platform, submitted)
-    assert (job["state"], job["error"]["code"]) == ("FAILED", "MERGE_FAILED")
+    assert job["state"] == "COMPLETED"
+    assert job["warnings"] == [
+        "z.bdo, page 0 of DOSE differs in shape or axes from that of task 1: that of task 2 is left out"
+    ]
+    assert await values_of(platform, submitted) == [1.0, 1.0, 1.0]
+
+
+async def test_a_sum_that_lacks_a_task_is_named(platform: Platform) -> None:
+    submitted = await submit(platform)
+    for number, worker in enumerate(await claim(platform)):
+        (given,) = estimators(6.0)
+        (page, *_) = given["pages"]
+        values = [None if place == number == 0 else 6.0 for place in range(len(page["data"]["values"]))]
+        summed = {**page, "merging": "sum", "data": {**page["data"], "values": values}}
+        await platform.ask(RESULTS, worker, e=[{**given, "pages": [summed]}])
+    await merge_ready(platform.services)
+    (warning,) = (await job_of(platform, submitted))["warnings"]
+    assert "1 of " in warning
+    assert "values are too small: they are sums, and some task did not give them" in warning

@@ -306,7 +306,7 @@ async def test_who_has_a_link_opens_the_files_in_a_browser_while_it_holds(gatewa
         made = await gateway.ask(query, f"Bearer {secret}", s=simulation, w=what)
         urls[what] = made["d"]["url"].partition("//")[2].partition("/")[2]
     answer = await gateway.client.get(f"/{urls['RESULTS']}")
-    assert (answer.status_code, [one["name"] for one in answer.json()]) == (200, ["e0_"])
+    assert (answer.status_code, [one["name"] for one in answer.json()["estimators"]]) == (200, ["e0_"])
     assert (await gateway.client.get(f"/{urls['LOG']}")).status_code == 404, "the log is not shared"
     other = gateway.world.id("Simulation", "private")
     assert (await gateway.ask(query, f"Bearer {secret}", s=other, w="RESULTS"))["d"] == {"code": "NOT_FOUND"}

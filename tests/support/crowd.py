@@ -51,6 +51,7 @@ async def crowd(session: AsyncSession, world: World) -> None:
         session.add(models.ClusterUserGroup(cluster_id=cluster.id, user_group_id=members.id))
         session.add(models.SimulationLink(simulation_id=row.id, user_id=world.tom, secret_hash=f"crowd-{n}",
                                           expires_at=later(3600)))  # fmt: skip
+        session.add(models.SimulationLabel(simulation_id=row.id, name=f"label {n}"))
         await file_of(session, f"file-{n}.csv", owner_user_id=world.tom, session_id=held, project_id=project)
         await upload_of(session, f"upload-{n}.csv", owner_user_id=world.tom, project_id=project)
         await archive_of(session, world.tom, f"archive-{n}", simulation_id=row.id)

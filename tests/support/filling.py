@@ -115,7 +115,7 @@ class Filling:
         if isinstance(kind, sa.Boolean):
             return self._random.choice((0, 1))
         if isinstance(kind, sa.Integer):
-            return self._random.choice((0, 1, 2, n))
+            return self._random.choice((0, 1, 2, 3, n))
         if isinstance(kind, sa.Numeric | sa.Float):
             return self._random.choice((0.25, 1.0))
         if isinstance(kind, sa.LargeBinary):

@@ -34,7 +34,7 @@ from tests.support.inputs import FILES
 from tests.support.organisation import Place
 from tests.support.platforms import PRESENTED, Platform, platform_on, principal_as
 from tests.support.recording import changes
-from tests.support.world import START, World, simulate, specify
+from tests.support.world import START, Simulated, World, simulate, specify
 
 CORE: GraphQLSchema = build().core
 NODES = sorted(k.name for k in CORE.type_map.values() if "Node" in {i.name for i in getattr(k, "interfaces", ())})
@@ -104,9 +104,10 @@ LeaderboardEntry           R  R  R   R    R   R     R  R     R  R  R  R    R  R
 Spec                       -  -  -   R    -   -     -  -     -  -  -  -    -  R
 SpecVersion                -  -  -   R    -   -     -  -     -  -  -  -    -  R
 # C of US: submitSimulation. U of the title and D, by whom it belongs to, are not in the matrix.
-Simulation                 -  C  C   CRUD CR  CR    C  CR    -  -  -  -    R  CRUD
+Simulation                 -  C  C   CRUDB CR CR    C  CR    -  -  -  -    R  CRUDB
 SimulationSetup            -  -  -   R    R   R     -  R     -  -  -  -    R  R
 Estimator                  -  -  -   R    R   R     -  R     -  -  -  -    R  R
+SimulationLabel            -  -  -   R    R   R     -  R     -  -  -  -    R  R
 Page                       -  -  -   R    R   R     -  R     -  -  -  -    R  R
 Job                        -  -  -   RD   R   R     -  R     -  -  -  -    R  RD
 Task                       -  -  -   R    R   R     -  R     -  -  -  -    R  R
@@ -118,6 +119,7 @@ Archive                    -  -  -   CRD  C   C     -  C     -  -  -  -    -  CR
 File                       -  -  -   RD   R   RD    -  RD    R  -  -  R    -  RDB
 File/own                   -  -  -   RD   -   -     -  -     -  -  -  -    -  RDB
 File/archive               -  -  -   RD   -   -     -  -     -  -  -  -    -  RDB
+File/output                -  -  -   RD   R   RD    -  RD    -  -  -  -    R  RDB
 File/public                R  R  R   R    R   R     R  R     R  R  R  R    R  RDB
 # C: a dataset of one's own. PT and PL bring files with the sessions of participants.
 Upload                     -  C  C   CRD  C   C     C  C     -  -  -  C    -  CRD
@@ -172,7 +174,7 @@ FIELDS: Mapping[str, str] = {
     **dict.fromkeys(("User.emailVerified", "User.active"), "OW SA XA"),
     "User.platformRole": "OW MG SA XA",
     "User.notes": "SA XA",
-    **dict.fromkeys(("User.superadmin", "User.forcePasswordChange", "User.twoFactor", "User.authProvider", "User.language", "User.notified"), "OW XA"),
+    **dict.fromkeys(("User.superadmin", "User.forcePasswordChange", "User.twoFactor", "User.authProvider", "User.language", "User.notified", "User.notifiedOfJobs"), "OW XA"),
     # a service may write them, so it may read them
     **dict.fromkeys(("Participant.username", "Participant.email"), _ACCOUNT),
     **dict.fromkeys(("Participant.loginEnabled", "Participant.tokenEnabled"), _ACCOUNT),
@@ -244,7 +246,7 @@ OPEN: Mapping[str, str] = {
     "Archive": "title expiresAt owner simulation project job jobs file",
     "File": (
         "purpose state name mediaType size digest recordedAt expiresAt owner service session project archive "
-        "refusal downloadUrl"
+        "simulation task refusal downloadUrl"
     ),
     "Upload": (
         "purpose state name mediaType size received checksum checksumAlgorithm expiresAt owner service session "
@@ -268,10 +270,13 @@ OPEN: Mapping[str, str] = {
     ),
     "Leaderboard": "label archived staticFiles builtAt challenge entries",
     "LeaderboardEntry": "position data authorLabel external leaderboard",
-    "LogEntry": "sequence text at task cursor",
+    "LogEntry": "sequence file text at task cursor",
     "Notification": "templateKey channel state subject attempts sentAt",
     "NotificationTemplate": "key channel language subject text html site project",
-    "Page": ("number name dimension valueCount unit filterName hasNonFinite metadata axis1 axis2 data estimator"),
+    "Page": (
+        "number name dimension valueCount unit filterName hasNonFinite approximate metadata axis1 axis2 axis3 data "
+        "estimator downloadUrl"
+    ),
     "Participant": "name project group memberships devices",
     "ParticipantGroup": "name project participants",
     "Preference": "appTag value user",
@@ -286,7 +291,8 @@ OPEN: Mapping[str, str] = {
     "SessionEvent": "type occurredAt text context session",
     "SessionMember": "session user participant device",
     "SessionType": "name color category sessions",
-    "Simulation": "title simType inputType owner project session job jobs input estimators links",
+    "Simulation": "title simType inputType owner project session job jobs input estimators outputs labels links",
+    "SimulationLabel": "name simulation",
     "SimulationSetup": "totalPrimaries simulation",
     "SimulationLink": "label expiresAt lastUsedAt simulation owner",
     "Site": "name roles twoFactorRequired projects devices services",
@@ -327,7 +333,7 @@ CHANGES: Mapping[str, Mapping[str, Any]] = {
     },
     "ServiceConfig/user": {"config": {"volume": 2, "name": Name()}},
     "ServiceConfig/participant": {"config": {"volume": 2, "name": Name()}},
-    "Simulation": {"title": Name(), "project": Ref("Project"), "session": Ref("Session")},
+    "Simulation": {"title": Name(), "labels": ["x"], "project": Ref("Project"), "session": Ref("Session")},
     "Cluster": {"description": Name(), "enabled": True, "maxTasks": 3},
     "Cluster/closed": {"description": Name(), "enabled": True, "maxTasks": 3},
     "NotificationTemplate/project": {"subject": Name(), "text": Name(), "html": Name()},
@@ -350,11 +356,16 @@ ARGUMENTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "addToGroup": ("SV", {"id": Ref("UserGroup"), "users": [Ref("User/stranger")]}),
     "removeFromGroup": ("SV", {"id": Ref("UserGroup"), "users": [Ref("User/stranger")]}),
     "setLinks": ("SA", {"kind": "DEVICE_SITES", "id": Ref("Device"), "ids": [Ref("Site")]}),
+    "submitSimulation(from)": ("OW", {"from": Ref("Simulation"), "input": {}}),
     "submitSimulation": ("PU", {"input": {"simType": "SHIELDHIT", "inputFiles": FILES, "project": Ref("Project"), "session": Ref("Session"), "cluster": Ref("Cluster")}}),
     "updateSimulation": ("OW", {"id": Ref("Simulation"), "expectedVersion": 1, "input": {"project": Ref("Project"), "session": Ref("Session")}}),
     "createDownload": ("PU", {"simulation": Ref("Simulation"), "kind": "RESULTS"}),
     "createExport": ("PU", {"list": "simulations"}),
     "cancelJob": ("OW", {"id": Ref("Job")}),
+    "cancelJobs": ("OW", {"jobs": [Ref("Job")]}),
+    "retryJobs": ("OW", {"jobs": [Ref("Job")]}),
+    "deleteJobs": ("OW", {"jobs": [Ref("Job")]}),
+    "deleteSimulations": ("OW", {"simulations": [Ref("Simulation")]}),
     "deleteFileForever": ("OW", {"id": Ref("File")}),
     "setJobPriority": ("OW", {"id": Ref("Job"), "priority": 1}),
     "retryJob": ("OW", {"id": Ref("Job"), "cluster": Ref("Cluster")}),
@@ -369,7 +380,8 @@ ARGUMENTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "sendNotification": ("XA", {"users": [Ref("User/stranger")], "subject": "x", "text": "x"}),
     "setParticipantPassword": ("SA", {"id": Ref("Participant"), "newPassword": "a long enough password"}),
 }  # fmt: skip
-"""Of mutations that take ids and are none of the common ones: who may run them, with what."""
+"""Of mutations that take ids and are none of the common ones: who may run them, with what; also of one argument, where
+others may run them than with the rest."""
 NOTHING_HIDDEN = {
     "setPassword",
     "closeSessions",
@@ -377,6 +389,7 @@ NOTHING_HIDDEN = {
     "sendNotification",
     "removeTwoFactor",
     "workerDeliver",
+    "workerPutResults",
 }
 """Mutations whose ids name users, of whom every user sees a card, or login sessions, which are no nodes; or what a
 worker's own task uploaded."""
@@ -522,7 +535,7 @@ async def _place(
     keys = {name: uuid7() for name in ("Credential/user", "Preference", "Notification", "AuditEvent", "SessionEvent",
                                        "SessionMember", "Role/project", "Role/site", "RoleGrant/service",
                                        "NotificationTemplate/project", "NotificationTemplate/site", "ServiceConfig/user")}  # fmt: skip
-    cluster, link = uuid7(), uuid7()
+    cluster, link, label = uuid7(), uuid7(), uuid7()
     session.add(m.Cluster(id=cluster, name=f"of {place.project}", platform=m.Platform.SLURM))
     for name, where in (("Role/project", {"project_id": place.project}), ("Role/site", {"site_id": place.site})):
         scope = m.RoleScope[name.partition("/")[2].upper()]
@@ -537,6 +550,7 @@ async def _place(
                      site_id=place.site, project_id=place.project, client={"ip": "127.0.0.1"}),
         m.SessionEvent(id=keys["SessionEvent"], session_id=held, type=m.SessionEventType["USER_EVENT"], occurred_at=START),
         m.ClusterUserGroup(cluster_id=cluster, user_group_id=place.members),
+        m.SimulationLabel(id=label, simulation_id=made.simulation, name="paper"),
         m.SimulationLink(id=link, simulation_id=made.simulation, user_id=owner, secret_hash=digest_of(link_to(place)),
                          expires_at=later(3600)),
         m.SessionMember(id=keys["SessionMember"], session_id=held, participant_id=place.participant),
@@ -564,12 +578,20 @@ async def _place(
         "Service": place.service, "ServiceConfig/participant": place.config, "Session": held, "Spec": spec,
         "SpecVersion": version, "Simulation": made.simulation, "Estimator": made.estimator, "Page": made.page,
         "Job": made.job, "Task": made.task, "User/stranger": world.eve, "Cluster": cluster, "SimulationLink": link,
+        "SimulationLabel": label,
         "SimulationSetup": await _first(session, m.SimulationSetup, simulation_id=made.simulation),
         "LogEntry": await _first(session, m.LogEntry, job_id=made.job), "Archive": archived.archive,
-        "Job/archive": archived.job, "File": asset, "File/archive": archived.file, "File/own": await file_of(session, "own.csv", owner_user_id=owner),
+        "Job/archive": archived.job, "File": asset, "File/archive": archived.file,
+        "File/output": await _output(session, "out.bdo", made, owner, place.project), "File/own": await file_of(session, "own.csv", owner_user_id=owner),
         "Upload": upload, "UploadPart": part,
         "Role/core": await _first(session, m.Role, project_id=place.project, service_id=m.CORE, name=m.USER),
     }  # fmt: skip
+
+
+async def _output(session: AsyncSession, name: str, made: Simulated, owner: UUID, project: UUID) -> UUID:
+    """What the program of a simulation wrote."""
+    of = {"simulation_id": made.simulation, "task_id": made.task, "project_id": project, "owner_user_id": owner}
+    return await file_of(session, name, purpose=m.FilePurpose.OUTPUT, **of)
 
 
 def link_to(place: Place) -> str:
@@ -664,6 +686,10 @@ async def fresh(session: AsyncSession, kind: str, world: World, place: Place, pe
             return await file_of(session, name, owner_user_id=mine)
         case "File/archive":
             return (await archive_of(session, mine, name)).file
+        case "File/output":
+            return await _output(
+                session, name, await simulate(session, mine, place.project, name, tasks=1), mine, place.project
+            )
         case "File/public":
             return await file_of(session, name, purpose=m.FilePurpose.PUBLIC)
         case "Upload":
@@ -691,17 +717,23 @@ async def fresh(session: AsyncSession, kind: str, world: World, place: Place, pe
 async def mutate(
     platform: Platform, who: str | Principal, name: str, selected: str = "", **given: Any
 ) -> tuple[dict[str, Any], list[Any]]:
-    """What a mutation answered, and the errors beside that. `selected` goes below the type of its success."""
+    """What a mutation answered, and the errors beside that. `selected` goes below the type of its success. A mutation of
+    several rows that refuses its one row answers as one that refuses."""
     assert CORE.mutation_type is not None
     field = CORE.mutation_type.fields[name]
     parameters = ",".join(f"${n}:{field.args[n].type}" for n in given)
     passed = ",".join(f"{n}:${n}" for n in given)
     members = getattr(get_named_type(field.type), "types", ())
     node = "...on Node{id}" if any(member.name in NODES for member in members) else ""
+    several = [member.name for member in members if "outcomes" in member.fields]
+    selected += "".join(f"...on {one}{{outcomes{{problem{{__typename code message field}}}}}}" for one in several)
     query = f"mutation{f'({parameters})' if given else ''}{{done:{name}{f'({passed})' if given else ''}{{__typename {node} ...on Problem{{code message field}} {selected}}}}}"
     answer = await platform.answer(query, who, **given)
     assert answer.body.get("data"), answer.body
-    return answer.body["data"]["done"] or {"__typename": None}, answer.body.get("errors", [])
+    done = answer.body["data"]["done"] or {"__typename": None}
+    if len(outcomes := done.get("outcomes", ())) == 1 and outcomes[0]["problem"]:
+        done = outcomes[0]["problem"]
+    return done, answer.body.get("errors", [])
 
 
 # The stage ------------------------------------------------------------------------------------------------------------

@@ -12,7 +12,6 @@ from db import migrating, models
 from db.engine import Database
 from db.types import uuid7
 from resolvers.accounts.sign_in import create_user
-from resolvers.simulations.simulations import store_estimators
 from resolvers.spelling import global_id
 from tests.support.databases import quick_passwords
 from tests.support.world import PASSWORD
@@ -151,8 +150,7 @@ async def fill(url: str, number: int, *, tasks: int = rows.TASKS, whole: bool = 
         generated = rows.generate(number, keys["all"], tasks)
         await data.store(database, generated)
         if whole:
-            async with database.write(as_system="test") as session:
-                await store_estimators(session, generated.simulations[0], results.generated())
+            await results.keep(database, generated.simulations[0], results.generated())
         await data.store(database, _More(generated, keys, number))
     finally:
         await database.dispose()

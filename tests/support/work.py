@@ -4,6 +4,7 @@ from typing import Any
 
 import orjson
 
+from jobs.engine import Ending
 from resolvers.identity.principal import Kind, Principal, TaskClaim
 from resolvers.queue import leases
 from tests.support.inputs import FILES
@@ -58,10 +59,12 @@ async def hand(platform: Platform, number: int = 9) -> list[Principal]:
     return [Principal(kind=Kind.WORKER, task_claim=task_claim) for task_claim in task_claims]
 
 
-async def release(platform: Platform, worker: Principal, attempts: int = 3) -> None:
+async def release(platform: Platform, worker: Principal, runs: int | None = 3, ending: Ending = Ending.LOST) -> None:
     assert worker.task_claim is not None
     async with platform.services.database.write(as_system="test") as session:
-        await leases.release_task(session, worker.task_claim, "killed", attempts)
+        await leases.release_task(
+            session, worker.task_claim, "killed", None if runs is None else lambda _: runs, ending=ending
+        )
 
 
 async def job_of(platform: Platform, submitted: Any) -> Any:

@@ -33,7 +33,7 @@ from resolvers.simulations import retention
 from resolvers.simulations.simulations import shares
 from resolvers.work import worker_api
 from resolvers.work.finishing import merge_ready
-from tests.programs.test_editor_input import PROJECT
+from tests.support.editor import PROJECT, changed
 from tests.support.inputs import FILES
 from tests.support.platforms import Platform
 from tests.support.work import CLAIM, REPORT, RESULTS, claim, estimators, hand, job_of, release, submit, values_of
@@ -77,7 +77,10 @@ def _without(name: str) -> dict[str, str]:
         ({"simType": "TOPAS"}, "input.simType", "no program for TOPAS"),
         ({"inputType": "EDITOR"}, "input.inputFiles", "comes as inputJson alone"),
         ({"inputJson": {}}, "input.inputJson", "comes as inputFiles alone"),
-        ({"inputType": "EDITOR", "inputFiles": None, "inputJson": {"beam": 1}}, "input.inputJson.materialManager", "materialManager"),
+        ({"inputType": "EDITOR", "inputFiles": None, "inputJson": {"beam": 1}}, "input.inputJson.zoneManager", "zoneManager"),
+        ({"simType": "GEANT4", "inputType": "EDITOR", "inputFiles": None, "inputJson": PROJECT}, "input.inputType", "converted for SHIELDHIT and FLUKA; GEANT4 takes files"),
+        ({"simType": "TOPAS", "inputType": "EDITOR", "inputFiles": None, "inputJson": PROJECT}, "input.inputType", "converted for SHIELDHIT and FLUKA; TOPAS takes files"),
+        ({"simType": "GEANT4"}, "input.simType", "no program for GEANT4"),
         ({"options": {"cores": 2}}, "input.options", "name one"),
         ({"cluster": "bm9uc2Vuc2U="}, "input.cluster", "not an id"),
         ({"title": "x" * 256}, "input.title", "at most 255"),
@@ -408,13 +411,10 @@ def _called(what: str, text: str) -> list[dict[str, Any]]:
     [
         ("text", "A list"),
         ([{"name": "z_"}], "file_name"),
-        (estimators(1.0) + estimators(2.0), "the same file_name"),
         ([{**estimators(1.0)[0], "pages": [{**estimators(1.0)[0]["pages"][0], "dimensions": 2}]}], "dimensions is 2"),
         ([{**estimators(1.0)[0], "pages": [{**estimators(1.0)[0]["pages"][0], "metadata": {}}]}], "page_number"),
-        ([{**estimators(1.0)[0], "pages": estimators(1.0)[0]["pages"] * 2}], "the same page_number"),
         *((_numbered(number), "page_number must be a number") for number in (str(2**31), "9" * 5_000, "٣", "-1")),
-        (estimators(1.0, name="x" * 256), "$[0].file_name has at most 255"),
-        (estimators(1.0, name="a\0"), "$[0].file_name"),
+        (estimators(1.0, name="x" * 256), "$[0]: file_name has at most 255"),
         (_called("unit", "x" * 65), "data.unit has at most 64"),
         (_called("name", "x" * 256), "data.name has at most 255"),
     ],
@@ -426,6 +426,32 @@ async def test_wrong_results_are_told_and_leave_the_task_running(platform: Platf
     assert answer.codes == ["INVALID"]
     assert says in answer.body["errors"][0]["message"]
     assert (await job_of(platform, submitted))["tasks"]["nodes"][0]["state"] == "RUNNING"
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (estimators(1.0) + estimators(2.0), "$[1]: another estimator has the file_name z.bdo"),
+        (
+            [{**estimators(1.0)[0], "pages": estimators(1.0)[0]["pages"] * 2}],
+            "z.bdo, pages[1]: another page has the page_number 0",
+        ),
+        (
+            [*estimators(1.0), {"name": "broken"}],
+            "$[1]: Object missing required field `file_name`",
+        ),
+    ],
+)
+async def test_a_wrong_part_of_a_result_takes_nothing_with_it_and_is_named(
+    platform: Platform, given: Any, says: str
+) -> None:
+    submitted = await submit(platform, 1)
+    (worker,) = await claim(platform)
+    await platform.ask(RESULTS, worker, e=given)
+    await merge_ready(platform.services)
+    job = await job_of(platform, submitted)
+    assert (job["state"], job["warnings"]) == ("COMPLETED", [says])
+    assert await values_of(platform, submitted) == [1.0, 1.0, 1.0]
 
 
 @pytest.mark.parametrize(
@@ -681,7 +707,7 @@ async def test_what_a_cluster_ended_is_not_run_again(
             continue
         assert worker.task_claim is not None
         async with platform.services.database.write(as_system="test") as session:
-            await leases.release_task(session, worker.task_claim, "Slurm ended it: it did", 3, ending=ending)
+            await leases.release_task(session, worker.task_claim, "Slurm ended it: it did", lambda _: 3, ending=ending)
     await merge_ready(platform.services)
     job = await job_of(platform, submitted)
     assert (job["state"], job["error"] and job["error"]["code"]) == (state, code)
@@ -697,7 +723,7 @@ async def test_a_worker_that_was_heard_of_after_all_keeps_its_task(platform: Pla
         (lost,) = await leases.lapsed_claims(session)
     await platform.ask(REPORT, worker, l=[{"number": 1, "text": "here"}])
     async with platform.services.database.write(as_system="test") as session:
-        await leases.release_task(session, lost, "silent", 3, lapsed=True)
+        await leases.release_task(session, lost, "silent", lambda _: 3, lapsed=True)
     await platform.ask(RESULTS, worker, e=estimators(1.0))
 
 
@@ -793,6 +819,13 @@ async def test_an_editors_project_runs_as_the_files_made_of_it(platform: Platfor
     assert found["input"]["inputJson"] == PROJECT
     assert set(found["input"]["inputFiles"]) >= {"beam.dat", "mat.dat", "geo.dat", "detect.dat"}
     assert (await platform.ask(query, "root", id=submitted["id"]))["simulation"]["input"]["inputJson"] == PROJECT
+
+
+async def test_an_editors_project_is_told_where_the_program_can_not_follow(platform: Platform) -> None:
+    project = changed({"beam.particle": {"id": 24}}, PROJECT)
+    problem = await submit(platform, 2, inputType="EDITOR", inputFiles=None, inputJson=project)
+    assert (problem["code"], problem["field"]) == ("INVALID", "input.inputJson.beam.particle.id")
+    assert problem["message"] == "beam.particle.id: JPART0: particle '24'; allowed is 2 (protons)"
 
 
 async def test_a_waiting_job_knows_its_place_in_the_queue(platform: Platform) -> None:

@@ -11,7 +11,7 @@ from resolvers.queue import leases
 from resolvers.queue.ranking import Out, Turns, Waiting, order, write_places
 from tests.support.platforms import Platform
 from tests.support.recording import recorded
-from tests.support.work import submit
+from tests.support.work import claim, submit
 from tests.work.test_archives import CREATE
 
 TOM, MARIA, EVE = uuid4(), uuid4(), uuid4()
@@ -158,3 +158,14 @@ async def test_ranking_takes_the_same_statements_for_one_job_and_for_many(platfo
     with recorded() as counted:
         await _places(platform)
     assert counted.statements <= max(counts) + 3
+
+
+async def test_the_history_of_a_job_is_by_the_clock_of_the_database(platform: Platform) -> None:
+    submitted = await submit(platform, 1)
+    await claim(platform)
+    query = "query($i:ID!){job(id:$i){key submittedAt history}}"
+    job = (await platform.ask(query, "tom", i=submitted["job"]["id"]))["job"]
+    moments = [step["at"] for step in job["history"]]
+    assert moments == sorted(moments)
+    assert moments[0] == job["submittedAt"], "which the database tells"
+    assert job["key"].startswith(moments[0][:10].replace("-", ""))

@@ -115,4 +115,6 @@ async def test_what_stays_is_as_it_was(stage: Stage, key: Any) -> None:
         await _clear(session, parent, {above})
         before = await _look(session, model, own)
         await erase(session, await session.get_one(parent, above))
-        assert await _look(session, model, own) == before
+        # Of a parent that is gone for good, the database empties the reference.
+        gone = not issubclass(parent, Erasable)
+        assert await _look(session, model, own) == tuple(None if gone and one == above else one for one in before)

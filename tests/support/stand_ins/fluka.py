@@ -7,45 +7,21 @@ each has 100 x + 10 y + z GeV/g or particles/cm2 per primary.
 import argparse
 import os
 import re
-import struct
 from pathlib import Path
 
+from formats import fluka, usrbin
 from orders import Orders, say
 
 DOSE, PROTON = 228, 1
 CARTESIAN, RINGS = 10, 11
 
 
-def record(data: bytes) -> bytes:
-    """What an unformatted WRITE of Fortran makes of it."""
-    return struct.pack("=i", len(data)) + data + struct.pack("=i", len(data))
-
-
-def usrbin(
-    number: int,
-    name: str,
-    kind: int,
-    score: int,
-    low: tuple[float, ...],
-    high: tuple[float, ...],
-    cells: tuple[int, ...],
-    odd: float | None = None,
-) -> bytes:
-    fields: list[object] = [number, name.ljust(10).encode(), kind, score]
-    for start, stop, count in zip(low, high, cells, strict=True):
-        fields += [start, stop, count, (stop - start) / count]
-    head = struct.pack("=i10siiffifffifffififff", *fields, 0, 0.0, 0.0, 0.0)
-    values = [
-        100.0 * x + 10 * y + z for z in range(cells[2]) for y in range(cells[1]) for x in range(cells[0])
-    ]  # Fortran's order: x runs fastest
+def cells(counts: tuple[int, int, int], odd: float | None = None) -> list[float]:
+    """Values in Fortran's order: x runs fastest."""
+    values = [100.0 * x + 10 * y + z for z in range(counts[2]) for y in range(counts[1]) for x in range(counts[0])]
     if odd is not None:
         values[1] = odd
-    return record(head) + record(struct.pack(f"={len(values)}f", *values))
-
-
-def start(title: str, primaries: int) -> bytes:
-    date = b"DATE:  1/ 2/26,  TIME: 10:11:12".ljust(32)
-    return record(struct.pack("=80s32sfiii", title.ljust(80).encode(), date, float(primaries), primaries, 0, 1))
+    return values
 
 
 def main() -> None:
@@ -76,11 +52,11 @@ def main() -> None:
         out.write(" All cases handled by Feeder\n * ======    End of FLUKA 4-4.0 run     ====== *\n")
     title = re.sub(r"\s+", " ", f"seed {seed}")
     odd = float("nan") if "nan" in orders else None
-    two = usrbin(1, "front", CARTESIAN, DOSE, (-1.0, -3.0, 0.0), (1.0, 3.0, 1.0), (2, 3, 1), odd)
-    two += usrbin(2, "depth", CARTESIAN, PROTON, (-1.0, -1.0, 0.0), (1.0, 1.0, 8.0), (1, 1, 4))
-    rings = usrbin(1, "rings", RINGS, DOSE, (0.0, 0.0, 0.0), (4.0, 0.0, 6.0), (2, 1, 3))
-    orders.write(Path(f"{name}_fort.21"), start(title, primaries) + two)
-    orders.write(Path(f"{name}_fort.22"), start(title, primaries) + rings)
+    front = usrbin(1, "front", CARTESIAN, DOSE, (-1.0, -3.0, 0.0), (1.0, 3.0, 1.0), (2, 3, 1), cells((2, 3, 1), odd))
+    depth = usrbin(2, "depth", CARTESIAN, PROTON, (-1.0, -1.0, 0.0), (1.0, 1.0, 8.0), (1, 1, 4), cells((1, 1, 4)))
+    rings = usrbin(1, "rings", RINGS, DOSE, (0.0, 0.0, 0.0), (4.0, 0.0, 6.0), (2, 1, 3), cells((2, 1, 3)))
+    orders.write(Path(f"{name}_fort.21"), fluka(title, primaries, front, depth))
+    orders.write(Path(f"{name}_fort.22"), fluka(title, primaries, rings))
     for path in folder.iterdir():
         path.rename(path.name)
     folder.rmdir()

@@ -6,57 +6,34 @@ angles. Cell (y, z) of page p has 100 p + 10 y + z per primary, bin e of the spe
 
 import argparse
 import re
-import struct
 from pathlib import Path
 
 import orders
+from formats import bdo, filtered, page, token
 
 DOSE, FLUENCE, ENERGY, KINETIC = 5, 2, 8, 27
 
 
-def token(tag: int, value: object) -> bytes:
-    """A tag, the type, the number of elements, the elements: text, whole numbers or others."""
-    if isinstance(value, str):
-        data = value.encode()
-        return struct.pack("<Q8sQ", tag, f"|S{len(data)}".encode(), 1) + data
-    items = value if isinstance(value, list) else [value]
-    kind, form = ("<i8", "q") if all(isinstance(item, int) for item in items) else ("<f8", "d")
-    return struct.pack("<Q8sQ", tag, kind.encode(), len(items)) + struct.pack(f"<{len(items)}{form}", *items)
-
-
-def header(primaries: int, geometry: str, cells: list[int], low: list[float], high: list[float], pages: int) -> bytes:
-    file = b"xSH12A" + b"II" + b"0.9.1".ljust(16, b"\0")
-    file += token(0x00, "v0.9.1 stand-in") + token(0x05, 2) + token(0xAA00, primaries)
-    file += token(0xEE02, pages) + token(0xE000, geometry) + token(0xE001, "Grid")
-    return file + token(0xE004, cells) + token(0xE002, low) + token(0xE003, high) + token(0xE009, "cm;cm;cm")
-
-
-def page(number: int, kind: int, normalised: int, unit: str, data: list[float], *more: bytes) -> bytes:
-    """`normalised` 2 is for sums over primaries, 3 for means."""
-    start = token(0xDD30, kind) + token(0xDD31, number) + token(0xDD32, normalised)
-    return start + token(0xDDBC, unit) + b"".join(more) + token(0xDDBB, data)
-
-
 def mesh(primaries: int, told: orders.Orders) -> bytes:
-    file = header(primaries, "MSH", [1, 3, 4], [-1.0, -3.0, 0.0], [1.0, 3.0, 8.0], 2)
+    pages = []
     for number, (kind, unit) in enumerate([(DOSE, "MeV/g"), (FLUENCE, "/cm^2")]):
         data = [(100.0 * number + 10 * y + z) * primaries for z in range(4) for y in range(3)]
         if "nan" in told and number == 0:
             data[1] = float("nan")
             data[2] = float("inf")
-        more = [token(0xDDF0, "Protons")] if number else []
-        file += page(number, kind, 2, unit, data, *more)
-    return file
+        more = [filtered("Protons")] if number else []
+        pages.append(page(number, kind, 2, unit, data, *more))
+    return bdo(primaries, "MSH", [1, 3, 4], [-1.0, -3.0, 0.0], [1.0, 3.0, 8.0], *pages)
 
 
 def slab(primaries: int) -> bytes:
-    file = header(primaries, "CYL", [1, 1, 1], [0.0, 0.0, 0.0], [4.0, 6.0, 1.0], 3)
-    file += page(0, ENERGY, 3, "MeV", [148.5])
+    energy = page(0, ENERGY, 3, "MeV", [148.5])
     flat = [(bin + 0.5) * primaries for bin in range(5)]
-    file += page(1, FLUENCE, 2, "/cm^2/MeV", flat, *differential([5, 1], "/cm^2;MeV"))
+    spectrum = page(1, FLUENCE, 2, "/cm^2/MeV", flat, *differential([5, 1], "/cm^2;MeV"))
     # version 1.0 has both units the other way round
     turned = [(energy + 10.0 * angle) * primaries for angle in range(2) for energy in range(5)]
-    return file + page(2, FLUENCE, 2, "/cm^2;MeV;deg", turned, *differential([5, 2], "/cm^2/MeV/deg"))
+    by_angle = page(2, FLUENCE, 2, "/cm^2;MeV;deg", turned, *differential([5, 2], "/cm^2/MeV/deg"))
+    return bdo(primaries, "CYL", [1, 1, 1], [0.0, 0.0, 0.0], [4.0, 6.0, 1.0], energy, spectrum, by_angle)
 
 
 def differential(bins: list[int], units: str) -> list[bytes]:
