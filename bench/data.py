@@ -22,7 +22,6 @@ from db.searching.folding import fold, folded
 from db.types import instant_text
 from resolvers.accounts.sign_in import create_user
 from resolvers.identity.hashing import Passwords
-from resolvers.simulations.simulations import store_estimators
 from resolvers.spelling import global_id
 
 DATABASE = "torana_bench"
@@ -84,8 +83,7 @@ async def fill(url: str, simulations: int) -> Filled:
         await store(database, generated)
         await _index_all(database)
         whole = generated.simulations[0]
-        async with database.write(as_system="bench") as session:
-            await store_estimators(session, whole, results.estimators())
+        await results.keep(database, whole, results.estimators())
     finally:
         await database.dispose()
     return Filled(

@@ -4,10 +4,15 @@ import random
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
+import numpy as np
 import orjson
 
-from jobs.results import Estimator, read
+from db.engine import Database
+from jobs.results.estimators import Estimator, read
+from jobs.results.layout import Layout, batches
+from resolvers.simulations.results import Writer, store
 
 FILE = Path(__file__).parents[2] / "shared" / "data" / "yaptide" / "json_with_results.json"
 SHAPES: dict[str, Sequence[tuple[int, ...]]] = {
@@ -19,12 +24,12 @@ SHAPES: dict[str, Sequence[tuple[int, ...]]] = {
 """The real result's: by estimator, the bins along the axes of each page."""
 
 
-def estimators() -> list[Estimator]:
+def estimators() -> Sequence[Estimator]:
     """4 estimators with 21 pages of 98,892 numbers."""
     return _read(orjson.loads(FILE.read_bytes())["estimators"]) if FILE.exists() else generated()
 
 
-def generated() -> list[Estimator]:
+def generated() -> Sequence[Estimator]:
     """As many pages and numbers, the same each time."""
     chance = random.Random(21)
     return _read(
@@ -35,8 +40,27 @@ def generated() -> list[Estimator]:
     )
 
 
-def _read(found: Sequence[dict[str, Any]]) -> list[Estimator]:
-    return read([{"file_name": f"{each['name']}.bdo", **each} for each in found])
+def _read(found: Sequence[dict[str, Any]]) -> Sequence[Estimator]:
+    return read([{"file_name": f"{each['name']}.bdo", **each} for each in found]).estimators
+
+
+async def keep(database: Database, simulation: UUID, given: Sequence[Estimator]) -> None:
+    """Store results of one primary, whose numbers stand in them."""
+    layout, writer = Layout(), Writer(database)
+    for estimator in given:
+        layout.add(estimator)
+        for page in estimator.pages:
+            layout.put(1, estimator.file_name, page, [_numbers(axis.values) for axis in page.axes])
+    for piece in (piece for batch in batches(layout, 2**31) for piece in batch):
+        page = piece.sheet.first
+        errors = None if page.data.errors is None else _numbers(page.data.errors)
+        await writer.put(piece, _numbers(page.data.values), errors)
+    async with database.write(as_system="bench") as session:
+        await store(session, simulation, writer.merged(layout, 1, []))
+
+
+def _numbers(given: Any) -> Any:
+    return np.array([np.nan if one is None else one for one in given], dtype=np.float64)
 
 
 def _page(chance: random.Random, number: int, bins: tuple[int, ...]) -> dict[str, Any]:

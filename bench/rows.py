@@ -131,6 +131,7 @@ class Generated:
             "last_update_at": at + timedelta(minutes=5),
             "attempt": 1,
             "losses": 0,
+            "interruptions": 0,
             "created_at": at,
         }
 

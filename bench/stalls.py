@@ -27,7 +27,6 @@ from bench.jobs.gateway import bare, torana
 from bench.measuring import say
 from bench.servers import running
 from resolvers.context import Services
-from resolvers.simulations.simulations import store_estimators
 from tests.support.databases import quick_passwords
 from tests.support.hostile import HOSTILE, Hostile, authorizations, on_socket
 from tests.support.postgres import running_postgres
@@ -120,7 +119,7 @@ async def populated(services: Services) -> World:
     passwords.close()
     async with services.database.write(as_system="bench") as session:
         world = await populate(session, hashed)
-        await store_estimators(session, world.simulation, results.estimators())
+    await results.keep(services.database, world.simulation, results.estimators())
     return world
 
 
