@@ -6,6 +6,7 @@ Revises: 9064098be082
 from alembic import op
 import sqlalchemy as sa
 import db.types
+from db.migrations.sqlite import rewrite
 
 revision = '3b7f0c9d41e2'
 down_revision = '9064098be082'
@@ -44,18 +45,6 @@ def _columns() -> list[tuple[str, sa.Column]]:
         ('tasks', sa.Column('reported', sa.Integer(), **none)),
         ('tasks', sa.Column('claim', sa.String(length=64), nullable=True)),
     ]
-
-
-def _rewrite(table: str, *replaced: tuple[str, str]) -> None:
-    """SQLite describes a table by its text, whose constraints may change where all stored rows meet them."""
-    bind = op.get_bind()
-    version = bind.exec_driver_sql("PRAGMA schema_version").scalar_one()
-    bind.exec_driver_sql("PRAGMA writable_schema=ON")
-    for before, after in replaced:
-        text = "UPDATE sqlite_master SET sql = replace(sql, :before, :after) WHERE type = 'table' AND name = :table"
-        bind.execute(sa.text(text), {"before": before, "after": after, "table": table})
-    bind.exec_driver_sql(f"PRAGMA schema_version={version + 1}")
-    bind.exec_driver_sql("PRAGMA writable_schema=OFF")
 
 
 def upgrade() -> None:
@@ -117,8 +106,8 @@ def upgrade() -> None:
         op.add_column(table, column)
     op.add_column('jobs', sa.Column('cluster_id', db.types.Key(), nullable=True))
     if op.get_context().dialect.name == "sqlite":
-        _rewrite('credentials', (f"'{KINDS[-2]}')", f"'{KINDS[-2]}', '{KINDS[-1]}')"))
-        _rewrite(
+        rewrite('credentials', (f"'{KINDS[-2]}')", f"'{KINDS[-2]}', '{KINDS[-1]}')"))
+        rewrite(
             'jobs',
             ("platform IN ('IN_PROCESS')", f"platform IN {PLATFORMS}"),
             (

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from alembic import op
 
 import db.types
+from db.migrations.sqlite import rewrite
 
 revision = 'a1c97e54d302'
 down_revision = 'f2b61c8d9e07'
@@ -33,18 +34,6 @@ REFERS = (
     ('project_id', 'projects', 'SET NULL'),
     ('archive_id', 'archives', 'RESTRICT'),
 )
-
-
-def _rewrite(table: str, *replaced: tuple[str, str]) -> None:
-    """SQLite describes a table by its text, whose constraints may change where all stored rows meet them."""
-    bind = op.get_bind()
-    version = bind.exec_driver_sql("PRAGMA schema_version").scalar_one()
-    bind.exec_driver_sql("PRAGMA writable_schema=ON")
-    for before, after in replaced:
-        text = "UPDATE sqlite_master SET sql = replace(sql, :before, :after) WHERE type = 'table' AND name = :table"
-        bind.execute(sa.text(text), {"before": before, "after": after, "table": table})
-    bind.exec_driver_sql(f"PRAGMA schema_version={version + 1}")
-    bind.exec_driver_sql("PRAGMA writable_schema=OFF")
 
 
 def _index(name: str, table: str, columns: list[str], where: sa.TextClause | None = None, unique: bool = False) -> None:
@@ -231,7 +220,7 @@ def _jobs() -> None:
             f"CONSTRAINT fk_jobs_{column} FOREIGN KEY({column}) REFERENCES {target} (id) ON DELETE {rule}"
             for column, target, rule in REFERS
         )
-        _rewrite(
+        rewrite(
             'jobs',
             ("kind IN ('SIMULATION')", f"kind IN {KINDS}"),
             (

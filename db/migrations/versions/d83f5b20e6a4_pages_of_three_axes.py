@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from alembic import op
 
 import db.types
+from db.migrations.sqlite import rewrite
 
 revision = 'd83f5b20e6a4'
 down_revision = 'a1c97e54d302'
@@ -31,18 +32,6 @@ REFERS = (
     ('files', 'task_id', 'tasks', 'SET NULL'),
     ('uploads', 'simulation_id', 'simulations', 'CASCADE'),
 )
-
-
-def _rewrite(table: str, *replaced: tuple[str, str]) -> None:
-    """SQLite describes a table by its text, whose constraints may change where all stored rows meet them."""
-    bind = op.get_bind()
-    version = bind.exec_driver_sql("PRAGMA schema_version").scalar_one()
-    bind.exec_driver_sql("PRAGMA writable_schema=ON")
-    for before, after in replaced:
-        text = "UPDATE sqlite_master SET sql = replace(sql, :before, :after) WHERE type = 'table' AND name = :table"
-        bind.execute(sa.text(text), {"before": before, "after": after, "table": table})
-    bind.exec_driver_sql(f"PRAGMA schema_version={version + 1}")
-    bind.exec_driver_sql("PRAGMA writable_schema=OFF")
 
 
 def upgrade() -> None:
@@ -111,9 +100,9 @@ def upgrade() -> None:
 
 
 def _sqlite() -> None:
-    _rewrite('simulations', (PROGRAMS, ALL_PROGRAMS))
+    rewrite('simulations', (PROGRAMS, ALL_PROGRAMS))
     added = ", \n\t".join(f"CONSTRAINT ck_pages_{name} CHECK ({check})" for name, check in ADDED)
-    _rewrite(
+    rewrite(
         'pages',
         *((before, after) for _, before, after in CHECKS),
         ("data_values TEXT NOT NULL", "data_values TEXT"),
@@ -125,7 +114,7 @@ def _sqlite() -> None:
             for one, column, target, rule in REFERS
             if one == table
         )
-        _rewrite(table, (PURPOSES, MORE), (f"CONSTRAINT {mark}", f"{refers}, \n\tCONSTRAINT {mark}"))
+        rewrite(table, (PURPOSES, MORE), (f"CONSTRAINT {mark}", f"{refers}, \n\tCONSTRAINT {mark}"))
 
 
 def _postgresql() -> None:
