@@ -83,11 +83,17 @@ def beam(value: Value) -> Beam:
     )
 
 
-def _particle(value: Value) -> Particle:
+def particle_number(value: Value) -> int:
+    """The editor's number of a particle; raises InputError for one that it does not have."""
     id = value.member("id")
     number = id.integer(0, 10_000)
     if number not in PARTICLES:
         raise id.error(f"found {id.found()}; allowed are {', '.join(map(str, PARTICLES))}")
+    return number
+
+
+def _particle(value: Value) -> Particle:
+    number = particle_number(value)
     _, a, z = PARTICLES[number]
     if number == HEAVY_ION:
         a, z = value.member("a").integer(1, 300), value.member("z").integer(1, 120)

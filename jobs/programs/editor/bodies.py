@@ -26,6 +26,12 @@ class Body:
         x, y, z = (c - sum(edge[k] for edge in self.edges) / 2 for k, c in enumerate(self.centre))
         return x, y, z
 
+    @property
+    def numbers(self) -> list[float]:
+        """What describes the body, as the programs' files have it: where it begins, its edges, its radius."""
+        start = self.centre if self.kind == "sphere" else self.corner
+        return [*start, *(part for edge in self.edges for part in edge), *([self.radius] if self.radius else [])]
+
     @cached_property
     def half(self) -> Vector:
         """Half the extent along x, y and z."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from jobs.programs.editor.bodies import Body, Vector
+from jobs.programs.plan import Axis
 
 Terms = tuple[int, ...]
 """Bodies that a point must lie in, counted from 1, and negative those that it must lie outside of."""
@@ -115,16 +116,6 @@ class Modulator:
     vacuum: bool
     name: str
     text: str
-
-
-@dataclass(frozen=True)
-class Axis:
-    """Equal bins from `start` to `stop`."""
-
-    name: str
-    start: float
-    stop: float
-    bins: int
 
 
 @dataclass(frozen=True)

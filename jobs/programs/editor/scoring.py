@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from jobs.programs.editor.beam import PARTICLES
+from jobs.programs.editor.beam import particle_number
 from jobs.programs.editor.materials import Materials, uuids_of
-from jobs.programs.editor.model import Axis, Detector, Filter, Output, Quantity, Rule, Scale, Zone
+from jobs.programs.editor.model import Detector, Filter, Output, Quantity, Rule, Scale, Zone
 from jobs.programs.editor.values import MAX_LENGTH, MIN_LENGTH, Value, by_uuid, place, sifted
+from jobs.programs.plan import Axis
 
 MAX_ELEMENTS = 500
 MAX_BINS = 100_000_000
@@ -141,11 +142,7 @@ def _axis(name: str, centre: float, parameters: Value, length: str, segments: st
 def _filter(selection: Value, used: bool) -> Filter:
     name = selection.member("name").name()
     if particle := selection.option("particle"):
-        id = particle.member("id")
-        number = id.integer(0, 10_000)
-        if number not in PARTICLES:
-            raise id.error(f"found {id.found()}; allowed are {', '.join(map(str, PARTICLES))}")
-        return Filter(selection.path, name, number, (), used)
+        return Filter(selection.path, name, particle_number(particle), (), used)
     rules = selection.member("rules").elements(MAX_ELEMENTS)
     if not rules:
         raise selection.member("rules").error("found no rule; allowed are one or more")

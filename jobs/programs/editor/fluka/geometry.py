@@ -50,8 +50,7 @@ def geometry(simulation: Simulation, file: NativeFile, work: Work) -> dict[str, 
 
 
 def _body(name: str, body: Body) -> list[str]:
-    start = body.centre if body.kind == "sphere" else body.corner
-    values = [*start, *(part for edge in body.edges for part in edge), *([body.radius] if body.radius else [])]
+    values = body.numbers
     key = {"box": "BOX", "cylinder": "RCC", "sphere": "SPH"}[body.kind]
     if body.kind == "box" and body.upright:
         key = "RPP"

@@ -1,4 +1,4 @@
-"""Write geo.dat and mat.dat."""
+"""Write geo.dat."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -70,10 +70,7 @@ def _ascii(title: str) -> str:
 
 
 def _body(number: int, body: Body) -> list[str]:
-    start = body.centre if body.kind == "sphere" else body.corner
-    values = [*start, *(part for edge in body.edges for part in edge)]
-    if body.radius:
-        values.append(body.radius)
+    values = body.numbers
     rows = ["".join(map(column, values[first : first + 6])) for first in range(0, len(values), 6)]
     return [f"  {_KEYWORDS[body.kind]} {number:>4}{rows[0]}", *(f"{'':10}{row}" for row in rows[1:])]
 
