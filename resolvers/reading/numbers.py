@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from math import prod
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,8 +13,6 @@ import sqlalchemy as sa
 from db.models import SLAB, SLABBED, PageSlab
 from resolvers.failures import Invalid, LimitExceeded
 from resolvers.reading.ranges import Span
-
-T = TypeVar("T")
 
 NUMBERS = 1_000_000
 """The most numbers of a page in one answer."""
@@ -58,15 +56,16 @@ async def chosen(select: Select, turn: Turn, spend: Spend, row: Any, key: str, b
     if row.content is None:
         return None if whole is None else await turn(lambda: _of_text(str(whole), _places(counts, spans)))
     found: list[bytes] = []
-    for slab, places in await turn(lambda: _by_slab(_places(counts, spans))):
-        text = await _slab(select, row.content, key, slab)
+    for which, places in await turn(lambda: _by_slab(_places(counts, spans))):
+        text = await slab(select, row.content, key, which)
         if text is None:
             return None
         found.append(await turn(partial(_taken, text, places)))
     return b"[%b]" % b",".join(found)
 
 
-async def _slab(select: Select, content: Any, key: str, number: int) -> str | None:
+async def slab(select: Select, content: Any, key: str, number: int) -> str | None:
+    """A slab of a column of a page's content: its numbers between commas; None where there is no such slab."""
     which = (PageSlab.content == content, PageSlab.series == SLABBED[key], PageSlab.number == number)
     rows = await select(sa.select(PageSlab.text).where(*which))
     return rows[0].text if rows else None

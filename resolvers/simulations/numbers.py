@@ -6,9 +6,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from db.models import SLABBED, Page, PageSlab
+from db.models import Page
 from resolvers.context import Context
 from resolvers.failures import Away
+from resolvers.reading.numbers import slab
 
 PIECE = 64 * 1024
 """About the characters that are read at once of what stands in a row."""
@@ -26,12 +27,11 @@ async def texts(ctx: Context, row: Any, key: str) -> AsyncIterator[str]:
     loaders = ctx.fork().loaders
     found = 0
     for number in count():
-        which = (PageSlab.content == row.content, PageSlab.series == SLABBED[key], PageSlab.number == number)
-        slabs = await loaders.select(sa.select(PageSlab.text).where(*which))
-        if not slabs:
+        text = await slab(loaders.select, row.content, key, number)
+        if text is None:
             break
-        found += slabs[0].text.count(",") + 1
-        yield slabs[0].text
+        found += text.count(",") + 1
+        yield text
     if found != row.value_count and (found or not await _has_it(ctx, row)):
         raise Away("the page was replaced while it was read", seconds=1)
 
