@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.engine import changed, moment_of
-from db.models import JobState, Task, TaskResult, TaskSlab, Upload, UploadState
+from db.models import Job, JobState, Task, TaskResult, TaskSlab, Upload, UploadState
 from jobs.results import slabs
 from jobs.results.bounds import shortened
 from jobs.results.estimators import ResultError
@@ -43,18 +43,26 @@ async def put_numbers(ctx: Context, delivery: str, number: int, data: str) -> Jo
         packed, count = await asyncio.to_thread(_slab, data)
         async with ctx.database.write(as_system="a worker delivers for the task of its token") as session:
             job, task = await held(session, task_claim)
-            if task.state is not JobState.RUNNING:
-                raise lost(task_claim)
+            _expect_running(task, task_claim)
             same = (TaskSlab.task_id == task.id, TaskSlab.delivery == delivery, TaskSlab.number == number)
             if await session.scalar(sa.select(TaskSlab.id).where(*same)) is None:
                 await _forget_others(session, task, delivery)
                 session.add(TaskSlab(task_id=task.id, delivery=delivery, number=number, count=count, data=packed))
-            moment = await moment_of(session)
-            task.lease_until = moment + timedelta(seconds=ctx.services.limits.lease_on(job.cluster_id))
+            await _prolong(ctx, session, job, task)
             return job.state
     except Failure as failure:
         await refused(ctx, task_claim, failure)
         raise
+
+
+def _expect_running(task: Task, task_claim: TaskClaim) -> None:
+    if task.state is not JobState.RUNNING:
+        raise lost(task_claim)
+
+
+async def _prolong(ctx: Context, session: AsyncSession, job: Job, task: Task) -> None:
+    """Let the worker keep its task for another lease."""
+    task.lease_until = await moment_of(session) + timedelta(seconds=ctx.services.limits.lease_on(job.cluster_id))
 
 
 async def _forget_others(session: AsyncSession, task: Task, delivery: str) -> None:
@@ -109,17 +117,14 @@ async def put_results(
             job, task = await held(session, task_claim)
             if task.state is JobState.COMPLETED:
                 return job.state
-            if task.state is not JobState.RUNNING:
-                raise lost(task_claim)
+            _expect_running(task, task_claim)
             if done is not None and not 1 <= done <= task.requested:
                 raise Invalid(f"done must be between 1 and {task.requested}, not {done}", field="done", value=done)
             files, not_kept = await _uploaded(session, task_claim, task, uploads)
             told = shortened((*accepted.warnings, *not_kept, *warnings))
             await _keep(session, task, Accepted(accepted.data, told), done, delivery)
             if done is not None:
-                task.lease_until = await moment_of(session) + timedelta(
-                    seconds=ctx.services.limits.lease_on(job.cluster_id)
-                )
+                await _prolong(ctx, session, job, task)
                 job.parts = True
                 changed(session, WORK)
                 return job.state
@@ -178,8 +183,7 @@ async def deliver(ctx: Context, keys: Sequence[UUID]) -> JobState:
             job, task = await held(session, task_claim)
             if task.state is JobState.COMPLETED:
                 return job.state
-            if task.state is not JobState.RUNNING:
-                raise lost(task_claim)
+            _expect_running(task, task_claim)
             kind = ctx.services.jobs.kinds[job.kind]
             if kind.accept is None or kind.accept_json is not None:
                 raise Invalid(f"a task of a {job.kind.name} job delivers estimators", field="uploads")
