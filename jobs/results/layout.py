@@ -98,10 +98,6 @@ class Piece:
     start: int
     stop: int
 
-    @property
-    def last(self) -> bool:
-        return self.stop == self.sheet.size
-
 
 def batches(layout: Layout, window: int) -> Iterator[list[Piece]]:
     """All values of all pages in pieces: some at a time, with at most `window` values together."""

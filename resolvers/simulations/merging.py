@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from uuid import UUID
 
@@ -85,16 +84,10 @@ def _add(source: Source, sums: Iterable[Sums], given: Iterable[Given]) -> None:
         total.add(source.primaries, values, errors, weights)
 
 
-@dataclass(frozen=True, slots=True)
-class _Told:
-    """A sentence, and the tasks that say it."""
-
-    text: str
-    tasks: Sequence[int]
-
-    def __str__(self) -> str:
-        who = ", ".join(map(str, self.tasks[:10])) + (", …" if len(self.tasks) > 10 else "")
-        return f"task{'s' if len(self.tasks) > 1 else ''} {who}: {self.text}"
+def _of_some(text: str, tasks: Sequence[int]) -> str:
+    """A sentence with the tasks that say it."""
+    who = ", ".join(map(str, tasks[:10])) + (", …" if len(tasks) > 10 else "")
+    return f"task{'s' if len(tasks) > 1 else ''} {who}: {text}"
 
 
 def warnings_of(sources: Sequence[Source], layout: Layout) -> list[str]:
@@ -105,7 +98,7 @@ def warnings_of(sources: Sequence[Source], layout: Layout) -> list[str]:
             told.setdefault(text, []).append(source.ordinal)
     every = len(sources)
     found = [
-        text if len(tasks) == every or MORE.fullmatch(text) else str(_Told(text, tasks)) for text, tasks in told.items()
+        text if len(tasks) == every or MORE.fullmatch(text) else _of_some(text, tasks) for text, tasks in told.items()
     ]
     found += layout.warnings
     for sheet in layout.sheets():

@@ -81,19 +81,20 @@ async def _document(ctx: Context, row: Any, _: Request) -> File:
 async def _page(ctx: Context, row: Any, request: Request) -> File:
     named, number = request.path_params["estimator"], request.path_params["number"]
     estimator = await exports.estimator(ctx, row, **_named(named))
-    return await _table(ctx, row, estimator, await exports.page_numbered(ctx, estimator, number), request)
+    page = await exports.page(ctx, await exports.page_numbered(ctx, estimator, number))
+    return _table(ctx, row, estimator, page, request)
 
 
 async def _page_alone(ctx: Context, request: Request) -> tuple[File, Note]:
     page = await exports.page(ctx, key_of("Page", request.path_params["id"]))
     estimator = await exports.estimator_of(ctx, page)
     row = await exports.simulation(ctx, estimator.simulation_id)
-    file = await _table(ctx, row, estimator, page.id, request)
+    file = _table(ctx, row, estimator, page, request)
     return file, partial(exports.note, ctx, row, file.name)
 
 
-async def _table(ctx: Context, row: Any, estimator: Any, key: Any, request: Request) -> File:
-    page, bom = await exports.page(ctx, key), _yes(request, "bom")
+def _table(ctx: Context, row: Any, estimator: Any, page: Any, request: Request) -> File:
+    bom = _yes(request, "bom")
     name = f"{_title(row)}-{safe(estimator.file_name)}-{page.number}.csv"
     return File(name, CSV, partial(table, ctx, page, bom=bom), (page.id, page.version, bom))
 

@@ -7,8 +7,6 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-import structlog
-
 from gateway.protocol.pieces import each, packed, pieces
 from gateway.protocol.results import texts
 from gateway.protocol.results.documents import results
@@ -19,8 +17,6 @@ from resolvers.failures import Forbidden, NotFound
 from resolvers.simulations import exports, logs
 from resolvers.simulations.exports import Chosen
 from resolvers.spelling import apart, safe
-
-log = structlog.get_logger("torana")
 
 PROJECT = "project.json"
 """The editor's project in an archive."""
