@@ -122,7 +122,8 @@ async def _store(merged: Merged, session: AsyncSession, job: Job) -> None:
         Job.attempt > job.attempt,
         sa.or_(Job.state == JobState.COMPLETED, Job.merges > 0),
     )
-    job.warnings = [*(text for text in job.warnings if text not in merged.warnings), *merged.warnings]
+    others = [] if job.state is JobState.RUNNING else job.warnings  # while it runs, they are of an earlier merging
+    job.warnings = [*(text for text in others if text not in merged.warnings), *merged.warnings]
     if await session.scalar(sa.select(overtaken)):
         return
     await store(session, job.subject_id, merged)

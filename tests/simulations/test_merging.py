@@ -178,3 +178,24 @@ async def test_a_sum_that_lacks_a_task_is_named(platform: Platform) -> None:
     (warning,) = (await job_of(platform, submitted))["warnings"]
     assert "1 of " in warning
     assert "values are too small: they are sums, and some task did not give them" in warning
+
+
+async def test_the_warnings_of_a_running_job_are_those_of_its_latest_merging(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finishing, "PAUSE", 0.0)
+    monkeypatch.setattr(finishing, "REST", 0.0)
+    submitted = await submit(platform)
+    put = "mutation($e: JSON!, $d: BigInt, $w: [String!]!) { workerPutResults(estimators: $e, done: $d, warnings: $w) { state } }"
+    one, two = await claim(platform)
+    told = []
+    for worker, done in ((one, "10"), (one, "20"), (two, "10")):
+        await platform.ask(put, worker, e=estimators(6.0), d=done, w=[f"page 1 is missing after {done}"])
+        await merge_ready(platform.services)
+        job = await job_of(platform, submitted)
+        told.append((job["state"], job["warnings"]))
+    assert told == [
+        ("RUNNING", ["page 1 is missing after 10"]),
+        ("RUNNING", ["page 1 is missing after 20"]),
+        ("RUNNING", ["task 1: page 1 is missing after 20", "task 2: page 1 is missing after 10"]),
+    ]
