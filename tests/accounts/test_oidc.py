@@ -63,6 +63,12 @@ async def _viewer(gateway: Served, browser: httpx2.AsyncClient) -> Any:
 # With a provider of others ------------------------------------------------------------------------------------------
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A provider that answers late is another matter: here it may be busy with other tests."""
+    monkeypatch.setattr(oidc, "SECONDS", 60.0)
+
+
 @pytest.fixture(scope="module")
 async def provider() -> AsyncIterator[str]:
     async with running() as address:
