@@ -1,0 +1,3 @@
+from jobs.sandbox.launcher import main
+
+main()
