@@ -19,9 +19,13 @@ ORDER: Sequence[type[Base]] = (
     m.Role, m.RoleGrant, m.UserGroupMember, m.SiteDevice, m.SiteService, m.ProjectDevice, m.ProjectService,
     m.ParticipantDevice, m.ServiceConfig, m.NotificationTemplate,
     m.SessionType, m.Session, m.SessionEvent, m.SessionMember,
+    m.Challenge, m.Phase, m.Registration, m.Team, m.TeamMember,
     m.Simulation, m.Archive, m.Cluster, m.ClusterUserGroup, m.Job, m.Task, m.TaskResult, m.TaskSlab,
     m.SimulationSetup, m.SimulationLabel, m.Estimator, m.Page, m.PageSlab, m.LogEntry,
-    m.Upload, m.UploadPart, m.Blob, m.File, m.Credential, m.SimulationLink, m.Preference,
+    m.Upload, m.UploadPart, m.Blob, m.File, m.Evaluator, m.EvaluatorVersion, m.EvaluatorFile,
+    m.Submission, m.Reevaluation, m.Evaluation,
+    m.Leaderboard, m.LeaderboardBuild, m.ExternalEntry, m.LeaderboardEntry, m.LeaderboardRequest,
+    m.Credential, m.SimulationLink, m.Preference,
     m.Notification, m.AuditEvent, m.Attempts, m.ServerSetting,
 )  # fmt: skip
 """The order of locks. A transaction locks rows, and changes rows that it has not locked before, in this order: by

@@ -20,7 +20,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from db import migrating
 from db.engine import Database
+from db.models import FilePurpose
 from db.searching import folding
+from gateway.background.challenges import Challenges
 from gateway.background.engines import make_posts
 from gateway.background.file_checks import FileChecks
 from gateway.background.housekeeping import Housekeeping, sweeps_of
@@ -46,7 +48,9 @@ from gateway.settings.jobs import read_clusters
 from gateway.settings.operations import OperationSettings
 from jobs.programs import Registry, configured
 from resolvers.archives import kind as archives
-from resolvers.context import Entrance, Files, Identity, Jobs, Services
+from resolvers.challenges import arrivals
+from resolvers.challenges import kind as evaluations
+from resolvers.context import Arrival, Entrance, Files, Identity, Jobs, Services
 from resolvers.feed import Feed
 from resolvers.identity.hashing import Passwords
 from resolvers.identity.issuers import Issuers
@@ -118,13 +122,18 @@ def make_services(settings: Settings, passwords: Passwords | None = None, databa
             presence=Presence(database),
         ),
         jobs=Jobs(
-            kinds=kinds_of(simulations.KIND, archives.KIND),
+            kinds=kinds_of(simulations.KIND, archives.KIND, evaluations.KIND),
             programs=Registry(map(configured, settings.jobs.programs)),
             reports=Reports(database, limits),
         ),
         files=Files(
             storage=make_storage(settings.files, settings.storage.data_dir),
             bounds=settings.files.bounds,
+            arrivals={
+                FilePurpose.SUBMISSION_INPUT: Arrival(
+                    come=arrivals.came, taken=arrivals.taken, refused=arrivals.refused
+                )
+            },
         ),
         locking=Locking(database),
         entrance=Entrance(settings.server.reached_at, settings.sign_in.sign_up),
@@ -159,12 +168,14 @@ async def _working(settings: Settings, services: Services, runs: Path) -> AsyncI
         services, sweeps_of(settings.retention, services.files.storage), settings.mail.job_mail_seconds
     )
     checks = FileChecks(services)
+    challenges = Challenges(services)
     try:
         async with relayed(settings.storage, services.database):
             await services.database.start()
             outbox.start()
             housekeeping.start()
             checks.start()
+            challenges.start()
             dispatcher = None
             if settings.jobs.dispatch:
                 posts = await make_posts(
@@ -180,6 +191,7 @@ async def _working(settings: Settings, services: Services, runs: Path) -> AsyncI
                 if dispatcher is not None:
                     await dispatcher.close()
                 await services.jobs.reports.settled()
+                await challenges.close()
                 await checks.close()
                 await outbox.close()
                 await housekeeping.close()

@@ -5,8 +5,10 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from db.engine import Database
-from db.models import JobKind
+from db.models import File, FilePurpose, JobKind, Upload
 from db.storage.storage import Storage
 from db.turns import Turns as InTurn
 from jobs.programs import Registry
@@ -79,11 +81,23 @@ class Jobs:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Arrival:
+    """What else happens, in the same transaction, when the last byte of an upload of some purpose has `come`, when its
+    file was `taken`, and when it was `refused`, which is told with a code and a message."""
+
+    come: Callable[[AsyncSession, Upload], Awaitable[None]]
+    taken: Callable[[AsyncSession, Upload, File], Awaitable[None]]
+    refused: Callable[[AsyncSession, Upload, Mapping[str, Any]], Awaitable[None]]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Files:
-    """What files need: where their bytes lie, how many there may be, and the turns in which uploads write."""
+    """What files need: where their bytes lie, how many there may be, what their arrival leads to, and the turns in
+    which uploads write."""
 
     storage: Storage
     bounds: FileBounds
+    arrivals: Mapping[FilePurpose, Arrival] = field(default_factory=dict)
     turns: Turns = field(default_factory=Turns)
 
 

@@ -107,6 +107,14 @@ def results_topic(simulation: object) -> str:
     return f"results:{simulation}"
 
 
+def submission_topic(key: object) -> str:
+    return f"submission:{key}"
+
+
+def board_topic(key: object) -> str:
+    return f"board:{key}"
+
+
 def upload_topic(key: object) -> str:
     return f"upload:{key}"
 
@@ -142,6 +150,9 @@ WORK = "work"
 
 UPLOADED = "uploaded"
 """The last byte of an upload came; the file is to be checked."""
+
+BOARDS = "boards"
+"""A leaderboard is to be built again."""
 
 ENDED = "ended"
 """All tasks of a batch have ended on their cluster; the cluster is to be asked how."""

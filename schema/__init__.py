@@ -22,7 +22,7 @@ from schema.fields.scalars import SCALARS, parse_id
 from schema.fields.selection import model_of
 from schema.lists.connections import give_defaults
 from schema.lists.roots import roots
-from schema.types import challenges, specs  # noqa: F401  (their types have no other fields at the root)
+from schema.types import specs  # noqa: F401  (its types have no other fields at the root)
 from schema.types.access import AccessMutation, AccessQuery
 from schema.types.accounts.credentials import CredentialsMutation
 from schema.types.accounts.login_sessions import LoginSessionsMutation, LoginSessionsQuery
@@ -32,6 +32,12 @@ from schema.types.accounts.sign_in_options import SignInOptionsQuery
 from schema.types.accounts.signing import SigningMutation, SigningQuery
 from schema.types.accounts.users import AccountsQuery
 from schema.types.archives import ArchivesMutation
+from schema.types.challenges.challenges import ChallengesMutation
+from schema.types.challenges.commands import SubmissionCommandsMutation, SubmissionQuotaQuery
+from schema.types.challenges.evaluators import EvaluatorsMutation
+from schema.types.challenges.leaderboards import LeaderboardsMutation
+from schema.types.challenges.participation import ParticipationMutation
+from schema.types.challenges.streams import ChallengeStreamsSubscription
 from schema.types.clusters import ClustersMutation, ClustersQuery
 from schema.types.devices import DevicesMutation
 from schema.types.exports import ExportsMutation
@@ -105,6 +111,7 @@ QUERIES: list[type] = [
     AccessQuery,
     DifferencesQuery,
     ClustersQuery,
+    SubmissionQuotaQuery,
     NodesQuery,
 ]
 MUTATIONS: list[type] = [
@@ -129,11 +136,21 @@ MUTATIONS: list[type] = [
     FilesMutation,
     UploadsMutation,
     ArchivesMutation,
+    ChallengesMutation,
+    EvaluatorsMutation,
+    LeaderboardsMutation,
+    ParticipationMutation,
+    SubmissionCommandsMutation,
     WorkersMutation,
     ClustersMutation,
     NoticesMutation,
 ]
-SUBSCRIPTIONS: list[type] = [JobStreamsSubscription, UploadStreamsSubscription, FollowingSubscription]
+SUBSCRIPTIONS: list[type] = [
+    JobStreamsSubscription,
+    UploadStreamsSubscription,
+    ChallengeStreamsSubscription,
+    FollowingSubscription,
+]
 """The areas: each has fields at the root."""
 
 

@@ -16,9 +16,19 @@ from db.models.accounts import (
 )
 from db.models.archives import Archive
 from db.models.base import Base, Entity, Erasable, of_table
-from db.models.challenges import Challenge, Leaderboard, LeaderboardEntry
+from db.models.challenges import (
+    Challenge,
+    MemberState,
+    Phase,
+    Registration,
+    RegistrationMode,
+    RegistrationState,
+    Team,
+    TeamMember,
+)
 from db.models.clusters import Cluster, ClusterUserGroup
 from db.models.devices import Device, DeviceSubtype, DeviceType, ParticipantDevice, ProjectDevice, SiteDevice
+from db.models.evaluators import Evaluator, EvaluatorFile, EvaluatorFileRole, EvaluatorVersion, Executor
 from db.models.files import (
     Blob,
     ChecksumAlgorithm,
@@ -31,6 +41,14 @@ from db.models.files import (
 )
 from db.models.groups import ADMIN, GRANTEES, USER, Role, RoleGrant, RoleScope, UserGroup, UserGroupMember
 from db.models.jobs import SUBJECTS, TERMINAL, Job, JobKind, JobState, LogEntry, Platform, Task, TaskResult, TaskSlab
+from db.models.leaderboards import (
+    Counting,
+    ExternalEntry,
+    Leaderboard,
+    LeaderboardBuild,
+    LeaderboardEntry,
+    LeaderboardRequest,
+)
 from db.models.notices import Channel, Notification, NotificationState, NotificationTemplate
 from db.models.organisation import Participant, ParticipantGroup, Project, Site
 from db.models.services import CONFIGURED, CORE, ProjectService, Service, ServiceConfig, SiteService
@@ -59,6 +77,7 @@ from db.models.simulations import (
     SimulationType,
 )
 from db.models.specs import Spec, SpecLanguage, SpecVersion
+from db.models.submissions import Evaluation, Reevaluation, ReevaluationState, Submission, SubmissionStatus
 
 __all__ = [
     "ADMIN",
@@ -83,6 +102,7 @@ __all__ = [
     "ChecksumAlgorithm",
     "Cluster",
     "ClusterUserGroup",
+    "Counting",
     "Credential",
     "CredentialKind",
     "Device",
@@ -91,6 +111,13 @@ __all__ = [
     "Entity",
     "Erasable",
     "Estimator",
+    "Evaluation",
+    "Evaluator",
+    "EvaluatorFile",
+    "EvaluatorFileRole",
+    "EvaluatorVersion",
+    "Executor",
+    "ExternalEntry",
     "File",
     "FilePurpose",
     "FileState",
@@ -99,8 +126,11 @@ __all__ = [
     "JobKind",
     "JobState",
     "Leaderboard",
+    "LeaderboardBuild",
     "LeaderboardEntry",
+    "LeaderboardRequest",
     "LogEntry",
+    "MemberState",
     "Notification",
     "NotificationState",
     "NotificationTemplate",
@@ -109,12 +139,18 @@ __all__ = [
     "Participant",
     "ParticipantDevice",
     "ParticipantGroup",
+    "Phase",
     "Platform",
     "PlatformRole",
     "Preference",
     "Project",
     "ProjectDevice",
     "ProjectService",
+    "Reevaluation",
+    "ReevaluationState",
+    "Registration",
+    "RegistrationMode",
+    "RegistrationState",
     "Role",
     "RoleGrant",
     "RoleScope",
@@ -140,9 +176,13 @@ __all__ = [
     "Spec",
     "SpecLanguage",
     "SpecVersion",
+    "Submission",
+    "SubmissionStatus",
     "Task",
     "TaskResult",
     "TaskSlab",
+    "Team",
+    "TeamMember",
     "TwoFactor",
     "Upload",
     "UploadPart",

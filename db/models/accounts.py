@@ -13,6 +13,7 @@ from db.searching.folding import folds
 from db.types import Json, Name, Value, choice, now
 
 if TYPE_CHECKING:
+    from db.models.challenges import Challenge
     from db.models.devices import Device
     from db.models.groups import UserGroup
     from db.models.organisation import Participant
@@ -50,9 +51,10 @@ class CredentialKind(Enum):
     EMAIL_VERIFY = "EMAIL_VERIFY"
     PASSWORD_RESET = "PASSWORD_RESET"  # noqa: S105
     SSH_CERTIFICATE = "SSH_CERTIFICATE"
+    CHALLENGE_WORKER = "CHALLENGE_WORKER"
 
 
-OWNERS = ("user_id", "participant_id", "device_id", "service_id")
+OWNERS = ("user_id", "participant_id", "device_id", "service_id", "challenge_id")
 """The owners that a credential may have; exactly one is set."""
 
 
@@ -98,7 +100,8 @@ class User(Erasable, Entity):
 
 
 class Credential(Entity):
-    """Something that proves who is asking, of a user, a participant, a device or a service.
+    """Something that proves who is asking, of a user, a participant, a device, a service, or the external worker of a
+    challenge.
 
     Of a secret only `secret_hash` is stored. `sealed` holds encrypted what must be read again (the seed of an
     authenticator). `public_key` names an API key. `scopes` bound what a key or token may do; null: all that its owner
@@ -126,6 +129,7 @@ class Credential(Entity):
     participant_id: Mapped[UUID | None] = refers("participants.id", ondelete="CASCADE")
     device_id: Mapped[UUID | None] = refers("devices.id", ondelete="CASCADE")
     service_id: Mapped[UUID | None] = refers("services.id", ondelete="CASCADE")
+    challenge_id: Mapped[UUID | None] = refers("challenges.id", ondelete="CASCADE")
     kind: Mapped[CredentialKind] = mapped_column(choice(CredentialKind))
     label: Mapped[str] = mapped_column(Name(100), default="default")
     label_folded: Mapped[str | None] = folds("label")
@@ -144,6 +148,7 @@ class Credential(Entity):
     participant: Mapped["Participant | None"] = relates()
     device: Mapped["Device | None"] = relates()
     service: Mapped["Service | None"] = relates()
+    challenge: Mapped["Challenge | None"] = relates()
 
 
 class Preference(Entity):

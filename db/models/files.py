@@ -16,11 +16,13 @@ from db.types import Json, Name, choice
 if TYPE_CHECKING:
     from db.models.accounts import User
     from db.models.archives import Archive
+    from db.models.challenges import Challenge
     from db.models.jobs import Task
     from db.models.organisation import Project
     from db.models.services import Service
     from db.models.sessions import Session
     from db.models.simulations import Simulation
+    from db.models.submissions import Submission
 
 
 class FilePurpose(Enum):
@@ -29,6 +31,11 @@ class FilePurpose(Enum):
     ARCHIVE = "ARCHIVE"
     PUBLIC = "PUBLIC"
     OUTPUT = "OUTPUT"
+    SUBMISSION_INPUT = "SUBMISSION_INPUT"
+    SUBMISSION_OUTPUT = "SUBMISSION_OUTPUT"
+    EVALUATOR_PROGRAM = "EVALUATOR_PROGRAM"
+    REFERENCE_DATA = "REFERENCE_DATA"
+    CHALLENGE_DATA = "CHALLENGE_DATA"
 
 
 class FileState(Enum):
@@ -81,6 +88,8 @@ class File(Erasable, Entity):
         lists("ix_files_project_id_created_at_id", "project_id", "created_at", "id"),
         lists("ix_files_session_id_created_at_id", "session_id", "created_at", "id"),
         lists("ix_files_simulation_id_created_at_id", "simulation_id", "created_at", "id"),
+        lists("ix_files_submission_id_created_at_id", "submission_id", "created_at", "id"),
+        lists("ix_files_challenge_id_created_at_id", "challenge_id", "created_at", "id"),
         sa.Index("ix_files_task_id", "task_id"),
         sa.Index("ix_files_blob_id", "blob_id"),
         sa.Index("ix_files_expires_at", "expires_at"),
@@ -104,6 +113,8 @@ class File(Erasable, Entity):
     project_id: Mapped[UUID | None] = refers("projects.id", ondelete="SET NULL")
     archive_id: Mapped[UUID | None] = refers("archives.id", ondelete="CASCADE")
     simulation_id: Mapped[UUID | None] = refers("simulations.id", ondelete="CASCADE")
+    submission_id: Mapped[UUID | None] = refers("submissions.id", ondelete="CASCADE")
+    challenge_id: Mapped[UUID | None] = refers("challenges.id", ondelete="CASCADE")
     task_id: Mapped[UUID | None] = refers("tasks.id", ondelete="SET NULL")
     recorded_at: Mapped[datetime | None]
     expires_at: Mapped[datetime | None]
@@ -115,6 +126,8 @@ class File(Erasable, Entity):
     project: Mapped["Project | None"] = relates()
     archive: Mapped["Archive | None"] = relates(back_populates="file")
     simulation: Mapped["Simulation | None"] = relates(back_populates="outputs")
+    submission: Mapped["Submission | None"] = relates(back_populates="files")
+    challenge: Mapped["Challenge | None"] = relates(back_populates="files")
     task: Mapped["Task | None"] = relates()
 
 
@@ -143,6 +156,8 @@ class Upload(Entity):
         sa.Index("ix_uploads_service_id", "service_id"),
         sa.Index("ix_uploads_archive_id", "archive_id"),
         sa.Index("ix_uploads_simulation_id", "simulation_id"),
+        sa.Index("ix_uploads_submission_id", "submission_id"),
+        sa.Index("ix_uploads_challenge_id", "challenge_id"),
     )
 
     purpose: Mapped[FilePurpose] = mapped_column(choice(FilePurpose))
@@ -166,6 +181,8 @@ class Upload(Entity):
     project_id: Mapped[UUID | None] = refers("projects.id", ondelete="SET NULL")
     archive_id: Mapped[UUID | None] = refers("archives.id", ondelete="CASCADE")
     simulation_id: Mapped[UUID | None] = refers("simulations.id", ondelete="CASCADE")
+    submission_id: Mapped[UUID | None] = refers("submissions.id", ondelete="CASCADE")
+    challenge_id: Mapped[UUID | None] = refers("challenges.id", ondelete="CASCADE")
     file_id: Mapped[UUID | None] = refers("files.id", ondelete="SET NULL")
     recorded_at: Mapped[datetime | None]
     holder: Mapped[str | None] = mapped_column(sa.String(64))
@@ -179,6 +196,8 @@ class Upload(Entity):
     service: Mapped["Service | None"] = relates()
     session: Mapped["Session | None"] = relates()
     project: Mapped["Project | None"] = relates()
+    submission: Mapped["Submission | None"] = relates(back_populates="uploads")
+    challenge: Mapped["Challenge | None"] = relates()
     file: Mapped[File | None] = relates()
     parts: Mapped[list["UploadPart"]] = relates(back_populates="upload")
 

@@ -19,17 +19,20 @@ if TYPE_CHECKING:
     from db.models.clusters import Cluster
     from db.models.organisation import Project
     from db.models.simulations import Simulation
+    from db.models.submissions import Evaluation
 
 
 class JobKind(Enum):
     SIMULATION = "SIMULATION"
     ARCHIVE = "ARCHIVE"
+    SUBMISSION_EVALUATION = "SUBMISSION_EVALUATION"
 
 
 class Platform(Enum):
     IN_PROCESS = "IN_PROCESS"
     CELERY = "CELERY"
     SLURM = "SLURM"
+    EXTERNAL = "EXTERNAL"
 
 
 class JobState(Enum):
@@ -43,7 +46,11 @@ class JobState(Enum):
     FAILED = "FAILED"
 
 
-SUBJECTS = {"simulation": JobKind.SIMULATION, "archive": JobKind.ARCHIVE}
+SUBJECTS = {
+    "simulation": JobKind.SIMULATION,
+    "archive": JobKind.ARCHIVE,
+    "evaluation": JobKind.SUBMISSION_EVALUATION,
+}
 """The subjects of jobs, by the names of their columns without `_id`: each kind has one."""
 TERMINAL = (JobState.CANCELED, JobState.COMPLETED, JobState.FAILED)
 _PARTS = sa.text("parts")
@@ -62,14 +69,16 @@ class Job(Erasable, Entity):
     state with its moment. `external` holds the engines' names of the batches that were handed to them, and `batches`
     counts those. `merges` counts how often results were stored, also those of unfinished tasks; `parts` says that more
     was delivered since, which is merged after `merge_after`. Of the waiting jobs, those of a higher `priority` come
-    first; `queue_position` is written by the dispatcher. Tasks were last handed over at `handed_at`. `untold` says that
-    it ended and that its owner waits for a mail about it.
+    first; `queue_position` is written by the dispatcher. Tasks were last handed over at `handed_at`. Jobs of one
+    `lane_id` take turns with others as those of one owner do. `untold` says that it ended and that its owner waits for
+    a mail about it.
     """
 
     __tablename__ = "jobs"
     __table_args__ = (
         sa.CheckConstraint("(kind = 'SIMULATION') = (simulation_id IS NOT NULL)", name="simulation"),
         sa.CheckConstraint("(kind = 'ARCHIVE') = (archive_id IS NOT NULL)", name="archive"),
+        sa.CheckConstraint("(kind = 'SUBMISSION_EVALUATION') = (evaluation_id IS NOT NULL)", name="evaluation"),
         sa.CheckConstraint("progress BETWEEN 0 AND 1", name="progress"),
         *(
             sa.Index(f"uq_jobs_active_{one}", f"{one}_id", unique=True, sqlite_where=_ACTIVE, postgresql_where=_ACTIVE)
@@ -77,6 +86,7 @@ class Job(Erasable, Entity):
         ),
         sa.UniqueConstraint("simulation_id", "attempt"),
         sa.Index("uq_jobs_archive_id_attempt", "archive_id", "attempt", unique=True),
+        sa.Index("uq_jobs_evaluation_id_attempt", "evaluation_id", "attempt", unique=True),
         *(lists(f"ix_jobs_{one}_id_attempt_id", f"{one}_id", "attempt", "id") for one in SUBJECTS),
         lists("ix_jobs_submitted_at_id", "submitted_at", "id"),
         lists("ix_jobs_last_update_at_id", "last_update_at", "id"),
@@ -85,12 +95,13 @@ class Job(Erasable, Entity):
         lists("ix_jobs_owner_user_id_submitted_at_id", "owner_user_id", "submitted_at", "id"),
         lists("ix_jobs_project_id_submitted_at_id", "project_id", "submitted_at", "id"),
         sa.Index("ix_jobs_owner_user_id_handed_at", "owner_user_id", "handed_at"),
+        sa.Index("ix_jobs_lane_id_handed_at", "lane_id", "handed_at"),
         lists("ix_jobs_state_submitted_at_id", "state", "submitted_at", "id"),
         sa.Index("ix_jobs_cluster_id_state_submitted_at", "cluster_id", "state", "submitted_at"),
         sa.Index("ix_jobs_parts", "merge_after", sqlite_where=_PARTS, postgresql_where=_PARTS),
         sa.Index("ix_jobs_untold", "owner_user_id", "ended_at", sqlite_where=_UNTOLD, postgresql_where=_UNTOLD),
         sa.Index("ix_jobs_queued", "id", sqlite_where=_QUEUED, postgresql_where=_QUEUED),
-        sa.CheckConstraint("(platform = 'IN_PROCESS') = (cluster_id IS NULL)", name="cluster"),
+        sa.CheckConstraint("(platform IN ('IN_PROCESS', 'EXTERNAL')) = (cluster_id IS NULL)", name="cluster"),
     )
 
     key: Mapped[str] = mapped_column(Name(80), unique=True)
@@ -129,12 +140,15 @@ class Job(Erasable, Entity):
     untold: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
     simulation_id: Mapped[UUID | None] = refers("simulations.id", ondelete="RESTRICT")
     archive_id: Mapped[UUID | None] = refers("archives.id", ondelete="RESTRICT")
+    evaluation_id: Mapped[UUID | None] = refers("evaluations.id", ondelete="RESTRICT")
+    lane_id: Mapped[UUID | None]
 
     owner: Mapped["User"] = relates()
     project: Mapped["Project | None"] = relates()
     cluster: Mapped["Cluster | None"] = relates()
     simulation: Mapped["Simulation | None"] = relates(back_populates="jobs")
     archive: Mapped["Archive | None"] = relates(back_populates="jobs")
+    evaluation: Mapped["Evaluation | None"] = relates(back_populates="jobs")
     tasks: Mapped[list["Task"]] = relates(back_populates="job")
     log: Mapped[list["LogEntry"]] = relates(back_populates="job")
 

@@ -21,8 +21,8 @@ from jobs.programs.progress import told
 from jobs.programs.seeds import MAX_SEED, seed_of
 from jobs.programs.texts import unified
 
-AS_FILES = "files"
-"""The results of a program whose output folder's files are delivered as they are."""
+AS_FILES, SCORES = "files", "scores"
+"""The results of a program whose output folder's files are delivered as they are, and of one that writes scores."""
 FILES, EDITOR = "FILES", "EDITOR"
 """The kinds of input: native files by name, or a project of the editor, which is converted to native files."""
 FORMATS = ("shieldhit", "fluka")  # that projects of the editor are converted to
@@ -48,7 +48,8 @@ class Program:
     lies there is delivered as files. `partial` says that results may be read while it runs. `together` says that the
     program reads and writes in one folder, so {input} is {output}. `checker` reads the input better than `primaries`
     does; it stays on the gateway. `format` is that of the native files that a project of the editor becomes. `seed` has
-    regular expressions like `primaries`, for the seed that the input names: it is 0 where nothing fits. `ignored` has
+    regular expressions like `primaries`, for the seed that the input names: it is 0 where nothing fits. `error` names
+    the file in {input} in which the program says why it failed. `ignored` has
     those of what is no input, such as titles and comments: nothing is read or edited there.
     """
 
@@ -66,6 +67,7 @@ class Program:
     log: str = ""
     partial: bool = False
     together: bool = False
+    error: str = ""
     checker: Checker | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -80,7 +82,7 @@ class Program:
             _require(kind in (FILES, EDITOR), "kinds", f"{kind!r} is not one of FILES, EDITOR")
         for index, pattern in enumerate(self.files):
             _check_pattern(pattern, f"files[{index}]")
-        known = self.primaries or self.checker or self.results == AS_FILES
+        known = self.primaries or self.checker or self.results in (AS_FILES, SCORES)
         _require(known, "primaries", "how to find their number in the input is missing")
         _require(self.format in FORMATS, "format", f"{self.format!r} is none of {sorted(FORMATS)}")
         for key, regexes in (("primaries", self.primaries), ("seed", self.seed)):
@@ -121,7 +123,7 @@ class Program:
             _require(key in known, str(key), f"there is no such field; there are {', '.join(known)}")
         for key in ("name", "command", "results"):
             _require(key in given, key, "it is missing")
-        for key in ("name", "results", "progress", "log", "format"):
+        for key in ("name", "results", "progress", "log", "format", "error"):
             _require(isinstance(given.get(key, ""), str), key, "it must be a text")
         for key in ("partial", "together"):
             _require(isinstance(given.get(key, False), bool), key, "it must be true or false")
@@ -142,6 +144,8 @@ class Program:
             result[key] = list(result[key])
         for key in ("primaries", "seed", "ignored"):
             result[key] = dict(result[key])
+        if not self.error:  # workers of earlier versions don't know it
+            del result["error"]
         result["edits"] = [{"file": edit.file, "find": edit.find, "put": edit.put} for edit in self.edits]
         return result
 

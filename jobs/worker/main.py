@@ -29,6 +29,8 @@ from jobs.worker.process import adopt, end, follow, start
 from jobs.worker.reports import Parts, Reporter
 
 TRY_AGAIN = 75
+TOLD = 2_000
+"""The most characters of what a program says of its failure."""
 CLAIM = """
 mutation Claim($number: String!) {
   workerClaim(number: $number) {
@@ -83,11 +85,20 @@ def run_program(
         reporter.send(lost=why)
         return TRY_AGAIN
     elif status > 0:
-        reporter.send(error=f"the program ended with exit status {status}")
+        reporter.send(error=why_failed(program) or f"the program ended with exit status {status}")
     else:
         reporter.send()
         deliver(gateway, reporter, program, outputs, task)
     return 0
+
+
+def why_failed(program: Program) -> str:
+    """Why a program failed, where it says so itself."""
+    if not program.error:
+        return ""
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        return Path("input", program.error).read_text(encoding="utf-8")[:TOLD].strip()
+    return ""
 
 
 def prepare(gateway: Gateway, program: Program, task: Any, requested: int) -> tuple[list[str], Outputs]:

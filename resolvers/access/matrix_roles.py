@@ -13,6 +13,8 @@ ROLES = {
     "PL": "participant with a static token",
     "DV": "device",
     "SV": "service",
+    "OG": "organiser of the challenge",
+    "CW": "external worker of the challenge",
     "WK": "worker",
     "LK": "whoever has a link to a simulation",
     "XA": "superadmin",

@@ -16,10 +16,11 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.engine import changed, moment_of
-from db.models import CORE, Credential, CredentialKind, Entity, Participant, User
+from db.models import CORE, OWNERS, Challenge, Credential, CredentialKind, Entity, Participant, User
 from db.searching.folding import composed
 from db.written import because
-from resolvers.access.policy import policy_of
+from resolvers.access.challenge_rules import ORGANISER
+from resolvers.access.policy import Rules, policy_of
 from resolvers.access.rules import (
     DEVICE_LINKER,
     LINKED_SERVICE,
@@ -48,7 +49,7 @@ ACTIVE = 2
 MOST = 50
 """The most keys of one user."""
 
-_ENDED = (CredentialKind.API_KEY, CredentialKind.STATIC_TOKEN)
+_ENDED = (CredentialKind.API_KEY, CredentialKind.STATIC_TOKEN, CredentialKind.CHALLENGE_WORKER)
 """The kinds of credentials that are revoked."""
 _DIGITS = string.digits + string.ascii_letters
 
@@ -62,8 +63,8 @@ class Issued:
     public_key: str | None = None
 
 
-_PREFIXES = {"participant": "pt", "device": "dt", "service": "st"}
-"""The owners of static tokens, with the prefix of each kind of token."""
+_PREFIXES = {"participant": "pt", "device": "dt", "service": "st", "challenge": "cw"}
+"""The owners of static tokens, and of tokens of external workers, with the prefix of each kind of token."""
 
 
 def new_secret(prefix: str) -> str:
@@ -113,7 +114,7 @@ async def rotate_key(ctx: Context, key: UUID, expires_at: datetime | EllipsisTyp
 
 async def create_token(ctx: Context, model: type[Entity], owner: UUID) -> Issued:
     """Create a static token for a participant (which enables static tokens for the participant), a device or a
-    service."""
+    service; or one of an external worker, for a challenge."""
     kind = model.__name__.lower()
     async with writing(ctx, "CREATE_TOKEN", model, owner) as session:
         row: Any = await locked(session, ctx, model, owner, field=kind)
@@ -126,9 +127,9 @@ async def create_token(ctx: Context, model: type[Entity], owner: UUID) -> Issued
             await session.flush()
             await conclude(session, ctx, row, before)
         owned: Any = getattr(Credential, f"{kind}_id")
-        await _room(session, ACTIVE, owned == owner, Credential.kind == CredentialKind.STATIC_TOKEN)
-        secret = new_secret(_PREFIXES[kind])
-        issued = await _issue(session, CredentialKind.STATIC_TOKEN, secret, **{f"{kind}_id": owner})
+        of_kind = CredentialKind.CHALLENGE_WORKER if isinstance(row, Challenge) else CredentialKind.STATIC_TOKEN
+        await _room(session, ACTIVE, owned == owner, Credential.kind == of_kind)
+        issued = await _issue(session, of_kind, new_secret(_PREFIXES[kind]), **{f"{kind}_id": owner})
         record(session, ctx, "CREATE_TOKEN", model.__name__, owner, **await place_of(session, row))
         return issued
 
@@ -149,11 +150,12 @@ async def revoke(ctx: Context, key: UUID) -> datetime:
         row = (await session.scalars(wanted, dict(ctx.principal.parameters))).one_or_none()
         if row is None:
             raise NotFound("no Credential with this id", field="id")
-        rules = (DEVICE_LINKER, SUPERADMIN) if row.device_id else (OWNER, PROJECT_ADMIN, SITE_ADMIN, SUPERADMIN)
+        rules: Rules = (DEVICE_LINKER, SUPERADMIN) if row.device_id else (OWNER, PROJECT_ADMIN, SITE_ADMIN, SUPERADMIN)
+        rules = (ORGANISER, SUPERADMIN) if row.challenge_id else rules
         await require(session, ctx, row, (*rules, LINKED_SERVICE) if row.participant_id else rules, "revoke")
         if row.revoked_at is None:
             row.revoked_at = await moment_of(session)
-            owner = row.user_id or row.participant_id or row.device_id or row.service_id
+            owner = _owner_of(row)
             changed(session, principal_topic(owner))
             record(session, ctx, "REVOKE_CREDENTIAL", "Credential", key, label=row.label, owner=owner)
         return row.revoked_at
@@ -208,8 +210,12 @@ async def _issue(session: AsyncSession, kind: CredentialKind, secret: str, **col
     row = Credential(kind=kind, secret_hash=digest_of(secret), algorithm="sha256", **columns)
     session.add(row)
     await session.flush()
-    changed(session, principal_topic(row.user_id or row.participant_id or row.device_id or row.service_id))
+    changed(session, principal_topic(_owner_of(row)))
     return Issued(row.id, secret, row.public_key)
+
+
+def _owner_of(row: Credential) -> UUID | None:
+    return next((key for key in (getattr(row, name) for name in OWNERS) if key is not None), None)
 
 
 def _label(label: str) -> str:

@@ -200,6 +200,9 @@ async def _ready(services: Services, claimed: Claimed, digest: str) -> None:
             before = sa.update(File).where(*same, File.id != file.id, File.deleted_at.is_(None))
             await in_order(session, before.values(deleted_at=now(), version=File.version + 1))
         file.state, file.digest, file.blob_id = FileState.READY, digest, blob
+        await session.flush()
+        if (arrival := services.files.arrivals.get(file.purpose)) is not None:
+            await arrival.taken(session, row, file)
         changed(session, row_topic(File, file.id), row_topic(File, "*"))
 
 
@@ -220,6 +223,9 @@ async def _refuse(services: Services, claimed: Claimed, why: Mapping[str, Any]) 
             if file is not None:
                 file.state, file.refusal = FileState.REFUSED, dict(why)
                 changed(session, row_topic(File, file.id))
+            await session.flush()
+            if (arrival := services.files.arrivals.get(row.purpose)) is not None:
+                await arrival.refused(session, row, why)
             return keys
 
     for key in await tried_again(note):

@@ -122,7 +122,7 @@ async def _settled(session: AsyncSession, ctx: Context, row: Upload) -> tuple[St
     changed(session, upload_topic(row.id))
     left = list(await session.scalars(_lacking(row.id)))
     if not left:
-        await assemble(session, row)
+        await assemble(session, ctx.services.files, row)
     return Standing.of(row), left
 
 

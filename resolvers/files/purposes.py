@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from db.models import Entity, FilePurpose, Project, Session
+from db.models import Challenge, Entity, FilePurpose, Project, Session, Submission, SubmissionStatus
+from resolvers.access.challenge_rules import ORGANISES, SUBMITTER
 from resolvers.access.policy import Rules
 from resolvers.access.rules import (
     ANY_USER,
@@ -19,7 +20,7 @@ from resolvers.access.rules import (
     SERVICE,
     SUPERADMIN,
 )  # fmt: skip
-from resolvers.failures import Invalid
+from resolvers.failures import Invalid, WrongState
 from resolvers.spelling import invisible
 
 OTHERWISE = "application/octet-stream"
@@ -61,7 +62,14 @@ class Purpose:
         """What says what an upload, and then its file, belongs to."""
         if isinstance(target, Session):
             return {"session_id": target.id, "project_id": target.project_id}
+        if isinstance(target, Submission | Challenge):
+            return {"submission_id" if isinstance(target, Submission) else "challenge_id": target.id}
         return {"project_id": None if target is None else target.id}
+
+    def expect(self, target: Any) -> None:
+        """STATE for a target that takes no files now."""
+        if isinstance(target, Submission) and target.status is not SubmissionStatus.UPLOADING:
+            raise WrongState("this submission has its file", field="target", state=target.status.name)
 
     def check_name(self, name: str, field: str) -> None:
         """INVALID for a name that is none, or that a file of this purpose may not have."""
@@ -99,6 +107,30 @@ PURPOSES: Mapping[FilePurpose, Purpose] = {
         ),
         Purpose(name=FilePurpose.ARCHIVE, ends=(".zip",)),
         Purpose(name=FilePurpose.OUTPUT),
+        Purpose(name=FilePurpose.SUBMISSION_INPUT, target=Submission, who=(SUBMITTER,), unpacked=True),
+        Purpose(name=FilePurpose.SUBMISSION_OUTPUT),
+        Purpose(
+            name=FilePurpose.EVALUATOR_PROGRAM,
+            target=Challenge,
+            who=(ORGANISES, SUPERADMIN),
+            alone=(SUPERADMIN,),
+            ends=(".py", ".sh", ".zip", ".tar"),
+            unpacked=True,
+        ),
+        Purpose(
+            name=FilePurpose.REFERENCE_DATA,
+            target=Challenge,
+            who=(ORGANISES, SUPERADMIN),
+            alone=(SUPERADMIN,),
+            unpacked=True,
+        ),
+        Purpose(
+            name=FilePurpose.CHALLENGE_DATA,
+            target=Challenge,
+            who=(ORGANISES, SUPERADMIN),
+            alone=(SUPERADMIN,),
+            unpacked=True,
+        ),
         Purpose(
             name=FilePurpose.PUBLIC,
             alone=(SUPERADMIN,),

@@ -191,7 +191,7 @@ class Receiving:
             row = await self._mine(session)
             row.holder, row.wanted, row.lease_until, row.coming = None, None, None, 0
             if row.received == row.size and not row.partial:
-                await assemble(session, row)
+                await assemble(session, self._ctx.services.files, row)
             return Standing.of(row)
 
     async def _release(self) -> None:

@@ -8,7 +8,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db.models import TERMINAL, Job, JobState, Project, Session, Task, Upload
+from db.models import TERMINAL, Challenge, Job, JobState, Project, Session, Submission, Task, Upload
 from resolvers.access.clauses import TRUE, any_of
 from resolvers.access.rules import words
 from resolvers.context import Context
@@ -53,6 +53,7 @@ async def placed(session: AsyncSession, ctx: Context, new: NewUpload) -> Belongi
             raise Invalid(f"the target of a {purpose.name.name} {wanted}", field=new.at("target"))
         target = await seen(session, ctx, model, key, field=new.at("target"))
         await require(session, ctx, target, purpose.who, "bring files for")
+        purpose.expect(target)
     elif not purpose.alone and purpose.target is not None:
         raise Invalid(f"a {purpose.name.name} belongs to a {purpose.target.__name__}: name it", field=new.at("target"))
     elif any_of(*(rule.clause(None, principal.profile) for rule in purpose.alone)) is not TRUE:
@@ -66,10 +67,17 @@ async def still_placed(session: AsyncSession, ctx: Context, row: Upload) -> None
     """Raise when the principal may bring no files any more for what an upload belongs to."""
     if ctx.principal.task_claim is not None:
         return
-    model, key = (Session, row.session_id) if row.session_id is not None else (Project, row.project_id)
-    if key is not None:
-        target: Any = await seen(session, ctx, model, key, field="target")
+    if (known := target_in(row)) is not None:
+        target: Any = await seen(session, ctx, *known, field="target")
         await require(session, ctx, target, PURPOSES[row.purpose].who, "bring files for")
+
+
+def target_in(row: Upload) -> tuple[Any, UUID] | None:
+    """What an upload belongs to: the closest."""
+    for model, key in ((Session, row.session_id), (Submission, row.submission_id), (Challenge, row.challenge_id)):
+        if key is not None:
+            return model, key
+    return None if row.project_id is None else (Project, row.project_id)
 
 
 async def counted(session: AsyncSession, ctx: Context, new: NewUpload, belonging: Belonging) -> None:

@@ -3,25 +3,24 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.engine import changed, moment_of
-from db.models import File, Project, Session, Task, Upload, UploadPart, UploadState
+from db.models import File, Task, Upload, UploadPart, UploadState
 from db.searching.folding import composed
 from db.storage.storage import Segment
 from db.types import uuid7
 from db.written import asked, because
-from resolvers.context import Context
+from resolvers.context import Context, Files
 from resolvers.failures import Away, Invalid, NotFound, WrongState
 from resolvers.feed import UPLOADED, upload_topic
 from resolvers.files import quotas
 from resolvers.files.new_uploads import PARTS, NewUpload, check
 from resolvers.files.purposes import media_type
-from resolvers.files.targets import counted, placed
+from resolvers.files.targets import counted, placed, target_in
 from resolvers.identity.principal import Kind, Principal
 from resolvers.writing.refusals import recorded
 from resolvers.writing.rows import locked
@@ -120,12 +119,7 @@ async def like(ctx: Context, key: UUID) -> NewUpload:
     """What was asked of one's own upload, for the parts that it is put together of."""
     async with ctx.services.files.turns, ctx.services.database.write() as session:
         row = await own(session, ctx, key)
-    target: tuple[Any, UUID] | None = None
-    if row.session_id is not None:
-        target = Session, row.session_id
-    elif row.project_id is not None:
-        target = Project, row.project_id
-    return NewUpload(row.purpose, row.name, None, target)
+    return NewUpload(row.purpose, row.name, None, target_in(row))
 
 
 async def put_together(ctx: Context, whole: UUID | NewUpload, keys: Sequence[UUID]) -> Upload:
@@ -147,7 +141,7 @@ async def put_together(ctx: Context, whole: UUID | NewUpload, keys: Sequence[UUI
         row.received = size
         because(session, "partial uploads are part of another now", Upload)
         await session.execute(sa.delete(Upload).where(Upload.id.in_(keys)))
-        await assemble(session, row)
+        await assemble(session, ctx.services.files, row)
         return row
 
 
@@ -159,11 +153,12 @@ async def _complete_parts(session: AsyncSession, ctx: Context, keys: Sequence[UU
     return rows
 
 
-_TAKEN = ("purpose", "name", "media_type", "size", "recorded_at", "owner_user_id", "service_id", "session_id")
+_TAKEN = ("purpose", "name", "media_type", "size", "recorded_at", "owner_user_id", "service_id", "session_id",
+          "submission_id", "challenge_id")  # fmt: skip
 """The columns of an upload that its file has, too."""
 
 
-async def assemble(session: AsyncSession, row: Upload) -> None:
+async def assemble(session: AsyncSession, files: Files, row: Upload) -> None:
     """All bytes have come: make the file, which is checked next."""
     file = File(id=uuid7(), project_id=row.project_id, **{name: getattr(row, name) for name in _TAKEN})
     because(session, "the last byte of an upload makes a file", File, Upload)
@@ -174,6 +169,9 @@ async def assemble(session: AsyncSession, row: Upload) -> None:
     session.add(file)
     await session.flush()
     row.file_id = file.id
+    await session.flush()
+    if (arrival := files.arrivals.get(row.purpose)) is not None:
+        await arrival.come(session, row)
     changed(session, upload_topic(row.id), UPLOADED)
 
 

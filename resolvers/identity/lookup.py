@@ -100,6 +100,10 @@ async def principal_of(source: Database | AsyncSession, presented: Presented) ->
             kind=Kind.LINK, id=row.id, behind=(row.simulation_id, row.user_id), credential=row.credential,
             expires_at=row.expires_at,
         )  # fmt: skip
+    if presented.kind is Kind.CHALLENGE_WORKER:
+        if isinstance(presented, Fetch):
+            return Principal(kind=presented.kind, id=row.id, expires_at=presented.expires_at)
+        return Principal(kind=presented.kind, id=row.id, credential=row.credential, expires_at=row.expires_at)
     if isinstance(presented, External | Fetch):
         return _user(rows, expires_at=presented.expires_at)
     more: dict[str, Any] = {"credential": row.credential}
@@ -112,7 +116,10 @@ async def principal_of(source: Database | AsyncSession, presented: Presented) ->
     if presented.kind is Kind.SERVICE:
         return _service(rows, **more)
     return Principal(
-        kind=presented.kind, id=row.id, full=presented.kind is Kind.DEVICE or isinstance(presented, Session), **more
+        kind=presented.kind,
+        id=row.id,
+        full=presented.kind is Kind.DEVICE or isinstance(presented, Session),
+        **more,
     )
 
 

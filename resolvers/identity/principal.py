@@ -20,6 +20,7 @@ class Kind(Enum):
     SERVICE = "service"
     WORKER = "worker"
     LINK = "link"
+    CHALLENGE_WORKER = "challenge worker"
 
 
 WRITE = "write"

@@ -11,6 +11,7 @@ from db.keys import key_from
 from db.models import (
     ADMIN,
     CORE,
+    Challenge,
     Credential,
     CredentialKind,
     Device,
@@ -50,7 +51,7 @@ _PRESENTED: Mapping[type, Any] = {
         LIVE,
     ),
     Secret: sa.and_(
-        Credential.kind.in_((CredentialKind.API_KEY, CredentialKind.STATIC_TOKEN)),
+        Credential.kind.in_((CredentialKind.API_KEY, CredentialKind.STATIC_TOKEN, CredentialKind.CHALLENGE_WORKER)),
         Credential.secret_hash == sa.bindparam("digest"),
         LIVE,
     ),
@@ -183,6 +184,7 @@ _PARTICIPANT: Any = (
     .where(Participant.enabled, Participant.deleted_at.is_(None), Project.enabled, Project.deleted_at.is_(None))
 )
 _DEVICE: Any = sa.select(Device.id).where(Device.enabled, Device.deleted_at.is_(None))
+_CHALLENGE: Any = sa.select(Challenge.id)
 _SERVICE: Any = sa.select(Service.id).where(Service.enabled, Service.deleted_at.is_(None))
 
 
@@ -246,8 +248,10 @@ STATEMENTS: Mapping[tuple[Kind, type], Any] = {
     ),
     (Kind.DEVICE, Secret): _owned(_DEVICE, Credential.device_id == Device.id, Secret),
     (Kind.SERVICE, Secret): _services(_owned(_SERVICE, Credential.service_id == Service.id, Secret)),
+    (Kind.CHALLENGE_WORKER, Secret): _owned(_CHALLENGE, Credential.challenge_id == Challenge.id, Secret),
     (Kind.LINK, Secret): _LINK.where(SimulationLink.secret_hash == sa.bindparam("digest")),
     (Kind.LINK, Fetch): _LINK.where(SimulationLink.id == _OWNER),
+    (Kind.CHALLENGE_WORKER, Fetch): _CHALLENGE.where(Challenge.id == _OWNER),
     (Kind.USER, Fetch): users(
         USER.where(
             User.id == _OWNER,

@@ -81,8 +81,16 @@ class Fetch:
     expires_at: datetime
 
 
-PREFIXES = {"sk": Kind.USER, "pt": Kind.PARTICIPANT, "dt": Kind.DEVICE, "st": Kind.SERVICE, "sl": Kind.LINK}
-"""The prefixes of secrets of users, participants, devices, services and links, before an underscore."""
+PREFIXES = {
+    "sk": Kind.USER,
+    "pt": Kind.PARTICIPANT,
+    "dt": Kind.DEVICE,
+    "st": Kind.SERVICE,
+    "sl": Kind.LINK,
+    "cw": Kind.CHALLENGE_WORKER,
+}
+"""The prefixes of secrets of users, participants, devices, services, links and external workers of challenges, before
+an underscore."""
 
 
 def digest_of(secret: str) -> str:

@@ -88,19 +88,8 @@ async def hand_over(
         still = sa.select(Task).where(among(Task.id, "tasks", found), *WAITING)
         tasks = (await session.scalars(still.order_by(Task.job_id, Task.ordinal).with_for_update())).all()
     moment = await moment_of(session)
-    handed = []
-    for key, parts in groupby(tasks, key=lambda task: task.job_id):
-        job = jobs[key]
-        job.batches += 1
-        job.queue_position, job.handed_at = None, moment
-        name = f"torana-{job.id.hex}-{job.batches}"
-        ordinals = []
-        for task in parts:
-            task.holder, task.lease_until = name, moment + timedelta(seconds=lease * 2 ** min(task.handed, LONGEST))
-            task.handed += 1
-            ordinals.append(task.ordinal)
-        handed.append(Handed(name, job.id, job.key, job.owner_user_id, tuple(ordinals), job.options))
-    return handed
+    grouped = groupby(tasks, key=lambda task: task.job_id)
+    return [handed(jobs[key], parts, moment, lease) for key, parts in grouped]
 
 
 async def _first_of(session: AsyncSession, given: Mapping[UUID, int]) -> list[UUID]:
@@ -144,6 +133,18 @@ async def claim_task(session: AsyncSession, task_claim: TaskClaim, claim: str, l
         await move(session, job, JobState.RUNNING, estimated_start_at=None)
     changed(session, job_topic(job.id))
     return replace(running, attempt=task.attempt)
+
+
+def handed(job: Job, tasks: Iterable[Task], moment: datetime, lease: float) -> Handed:
+    """Note that tasks of a job are handed over, all of which the transaction has locked."""
+    job.batches += 1
+    job.queue_position, job.handed_at = None, moment
+    name, ordinals = f"torana-{job.id.hex}-{job.batches}", []
+    for task in tasks:
+        task.holder, task.lease_until = name, moment + timedelta(seconds=lease * 2 ** min(task.handed, LONGEST))
+        task.handed += 1
+        ordinals.append(task.ordinal)
+    return Handed(name, job.id, job.key, job.owner_user_id, tuple(ordinals), job.options)
 
 
 async def claim_waiting(session: AsyncSession, number: int, lease: float) -> list[TaskClaim]:

@@ -141,13 +141,14 @@ class Place:
 @dataclass(frozen=True, slots=True)
 class Subject:
     """What a job is about: the row with the key `id`, whose owner and project the job has. Without a project the job is
-    its owner's alone."""
+    its owner's alone. Jobs of one `lane` take turns with others as those of one owner do."""
 
     kind: JobKind
     id: UUID
     owner: UUID
     project: UUID | None
     title: str
+    lane: UUID | None = None
 
 
 RERUN = -1
@@ -169,6 +170,7 @@ def new_job(
         options=dict(place.options),
         owner_user_id=subject.owner,
         project_id=subject.project,
+        lane_id=subject.lane,
         title=subject.title,
         attempt=attempt,
         priority=0 if attempt == 1 else RERUN,

@@ -2,7 +2,7 @@
 
 Jobs of a higher priority go first; other attempts wait in a lower class of their own. Within a class users take turns:
 whoever has the fewest tasks under way is next; of several, whoever was served longest ago. So it is among the jobs of
-one user.
+one user. The evaluations of a challenge take one turn together, whoever submitted (the job's lane).
 """
 
 import heapq
@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from db.engine import changed
 from db.keys import among
 from db.locks import held_in_order
-from db.models import TERMINAL, Job, JobState, Project, Task, User
+from db.models import TERMINAL, Job, JobState, Platform, Project, Task, User
 from db.types import instant_text
 from db.written import because
 from resolvers.feed import job_topic
@@ -48,10 +48,11 @@ class Turns:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A job with tasks that wait: how many, whose it is, and whether none of its tasks was begun yet."""
+    """A job with tasks that wait: how many, whose it is, in whose turn, and whether none of its tasks was begun yet."""
 
     key: UUID
     owner: UUID
+    lane: UUID
     project: UUID | None
     priority: int
     tasks: int
@@ -62,30 +63,37 @@ class Waiting:
 
 @dataclass(slots=True)
 class Out:
-    """How many tasks are under way, by owner, project and job."""
+    """How many tasks are under way, by owner, lane, project and job."""
 
     owners: Counter[UUID] = field(default_factory=Counter)
+    lanes: Counter[UUID] = field(default_factory=Counter)
     projects: Counter[UUID | None] = field(default_factory=Counter)
     jobs: Counter[UUID] = field(default_factory=Counter)
     served: dict[UUID, datetime] = field(default_factory=dict)
-    """When tasks of an owner were last handed over."""
+    """When tasks of a lane were last handed over."""
 
-    def add(self, owner: UUID, project: UUID | None, job: UUID, number: int = 1) -> None:
+    def add(self, owner: UUID, lane: UUID, project: UUID | None, job: UUID, number: int = 1) -> None:
         self.owners[owner] += number
+        self.lanes[lane] += number
         self.projects[project] += number
         self.jobs[job] += number
 
 
+LANE = sa.func.coalesce(Job.lane_id, Job.owner_user_id)
+"""In whose turn a job waits."""
+
+
 def of_cluster(cluster: UUID | None) -> sa.ColumnElement[bool]:
     """The jobs of a cluster, or of the gateway's own machine."""
-    return Job.cluster_id.is_(None) if cluster is None else Job.cluster_id == cluster
+    here = sa.and_(Job.cluster_id.is_(None), Job.platform == Platform.IN_PROCESS)
+    return here if cluster is None else Job.cluster_id == cluster
 
 
 async def waiting_jobs(session: AsyncSession, cluster: UUID | None) -> list[Waiting]:
     """The jobs of a cluster, or of the gateway's own machine, that have waiting tasks; the oldest first."""
     counted = sa.select(Task.job_id, sa.func.count().label("number")).where(*WAITING).group_by(Task.job_id)
     tasks = counted.subquery("waiting")
-    whose = (Job.id, Job.owner_user_id, Job.project_id, Job.priority)
+    whose = (Job.id, Job.owner_user_id, LANE, Job.project_id, Job.priority)
     wanted = (
         sa.select(*whose, tasks.c.number, Job.state == JobState.PENDING, Job.queue_position, Job.handed_at)
         .join(tasks, tasks.c.job_id == Job.id)
@@ -96,21 +104,26 @@ async def waiting_jobs(session: AsyncSession, cluster: UUID | None) -> list[Wait
 
 
 async def under_way(session: AsyncSession, jobs: Sequence[Waiting]) -> Out:
-    """The tasks that engines have, and when the owners of waiting jobs were last served."""
+    """The tasks that engines have, and when the lanes of waiting jobs were last served."""
     counted = (
-        sa.select(Job.owner_user_id, Job.project_id, Job.id, sa.func.count())
+        sa.select(Job.owner_user_id, LANE, Job.project_id, Job.id, sa.func.count())
         .join(Task, Task.job_id == Job.id)
         .where(Task.holder.is_not(None), Task.state.not_in(TERMINAL))
-        .group_by(Job.owner_user_id, Job.project_id, Job.id)
+        .group_by(Job.owner_user_id, Job.lane_id, Job.project_id, Job.id)
     )
-    owners = list({job.owner for job in jobs})
-    served = sa.select(Job.owner_user_id, sa.func.max(Job.handed_at)).where(among(Job.owner_user_id, "owners", owners))
+    owners = list({job.owner for job in jobs if job.lane == job.owner})
+    lanes = list({job.lane for job in jobs if job.lane != job.owner})
+    own = sa.select(Job.owner_user_id, sa.func.max(Job.handed_at)).group_by(Job.owner_user_id)
+    served = own.where(among(Job.owner_user_id, "owners", owners), Job.lane_id.is_(None))
+    shared = sa.select(Job.lane_id, sa.func.max(Job.handed_at)).group_by(Job.lane_id)
+    shared = shared.where(among(Job.lane_id, "lanes", lanes))
     out = Out()
     for row in await session.execute(counted):
         out.add(*row)
-    for owner, moment in await session.execute(served.group_by(Job.owner_user_id)):
-        if moment is not None:
-            out.served[owner] = moment
+    for statement in (served if owners else None, shared if lanes else None):
+        for lane, moment in (await session.execute(statement)).all() if statement is not None else ():
+            if lane is not None and moment is not None:
+                out.served[lane] = moment
     return out
 
 
@@ -140,30 +153,34 @@ def order(jobs: Sequence[Waiting], out: Out, turns: Turns) -> Iterator[Waiting]:
 
 
 def _in_turns(some: Sequence[tuple[int, Waiting]], out: Out, turns: Turns) -> Iterator[Waiting]:
-    """The same of one class. A heap has the owners, by their tasks under way and when they were last served; one for
-    each owner has the jobs, in the same way."""
+    """The same of one class. A heap has the lanes, by their tasks under way and when they were last served; one for
+    each lane has the jobs, in the same way."""
     clock, left = count(1), {job.key: job.tasks for _, job in some}
     jobs: dict[UUID, list[tuple[int, _Since, int, Waiting]]] = {}
     for age, job in some:
-        jobs.setdefault(job.owner, []).append((out.jobs[job.key], _since(job.handed), age, job))
+        jobs.setdefault(job.lane, []).append((out.jobs[job.key], _since(job.handed), age, job))
     for heap in jobs.values():
         heapq.heapify(heap)
-    owners = [(out.owners[owner], _since(out.served.get(owner)), heap[0][2], owner) for owner, heap in jobs.items()]
-    heapq.heapify(owners)
-    while owners:
-        *_, owner = heapq.heappop(owners)
-        if turns.user is not None and out.owners[owner] >= turns.user:
-            continue
-        _, _, age, job = heapq.heappop(jobs[owner])
+    lanes = [(out.lanes[lane], _since(out.served.get(lane)), heap[0][2], lane) for lane, heap in jobs.items()]
+    heapq.heapify(lanes)
+    while lanes:
+        *_, lane = heapq.heappop(lanes)
+        _, _, age, job = heapq.heappop(jobs[lane])
         now = (1, next(clock), "")
-        if turns.project is None or job.project is None or out.projects[job.project] < turns.project:
-            out.add(owner, job.project, job.key)
+        if _may_have(out, turns, job):
+            out.add(job.owner, lane, job.project, job.key)
             left[job.key] -= 1
             if left[job.key]:
-                heapq.heappush(jobs[owner], (out.jobs[job.key], now, age, job))
+                heapq.heappush(jobs[lane], (out.jobs[job.key], now, age, job))
             yield job
-        if jobs[owner]:
-            heapq.heappush(owners, (out.owners[owner], now, jobs[owner][0][2], owner))
+        if jobs[lane]:
+            heapq.heappush(lanes, (out.lanes[lane], now, jobs[lane][0][2], lane))
+
+
+def _may_have(out: Out, turns: Turns, job: Waiting) -> bool:
+    """Whether its owner and its project may have one more task under way."""
+    of_user = turns.user is None or out.owners[job.owner] < turns.user
+    return of_user and (turns.project is None or job.project is None or out.projects[job.project] < turns.project)
 
 
 _Since = tuple[int, int, str]

@@ -45,12 +45,14 @@ class Form(Enum):
 @dataclass(frozen=True, slots=True)
 class Value:
     """The value of a column. `denied` is the number of the tree's denial that replaces it unless a rule of `needs`
-    holds, or where it has too many numbers."""
+    holds, or where it has too many numbers. `ways` are rules, each with the column that is read instead where one of
+    them holds."""
 
     key: str
     form: Form
     needs: tuple[Rule, ...] = ()
     denied: int = -1
+    ways: tuple[tuple[tuple[Rule, ...], str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,10 +153,12 @@ class Many:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What the arguments of one list (or of a row from the root) ask for."""
+    """What the arguments of one list (or of a row from the root) ask for. Where it is `held`, the row of its cursor
+    must still be in the list; then it is read row by row."""
 
     slice: Slice | None
     where: Where | None
+    held: bool = False
 
     @property
     def shape(self) -> Hashable:

@@ -39,3 +39,10 @@ def parents(relationship: Relationship, entity: Any) -> list[Any]:
     link = prop.secondary.alias()
     ((_, parent),), ((_, child),) = prop.synchronize_pairs, prop.secondary_synchronize_pairs
     return [link.c[parent.key], link.c[child.key] == entity.id]
+
+
+def held(relationship: Relationship, parent: Any, key: Any) -> sa.Select[Any]:
+    """The statement that finds a row by its key, if the relationship leads to it from a parent that was read."""
+    local, remote = ends(relationship)
+    model = relationship.property.mapper.class_
+    return sa.select(model.id).where(model.id == key, getattr(model, remote) == getattr(parent, local))

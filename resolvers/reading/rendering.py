@@ -163,19 +163,10 @@ class _Renderer:
             yield self.field(part, outer(getattr(entity, _local(part))))
 
     def _value(self, part: Value, entity: Any) -> Iterator[Piece]:
-        column = getattr(entity, part.key)
         if part.form is Form.SLABBED:
             yield from self._slabbed(part, entity)
             return
-        if part.form is Form.STORED:
-            pieces = mark_of(entity, part.key)
-        elif part.form is Form.JSON:
-            place = joined(mark_of(entity, part.key))
-            pieces = iter([sa.case((json_octets(column) <= digits(SHORT), joined(number(column))), else_=place)])
-        else:
-            pieces = string(column) if part.form is Form.STRING else value(column)
-        if _nullable(entity, part.key):
-            pieces = iter([maybe(column, pieces)])
+        pieces = self._varied(part, entity) if part.ways else self._plain(part.key, part.form, entity)
         if part.needs:
             mark, may = denial(part.denied), allowed(part.needs, entity, self._profile)
             if may is FALSE:
@@ -183,6 +174,32 @@ class _Renderer:
             elif may is not TRUE:
                 pieces = iter([sa.case((may, joined(pieces)), else_=joined([mark]))])
         yield from pieces
+
+    def _plain(self, key: str, form: Form, entity: Any) -> Iterator[Piece]:
+        """The value of one column."""
+        column = getattr(entity, key)
+        if form is Form.STORED:
+            pieces = mark_of(entity, key)
+        elif form is Form.JSON:
+            place = joined(mark_of(entity, key))
+            pieces = iter([sa.case((json_octets(column) <= digits(SHORT), joined(number(column))), else_=place)])
+        else:
+            pieces = string(column) if form is Form.STRING else value(column)
+        yield from [maybe(column, pieces)] if _nullable(entity, key) else pieces
+
+    def _varied(self, part: Value, entity: Any) -> Iterator[Piece]:
+        """The value of the first column that is for this principal."""
+        cases: list[tuple[Any, Any]] = []
+        last = part.key
+        for rules, key in part.ways:
+            may = allowed(rules, entity, self._profile)
+            if may is TRUE:
+                last = key
+                break
+            if may is not FALSE:
+                cases.append((may, joined(self._plain(key, part.form, entity))))
+        otherwise = self._plain(last, part.form, entity)
+        yield from [sa.case(*cases, else_=joined(otherwise))] if cases else otherwise
 
     def _slabbed(self, part: Value, entity: Any) -> Iterator[Piece]:
         """Numbers that stand in the row, or in slabs; too many are refused."""

@@ -74,11 +74,15 @@ async def claim(ctx: Context, number: str) -> Assignment:
     task_claim = task_claim_of(ctx, "claim")
     if not 8 <= len(number) <= 64:
         raise Invalid("the number of a claim has 8 to 64 characters", field="number")
-    limits = ctx.services.limits
     async with ctx.database.write(as_system="a worker takes the task of its token") as session:
-        running = await claim_task(session, task_claim, number, limits.lease_on)
+        running = await claim_task(session, task_claim, number, ctx.services.limits.lease_on)
         job, task = await held(session, running)
-    kind = ctx.services.jobs.kinds[job.kind]
+    return await assignment(ctx, running, job, task)
+
+
+async def assignment(ctx: Context, running: TaskClaim, job: Job, task: Task) -> Assignment:
+    """What the worker needs that has claimed a task. Where it can be given nothing, the task has failed."""
+    limits, kind = ctx.services.limits, ctx.services.jobs.kinds[job.kind]
     try:
         given = await kind.inputs(ctx.services, job, task)
     except Failure as failure:  # for good: another run would be given no more

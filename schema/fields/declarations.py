@@ -66,6 +66,28 @@ class Column(StrawberryField):
         return getattr(source, self.python_name)
 
 
+class Varied(Column):
+    """A column that has other values for some readers: `ways` has rules, each with the column whose value is read where
+    one of them holds; the first that does decides. Lists are filtered by the column itself."""
+
+    ways: tuple[tuple[tuple[Rule, ...], str], ...]
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return tuple(key for _, key in self.ways)
+
+    @property
+    def asks(self) -> Mapping[str, tuple[Rule, ...]]:
+        return {f"{self.python_name}_{number}": rules for number, (rules, _) in enumerate(self.ways)}
+
+    def get_result(self, source: Any, info: Any, args: Any, kwargs: Any) -> Any:
+        value = super().get_result(source, info, args, kwargs)
+        for number, (_, key) in enumerate(self.ways):
+            if getattr(source, f"may_{self.python_name}_{number}"):
+                return getattr(source, key)
+        return value
+
+
 class Numbers(Column):
     """A column with a JSON array as text. The executor passes it into the response as bytes, unchanged."""
 
@@ -138,12 +160,13 @@ class Computed(StrawberryField):
 
 class Connected(StrawberryField):
     """A page of the rows of a relationship, or (from the root) of all rows of a model. `asked` reads its arguments.
-    `small` says that the list is small by nature, so that it may be sorted. `order` names its default order, `orders`
-    makes all."""
+    `small` says that the list is small by nature, so that it may be sorted. `pinned` says that it is replaced as a
+    whole, so that a cursor of the list before is refused. `order` names its default order, `orders` makes all."""
 
     source: Any
     order: str
     small: bool
+    pinned: bool
     filter: bool
     kind: Any
     orders: Callable[[], Any]

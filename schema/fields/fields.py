@@ -37,6 +37,7 @@ from schema.fields.declarations import (
     Part,
     Related,
     Slabbed,
+    Varied,
     later,
     target_of,
 )
@@ -62,6 +63,19 @@ def column(
     """A column of the model, by the name of the field. The model's policy says who reads its value. The others are the
     ways in which lists may be asked for it (`Lists`)."""
     return Column(description=description, graphql_name=name, lists=Lists(filter, order, group, search, found))
+
+
+def varied(
+    description: str,
+    *ways: tuple[Sequence[Rule], str],
+    name: str | None = None,
+    filter: bool = False,
+) -> Any:
+    """A column of the model that has another value for some readers: for each way, rules and the name of the column
+    with their value."""
+    field = Varied(description=description, graphql_name=name, lists=Lists(filter))
+    field.ways = tuple((tuple(rules), key) for rules, key in ways)
+    return field
 
 
 def numbers(description: str) -> Any:

@@ -67,6 +67,11 @@ UPLOADER = Need(
     "a signed-in user or service, or a worker",
     lambda p: p.kind in (Kind.USER, Kind.SERVICE, Kind.WORKER),
 )
+CHALLENGE_WORKER = Need(
+    "the worker of an organiser, with the token of its challenge",
+    lambda p: p.kind is Kind.CHALLENGE_WORKER,
+    refusal="this is for workers of organisers, with the token of their challenge",
+)
 WORKER = Need(
     "a worker, with the token of its task",
     lambda p: p.kind is Kind.WORKER,
@@ -110,7 +115,7 @@ class _Guard(FieldExtension):
 
         # What workers send may be sent twice.
         shown = is_non_null_type(info._raw_info.return_type)
-        return await done_once(run, info.field_name, shown=shown, repeatable=self.need is WORKER)
+        return await done_once(run, info.field_name, shown=shown, repeatable=self.need in (WORKER, CHALLENGE_WORKER))
 
 
 SEVERAL = "several"

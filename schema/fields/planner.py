@@ -42,7 +42,7 @@ from resolvers.reading.plan import (
 )
 from schema.fields import declarations
 from schema.fields.arguments import Arguments
-from schema.fields.declarations import Column, Connected, Found, Grouped, Key, Numbers, Part, Related, Slabbed
+from schema.fields.declarations import Column, Connected, Found, Grouped, Key, Numbers, Part, Related, Slabbed, Varied
 from schema.fields.selection import DEFINITION, Scope, keep, model_of
 
 PARTS = 1_000
@@ -94,6 +94,8 @@ def read_plan(tree: Tree, variables: Any) -> ReadPlan | None:
         return None
     try:
         made = ReadPlan(tree, tuple(question(variables) for question in tree.questions))
+        if any(isinstance(one, Asked) and one.held for one in made.asked):
+            return None
         for number, of in tree.grouped:
             made.asked[number].check(made.asked[of].where)
         return made
@@ -177,7 +179,8 @@ class _Builder:
         if isinstance(declared, Column):
             if declared.needs:
                 self._denials.append(Denial(Forbidden(declared.refusal), nodes))
-            return Value(declared.key, self._form(declared, field), declared.needs, len(self._denials) - 1)
+            ways = declared.ways if isinstance(declared, Varied) else ()
+            return Value(declared.key, self._form(declared, field), declared.needs, len(self._denials) - 1, ways)
         if isinstance(declared, Part):
             return self._group(declared, field, nodes)
         if isinstance(declared, Related | Connected):

@@ -8,8 +8,10 @@ from typing import Annotated, Any, Optional
 import strawberry
 from graphql import GraphQLSchema
 
+from resolvers.failures import Conflict
 from resolvers.reading.paging import MOST, Page, Slice
 from resolvers.reading.plan import Asked
+from resolvers.reading.relationships import held
 from schema.fields.declarations import Connected, Later, Listed, target_of
 from schema.fields.fields import Info, rendered_else, resolver_of, sign
 from schema.fields.selection import DEFINITION, select
@@ -19,11 +21,19 @@ from schema.lists.orders import orders_of
 
 
 def connection(
-    source: Any, description: str, *, order: str = "", small: bool = False, filter: bool = True, most: int = MOST
+    source: Any,
+    description: str,
+    *,
+    order: str = "",
+    small: bool = False,
+    filter: bool = True,
+    most: int = MOST,
+    pinned: bool = False,
 ) -> Any:
     """A page of a relationship, or of a whole model; `first` or `last` is required, up to `most`. `order` is its
     default, else that of the type. A `small` list may be sorted by all that lists of the type are ordered by. Lists of
-    parents may be filtered by what is in this one, unless `filter` is false."""
+    parents may be filtered by what is in this one, unless `filter` is false. A `pinned` list of a row is replaced as a
+    whole: a cursor of the one before is CONFLICT."""
     model = target_of(source)
 
     def asked(**arguments: Any) -> Asked:
@@ -32,7 +42,7 @@ def connection(
         slice = Slice.of(
             order, most, first=given("first"), after=given("after"), last=given("last"), before=given("before")
         )
-        return Asked(slice, conditions(model, filter) if filter else None)
+        return Asked(slice, conditions(model, filter) if filter else None, pinned and slice.after is not None)
 
     async def resolve(root: Any, info: Info, **arguments: Any) -> Any:
         async def rows() -> Any:
@@ -40,6 +50,8 @@ def connection(
             assert this.slice is not None
             if isinstance(source, type):
                 return await info.context.loaders.listing(this.slice, selection, this.where)
+            if this.held:
+                await _expect_held(info, source, root, this.slice)
             return await info.context.loaders.page(source, root, this.slice, selection, this.where)
 
         return await rendered_else(info, None if isinstance(source, type) else root, rows)
@@ -57,9 +69,18 @@ def connection(
     )
     field = Connected(description=description, base_resolver=resolver_of(resolve))
     field.source, field.order, field.small, field.filter = source, order, small, filter
+    field.pinned = pinned
     field.most, field.asked, field.orders = most, asked, partial(orders_of, source)
     field.kind = Later(f"{model.__name__}Connection", lambda: connection_of(model))
     return field
+
+
+async def _expect_held(info: Info, source: Any, root: Any, slice: Slice) -> None:
+    """Raise CONFLICT for a cursor whose row is not in the list of this parent now."""
+    assert slice.after is not None
+    if not await info.context.loaders.select(held(source, root, slice.after[-1])):
+        field = "before" if slice.backward else "after"
+        raise Conflict("the list was made anew since this cursor was given: read it from its start", field=field)
 
 
 Sliced = Callable[[Any], Slice]

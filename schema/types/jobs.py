@@ -41,6 +41,7 @@ JobKind = enum(
     "What a job does.",
     SIMULATION="Runs a simulation.",
     ARCHIVE="Packs results into one zip.",
+    SUBMISSION_EVALUATION="Evaluates a submission to a challenge.",
 )
 Platform = enum(
     models.Platform,
@@ -48,13 +49,16 @@ Platform = enum(
     IN_PROCESS="On the gateway's own machine.",
     CELERY="On a cluster of Celery workers.",
     SLURM="On a cluster that Slurm schedules.",
+    EXTERNAL="At the worker of an organiser of a challenge.",
 )
 
 
 @strawberry.type(description="Why a job or a task failed.")
 class JobError:
     code: str = strawberry.field(description="For programs, such as PROGRAM_FAILED or TASK_LOST.")
-    message: str | None = strawberry.field(description="For people; null for all but the owner and superadmins.")
+    message: str | None = strawberry.field(
+        description="For people; null for all but the owner, organisers of the challenge and superadmins."
+    )
 
 
 def _error(row: Any) -> JobError | None:
@@ -111,6 +115,7 @@ class Job(Node):
     project = related(models.Job.project, "The project whose users see it: that of its subject.", group=True)
     simulation = related(models.Job.simulation, "The simulation that it runs; null for other kinds.")
     archive = related(models.Job.archive, "The archive that it makes; null for other kinds.")
+    evaluation = related(models.Job.evaluation, "The evaluation that it does; null for other kinds.")
     tasks = connection(models.Job.tasks, "Its tasks.", order="ordinal")
     log = connection(
         models.Job.log, "The log of its tasks. `jobLog` sends the lines that follow.", order="sequence", most=1000

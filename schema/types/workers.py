@@ -5,10 +5,12 @@ from uuid import UUID
 
 import strawberry
 
+from resolvers.challenges import external
 from resolvers.queue.reports import Line, Report
 from resolvers.work import deliveries, worker_api
+from resolvers.work.worker_api import Assignment
 from schema.fields.fields import Info
-from schema.fields.mutations import WORKER, mutation
+from schema.fields.mutations import CHALLENGE_WORKER, WORKER, mutation
 from schema.fields.scalars import JSON, BigInt, key_of
 from schema.fields.values import PRINTED, Shape, readable
 from schema.types.files.files import FilePurpose
@@ -73,7 +75,28 @@ def _keys(uploads: list[strawberry.ID]) -> list[UUID]:
     return [key_of("Upload", id, f"uploads.{number}") for number, id in enumerate(uploads)]
 
 
-_RESULTS = Shape(list, None)
+def _assignment(task: Assignment) -> WorkerAssignment:
+    return WorkerAssignment(
+        token=task.token,
+        program=JSON(task.program),
+        files=JSON(task.files),
+        checksums=JSON(task.checksums),
+        fetched=[FetchedFile(name=one.name, path=one.path, sha256=one.checksum) for one in task.fetched],
+        purpose=task.purpose,
+        ordinal=task.ordinal,
+        attempt=task.attempt,
+        requested=BigInt(task.requested),
+        lease_seconds=task.lease,
+        report_seconds=task.interval,
+        silence_seconds=task.silence,
+        value_limit=task.values,
+        number_limit=BigInt(task.numbers),
+        body_limit=task.body,
+        file_limit=BigInt(task.upload),
+    )
+
+
+_RESULTS = Shape(object, None)
 """Their reader checks each, and the bound is that of a worker's request."""
 
 
@@ -116,7 +139,9 @@ class WorkersMutation:
         estimators: Annotated[
             JSON,
             strawberry.argument(
-                description=_RESULTS.described("Estimators, in YAPTIDE's shape, with up to three axes."),
+                description=_RESULTS.described(
+                    "Estimators, in YAPTIDE's shape, with up to three axes; or the scores of an evaluation, an object."
+                ),
                 metadata=_RESULTS.metadata,
             ),
         ],
@@ -190,25 +215,23 @@ class WorkersMutation:
         ],
     ) -> WorkerAssignment:
         """Take the task that the worker was started for. STATE means that another has it, or that it is over: stop."""
-        task = await worker_api.claim(info.context, number)
-        return WorkerAssignment(
-            token=task.token,
-            program=JSON(task.program),
-            files=JSON(task.files),
-            checksums=JSON(task.checksums),
-            fetched=[FetchedFile(name=one.name, path=one.path, sha256=one.checksum) for one in task.fetched],
-            purpose=task.purpose,
-            ordinal=task.ordinal,
-            attempt=task.attempt,
-            requested=BigInt(task.requested),
-            lease_seconds=task.lease,
-            report_seconds=task.interval,
-            silence_seconds=task.silence,
-            value_limit=task.values,
-            number_limit=BigInt(task.numbers),
-            body_limit=task.body,
-            file_limit=BigInt(task.upload),
-        )
+        return _assignment(await worker_api.claim(info.context, number))
+
+    @mutation(needs=CHALLENGE_WORKER, always=True)
+    async def challenge_worker_claim(
+        self,
+        info: Info,
+        number: Annotated[
+            str, strawberry.argument(description="The worker's own, 8 to 64 characters: with it, it may ask again.")
+        ],
+        version: Annotated[
+            str, strawberry.argument(description="The version of its program, which the evaluation will name.")
+        ],
+    ) -> WorkerAssignment | None:
+        """Take the evaluation of the challenge whose turn it is; null when none waits. From then on the worker calls
+        what all workers call, with the token of the task."""
+        task = await external.claim(info.context, number, version)
+        return None if task is None else _assignment(task)
 
     @mutation(needs=WORKER, always=True)
     async def worker_collect(

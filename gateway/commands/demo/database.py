@@ -7,7 +7,8 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from db import files, models
-from gateway.commands.demo.challenges import fill_challenges
+from db.types import uuid7
+from gateway.commands.demo.challenges import fill_challenges, fill_living
 from gateway.commands.demo.files import fill_files
 from gateway.commands.demo.organisation import ACCOUNTS, PEOPLE, fill_organisation
 from gateway.commands.demo.sessions import fill_sessions
@@ -29,12 +30,18 @@ async def fill(services: Services, tell: Callable[[str], None]) -> bool:
             for account, hashed, columns in zip(ACCOUNTS, hashes, PEOPLE, strict=True)
         ]
         projects = await fill_organisation(session, maria.id, tom.id)
+        organisers = models.UserGroup(id=uuid7(), name="Organisers of spoken digits")
+        session.add(organisers)
+        await session.flush()
+        session.add(models.UserGroupMember(user_group_id=organisers.id, user_id=maria.id))
         tell("sessions and their events")
         await fill_sessions(session, projects, [maria.id, tom.id])
         tell("challenges and leaderboards")
         await fill_challenges(session)
         tell("specs and their versions")
         await fill_specs(session, [maria.id, tom.id])
+    tell("a challenge that takes submissions")
+    await fill_living(services, organisers.id)
     tell("a simulation of a proton beam, computed now")
     await compute(services, tom.id, projects[0], tell)
     tell("a file, and an archive that will be made once the gateway is up")

@@ -15,7 +15,13 @@ from typing import Any
 from jobs.programs.outputs import Outputs, Stamp
 from jobs.results.names import printable
 
-READERS = {"yaptide-json": "yaptide_json", "shieldhit": "shieldhit", "fluka": "fluka", "topas": "topas"}
+READERS = {
+    "yaptide-json": "yaptide_json",
+    "shieldhit": "shieldhit",
+    "fluka": "fluka",
+    "topas": "topas",
+    "scores": "scores",
+}
 """Module by the name of the format."""
 
 
@@ -36,15 +42,16 @@ class OutputError(ValueError):
 class Reading:
     """What was read of a program's output.
 
-    `estimators` have YAPTIDE's shape, but up to three axes, and numbers may be an `array` of doubles, NaN for none.
-    Beside `data.values` stand, where the program tells them, `data.errors`, the standard error of each value, and
+    `estimators` are a list, or the object of the scores of an evaluation. They have YAPTIDE's shape, but up to three
+    axes, and numbers may be an `array` of doubles, NaN for none. Beside `data.values` stand, where the program tells
+    them, `data.errors`, the standard error of each value, and
     `data.weights`, for quotients of two sums: the divisor of each value, per primary. `merging` of a page says how
     those of several tasks are put together: "mean" (per primary), "ratio" (a quotient), "sum", or "same" (equal in each
     task); without it, `page_normalized` says so. `warnings` are sentences that name what could not be read (file, page,
     why) and what was asked for and did not come. `files` are the program's own files, to be kept as they are.
     """
 
-    estimators: list[dict[str, Any]]
+    estimators: Any
     warnings: list[str] = field(default_factory=list)
     files: list[Path] = field(default_factory=list)
 

@@ -5,9 +5,11 @@ from resolvers.access.policies import (
     challenges,
     clusters,
     devices,
+    evaluators,
     files,
     groups,
     jobs,
+    leaderboards,
     messages,
     organisation,
     services,
@@ -15,11 +17,13 @@ from resolvers.access.policies import (
     settings,
     simulations,
     specs,
+    submissions,
 )  # fmt: skip
 from resolvers.access.policy import declare
 
 for _area in (
-    accounts, messages, organisation, groups, devices, services, sessions, challenges, specs, simulations, jobs,
+    accounts, messages, organisation, groups, devices, services, sessions, challenges,
+    evaluators, submissions, leaderboards, specs, simulations, jobs,
     files, clusters, settings,
 ):  # fmt: skip
     declare(*_area.POLICIES)

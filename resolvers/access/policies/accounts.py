@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from db.locks import in_order
 from db.models import AuditEvent, Credential, CredentialKind, PlatformRole, Preference, User, UserGroupMember
 from db.written import because
+from resolvers.access.challenge_rules import ORGANISER
 from resolvers.access.clauses import Clause
 from resolvers.access.places import in_project, in_site, of_owners, of_owners_site, of_user
 from resolvers.access.policy import Change, Policy, Rules
@@ -87,7 +88,11 @@ async def _then(change: Change) -> None:
 
 def _of_programs(credential: Any) -> Clause:
     """API keys and static tokens. Nobody reads login sessions, or the links and codes of mails."""
-    return sa.or_(credential.kind == CredentialKind.API_KEY, credential.kind == CredentialKind.STATIC_TOKEN)
+    return sa.or_(
+        credential.kind == CredentialKind.API_KEY,
+        credential.kind == CredentialKind.STATIC_TOKEN,
+        credential.kind == CredentialKind.CHALLENGE_WORKER,
+    )
 
 
 POLICIES = (
@@ -125,11 +130,17 @@ POLICIES = (
     ),
     Policy(
         model=Credential,
-        read=(OWNER, OWN_PARTICIPANT, OWN_DEVICE, OWN_SERVICE, PROJECT_ADMIN, SITE_ADMIN),
+        read=(OWNER, OWN_PARTICIPANT, OWN_DEVICE, OWN_SERVICE, PROJECT_ADMIN, SITE_ADMIN, ORGANISER),
         shown=_of_programs,
         project=of_owners,
         site=of_owners_site,
-        goes_with=(Credential.user_id, Credential.participant_id, Credential.device_id, Credential.service_id),
+        goes_with=(
+            Credential.user_id,
+            Credential.participant_id,
+            Credential.device_id,
+            Credential.service_id,
+            Credential.challenge_id,
+        ),
     ),
     Policy(
         model=Preference,

@@ -6,6 +6,7 @@ import sqlalchemy as sa
 
 from db.models import Archive, Blob, File, Upload, UploadPart
 from db.types import now
+from resolvers.access.challenge_rules import FILE_ORGANISER, FILE_SUBMITTER, FOR_WORKER, TAKES_PART
 from resolvers.access.policy import Policy
 from resolvers.access.rules import (
     ANY_USER,
@@ -31,10 +32,21 @@ POLICIES = (
     Policy(
         model=File,
         shown=_in_time,
-        read=(PUBLISHED, OWNING_USER, OWN_SERVICE, PROJECT_USER, SESSION_READER, SIMULATION_READER),
+        read=(
+            PUBLISHED,
+            OWNING_USER,
+            OWN_SERVICE,
+            PROJECT_USER,
+            SESSION_READER,
+            SIMULATION_READER,
+            FILE_SUBMITTER,
+            TAKES_PART,
+            FILE_ORGANISER,
+            FOR_WORKER,
+        ),
         delete=(OWNING_USER, OWN_SERVICE, PROJECT_ADMIN, SUPERADMIN),
         undelete=(SUPERADMIN,),
-        goes_with=(File.session_id, File.archive_id, File.simulation_id),
+        goes_with=(File.session_id, File.archive_id, File.simulation_id, File.submission_id, File.challenge_id),
         blocks=(File.owner_user_id, File.blob_id),
         stays=(File.service_id, File.project_id, File.task_id),
     ),
@@ -49,6 +61,8 @@ POLICIES = (
             Upload.project_id,
             Upload.archive_id,
             Upload.simulation_id,
+            Upload.submission_id,
+            Upload.challenge_id,
             Upload.file_id,
         ),
     ),

@@ -1,6 +1,7 @@
 """Policies of jobs, their tasks, task results and logs."""
 
 from db.models import TERMINAL, Job, LogEntry, Task, TaskResult, TaskSlab
+from resolvers.access.challenge_rules import JOB_ORGANISER, JOB_SUBMITTER, LOG_ORGANISER, SHOWN_LOG
 from resolvers.access.policy import Policy, Rules
 from resolvers.access.rules import (
     LINKED_JOB,
@@ -13,7 +14,7 @@ from resolvers.access.rules import (
 )  # fmt: skip
 from resolvers.feed import job_topic
 
-CANCEL: Rules = (OWNING_USER, PROJECT_ADMIN, SUPERADMIN)
+CANCEL: Rules = (OWNING_USER, PROJECT_ADMIN, JOB_ORGANISER, SUPERADMIN)
 """Who may cancel a job before it has ended."""
 RETRY: Rules = (OWNING_USER, SUPERADMIN)
 PRIORITY: Rules = (SUPERADMIN,)
@@ -22,12 +23,15 @@ PRIORITY: Rules = (SUPERADMIN,)
 POLICIES = (
     Policy(
         model=Job,
-        read=(OWNING_USER, PROJECT_USER, LINKED_JOB),
-        fields={"external": (SUPERADMIN,), **dict.fromkeys(("warnings", "error"), (OWNING_USER, SUPERADMIN))},
+        read=(OWNING_USER, PROJECT_USER, LINKED_JOB, JOB_SUBMITTER, JOB_ORGANISER),
+        fields={
+            "external": (SUPERADMIN,),
+            **dict.fromkeys(("warnings", "error"), (OWNING_USER, JOB_ORGANISER, SUPERADMIN)),
+        },
         seen_with=(Job.simulation, Job.archive),
         delete=(OWNING_USER, SUPERADMIN),
         undelete=(),
-        goes_with=(Job.simulation_id, Job.archive_id),
+        goes_with=(Job.simulation_id, Job.archive_id, Job.evaluation_id),
         blocks=(Job.owner_user_id,),
         blocks_while=lambda job: job.state.not_in(TERMINAL),
         stays=(Job.cluster_id, Job.project_id),
@@ -36,5 +40,5 @@ POLICIES = (
     Policy(model=Task, through=Task.job, fields={"error": (OWNER_OF_TASK, SUPERADMIN)}, stays=(Task.job_id,)),
     Policy(model=TaskResult),
     Policy(model=TaskSlab),
-    Policy(model=LogEntry, through=LogEntry.job, read=(OWNER_OF_TASK, LOG_ADMIN), stays=(LogEntry.job_id,)),
+    Policy(model=LogEntry, through=LogEntry.job, read=(SHOWN_LOG, LOG_ADMIN, LOG_ORGANISER), stays=(LogEntry.job_id,)),
 )

@@ -32,6 +32,7 @@ DEVICE = Need(
 class _Kind(StrEnum):
     API_KEY = models.CredentialKind.API_KEY.value
     STATIC_TOKEN = models.CredentialKind.STATIC_TOKEN.value
+    CHALLENGE_WORKER = models.CredentialKind.CHALLENGE_WORKER.value
 
 
 CredentialKind = enum(
@@ -40,6 +41,7 @@ CredentialKind = enum(
     name="CredentialKind",
     API_KEY="A user's pair of keys.",
     STATIC_TOKEN="The token of a participant, a device or a service.",  # noqa: S106
+    CHALLENGE_WORKER="The token of an external worker of a challenge.",
 )
 
 
@@ -61,6 +63,7 @@ class Credential(Node):
     participant = related(models.Credential.participant, "Whose token it is, of a participant.")
     device = related(models.Credential.device, "Whose token it is, of a device.")
     service = related(models.Credential.service, "Whose token it is, of a service.")
+    challenge = related(models.Credential.challenge, "The challenge whose external worker has it.")
 
     @computed("Whether it is an API key or a static token.", reads=["kind"], filter=True)
     def kind(self: Any) -> CredentialKind:  # type: ignore[valid-type]

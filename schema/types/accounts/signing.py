@@ -36,6 +36,7 @@ PrincipalKind = enum(
     SERVICE="A service.",
     WORKER="A worker, with the token of its task.",
     LINK="A client with a link to a simulation.",
+    CHALLENGE_WORKER="An external worker of a challenge.",
 )
 
 

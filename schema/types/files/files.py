@@ -28,6 +28,11 @@ FilePurpose = enum(
     DATASET="Data of a project, which is its target, or of one's own. Archives are looked through first.",
     ARCHIVE="Results as one zip, made by a job.",
     OUTPUT="What the program of a simulation wrote. Whoever sees the simulation sees it, until it expires.",
+    SUBMISSION_INPUT="What was submitted to a challenge. Its target is the Submission; archives are looked into first.",
+    SUBMISSION_OUTPUT="What the evaluation of a submission wrote.",
+    EVALUATOR_PROGRAM="The program of an evaluator. Its target is the Challenge; without one it is the platform's.",
+    REFERENCE_DATA="What submissions are compared with. Its target is the Challenge; without one it is the platform's.",
+    CHALLENGE_DATA="What a challenge gives to whoever takes part. Its target is the Challenge.",
     PUBLIC="For everyone, at `/static/{name}`. A file with the same name takes the place of the one before.",
 )
 FileState = enum(
@@ -69,6 +74,8 @@ class File(Node):
     session = related(models.File.session, "The session that it belongs to.", group=True)
     simulation = related(models.File.simulation, "The simulation whose program wrote it.", group=True)
     task = related(models.File.task, "The task whose program wrote it.")
+    submission = related(models.File.submission, "The submission that it is of.", group=True)
+    challenge = related(models.File.challenge, "The challenge that it is of.", group=True)
     project = related(models.File.project, "The project whose users see it.", group=True)
     archive = related(models.File.archive, "The archive whose file it is.")
 

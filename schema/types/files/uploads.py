@@ -64,6 +64,8 @@ class Upload(Node):
     owner = related(models.Upload.owner, "Who brings it.")
     service = related(models.Upload.service, "The service that brings it.")
     session = related(models.Upload.session, "The session that its file will belong to.")
+    submission = related(models.Upload.submission, "The submission that its file will belong to.")
+    challenge = related(models.Upload.challenge, "The challenge that its file will belong to.")
     project = related(models.Upload.project, "The project that its file will belong to.")
     file = related(models.Upload.file, "Its file, once all bytes have come.")
     parts = connection(models.Upload.parts, "The parts of its manifest; none for tus.", order="ordinal")
@@ -123,7 +125,8 @@ class NewUpload:
         default=None, description="How many bytes it has; left out where it is told later, as tus allows."
     )
     target: strawberry.ID | None = strawberry.field(
-        default=None, description="What it belongs to: a Session or a Project, as its purpose says."
+        default=None,
+        description="What it belongs to: a Session, a Project, a Submission or a Challenge, as its purpose says.",
     )
     checksum: NewChecksum | None = strawberry.field(
         default=None, description="The checksum of the whole file: a file with another one is refused."

@@ -1,0 +1,222 @@
+"""The access rules of challenges: organisers, who takes part, and whom the scores are for."""
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from db import models as m
+from db.aliases import Alias
+from db.keys import among
+from db.types import Key, now
+from resolvers.access.clauses import FALSE, Clause, any_of, me
+from resolvers.access.matrix_roles import ROLES
+from resolvers.access.rules import ANY_USER, Rule
+from resolvers.identity.principal import AccessProfile, Kind
+
+_OF_CHALLENGES = "organisers of the challenge"
+
+
+def organised(challenge: Any, profile: AccessProfile) -> Clause:
+    """The principal organises a challenge: is in its user group, or administers its site."""
+    member = Alias(m.UserGroupMember)
+    mine = me(member.user_id, profile)
+    if mine is FALSE:
+        return FALSE
+    in_group = sa.exists().where(member.user_group_id == challenge.organisers_id, mine)
+    of_site = among(challenge.site_id, "administered_sites") if profile.administers_sites else FALSE
+    return any_of(in_group, of_site)
+
+
+def _organised_by(key: str) -> Any:
+    """The principal organises the challenge that the column `key` of the row refers to."""
+
+    def clause(entity: Any, profile: AccessProfile) -> Clause:
+        challenge = Alias(m.Challenge)
+        may = organised(challenge, profile)
+        return FALSE if may is FALSE else sa.exists().where(challenge.id == getattr(entity, key), may)
+
+    return clause
+
+
+def _organised_through(model: Any, key: str) -> Any:
+    """The principal organises the challenge of the row of `model` that the column `key` refers to."""
+
+    def clause(entity: Any, profile: AccessProfile) -> Clause:
+        row: Any = Alias(model)
+        may = _organised_by("challenge_id")(row, profile)
+        return FALSE if may is FALSE else sa.exists().where(row.id == getattr(entity, key), may)
+
+    return clause
+
+
+def _organised_build(entity: Any, profile: AccessProfile) -> Clause:
+    build, board = Alias(m.LeaderboardBuild), Alias(m.Leaderboard)
+    may = _organised_by("challenge_id")(board, profile)
+    found = sa.exists().where(build.id == entity.build_id, board.id == build.leaderboard_id, may)
+    return FALSE if may is FALSE else found
+
+
+def _of_evaluation_log(entity: Any, profile: AccessProfile) -> Clause:
+    job = Alias(m.Job)
+    may = _organised_through(m.Evaluation, "evaluation_id")(job, profile)
+    return FALSE if may is FALSE else sa.exists().where(job.id == entity.job_id, may)
+
+
+def _published(entity: Any, _: AccessProfile) -> Clause:
+    shown: Clause = entity.published.is_(sa.true())
+    return shown
+
+
+def _of_published(entity: Any, profile: AccessProfile) -> Clause:
+    """Evaluators of the platform, and of challenges that are published, for users."""
+    user = ANY_USER.clause(entity, profile)
+    if user is FALSE:
+        return FALSE
+    challenge = Alias(m.Challenge)
+    held = sa.exists().where(challenge.id == entity.challenge_id, challenge.published.is_(sa.true()))
+    return sa.or_(entity.challenge_id.is_(None), held)
+
+
+def _given(entity: Any, profile: AccessProfile) -> Clause:
+    """Data that a challenge gives to whoever takes part: to everyone, where nobody need register."""
+    challenge, registration = Alias(m.Challenge), Alias(m.Registration)
+    mine = me(registration.user_id, profile)
+    free: Clause = challenge.registration == m.RegistrationMode.NONE
+    taken = sa.exists().where(
+        registration.challenge_id == challenge.id, registration.state == m.RegistrationState.ACCEPTED, mine
+    )
+    may = free if mine is FALSE else sa.or_(free, taken)
+    shown = (entity.purpose == m.FilePurpose.CHALLENGE_DATA, entity.state == m.FileState.READY)
+    of_challenge = (challenge.id == entity.challenge_id, challenge.published.is_(sa.true()))
+    return sa.and_(*shown, sa.exists().where(*of_challenge, may))
+
+
+def _of_team(entity: Any, profile: AccessProfile) -> Clause:
+    """The principal has joined the team that the row refers to."""
+    member = Alias(m.TeamMember)
+    mine = me(member.user_id, profile)
+    joined = (member.team_id == entity.team_id, member.state == m.MemberState.JOINED)
+    return FALSE if mine is FALSE else sa.exists().where(*joined, mine)
+
+
+def _in_team(entity: Any, profile: AccessProfile) -> Clause:
+    member = Alias(m.TeamMember)
+    mine = me(member.user_id, profile)
+    return FALSE if mine is FALSE else sa.exists().where(member.team_id == entity.id, mine)
+
+
+def submitted(submission: Any, profile: AccessProfile) -> Clause:
+    """The principal submitted it, or is in the team that did."""
+    mine = me(submission.user_id, profile)
+    return FALSE if mine is FALSE else sa.or_(mine, _of_team(submission, profile))
+
+
+def _submitted_through(key: str) -> Any:
+    def clause(entity: Any, profile: AccessProfile) -> Clause:
+        submission = Alias(m.Submission)
+        mine = submitted(submission, profile)
+        live = (submission.id == getattr(entity, key), submission.deleted_at.is_(None))
+        return FALSE if mine is FALSE else sa.exists().where(*live, mine)
+
+    return clause
+
+
+def _submitted_evaluation(entity: Any, profile: AccessProfile) -> Clause:
+    evaluation = Alias(m.Evaluation)
+    mine = _submitted_through("submission_id")(evaluation, profile)
+    return FALSE if mine is FALSE else sa.exists().where(evaluation.id == entity.evaluation_id, mine)
+
+
+def _shown_log(entity: Any, profile: AccessProfile) -> Clause:
+    """A line of a job of the principal; of an evaluation, where its phase shows logs."""
+    job, evaluation, submission = Alias(m.Job), Alias(m.Evaluation), Alias(m.Submission)
+    mine = me(job.owner_user_id, profile)
+    if mine is FALSE:
+        return FALSE
+    plain = sa.and_(job.evaluation_id.is_(None), mine)
+    by = (evaluation.id == job.evaluation_id, submission.id == evaluation.submission_id)
+    told = sa.exists().where(*by, _shows_log(submission), submitted(submission, profile))
+    return sa.exists().where(job.id == entity.job_id, sa.or_(plain, told))
+
+
+def _shows_log(submission: Any) -> Clause:
+    phase = Alias(m.Phase)
+    return sa.exists().where(phase.id == submission.phase_id, phase.shows_log.is_(sa.true()))
+
+
+def _own_files(entity: Any, profile: AccessProfile) -> Clause:
+    """What was submitted, for who did; what its evaluation wrote, where the phase shows logs."""
+    submission = Alias(m.Submission)
+    mine = submitted(submission, profile)
+    if mine is FALSE:
+        return FALSE
+    live = (submission.id == entity.submission_id, submission.deleted_at.is_(None))
+    told = sa.or_(entity.purpose == m.FilePurpose.SUBMISSION_INPUT, _shows_log(submission))
+    return sa.exists().where(*live, told, mine)
+
+
+def _shown_board(entity: Any, _: AccessProfile) -> Clause:
+    shown: Clause = entity.hidden.is_(sa.false())
+    return shown
+
+
+def _on_shown_board(entity: Any, _: AccessProfile) -> Clause:
+    """An entry of the present build of a leaderboard that is shown, once its embargo has passed."""
+    board, challenge = Alias(m.Leaderboard), Alias(m.Challenge)
+    return sa.exists().where(
+        board.build_id == entity.build_id,
+        board.hidden.is_(sa.false()),
+        sa.or_(board.embargo_until.is_(None), board.embargo_until <= now()),
+        challenge.id == board.challenge_id,
+        challenge.published.is_(sa.true()),
+    )
+
+
+def _own_entry(entity: Any, profile: AccessProfile) -> Clause:
+    """One's own entry of the present build of a leaderboard that is shown, also under an embargo."""
+    board = Alias(m.Leaderboard)
+    mine = submitted(entity, profile)
+    shown = (board.build_id == entity.build_id, board.hidden.is_(sa.false()))
+    return FALSE if mine is FALSE else sa.and_(mine, sa.exists().where(*shown))
+
+
+def _for_worker(entity: Any, profile: AccessProfile) -> Clause:
+    """What was submitted to the challenge of the worker, and the files of the evaluators that evaluate that."""
+    submission, evaluation, link = Alias(m.Submission), Alias(m.Evaluation), Alias(m.EvaluatorFile)
+    if profile.kind is not Kind.CHALLENGE_WORKER:
+        return FALSE
+    mine = sa.bindparam("me", type_=Key())
+    submitted_ = sa.and_(
+        entity.purpose == m.FilePurpose.SUBMISSION_INPUT,
+        sa.exists().where(submission.id == entity.submission_id, submission.challenge_id == mine),
+    )
+    used = sa.exists().where(
+        link.file_id == entity.id,
+        evaluation.evaluator_version_id == link.evaluator_version_id,
+        evaluation.challenge_id == mine,
+    )
+    return sa.or_(submitted_, used)
+
+
+ORGANISES = Rule(_OF_CHALLENGES, ("OG",), organised)
+ORGANISER = Rule(_OF_CHALLENGES, ("OG",), _organised_by("challenge_id"))
+EVALUATOR_ORGANISER = Rule(_OF_CHALLENGES, ("OG",), _organised_through(m.Evaluator, "evaluator_id"))
+BOARD_ORGANISER = Rule(_OF_CHALLENGES, ("OG",), _organised_through(m.Leaderboard, "leaderboard_id"))
+BUILD_ORGANISER = Rule(_OF_CHALLENGES, ("OG",), _organised_build)
+JOB_ORGANISER = Rule(_OF_CHALLENGES, ("OG",), _organised_through(m.Evaluation, "evaluation_id"))
+LOG_ORGANISER = Rule(_OF_CHALLENGES, ("OG",), _of_evaluation_log)
+FILE_ORGANISER = Rule(_OF_CHALLENGES, ("OG",), _organised_by("challenge_id"))
+PUBLISHED_CHALLENGE = Rule("everyone, once it is published", tuple(ROLES), _published)
+PUBLISHED_PHASE = Rule("everyone, once it is published", tuple(ROLES), _published)
+EVALUATOR_USER = Rule("any signed-in user", ANY_USER.roles, _of_published)
+TAKES_PART = Rule("whoever takes part in the challenge", tuple(ROLES), _given)
+FOR_WORKER = Rule("external workers of the challenge", ("CW",), _for_worker)
+SUBMITTER = Rule("its submitter, and the submitter's team", ("OW",), submitted)
+EVALUATION_SUBMITTER = Rule("the submitter, and the submitter's team", ("OW",), _submitted_through("submission_id"))
+JOB_SUBMITTER = Rule("the submitter, and the submitter's team", ("OW",), _submitted_evaluation)
+FILE_SUBMITTER = Rule("the submitter, and the submitter's team", ("OW",), _own_files)
+SHOWN_LOG = Rule("the owner of the job; of an evaluation, where its phase shows logs", ("OW",), _shown_log)
+TEAM_MEMBER = Rule("its members, and who is invited", ("OW",), _in_team)
+SHOWN_BOARD = Rule("everyone, unless it is hidden", tuple(ROLES), _shown_board)
+ON_SHOWN_BOARD = Rule("everyone, on a leaderboard that is shown", tuple(ROLES), _on_shown_board)
+OWN_ENTRY = Rule("its submitter, and the submitter's team", ("OW",), _own_entry)

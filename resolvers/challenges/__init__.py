@@ -1,0 +1,1 @@
+"""Challenges at work: submissions and their evaluations, leaderboards, and who takes part."""

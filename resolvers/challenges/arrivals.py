@@ -1,0 +1,58 @@
+"""What becomes of a submission when the last byte of its file has come, and when that was checked."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from db.engine import moment_of
+from db.models import Challenge, File, Phase, Submission, SubmissionStatus, Upload
+from db.written import because
+from resolvers.challenges import announcements, evaluations, openness
+from resolvers.challenges.statuses import move
+
+_S = SubmissionStatus
+
+
+async def came(session: AsyncSession, upload: Upload) -> None:
+    """All bytes are here. The database says whether the phase still takes them: what came in time counts, whenever it
+    is evaluated."""
+    submission = await _of(session, upload)
+    if submission is None or submission.status is not _S.UPLOADING:
+        return
+    because(session, "the last byte of a submission came", Submission)
+    submission.submitted_at = await moment_of(session)
+    phase = await session.get_one(Phase, submission.phase_id, populate_existing=True)
+    challenge = await session.get_one(Challenge, submission.challenge_id, populate_existing=True)
+    if (why := await openness.late(session, challenge, phase)) is not None:
+        await move(session, submission, _S.INVALID, why, charged=False)
+        return
+    await move(session, submission, _S.UPLOADED)
+    await move(session, submission, _S.VALIDATING)
+
+
+async def taken(session: AsyncSession, upload: Upload, file: File) -> None:
+    """The file is READY."""
+    submission = await _of(session, upload)
+    if submission is None or submission.status is not _S.VALIDATING:
+        return
+    await evaluations.accepted(session, submission)
+    await announcements.of_submission(session, submission)
+
+
+async def refused(session: AsyncSession, upload: Upload, why: Mapping[str, Any]) -> None:
+    """The file is not taken. Parts of a manifest may be sent again, for as long as the phase takes submissions."""
+    submission = await _of(session, upload)
+    if submission is None or submission.status is not _S.VALIDATING:
+        return
+    reason = {"code": why["code"], "message": why["message"]}
+    await move(session, submission, _S.INVALID, reason, charged=False)
+
+
+async def _of(session: AsyncSession, upload: Upload) -> Submission | None:
+    if upload.submission_id is None or upload.task_id is not None:
+        return None
+    wanted = sa.select(Submission).where(Submission.id == upload.submission_id)
+    wanted = wanted.with_for_update(key_share=True).execution_options(populate_existing=True)
+    return (await session.scalars(wanted)).one_or_none()

@@ -1,0 +1,1 @@
+"""Challenges: phases, evaluators, submissions, leaderboards, and who takes part."""
