@@ -67,7 +67,7 @@ class Challenge(Entity):
     url: Mapped[str] = mapped_column(sa.String(2000))
     auto_eval: Mapped[bool] = mapped_column(default=True)
     terms: Mapped[str | None] = mapped_column(sa.Text)
-    registration: Mapped[RegistrationMode] = mapped_column(
+    registration_mode: Mapped[RegistrationMode] = mapped_column(
         choice(RegistrationMode), default=RegistrationMode.NONE, server_default="NONE"
     )
     team_size: Mapped[int] = mapped_column(default=1, server_default="1")

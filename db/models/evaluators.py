@@ -96,6 +96,7 @@ class EvaluatorFile(Entity):
     __tablename__ = "evaluator_files"
     __table_args__ = (
         sa.UniqueConstraint("evaluator_version_id", "file_id", "role"),
+        sa.Index("ix_evaluator_files_evaluator_version_id_id", "evaluator_version_id", "id"),
         sa.Index("ix_evaluator_files_file_id", "file_id"),
     )
 

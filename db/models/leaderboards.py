@@ -59,8 +59,8 @@ class Leaderboard(Entity):
     ties: Mapped[list[str]] = mapped_column(default=list, server_default="[]")
     counting: Mapped[Counting] = mapped_column(choice(Counting), default=Counting.ALL, server_default="ALL")
     hidden: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
-    embargo_until: Mapped[datetime | None]
-    anonymous_until: Mapped[datetime | None]
+    embargo_ends_at: Mapped[datetime | None]
+    anonymity_ends_at: Mapped[datetime | None]
     reveal_at: Mapped[datetime | None]
     due_at: Mapped[datetime | None]
     built_at: Mapped[datetime | None]

@@ -41,13 +41,13 @@ class ReevaluationState(Enum):
     CANCELED = "CANCELED"
 
 
-_BOUNDED = sa.text("status_until IS NOT NULL")
+_BOUNDED = sa.text("status_ends_at IS NOT NULL")
 _OPEN = sa.text("ended_at IS NULL")
 
 
 class Submission(Erasable, Entity):
     """What somebody, or a team, submitted to a phase. `history` lists each status with its moment and reason. A status
-    that waits for something ends at `status_until`. `charged` says that it counts in the quota, from `charged_at` on.
+    that waits for something ends at `status_ends_at`. `charged` says that it counts in the quota, from `charged_at` on.
     `submitted_at` is when its last byte came. Its scores are those of the evaluation `evaluation_id`."""
 
     __tablename__ = "submissions"
@@ -59,7 +59,7 @@ class Submission(Erasable, Entity):
         lists("ix_submissions_team_id_created_at_id", "team_id", "created_at", "id"),
         sa.Index("ix_submissions_evaluator_id", "evaluator_id"),
         sa.Index("ix_submissions_evaluation_id", "evaluation_id"),
-        sa.Index("ix_submissions_status_until", "status_until", sqlite_where=_BOUNDED, postgresql_where=_BOUNDED),
+        sa.Index("ix_submissions_status_ends_at", "status_ends_at", sqlite_where=_BOUNDED, postgresql_where=_BOUNDED),
     )
 
     public_id: Mapped[str] = mapped_column(Name(80), unique=True)
@@ -71,8 +71,8 @@ class Submission(Erasable, Entity):
     auto_eval: Mapped[bool] = mapped_column(default=True)
     author_label: Mapped[str | None] = mapped_column(Name(255))
     status: Mapped[SubmissionStatus] = mapped_column(choice(SubmissionStatus), default=SubmissionStatus.UPLOADING)
-    status_since: Mapped[datetime] = mapped_column(default=now())
-    status_until: Mapped[datetime | None]
+    status_changed_at: Mapped[datetime] = mapped_column(default=now())
+    status_ends_at: Mapped[datetime | None]
     reason: Mapped[dict[str, Any] | None] = mapped_column(Json(none_as_null=True))
     history: Mapped[list[dict[str, Any]]] = mapped_column(Json(), default=list)
     submitted_at: Mapped[datetime | None]

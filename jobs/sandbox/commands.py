@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
-import jobs
 from jobs.sandbox import bubblewrap, calls, reports
 from jobs.sandbox.bounds import Bounds
 from jobs.sandbox.launcher import BUBBLEWRAP, NAMESPACES
@@ -75,7 +74,7 @@ def _command(
     report: Path,
     runtime: Sequence[Path] = (),
 ) -> list[str]:
-    package = Path(jobs.__path__[0])
+    package = Path(__file__).parents[1]
     modules = package.parent  # a folder, or the zip application that the package lies in
     own = (Path(sys.prefix), Path(sys.base_prefix), package if modules.is_dir() else modules)
     order = Order(

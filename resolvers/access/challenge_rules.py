@@ -81,7 +81,7 @@ def _given(entity: Any, profile: AccessProfile) -> Clause:
     """Data that a challenge gives to whoever takes part: to everyone, where nobody need register."""
     challenge, registration = Alias(m.Challenge), Alias(m.Registration)
     mine = me(registration.user_id, profile)
-    free: Clause = challenge.registration == m.RegistrationMode.NONE
+    free: Clause = challenge.registration_mode == m.RegistrationMode.NONE
     taken = sa.exists().where(
         registration.challenge_id == challenge.id, registration.state == m.RegistrationState.ACCEPTED, mine
     )
@@ -166,7 +166,7 @@ def _on_shown_board(entity: Any, _: AccessProfile) -> Clause:
     return sa.exists().where(
         board.build_id == entity.build_id,
         board.hidden.is_(sa.false()),
-        sa.or_(board.embargo_until.is_(None), board.embargo_until <= now()),
+        sa.or_(board.embargo_ends_at.is_(None), board.embargo_ends_at <= now()),
         challenge.id == board.challenge_id,
         challenge.published.is_(sa.true()),
     )

@@ -58,7 +58,7 @@ async def of_build(session: AsyncSession, board: Leaderboard) -> None:
     """Tell the chat that a leaderboard which everyone sees has changed; not again within some minutes."""
     moment = await moment_of(session)
     challenge = await session.get_one(Challenge, board.challenge_id)
-    kept_back = board.embargo_until is not None and board.embargo_until > moment
+    kept_back = board.embargo_ends_at is not None and board.embargo_ends_at > moment
     if board.hidden or board.archived or kept_back or not challenge.published:
         return
     lately = sa.select(Notification.id).where(

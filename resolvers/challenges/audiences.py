@@ -40,7 +40,7 @@ class Sight:
     @classmethod
     def of(cls, board: Leaderboard, moment: datetime) -> "Sight":
         revealed = board.reveal_at is not None and board.reveal_at <= moment
-        anonymous = board.anonymous_until is not None and board.anonymous_until > moment
+        anonymous = board.anonymity_ends_at is not None and board.anonymity_ends_at > moment
         return cls(read(board.columns), revealed, anonymous)
 
     def shown(self, scores: dict[str, Any], author: str | None, *, named: bool) -> Shown:
@@ -54,7 +54,7 @@ class Sight:
 
 def due(board: Leaderboard, moment: datetime) -> datetime | None:
     """The next moment at which a leaderboard shows something else."""
-    times = (board.reveal_at, board.anonymous_until, board.embargo_until)
+    times = (board.reveal_at, board.anonymity_ends_at, board.embargo_ends_at)
     return min((at for at in times if at is not None and at > moment), default=None)
 
 

@@ -38,6 +38,8 @@ from resolvers.writing.audit import record
 from resolvers.writing.refusals import writing
 from resolvers.writing.rows import locked, require, seen
 
+NAMES = sorted(BUILT_IN)
+"""The built-in programs."""
 FILES = 100
 """The most files of a version."""
 ARGUMENTS = 50
@@ -133,12 +135,12 @@ def _checked(new: NewVersion) -> Mapping[str, Any]:
     if external and (new.program or own):
         raise Invalid("the worker of an organiser has its program with it", field="input.program")
     if not external and bool(new.program) == bool(own):
-        raise Invalid("name a built-in program, or give one as a file", field="input.program", allowed=sorted(BUILT_IN))
+        raise Invalid("name a built-in program, or give one as a file", field="input.program", allowed=NAMES)
     if len(own) > 1:
         raise Invalid("a program is one file; pack several into a zip", field="input.programFile")
     if new.program is not None and new.program not in BUILT_IN:
         told = f"there is no built-in program {new.program}"
-        raise Invalid(told, field="input.program", allowed=sorted(BUILT_IN))
+        raise Invalid(told, field="input.program", allowed=NAMES)
     if new.program is not None and new.executor is not Executor.PYTHON:
         raise Invalid("the built-in programs run by PYTHON", field="input.executor")
     check_arguments(new.executor_arguments, "input.executorArguments")

@@ -131,7 +131,7 @@ async def _reason(session: AsyncSession, submission: Submission, job: Job, error
 
 async def _overdue(services: Services) -> None:
     """Submissions that waited for too long."""
-    wanted = sa.select(Submission.id).where(Submission.status_until <= now(), Submission.deleted_at.is_(None))
+    wanted = sa.select(Submission.id).where(Submission.status_ends_at <= now(), Submission.deleted_at.is_(None))
     for row in await services.database.rows(wanted.order_by(Submission.id).limit(MOST)):
         async with services.database.write(as_system="submissions that waited for too long are ended") as session:
             if (job := await evaluations.live_job(session, row.id)) is not None:
@@ -145,7 +145,7 @@ async def _overdue(services: Services) -> None:
 
 async def _end(session: AsyncSession, submission: Submission) -> None:
     moment = await moment_of(session)
-    if submission.status_until is None or submission.status_until > moment or submission.status not in OVERDUE:
+    if submission.status_ends_at is None or submission.status_ends_at > moment or submission.status not in OVERDUE:
         return
     if submission.status is SubmissionStatus.UPLOADING:
         coming = sa.select(sa.func.max(Upload.expires_at)).where(
@@ -155,7 +155,7 @@ async def _end(session: AsyncSession, submission: Submission) -> None:
         )
         if (until := await session.scalar(coming)) is not None:
             because(session, "an upload goes on", Submission)
-            submission.status_until = until
+            submission.status_ends_at = until
             return
     status, code, message = OVERDUE[submission.status]
     reason = reason_of(code, message)

@@ -87,9 +87,9 @@ async def move(
         raise WrongState(told, state=submission.status.name)
     because(session, "a submission moves on", Submission)
     before, moment = submission.status, await moment_of(session)
-    submission.status, submission.status_since = status, moment
+    submission.status, submission.status_changed_at = status, moment
     seconds = lasts if lasts is not None else LASTS.get(status)
-    submission.status_until = None if seconds is None else moment + timedelta(seconds=seconds)
+    submission.status_ends_at = None if seconds is None else moment + timedelta(seconds=seconds)
     submission.reason = None if reason is None else dict(reason)
     told_reason = {} if reason is None else {"reason": dict(reason)}
     submission.history = [*submission.history, {"status": status.name, "at": instant_text(moment), **told_reason}]

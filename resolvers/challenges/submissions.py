@@ -57,7 +57,7 @@ async def create(ctx: Context, phase_id: UUID, *, team_id: UUID | None = None, a
             evaluator_id=challenge.evaluator_id,
             auto_eval=challenge.auto_eval,
             author_label=label,
-            status_until=later(LASTS[SubmissionStatus.UPLOADING]),
+            status_ends_at=later(LASTS[SubmissionStatus.UPLOADING]),
             history=[{"status": SubmissionStatus.UPLOADING.name, "at": instant_text(moment)}],
         )
         session.add(submission)
@@ -79,7 +79,7 @@ def label_of(text: str | None, field: str = "input.authorLabel") -> str | None:
 
 async def _expect_registered(session: AsyncSession, ctx: Context, challenge: Challenge, user: UUID) -> None:
     """FORBIDDEN for somebody who must register first, or accept the terms. Organisers need not."""
-    if challenge.registration is RegistrationMode.NONE and not challenge.terms:
+    if challenge.registration_mode is RegistrationMode.NONE and not challenge.terms:
         return
     wanted = sa.select(Registration).where(Registration.challenge_id == challenge.id, Registration.user_id == user)
     held = (await session.scalars(wanted)).one_or_none()

@@ -31,7 +31,7 @@ async def join(ctx: Context, challenge_id: UUID, *, accept_terms: bool = False, 
             raise Invalid("a message has at most 2000 characters", field="message")
         wanted = sa.select(Registration).where(Registration.challenge_id == challenge.id, Registration.user_id == user)
         held = (await session.scalars(wanted.with_for_update())).one_or_none()
-        open_ = challenge.registration is not RegistrationMode.APPROVAL
+        open_ = challenge.registration_mode is not RegistrationMode.APPROVAL
         accepted = await moment_of(session) if challenge.terms else None
         if held is None:
             held = Registration(id=uuid7(), challenge_id=challenge.id, user_id=user)

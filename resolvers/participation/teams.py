@@ -63,7 +63,7 @@ async def invite(ctx: Context, key: UUID, users: list[UUID]) -> UUID:
     """Invite people into a team: by its captain."""
     user = signed_in(ctx)
     async with writing(ctx, "UPDATE", Team, key) as session:
-        team = await locked(session, ctx, Team, key, field="team")
+        team = await locked(session, ctx, Team, key)
         if team.captain_id != user:
             raise Forbidden("only the captain of the team invites")
         because(session, "the captain of a team invites into it", TeamMember)
@@ -85,7 +85,7 @@ async def join(ctx: Context, key: UUID) -> UUID:
     """Join a team that one is invited into. LIMIT_EXCEEDED for a team that is full."""
     user = signed_in(ctx)
     async with writing(ctx, "UPDATE", Team, key) as session:
-        team = await locked(session, ctx, Team, key, field="team")
+        team = await locked(session, ctx, Team, key)
         member = await _own(session, key, user)
         if member.state is MemberState.JOINED:
             raise WrongState("you are in this team", state=member.state.name)
@@ -95,7 +95,7 @@ async def join(ctx: Context, key: UUID) -> UUID:
         joined = joined.where(TeamMember.team_id == key, TeamMember.state == MemberState.JOINED)
         if (number := await session.scalar(joined) or 0) >= size:
             told = f"the team is full: it has {number} of {size} people"
-            raise LimitExceeded(told, field="team", limit="team", allowed=size, value=number + 1)
+            raise LimitExceeded(told, field="id", limit="team", allowed=size, value=number + 1)
         because(session, "who is invited into a team joins it", TeamMember)
         member.state = MemberState.JOINED
         with unlike(TeamMember):
@@ -109,7 +109,7 @@ async def leave(ctx: Context, key: UUID, other: UUID | None = None) -> datetime:
     team without people and submissions goes."""
     user = signed_in(ctx)
     async with writing(ctx, "UPDATE", Team, key) as session:
-        team = await locked(session, ctx, Team, key, field="team")
+        team = await locked(session, ctx, Team, key)
         if other not in (None, user) and team.captain_id != user:
             raise Forbidden("only the captain of the team removes others")
         member = await _own(session, key, other or user)
@@ -133,5 +133,5 @@ async def _own(session: AsyncSession, team: UUID, user: UUID) -> TeamMember:
     wanted = sa.select(TeamMember).where(TeamMember.team_id == team, TeamMember.user_id == user).with_for_update()
     member = (await session.scalars(wanted)).one_or_none()
     if member is None:
-        raise NotFound("not in this team, and not invited", field="team")
+        raise NotFound("not in this team, and not invited", field="user")
     return member

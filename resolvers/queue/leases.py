@@ -1,8 +1,7 @@
 """The leases of tasks: hand a task over to an engine, let a worker claim it, and take it back when either is lost.
 
-A waiting task is handed over in a batch, whose name is its `holder`. A worker claims it with the token of the batch.
-From then on only that worker may write, until its lease ends. If an engine starts a task twice, the second claim is
-refused.
+A waiting task is handed over in a batch, whose name is its `holder`. A worker claims it with the token of the batch;
+then only that worker may write, until its lease ends. If an engine starts a task twice, the second claim is refused.
 """
 
 import sys

@@ -231,7 +231,7 @@ async def test_one_walk_crosses_all_families(reading: Platform) -> None:
     query = """{ simulations(first: 1) { nodes { title owner { username specs(first: 1) { nodes { name latestVersion { name } } } }
       project { name site { name } sessions(first: 5) { nodes { name type { name } events(first: 5) { nodes { type } } } } }
       job { key tasks(first: 5) { nodes { ordinal } } } } }
-      challenges(first: 1) { nodes { label leaderboards(first: 1) { nodes { label entries(first: 3) { nodes { position } } } } } } }"""
+      challenges(first: 1) { nodes { label leaderboards(first: 1) { nodes { label entries(first: 3) { nodes { place } } } } } } }"""
     data = await reading.ask(query, "tom")
     (simulation,) = data["simulations"]["nodes"]
     assert simulation["owner"]["specs"]["nodes"][0]["latestVersion"]["name"] == "1.0"
@@ -301,7 +301,7 @@ async def test_a_cursor_of_a_time_that_cannot_be_is_told(reading: Platform) -> N
 
 
 async def test_a_cursor_outlives_its_row(platform: Platform) -> None:
-    query = "query($c:String){leaderboards(first:1){nodes{entries(first:1,after:$c){edges{cursor node{position}}}}}}"
+    query = "query($c:String){leaderboards(first:1){nodes{entries(first:1,after:$c){edges{cursor node{place}}}}}}"
 
     async def edge(cursor: str | None) -> Any:
         board = (await platform.ask(query, c=cursor))["leaderboards"]["nodes"][0]
@@ -310,7 +310,7 @@ async def test_a_cursor_outlives_its_row(platform: Platform) -> None:
     first = await edge(None)
     async with platform.services.database.write(as_system="test") as session:
         await session.execute(sa.delete(models.LeaderboardEntry).where(models.LeaderboardEntry.position == 1))
-    assert (await edge(first["cursor"]))["node"] == {"position": 2}
+    assert (await edge(first["cursor"]))["node"] == {"place": 2}
 
 
 async def test_filters_narrow_a_list_and_its_total(reading: Platform) -> None:

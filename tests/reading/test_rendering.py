@@ -124,7 +124,7 @@ async def test_keys_come_in_the_order_of_the_document(both: Both) -> None:
 
 async def test_a_field_named_twice_is_one_field_with_both_selections(both: Both) -> None:
     query = """{ challenge(label:"units-2026"){label} challenge(label:"units-2026"){ url label
-      leaderboards(first:1){nodes{label}} leaderboards(first:1){totalCount nodes{id entries(first:1){nodes{position}}}} leaderboards(first:1){nodes{entries(first:1){nodes{data}}}} } }"""
+      leaderboards(first:1){nodes{label}} leaderboards(first:1){totalCount nodes{id entries(first:1){nodes{place}}}} leaderboards(first:1){nodes{entries(first:1){nodes{data}}}} } }"""
     assert await both.data(query) == {
         "challenge": {
             "label": "units-2026",
@@ -134,7 +134,7 @@ async def test_a_field_named_twice_is_one_field_with_both_selections(both: Both)
                     {
                         "label": "units",
                         "id": both.world.id("Leaderboard", "leaderboard"),
-                        "entries": {"nodes": [{"position": 1, "data": {"per": 11}}]},
+                        "entries": {"nodes": [{"place": 1, "data": {"per": 11}}]},
                     }
                 ],
                 "totalCount": 1,
@@ -144,16 +144,16 @@ async def test_a_field_named_twice_is_one_field_with_both_selections(both: Both)
 
 
 async def test_one_connection_with_different_arguments(both: Both) -> None:
-    query = """{leaderboards(first:100){nodes{label entries(first:1){nodes{position}} last:entries(last:1){nodes{position}}
-      a:entries(first:2,orderBy:{field:POSITION,direction:DESC}){nodes{position}} b:entries(first:2){edges{node{position}}} none:entries(first:0){nodes{position} totalCount}}}}"""
+    query = """{leaderboards(first:100){nodes{label entries(first:1){nodes{place}} last:entries(last:1){nodes{place}}
+      a:entries(first:2,orderBy:{field:PLACE,direction:DESC}){nodes{place}} b:entries(first:2){edges{node{place}}} none:entries(first:0){nodes{place} totalCount}}}}"""
     nodes = (await both.data(query))["leaderboards"]["nodes"]
     (units,) = [node for node in nodes if node["label"] == "units"]
     assert units == {
         "label": "units",
-        "entries": {"nodes": [{"position": 1}]},
-        "last": {"nodes": [{"position": 3}]},
-        "a": {"nodes": [{"position": 3}, {"position": 2}]},
-        "b": {"edges": [{"node": {"position": 1}}, {"node": {"position": 2}}]},
+        "entries": {"nodes": [{"place": 1}]},
+        "last": {"nodes": [{"place": 3}]},
+        "a": {"nodes": [{"place": 3}, {"place": 2}]},
+        "b": {"edges": [{"node": {"place": 1}}, {"node": {"place": 2}}]},
         "none": {"nodes": [], "totalCount": 3},
     }
 
@@ -271,17 +271,17 @@ async def test_a_field_stays_when_one_of_two_is_skipped(both: Both) -> None:
 
 
 async def test_variables_have_defaults(both: Both) -> None:
-    query = """query($n:Int=2,$o:LeaderboardEntriesOrder={field:POSITION,direction:DESC},$l:String!="units-2026",$after:String){challenge(label:$l){leaderboards(first:1){nodes{
-      entries(first:$n,orderBy:$o,after:$after){nodes{position}}}}}}"""
+    query = """query($n:Int=2,$o:LeaderboardEntriesOrder={field:PLACE,direction:DESC},$l:String!="units-2026",$after:String){challenge(label:$l){leaderboards(first:1){nodes{
+      entries(first:$n,orderBy:$o,after:$after){nodes{place}}}}}}"""
 
     async def positions(**given: Any) -> list[int]:
         data = await both.data(query, **given)
-        return [n["position"] for n in data["challenge"]["leaderboards"]["nodes"][0]["entries"]["nodes"]]
+        return [n["place"] for n in data["challenge"]["leaderboards"]["nodes"][0]["entries"]["nodes"]]
 
     assert await positions() == [3, 2]
     assert await positions(n=1) == [3]
     assert await positions(o=None) == [1, 2], "null is the list's own order, not the variable's default"
-    assert await positions(o={"field": "POSITION"}, n=3, after=None) == [1, 2, 3]
+    assert await positions(o={"field": "PLACE"}, n=3, after=None) == [1, 2, 3]
 
 
 @pytest.mark.parametrize(
@@ -411,12 +411,12 @@ def _board(both: Both, number: int) -> Any:
 async def test_a_page_that_ends_where_its_list_ends(both: Both) -> None:
     id = global_id("Leaderboard", _board(both, 1).leaderboard_id)
     for size, side in product((0, 1, 5, 6, 7), ("first", "last")):
-        query = f"query($i:ID!){{node(id:$i){{... on Leaderboard{{entries({side}:{size}){{nodes{{position}} edges{{cursor node{{position}}}} totalCount {INFO}}}}}}}}}"
+        query = f"query($i:ID!){{node(id:$i){{... on Leaderboard{{entries({side}:{size}){{nodes{{place}} edges{{cursor node{{place}}}} totalCount {INFO}}}}}}}}}"
         page = (await both.data(query, i=id))["node"]["entries"]
         whole = [1, 2, 3, 4, 5, BIGGEST]
         cut = (whole[:size] if side == "first" else whole[len(whole) - min(size, 6) :]) if size else []
         more = size < 6
-        assert [node["position"] for node in page["nodes"]] == cut
+        assert [node["place"] for node in page["nodes"]] == cut
         assert page["totalCount"] == 6
         assert page["pageInfo"]["hasNextPage" if side == "first" else "hasPreviousPage"] == more
         assert page["pageInfo"]["hasPreviousPage" if side == "first" else "hasNextPage"] is False
@@ -426,11 +426,11 @@ async def test_a_page_that_ends_where_its_list_ends(both: Both) -> None:
 
 async def test_pages_forth_and_back(both: Both) -> None:
     id = global_id("Leaderboard", _board(both, 1).leaderboard_id)
-    query = f"query($i:ID!,$f:Int,$a:String,$l:Int,$b:String){{node(id:$i){{... on Leaderboard{{entries(first:$f,after:$a,last:$l,before:$b){{edges{{cursor node{{position}}}} {INFO}}}}}}}}}"
+    query = f"query($i:ID!,$f:Int,$a:String,$l:Int,$b:String){{node(id:$i){{... on Leaderboard{{entries(first:$f,after:$a,last:$l,before:$b){{edges{{cursor node{{place}}}} {INFO}}}}}}}}}"
 
     async def page(**given: Any) -> tuple[list[int], list[str], dict[str, Any]]:
         found = (await both.data(query, i=id, **given))["node"]["entries"]
-        return [e["node"]["position"] for e in found["edges"]], [e["cursor"] for e in found["edges"]], found["pageInfo"]
+        return [e["node"]["place"] for e in found["edges"]], [e["cursor"] for e in found["edges"]], found["pageInfo"]
 
     _, cursors, _ = await page(f=100)
     assert len(cursors) == 6
@@ -447,11 +447,11 @@ async def test_pages_forth_and_back(both: Both) -> None:
 async def test_a_cursor_outlives_its_row(both: Both) -> None:
     row = _board(both, 0)
     cursor = Order(models.LeaderboardEntry.position).cursor(row)
-    query = "query($i:ID!,$c:String,$g:ID!){gone:node(id:$g){id} node(id:$i){... on Leaderboard{a:entries(first:2,after:$c){nodes{position}} b:entries(last:2,before:$c){nodes{position}}}}}"
+    query = "query($i:ID!,$c:String,$g:ID!){gone:node(id:$g){id} node(id:$i){... on Leaderboard{a:entries(first:2,after:$c){nodes{place}} b:entries(last:2,before:$c){nodes{place}}}}}"
     data = await both.data(query, i=global_id("Leaderboard", row.leaderboard_id), c=cursor, g=global_id("LeaderboardEntry", row.id))  # fmt: skip
     assert data["gone"] is None
-    assert data["node"]["a"] == {"nodes": [{"position": 5}, {"position": BIGGEST}]}
-    assert data["node"]["b"] == {"nodes": [{"position": 2}, {"position": 3}]}
+    assert data["node"]["a"] == {"nodes": [{"place": 5}, {"place": BIGGEST}]}
+    assert data["node"]["b"] == {"nodes": [{"place": 2}, {"place": 3}]}
 
 
 @pytest.mark.parametrize("field", ["sessions", "simulations", "jobs", "auditEvents", "challenges"])

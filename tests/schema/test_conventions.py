@@ -31,6 +31,7 @@ from tests.support.platforms import Platform
 WORKERS = "workers of the release before go on over an upgrade, and only `torana worker` sends this"
 
 OTHER_INPUTS = {
+    "EvaluatorBounds": "what a program may use, beside what it is",
     "ClusterOptions": "what a command is given beside a row: named for what it is",
     "LineInput": WORKERS,
 }
@@ -68,14 +69,16 @@ OWN_ROW = {
 
 COMMANDS = {
     "a row comes to be, of what is named": {
-        "createApiKey", "createDeviceToken", "createDownload", "createParticipantToken", "createServiceToken",
-        "createSimulationLink", "grantRole", "registerDevice", "signUp", "submitSimulation",
+        "createApiKey", "createChallengeToken", "createDeviceToken", "createDownload", "createParticipantToken", "createServiceToken",
+        "createSimulationLink", "createTeam", "grantRole", "joinChallenge", "registerDevice", "reevaluate", "signUp", "submitSimulation",
     },
     "a state is asked for, and checked, whatever else changed": {
-        "cancelJob", "cancelJobs", "retryJob", "retryJobs", "rotateApiKey", "setReadOnly", "newDeviceRegisterKey", "setJobPriority",
+        "cancelJob", "cancelJobs", "cancelReevaluation", "cancelSubmission", "chooseSubmission", "decideRegistration",
+        "evaluateSubmission", "excludeSubmission", "inviteToTeam", "joinTeam", "setAuthorLabel", "setSubmissionEvaluator",
+        "setSubmissionStatus", "withdrawSubmission", "retryJob", "retryJobs", "rotateApiKey", "setReadOnly", "newDeviceRegisterKey", "setJobPriority",
     },
     "an ending that holds whatever changed meanwhile": {
-        "closeOtherSessions", "closeSession", "closeSessions", "deleteJobs", "deleteSimulations", "deleteUpload",
+        "closeOtherSessions", "closeSession", "closeSessions", "deleteJobs", "deleteSimulations", "deleteUpload", "leaveTeam",
         "logOut", "revokeCredential",
     },
     "a proof of who asks, or what only its owner has": {
@@ -87,7 +90,8 @@ COMMANDS = {
     "links are no rows that a client reads": {"addToGroup", "removeFromGroup", "setLinks"},
     "the newest report counts": {"setDeviceStatus"},
     "it writes nothing": {"createExport"},
-    "nothing is kept": {"sendNotification"},
+    "nothing is kept": {"announceChallenge", "sendNotification"},
+    "what is there is read, and nothing of it is lost": {"rebuildLeaderboard", "upsertEvaluator"},
     "the row may not be there yet, so its version is optional": {"setPreference"},
 }  # fmt: skip
 """Mutations that are no `create`, `update`, `delete` or `restore` of a row with an input."""
@@ -247,7 +251,7 @@ def strange_rows(schema: GraphQLSchema) -> list[str]:
             own = nodes.get(argument) in answered  # the row that is written, which is `id`
             if "ID" in kind and (own or not known) and f"{name}({argument})" not in OTHER_REFERENCES:
                 wrong.append(f"{name}({argument})")
-        if name.startswith("worker") or name in commands:
+        if _of_workers(name) or name in commands:
             continue
         if name.startswith("create"):
             right = list(given) == ["input"]
@@ -268,9 +272,13 @@ def strange_results(schema: GraphQLSchema) -> list[str]:
     return sorted(
         name
         for name, field in _fields(schema.mutation_type)
-        if not name.startswith("worker")  # see WORKERS
+        if not _of_workers(name)  # see WORKERS
         if not is_non_null_type(field.type) or "Problem" not in _members(get_named_type(field.type))
     )
+
+
+def _of_workers(name: str) -> bool:
+    return name.startswith(("worker", "challengeWorker"))
 
 
 def strange_lists(schema: GraphQLSchema) -> list[str]:

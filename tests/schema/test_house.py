@@ -29,10 +29,10 @@ WINGS = {
     "gateway": "explorer|settings background operations protocol app commands cli",
     "schema": "fields lists types schema",
     "resolvers": (
-        "failures|feed|limits|maintenance|spelling|steps|turns retention identity mail access reading queue context "
-        "writing live accounts organisation files work simulations archives"
+        "documents|failures|feed|limits|maintenance|spelling|steps|turns retention identity mail access reading queue context "
+        "writing live accounts organisation files work simulations archives challenges participation importing"
     ),
-    "jobs": "engine|results archives programs worker engines",
+    "jobs": "engine|results scores archives sandbox programs worker engines",
 }
 """The wings of a room from the ground up; each imports only those before it. A room's own name is its `__init__`; a bar
 is between modules on one level."""

@@ -9,6 +9,7 @@ from db import models
 from db.models import SessionCategory, SessionEventType
 from db.types import later, uuid7
 from resolvers.access.roles import enrol
+from tests.support.boards import build_of
 from tests.support.filed import archive_of, file_of, upload_of
 from tests.support.further import Spot, furnish_further
 from tests.support.world import START, World, simulate, specify
@@ -43,7 +44,7 @@ async def crowd(session: AsyncSession, world: World) -> None:
             )
             for h in range(3)
         )
-        session.add_all(models.LeaderboardEntry(leaderboard_id=board, position=p, data={}) for p in range(1, 4))
+        await build_of(session, board, ({"position": p} for p in range(1, 4)))
         simulated = await simulate(session, world.tom, project, f"simulation {n}", tasks=3)
         row = await session.get(models.Simulation, simulated.simulation)
         assert row is not None

@@ -32,6 +32,7 @@ from resolvers.identity.lookup import principal_named
 from resolvers.identity.principal import WIDE, Principal
 from schema import Schema, build
 from schema.fields.cost import Bounds
+from tests.support.boards import build_of
 from tests.support.databases import BACKENDS, WORLD, Prepared, Recipe
 from tests.support.generated import Generated, Known, borrowed, operations
 from tests.support.platforms import Platform, platform_on
@@ -201,10 +202,10 @@ async def _rank(session: AsyncSession) -> None:
                                   static_files=False, built_at=INSTANTS[k], sorting_key=text, external_entries=None)  # fmt: skip
             session.add(board)
             await session.flush()
-            session.add_all(
-                m.LeaderboardEntry(leaderboard_id=board.id, position=p, data=data, author_label=text or None, external=p == 2)
+            await build_of(session, board.id, (
+                {"position": p, "data": data, "author_label": text or None, "external": p == 2}
                 for p, data in ((1, JSON), (2, []), (3, [None]), (4, "\N{CASTLE}"), (5, [1.0]), (2**31 - 1, {"z": 1, "a": {}}))
-            )  # fmt: skip
+            ))  # fmt: skip
     await session.flush()
 
 

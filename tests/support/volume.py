@@ -82,7 +82,9 @@ class _More:
             (models.Role, [rows_of]),
             (models.RoleGrant, [_pair(role_id=few, user_group_id=few)]),
             (models.Challenge, self._challenges(challenges)),
+            (models.Phase, [_phase(key) for key in challenges]),
             (models.Leaderboard, self._boards(boards, challenges)),
+            (models.LeaderboardBuild, [{"id": key, "leaderboard_id": key, "number": 1, "entry_count": ENTRIES} for key in boards]),
             (models.LeaderboardEntry, self._entries(boards)),
         ):  # fmt: skip
             yield model, map(rows.entity, found)
@@ -115,15 +117,16 @@ class _More:
         for n, (key, challenge) in enumerate(zip(keys, challenges, strict=True)):
             yield {
                 "id": key, "challenge_id": challenge, "label": f"board-{n}", "entry_file": "e.json", "archived": False,
-                "static_files": False, "sorting_key": "per",
+                "static_files": False, "sorting_key": "per", "build_id": None,
             }  # fmt: skip
 
     def _entries(self, boards: list[UUID]) -> Iterator[Row]:
         for board in boards:
             for position in range(1, ENTRIES + 1):
                 yield {
-                    "id": uuid7(), "leaderboard_id": board, "position": position, "data": '{"per": 1}',
-                    "author_label": f"Team {position}", "external": False,
+                    "id": uuid7(), "leaderboard_id": board, "build_id": board, "position": position, "rank": position,
+                    "data": '{"per": 1}', "owner_data": '{"per": 1}', "organiser_data": '{"per": 1}',
+                    "author_label": f"Team {position}", "organiser_label": f"Team {position}", "external": False,
                 }  # fmt: skip
 
 
@@ -156,6 +159,10 @@ async def fill(url: str, number: int, *, tasks: int = rows.TASKS, whole: bool = 
         await database.dispose()
     middle, first = generated.simulations[number // 2], generated.simulations[0]
     return Volume(url, keys, global_id("Simulation", middle), global_id("Simulation", first))
+
+
+def _phase(challenge: UUID) -> Row:
+    return {"id": uuid7(), "challenge_id": challenge, "name": "main"}
 
 
 def _pair(**keys: Any) -> Row:

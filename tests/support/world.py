@@ -12,6 +12,7 @@ from db.types import uuid7
 from resolvers.access.roles import enrol
 from resolvers.accounts.sign_in import create_user
 from resolvers.spelling import global_id
+from tests.support.boards import build_of
 from tests.support.organisation import Place, furnish
 
 START = datetime(2026, 1, 5, 9, tzinfo=UTC)
@@ -99,9 +100,11 @@ async def populate(session: AsyncSession, password_hash: str) -> World:
         )
     )
     await session.flush()
-    session.add_all(
-        models.LeaderboardEntry(leaderboard_id=leaderboard, position=n, data={"per": 10 + n}, author_label=f"Team {n}")
-        for n in range(1, 4)
+    session.add(models.Phase(challenge_id=challenge, name="main"))
+    await build_of(
+        session,
+        leaderboard,
+        ({"position": n, "data": {"per": 10 + n}, "author_label": f"Team {n}"} for n in range(1, 4)),
     )
     spec, spec_version = await specify(session, tom, "clinic")
     await specify(session, root, "hidden")

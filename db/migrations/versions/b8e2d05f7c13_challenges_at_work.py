@@ -42,7 +42,7 @@ _KINDS = (
     "'PASSWORD_RESET', 'SSH_CERTIFICATE'"
 )
 CREDENTIALS = (f"kind IN ({_KINDS})", f"kind IN ({_KINDS}, 'CHALLENGE_WORKER')")
-REGISTRATION = "registration IN ('NONE', 'OPEN', 'APPROVAL')"
+REGISTRATION = "registration_mode IN ('NONE', 'OPEN', 'APPROVAL')"
 COUNTING = "counting IN ('BEST', 'LATEST', 'ALL', 'CHOSEN')"
 TEAM_SIZE = "team_size >= 1"
 REFERS = (
@@ -215,8 +215,8 @@ def _tables() -> None:
         sa.Column('auto_eval', sa.Boolean(), nullable=False),
         sa.Column('author_label', db.types.Name(length=255), nullable=True),
         sa.Column('status', _choice('submissionstatus', 'UPLOADING', 'UPLOADED', 'VALIDATING', 'INVALID', 'NO_EVAL', 'NO_AUTO_EVAL', 'ON_QUEUE', 'EVALUATING', 'COMPLETED', 'FAILED', 'CANCELED', 'EXCLUDED', 'WITHDRAWN'), nullable=False),
-        sa.Column('status_since', db.types.Instant(), nullable=False),
-        sa.Column('status_until', db.types.Instant(), nullable=True),
+        sa.Column('status_changed_at', db.types.Instant(), nullable=False),
+        sa.Column('status_ends_at', db.types.Instant(), nullable=True),
         sa.Column('reason', db.types.Json(none_as_null=True), nullable=True),
         sa.Column('history', db.types.Json(), nullable=False),
         sa.Column('submitted_at', db.types.Instant(), nullable=True),
@@ -244,7 +244,7 @@ def _tables() -> None:
     op.create_index('ix_submissions_evaluation_id', 'submissions', ['evaluation_id'])
     op.create_index('ix_submissions_evaluator_id', 'submissions', ['evaluator_id'])
     op.create_index('ix_submissions_phase_id_created_at_id', 'submissions', ['phase_id', 'created_at', 'id'], sqlite_where=sa.text('deleted_at IS NULL'), postgresql_where=sa.text('deleted_at IS NULL'))
-    op.create_index('ix_submissions_status_until', 'submissions', ['status_until'], sqlite_where=sa.text('status_until IS NOT NULL'), postgresql_where=sa.text('status_until IS NOT NULL'))
+    op.create_index('ix_submissions_status_ends_at', 'submissions', ['status_ends_at'], sqlite_where=sa.text('status_ends_at IS NOT NULL'), postgresql_where=sa.text('status_ends_at IS NOT NULL'))
     op.create_index('ix_submissions_team_id_created_at_id', 'submissions', ['team_id', 'created_at', 'id'], sqlite_where=sa.text('deleted_at IS NULL'), postgresql_where=sa.text('deleted_at IS NULL'))
     op.create_index('ix_submissions_user_id_created_at_id', 'submissions', ['user_id', 'created_at', 'id'], sqlite_where=sa.text('deleted_at IS NULL'), postgresql_where=sa.text('deleted_at IS NULL'))
     op.create_table('team_members',
@@ -374,6 +374,7 @@ def _tables() -> None:
         sa.PrimaryKeyConstraint('id', name=op.f('pk_evaluator_files')),
         sa.UniqueConstraint('evaluator_version_id', 'file_id', 'role', name=op.f('uq_evaluator_files_evaluator_version_id_file_id_role')),
     )
+    op.create_index('ix_evaluator_files_evaluator_version_id_id', 'evaluator_files', ['evaluator_version_id', 'id'])
     op.create_index('ix_evaluator_files_file_id', 'evaluator_files', ['file_id'])
     _index('ix_evaluators_by_label', 'evaluators', ["coalesce(label_folded, '')", 'id'])
     _index('ix_evaluators_challenge_id_by_label', 'evaluators', ['challenge_id', "coalesce(label_folded, '')", 'id'])
@@ -384,7 +385,7 @@ def _columns() -> None:
     op.add_column('challenges', sa.Column('description', sa.Text(), server_default='', nullable=False))
     op.add_column('challenges', sa.Column('published', sa.Boolean(), server_default=sa.true(), nullable=False))
     op.add_column('challenges', sa.Column('terms', sa.Text(), nullable=True))
-    op.add_column('challenges', sa.Column('registration', sa.String(length=32), server_default='NONE', nullable=False))
+    op.add_column('challenges', sa.Column('registration_mode', sa.String(length=32), server_default='NONE', nullable=False))
     op.add_column('challenges', sa.Column('team_size', sa.Integer(), server_default='1', nullable=False))
     op.add_column('challenges', sa.Column('parallel_phases', sa.Boolean(), server_default=sa.false(), nullable=False))
     op.add_column('challenges', sa.Column('organisers_id', db.types.Key(), nullable=True))
@@ -411,8 +412,8 @@ def _columns() -> None:
     op.add_column('leaderboards', sa.Column('ties', db.types.Json(), server_default='[]', nullable=False))
     op.add_column('leaderboards', sa.Column('counting', sa.String(length=32), server_default='ALL', nullable=False))
     op.add_column('leaderboards', sa.Column('hidden', sa.Boolean(), server_default=sa.false(), nullable=False))
-    op.add_column('leaderboards', sa.Column('embargo_until', db.types.Instant(), nullable=True))
-    op.add_column('leaderboards', sa.Column('anonymous_until', db.types.Instant(), nullable=True))
+    op.add_column('leaderboards', sa.Column('embargo_ends_at', db.types.Instant(), nullable=True))
+    op.add_column('leaderboards', sa.Column('anonymity_ends_at', db.types.Instant(), nullable=True))
     op.add_column('leaderboards', sa.Column('reveal_at', db.types.Instant(), nullable=True))
     op.add_column('leaderboards', sa.Column('due_at', db.types.Instant(), nullable=True))
     op.add_column('leaderboards', sa.Column('build_id', db.types.Key(), nullable=True))

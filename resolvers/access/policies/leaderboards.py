@@ -99,7 +99,7 @@ POLICIES = (
         then=_then,
     ),
     Policy(model=LeaderboardBuild, through=LeaderboardBuild.leaderboard, goes_with=(LeaderboardBuild.leaderboard_id,)),
-    Policy(model=LeaderboardRequest, goes_with=(LeaderboardRequest.leaderboard_id,)),
+    Policy(model=LeaderboardRequest, stays=(LeaderboardRequest.leaderboard_id,)),
     Policy(
         model=ExternalEntry,
         read=(BOARD_ORGANISER,),

@@ -45,7 +45,7 @@ class Challenge(Node):
     url: str = column("Where it is described.")
     auto_eval: bool | None = column("Whether submissions are evaluated at once.", filter=True)
     terms: str | None = column("What whoever takes part must accept.")
-    registration: RegistrationMode = column("How people come to take part.", filter=True, group=True)  # type: ignore[valid-type]
+    registration_mode: RegistrationMode = column("How people come to take part.", filter=True, group=True)  # type: ignore[valid-type]
     team_size: int = column("The most people of a team; 1: there are no teams.", filter=True)
     parallel_phases: bool = column("Whether phases may be at one time.", filter=True)
     site = related(models.Challenge.site, "The site whose administrators organise it.")
@@ -98,7 +98,7 @@ _CHALLENGE = inputs(
     url=Given(str, "Where it is described.", default=""),
     auto_eval=Given(bool, "Whether submissions are evaluated at once.", default=True),
     terms=Given(str, "What whoever takes part must accept.", default=None),
-    registration=Given(RegistrationMode, "How people come to take part.", default=models.RegistrationMode.NONE),
+    registration_mode=Given(RegistrationMode, "How people come to take part.", default=models.RegistrationMode.NONE),
     team_size=Given(int, "The most people of a team, 1 to 100; 1: there are no teams.", default=1),
     parallel_phases=Given(bool, "Whether phases may be at one time.", default=False),
     site=Given("Site", "The site whose administrators organise it. Only superadmins leave it out.", default=None),

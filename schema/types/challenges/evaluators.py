@@ -1,11 +1,10 @@
 """Evaluators, their versions and the files of those."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import strawberry
 
 from db import models
-from jobs.programs.evaluators import BUILT_IN
 from resolvers.challenges import evaluators
 from resolvers.challenges.evaluators import NewVersion
 from schema.fields.fields import Info, column, node, related
@@ -15,9 +14,6 @@ from schema.fields.nodes import Node
 from schema.fields.scalars import JSON, enum, key_of, optional_key
 from schema.fields.values import OBJECT
 from schema.lists.connections import connection
-
-if TYPE_CHECKING:
-    pass
 
 Executor = enum(
     models.Executor,
@@ -35,7 +31,7 @@ EvaluatorFileRole = enum(
     REFERENCE="Submissions are compared with it. No submitted program reads it.",
     GIVEN="A submitted program is given it.",
 )
-_NAMES = ", ".join(sorted(BUILT_IN))
+_NAMES = ", ".join(evaluators.NAMES)
 
 
 @node(models.Evaluator, by="label", listed="The evaluators that you may see.")
@@ -64,20 +60,20 @@ class EvaluatorVersion(Node):
     digest: str = column("The SHA-256 of all that decides the scores.", filter=True)
     evaluator = related(models.EvaluatorVersion.evaluator, "The evaluator.")
     cluster = related(models.EvaluatorVersion.cluster, "The cluster that runs it; null: the gateway's own machine.")
-    files = connection(models.EvaluatorVersion.files, "Its files, for organisers.", small=True)
+    evaluator_files = connection(models.EvaluatorVersion.files, "Its files, for organisers.", small=True)
 
 
 @node(models.EvaluatorFile)
 class EvaluatorFile(Node):
     """A file that a version of an evaluator needs."""
 
-    role: EvaluatorFileRole = column("What it is for.", filter=True)  # type: ignore[valid-type]
+    role: EvaluatorFileRole = column("What it is for.", filter=True, name="use")  # type: ignore[valid-type]
     file = related(models.EvaluatorFile.file, "The file.")
     version_of = related(models.EvaluatorFile.version_of, "The version.")
 
 
 @strawberry.input(description="The bounds of a program. What is left out has its usual value.")
-class BoundsInput:
+class EvaluatorBounds:
     seconds: float | None = strawberry.field(default=None, description="From its start to its end; 3600.")
     memory_megabytes: int | None = strawberry.field(
         default=None, description="Of all its processes and of what it writes; 4096."
@@ -132,7 +128,7 @@ class NewEvaluator:
         ),
         metadata=OBJECT.metadata,
     )
-    bounds: BoundsInput | None = strawberry.field(default=None, description="Its bounds.")
+    bounds: EvaluatorBounds | None = strawberry.field(default=None, description="Its bounds.")
     reference: list[strawberry.ID] = strawberry.field(
         default_factory=list, description="Files of purpose REFERENCE_DATA."
     )

@@ -51,8 +51,8 @@ class Leaderboard(Node):
     ties: JSON = column("The keys of the columns that decide between equal entries, in order.")
     counting: Counting = column("Which runs of one submitter it shows.", filter=True)  # type: ignore[valid-type]
     hidden: bool = column("Whether only organisers see it.", filter=True)
-    embargo_until: datetime | None = column("Until then others than organisers see just their own entries.")
-    anonymous_until: datetime | None = column("Until then authors are not named.")
+    embargo_ends_at: datetime | None = column("Until then others than organisers see just their own entries.")
+    anonymity_ends_at: datetime | None = column("Until then authors are not named.")
     reveal_at: datetime | None = column("From then on everyone sees what was for submitters or organisers alone.")
     sorting_key: str | None = column("Where it has no columns: the score it is sorted by, as a path into the data.")
     external_entries: str | None = column("Where external entries came from.")
@@ -136,8 +136,8 @@ _BOARD = inputs(
     archived=Given(bool, "Whether it takes no submissions, only external entries.", default=False),
     static_files=Given(bool, "Whether files are published with it.", default=False),
     hidden=Given(bool, "Whether only organisers see it.", default=False),
-    embargo_until=Given(datetime, "Until then others than organisers see just their own entries.", default=None),
-    anonymous_until=Given(datetime, "Until then authors are not named.", default=None),
+    embargo_ends_at=Given(datetime, "Until then others than organisers see just their own entries.", default=None),
+    anonymity_ends_at=Given(datetime, "Until then authors are not named.", default=None),
     reveal_at=Given(datetime, "From then on everyone sees what was for submitters or organisers alone.", default=None),
     sorting_key=Given(str, "Where it has no columns: the path of the score it is sorted by, ascending.", default=None),
 )

@@ -114,31 +114,31 @@ class ParticipationMutation:
     async def invite_to_team(
         self,
         info: Info,
-        team: _TEAM,
+        id: _TEAM,
         users: Annotated[list[strawberry.ID], strawberry.argument(description="Whom.")],
     ) -> TeamResult:  # type: ignore[valid-type]
         """Invite people into a team. Allowed to its captain."""
-        key = key_of("Team", team, "team")
+        key = key_of("Team", id)
         invited = [key_of("User", user, f"users.{n}") for n, user in enumerate(users)]
         await teams.invite(info.context, key, invited)
         return await written(info, "Team", models.Team, key)  # type: ignore[no-any-return]
 
     @mutation(needs=SIGNED_IN)
-    async def join_team(self, info: Info, team: _TEAM) -> TeamResult:  # type: ignore[valid-type]
+    async def join_team(self, info: Info, id: _TEAM) -> TeamResult:  # type: ignore[valid-type]
         """Join a team that you are invited into."""
-        key = await teams.join(info.context, key_of("Team", team, "team"))
+        key = await teams.join(info.context, key_of("Team", id))
         return await written(info, "Team", models.Team, key)  # type: ignore[no-any-return]
 
     @mutation(needs=SIGNED_IN)
     async def leave_team(
         self,
         info: Info,
-        team: _TEAM,
+        id: _TEAM,
         user: Annotated[
             strawberry.ID | None, strawberry.argument(description="Who leaves: you, or for its captain anyone.")
         ] = None,
     ) -> DeletedResult:
         """Leave a team, or refuse its invitation. What the team submitted stays the team's."""
-        key = key_of("Team", team, "team")
+        key = key_of("Team", id)
         at = await teams.leave(info.context, key, optional_key("User", user, "user"))
-        return Deleted(id=team, at=at)
+        return Deleted(id=id, at=at)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 SubmissionStatus = enum(
     models.SubmissionStatus,
-    "How far a submission is. Each status that waits for something ends by itself at `statusUntil`, with a reason.",
+    "How far a submission is. Each status that waits for something ends by itself at `statusEndsAt`, with a reason.",
     UPLOADING="It waits for its file.",
     UPLOADED="All bytes came.",
     VALIDATING="Its file is being checked.",
@@ -59,8 +59,8 @@ class Submission(Node):
 
     public_id: str = column("The public name: the time, and a UUID.", filter=True, found=True)
     status: SubmissionStatus = column("How far it is.", filter=True, group=True)  # type: ignore[valid-type]
-    status_since: datetime = column("Since when it has this status.", filter=True)
-    status_until: datetime | None = column("When this status ends by itself; null: it stays.", filter=True)
+    status_changed_at: datetime = column("Since when it has this status.", filter=True)
+    status_ends_at: datetime | None = column("When this status ends by itself; null: it stays.", filter=True)
     history: JSON = column("The statuses that it has had: a list of objects with `status`, `at` and perhaps `reason`.")
     submitted_at: datetime | None = column("When its last byte came.", filter=True)
     auto_eval: bool = column("Whether it is evaluated at once.", filter=True)
