@@ -109,7 +109,7 @@ def _check_depth(value: Any, depth: int) -> None:
 def read_yaml(text: str) -> Any:
     try:
         _check_events(yaml.parse(text, Loader=yaml.CSafeLoader))
-        return yaml.load(text, Loader=_Loader)  # noqa: S506: it makes plain values only
+        return yaml.load(text, Loader=_Loader)  # noqa: S506 - it makes plain values only
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f"line {mark.line + 1}: " if mark is not None else ""

@@ -62,7 +62,7 @@ class Challenge(Entity):
     description: Mapped[str] = mapped_column(sa.Text, default="", server_default="")
     start_date: Mapped[date]
     end_date: Mapped[date | None]
-    active: Mapped[bool]
+    active: Mapped[bool] = mapped_column(default=True)
     published: Mapped[bool] = mapped_column(default=True, server_default=sa.true())
     url: Mapped[str] = mapped_column(sa.String(2000))
     auto_eval: Mapped[bool] = mapped_column(default=True)

@@ -49,8 +49,8 @@ class Leaderboard(Entity):
     label_folded: Mapped[str | None] = folds("label")
     title: Mapped[str] = mapped_column(Name(255), default="", server_default="")
     entry_file: Mapped[str] = mapped_column(sa.String(255), default="scores.json")
-    archived: Mapped[bool]
-    static_files: Mapped[bool]
+    archived: Mapped[bool] = mapped_column(default=False)
+    static_files: Mapped[bool] = mapped_column(default=False)
     sorting_key: Mapped[str | None] = mapped_column(sa.String(255))
     external_entries: Mapped[str | None] = mapped_column(sa.String(2000))
     columns: Mapped[list[dict[str, Any]]] = mapped_column(Json(), default=list, server_default="[]")

@@ -46,7 +46,7 @@ class Rule:
 
 EVERYONE = Rule("everyone", tuple(ROLES), lambda _, __: TRUE)
 SUPERADMIN = Rule("superadmins", ("XA",), lambda _, profile: TRUE if profile.superadmin else FALSE)
-ANY_USER = Rule("any signed-in user", ("US", "MG", "OW", "PU", "PA", "SU", "SA"), of_kind(Kind.USER))
+ANY_USER = Rule("any signed-in user", ("US", "MG", "OW", "PU", "PA", "SU", "SA", "OG"), of_kind(Kind.USER))
 MANAGER = Rule("managers of the platform", ("MG",), lambda _, profile: TRUE if profile.manager else FALSE)
 
 PROJECT_USER = Rule("users of the project", ("PU", "PA"), in_projects)

@@ -8,7 +8,6 @@ from uuid import UUID
 
 import orjson
 import sqlalchemy as sa
-from jobs.programs.evaluation import MOST, bounds_of
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.engine import changed, row_topic
@@ -28,6 +27,7 @@ from db.models import (
 from db.searching.folding import composed
 from db.types import uuid7
 from db.written import because
+from jobs.programs.evaluation import MOST, bounds_of
 from jobs.programs.evaluators import BUILT_IN
 from resolvers.access import json_schemas
 from resolvers.access.policy import policy_of

@@ -25,8 +25,8 @@ _SMALLEST, _BIGGEST = -(2**63), 2**63 - 1
 
 @dataclass(frozen=True)
 class Entry:
-    """An entry. `key` is its place in its archive; `lost` are the paths of what JSON can't say; `numbers` counts the
-    scores that stood there as texts."""
+    """An entry. `key` is its place in its archive, `file` its file. `lost` are the paths of what JSON can't say, and
+    `numbers` counts the scores that stood there as texts."""
 
     key: str
     data: dict[str, Any]
@@ -34,9 +34,10 @@ class Entry:
     baseline: bool
     lost: tuple[str, ...] = ()
     numbers: int = 0
+    file: str = ""
 
 
-def entry(key: str, given: object) -> Entry:
+def entry(key: str, given: object, file: str = "") -> Entry:
     """The entry that a document is. Raises Unreadable."""
     if not isinstance(given, dict):
         raise Unreadable("an entry is an object")
@@ -45,7 +46,7 @@ def entry(key: str, given: object) -> Entry:
     reading = _Reading()
     data = {name: reading.value(value, name, 1, scores=name == SCORES) for name, value in _keys(given)}
     mark = _mark(data)
-    return Entry(key, data, _author(data, mark), mark is not None, tuple(reading.lost), reading.numbers)
+    return Entry(key, data, _author(data, mark), mark is not None, tuple(reading.lost), reading.numbers, file)
 
 
 @dataclass
@@ -59,9 +60,7 @@ class _Reading:
         if depth > DEPTH:
             raise Unreadable(f"{path[:100]}: it is more than {DEPTH} levels deep")
         if isinstance(given, dict):
-            return {
-                key: self.value(one, f"{path}.{key}", depth + 1, scores=scores) for key, one in _keys(given)
-            }
+            return {key: self.value(one, f"{path}.{key}", depth + 1, scores=scores) for key, one in _keys(given)}
         if isinstance(given, list | tuple | set):
             items = sorted(given, key=str) if isinstance(given, set) else given
             return [self.value(one, f"{path}.{n}", depth + 1, scores=scores) for n, one in enumerate(items)]

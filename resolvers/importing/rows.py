@@ -58,7 +58,7 @@ async def _challenge(ctx: Context, described: Described, report: Report) -> UUID
     """The key of a challenge, made where there is none; None in a dry run that would make it."""
     label, count = described.label, report.counts["challenges"]
     found = await ctx.database.rows(sa.select(Challenge).where(Challenge.label == label))
-    row: Any = found[0][0] if found else None
+    row: Any = found[0] if found else None
     if row is not None:
         given = {name: value for name, value in described.stated.items() if getattr(row, name) != value}
         key: UUID = row.id
@@ -87,6 +87,7 @@ class _Bringing:
 
     def __init__(self, ctx: Context, board: Board, report: Report) -> None:
         self.ctx, self.board, self.report = ctx, board, report
+        self.waits = False
         self.chosen = Chosen() if board.settings.get("sorting_key") else choose(one.data for one in board.entries)
         self.told = BoardReport(
             board.label,
@@ -114,6 +115,7 @@ class _Bringing:
                 key = await crud.create(self.ctx, Leaderboard, given)
         elif self._columns_differ(row, known):
             counts["leaderboards"].changed += 1
+            self.waits = True
             if not report.dry_run:
                 await crud.update(self.ctx, Leaderboard, row.id, row.version, self._ranking())
         else:
@@ -123,7 +125,7 @@ class _Bringing:
 
     async def _row(self) -> Any:
         found = await self.ctx.database.rows(sa.select(Leaderboard).where(Leaderboard.label == self.board.label))
-        return found[0][0] if found else None
+        return found[0] if found else None
 
     def _refused(self, row: Any, challenge: UUID | None) -> str | None:
         if row.challenge_id != challenge:
@@ -151,9 +153,7 @@ class _Bringing:
         if row.sorting_key or _same(present, self._ranking()):
             return False
         before = choose(one.data for one in known.values())
-        return _same(
-            present, {"columns": list(before.columns), "rank_by": before.rank_by, "ties": list(before.ties)}
-        )
+        return _same(present, {"columns": list(before.columns), "rank_by": before.rank_by, "ties": list(before.ties)})
 
     async def _entries(self, key: UUID | None, known: Mapping[str, Any]) -> None:
         """Write what is new or differs, in batches; where one is refused, each of its entries by itself."""
@@ -205,7 +205,7 @@ class _Bringing:
     async def _build(self, key: UUID | None, row: Any) -> None:
         """Build it, where anything changed, or a build is still asked for."""
         told, report = self.told.entries, self.report
-        waits = row is None or row.build_id is None or told.made or told.changed
+        waits = self.waits or row is None or row.build_id is None or told.made or told.changed
         if key is not None and not waits:
             asked = sa.select(LeaderboardRequest.id).where(LeaderboardRequest.leaderboard_id == key).limit(1)
             waits = bool(await self.ctx.database.rows(asked))

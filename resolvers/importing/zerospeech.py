@@ -126,7 +126,7 @@ class _Reader:
             for n, one in enumerate(given if isinstance(given, list) else [given]):
                 at = f"#{n}" if isinstance(given, list) else ""
                 try:
-                    made = entry(composed(f"{key}{at}"), one)
+                    made = entry(composed(f"{key}{at}"), one, file)
                     if made.key in known:
                         raise Unreadable(f"another entry of {board.label} has this key")
                 except Unreadable as error:

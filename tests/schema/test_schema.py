@@ -116,7 +116,14 @@ def test_every_entity_has_a_policy_that_says_who_reads_its_rows() -> None:
     assert (
         _entities()
         - links
-        - {models.LeaderboardRequest, models.TaskResult, models.TaskSlab, models.PageSlab, models.ServerSetting, models.Blob}
+        - {
+            models.LeaderboardRequest,
+            models.TaskResult,
+            models.TaskSlab,
+            models.PageSlab,
+            models.ServerSetting,
+            models.Blob,
+        }
         == read
     )
 

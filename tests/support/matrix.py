@@ -26,6 +26,7 @@ from schema import Schema, build
 from schema.fields.checks import declared_fields
 from schema.fields.cost import Bounds
 from schema.fields.selection import model_of
+from tests.support import contested
 from tests.support.databases import WORLD, Prepared, Recipe
 from tests.support.filed import archive_of, file_of, upload_of
 from tests.support.further import FURTHER as BESIDES
@@ -39,10 +40,10 @@ from tests.support.world import START, Simulated, World, simulate, specify
 CORE: GraphQLSchema = build().core
 NODES = sorted(k.name for k in CORE.type_map.values() if "Node" in {i.name for i in getattr(k, "interfaces", ())})
 
-ROLES = ("AN", "US", "MG", "OW", "PU", "PA", "SU", "SA", "PT", "PL", "DV", "SV", "LK", "XA")
+ROLES = ("AN", "US", "MG", "OW", "PU", "PA", "SU", "SA", "PT", "PL", "DV", "SV", "LK", "OG", "CW", "XA")
 PEOPLE: Mapping[str, str | None] = {
     "AN": None, "US": "eve", "MG": "mona", "OW": "owen", "PU": "tom", "PA": "maria", "SU": "silo", "SA": "sita",
-    "PT": "participant", "PL": "limited", "DV": "device", "SV": "service", "LK": "link", "XA": "root",
+    "PT": "participant", "PL": "limited", "DV": "device", "SV": "service", "LK": "link", "OG": "olga", "CW": "external", "XA": "root",
 }  # fmt: skip
 """Who has each role, and no other: owen has a part in no place, and owns the rows that someone owns."""
 OWNERS = {"User": "uma", "ServiceConfig/user": "uma"}
@@ -50,7 +51,7 @@ OWNERS = {"User": "uma", "ServiceConfig/user": "uma"}
 
 
 def _table(text: str) -> dict[str, dict[str, str]]:
-    header, *lines = (line.split() for line in text.strip().splitlines() if not line.strip().startswith("#"))
+    header, *lines = (line.split() for line in text.strip().splitlines() if line.strip() and line.strip()[0] != "#")
     assert tuple(header) == ROLES
     return {kind: dict(zip(ROLES, (letters.strip("-") for letters in rest), strict=True)) for kind, *rest in lines}
 
@@ -59,81 +60,79 @@ def _table(text: str) -> dict[str, dict[str, str]]:
 
 MATRIX = _table(
     """
-                           AN US MG  OW   PU  PA    SU SA    PT PL DV SV LK XA
+                           AN US MG  OW   PU  PA    SU SA    PT PL DV SV LK OG  CW XA
 # A user changes themself by updateProfile. SA makes and changes users, and takes them out of groups instead of deleting
 # them ("D unlink"). AN signs up: no action on a row.
-User                       -  R  CRU R    R   R     R  CRU   -  -  -  R    -  CRUDB
-Credential/user            -  -  -   RD   -   -     -  -     -  -  -  -    -  RD
+User                       -  R  CRU R    R   R     R  CRU   -  -  -  R    - R   -  CRUDB
+Credential/user            -  -  -   RD   -   -     -  -     -  -  -  -    - -   -  RD
 # SV makes tokens of participants, so it may end them; D is to revoke.
-Credential/participant     -  -  -   -    -   RD    -  RD    R  -  -  D    -  RD
+Credential/participant     -  -  -   -    -   RD    -  RD    R  -  -  D    - -   -  RD
 # By the token one is in every site that the device is in: their administrators end it.
-Credential/device          -  -  -   -    -   R     -  RD    -  -  R  -    -  RD
-UserGroup                  -  -  -   -    R   R     R  CRUDB -  -  -  R    -  CRUDB
+Credential/device          -  -  -   -    -   R     -  RD    -  -  R  -    - -   -  RD
+UserGroup                  -  -  -   -    R   R     R  CRUDB -  -  -  R    - -   -  CRUDB
 # "R own" of PU and SU: the roles of the places that one has a part in. SV: those of the service itself. No restoring.
 # Nobody makes or changes the gateway's own roles.
-Role/core                  -  -  -   -    R   R     -  R     -  -  -  -    -  R
-Role/project               -  -  -   -    R   R     -  R     -  -  -  CRUD -  CRUD
-Role/site                  -  -  -   -    R   R     R  R     -  -  -  CRUD -  CRUD
+Role/core                  -  -  -   -    R   R     -  R     -  -  -  -    - -   -  R
+Role/project               -  -  -   -    R   R     -  R     -  -  -  CRUD - -   -  CRUD
+Role/site                  -  -  -   -    R   R     R  R     -  -  -  CRUD - -   -  CRUD
 # G of the matrix is C and D here. PU holds the first; nobody here holds the second, of a role of the service.
-RoleGrant                  -  -  -   -    R   CRD   -  CRD   -  -  -  -    -  CRD
-RoleGrant/service          -  -  -   -    -   CRD   -  CRD   -  -  -  CRD  -  CRD
-Site                       -  -  -   -    R   R     R  RU    -  -  -  R    -  CRUDB
+RoleGrant                  -  -  -   -    R   CRD   -  CRD   -  -  -  -    - -   -  CRD
+RoleGrant/service          -  -  -   -    -   CRD   -  CRD   -  -  -  CRD  - -   -  CRD
+Site                       -  -  -   -    R   R     R  RU    -  -  -  R    - -   -  CRUDB
 # The link by which a project or device was theirs goes with it, so SV and SA can't bring it back (3.3 restores no links).
-Project                    -  -  -   -    R   RU    R  CRUDB R  -  -  CRUD -  CRUDB
-ParticipantGroup           -  -  -   -    R   CRUDB -  CRUDB -  -  -  CRUDB -  CRUDB
-Participant                -  -  -   -    CRU CRUDB -  CRUDB R  R  R  CRU  -  CRUDB
-Device                     -  -  -   -    R   RU    R  CRUD  R  -  RU RU   -  CRUDB
-DeviceType                 -  -  -   -    R   R     R  R     -  -  -  -    -  CRUD
-DeviceSubtype              -  -  -   -    R   R     R  R     -  -  -  -    -  CRUD
-Service                    -  -  -   -    R   R     R  R     -  -  -  R    -  CRUDB
+Project                    -  -  -   -    R   RU    R  CRUDB R  -  -  CRUD - -   -  CRUDB
+ParticipantGroup           -  -  -   -    R   CRUDB -  CRUDB -  -  -  CRUDB - -   -  CRUDB
+Participant                -  -  -   -    CRU CRUDB -  CRUDB R  R  R  CRU  - -   -  CRUDB
+Device                     -  -  -   -    R   RU    R  CRUD  R  -  RU RU   - -   -  CRUDB
+DeviceType                 -  -  -   -    R   R     R  R     -  -  -  -    - -   -  CRUD
+DeviceSubtype              -  -  -   -    R   R     R  R     -  -  -  -    - -   -  CRUD
+Service                    -  -  -   -    R   R     R  R     -  -  -  R    - -   -  CRUDB
 # "RU own" is CRUD own in OpenTera (3.5), which is followed; "in project": of its participants and devices.
-ServiceConfig/user         -  -  -   CRUDB -  -     -  -     -  -  -  R    -  CRUDB
-ServiceConfig/participant  -  -  -   -    -   CRUDB -  CRUDB -  -  -  R    -  CRUDB
+ServiceConfig/user         -  -  -   CRUDB -  -     -  -     -  -  -  R    - -   -  CRUDB
+ServiceConfig/participant  -  -  -   -    -   CRUDB -  CRUDB -  -  -  R    - -   -  CRUDB
 # Everyone sets their own: C of those with an account, without seeing the one here.
-Preference                 -  C  C   CR   C   C     C  C     -  -  -  -    -  CR
+Preference                 -  C  C   CR   C   C     C  C     -  -  -  -    - C   -  CR
 # "R accessible" of PT and DV and the letters of SV come with the links of session types.
-SessionType                -  -  -   -    R   R     R  R     -  -  -  -    -  R
+SessionType                -  -  -   -    R   R     R  R     -  -  -  -    - -   -  R
 # SV sees those of its projects; "own types" comes with the types' services. Made by services, so nobody has C or U yet.
-Session                    -  -  -   R    R   RD    -  RD    R  -  -  R    -  RDB
-Session/invited            -  -  -   R    -   -     R  -     -  -  -  -    -  RDB
-SessionEvent               -  -  -   R    R   R     -  R     R  -  -  R    -  R
-SessionMember              -  -  -   R    R   R     -  R     R  -  -  R    -  R
-Challenge                  R  R  R   R    R   R     R  R     R  R  R  R    R  R
-Leaderboard                R  R  R   R    R   R     R  R     R  R  R  R    R  R
-LeaderboardEntry           R  R  R   R    R   R     R  R     R  R  R  R    R  R
-Spec                       -  -  -   R    -   -     -  -     -  -  -  -    -  R
-SpecVersion                -  -  -   R    -   -     -  -     -  -  -  -    -  R
+Session                    -  -  -   R    R   RD    -  RD    R  -  -  R    - -   -  RDB
+Session/invited            -  -  -   R    -   -     R  -     -  -  -  -    - -   -  RDB
+SessionEvent               -  -  -   R    R   R     -  R     R  -  -  R    - -   -  R
+SessionMember              -  -  -   R    R   R     -  R     R  -  -  R    - -   -  R
+Spec                       -  -  -   R    -   -     -  -     -  -  -  -    - -   -  R
+SpecVersion                -  -  -   R    -   -     -  -     -  -  -  -    - -   -  R
 # C of US: submitSimulation. U of the title and D, by whom it belongs to, are not in the matrix.
-Simulation                 -  C  C   CRUDB CR CR    C  CR    -  -  -  -    R  CRUDB
-SimulationSetup            -  -  -   R    R   R     -  R     -  -  -  -    R  R
-Estimator                  -  -  -   R    R   R     -  R     -  -  -  -    R  R
-SimulationLabel            -  -  -   R    R   R     -  R     -  -  -  -    R  R
-Page                       -  -  -   R    R   R     -  R     -  -  -  -    R  R
-Job                        -  -  -   RD   R   R     -  R     -  -  -  -    R  RD
-Task                       -  -  -   R    R   R     -  R     -  -  -  -    R  R
-LogEntry                   -  -  -   R    -   R     -  R     -  -  -  -    -  R
+Simulation                 -  C  C   CRUDB CR CR    C  CR    -  -  -  -    R C   -  CRUDB
+SimulationSetup            -  -  -   R    R   R     -  R     -  -  -  -    R -   -  R
+Estimator                  -  -  -   R    R   R     -  R     -  -  -  -    R -   -  R
+SimulationLabel            -  -  -   R    R   R     -  R     -  -  -  -    R -   -  R
+Page                       -  -  -   R    R   R     -  R     -  -  -  -    R -   -  R
+Job                        -  -  -   RD   R   R     -  R     -  -  -  -    R -   -  RD
+Task                       -  -  -   R    R   R     -  R     -  -  -  -    R -   -  R
+LogEntry                   -  -  -   R    -   R     -  R     -  -  -  -    - -   -  R
 # "the owner's alone" where its subject has no project (6.13).
-Job/archive                -  -  -   RD   -   -     -  -     -  -  -  -    -  RD
-Archive                    -  -  -   CRD  C   C     -  C     -  -  -  -    -  CRD
+Job/archive                -  -  -   RD   -   -     -  -     -  -  -  -    - -   -  RD
+Archive                    -  -  -   CRD  C   C     -  C     -  -  -  -    - -   -  CRD
 # Only superadmins bring back a file. A session's: "C own" of DV comes with the sessions of devices.
-File                       -  -  -   RD   R   RD    -  RD    R  -  -  R    -  RDB
-File/own                   -  -  -   RD   -   -     -  -     -  -  -  -    -  RDB
-File/archive               -  -  -   RD   -   -     -  -     -  -  -  -    -  RDB
-File/output                -  -  -   RD   R   RD    -  RD    -  -  -  -    R  RDB
-File/public                R  R  R   R    R   R     R  R     R  R  R  R    R  RDB
+File                       -  -  -   RD   R   RD    -  RD    R  -  -  R    - -   -  RDB
+File/own                   -  -  -   RD   -   -     -  -     -  -  -  -    - -   -  RDB
+File/archive               -  -  -   RD   -   -     -  -     -  -  -  -    - -   -  RDB
+File/output                -  -  -   RD   R   RD    -  RD    -  -  -  -    R -   -  RDB
+File/public                R  R  R   R    R   R     R  R     R  R  R  R    R R   R  RDB
 # C: a dataset of one's own. PT and PL bring files with the sessions of participants.
-Upload                     -  C  C   CRD  C   C     C  C     -  -  -  C    -  CRD
-UploadPart                 -  -  -   R    -   -     -  -     -  -  -  -    -  R
+Upload                     -  C  C   CRD  C   C     C  C     -  -  -  C    - C   -  CRD
+UploadPart                 -  -  -   R    -   -     -  -     -  -  -  -    - -   -  R
 # LK has a link to the simulation here. Its secret is told once, to whom made it.
-SimulationLink             -  -  -   CRD  -   -     -  -     -  -  -  -    -  CRD
+SimulationLink             -  -  -   CRD  -   -     -  -     -  -  -  -    - -   -  CRD
 # For every user, or where groups are named for their members: PU is one here.
-Cluster                    -  R  R   R    R   R     R  R     -  -  -  -    -  RU
-Cluster/closed             -  -  -   -    R   -     -  -     -  -  -  -    -  RU
-AuditEvent                 -  -  -   R    -   R     -  R     -  -  -  -    -  R
-NotificationTemplate/project - -  -  -    -   CRUD  -  CRUD  -  -  -  -    -  CRUD
-NotificationTemplate/site  -  -  -   -    -   -     -  CRUD  -  -  -  -    -  CRUD
-Notification               -  -  -   R    -   -     -  -     -  -  -  -    -  R
+Cluster                    -  R  R   R    R   R     R  R     -  -  -  -    - R   -  RU
+Cluster/closed             -  -  -   -    R   -     -  -     -  -  -  -    - -   -  RU
+AuditEvent                 -  -  -   R    -   R     -  R     -  -  -  -    - -   -  R
+NotificationTemplate/project - -  -  -    -   CRUD  -  CRUD  -  -  -  -    - -   -  CRUD
+NotificationTemplate/site  -  -  -   -    -   -     -  CRUD  -  -  -  -    - -   -  CRUD
+Notification               -  -  -   R    -   -     -  -     -  -  -  -    - -   -  R
 """
+    + contested.MATRIX
     + "".join(f"{kind} {one.letters}\n" for kind, one in BESIDES.items())
 )
 """Per kind of row (a type, and which of its rows) and role: what may be done with the row here. B brings back what was
@@ -144,6 +143,7 @@ FIELD_WRITERS: Mapping[str, Mapping[str, str]] = {
     "User": {"*": "SA XA", "platformRole": "MG XA", "superadmin": "XA"},
     "Device": {"*": "SA XA", "config": "PA SA DV SV XA", "notes": "PA SA SV XA"},
     "ParticipantGroup": {"*": "PA SA SV XA", "project": "PA SA XA"},
+    **contested.FIELD_WRITERS,
     "Participant": {"*": "PU PA SA SV XA", "project": "PA SA XA", **dict.fromkeys(("username", "email", "loginEnabled", "tokenEnabled"), "PA SA SV XA")},
 }  # fmt: skip
 """Per type: who may change which field, where not all who have a U in the matrix may change each. The account of a
@@ -155,6 +155,7 @@ MUTATIONS = {
     "Simulation": {"C": "submitSimulation"},
     "Upload": {"C": "createUpload"},
     "Preference": {"C": "setPreference"},
+    **contested.MUTATIONS,
 }
 """What stands for createX, deleteX where it has a name of its own."""
 
@@ -193,7 +194,7 @@ FIELDS: Mapping[str, str] = {
     # Each user configures a service for themself.
     "Service.configSchema": "PU PA SU SA SV XA",
     "Notification.error": "XA",
-    **dict.fromkeys(("Challenge.autoEval", "Leaderboard.sortingKey", "Leaderboard.externalEntries"), "XA"),
+    **contested.FIELDS,
     **dict.fromkeys(("SimulationSetup.inputFiles", "SimulationSetup.inputJson"), "OW XA"),
     "Job.warnings": "OW XA",
     "Job.external": "XA",
@@ -212,6 +213,7 @@ HARMLESS = {"Participant.tokenEnabled"}
 _CONFIG = {"service": Ref("Service"), "specificId": Name(), "config": {"volume": 1}}
 _WORDS = {"key": "new_challenge", "language": Name("x{:.8}"), "text": "x"}
 NEW: Mapping[str, Mapping[str, Any]] = {
+    **contested.NEW,
     **{kind: one.new for kind, one in BESIDES.items()},
     "User": {"username": Name(), "groups": [Ref("UserGroup")]},
     "UserGroup": {"name": Name(), "roles": [Ref("Role/core")]},
@@ -242,34 +244,32 @@ NEW_BY = {("User", "MG"): {"username": Name()}}
 """Managers have no groups to put someone into."""
 
 OPEN: Mapping[str, str] = {
+    **contested.OPEN,
     **{kind: one.open for kind, one in BESIDES.items()},
     "Archive": "title expiresAt owner simulation project job jobs file",
     "File": (
         "purpose state name mediaType size digest recordedAt expiresAt owner service session project archive "
-        "simulation task refusal downloadUrl"
+        "simulation task submission challenge refusal downloadUrl"
     ),
     "Upload": (
         "purpose state name mediaType size received checksum checksumAlgorithm expiresAt owner service session "
-        "project file parts "
+        "submission challenge project file parts "
         "refusal url grant"
     ),
     "UploadPart": "ordinal name size checksum checksumAlgorithm received upload",
     "AuditEvent": "action at actorKind entityType detail actor entity",
-    "Challenge": "label startDate endDate active url leaderboards",
     "Cluster": "name description platform enabled maxTasks userGroups",
-    "Credential": "label publicKey expiresAt lastUsedAt revokedAt user participant device service kind scopes",
+    "Credential": "label publicKey expiresAt lastUsedAt revokedAt user participant device service challenge kind scopes",
     "Device": "name enabled type subtype sites projects participants",
     "DeviceSubtype": "name type devices",
     "DeviceType": "name key subtypes devices",
     "Estimator": "name fileName metadata simulation pages",
     "Job": (
         "key kind state platform title attempt progress estimatedSeconds submittedAt queuePosition "
-        "priority project archive "
+        "priority project archive evaluation "
         "estimatedStartAt startedAt endedAt lastUpdateAt history options merges owner cluster simulation "
         "tasks log error"
     ),
-    "Leaderboard": "label archived staticFiles builtAt challenge entries",
-    "LeaderboardEntry": "position data authorLabel external leaderboard",
     "LogEntry": "sequence file text at task cursor",
     "Notification": "templateKey channel state subject attempts sentAt",
     "NotificationTemplate": "key channel language subject text html site project",
@@ -305,6 +305,7 @@ OPEN: Mapping[str, str] = {
 """The other fields of each type: whoever reads the row reads them. A new field belongs here or above."""
 
 CHANGES: Mapping[str, Mapping[str, Any]] = {
+    **contested.CHANGES,
     **{kind: one.changes for kind, one in BESIDES.items()},
     "User": {
         "email": "uma@torana.example", "emailVerified": True, "firstName": Name(), "lastName": Name(), "affiliation": Name(),
@@ -347,10 +348,13 @@ MORE_IDS: Mapping[str, Mapping[str, Any]] = {
     "createUpload": {"target": Ref("Project")},
     "createArchive": {"cluster": Ref("Cluster")},
     "createServiceConfig": {"device": Ref("Device")},
+    "createChallenge": {"organisers": Ref("UserGroup/organisers"), "evaluator": Ref("Evaluator")},
+    "createLeaderboard": {"phase": Ref("Phase")},
 }
 """Ids that may be given besides the least."""
 
 ARGUMENTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+    **contested.ARGUMENTS,
     "grantRole": ("SA", {"role": Ref("Role/core"), "grantee": Ref("ParticipantGroup")}),
     "revokeRole": ("SA", {"id": Ref("RoleGrant")}),
     "addToGroup": ("SV", {"id": Ref("UserGroup"), "users": [Ref("User/stranger")]}),
@@ -454,25 +458,26 @@ _ASSET = m.FilePurpose.SESSION_ASSET
 
 async def settle(session: AsyncSession, world: World) -> tuple[Rows, Rows, dict[str, UUID]]:
     """Add what the world has no row of; the rows here and there by kind, and the people that were added."""
-    owen, uma = (
+    owen, uma, olga = (
         m.User(
             id=uuid7(), username=name, email=f"{name}@torana.example", email_verified=True, first_name=name, last_name="x",
             affiliation="x", profile={"a": 1}, notes="x", last_online_at=START,
         )
-        for name in ("owen", "uma")
+        for name in ("owen", "uma", "olga")
     )  # fmt: skip
-    session.add_all([owen, uma])
+    session.add_all([owen, uma, olga])
     await session.flush()
     await roles.enrol(session, await session.get_one(m.Project, world.shared), uma.id)
     await _complete(session, world)
     root = (world.root, None, None)
     here = await _place(session, world, world.here, owen.id, uma.id, world.sita)
     there = await _place(session, world, world.there, *root)
+    here |= await contested.contest(session, world.here, owen.id, olga.id, shown=True)
+    there |= await contested.contest(session, world.there, world.root, None, shown=False)
     here |= {
-        "User": uma.id, "DeviceType": world.device_type, "Challenge": world.challenge, "Leaderboard": world.leaderboard,
+        "User": uma.id, "DeviceType": world.device_type,
         "DeviceSubtype": await _first(session, m.DeviceSubtype, name="subtype at Harbour"),
         "SessionType": await _first(session, m.SessionType, name="Visit"),
-        "LeaderboardEntry": await _first(session, m.LeaderboardEntry, leaderboard_id=world.leaderboard),
     }  # fmt: skip
     invited = await _hold(session, here["SessionType"], None, owen.id)
     session.add(m.SessionMember(session_id=invited, user_id=world.silo))
@@ -486,7 +491,7 @@ async def settle(session: AsyncSession, world: World) -> tuple[Rows, Rows, dict[
     )
     here["File/public"] = await file_of(session, "public.csv", purpose=m.FilePurpose.PUBLIC)
     here |= {"Session/invited": invited, "Cluster": opened.id, "Cluster/closed": here["Cluster"]}
-    return here, there, {"owen": owen.id, "uma": uma.id}
+    return here, there, {"owen": owen.id, "uma": uma.id, "olga": olga.id}
 
 
 async def _complete(session: AsyncSession, world: World) -> None:
@@ -495,7 +500,6 @@ async def _complete(session: AsyncSession, world: World) -> None:
         (m.Device, world.here.device, {"last_online_at": START, "status": {"battery": 1}}),
         (m.Participant, world.here.participant, {"last_online_at": START}),
         (m.Service, world.here.service, {f"endpoint_{who}": "/x" for who in ("user", "participant", "device")}),
-        (m.Leaderboard, world.leaderboard, {"external_entries": "x"}),
         (m.SessionType, await _first(session, m.SessionType, name="Visit"), {"config": {"a": 1}}),
     ]
     for model, key, given in values:
@@ -599,7 +603,9 @@ def link_to(place: Place) -> str:
     return f"sl_{place.project}"
 
 
-async def fresh(session: AsyncSession, kind: str, world: World, place: Place, people: Mapping[str, UUID]) -> UUID:
+async def fresh(
+    session: AsyncSession, kind: str, world: World, place: Place, people: Mapping[str, UUID], beside: Rows
+) -> UUID:
     """A further row of a kind in a place, which nothing uses."""
     key, name = uuid7(), str(uuid4())
     common = {"id": key, "name": name}
@@ -708,6 +714,8 @@ async def fresh(session: AsyncSession, kind: str, world: World, place: Place, pe
                     expires_at=later(60),
                 )
             )
+        case _ if kind in contested.KINDS:
+            return await contested.further(session, kind, beside, place, mine)
         case _:
             return await BESIDES[kind].make(session, Spot(place.project, place.participant, place.device), name)
     await session.flush()
@@ -715,7 +723,7 @@ async def fresh(session: AsyncSession, kind: str, world: World, place: Place, pe
 
 
 async def mutate(
-    platform: Platform, who: str | Principal, name: str, selected: str = "", **given: Any
+    platform: Platform, who: str | Principal, name: str, selected: str = "", /, **given: Any
 ) -> tuple[dict[str, Any], list[Any]]:
     """What a mutation answered, and the errors beside that. `selected` goes below the type of its success. A mutation of
     several rows that refuses its one row answers as one that refuses."""
@@ -804,18 +812,18 @@ class Stage:
         place = self.world.there if there else self.world.here
         model: Any = model_of(CORE.get_type(typename_of(kind)))
         async with self.rendered.services.database.write(as_system="test") as session:
-            key = await fresh(session, kind, self.world, place, self.added)
+            key = await fresh(session, kind, self.world, place, self.added, self.there if there else self.here)
             if deleted:
                 await erase(session, await session.get_one(model, key))
         return global_id(typename_of(kind), key)
 
     async def run(
-        self, who: Principal, name: str, selected: str = "", **given: Any
+        self, who: Principal, name: str, selected: str = "", /, **given: Any
     ) -> tuple[dict[str, Any], list[Any]]:
         """What a mutation answered, and the errors beside that."""
         return await mutate(self.rendered, who, name, selected, **given)
 
-    async def written(self, who: Principal, name: str, **given: Any) -> str | None:
+    async def written(self, who: Principal, name: str, /, **given: Any) -> str | None:
         """The code with which a mutation was refused; None for success."""
         done, errors = await self.run(who, name, **given)
         assert not errors, errors
@@ -852,11 +860,13 @@ async def staged_on(prepared: Prepared, backend: str, schema: Schema, folder: Pa
     """A database of its own, set for trying the matrix."""
     url, (world, here, there, added) = await prepared.copy(backend, STAGE)
     async with platform_on(url, world, schema, folder, Bounds()) as platform:
-        others = (None, "link", *added)
+        others = (None, "link", "external", *added)
         people = {name: await platform.principal(name) for name in PEOPLE.values() if name not in others} | {
             name: await principal_as(platform.services, key) for name, key in added.items()
         }
         presented = Secret(Kind.LINK, digest_of(link_to(world.here)))
         people["link"] = await principal_of(platform.services.database, presented)
+        worker = Secret(Kind.CHALLENGE_WORKER, digest_of(contested.token_of(world.here)))
+        people["external"] = await principal_of(platform.services.database, worker)
         by_rows = replace(platform, execution=Execution(schema, Bounds(), timeout=15, rendering=False))
         yield Stage(platform, by_rows, here, there, added, people)  # type: ignore[arg-type]

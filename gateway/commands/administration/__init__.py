@@ -6,6 +6,7 @@ from gateway.commands.administration.audit import audit
 from gateway.commands.administration.challenges import challenges
 from gateway.commands.administration.evaluators import evaluators
 from gateway.commands.administration.groups import groups
+from gateway.commands.administration.importing import imports
 from gateway.commands.administration.jobs import clusters, jobs, simulations
 from gateway.commands.administration.leaderboards import leaderboards
 from gateway.commands.administration.locks import writes
@@ -19,6 +20,6 @@ from gateway.commands.administration.tokens import tokens
 def add_to(app: typer.Typer) -> None:
     for noun in (
         *(users, groups, roles, sites, projects, jobs, simulations, clusters),
-        *(challenges, evaluators, leaderboards, submissions, tokens, audit, writes),
+        *(challenges, evaluators, leaderboards, submissions, tokens, audit, writes, imports),
     ):
         app.add_typer(noun)

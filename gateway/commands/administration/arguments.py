@@ -40,6 +40,11 @@ async def labelled(ask: Asking, kind: str, named: str, shown: str = "") -> dict[
     return row
 
 
+async def id_of(ask: Asking, kind: str, named: str | None) -> str | None:
+    """The id of the row that a label or an id names; None when none was given."""
+    return None if named is None else str((await labelled(ask, kind, named))["id"])
+
+
 async def evaluator(ask: Asking, named: str) -> Found:
     """The evaluator that a label or an id names; a Refusal for a label that those of several hosts have."""
     if (id := id_in("Evaluator", named)) is not None:

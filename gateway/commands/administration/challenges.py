@@ -15,6 +15,7 @@ from gateway.commands.administration.arguments import (
     change,
     fields_of,
     given,
+    id_of,
     json_in,
     labelled,
     moments,
@@ -166,7 +167,7 @@ async def add(
             if not dry_run:
                 made.append(await ask.write(_CREATE, input=asked))
                 continue
-            if label in {node["label"] for node in made} or await _taken(ask, str(label)):
+            if label in [node["label"] for node in made] or (await ask.all(_LIST, 1, label={"equals": label})).nodes:
                 raise Refusal("there is already a challenge with this label", Code.CONFLICT.name, "label")
             made.append(asked)
         except Refusal as refusal:
@@ -192,15 +193,13 @@ async def _asked(ask: Asking, found: Any) -> dict[str, Any]:
         if not isinstance(asked[name], str):
             raise Refusal("it is named by its label or name", field=name)
         asked[name] = await REFERS[name](ask, asked[name])
+    if missing := [name for name in ("label", "startDate") if name not in asked]:
+        raise Refusal("it is needed", field=missing[0])
     if (refusal := wrong("NewChallenge", asked)) is not None:
         raise refusal
     if asked.get("endDate", asked["startDate"]) < asked["startDate"]:
         raise Refusal("a challenge ends on its first day, or later", field="endDate")
     return asked
-
-
-async def _taken(ask: Asking, label: str) -> bool:
-    return bool((await ask.all(_LIST, 1, label={"equals": label})).nodes)
 
 
 @command(challenges, "set")
@@ -231,7 +230,7 @@ async def announce(ask: Asking, challenge: Challenge, yes: Yes = False) -> Shown
 @command(challenges, "token")
 async def token(ask: Asking, challenge: Challenge) -> Shown:
     """Make a token with which the worker of an organiser claims evaluations, and print it once."""
-    made = await ask.write(_TOKEN, challenge=(await labelled(ask, "Challenge", challenge))["id"])
+    made = await ask.write(_TOKEN, challenge=await id_of(ask, "Challenge", challenge))
     return Shown(made, made["secret"], f"{ONCE} torana tokens revoke {uuid_of(made['credential']['id'])} ends it.")
 
 

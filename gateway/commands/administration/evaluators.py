@@ -5,16 +5,17 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.commands.administration.arguments import evaluator, labelled
+from gateway.commands.administration.arguments import evaluator, id_of
 from gateway.commands.administration.asking import Asking, Refusal, has, is_, listing, uuid_of, writing
 from gateway.commands.administration.commands import Limit, Shown, Yes, command, confirm, group, one, rows
 from gateway.commands.tables import Cell, Row, columns, moment
+from resolvers.challenges import discovery
 from resolvers.failures import Code
 
 evaluators = group("evaluators", "What computes the scores of submissions, and its versions.")
 
 _VERSION = """number executor program executorArguments arguments entryPoint bounds digest createdAt cluster { id name }
-    files(first: 100) { nodes { use file { id name } } }"""
+    evaluatorFiles(first: 100) { nodes { use file { id name } } }"""
 _ROW = "id version label host challenge { id label } currentVersion { number executor program }"
 _LIST = listing("evaluators", "Evaluator", _ROW)
 _SHOW = f"""query($id: ID!) {{ evaluator(id: $id) {{ id version label host challenge {{ id label }}
@@ -30,13 +31,15 @@ Evaluator = Annotated[str, typer.Argument(help="An evaluator, by its label or id
 
 
 def _program(version: Row) -> Any:
-    own = [node["file"]["name"] for node in version["files"]["nodes"] if node["use"] == "PROGRAM" and node["file"]]
+    own = [
+        node["file"]["name"] for node in version["evaluatorFiles"]["nodes"] if node["use"] == "PROGRAM" and node["file"]
+    ]
     return version["program"] or own
 
 
 def _files(use: str) -> Cell:
     return lambda version: [
-        node["file"]["name"] for node in version["files"]["nodes"] if node["use"] == use and node["file"]
+        node["file"]["name"] for node in version["evaluatorFiles"]["nodes"] if node["use"] == use and node["file"]
     ]
 
 
@@ -64,8 +67,7 @@ async def list_evaluators(
     limit: Limit = None,
 ) -> Shown:
     """List evaluators with the machines that they were discovered on."""
-    of = None if challenge is None else (await labelled(ask, "Challenge", challenge))["id"]
-    found = await ask.all(_LIST, limit, label=has(text), challenge=is_(of))
+    found = await ask.all(_LIST, limit, label=has(text), challenge=is_(await id_of(ask, "Challenge", challenge)))
     return rows(
         found,
         {
@@ -135,7 +137,7 @@ def _again(node: Row) -> dict[str, Any]:
     """An evaluator as it is, as the input that makes it."""
     version = node["currentVersion"]
     files: dict[str, list[str]] = {"PROGRAM": [], "REFERENCE": [], "GIVEN": []}
-    for one_ in version["files"]["nodes"]:
+    for one_ in version["evaluatorFiles"]["nodes"]:
         if one_["file"] is None:
             raise Refusal("one of its files is gone", Code.STATE.name)
         files[one_["use"]].append(one_["file"]["id"])
@@ -182,8 +184,6 @@ async def discover(
     host: Annotated[str, typer.Option(help="The machine that they are of, where that matters.")] = "",
 ) -> Shown:
     """Make the evaluators that the index of a folder on this machine describes; changed ones get a new version."""
-    from resolvers.challenges import discovery
-
     found = await discovery.discover(ask.context, folder, host)
     told = {"made": found.made, "changed": found.changed, "same": found.same}
     for problem in found.problems:

@@ -15,6 +15,7 @@ from gateway.commands.administration.arguments import (
     Value,
     change,
     given,
+    id_of,
     json_in,
     labelled,
     moments,
@@ -54,8 +55,7 @@ async def list_leaderboards(
     limit: Limit = None,
 ) -> Shown:
     """List leaderboards by label."""
-    of = None if challenge is None else (await labelled(ask, "Challenge", challenge))["id"]
-    found = await ask.all(_LIST, limit, label=has(text), challenge=is_(of))
+    found = await ask.all(_LIST, limit, label=has(text), challenge=is_(await id_of(ask, "Challenge", challenge)))
     return rows(
         found,
         {
@@ -204,7 +204,7 @@ def _number(value: Any, precision: int | None) -> str:
 @command(leaderboards, "build")
 async def build(ask: Asking, label: Board) -> Shown:
     """Build a leaderboard anew, now."""
-    node = await ask.write(_BUILD, id=(await labelled(ask, "Leaderboard", label))["id"])
+    node = await ask.write(_BUILD, id=await id_of(ask, "Leaderboard", label))
     return Shown(node, f"built {node['label']}: {node['build']['entryCount']} entries, build {node['build']['number']}")
 
 

@@ -9,7 +9,8 @@ import orjson
 import typer
 
 from db.models import SubmissionStatus
-from gateway.commands.administration.arguments import NONE, evaluator, labelled, phase
+from db.storage.storage import CHUNK
+from gateway.commands.administration.arguments import NONE, evaluator, id_of, labelled, phase
 from gateway.commands.administration.asking import Asking, Refusal, among, is_, listing, uuid_of, writing
 from gateway.commands.administration.commands import Limit, Shown, Yes, command, confirm, group, one, rows
 from gateway.commands.tables import Cell, Row, columns, moment
@@ -27,7 +28,8 @@ _SHOWN = f"""{_ROW} statusEndsAt charged history evaluations(first: 100) {{ node
     number endedAt extraArguments error {{ code message }} evaluatorVersion {{ number evaluator {{ label }} }}
     job {{ id state }} }} }}"""
 _FILES = listing("files", "File", "id name purpose state size digest createdAt")
-_LINES = listing("logEntries", "LogEntry", "sequence text")
+_LINES = """query($id: ID!, $after: String) { job(id: $id) { log(first: 1000, after: $after) {
+    nodes { sequence text file at } pageInfo { hasNextPage endCursor } } } }"""
 _SUBMISSION = f"Submission {{ {_ROW} }}"
 _CREATE = writing("createSubmission", "Submission { id publicId }", input="NewSubmission!")
 _UPLOAD = writing("createUpload", "UploadBegun { upload { id } }", input="NewUpload!")
@@ -39,11 +41,11 @@ _AUTHOR = writing("setAuthorLabel", _SUBMISSION, id="ID!", label="String")
 _EVALUATOR = writing("setSubmissionEvaluator", _SUBMISSION, id="ID!", evaluator="ID")
 _DELETE = writing("deleteSubmission", "Deleted { id at }", id="ID!")
 _REEVALUATE = writing("reevaluate", "Reevaluation { id state total }", phase="ID!")
-_PIECE = 1 << 20
 
 Status = Enum("Status", {status.name: status.name for status in SubmissionStatus})  # type: ignore[misc]
 Given = Enum("Given", {status.name: status.name for status in BY_HAND})  # type: ignore[misc]
 Submission = Annotated[str, typer.Argument(help="A submission, by its public id or its id.")]
+Challenge = Annotated[str, typer.Argument(help="A challenge, by its label or id.")]
 Reason = Annotated[str, typer.Argument(help="Why, for its submitter.")]
 OfUser = Annotated[str | None, typer.Option(help="Of this user, by username, e-mail address or id.")]
 OfChallenge = Annotated[str | None, typer.Option(help="To this challenge, by its label or id.")]
@@ -64,7 +66,7 @@ async def list_submissions(
         _LIST,
         limit,
         owner=is_(await ask.id("User", user)),
-        challenge=is_(await _challenge(ask, challenge)),
+        challenge=is_(await id_of(ask, "Challenge", challenge)),
         status=among([one.value for one in status or ()]),
         phase=None if of_phase is None else {"name": {"equals": of_phase}},
     )
@@ -82,10 +84,6 @@ async def list_submissions(
             "why": _why,
         },
     )
-
-
-async def _challenge(ask: Asking, label: str | None) -> str | None:
-    return None if label is None else str((await labelled(ask, "Challenge", label))["id"])
 
 
 def _why(node: Row) -> str:
@@ -116,7 +114,6 @@ async def show(ask: Asking, id: Submission) -> Shown:
         "submitted (UTC)": moment("submittedAt"),
         "statuses": lambda node: [f"{one['status']} {one['at'][:19].replace('T', ' ')}" for one in node["history"]],
     }
-    card, nodes = one(node, cells).text, node["evaluations"]["nodes"]
     evaluations: dict[str, Cell] = {
         "evaluation": "number",
         "evaluator": "evaluatorVersion.evaluator.label",
@@ -126,13 +123,14 @@ async def show(ask: Asking, id: Submission) -> Shown:
         "arguments": lambda node: " ".join(node["extraArguments"]),
         "why": _why,
     }
-    return Shown(node, f"{card}\n\n{columns(nodes, evaluations)}" if nodes else card)
+    tables = [columns(node["evaluations"]["nodes"], evaluations)] if node["evaluations"]["nodes"] else []
+    return Shown(node, "\n\n".join([one(node, cells).text, *tables]))
 
 
 @command(submissions, "create")
 async def create(
     ask: Asking,
-    challenge: Annotated[str, typer.Argument(help="A challenge, by its label or id.")],
+    challenge: Challenge,
     user: Annotated[str, typer.Argument(help="Whose submission it is, by username.")],
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="What is submitted.")],
     of_phase: OfPhase = None,
@@ -157,7 +155,7 @@ async def _send(owner: Asking, submission: str, file: Path) -> None:
     key = key_of("Upload", (await owner.write(_UPLOAD, input=asked))["upload"]["id"])
     async with receiving.receiving(owner.context, key, 0, size) as at:
         with file.open("rb") as content:
-            while piece := content.read(_PIECE):
+            while piece := content.read(CHUNK):
                 await at.take(piece)
         await at.finish()
 
@@ -215,7 +213,7 @@ async def set_evaluator(
 
 
 async def _written(ask: Asking, document: str, named: str, **values: Any) -> Shown:
-    node = await ask.write(document, id=(await labelled(ask, "Submission", named))["id"], **values)
+    node = await ask.write(document, id=await id_of(ask, "Submission", named), **values)
     return Shown(node, f"{node['publicId']} is {node['status']}")
 
 
@@ -227,15 +225,15 @@ async def delete(
     challenge: OfChallenge = None,
     yes: Yes = False,
 ) -> Shown:
-    """Delete submissions with their files and evaluations: those that are named, or all of a user, a challenge, or
-    both. Each that can't be deleted is named; the others are."""
+    """Delete submissions with their files and evaluations: those that are named, or all of a user, a challenge or both.
+    Each that can't be deleted is named; the others are deleted."""
     if bool(ids) == (user is not None or challenge is not None):
         raise typer.BadParameter("give ids, or --user, --challenge or both")
     if ids:
         found = [await labelled(ask, "Submission", id) for id in ids]
     else:
-        of_user, to = is_(await ask.id("User", user)), is_(await _challenge(ask, challenge))
-        found = (await ask.all(_LIST, owner=of_user, challenge=to)).nodes
+        filter = {"owner": is_(await ask.id("User", user)), "challenge": is_(await id_of(ask, "Challenge", challenge))}
+        found = (await ask.all(_LIST, **filter)).nodes
     confirm(f"Delete {len(found)} submissions, with their files and evaluations? They can't be brought back.", yes=yes)
     gone, bad = [], 0
     for node in found:
@@ -256,8 +254,11 @@ async def log(ask: Asking, id: Submission) -> Shown:
     nodes = (await labelled(ask, "Submission", id, shown))["evaluations"]["nodes"]
     if not nodes or nodes[0]["job"] is None:
         raise Refusal("it was not evaluated", Code.NOT_FOUND.name)
-    lines = (await ask.all(_LINES, job=is_(nodes[0]["job"]["id"]))).nodes
-    lines = sorted(lines, key=lambda line: int(line["sequence"]))
+    lines: list[dict[str, Any]] = []
+    page: dict[str, Any] = {"hasNextPage": True, "endCursor": None}
+    while page["hasNextPage"]:
+        read = (await ask.data(_LINES, id=nodes[0]["job"]["id"], after=page["endCursor"]))["job"]["log"]
+        lines, page = lines + read["nodes"], read["pageInfo"]
     return Shown(lines, "\n".join("".join(c if c.isprintable() else " " for c in line["text"]) for line in lines))
 
 
@@ -273,7 +274,7 @@ async def scores(ask: Asking, id: Submission) -> Shown:
 @command(submissions, "files")
 async def files(ask: Asking, id: Submission) -> Shown:
     """List the file of a submission, and those that evaluations wrote."""
-    found = await ask.all(_FILES, submission=is_((await labelled(ask, "Submission", id))["id"]))
+    found = await ask.all(_FILES, submission=is_(await id_of(ask, "Submission", id)))
     return rows(
         found,
         {
@@ -289,11 +290,7 @@ async def files(ask: Asking, id: Submission) -> Shown:
 
 
 @command(submissions, "reevaluate")
-async def reevaluate(
-    ask: Asking,
-    challenge: Annotated[str, typer.Argument(help="A challenge, by its label or id.")],
-    of_phase: OfPhase = None,
-) -> Shown:
+async def reevaluate(ask: Asking, challenge: Challenge, of_phase: OfPhase = None) -> Shown:
     """Evaluate the completed submissions of a phase again, with the current version of their evaluator."""
     found = await phase(ask, challenge, of_phase)
     made = await ask.write(_REEVALUATE, phase=found["id"])

@@ -4,10 +4,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from db.models import Archive, Blob, File, Upload, UploadPart
+from db.models import Archive, Blob, File, FilePurpose, Submission, Upload, UploadPart
 from db.types import now
 from resolvers.access.challenge_rules import FILE_ORGANISER, FILE_SUBMITTER, FOR_WORKER, TAKES_PART
-from resolvers.access.policy import Policy
+from resolvers.access.policy import Change, Policy
 from resolvers.access.rules import (
     ANY_USER,
     OWN_SERVICE,
@@ -20,11 +20,21 @@ from resolvers.access.rules import (
     SIMULATION_READER,
     SUPERADMIN,
 )  # fmt: skip
+from resolvers.failures import WrongState
 
 
 def _in_time(file: Any) -> Any:
     """A file is seen until it expires."""
     return sa.or_(file.expires_at.is_(None), file.expires_at > now())
+
+
+async def _validate(change: Change) -> None:
+    """What was submitted is deleted with its submission alone."""
+    file = change.row
+    if change.going and file.purpose is FilePurpose.SUBMISSION_INPUT and file.submission_id is not None:
+        submission = await change.session.get_one(Submission, file.submission_id)
+        if submission.deleted_at is None:
+            raise WrongState("it was submitted; delete the submission", state=submission.status.name)
 
 
 POLICIES = (
@@ -44,8 +54,9 @@ POLICIES = (
             FILE_ORGANISER,
             FOR_WORKER,
         ),
-        delete=(OWNING_USER, OWN_SERVICE, PROJECT_ADMIN, SUPERADMIN),
+        delete=(OWNING_USER, OWN_SERVICE, PROJECT_ADMIN, FILE_ORGANISER, SUPERADMIN),
         undelete=(SUPERADMIN,),
+        validate=_validate,
         goes_with=(File.session_id, File.archive_id, File.simulation_id, File.submission_id, File.challenge_id),
         blocks=(File.owner_user_id, File.blob_id),
         stays=(File.service_id, File.project_id, File.task_id),

@@ -1,7 +1,12 @@
 """Policies of jobs, their tasks, task results and logs."""
 
+from typing import Any
+
+import sqlalchemy as sa
+
 from db.models import TERMINAL, Job, LogEntry, Task, TaskResult, TaskSlab
 from resolvers.access.challenge_rules import JOB_ORGANISER, JOB_SUBMITTER, LOG_ORGANISER, SHOWN_LOG
+from resolvers.access.clauses import FALSE, Clause
 from resolvers.access.policy import Policy, Rules
 from resolvers.access.rules import (
     LINKED_JOB,
@@ -11,14 +16,24 @@ from resolvers.access.rules import (
     PROJECT_ADMIN,
     PROJECT_USER,
     SUPERADMIN,
+    Rule,
 )  # fmt: skip
 from resolvers.feed import job_topic
+from resolvers.identity.principal import AccessProfile
 
 CANCEL: Rules = (OWNING_USER, PROJECT_ADMIN, JOB_ORGANISER, SUPERADMIN)
 """Who may cancel a job before it has ended."""
 RETRY: Rules = (OWNING_USER, SUPERADMIN)
 PRIORITY: Rules = (SUPERADMIN,)
 """Who may let a job go before others, or after them."""
+
+
+def _of_owner(entity: Any, profile: AccessProfile) -> Clause:
+    mine = OWNING_USER.clause(entity, profile)
+    return FALSE if mine is FALSE else sa.and_(mine, entity.evaluation_id.is_(None))
+
+
+OWNER_OF_JOB = Rule("the owner; of an evaluation, only with its submission", ("OW",), _of_owner)
 
 POLICIES = (
     Policy(
@@ -29,7 +44,7 @@ POLICIES = (
             **dict.fromkeys(("warnings", "error"), (OWNING_USER, JOB_ORGANISER, SUPERADMIN)),
         },
         seen_with=(Job.simulation, Job.archive),
-        delete=(OWNING_USER, SUPERADMIN),
+        delete=(OWNER_OF_JOB, SUPERADMIN),
         undelete=(),
         goes_with=(Job.simulation_id, Job.archive_id, Job.evaluation_id),
         blocks=(Job.owner_user_id,),
