@@ -38,6 +38,9 @@ log = structlog.get_logger("torana")
 
 _ends = cache(ends)
 
+NOTHING = UUID(int=0)
+"""A key that no row has."""
+
 
 class Loaders:
     """The reads of one operation, as one principal. Rows are read once, until `forget`. `spend` counts bytes of the
@@ -88,7 +91,8 @@ class Loaders:
         """A page of the rows that a to-many relationship leads to."""
         identity = (relationship, slice, selection, where, where and tuple(where.values.items()))
         load = partial(self._pages, relationship, slice, selection, where)
-        return _loaded(self._loader(identity, load), row.id)
+        parent = getattr(row, _ends(relationship)[0])
+        return _loaded(self._loader(identity, load), NOTHING if parent is None else parent)
 
     async def listing(self, slice: Slice, selection: Selection, where: Where | None = None) -> Page:
         """A page of all rows that the principal may see."""

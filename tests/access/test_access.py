@@ -145,7 +145,7 @@ async def test_every_path_leads_just_to_the_rows_that_one_may_name(stage: Stage,
         assert not wrong
 
 
-SHOWN = (models.CredentialKind.API_KEY, models.CredentialKind.STATIC_TOKEN)
+SHOWN = (models.CredentialKind.API_KEY, models.CredentialKind.STATIC_TOKEN, models.CredentialKind.CHALLENGE_WORKER)
 """Kinds of credentials that are rows for somebody; the others are how people sign in."""
 
 
@@ -199,7 +199,7 @@ OF_ONESELF = {
 }
 ELSEWHERE = {
     "nodes", "challenge", "accessFor", "stats", "preference", "readOnly", "restorable", "signInOptions",
-    "inputDifference",
+    "inputDifference", "submissionQuota",
 }  # fmt: skip
 """Tried above or below, in the matrix, or with what they count; challenges, the lock and the ways to sign in are public."""
 
@@ -268,7 +268,14 @@ async def test_others_specs_are_not_found_by_name(stage: Stage) -> None:
     assert found == {"spec": None}
 
 
-WATCHED = {"jobUpdated": "Job", "jobLog": "Job", "partialResults": "Simulation", "uploadUpdated": "Upload"}
+WATCHED = {
+    "submissionUpdated": "Submission",
+    "leaderboardUpdated": "Leaderboard",
+    "jobUpdated": "Job",
+    "jobLog": "Job",
+    "partialResults": "Simulation",
+    "uploadUpdated": "Upload",
+}
 """Subscriptions to one row; of the others `test_watching` has `jobsChanged`, `test_following` has `presence`."""
 
 
@@ -586,7 +593,11 @@ def _details(value: Any) -> Iterator[Any]:
 async def test_the_record_has_the_names_and_values_of_the_api(platform: Platform) -> None:
     async with platform.services.database.write(as_system="test") as session:
         here, there, added = await settle(session, platform.world)
-    people = {name: await platform.principal(name) for name in PEOPLE.values() if name not in (None, "link", *added)}
+    people = {
+        name: await platform.principal(name)
+        for name in PEOPLE.values()
+        if name not in (None, "link", "external", *added)
+    }
     people |= {name: await principal_as(platform.services, key) for name, key in added.items()}
     stage = Stage(platform, platform, here, there, added, people)  # type: ignore[arg-type]
     for name in MUTATION.fields:
@@ -657,7 +668,15 @@ async def test_guards_cost_no_statement(stage: Stage) -> None:
 
 def test_every_table_that_has_no_type_is_known_to_be_internal() -> None:
     shown = {model_of(CORE.get_type(name)).__tablename__ for name in NODES}  # type: ignore[union-attr]
-    internal = {"attempts", "blobs", "task_results", "task_slabs", "page_slabs", "server_settings"}
+    internal = {
+        "attempts",
+        "blobs",
+        "task_results",
+        "task_slabs",
+        "page_slabs",
+        "server_settings",
+        "leaderboard_requests",
+    }
     links = {policy.model.__tablename__ for policy in policies() if policy.link_of is not None}
     assert set(Base.metadata.tables) - shown == internal | links
 

@@ -527,7 +527,15 @@ async def test_check_9_a_participant_with_sessions_is_not_deleted(stage: Stage) 
 
 
 UNTOLD = {kind for kind in KINDS if typename_of(kind) in ("Credential", "Simulation", "Job")} | {
-    *("Role/core", "Challenge/open", "Phase/open", "UserGroup/organisers", "File/submission", "File/reference")
+    *(
+        "Role/core",
+        "Challenge/open",
+        "Phase/open",
+        "UserGroup/organisers",
+        "File/submission",
+        "File/reference",
+        "File/program",
+    )
 }
 """What is written by mutations of its own; the gateway's roles and what others need, which are refused for what they
 are; and further rows of kinds that are tried."""

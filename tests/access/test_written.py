@@ -13,20 +13,28 @@ from tests.support.platforms import Platform
 
 ROOT = Path(__file__).parents[2]
 SYSTEM = """
+a re-evaluation ends
 a worker delivers for the task of its token
 a worker takes the task of its token
+an evaluation begins
 an upload is checked
 attempts are counted
 bytes of an upload came
+bytes of the gateway's own are stored
 finished jobs are merged
 jobs are brought in line with their simulations
 jobs are handed to engines
+leaderboards are built
+owners are told of jobs that ended
 reports of workers are written together
+submissions follow their jobs
+submissions that waited for too long are ended
 texts are folded anew
 the clusters of the configuration
 the demo fills its own database
+the jobs of a cancelled re-evaluation end
 the outbox notes what it sends
-owners are told of jobs that ended
+users are told of a new challenge
 what is old is cleared away
 when credentials were last used
 who is connected
@@ -85,6 +93,29 @@ UploadPart: an upload is begun with its parts
 User, UserGroupMember: the provider of an identity tells who its people are
 User: who has the link confirms the address
 model: what was just made gets its names
+Evaluation, Job, Task: a submission is evaluated by a job
+Evaluation, Job, Task: an evaluation ends with its job
+Evaluation: an evaluation says what did it
+Evaluation: submitters see of their scores what columns show them
+EvaluatorFile, EvaluatorVersion: a version of an evaluator is made by who looks after that
+File: a file of the gateway's own is stored
+Leaderboard, LeaderboardBuild, LeaderboardEntry: a leaderboard is built from what counts
+Leaderboard: a leaderboard keeps what all may know of its columns
+LeaderboardRequest: a build answers the requests for it
+LeaderboardRequest: a leaderboard is built again when it changes
+LeaderboardRequest: a leaderboard is to be built again
+Phase: a new challenge has a phase
+Reevaluation, Submission: a re-evaluation ends with its last evaluation
+Reevaluation: an organiser has a phase evaluated again
+Submission: a submission has the scores of its evaluation
+Submission: a submission moves on
+Submission: an upload goes on
+Submission: of the runs of a submitter one is chosen
+Submission: the last byte of a submission came
+Team, TeamMember: people leave a team
+TeamMember: the captain of a team invites into it
+TeamMember: who is invited into a team joins it
+TeamMember: who makes a team is in it
 """
 
 

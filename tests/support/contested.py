@@ -11,7 +11,7 @@ from db import models as m
 from db.types import later, now, uuid7
 from resolvers.identity.tokens import digest_of
 from tests.support.boards import entry
-from tests.support.filed import file_of
+from tests.support.filed import file_of, upload_of
 from tests.support.further import Name, Ref
 from tests.support.organisation import Place
 
@@ -43,6 +43,7 @@ LogEntry/evaluation        -  -  -   R    -   -     -  R     -  -  -  -    -  R 
 File/submission            -  -  -   R    -   -     -  R     -  -  -  -    -  R  R  R
 # CW: of evaluators that evaluate what was submitted. Nobody deletes what an evaluator has.
 File/reference             -  -  -   -    -   -     -  R     -  -  -  -    -  R  R  R
+File/program               -  -  -   -    -   -     -  R     -  -  -  -    -  R  -  R
 File/given                 R  R  R   R    R   R     R  RD    R  R  R  R    R  RD R  RDB
 """
 
@@ -130,9 +131,9 @@ ARGUMENTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "createChallengeToken": ("OG", {"challenge": Ref("Challenge")}),
     "joinChallenge": ("US", {"challenge": Ref("Challenge/open")}),
     "createTeam": ("US", {"challenge": Ref("Challenge/open"), "name": Name()}),
-    "inviteToTeam": ("OW", {"id": Ref("Team"), "users": [Ref("User/stranger")]}),
+    "inviteToTeam": ("OW", {"id": Ref("Team"), "users": [Ref("User")]}),
     "joinTeam": ("OW", {"id": Ref("Team")}),
-    "leaveTeam": ("OW", {"id": Ref("Team"), "user": Ref("User/stranger")}),
+    "leaveTeam": ("OW", {"id": Ref("Team"), "user": Ref("User")}),
     "createSubmission": ("OW", {"input": {"phase": Ref("Phase"), "team": Ref("Team")}}),
     "evaluateSubmission": ("OG", {"id": Ref("Submission")}),
     "cancelSubmission": ("OG", {"id": Ref("Submission")}),
@@ -157,7 +158,7 @@ GROUP = "organisers"
 
 
 async def contest(
-    session: AsyncSession, place: Place, owner: UUID, organisers: UUID | None, *, shown: bool
+    session: AsyncSession, place: Place, owner: UUID, organisers: UUID | None, cluster: UUID, *, shown: bool
 ) -> dict[str, UUID]:
     """A row of every kind in a place, submitted by `owner`; `shown` says whether the challenge is published."""
     names = ("Challenge", "Challenge/open", "Phase", "Phase/open", "Registration", "Team", "TeamMember", "Submission",
@@ -187,12 +188,13 @@ async def contest(
     session.add_all([
         m.TeamMember(id=key["TeamMember"], team_id=key["Team"], user_id=owner, state=m.MemberState.JOINED, **challenge),
         m.EvaluatorVersion(id=key["EvaluatorVersion"], evaluator_id=key["Evaluator"], number=1, digest="0" * 64,
-                           executor=m.Executor.EXTERNAL, program="x", executor_arguments=["x"], arguments=["x"]),
+                           cluster_id=cluster,executor=m.Executor.EXTERNAL, program="x", executor_arguments=["x"], arguments=["x"]),
         m.Leaderboard(id=key["Leaderboard"], label=f"board {place.site}", sorting_key="per", external_entries="x",
-                      hidden=not shown, **challenge),
+                      hidden=not shown, phase_id=key["Phase"], **challenge),
     ])  # fmt: skip
     await session.flush()
     (await session.get_one(m.Evaluator, key["Evaluator"])).current_version_id = key["EvaluatorVersion"]
+    (await session.get_one(m.Challenge, key["Challenge"])).evaluator_id = key["Evaluator"]
     purpose = m.FilePurpose
     files = {
         "File/reference": await file_of(session, "reference.csv", purpose=purpose.REFERENCE_DATA, **challenge),
@@ -204,12 +206,12 @@ async def contest(
                         role=m.EvaluatorFileRole.REFERENCE),
         m.Reevaluation(id=key["Reevaluation"], phase_id=key["Phase"], evaluator_version_id=key["EvaluatorVersion"],
                        user_id=organisers, state=m.ReevaluationState.DONE, **challenge),
-        _submission(key["Submission"], key["Challenge"], key["Phase"], owner, has_scores=True, status=m.SubmissionStatus.COMPLETED),
+        _submission(key["Submission"], key["Challenge"], key["Phase"], owner, has_scores=True, team_id=key["Team"], evaluator_id=key["Evaluator"], status=m.SubmissionStatus.COMPLETED),
     ])  # fmt: skip
     await session.flush()
     session.add(m.Evaluation(
         id=key["Evaluation"], submission_id=key["Submission"], number=1, evaluator_version_id=key["EvaluatorVersion"],
-        scores={"per": 1}, owner_scores={"per": 1}, **challenge,
+        scores={"per": 1}, owner_scores={"per": 1}, reevaluation_id=key["Reevaluation"], **challenge,
     ))  # fmt: skip
     await session.flush()
     (await session.get_one(m.Submission, key["Submission"])).evaluation_id = key["Evaluation"]
@@ -236,6 +238,8 @@ async def contest(
     await session.flush()
     submitted = await file_of(session, "submitted.csv", purpose=purpose.SUBMISSION_INPUT, owner_user_id=owner,
                               submission_id=key["Submission"], **challenge)  # fmt: skip
+    await upload_of(session, "submitted.csv", purpose=purpose.SUBMISSION_INPUT, owner_user_id=owner,
+                    submission_id=key["Submission"], **challenge)  # fmt: skip
     return {**key, **files, "LeaderboardEntry": row["id"], "File/submission": submitted}
 
 

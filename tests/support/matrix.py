@@ -348,7 +348,7 @@ MORE_IDS: Mapping[str, Mapping[str, Any]] = {
     "createUpload": {"target": Ref("Project")},
     "createArchive": {"cluster": Ref("Cluster")},
     "createServiceConfig": {"device": Ref("Device")},
-    "createChallenge": {"organisers": Ref("UserGroup/organisers"), "evaluator": Ref("Evaluator")},
+    "createChallenge": {"organisers": Ref("UserGroup"), "evaluator": Ref("Evaluator")},
     "createLeaderboard": {"phase": Ref("Phase")},
 }
 """Ids that may be given besides the least."""
@@ -472,8 +472,8 @@ async def settle(session: AsyncSession, world: World) -> tuple[Rows, Rows, dict[
     root = (world.root, None, None)
     here = await _place(session, world, world.here, owen.id, uma.id, world.sita)
     there = await _place(session, world, world.there, *root)
-    here |= await contested.contest(session, world.here, owen.id, olga.id, shown=True)
-    there |= await contested.contest(session, world.there, world.root, None, shown=False)
+    here |= await contested.contest(session, world.here, owen.id, olga.id, here["Cluster"], shown=True)
+    there |= await contested.contest(session, world.there, world.root, None, there["Cluster"], shown=False)
     here |= {
         "User": uma.id, "DeviceType": world.device_type,
         "DeviceSubtype": await _first(session, m.DeviceSubtype, name="subtype at Harbour"),
