@@ -35,6 +35,7 @@ from gateway.operations.documents import Documents
 from gateway.operations.execution import Execution
 from gateway.operations.fanout import Broadcasts
 from gateway.protocol import pages
+from gateway.protocol.boards import Boards
 from gateway.protocol.exports import Exports
 from gateway.protocol.http import PREFLIGHT, Endpoint
 from gateway.protocol.oidc import OidcRoutes
@@ -265,6 +266,7 @@ def create_app(settings: Settings, services: Services | None = None) -> Starlett
             *Downloads(services).routes,
             *StoredFiles(services).routes,
             *Exports(services, schema.core, documents, execution).routes,
+            *Boards(services, documents, execution).routes,
             *(OidcRoutes(settings.server, services).routes if settings.sign_in.oidc else ()),
             Route("/healthz", health),
             Route("/readyz", ready),

@@ -23,7 +23,7 @@ from db.engine import Database
 from db.searching import refolding, trigrams
 from db.searching.folding import UNICODE
 from gateway.app import create_app
-from gateway.commands import administration, exporting, uploading
+from gateway.commands import administration, evaluating, exporting, uploading
 from gateway.commands.access_matrix import Matrix
 from gateway.commands.demo import database as demonstration
 from gateway.commands.demo.organisation import ACCOUNTS
@@ -167,6 +167,7 @@ async def _index_texts(settings: Settings) -> None:
     typer.echo(f"{made} indexes were made" if made else "all indexes are there")
 
 
+app.command()(evaluating.evaluate)
 app.command()(exporting.export)
 app.command()(uploading.upload)
 app.add_typer(files_of)

@@ -4,9 +4,9 @@ import hashlib
 import os
 import re
 import unicodedata
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
@@ -48,13 +48,14 @@ JSON, CSV, TEXT, ZIP = "application/json", "text/csv; charset=utf-8", "text/plai
 @dataclass(frozen=True, slots=True)
 class File:
     """A file that is made as it is sent: the name to save it as, and its content, each time anew. Where its `state` is
-    the same, so are its bytes; `size` is their number where it is known."""
+    the same, so are its bytes; `size` is their number where it is known; `headers` go with it."""
 
     name: str
     media: str
     content: Callable[[], AsyncIterator[bytes]]
     state: Any = None
     size: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def tag(self) -> str | None:
@@ -75,15 +76,15 @@ async def answer(services: Services, find: Find, request: Request) -> Response:
 
     async def make(ctx: Context) -> Response:
         file, note = await find(ctx, request)
-        return await _sent(file, request, note)
+        return await sent(file, request, note)
 
     return await answered(services, request, make)
 
 
-async def _sent(file: File, request: Request, note: Note) -> Response:
+async def sent(file: File, request: Request, note: Note) -> Response:
     """The whole file, the part that was asked for, or that nothing changed. To know where a part ends, a file of
     unknown length is made once before."""
-    headers, tag = {**HEADERS, "Content-Disposition": disposition(file.name)}, file.tag
+    headers, tag = {**HEADERS, "Content-Disposition": disposition(file.name), **file.headers}, file.tag
     size = file.size
     if tag is not None:
         headers |= {"ETag": tag, "Accept-Ranges": "bytes"}
@@ -107,14 +108,19 @@ async def _sent(file: File, request: Request, note: Note) -> Response:
 
 
 async def answered(
-    services: Services, request: Request, make: Callable[[Context], Awaitable[Response]], *, anyone: bool = False
+    services: Services,
+    request: Request,
+    make: Callable[[Context], Awaitable[Response]],
+    *,
+    anyone: bool = False,
+    optional: bool = False,
 ) -> Response:
     """What `make` answers to the principal of a request; a failure is told as a GraphQL answer tells it. With `anyone`
-    none needs to sign in."""
+    nobody is looked for, and with `optional` nobody needs to sign in."""
     number = os.urandom(16).hex()
     request_id.set(number)
     try:
-        principal = ANONYMOUS if anyone else await _principal(services, request)
+        principal = ANONYMOUS if anyone else await _principal(services, request, optional)
         made = await make(Context(services, principal, client_of(request.scope, request.headers.get("user-agent"))))
         made.headers["X-Request-Id"] = number
         return made
@@ -126,7 +132,7 @@ async def answered(
         return _told(500, internal(error), number)
 
 
-async def _principal(services: Services, request: Request) -> Principal:
+async def _principal(services: Services, request: Request, optional: bool) -> Principal:
     """The principal of the header; or of the ticket, when no header can be sent or it is bad."""
     principal, no_good = await presented(services, request.headers.get("authorization"))
     query = request.query_params
@@ -136,7 +142,7 @@ async def _principal(services: Services, request: Request) -> Principal:
         return await services.identity.principals.of(said)
     if no_good is not None:
         raise no_good
-    if principal.kind is Kind.ANONYMOUS:
+    if principal.kind is Kind.ANONYMOUS and not optional:
         raise Unauthenticated(
             "sign in first, or ask for an address with a ticket by createDownload, createExport or File.downloadUrl"
         )

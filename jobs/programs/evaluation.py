@@ -171,16 +171,8 @@ class Evaluation:
 
     def _unpacked(self, name: str, files: Sequence[Mapping[str, str]]) -> Path:
         """A folder with these files; archives are unpacked into it."""
-        folder = self.input / f"of-{name}"
-        folder.mkdir()
-        for file in files:
-            source = self.input / file["file"]
-            try:
-                _unpack(source, file["name"], folder)
-            except (OSError, ValueError, RuntimeError, tarfile.TarError, zipfile.BadZipFile, EOFError) as error:
-                what = "the submission" if name == "submission" else "a file of the evaluator"
-                raise Failed("UNPACK", f"{what} can't be unpacked: {type(error).__name__}") from None
-        return folder
+        what = "the submission" if name == "submission" else "a file of the evaluator"
+        return unpacked(what, self.input, files, self.input / f"of-{name}")
 
 
 class _Meter:
@@ -207,8 +199,12 @@ class _Meter:
 
 def _percent(step: "re.Match[bytes]") -> bytes:
     """A step of an evaluator, in per cent."""
-    done, total = int(step[1]), max(int(step[2]), 1)
-    return b"evaluated %d of 100" % min(SHARE, SHARE * done // total)
+    return b"evaluated %d of 100" % share(int(step[1]), int(step[2]))
+
+
+def share(done: int, total: int) -> int:
+    """So many steps of all, in per cent."""
+    return min(SHARE, SHARE * done // max(total, 1))
 
 
 def _check(what: str, how: Ended) -> None:
@@ -234,6 +230,18 @@ def _main(program: Path, ending: str) -> str:
     if len(files) != 1:
         raise Failed("ENTRY_POINT", f"the program of the evaluator has no file {main}")
     return files[0]
+
+
+def unpacked(what: str, source: Path, files: Sequence[Mapping[str, str]], folder: Path) -> Path:
+    """A new folder with these files, as a description names them; archives are unpacked into it. The gateway has looked
+    into what was uploaded. Raises Failed."""
+    folder.mkdir()
+    for file in files:
+        try:
+            _unpack(source / file["file"], file["name"], folder)
+        except (OSError, ValueError, RuntimeError, tarfile.TarError, zipfile.BadZipFile, EOFError) as error:
+            raise Failed("UNPACK", f"{what} can't be unpacked: {type(error).__name__}") from None
+    return folder
 
 
 def _unpack(source: Path, name: str, folder: Path) -> None:

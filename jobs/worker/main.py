@@ -31,13 +31,14 @@ from jobs.worker.reports import Parts, Reporter
 TRY_AGAIN = 75
 TOLD = 2_000
 """The most characters of what a program says of its failure."""
-CLAIM = """
-mutation Claim($number: String!) {
-  workerClaim(number: $number) {
+ASSIGNED = """{
     token program files checksums fetched { name path sha256 } purpose ordinal attempt requested
     reportSeconds silenceSeconds valueLimit numberLimit bodyLimit fileLimit
-  }
-}"""
+  }"""
+CLAIM = f"""
+mutation Claim($number: String!) {{
+  workerClaim(number: $number) {ASSIGNED}
+}}"""
 COLLECT = "mutation Collect($reason: String!) { workerCollect(reason: $reason) { state } }"
 
 
@@ -77,6 +78,14 @@ def run_program(
     parts = Parts(gateway, reporter, outputs, task) if program.partial else None
     status = follow(process, reporter, task, parts, program, outputs)
     end(process)  # before its files are read, or what it left behind may still write them
+    return conclude(gateway, reporter, program, status, outputs, task)
+
+
+def conclude(
+    gateway: Gateway, reporter: Reporter, program: Program, status: int | None, outputs: Outputs, task: Any
+) -> int:
+    """Deliver the results of a program that has ended with this status, None where it was silent for too long, or tell
+    why there are none; returns the exit status."""
     if status is None:
         reporter.send(error=f"the program said nothing for {task['silenceSeconds']} s and was ended")
     elif status < 0:
@@ -109,6 +118,16 @@ def prepare(gateway: Gateway, program: Program, task: Any, requested: int) -> tu
         output = inputs
     for folder in {inputs, output}:
         folder.mkdir()
+    bring(gateway, task, inputs)
+    ordinal = task["ordinal"]
+    seed = program.seed_in(inputs, ordinal)
+    program.prepare(inputs, requested, ordinal, seed)
+    return program.start_command(inputs, output, requested, ordinal, seed), Outputs(output, stamps(output))
+
+
+def bring(gateway: Gateway, task: Any, inputs: Path) -> None:
+    """Write the input files into a folder, and fetch the larger ones. Raises OSError, ValueError, Refused and
+    Unreachable."""
     for name, text in task["files"].items():
         content = text.encode()
         if hashlib.sha256(content).hexdigest() != task["checksums"][name]:
@@ -116,15 +135,11 @@ def prepare(gateway: Gateway, program: Program, task: Any, requested: int) -> tu
         (inputs / name).write_bytes(content)
     for file in task["fetched"]:
         files.fetch(gateway, file["path"], inputs / file["name"], file["sha256"])
-    ordinal = task["ordinal"]
-    seed = program.seed_in(inputs, ordinal)
-    program.prepare(inputs, requested, ordinal, seed)
-    return program.start_command(inputs, output, requested, ordinal, seed), Outputs(output, stamps(output))
 
 
 def deliver(gateway: Gateway, reporter: Reporter, program: Program, outputs: Outputs, task: Any) -> None:
     """Send the program's results: those that are read, and its files. When nothing can be read or is taken, the task
-    fails."""
+    fails, and this worker says why."""
     failure = ""
     with reporter.beating(float(task["reportSeconds"])):
         try:
@@ -140,6 +155,7 @@ def deliver(gateway: Gateway, reporter: Reporter, program: Program, outputs: Out
         except Exception as error:  # whatever a program wrote, its task ends and says why
             failure = f"the results can't be read: {told(error)}"
     if failure:
+        say(failure)
         with contextlib.suppress(Refused):  # the task may be another's by now
             reporter.send(error=failure)
 

@@ -89,7 +89,7 @@ class Export:
         writer = csv.writer(written)
         if header:
             writer.writerow(".".join(path) for path in self.paths)
-        writer.writerows([_cell(_at(row, path)) for path in self.paths] for row in rows)
+        writer.writerows([cell(_at(row, path)) for path in self.paths] for row in rows)
         return written.getvalue().encode()
 
 
@@ -183,7 +183,7 @@ def _at(row: Any, path: Sequence[str]) -> Any:
     return row
 
 
-def _cell(value: Any) -> str:
+def cell(value: Any) -> str:
     """A value in CSV: nothing for null; a text that a spreadsheet would run as a formula begins with an apostrophe."""
     if value is None:
         return ""

@@ -11,6 +11,7 @@ from graphql import GraphQLObjectType, get_named_type, is_leaf_type
 
 from db import models
 from db.searching.folding import fold
+from db.types import uuid7
 from resolvers.access.roles import enrol
 from resolvers.identity.principal import AccessProfile, Kind
 from resolvers.reading import statements
@@ -301,16 +302,31 @@ async def test_a_cursor_of_a_time_that_cannot_be_is_told(reading: Platform) -> N
 
 
 async def test_a_cursor_outlives_its_row(platform: Platform) -> None:
-    query = "query($c:String){leaderboards(first:1){nodes{entries(first:1,after:$c){edges{cursor node{place}}}}}}"
+    query = "query($c:String){leaderboardBuilds(first:1){nodes{entries(first:1,after:$c){edges{cursor node{place}}}}}}"
 
     async def edge(cursor: str | None) -> Any:
-        board = (await platform.ask(query, c=cursor))["leaderboards"]["nodes"][0]
-        return board["entries"]["edges"][0]
+        build = (await platform.ask(query, c=cursor))["leaderboardBuilds"]["nodes"][0]
+        return build["entries"]["edges"][0]
 
     first = await edge(None)
     async with platform.services.database.write(as_system="test") as session:
         await session.execute(sa.delete(models.LeaderboardEntry).where(models.LeaderboardEntry.position == 1))
     assert (await edge(first["cursor"]))["node"] == {"place": 2}
+
+
+async def test_a_cursor_of_entries_ends_with_their_build(platform: Platform) -> None:
+    """The entries of a leaderboard are replaced together, so that no page mixes two builds."""
+    query = "query($c:String){leaderboards(first:1){nodes{entries(first:1,after:$c){edges{cursor node{place}}}}}}"
+    board = (await platform.ask(query))["leaderboards"]["nodes"][0]
+    (first,) = board["entries"]["edges"]
+    board = (await platform.ask(query, c=first["cursor"]))["leaderboards"]["nodes"][0]
+    assert [edge["node"] for edge in board["entries"]["edges"]] == [{"place": 2}]
+    async with platform.services.database.write(as_system="test") as session:
+        build = models.LeaderboardBuild(id=uuid7(), leaderboard_id=platform.world.leaderboard, number=2, entry_count=0)
+        session.add(build)
+        await session.flush()
+        (await session.get_one(models.Leaderboard, platform.world.leaderboard)).build_id = build.id
+    assert await platform.refused(query, c=first["cursor"]) == ["CONFLICT"]
 
 
 async def test_filters_narrow_a_list_and_its_total(reading: Platform) -> None:

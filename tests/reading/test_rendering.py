@@ -445,13 +445,22 @@ async def test_pages_forth_and_back(both: Both) -> None:
 
 
 async def test_a_cursor_outlives_its_row(both: Both) -> None:
+    """In the list of a build, which stays as it is. The list of a leaderboard is replaced as a whole: there the cursor of
+    a row that is gone is of another build, and going on from it would mix the two."""
     row = _board(both, 0)
     cursor = Order(models.LeaderboardEntry.position).cursor(row)
-    query = "query($i:ID!,$c:String,$g:ID!){gone:node(id:$g){id} node(id:$i){... on Leaderboard{a:entries(first:2,after:$c){nodes{place}} b:entries(last:2,before:$c){nodes{place}}}}}"
-    data = await both.data(query, i=global_id("Leaderboard", row.leaderboard_id), c=cursor, g=global_id("LeaderboardEntry", row.id))  # fmt: skip
+    query = "query($i:ID!,$c:String,$g:ID!){gone:node(id:$g){id} node(id:$i){... on LeaderboardBuild{a:entries(first:2,after:$c){nodes{place}} b:entries(last:2,before:$c){nodes{place}}}}}"
+    data = await both.data(query, i=global_id("LeaderboardBuild", row.build_id), c=cursor, g=global_id("LeaderboardEntry", row.id))  # fmt: skip
     assert data["gone"] is None
     assert data["node"]["a"] == {"nodes": [{"place": 5}, {"place": BIGGEST}]}
     assert data["node"]["b"] == {"nodes": [{"place": 2}, {"place": 3}]}
+    for arguments, field in (("first:2,after:$c", "after"), ("last:2,before:$c", "before")):
+        query = f"query($i:ID!,$c:String){{node(id:$i){{... on Leaderboard{{entries({arguments}){{nodes{{place}}}}}}}}}}"
+        body = await both.ask(query, i=global_id("Leaderboard", row.leaderboard_id), c=cursor)
+        assert body["data"] == {"node": None}
+        (error,) = body["errors"]
+        assert error["path"] == ["node", "entries"]
+        assert error["extensions"] == {"code": "CONFLICT", "field": field}
 
 
 @pytest.mark.parametrize("field", ["sessions", "simulations", "jobs", "auditEvents", "challenges"])

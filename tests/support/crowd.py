@@ -1,6 +1,6 @@
 """Twenty of everything, all of it visible to tom, so that statements can be counted for few parents and for many."""
 
-from datetime import date, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -9,7 +9,7 @@ from db import models
 from db.models import SessionCategory, SessionEventType
 from db.types import later, uuid7
 from resolvers.access.roles import enrol
-from tests.support.boards import build_of
+from tests.support.crowd_challenges import Arena, compete
 from tests.support.filed import archive_of, file_of, upload_of
 from tests.support.further import Spot, furnish_further
 from tests.support.world import START, World, simulate, specify
@@ -19,13 +19,11 @@ MANY = 20
 
 async def crowd(session: AsyncSession, world: World) -> None:
     for n in range(MANY):
-        user, site, project, kind, held, challenge, board = (uuid7() for _ in range(7))
+        user, site, project, kind, held = (uuid7() for _ in range(5))
         session.add(models.User(id=user, username=f"user{n}"))
         session.add(models.Site(id=site, name=f"site {n}"))
         session.add(models.SessionType(id=kind, name=f"type {n}", online=True, color="#000000",
                                        category=SessionCategory.PROTOCOL))  # fmt: skip
-        session.add(models.Challenge(id=challenge, label=f"challenge-{n}", start_date=date(2026, 1, 1) + timedelta(n),
-                                     active=True, url="https://x.example"))  # fmt: skip
         await session.flush()
         place = models.Project(id=project, site_id=site, name=f"project {n}")
         session.add(place)
@@ -35,8 +33,6 @@ async def crowd(session: AsyncSession, world: World) -> None:
         session.add(cluster)
         session.add(models.Session(id=held, type_id=kind, project_id=project, creator_id=world.tom, name=f"held {n}",
                                    starts_at=START + timedelta(hours=n)))  # fmt: skip
-        session.add(models.Leaderboard(id=board, challenge_id=challenge, label=f"board-{n}", entry_file="e.json",
-                                       archived=False, static_files=False))  # fmt: skip
         await session.flush()
         session.add_all(
             models.SessionEvent(
@@ -44,7 +40,7 @@ async def crowd(session: AsyncSession, world: World) -> None:
             )
             for h in range(3)
         )
-        await build_of(session, board, ({"position": p} for p in range(1, 4)))
+        await compete(session, Arena(world.tom, user, site, cluster.id), n)
         simulated = await simulate(session, world.tom, project, f"simulation {n}", tasks=3)
         row = await session.get(models.Simulation, simulated.simulation)
         assert row is not None

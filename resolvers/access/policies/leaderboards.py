@@ -1,11 +1,12 @@
 """Policies of leaderboards, their builds and entries."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from db.engine import changed
+from db.engine import changed, moment_of
 from db.models import ExternalEntry, Leaderboard, LeaderboardBuild, LeaderboardEntry, LeaderboardRequest, Phase
 from db.written import because
-from jobs.scores.columns import Audience, ColumnError, read
+from jobs.scores.columns import Audience, Column, ColumnError, read
 from jobs.scores.values import DEPTH, finite
 from resolvers.access.challenge_rules import (
     BOARD_ORGANISER,
@@ -42,10 +43,24 @@ async def _validate(change: Change) -> None:
                 raise Invalid(f"there is no column with the key {key}", field=f"input.{at}", allowed=keys)
     if board.ties and board.rank_by is None:
         raise Invalid("ties are broken in a ranking: name rankBy", field="input.ties")
+    await _expect_told(change, columns)
     if board.phase_id is not None:
         phase = await change.session.get_one(Phase, board.phase_id)
         if phase.challenge_id != board.challenge_id:
             raise Invalid("the phase is of another challenge", field="input.phase")
+
+
+async def _expect_told(change: Change, columns: Sequence[Column]) -> None:
+    """INVALID for a ranking that tells everyone the order of scores which are not for everyone yet."""
+    board = change.row
+    shown_at = board.reveal_at
+    if board.hidden or (shown_at is not None and shown_at <= await moment_of(change.session)):
+        return
+    kept = {column.key for column in columns if column.audience is not Audience.ALL and not column.hidden}
+    for field, wanted in (("rankBy", [board.rank_by]), ("ties", board.ties)):
+        if any(key in kept for key in wanted):
+            told = "places would tell the order of scores that are not for everyone; hide the leaderboard till then"
+            raise Invalid(told, field=f"input.{field}")
 
 
 async def _then(change: Change) -> None:
