@@ -14,7 +14,7 @@ from uuid import UUID
 import asyncpg  # type: ignore[import-untyped]
 import sqlalchemy as sa
 
-from bench import results, rows
+from bench import boards, results, rows
 from db import migrating, models
 from db.address import of_driver
 from db.engine import Database
@@ -39,6 +39,8 @@ class Filled:
     """To ask for by id."""
     whole: str
     """The simulation that has a result."""
+    board: str
+    """The leaderboard that has entries."""
 
 
 async def create(server: str) -> str:
@@ -75,20 +77,33 @@ async def drop(server: str) -> None:
 
 
 async def fill(url: str, simulations: int) -> Filled:
-    """Store everything: generated rows, a user who may read all of them, and one result."""
+    """Store everything: generated rows, a user who may read all of them, one result and a leaderboard."""
     database = Database(url)
     try:
         reader = await _reader(database)
         generated = rows.generate(simulations, reader)
         await store(database, generated)
+        board = await contend(database, boards.Contest(generated.users))
         await _index_all(database)
         whole = generated.simulations[0]
         await results.keep(database, whole, results.estimators())
     finally:
         await database.dispose()
     return Filled(
-        url, [global_id("Simulation", key) for key in generated.chosen(ASKED)], global_id("Simulation", whole)
+        url,
+        [global_id("Simulation", key) for key in generated.chosen(ASKED)],
+        global_id("Simulation", whole),
+        global_id("Leaderboard", board),
     )
+
+
+async def contend(database: Database, contest: boards.Contest) -> UUID:
+    """Store a challenge with its submissions and its leaderboard; returns the key of both."""
+    await store(database, contest)
+    async with database.write(as_system="bench") as session:
+        for text in boards.SAME_KEY:
+            await session.execute(sa.text(text))
+    return contest.key
 
 
 async def _reader(database: Database) -> UUID:

@@ -64,6 +64,15 @@ SEARCH = """query($words: String!, $since: DateTime!, $state: JobState!) {
   ) { nodes { id title createdAt job { id state } } }
 }"""
 GROUPS = "{ tasks(first: 0) { groups(by: [STATE]) { key { state } count } } }"
+BOARD = """query($id: ID!) {
+  leaderboard(id: $id) {
+    label
+    entries(first: 100) {
+      totalCount pageInfo { hasNextPage endCursor }
+      nodes { id place rank authorLabel data }
+    }
+  }
+}"""
 NAMES = ("proton", "carbon")
 """Parts of projects' names, each of which ten projects have."""
 
@@ -88,9 +97,10 @@ DOCUMENTS = {
     "whole result": WHOLE_RESULT,
     "search": SEARCH,
     "groups": GROUPS,
+    "board": BOARD,
 }
 """By the operation's name."""
-OWN = ("search", "groups")
+OWN = ("search", "groups", "board")
 """Operations that only Torana and the floor answer."""
 
 
@@ -103,5 +113,6 @@ def operations(filled: Filled) -> list[Operation]:
         "whole result": [{"id": filled.whole}],
         "search": [{"words": f"beam {n}", "since": "2026-01-02T00:00:00Z", "state": "COMPLETED"} for n in range(1, 10)],
         "groups": [{}],
+        "board": [{"id": filled.board}],
     }
     return [Operation(name, query, variables[name]) for name, query in DOCUMENTS.items()]

@@ -14,7 +14,7 @@ from uuid import UUID
 import asyncpg  # type: ignore[import-untyped]
 import orjson
 
-from bench.operations import BY_ID, FOUR_LEVELS, GROUPS, PAGE, SEARCH, WHOLE_RESULT
+from bench.operations import BOARD, BY_ID, FOUR_LEVELS, GROUPS, PAGE, SEARCH, WHOLE_RESULT
 
 CONNECTIONS = 10
 
@@ -166,6 +166,27 @@ FROM (
 ) found
 """
 
+BOARD_SQL = f"""
+SELECT json_build_object('data', json_build_object('leaderboard', (
+  SELECT json_build_object('label', b.label, 'entries', json_build_object(
+    'totalCount', c.total,
+    'pageInfo', json_build_object('hasNextPage', c.total > 100, 'endCursor', e.ending),
+    'nodes', coalesce(e.nodes, '[]')))
+  FROM leaderboards b
+  CROSS JOIN LATERAL (SELECT count(*) AS total FROM leaderboard_entries WHERE build_id = b.build_id) c
+  CROSS JOIN LATERAL (
+    SELECT (array_agg({_cursor("LeaderboardEntry.position+", "place", "key")}))[count(*)] AS ending,
+           json_agg(json_build_object(
+             'id', {_id("LeaderboardEntry", "key")}, 'place', place, 'rank', rank, 'authorLabel', author_label,
+             'data', data)) AS nodes
+    FROM (
+      SELECT id AS key, position AS place, rank, author_label, data
+      FROM leaderboard_entries WHERE build_id = b.build_id ORDER BY position, id LIMIT 100
+    ) entry
+  ) e
+  WHERE b.id = $1)))
+"""
+
 
 def _key(variables: Variables) -> UUID:
     return UUID(base64.b64decode(variables["id"]).partition(b":")[2].decode())
@@ -222,6 +243,11 @@ async def groups(connection: Any, variables: Variables) -> bytes:
     return answer.encode()
 
 
+async def board(connection: Any, variables: Variables) -> bytes:
+    answer: str = await connection.fetchval(BOARD_SQL, _key(variables))
+    return answer.encode()
+
+
 ANSWERS: dict[str, Callable[[Any, Variables], Awaitable[bytes]]] = {
     PAGE: page,
     BY_ID: by_id,
@@ -229,6 +255,7 @@ ANSWERS: dict[str, Callable[[Any, Variables], Awaitable[bytes]]] = {
     WHOLE_RESULT: whole_result,
     SEARCH: search,
     GROUPS: groups,
+    BOARD: board,
 }
 """By document."""
 

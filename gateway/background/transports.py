@@ -13,7 +13,7 @@ import httpx2
 import structlog
 
 from db.models import Channel, Notification
-from gateway.settings.mail import MailServer, MailSettings
+from gateway.settings.mail import MailServer, MailSettings, sender_of
 
 log = structlog.get_logger("torana.outbox")
 
@@ -103,10 +103,11 @@ class Delivery:
 
     async def _chat(self, url: str, message: Notification) -> None:
         assert self._client is not None
+        address, shown = sender_of(url)
         try:
             async with (
                 asyncio.timeout(CHAT_SECONDS),
-                self._client.stream("POST", url, json={"text": message.text}) as answer,
+                self._client.stream("POST", address, json={"text": message.text, **shown}) as answer,
             ):
                 status = answer.status_code
         except (OSError, TimeoutError, httpx2.HTTPError, httpx2.InvalidURL) as error:

@@ -21,7 +21,7 @@ def evaluate(
     command: Annotated[
         list[str],
         typer.Argument(
-            help="The command, after --. It gets the folders of the submission, of the reference data and of its output."
+            help="The command, after --. It gets the folders of the submission, the reference data and its output."
         ),
     ],
     version: Annotated[str, typer.Option(help="The version of the command, which evaluations name.")],

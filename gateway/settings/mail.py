@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.headerregistry import Address
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, parse_qsl, unquote, urlsplit
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
@@ -57,14 +57,29 @@ def read_sender(text: str) -> Address:
 
 
 def read_webhooks(text: str) -> dict[str, str]:
-    """`name=https://...`, comma-separated; raises ValueError, whose text quotes no address."""
+    """`name=https://...`, comma-separated, each perhaps with `#channel=...&username=...`; raises ValueError, whose text
+    quotes no address."""
     found: dict[str, str] = {}
     for part in between_commas(text):
         name, _, url = part.partition("=")
         if not name.strip() or urlsplit(url.strip()).scheme not in ("http", "https"):
             raise ValueError("webhooks look like name=https://chat.example/hooks/key, comma-separated")
+        sender_of(url.strip())
         found[name.strip()] = url.strip()
     return found
+
+
+def sender_of(url: str) -> tuple[str, dict[str, str]]:
+    """The address of a webhook, and as whom and where it posts: `channel` and `username`, which are written behind `#`.
+    Raises ValueError."""
+    address, _, text = url.partition("#")
+    try:
+        given = parse_qsl(text, keep_blank_values=True, strict_parsing=bool(text), max_num_fields=2)
+    except ValueError:
+        given = [("", "")]
+    if any(name not in ("channel", "username") or not value for name, value in given):
+        raise ValueError("behind # a webhook has channel=name, username=name, or both with & between")
+    return address, dict(given)
 
 
 class MailSettings(Group):
@@ -82,7 +97,7 @@ class MailSettings(Group):
     )
     chat_webhooks: SecretStr = Field(
         SecretStr(""),
-        description="Incoming webhooks of Mattermost or Slack, as name=url, comma-separated; the chat called default is used where none is named.",
+        description="Incoming webhooks of Mattermost or Slack, as name=url, comma-separated, each perhaps with #channel=name&username=name; the chat called default is used where none is named.",
     )
 
     job_mail_seconds: float = Field(

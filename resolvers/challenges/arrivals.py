@@ -22,10 +22,10 @@ async def came(session: AsyncSession, upload: Upload) -> None:
     if submission is None or submission.status is not _S.UPLOADING:
         return
     because(session, "the last byte of a submission came", Submission)
-    submission.submitted_at = await moment_of(session)
+    submission.submitted_at = moment = await moment_of(session)
     phase = await session.get_one(Phase, submission.phase_id, populate_existing=True)
     challenge = await session.get_one(Challenge, submission.challenge_id, populate_existing=True)
-    if (why := await openness.late(session, challenge, phase)) is not None:
+    if (why := openness.late(challenge, phase, moment)) is not None:
         await move(session, submission, _S.INVALID, why, charged=False)
         return
     await move(session, submission, _S.UPLOADED)

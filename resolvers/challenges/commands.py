@@ -43,6 +43,8 @@ async def evaluate(ctx: Context, key: UUID, extra: Sequence[str] = ()) -> UUID:
         if extra and not organises:
             raise Forbidden("only organisers give further arguments", field="extraArguments")
         check_arguments(extra, "extraArguments")
+        if submission.archived_at is not None:
+            raise WrongState("it is archived", state="ARCHIVED")
         if submission.status not in AGAIN:
             told = f"a submission that is {submission.status.name} is not evaluated"
             raise WrongState(told, state=submission.status.name)

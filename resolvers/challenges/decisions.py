@@ -1,13 +1,19 @@
-"""What organisers decide about a submission: its status, its author and its evaluator."""
+"""What organisers decide about a submission: its status, author, evaluator, and end."""
 
 from uuid import UUID
 
+import sqlalchemy as sa
+
+from db.engine import changed, moment_of, row_topic
 from db.models import (
     Evaluator,
+    File,
+    FilePurpose,
     Submission,
     SubmissionStatus,
 )
 from db.searching.folding import composed
+from db.written import because
 from resolvers.challenges import requests
 from resolvers.challenges.commands import ORGANISING
 from resolvers.challenges.statuses import ACTIVE, BY_HAND, move, reason_of
@@ -70,6 +76,28 @@ async def set_evaluator(ctx: Context, key: UUID, evaluator: UUID | None) -> UUID
         if submission.status is _S.NO_EVAL and evaluator is not None:
             await move(session, submission, _S.NO_AUTO_EVAL)
         record(session, ctx, "SET_EVALUATOR", "Submission", key)
+    return key
+
+
+async def archive(ctx: Context, key: UUID) -> UUID:
+    """Set a submission aside for good: its scores and its file stay, what evaluations wrote beside them goes, and it is
+    not evaluated any more."""
+    async with writing(ctx, "ARCHIVE", Submission, key) as session:
+        submission = await locked(session, ctx, Submission, key)
+        await require(session, ctx, submission, ORGANISING, "archive")
+        if submission.status in ACTIVE:
+            raise WrongState("something is under way; cancel it first", state=submission.status.name)
+        moment = await moment_of(session)
+        submission.archived_at = submission.archived_at or moment
+        written = sa.select(File).where(
+            File.submission_id == key, File.purpose == FilePurpose.SUBMISSION_OUTPUT, File.deleted_at.is_(None)
+        )
+        because(session, "what evaluations wrote goes when a submission is archived", File)
+        for file in await session.scalars(written.order_by(File.id).with_for_update()):
+            file.expires_at = moment
+            changed(session, row_topic(File, file.id))
+        await session.flush()
+        record(session, ctx, "ARCHIVE", "Submission", key)
     return key
 
 

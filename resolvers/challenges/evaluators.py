@@ -240,7 +240,7 @@ def _digest(new: NewVersion, schema: Mapping[str, Any], files: Mapping[Evaluator
         "arguments": list(new.arguments),
         "entryPoint": new.entry_point,
         "schema": dict(schema),
-        "bounds": dict(new.bounds),
+        "bounds": {name: float(value) for name, value in new.bounds.items()},
         "cluster": None if new.cluster is None else str(new.cluster),
         "files": {role.name: sorted([file.name, file.digest or ""] for file in held) for role, held in files.items()},
     }

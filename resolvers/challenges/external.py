@@ -1,7 +1,11 @@
 """External evaluators: the worker of an organiser claims an evaluation with the token of its challenge. From then on it
 is a worker as any other: it fetches, reports and delivers with the token of its task."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.engine import moment_of
 from db.models import Evaluation, Job, JobState, Platform, Task
@@ -41,13 +45,10 @@ async def claim(ctx: Context, number: str, version: str) -> Assignment | None:
         if known is not None:
             running = TaskClaim(known.job_id, known.ordinal, known.attempt, SCOPES, known.holder or "")
         else:
-            waiting = mine.where(sa.exists().where(Task.job_id == Job.id, *WAITING))
-            first = waiting.order_by(Job.priority.desc(), Job.submitted_at, Job.id).limit(1)
-            job = (await session.scalars(first.with_for_update(of=Job, skip_locked=True))).first()
-            if job is None:
+            waiting = await _first(session, mine)
+            if waiting is None:
                 return None
-            free = sa.select(Task).where(Task.job_id == job.id, *WAITING).order_by(Task.ordinal).with_for_update()
-            tasks = (await session.scalars(free)).all()
+            job, tasks = waiting
             given = handed(job, tasks, await moment_of(session), lease(None))
             task_claim = TaskClaim(job.id, given.ordinals[0], 0, CLAIM, given.name)
             running = await claim_task(session, task_claim, number, lease)
@@ -58,3 +59,16 @@ async def claim(ctx: Context, number: str, version: str) -> Assignment | None:
         evaluation.external_version = version
         await session.flush()
     return await assignment(ctx, running, found, task)
+
+
+async def _first(session: AsyncSession, mine: sa.Select[Any]) -> tuple[Job, Sequence[Task]] | None:
+    """The job whose turn it is, of these, and its waiting tasks, all locked."""
+    waiting = mine.where(sa.exists().where(Task.job_id == Job.id, *WAITING))
+    first = waiting.order_by(Job.priority.desc(), Job.submitted_at, Job.id).limit(1)
+    while True:
+        job = (await session.scalars(first.with_for_update(of=Job, skip_locked=True))).first()
+        if job is None:
+            return None
+        free = sa.select(Task).where(Task.job_id == job.id, *WAITING).order_by(Task.ordinal).with_for_update()
+        if tasks := (await session.scalars(free)).all():  # else another worker got them before the job was locked
+            return job, tasks

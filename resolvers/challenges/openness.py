@@ -29,9 +29,8 @@ def is_active(challenge: Challenge, today: date) -> bool:
     return challenge.active and challenge.start_date <= today and not over
 
 
-async def late(session: AsyncSession, challenge: Challenge, phase: Phase) -> dict[str, str] | None:
-    """Why a phase takes nothing now, with a code; None where it does."""
-    moment = await moment_of(session)
+def late(challenge: Challenge, phase: Phase, moment: datetime) -> dict[str, str] | None:
+    """Why a phase takes nothing at a moment, with a code; None where it does."""
     if not challenge.active:
         return {"code": "CLOSED", "message": f"the challenge {challenge.label} takes no submissions"}
     if (start := starts_at(challenge, phase)) > moment:
@@ -43,7 +42,7 @@ async def late(session: AsyncSession, challenge: Challenge, phase: Phase) -> dic
 
 async def expect_open(session: AsyncSession, challenge: Challenge, phase: Phase) -> None:
     """STATE for a phase that takes nothing now."""
-    if (why := await late(session, challenge, phase)) is not None:
+    if (why := late(challenge, phase, await moment_of(session))) is not None:
         raise WrongState(why["message"], field="input.phase", state=why["code"])
 
 

@@ -38,6 +38,7 @@ async def begin(ctx: Context, phase_id: UUID) -> UUID:
         wanted = sa.select(Submission).where(
             Submission.phase_id == phase.id,
             Submission.status == SubmissionStatus.COMPLETED,
+            Submission.archived_at.is_(None),
             Submission.deleted_at.is_(None),
         )
         wanted = wanted.order_by(Submission.id).limit(MOST + 1).with_for_update(key_share=True)

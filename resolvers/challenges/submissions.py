@@ -19,7 +19,9 @@ from db.models import (
 )
 from db.searching.folding import composed
 from db.types import instant_text, later, uuid7
+from resolvers.access.challenge_rules import ORGANISES
 from resolvers.access.policy import policy_of
+from resolvers.access.rules import SUPERADMIN
 from resolvers.challenges import openness, quotas
 from resolvers.challenges.statuses import LASTS
 from resolvers.context import Context
@@ -28,7 +30,7 @@ from resolvers.feed import submission_topic
 from resolvers.mail.templates import printable
 from resolvers.writing.audit import record
 from resolvers.writing.refusals import writing
-from resolvers.writing.rows import require, seen, signed_in
+from resolvers.writing.rows import holds, require, seen, signed_in
 
 LABEL = 255
 """The most characters of an author's label."""
@@ -84,6 +86,8 @@ async def _expect_registered(session: AsyncSession, ctx: Context, challenge: Cha
     wanted = sa.select(Registration).where(Registration.challenge_id == challenge.id, Registration.user_id == user)
     held = (await session.scalars(wanted)).one_or_none()
     if held is not None and held.state is RegistrationState.ACCEPTED:
+        return
+    if await holds(session, ctx, challenge, (ORGANISES, SUPERADMIN)):
         return
     if held is None:
         raise Forbidden("register for this challenge first, with joinChallenge", field="input.phase")

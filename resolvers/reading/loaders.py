@@ -38,9 +38,6 @@ log = structlog.get_logger("torana")
 
 _ends = cache(ends)
 
-NOTHING = UUID(int=0)
-"""A key that no row has."""
-
 
 class Loaders:
     """The reads of one operation, as one principal. Rows are read once, until `forget`. `spend` counts bytes of the
@@ -91,8 +88,8 @@ class Loaders:
         """A page of the rows that a to-many relationship leads to."""
         identity = (relationship, slice, selection, where, where and tuple(where.values.items()))
         load = partial(self._pages, relationship, slice, selection, where)
-        parent = getattr(row, _ends(relationship)[0])
-        return _loaded(self._loader(identity, load), NOTHING if parent is None else parent)
+        parent = getattr(row, _ends(relationship)[0]) or UUID(int=0)  # which no row has
+        return _loaded(self._loader(identity, load), parent)
 
     async def listing(self, slice: Slice, selection: Selection, where: Where | None = None) -> Page:
         """A page of all rows that the principal may see."""

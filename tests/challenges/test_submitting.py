@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.contests import Contest, contest, ended, key_of, read, sent, set_row, shown, upserted
+from db import models as m
+from tests.support.contests import Contest, contest, ended, sent, set_row, shown
 from tests.support.serving import Serve, Served
 
 ON_SQLITE = True
@@ -100,10 +101,10 @@ async def test_a_phase_that_hides_its_log_and_scores_hides_them_from_the_submitt
         (RIGHT, "answers.csv", "predictions.csv"),
         (b"id,label\n1,one\n2,two\n3,three\n", "predictions.csv", "4"),
         (b"id,label\n1,one\n2,two\n3,three\n4,one\n5,one\n", "predictions.csv", "5"),
-        (b"", "predictions.csv", "predictions.csv: the file is empty"),
-        (b"PK\x03\x04 no archive", "predictions.zip", "archive"),
+        (b"\n", "predictions.csv", "predictions.csv, line 1: the header must be id,label"),
+        (b"PK\x03\x04 no archive", "predictions.zip", "it can't be read: File is not a zip file"),
     ],
-    ids=["another header", "another name", "a row is missing", "a row too many", "empty", "no archive"],
+    ids=["another header", "another name", "a row is missing", "a row too many", "an empty line", "no archive"],
 )
 async def test_a_submission_that_is_wrong_fails_and_its_reason_names_what_is(
     stage: Stage, data: bytes, name: str, said: str
@@ -121,19 +122,17 @@ async def test_a_submission_that_is_wrong_fails_and_its_reason_names_what_is(
 
 
 @pytest.mark.parametrize(
-    ("files", "code"),
-    [({}, "PROGRAM_FAILED"), ({"others.csv": LABELS}, "REFERENCE"), ({"labels.csv": "a,b\n1,one\n"}, "REFERENCE")],
+    "files",
+    [{}, {"others.csv": LABELS}, {"labels.csv": "a,b\n1,one\n"}],
     ids=["no reference data", "a file of another name", "another header"],
 )
-async def test_what_is_wrong_with_the_reference_data_is_not_charged(
-    stage: Stage, files: dict[str, str], code: str
-) -> None:
+async def test_what_is_wrong_with_the_reference_data_is_not_charged(stage: Stage, files: dict[str, str]) -> None:
     of = await stage.contest(f"no reference {files}", files=files)
     submission = await sent(stage.gateway, stage.tom, of, RIGHT)
     found = await ended(stage.gateway, stage.tom, submission)
     assert found["status"] == "FAILED"
     assert "reference" in found["reason"]["message"], found["reason"]
-    assert found["reason"]["code"] in (code, "REFERENCE")
+    assert found["reason"]["code"] == "REFERENCE"
     assert (found["charged"], await stage.used(stage.tom, of)) == (False, 0)
 
 
@@ -189,8 +188,6 @@ async def test_without_an_evaluator_or_with_the_switch_off_a_submission_waits_fo
     gateway, of = stage.gateway, await stage.contest("by hand", challenge={"autoEval": False})
     submission = await sent(gateway, stage.tom, of, RIGHT)
     assert (await ended(gateway, stage.tom, submission))["status"] == "NO_AUTO_EVAL"
-    from db import models as m
-
     await set_row(gateway, m.Challenge, of.challenge, evaluator_id=None)
     other = await sent(gateway, stage.tom, of, RIGHT)
     found = await ended(gateway, stage.tom, other)

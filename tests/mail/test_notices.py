@@ -756,6 +756,16 @@ async def test_a_chat_gets_one_line_that_calls_nobody(platform: Platform, chat: 
     assert (row.state, row.channel, row.recipient) == (NotificationState.SENT, Channel.CHAT, "default")
 
 
+async def test_a_webhook_says_where_and_as_whom_it_posts(platform: Platform, chat: Chat) -> None:
+    async with sending(platform, webhooks={"default": f"{chat.url}#channel=town-square&username=Torana%202"}):
+        async with platform.services.database.write(as_system="test") as session:
+            await post_chat(session, "new_submission", **SUBMITTED)
+        path, body = await chat.posts.get()
+        await settled(platform)
+    assert path == "/hooks/hunter2"
+    assert (body["channel"], body["username"]) == ("town-square", "Torana 2")
+
+
 async def test_a_chats_words_can_be_replaced(platform: Platform) -> None:
     await add(platform, NotificationTemplate(key="new_submission", channel=Channel.CHAT, text="{{ username }}: new!"))
     async with platform.services.database.write(as_system="test") as session:
@@ -848,6 +858,8 @@ def test_a_mail_server_is_read_from_its_url(url: str, server: MailServer) -> Non
         ({"mail_from": "a@x.example\nBcc: b@x.example"}, "TORANA_MAIL_FROM"),
         ({"chat_webhooks": "https://chat.example/hooks/hunter2"}, "TORANA_CHAT_WEBHOOKS"),
         ({"chat_webhooks": "a=ftp://chat.example/hunter2"}, "TORANA_CHAT_WEBHOOKS"),
+        ({"chat_webhooks": "a=https://chat.example/hunter2#colour=red"}, "TORANA_CHAT_WEBHOOKS"),
+        ({"chat_webhooks": "a=https://chat.example/hunter2#channel="}, "TORANA_CHAT_WEBHOOKS"),
         ({"public_url": "gateway.example"}, "TORANA_PUBLIC_URL"),
     ],
 )

@@ -455,7 +455,9 @@ async def test_a_cursor_outlives_its_row(both: Both) -> None:
     assert data["node"]["a"] == {"nodes": [{"place": 5}, {"place": BIGGEST}]}
     assert data["node"]["b"] == {"nodes": [{"place": 2}, {"place": 3}]}
     for arguments, field in (("first:2,after:$c", "after"), ("last:2,before:$c", "before")):
-        query = f"query($i:ID!,$c:String){{node(id:$i){{... on Leaderboard{{entries({arguments}){{nodes{{place}}}}}}}}}}"
+        query = (
+            f"query($i:ID!,$c:String){{node(id:$i){{... on Leaderboard{{entries({arguments}){{nodes{{place}}}}}}}}}}"
+        )
         body = await both.ask(query, i=global_id("Leaderboard", row.leaderboard_id), c=cursor)
         assert body["data"] == {"node": None}
         (error,) = body["errors"]

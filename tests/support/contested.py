@@ -92,7 +92,7 @@ OPEN: Mapping[str, str] = {
     "Team": "name challenge captain members submissions",
     "TeamMember": "state team user",
     "Submission": (
-        "publicId status statusChangedAt statusEndsAt history submittedAt autoEval authorLabel chosen hasScores "
+        "publicId status statusChangedAt statusEndsAt history submittedAt archivedAt autoEval authorLabel chosen hasScores "
         "charged challenge phase owner team evaluator evaluation evaluations files reason"
     ),
     "Evaluation": (
@@ -137,6 +137,7 @@ ARGUMENTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "createSubmission": ("OW", {"input": {"phase": Ref("Phase"), "team": Ref("Team")}}),
     "evaluateSubmission": ("OG", {"id": Ref("Submission")}),
     "cancelSubmission": ("OG", {"id": Ref("Submission")}),
+    "archiveSubmission": ("OG", {"id": Ref("Submission")}),
     "withdrawSubmission": ("OW", {"id": Ref("Submission")}),
     "chooseSubmission": ("OW", {"id": Ref("Submission")}),
     "setSubmissionStatus": ("OG", {"id": Ref("Submission"), "status": "INVALID", "reason": "x"}),

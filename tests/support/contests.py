@@ -72,7 +72,7 @@ ENTRIES = """query($i:ID!,$n:Int,$a:String){leaderboard(id:$i){build{number} ent
   nodes{place rank authorLabel data baseline submission{id}} pageInfo{hasNextPage endCursor}}}}"""
 
 
-async def answer(gateway: Any, as_: Any, name: str, **arguments: Any) -> Any:
+async def answer(gateway: Any, as_: Any, name: str, /, **arguments: Any) -> Any:
     """What a mutation answers, to a person of a platform, or to an Authorization header at a gateway on a port."""
     typename, taken = _TAKEN[name]
     given = ",".join(f"{word}:${word}" for word in (part.split(":")[0].strip("$") for part in taken.split(",")))
@@ -81,14 +81,14 @@ async def answer(gateway: Any, as_: Any, name: str, **arguments: Any) -> Any:
     return (await gateway.ask(query, as_, **arguments))["it"]
 
 
-async def done(gateway: Any, as_: Any, name: str, **arguments: Any) -> Any:
+async def done(gateway: Any, as_: Any, name: str, /, **arguments: Any) -> Any:
     """The row that a mutation answers."""
     found = await answer(gateway, as_, name, **arguments)
     assert found["__typename"] != "Problem", found
     return found
 
 
-async def refused(gateway: Any, as_: Any, name: str, **arguments: Any) -> tuple[str, str]:
+async def refused(gateway: Any, as_: Any, name: str, /, **arguments: Any) -> tuple[str, str]:
     """The code and the sentence with which a mutation is refused."""
     found = await answer(gateway, as_, name, **arguments)
     assert found["__typename"] == "Problem", found

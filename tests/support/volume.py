@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
+
+import sqlalchemy as sa
 
 from bench import data, results, rows
 from bench.rows import Generated, Row
@@ -14,14 +15,13 @@ from db.types import uuid7
 from resolvers.accounts.sign_in import create_user
 from resolvers.spelling import global_id
 from tests.support.databases import quick_passwords
+from tests.support.volume_challenges import SAME_KEY, Contests
 from tests.support.world import PASSWORD
 
 STANDINGS = ("all", "one", "few", "none", "superadmin")
 """Member of all projects, of one, of one with few rows, of none."""
 OWN = 2
 """Rows of each kind in the project with few."""
-ENTRIES = 10
-"""Of a leaderboard."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,6 @@ class _More:
     def tables(self) -> Iterator[tuple[type[models.Entity], Iterable[Row]]]:
         kind, cohorts = uuid7(), [uuid7() for _ in self.of.projects]
         participants, devices = [[uuid7() for _ in range(self.number)] for _ in range(2)]
-        challenges, boards = [[uuid7() for _ in range(self.number // ENTRIES)] for _ in range(2)]
         places = [self.of.projects[n % len(self.of.projects)] for n in range(self.number)]
         group = uuid7()
         small, apart, own, few = uuid7(), uuid7(), [uuid7() for _ in range(OWN)], uuid7()
@@ -81,11 +80,6 @@ class _More:
             (models.UserGroupMember, [_pair(user_group_id=few, user_id=self.people["few"])]),
             (models.Role, [rows_of]),
             (models.RoleGrant, [_pair(role_id=few, user_group_id=few)]),
-            (models.Challenge, self._challenges(challenges)),
-            (models.Phase, [_phase(key) for key in challenges]),
-            (models.Leaderboard, self._boards(boards, challenges)),
-            (models.LeaderboardBuild, [{"id": key, "leaderboard_id": key, "number": 1, "entry_count": ENTRIES} for key in boards]),
-            (models.LeaderboardEntry, self._entries(boards)),
         ):  # fmt: skip
             yield model, map(rows.entity, found)
 
@@ -106,32 +100,9 @@ class _More:
         for n, key in enumerate(keys):
             yield {"id": key, "name": f"sensor {n:06}", "type_id": kind, "enabled": True, "onlineable": False}
 
-    def _challenges(self, keys: list[UUID]) -> Iterator[Row]:
-        for n, key in enumerate(keys):
-            yield {
-                "id": key, "label": f"challenge-{n}", "start_date": date(2020, 1, 1) + timedelta(n), "active": True,
-                "url": "https://x.example", "auto_eval": True,
-            }  # fmt: skip
-
-    def _boards(self, keys: list[UUID], challenges: list[UUID]) -> Iterator[Row]:
-        for n, (key, challenge) in enumerate(zip(keys, challenges, strict=True)):
-            yield {
-                "id": key, "challenge_id": challenge, "label": f"board-{n}", "entry_file": "e.json", "archived": False,
-                "static_files": False, "sorting_key": "per", "build_id": None,
-            }  # fmt: skip
-
-    def _entries(self, boards: list[UUID]) -> Iterator[Row]:
-        for board in boards:
-            for position in range(1, ENTRIES + 1):
-                yield {
-                    "id": uuid7(), "leaderboard_id": board, "build_id": board, "position": position, "rank": position,
-                    "data": '{"per": 1}', "owner_data": '{"per": 1}', "organiser_data": '{"per": 1}',
-                    "author_label": f"Team {position}", "organiser_label": f"Team {position}", "external": False,
-                }  # fmt: skip
-
 
 async def fill(url: str, number: int, *, tasks: int = rows.TASKS, whole: bool = True) -> Volume:
-    """Migrate a database, and put `number` simulations, participants and entries into it, and a result if `whole`."""
+    """Migrate a database, and put `number` simulations, participants and submissions into it, and a result if `whole`."""
     await migrating.migrate(url)
     database = Database(url)
     try:
@@ -154,15 +125,15 @@ async def fill(url: str, number: int, *, tasks: int = rows.TASKS, whole: bool = 
         await data.store(database, generated)
         if whole:
             await results.keep(database, generated.simulations[0], results.generated())
+        await data.store(database, Contests(generated.users, keys, number))
+        async with database.write(as_system="test") as session:
+            for text in SAME_KEY:
+                await session.execute(sa.text(text))
         await data.store(database, _More(generated, keys, number))
     finally:
         await database.dispose()
     middle, first = generated.simulations[number // 2], generated.simulations[0]
     return Volume(url, keys, global_id("Simulation", middle), global_id("Simulation", first))
-
-
-def _phase(challenge: UUID) -> Row:
-    return {"id": uuid7(), "challenge_id": challenge, "name": "main"}
 
 
 def _pair(**keys: Any) -> Row:

@@ -39,6 +39,7 @@ _STATUS = writing("setSubmissionStatus", _SUBMISSION, id="ID!", status="Submissi
 _EXCLUDE = writing("excludeSubmission", _SUBMISSION, id="ID!", reason="String!")
 _AUTHOR = writing("setAuthorLabel", _SUBMISSION, id="ID!", label="String")
 _EVALUATOR = writing("setSubmissionEvaluator", _SUBMISSION, id="ID!", evaluator="ID")
+_ARCHIVE = writing("archiveSubmission", _SUBMISSION, id="ID!")
 _DELETE = writing("deleteSubmission", "Deleted { id at }", id="ID!")
 _REEVALUATE = writing("reevaluate", "Reevaluation { id state total }", phase="ID!")
 
@@ -194,6 +195,13 @@ async def exclude(ask: Asking, id: Submission, reason: Reason) -> Shown:
     return await _written(ask, _EXCLUDE, id, reason=reason)
 
 
+@command(submissions, "archive")
+async def archive(ask: Asking, id: Submission, yes: Yes = False) -> Shown:
+    """Set a submission aside for good: scores and file stay, it is not evaluated any more."""
+    confirm("Archive it? What its evaluations wrote beside the scores goes.", yes=yes)
+    return await _written(ask, _ARCHIVE, id)
+
+
 @command(submissions, "author")
 async def author(
     ask: Asking, id: Submission, label: Annotated[str, typer.Argument(help="The author; - for the team or user.")]
@@ -275,18 +283,10 @@ async def scores(ask: Asking, id: Submission) -> Shown:
 async def files(ask: Asking, id: Submission) -> Shown:
     """List the file of a submission, and those that evaluations wrote."""
     found = await ask.all(_FILES, submission=is_(await id_of(ask, "Submission", id)))
-    return rows(
-        found,
-        {
-            "name": "name",
-            "for": "purpose",
-            "state": "state",
-            "bytes": "size",
-            "made (UTC)": moment("createdAt"),
-            "SHA-256": "digest",
-            "id": lambda node: uuid_of(node["id"]),
-        },
-    )
+    cells: dict[str, Cell] = {"name": "name", "for": "purpose", "state": "state", "bytes": "size",
+                              "made (UTC)": moment("createdAt"), "SHA-256": "digest",
+                              "id": lambda node: uuid_of(node["id"])}  # fmt: skip
+    return rows(found, cells)
 
 
 @command(submissions, "reevaluate")

@@ -1,7 +1,7 @@
 """Challenges and their phases."""
 
 from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import strawberry
 
@@ -17,9 +17,6 @@ from schema.fields.problems import Problem
 from schema.fields.scalars import enum, key_of
 from schema.lists.connections import connection
 from schema.types.accounts.credentials import IssuedCredential, IssuedCredentialResult
-
-if TYPE_CHECKING:
-    pass
 
 RegistrationMode = enum(
     models.RegistrationMode,

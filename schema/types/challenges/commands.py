@@ -180,6 +180,14 @@ class SubmissionCommandsMutation:
         return await written(info, "Submission", models.Submission, key)  # type: ignore[no-any-return]
 
     @mutation(needs=SIGNED_IN)
+    async def archive_submission(self, info: Info, id: _ID) -> SubmissionResult:  # type: ignore[valid-type]
+        """Set a submission aside for good. Scores and file stay; what evaluations wrote beside them goes, and it is not
+        evaluated any more. Allowed to organisers, superadmins."""
+        key = key_of("Submission", id)
+        await decisions.archive(info.context, key)
+        return await written(info, "Submission", models.Submission, key)  # type: ignore[no-any-return]
+
+    @mutation(needs=SIGNED_IN)
     async def delete_submission(self, info: Info, id: _ID, expected_version: AnyVersion = None) -> DeletedResult:
         """Delete a submission with its files and evaluations. Allowed to its submitter before it was evaluated, and to
         organisers and superadmins."""

@@ -1,7 +1,7 @@
 """Leaderboards, their builds and entries."""
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import strawberry
 
@@ -16,9 +16,6 @@ from schema.fields.nodes import Node
 from schema.fields.scalars import JSON, enum, key_of
 from schema.fields.values import Shape
 from schema.lists.connections import connection
-
-if TYPE_CHECKING:
-    pass
 
 Counting = enum(
     models.Counting,

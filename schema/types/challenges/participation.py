@@ -1,7 +1,7 @@
 """Who takes part in challenges: registrations and teams."""
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import strawberry
 
@@ -13,9 +13,6 @@ from schema.fields.mutations import SIGNED_IN, mutation, written
 from schema.fields.nodes import Node
 from schema.fields.scalars import enum, key_of, optional_key
 from schema.lists.connections import connection
-
-if TYPE_CHECKING:
-    pass
 
 RegistrationState = enum(
     models.RegistrationState,

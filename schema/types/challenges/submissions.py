@@ -1,7 +1,7 @@
 """Submissions, their evaluations, and re-evaluations of a phase."""
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import strawberry
 
@@ -13,9 +13,6 @@ from schema.fields.fields import column, computed, node, related, varied
 from schema.fields.nodes import Node
 from schema.fields.scalars import JSON, enum
 from schema.lists.connections import connection
-
-if TYPE_CHECKING:
-    pass
 
 SubmissionStatus = enum(
     models.SubmissionStatus,
@@ -63,6 +60,7 @@ class Submission(Node):
     status_ends_at: datetime | None = column("When this status ends by itself; null: it stays.", filter=True)
     history: JSON = column("The statuses that it has had: a list of objects with `status`, `at` and perhaps `reason`.")
     submitted_at: datetime | None = column("When its last byte came.", filter=True)
+    archived_at: datetime | None = column("When it was archived: from then on it is not evaluated.", filter=True)
     auto_eval: bool = column("Whether it is evaluated at once.", filter=True)
     author_label: str | None = column("What leaderboards name as its author; null: the team or user.", filter=True)
     chosen: bool = column("Whether it is the run that its submitter chose.", filter=True)
