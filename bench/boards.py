@@ -33,6 +33,8 @@ class Contest:
     users: list[UUID]
     key: UUID = field(default_factory=uuid7)
     entries: int = ENTRIES
+    name: str = "bench"
+    """Of all of them, too."""
 
     def tables(self) -> Iterator[tuple[type[models.Entity], Iterable[Row]]]:
         """The rows of each table, those first that others refer to."""
@@ -45,7 +47,7 @@ class Contest:
         for model, found in (
             (models.Challenge, [self._challenge()]),
             (models.Phase, [self._phase()]),
-            (models.Evaluator, [{"id": self.key, "label": "bench", "host": "", **of}]),
+            (models.Evaluator, [{"id": self.key, "label": self.name, "host": "", **of}]),
             (models.EvaluatorVersion, [self._version()]),
             (models.Submission, map(self._submission, submitted, range(self.entries))),
             (models.Evaluation, map(self._evaluation, submitted, texts)),
@@ -59,7 +61,7 @@ class Contest:
         return self.users[n % len(self.users)]
 
     def _challenge(self) -> Row:
-        return {"id": self.key, "label": "bench", "start_date": date(2026, 1, 1), "active": True, "auto_eval": True,
+        return {"id": self.key, "label": self.name, "start_date": date(2026, 1, 1), "active": True, "auto_eval": True,
                 "url": "https://bench.example"}  # fmt: skip
 
     def _phase(self) -> Row:
@@ -94,7 +96,7 @@ class Contest:
     def _board(self) -> Row:
         columns = orjson.dumps(COLUMNS).decode()
         return {
-            "id": self.key, "challenge_id": self.key, "label": "bench", "entry_file": "scores.json", "archived": False,
+            "id": self.key, "challenge_id": self.key, "label": self.name, "entry_file": "scores.json", "archived": False,
             "static_files": False, "columns": columns, "public_columns": columns, "rank_by": SCORES[0],
             "counting": "ALL",
         }  # fmt: skip

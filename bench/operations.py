@@ -68,8 +68,8 @@ BOARD = """query($id: ID!) {
   leaderboard(id: $id) {
     label
     entries(first: 100) {
-      totalCount pageInfo { hasNextPage endCursor }
       nodes { id place rank authorLabel data }
+      pageInfo { hasNextPage endCursor }
     }
   }
 }"""

@@ -169,13 +169,13 @@ FROM (
 BOARD_SQL = f"""
 SELECT json_build_object('data', json_build_object('leaderboard', (
   SELECT json_build_object('label', b.label, 'entries', json_build_object(
-    'totalCount', c.total,
-    'pageInfo', json_build_object('hasNextPage', c.total > 100, 'endCursor', e.ending),
-    'nodes', coalesce(e.nodes, '[]')))
+    'nodes', coalesce(e.nodes, '[]'),
+    'pageInfo', json_build_object('hasNextPage', e.more, 'endCursor', e.ending)))
   FROM leaderboards b
-  CROSS JOIN LATERAL (SELECT count(*) AS total FROM leaderboard_entries WHERE build_id = b.build_id) c
   CROSS JOIN LATERAL (
     SELECT (array_agg({_cursor("LeaderboardEntry.position+", "place", "key")}))[count(*)] AS ending,
+           EXISTS (SELECT FROM leaderboard_entries
+                   WHERE build_id = b.build_id AND position > max(place)) AS more,
            json_agg(json_build_object(
              'id', {_id("LeaderboardEntry", "key")}, 'place', place, 'rank', rank, 'authorLabel', author_label,
              'data', data)) AS nodes

@@ -23,9 +23,11 @@ from pathlib import Path
 from typing import IO, Any
 
 from jobs.programs.evaluators import BUILT_IN
+from jobs.programs.image import Image, unpack_image
+from jobs.programs.image_tree import ImageRefused
 from jobs.programs.program import SCORES, Program
 from jobs.sandbox.bounds import Bounds
-from jobs.sandbox.commands import Unavailable, launch_command
+from jobs.sandbox.commands import RootImage, Unavailable, launch_command
 from jobs.sandbox.reports import Ended, ended
 
 DESCRIPTION, ERROR = "evaluation.json", "error.txt"
@@ -97,7 +99,9 @@ class Evaluation:
     def run(self) -> None:
         """Raises Failed."""
         submission = self._unpacked("submission", [self.described["submission"]])
-        held = {role: self._unpacked(role.lower(), files) for role, files in self.described["files"].items() if files}
+        files = {role: given for role, given in self.described["files"].items() if given}
+        image = self._image(files.pop("PROGRAM")) if self.described["executor"] == "CONTAINER" else None
+        held = {role: self._unpacked(role.lower(), given) for role, given in files.items()}
         given = {_GIVEN: held["GIVEN"]} if "GIVEN" in held else {}
         if entry := self.described["entryPoint"]:
             submission = self._submitted(submission, str(entry), given)
@@ -105,8 +109,8 @@ class Evaluation:
         shown |= {_REFERENCE: held["REFERENCE"]} if "REFERENCE" in held else {}
         shown |= {_PROGRAM: held["PROGRAM"]} if "PROGRAM" in held else {}
         print("the evaluator runs", flush=True)  # noqa: T201
-        words = self._words(held.get("PROGRAM"), "REFERENCE" in held)
-        how = self._sandboxed("the evaluator", words, shown, self.output)
+        words = self._words(image or held.get("PROGRAM"), "REFERENCE" in held)
+        how = self._sandboxed("the evaluator", words, shown, self.output, image)
         if how.status == ORGANISERS and not how.code:
             raise Failed("REFERENCE", "the evaluator says that its reference data are wrong; tell the organisers")
         _check("the evaluator", how)
@@ -124,7 +128,14 @@ class Evaluation:
         _check(what, self._sandboxed(what, words, {_SUBMISSION: submission, **given}, answers))
         return answers
 
-    def _words(self, program: Path | None, referred: bool) -> list[str]:
+    def _image(self, files: Sequence[Mapping[str, str]]) -> Image:
+        """The root file system of an evaluator that is an image."""
+        try:
+            return unpack_image(self.input / files[0]["file"], self.input / "image")
+        except ImageRefused as why:
+            raise Failed("IMAGE", f"the image of the evaluator is not run: {why}") from None
+
+    def _words(self, program: Path | Image | None, referred: bool) -> list[str]:
         """The command of the evaluator: its program, its arguments, and the folders of the submission, of the reference
         data and of its output."""
         described = self.described
@@ -134,17 +145,24 @@ class Evaluation:
             folders = ("--submission", _SUBMISSION, "--reference", _REFERENCE, "--output", _OUTPUT)
             return [sys.executable, "-B", "-m", module, *folders, *arguments]
         assert program is not None
+        last = (_SUBMISSION, _REFERENCE if referred else _SUBMISSION, _OUTPUT)
+        if isinstance(program, Image):
+            if not (words := [*program.entrypoint, *own, *(arguments or program.command)]):
+                raise Failed("IMAGE", "the image of the evaluator names no program")
+            return [*words, *last]
         ending = ".py" if described["executor"] == "PYTHON" else ".sh"
         main = _main(program, ending)
         interpreter = [sys.executable, "-B"] if ending == ".py" else ["bash"]
-        last = (_SUBMISSION, _REFERENCE if referred else _SUBMISSION, _OUTPUT)
         return [*interpreter, *own, f"{_PROGRAM}/{main}", *arguments, *last]
 
-    def _sandboxed(self, what: str, words: Sequence[str], shown: Mapping[str, Path], output: Path) -> Ended:
+    def _sandboxed(
+        self, what: str, words: Sequence[str], shown: Mapping[str, Path], output: Path, image: Image | None = None
+    ) -> Ended:
         bounds, printed = bounds_of(self.described["bounds"])
         report = self.input / f"{output.name}.report"
         try:
-            command = launch_command(bounds, words, read_only=shown, output=output, report=report)
+            root = RootImage(image.root, image.variables, image.folder or _OUTPUT) if image else None
+            command = launch_command(bounds, words, read_only=shown, output=output, report=report, image=root)
         except Unavailable as why:
             raise Failed("NO_SANDBOX", f"{why} Nothing is run without") from None
         process = subprocess.Popen(

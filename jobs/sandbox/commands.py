@@ -6,16 +6,26 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
 from jobs.sandbox import bubblewrap, calls, reports
 from jobs.sandbox.bounds import Bounds
 from jobs.sandbox.launcher import BUBBLEWRAP, NAMESPACES
-from jobs.sandbox.order import Order
+from jobs.sandbox.order import OUTPUT, Order
 
 _TRIAL = Bounds(seconds=20.0, memory=1 << 30, processes=32, output=1 << 20, files=64)
 _TRIED = 60.0
+
+
+@dataclass(frozen=True)
+class RootImage:
+    """The folder of a root file system, the variables that its programs get, and where they work inside."""
+
+    root: Path
+    variables: Mapping[str, str] = field(default_factory=dict)
+    folder: str = OUTPUT
 
 
 class Unavailable(Exception):
@@ -52,16 +62,26 @@ def launch_command(
     output: Path,
     report: Path,
     runtime: Sequence[Path] = (),
+    image: RootImage | None = None,
 ) -> list[str]:
     """The command of a launcher that runs `words` within the bounds.
 
     `read_only` has for a path inside, such as /submission, a folder or file outside. The program works in /output; its
     regular files are copied into the folder `output`, which is there and empty, when all inside has ended, whether it
     did well or not. It has the standard output and errors of the launcher, and no input. `runtime` are further paths
-    that are shown at their own place. `reports.ended` reads the file `report` afterwards. Raises Unavailable, and
+    that are shown at their own place. With an `image` the program sees its files in place of the machine's, and works
+    in the folder that it names. `reports.ended` reads the file `report` afterwards. Raises Unavailable, and
     ValueError that begins with the argument that is wrong.
     """
-    return _command(available(), bounds, words, read_only=read_only, output=output, report=report, runtime=runtime)
+    means = available()
+    if image is not None and means == BUBBLEWRAP:
+        raise Unavailable(
+            "No image of a container can be run on this machine. Let the worker's user make user namespaces: by "
+            "Bubblewrap the first process is one of the machine."
+        )
+    return _command(
+        means, bounds, words, read_only=read_only, output=output, report=report, runtime=runtime, image=image
+    )
 
 
 def _command(
@@ -73,6 +93,7 @@ def _command(
     output: Path,
     report: Path,
     runtime: Sequence[Path] = (),
+    image: RootImage | None = None,
 ) -> list[str]:
     package = Path(__file__).parents[1]
     modules = package.parent  # a folder, or the zip application that the package lies in
@@ -84,9 +105,12 @@ def _command(
         read_only={target: str(source.absolute()) for target, source in read_only.items()},
         output=str(output.absolute()),
         report=str(report.absolute()),
-        runtime=tuple(str(path.absolute()) for path in (*own, *runtime)),
+        runtime=() if image else tuple(str(path.absolute()) for path in (*own, *runtime)),
         modules=str(modules.absolute()),
         python=os.path.dirname(sys.executable),
+        image=str(image.root.absolute()) if image else None,
+        variables=image.variables if image else {},
+        folder=image.folder if image else OUTPUT,
     )
     start = bubblewrap.START.format("launcher")
     return [sys.executable, "-I", "-S", "-c", start, order.modules, order.text()]

@@ -4,6 +4,7 @@ When it ends, the kernel ends all others inside. The program can't reach it: it 
 lets nobody look into it, and signals from inside do nothing to the first process of a namespace.
 """
 
+import array
 import contextlib
 import math
 import os
@@ -12,11 +13,12 @@ import resource
 import signal
 import socket
 import sys
+import warnings
 from typing import NoReturn
 
 from jobs.sandbox import calls, kernel, talk
 from jobs.sandbox.bounds import Bounds
-from jobs.sandbox.order import OUTPUT, Order
+from jobs.sandbox.order import Order
 from jobs.sandbox.root import PAGE
 
 _OPEN_FILES = 1024
@@ -27,6 +29,8 @@ _COUNTED = (5, 14)
 """The kernel from which on processes are counted in each namespace of users."""
 _LOOK = 0.5
 """Seconds after which it looks whether the launcher is there. It gets a signal otherwise."""
+_LOADED = (array, warnings)
+"""What functions of the standard library import when they are called. In an image there is no file of Python."""
 _REPORT = 3
 """The file number by which the start of a program tells that it failed."""
 
@@ -52,7 +56,7 @@ def calm() -> None:
 
 def end_first() -> None:
     """Where the machine's memory runs out, let this process and its program end before others."""
-    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="utf-8") as file:
         file.write("1000")
 
 
@@ -110,7 +114,9 @@ def _become(order: Order, failed: int) -> NoReturn:
     try:
         calm()
         os.setsid()
-        os.chdir(OUTPUT)
+        if order.image is not None:  # which is read-only, but may name a folder of /tmp
+            os.makedirs(order.folder, exist_ok=True)
+        os.chdir(order.folder)
         os.dup2(os.open(os.devnull, os.O_RDWR), 0)
         os.dup2(failed, _REPORT, inheritable=False)
         os.closerange(_REPORT + 1, _OPEN_FILES)

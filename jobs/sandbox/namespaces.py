@@ -49,7 +49,7 @@ def _leave(inside: socket.socket, launcher: socket.socket, order: Order, owner: 
         folders = root.build(order, owner)
         if owner:
             _give_up(owner.user)
-        with open("/proc/sys/user/max_user_namespaces", "w", encoding="ascii") as file:
+        with open("/proc/sys/user/max_user_namespaces", "w", encoding="utf-8") as file:
             file.write("0")
         first.end_first()
         kernel.restrict("/proc", kernel.NO_SUID | kernel.NO_DEVICES | kernel.NO_EXEC)
@@ -75,7 +75,7 @@ def _give_up(user: int) -> None:
 def _map(user: int, group: int) -> None:
     """Name the one user and group of this process's namespace."""
     for name, text in (("setgroups", "deny"), ("uid_map", f"{USER} {user} 1"), ("gid_map", f"{USER} {group} 1")):
-        with open(f"/proc/self/{name}", "w", encoding="ascii") as file:
+        with open(f"/proc/self/{name}", "w", encoding="utf-8") as file:
             file.write(text)
 
 
@@ -106,7 +106,7 @@ def _mapped(user: int) -> int:
         if not os.read(asks, 1):
             raise PermissionError(1, "no namespace of users can be made")
         for name in ("uid_map", "gid_map"):
-            with open(f"/proc/{maker}/{name}", "w", encoding="ascii") as file:
+            with open(f"/proc/{maker}/{name}", "w", encoding="utf-8") as file:
                 file.write(f"0 {user} 1")
         return os.open(f"/proc/{maker}/ns/user", os.O_RDONLY)
     finally:

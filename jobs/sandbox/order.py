@@ -4,7 +4,7 @@ import json
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 from jobs.sandbox.bounds import Bounds
@@ -19,6 +19,8 @@ USER = 1000
 PASSWD = f"root:x:0:0:root:/:/bin/false\nsandbox:x:{USER}:{USER}:sandbox:{SCRATCH}:/bin/bash\n"
 GROUP = f"root:x:0:\nsandbox:x:{USER}:\n"
 
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""Where the programs of an image are, unless it says so itself."""
 _MADE = ("/etc", "/dev", "/proc", "/sys", "/.old", "/.write", OUTPUT, SCRATCH)
 _TARGET = re.compile(r"(/[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}){1,8}")
 
@@ -30,6 +32,9 @@ class Order:
     `read_only` has for a path inside the folder or file outside. `runtime` are paths that are shown at their own place,
     `modules` is what Python's path has inside and `python` the folder of the interpreter. `means` is how the sandbox is
     made. The output is copied into the folder `output`, which is empty; `report` is a file outside of it.
+
+    `image` is the folder of a root file system: its content is shown in place of the machine's system, of Python and of
+    `modules`. The program then also gets `variables`, and works in `folder`.
     """
 
     means: str
@@ -41,6 +46,9 @@ class Order:
     runtime: Sequence[str]
     modules: str
     python: str
+    image: str | None = None
+    variables: Mapping[str, str] = field(default_factory=dict)
+    folder: str = OUTPUT
 
     def __post_init__(self) -> None:
         _require(self.words and all(self.words), "words", "at least the program must be named, and no word be empty")
@@ -62,6 +70,15 @@ class Order:
         for name in ("output", "report"):
             _require(os.path.isabs(getattr(self, name)), name, "it must be absolute")
         shown = (self.output, *self.read_only.values(), *self.runtime)
+        if self.image is not None:
+            _require(os.path.isabs(self.image) and os.path.isdir(self.image), "image", "an absolute path of a folder")
+            _require(not self.runtime, "runtime", "nothing of the machine is shown beside an image")
+            _require(not _within(self.output, self.image), "output", "it must lie outside of the image")
+            shown = (*shown, self.image)
+        for name, value in self.variables.items():
+            good = name and "=" not in name and "\0" not in f"{name}{value}"
+            _require(good, "variables", "a name has no equals sign, and no text a zero byte")
+        _require(os.path.isabs(self.folder) and "\0" not in self.folder, "folder", "an absolute path")
         inside = any(_within(os.path.realpath(self.report), os.path.realpath(one)) for one in shown)
         _require(not inside, "report", "it must lie outside of what the program sees or writes")
 
@@ -86,6 +103,9 @@ class Order:
 
     def environment(self) -> dict[str, str]:
         """All variables that the program gets."""
+        if self.image is not None:
+            own = {"HOME": SCRATCH, "TMPDIR": SCRATCH, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+            return {"PATH": _PATH, "LANG": "C.UTF-8", **self.variables, **own}
         return {
             "PATH": f"{self.python}:/usr/local/bin:/usr/bin:/bin",
             "HOME": SCRATCH,

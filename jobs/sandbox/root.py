@@ -4,7 +4,7 @@ import contextlib
 import os
 import re
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from jobs.sandbox import kernel
@@ -30,6 +30,7 @@ class Owner:
 def build(order: Order, owner: Owner | None) -> list[int]:
     """Make the tree the root of this process, which has a mount namespace of its own and is the first process of a new
     process namespace. Returns the open folders /output, /tmp and /proc."""
+    image = os.path.realpath(order.image or "")
     shown, etc = order.shown(), {path: os.path.realpath(path) for path in ETC}
     read_only = {target: os.path.realpath(source) for target, source in sorted(order.read_only.items())}
     kernel.keep_mounts_private()
@@ -41,7 +42,11 @@ def build(order: Order, owner: Owner | None) -> list[int]:
     _folder("/proc")
     kernel.mount("proc", "/proc", "proc", _PROC)
     folders = _writable(order, owner, sum(one.startswith(f"{SCRATCH}/") * one.count("/") for one in shown))
-    _system(etc)
+    if order.image is None:
+        _system(etc)
+    else:
+        _image(_OLD + image, {f"/{target.split('/')[1]}" for target in read_only}, owner)
+    _devices()
     for target, source in shown.items():
         _show(_OLD + source, target, owner)
     for target, source in read_only.items():
@@ -91,6 +96,23 @@ def _system(etc: Mapping[str, str]) -> None:
     for path, source in etc.items():
         if os.path.exists(_OLD + source):
             _show(_OLD + source, path)
+
+
+def _image(image: str, taken: Collection[str], owner: Owner | None) -> None:
+    """Show the content of an image as that of the root folder, where nothing else has its place. Links there lead from
+    the root that is made."""
+    for name in os.listdir(image):
+        source, target = f"{image}/{name}", f"/{name}"
+        if target in {"/dev", "/sys", *taken} or os.path.lexists(target):
+            continue
+        mode = os.lstat(source).st_mode
+        if stat.S_ISLNK(mode):
+            os.symlink(os.readlink(source), target)
+        elif stat.S_ISDIR(mode) or stat.S_ISREG(mode):
+            _show(source, target, owner, opening=True)
+
+
+def _devices() -> None:
     _folder("/dev")
     for name in DEVICES:
         _show(f"{_OLD}/dev/{name}", f"/dev/{name}")

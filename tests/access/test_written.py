@@ -65,6 +65,7 @@ File: outputs are their subject's project's
 File, Upload: the last byte of an upload makes a file
 File: a file is deleted for good by who may delete it
 File: what a job made belongs to its subject
+File: what evaluations wrote goes when a submission is archived
 Job, SimulationSetup, Task: a simulation is made with its input and its job
 Job, Task: a job is tried again by another
 Job, Task: an archive is made by a job

@@ -15,8 +15,10 @@ from uuid import uuid4
 
 import pytest
 import sqlalchemy as sa
+from typer.testing import CliRunner
 
 from db import models as m
+from gateway.cli import app
 from jobs.worker.external import CLAIM, Evaluator
 from jobs.worker.gateway import Gateway
 from resolvers.feed import WORK, board_topic, log_topic, submission_topic
@@ -145,15 +147,20 @@ async def organise(serve: Serve, backend: str, tmp_path: Path) -> Organise:
 
 
 @contextlib.asynccontextmanager
-async def working(*evaluators: Evaluator) -> AsyncIterator[list[asyncio.Future[int]]]:
+async def working(*evaluators: Evaluator) -> AsyncIterator[None]:
     """Evaluators at work, each in a thread, until the end."""
     running = [asyncio.ensure_future(asyncio.to_thread(evaluator.run)) for evaluator in evaluators]
     try:
-        yield running
+        yield
     finally:
         for evaluator in evaluators:
             evaluator.stop()
         await asyncio.gather(*running)
+
+
+def gone(file: Path) -> bool:
+    """Whether the process has ended whose number is in a file."""
+    return not Path("/proc", file.read_text()).exists()
 
 
 def code(answer: Any) -> str:
@@ -195,7 +202,7 @@ async def test_an_archive_is_unpacked_and_the_evaluations_come_one_after_the_oth
 async def test_scores_of_a_command_that_fails_do_not_count(organise: Organise) -> None:
     ours: Organised = await organise()
     submission = await ours.submit()
-    assert await asyncio.to_thread(lambda: ours.evaluator(FAILS).run(once=True)) == 0
+    assert await asyncio.to_thread(ours.evaluator(FAILS).run, once=True) == 0
     found = await ours.until(submission, "COMPLETED", "FAILED")
     assert (found["status"], found["evaluation"], found["hasScores"]) == ("FAILED", None, False)
     assert found["reason"]["code"] == "PROGRAM_FAILED"
@@ -210,7 +217,7 @@ async def test_a_command_that_writes_no_scores_and_one_that_takes_too_long_fail(
         (ours.evaluator("import sys; sys.exit(2)"), "REFERENCE", "tell the organisers"),
     ):
         submission = await ours.submit()
-        await asyncio.to_thread(lambda one=evaluator: one.run(once=True))
+        await asyncio.to_thread(evaluator.run, once=True)
         found = (await ours.until(submission, "COMPLETED", "FAILED"))["reason"]
         assert found["code"] == reason
         assert said in found["message"]
@@ -235,7 +242,7 @@ async def test_a_silent_worker_loses_its_evaluation_and_the_second_silence_ends_
     assert await ours.claim() is None
 
 
-async def test_a_worker_that_reports_keeps_its_evaluation_beyond_the_lease(organise: Organise) -> None:
+async def test_the_lease_is_renewed_while_the_command_runs(organise: Organise) -> None:
     ours: Organised = await organise(task_lease=3.0)
     submission = await ours.submit()
     gate = ours.folder / "gate"
@@ -269,7 +276,7 @@ async def test_a_command_ends_when_its_submission_is_cancelled_and_the_next_one_
         assert cancelled["__typename"] == "Submission", cancelled
         second = await ours.submit()
         assert (await ours.until(second, "COMPLETED", "FAILED"))["status"] == "COMPLETED"
-        assert not Path("/proc", pid.read_text()).exists(), "what nobody waits for is ended"
+        assert gone(pid), "what nobody waits for is ended"
     assert (await read(ours.gateway, ours.tom, first))["status"] == "CANCELED"
     assert "the evaluation is no longer this worker's: attempt 1" in capfd.readouterr().err
 
@@ -281,12 +288,12 @@ async def test_the_token_of_another_challenge_gets_nothing_and_one_that_was_revo
     theirs: Organised = await organise("words", ours.gateway)
     submission = await ours.submit()
     assert await theirs.claim() is None
-    assert await asyncio.to_thread(lambda: theirs.evaluator().run(once=True)) == 0
+    assert await asyncio.to_thread(theirs.evaluator().run, once=True) == 0
     assert (await read(ours.gateway, ours.tom, submission))["status"] == "ON_QUEUE"
     revoked = (await ours.gateway.ask(REVOKE, ours.root, i=ours.credential))["revokeCredential"]
     assert revoked["__typename"] != "Problem", revoked
     assert code(await ours.claim()) == "UNAUTHENTICATED"
-    assert await asyncio.to_thread(lambda: ours.evaluator().run()) == 1, "it does not try for ever"
+    assert await asyncio.to_thread(ours.evaluator().run) == 1, "it does not try for ever"
     assert "nothing is claimed" in capfd.readouterr().err
 
 
@@ -352,12 +359,16 @@ class Command:
         self._ours, self._program = ours, ours.folder / "score.py"
         self._program.write_text(program)
 
-    async def start(self, *words: str, token: bool = True, url: str = "") -> asyncio.subprocess.Process:
-        file = self._ours.folder / "token"
-        file.write_text(f"{self._ours.token}\n")
-        given = ("--token-file", str(file)) if token else ()
-        arguments = ("--gateway", url or self._ours.gateway.url, "--version", "1", *given, *words)
+    async def start(self, *words: str, url: str = "", in_file: bool = False) -> asyncio.subprocess.Process:
+        """With the token in a file, or in its variable."""
         environment = {name: value for name, value in os.environ.items() if not name.startswith("TORANA_")}
+        arguments = ["--gateway", url or self._ours.gateway.url, "--version", "1", *words]
+        if in_file:
+            file = self._ours.folder / "token"
+            file.write_text(f"{self._ours.token}\n")
+            arguments += ["--token-file", str(file)]
+        else:
+            environment["TORANA_CHALLENGE_TOKEN"] = self._ours.token
         return await asyncio.create_subprocess_exec(
             sys.executable, "-m", "gateway.cli", "evaluate", *arguments, "--", sys.executable, str(self._program),
             env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
@@ -370,13 +381,13 @@ async def test_a_signal_ends_the_command_and_gives_the_evaluation_back(organise:
     pid = ours.folder / "pid"
     child = "import subprocess, sys\nfrom pathlib import Path\n"
     child += f"one = subprocess.Popen(['sleep', '600'])\nPath({str(pid)!r}).write_text(str(one.pid))\n"
-    process = await Command(ours, child + WAITS).start()
+    process = await Command(ours, child + WAITS).start(in_file=True)
     await ours.printed(submission, "it waits")
     process.send_signal(signal.SIGTERM)
     _, complaint = await process.communicate()
     assert process.returncode == 0, complaint
     assert b"the worker was stopped" in complaint
-    assert not Path("/proc", pid.read_text()).exists(), "what the command started is ended with it"
+    assert gone(pid), "what the command started is ended with it"
     again = await ours.heard(WORK, ours.claim)
     assert again["attempt"] == 2
     assert "errors" not in await ours.raw(RESULTS, again["token"], e={"accuracy": 1})
@@ -386,21 +397,35 @@ async def test_a_signal_ends_the_command_and_gives_the_evaluation_back(organise:
 async def test_the_command_waits_for_a_gateway_that_is_away(organise: Organise, serve: Serve, tmp_path: Path) -> None:
     ours: Organised = await organise(data_dir=tmp_path / "data")
     submission = await ours.submit()
-    address, port = ours.gateway.services.database.address, free_port()
+    address, port = ours.gateway.services.database.url, free_port()
     await ours.gateway.stop()
     process = await Command(ours, SCORE).start("--once", url=f"http://127.0.0.1:{port}")
     assert process.stderr is not None
     assert b"the gateway did not answer" in await process.stderr.readline()
-    ours.gateway = await serve(database=address, data_dir=tmp_path / "data", port=port, dispatch=True)
+    ours.gateway = await serve(
+        database=address.render_as_string(hide_password=False), data_dir=tmp_path / "data", port=port, dispatch=True
+    )
     assert (await ours.until(submission, "COMPLETED", "FAILED"))["status"] == "COMPLETED"
     assert await process.wait() == 0
 
 
-async def test_the_token_is_given_in_a_file_or_a_variable(organise: Organise) -> None:
-    ours: Organised = await organise()
-    process = await Command(ours, SCORE).start("--once", token=False)
-    _, complaint = await process.communicate()
-    assert (process.returncode, b"TORANA_CHALLENGE_TOKEN" in complaint) == (2, True)
-    process = await Command(ours, SCORE).start("--once")
-    await process.communicate()
-    assert process.returncode == 0, "nothing waits"
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        ((), "give the token of a challenge, in a file by --token-file or in TORANA_CHALLENGE_TOKEN"),
+        (("--token-file", "empty"), "give the token of a challenge"),
+        (("--token-file", "token", "--gateway", "x.example"), "begins with http:// or https://"),
+        (("--token-file", "token"), "there is no command no-such-command"),
+    ],
+)
+def test_what_can_not_work_is_said_at_once(
+    words: tuple[str, ...], why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("TORANA_CHALLENGE_TOKEN", raising=False)
+    Path("empty").touch()
+    Path("token").write_text("secret")
+    found = CliRunner().invoke(app, ["evaluate", "--version", "1", *words, "--", "no-such-command", "--its", "own"])
+    assert found.exit_code == 2
+    assert why in found.stderr
+    assert "secret" not in found.output

@@ -1,6 +1,5 @@
 """From a submission to its place on the leaderboard, with real workers: by a gateway on a port."""
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,9 +42,9 @@ class Stage:
 
 
 @pytest.fixture(scope="module")
-async def stage(serve_module: Serve) -> AsyncIterator[Stage]:
+async def stage(serve_module: Serve) -> Stage:
     gateway: Served = await serve_module("sqlite", task_slots=2)
-    yield Stage(gateway, *[await gateway.log_in(name) for name in ("root", "tom", "maria")])
+    return Stage(gateway, *[await gateway.log_in(name) for name in ("root", "tom", "maria")])
 
 
 async def test_a_submission_is_evaluated_by_a_built_in_evaluator_and_comes_onto_the_board(stage: Stage) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from jobs.sandbox.bounds import Bounds
-from jobs.sandbox.commands import launch_command
+from jobs.sandbox.commands import RootImage, launch_command
 from jobs.sandbox.reports import Ended, ended
 
 ROOT = Path(__file__).parents[2]
@@ -61,8 +61,9 @@ class Launched:
 class Sandboxes:
     """Starts programs, each with a folder of its own that only this user enters."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, image: RootImage | None = None) -> None:
         self.folder = folder
+        self.image = image
         self._count = 0
 
     def command(
@@ -75,7 +76,8 @@ class Sandboxes:
         output.mkdir()
         (here / "secret").write_text("the worker's own")
         given = Bounds(**{**BOUNDS, **bounds})
-        return launch_command(given, words, read_only=read_only, output=output, report=report), output, report
+        command = launch_command(given, words, read_only=read_only, output=output, report=report, image=self.image)
+        return command, output, report
 
     @contextlib.contextmanager
     def started(

@@ -190,7 +190,7 @@ async def contest(
         m.TeamMember(id=key["TeamMember"], team_id=key["Team"], user_id=owner, state=m.MemberState.JOINED, **challenge),
         m.EvaluatorVersion(id=key["EvaluatorVersion"], evaluator_id=key["Evaluator"], number=1, digest="0" * 64,
                            cluster_id=cluster,executor=m.Executor.EXTERNAL, program="x", executor_arguments=["x"], arguments=["x"]),
-        m.Leaderboard(id=key["Leaderboard"], label=f"board {place.site}", sorting_key="per", external_entries="x",
+        m.Leaderboard(id=key["Leaderboard"], label=f"board {place.site}", sorting_key="per", external_entries="x", columns=[{"key": "per", "path": "per"}],
                       hidden=not shown, phase_id=key["Phase"], **challenge),
     ])  # fmt: skip
     await session.flush()

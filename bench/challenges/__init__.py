@@ -1,0 +1,1 @@
+"""What challenges cost: a leaderboard that is rebuilt, who follows it, and whose evaluation is next."""
