@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from uuid import UUID
 
 import orjson
+import sqlalchemy as sa
 
 from bench.rows import START, Row, entity
 from db import models
@@ -21,8 +22,6 @@ COLUMNS = [
      "hidden": False, "audience": "ALL", "errorPath": None}
     for n, name in enumerate(SCORES)
 ]  # fmt: skip
-SAME_KEY = ("UPDATE leaderboards SET build_id = id", "UPDATE submissions SET evaluation_id = id")
-"""What closes the circles of references: such rows have one key."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +55,14 @@ class Contest:
             (models.LeaderboardEntry, map(self._entry, submitted, texts, range(self.entries))),
         ):  # fmt: skip
             yield model, map(entity, found)
+
+    def closing(self) -> list[sa.Update]:
+        """What closes the circles of references: such rows have one key."""
+        board, submission = models.Leaderboard, models.Submission
+        return [
+            sa.update(board).where(board.id == self.key).values(build_id=board.id),
+            sa.update(submission).where(submission.challenge_id == self.key).values(evaluation_id=submission.id),
+        ]
 
     def _user(self, n: int) -> UUID:
         return self.users[n % len(self.users)]
@@ -96,9 +103,9 @@ class Contest:
     def _board(self) -> Row:
         columns = orjson.dumps(COLUMNS).decode()
         return {
-            "id": self.key, "challenge_id": self.key, "label": self.name, "entry_file": "scores.json", "archived": False,
-            "static_files": False, "columns": columns, "public_columns": columns, "rank_by": SCORES[0],
-            "counting": "ALL",
+            "id": self.key, "challenge_id": self.key, "label": self.name, "entry_file": "scores.json",
+            "archived": False, "static_files": False, "columns": columns, "public_columns": columns,
+            "rank_by": SCORES[0], "counting": "ALL",
         }  # fmt: skip
 
     def _build(self) -> Row:

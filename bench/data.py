@@ -101,8 +101,8 @@ async def contend(database: Database, contest: boards.Contest) -> UUID:
     """Store a challenge with its submissions and its leaderboard; returns the key of both."""
     await store(database, contest)
     async with database.write(as_system="bench") as session:
-        for text in boards.SAME_KEY:
-            await session.execute(sa.text(text))
+        for text in contest.closing():
+            await session.execute(text)
     return contest.key
 
 

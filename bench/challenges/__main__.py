@@ -1,8 +1,9 @@
 """What challenges cost: `python -m bench.challenges [rebuild|followers|turns ...]`.
 
-rebuild: a leaderboard of 10,000 entries is built, on both databases. followers: the same while 100 subscribers follow it
-and two connections read it: what any of them sees is all of one build. turns: 500 submissions to one challenge wait, and
-one to another comes after them; one is evaluated at a time.
+rebuild: a leaderboard of 10,000 entries is built, on both databases, as after an evaluation and as after a change of
+its columns. followers: it is built while 100 subscribers follow it and two connections read it: what any of them sees
+is all of one build. turns: 500 submissions to one challenge wait, and one to another that came last; one is evaluated
+at a time.
 """
 
 import argparse

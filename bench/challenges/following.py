@@ -5,6 +5,7 @@ import secrets
 import statistics
 import time
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -83,7 +84,7 @@ async def _followed(services: Services, gateway: Running, board: UUID, rounds: i
     seen.expect(0)
     people = [await _person(services, n) for n in range(PEOPLE)]
     subscribers = [
-        await Subscriber.ask(gateway.url, people[n % PEOPLE], FOLLOW, asked, lambda text, n=n: seen.hear(n, text))
+        await Subscriber.ask(gateway.url, people[n % PEOPLE], FOLLOW, asked, partial(seen.hear, n))
         for n in range(FOLLOWERS)
     ]
     async with asyncio.timeout(60):
@@ -106,10 +107,10 @@ async def _followed(services: Services, gateway: Running, board: UUID, rounds: i
         subscriber.close()
     late.sort()
     print(
-        f"followers: the last of {FOLLOWERS} saw the new build {statistics.median(late) * 1000:.0f} ms after its commit "
+        f"followers: the last of {FOLLOWERS} saw a new build {statistics.median(late) * 1000:.0f} ms after its commit "
         f"at the median, {percentile(late, 99) * 1000:.0f} ms at most of {rounds}; builds took "
-        f"{statistics.median(taken):.2f} s beside {READERS} readers; {len(seen.torn)} of {seen.answers:,} answers were "
-        f"not all of one build{''.join(f'; {one}' for one in seen.torn[:3])}",
+        f"{statistics.median(taken):.2f} s beside {READERS} readers; {len(seen.torn)} of {seen.answers:,} answers "
+        f"were not all of one build{''.join(f'; {one}' for one in seen.torn[:3])}",
         flush=True,
     )
 

@@ -7,7 +7,6 @@ reference data that are archives are unpacked.
 """
 
 import argparse
-import contextlib
 import json
 import re
 import shutil
@@ -20,11 +19,13 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from jobs.programs.evaluators import BUILT_IN
+from jobs.programs.evaluators.faults import PACKAGE_MISSING
 from jobs.programs.image import Image, unpack_image
 from jobs.programs.image_tree import ImageRefused
+from jobs.programs.metering import Meter
 from jobs.programs.program import SCORES, Program
 from jobs.sandbox.bounds import Bounds
 from jobs.sandbox.commands import RootImage, Unavailable, launch_command
@@ -33,8 +34,6 @@ from jobs.sandbox.reports import Ended, ended
 DESCRIPTION, ERROR = "evaluation.json", "error.txt"
 PLAIN = re.compile(r"[A-Za-z0-9._-]{1,64}")
 """The form of a name under which a file is fetched."""
-SHARE = 100
-"""What a task of an evaluation counts as: per cent."""
 PROGRAM = Program(
     name="EVALUATION",
     command=("{python}", "-m", "jobs.programs.evaluation", "--input", "{input}", "--output", "{output}"),
@@ -59,10 +58,8 @@ MOST: Mapping[str, float] = {
     "files": 1_000_000,
     "printed": 1_000_000_000,
 }
-PIECE = 1 << 16
 ORGANISERS = 2
 """The exit status by which an evaluator says that its reference data are wrong, and not the submission."""
-_STEP = re.compile(rb"(?m)^evaluated (\d{1,18}) of (\d{1,18})$")
 _SUBMISSION, _REFERENCE, _OUTPUT, _PROGRAM, _GIVEN = "/submission", "/reference", "/output", "/program", "/given"
 
 
@@ -113,6 +110,9 @@ class Evaluation:
         how = self._sandboxed("the evaluator", words, shown, self.output, image)
         if how.status == ORGANISERS and not how.code:
             raise Failed("REFERENCE", "the evaluator says that its reference data are wrong; tell the organisers")
+        if how.status == PACKAGE_MISSING and not how.code and (name := self.described["program"]):
+            needed = ", ".join(BUILT_IN[name].packages)
+            raise Failed("PACKAGE", f"{needed}: not all is there on the machine; pip install 'torana[evaluators]'")
         _check("the evaluator", how)
 
     def _submitted(self, submission: Path, entry: str, given: Mapping[str, Path]) -> Path:
@@ -130,6 +130,7 @@ class Evaluation:
 
     def _image(self, files: Sequence[Mapping[str, str]]) -> Image:
         """The root file system of an evaluator that is an image."""
+        print("the image of the evaluator is unpacked", flush=True)  # noqa: T201
         try:
             return unpack_image(self.input / files[0]["file"], self.input / "image")
         except ImageRefused as why:
@@ -170,7 +171,7 @@ class Evaluation:
         )
         assert process.stdout is not None
         assert process.stderr is not None
-        meter = _Meter(printed, process)
+        meter = Meter(printed, process)
         readers = [
             threading.Thread(target=meter.pass_on, args=pair, daemon=True)
             for pair in ((process.stdout, sys.stdout.buffer), (process.stderr, sys.stderr.buffer))
@@ -191,38 +192,6 @@ class Evaluation:
         """A folder with these files; archives are unpacked into it."""
         what = "the submission" if name == "submission" else "a file of the evaluator"
         return unpacked(what, self.input, files, self.input / f"of-{name}")
-
-
-class _Meter:
-    """Passes on what a program prints, up to a bound; then it ends the program."""
-
-    def __init__(self, most: int, process: "subprocess.Popen[bytes]") -> None:
-        self._left, self._process = most, process
-        self._held = threading.Lock()
-        self.over = False
-
-    def pass_on(self, source: IO[bytes], target: IO[bytes]) -> None:
-        while data := source.read1(PIECE):  # type: ignore[attr-defined]
-            with self._held:
-                shown, self._left = data[: self._left], self._left - len(data)
-                if self._left < 0 and not self.over:
-                    self.over, self._left = True, 0
-                    self._process.terminate()
-                self._left = max(self._left, 0)
-            if shown:
-                with contextlib.suppress(BrokenPipeError):
-                    target.write(_STEP.sub(_percent, shown))
-                    target.flush()
-
-
-def _percent(step: "re.Match[bytes]") -> bytes:
-    """A step of an evaluator, in per cent."""
-    return b"evaluated %d of 100" % share(int(step[1]), int(step[2]))
-
-
-def share(done: int, total: int) -> int:
-    """So many steps of all, in per cent."""
-    return min(SHARE, SHARE * done // max(total, 1))
 
 
 def _check(what: str, how: Ended) -> None:

@@ -114,12 +114,12 @@ def _become(order: Order, failed: int) -> NoReturn:
     try:
         calm()
         os.setsid()
-        if order.image is not None:  # which is read-only, but may name a folder of /tmp
-            os.makedirs(order.folder, exist_ok=True)
-        os.chdir(order.folder)
         os.dup2(os.open(os.devnull, os.O_RDWR), 0)
         os.dup2(failed, _REPORT, inheritable=False)
         os.closerange(_REPORT + 1, _OPEN_FILES)
+        if order.image is not None:  # which is read-only, but may name a folder of /tmp
+            os.makedirs(order.folder, exist_ok=True)
+        os.chdir(order.folder)
         os.execvpe(order.words[0], list(order.words), order.environment())  # noqa: S606
     except OSError as error:
         os.write(_REPORT, str(error.errno or 0).encode())

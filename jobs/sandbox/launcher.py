@@ -10,7 +10,7 @@ import signal
 import sys
 import time
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from jobs.sandbox import bubblewrap, kernel, namespaces, reports, talk
 from jobs.sandbox.collection import Collection
@@ -53,12 +53,13 @@ class _Inside:
         if self.order.means == BUBBLEWRAP:
             with self._inside as inside:
                 self._guarded = bubblewrap.start(self.order, inside, self._other, sys.executable)
+            (self.folders,) = self._expect(until, "ready")
         else:
             with self._inside as inside:
                 maker = namespaces.start(self.order, inside, self._other)
-            self._process = int(self._expect("pid", until)[0])
+            number, self.folders = self._expect(until, "pid", "ready")
+            self._process = int(number)
             os.waitpid(maker, 0)
-        _, self.folders = self._expect("ready", until)
         self.usage = Usage(self.order.bounds, self.folders[:-1], self.folders[-1])
 
     def run(self) -> tuple[int | None, Breach | None]:
@@ -92,15 +93,19 @@ class _Inside:
             while True:
                 os.waitpid(-1, 0)
 
-    def _expect(self, what: str, until: float) -> tuple[str, list[int]]:
-        if not self._waited(until - time.monotonic()):
-            raise _Refused(f"the sandbox was not ready after {READY:g} s")
-        heard, value, folders = talk.hear(self._other)
-        if heard == "refused":
-            raise _Refused(str(value))
-        if heard != what:
-            raise _Refused("the sandbox ended before its program did")
-        return value, folders
+    def _expect(self, until: float, *whats: str) -> list[Any]:
+        """The values of these messages, or the folders that came with them. Two processes send them, in any order."""
+        found: dict[str, Any] = {}
+        while len(found) < len(whats):
+            if not self._waited(until - time.monotonic()):
+                raise _Refused(f"the sandbox was not ready after {READY:g} s")
+            heard, value, folders = talk.hear(self._other)
+            if heard == "refused":
+                raise _Refused(str(value))
+            if heard not in whats:
+                raise _Refused("the sandbox ended before its program did")
+            found[heard] = folders or value
+        return [found[what] for what in whats]
 
     def _waited(self, seconds: float) -> bool:
         """Wait until the other side has said something, or is gone."""

@@ -20,7 +20,8 @@ from subprocess import Popen
 from typing import Any
 from uuid import uuid4
 
-from jobs.programs.evaluation import DESCRIPTION, ORGANISERS, SHARE, Failed, bounds_of, share, unpacked
+from jobs.programs.evaluation import DESCRIPTION, ORGANISERS, Failed, bounds_of, unpacked
+from jobs.programs.metering import SHARE, share
 from jobs.programs.outputs import Outputs
 from jobs.programs.program import Program
 from jobs.programs.progress import told as told_progress

@@ -11,16 +11,19 @@ from db.models import Challenge, File, Phase, Submission, SubmissionStatus, Uplo
 from db.written import because
 from resolvers.challenges import announcements, evaluations, openness
 from resolvers.challenges.statuses import move
+from resolvers.failures import WrongState
 
 _S = SubmissionStatus
 
 
 async def came(session: AsyncSession, upload: Upload) -> None:
     """All bytes are here. The database says whether the phase still takes them: what came in time counts, whenever it
-    is evaluated."""
+    is evaluated. STATE for a submission that waits for none: of several uploads the first to come is its file."""
     submission = await _of(session, upload)
-    if submission is None or submission.status is not _S.UPLOADING:
+    if submission is None:
         return
+    if submission.status is not _S.UPLOADING:
+        raise WrongState(f"a submission that is {submission.status.name} takes no file", state=submission.status.name)
     because(session, "the last byte of a submission came", Submission)
     submission.submitted_at = moment = await moment_of(session)
     phase = await session.get_one(Phase, submission.phase_id, populate_existing=True)

@@ -101,8 +101,7 @@ async def _agree(session: AsyncSession, key: UUID) -> None:
         await evaluations.end(session, evaluation, error=error)
         if not again:
             reason = await _reason(session, submission, job, error)
-            ours = False if error["code"] in OURS else None
-            await move(session, submission, SubmissionStatus.FAILED, reason, charged=ours)
+            await _failed(session, submission, reason, ours=error["code"] in OURS)
     elif state is JobState.CANCELED:
         error = _error(job.error) if job.error else reason_of("CANCELED", "its job was cancelled")
         if again:
@@ -167,7 +166,19 @@ async def _end(session: AsyncSession, submission: Submission) -> None:
     for evaluation in await session.scalars(open_.with_for_update()):
         await evaluations.end(session, evaluation, error=reason)
     log.info("challenges.overdue", submission=submission.public_id, status=submission.status.name)
-    await move(session, submission, status, reason, charged=False)
+    if status is SubmissionStatus.FAILED:
+        await _failed(session, submission, reason, ours=True)
+    else:
+        await move(session, submission, status, reason, charged=False)
+
+
+async def _failed(session: AsyncSession, submission: Submission, reason: dict[str, Any], *, ours: bool) -> None:
+    """An evaluation failed. One that has scores of an earlier evaluation keeps them, and stays in the quota; else what
+    was our fault is given back."""
+    if submission.has_scores:
+        await move(session, submission, SubmissionStatus.COMPLETED, reason)
+    else:
+        await move(session, submission, SubmissionStatus.FAILED, reason, charged=False if ours else None)
 
 
 async def _reevaluated(services: Services) -> None:

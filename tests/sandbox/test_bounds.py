@@ -52,14 +52,14 @@ def test_bytes_are_spelled_for_people() -> None:
     assert [spelled(count) for count in (5, 1536, 512 << 20, 3 << 30)] == ["5 bytes", "1.5 KiB", "512 MiB", "3 GiB"]
 
 
-def order(folder: Path, **changes: Any) -> Order:
+def order(at: Path, **changes: Any) -> Order:
     given: dict[str, Any] = {
         "means": "namespaces",
         "bounds": Bounds(**BOUNDS),
         "words": ("true",),
         "read_only": {},
-        "output": str(folder / "output"),
-        "report": str(folder / "report"),
+        "output": str(at / "output"),
+        "report": str(at / "report"),
         "runtime": ("/opt/python",),
         "modules": "/opt/worker",
         "python": "/opt/python/bin",
@@ -134,3 +134,37 @@ def test_a_report_that_the_program_would_see_is_refused(tmp_path: Path, report: 
 def test_an_order_is_the_same_after_its_way_as_text(tmp_path: Path) -> None:
     given = order(tmp_path, read_only={"/submission": str(tmp_path)}, report="/nowhere/report")
     assert Order.read(given.text()).text() == given.text()
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"image": "image"}, "image"),
+        ({"image": "/nowhere"}, "image"),
+        ({"runtime": ("/opt/python",)}, "runtime"),
+        ({"variables": {"a=b": ""}}, "variables"),
+        ({"variables": {"": "a"}}, "variables"),
+        ({"variables": {"a": "b\0"}}, "variables"),
+        ({"folder": "app"}, "folder"),
+        ({"folder": "/app\0"}, "folder"),
+    ],
+)
+def test_a_wrong_image_is_named(tmp_path: Path, changes: dict[str, Any], named: str) -> None:
+    given = {"image": str(tmp_path / "image"), "runtime": (), **changes}
+    (tmp_path / "image").mkdir()
+    with pytest.raises(ValueError, match=f"^{named}: "):
+        order(tmp_path, **given)
+    for name in ("output", "report"):
+        with pytest.raises(ValueError, match=f"^{name}: "):
+            order(tmp_path, **{"image": str(tmp_path / "image"), "runtime": (), name: str(tmp_path / "image" / "x")})
+
+
+def test_an_image_gets_its_own_variables_and_folders_of_ours(tmp_path: Path) -> None:
+    given = order(tmp_path, image=str(tmp_path), runtime=(), variables={"PATH": "/own", "HOME": "/root", "A": "1"},
+                  output="/nowhere/output", report="/nowhere/report")  # fmt: skip
+    again = Order.read(given.text())
+    assert again.text() == given.text()
+    assert again.environment() == {
+        "PATH": "/own", "HOME": "/tmp", "A": "1", "TMPDIR": "/tmp", "LANG": "C.UTF-8", "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+    }  # fmt: skip

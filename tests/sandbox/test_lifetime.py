@@ -1,16 +1,20 @@
 """How a program in the sandbox ends, and that nothing of it stays."""
 
 import json
+import os
 import signal
+import socket
 import subprocess
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
-from jobs.sandbox import reports
+from jobs.sandbox import launcher, namespaces, reports, talk
+from jobs.sandbox.order import Order
 from jobs.sandbox.reports import Ended, ended
 from tests.sandbox.running import Launched, Sandboxes, python, with_mark
+from tests.sandbox.test_bounds import order
 
 LEFT = """
 import os, signal, sys, time
@@ -145,3 +149,23 @@ def test_a_report_is_read_as_it_was_written(tmp_path: Path) -> None:
 def test_bounds_that_the_kernel_holds_are_told_by_their_signal() -> None:
     assert reports.by_itself(-signal.SIGXCPU).code == reports.TIME
     assert reports.by_itself(-signal.SIGXFSZ).code == reports.OUTPUT
+
+
+def test_the_sandbox_may_be_ready_before_the_number_of_its_process_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start(_order: Order, inside: socket.socket, _launcher: socket.socket) -> int:
+        maker = os.fork()
+        if maker == 0:
+            talk.say(inside, "ready", folders=[os.open(path, os.O_RDONLY) for path in (tmp_path, tmp_path, "/proc")])
+            talk.say(inside, "pid", 7)
+            os._exit(0)
+        return maker
+
+    monkeypatch.setattr(namespaces, "start", start)
+    made = launcher._Inside(order(tmp_path))
+    made.make()
+    assert (made._process, len(made.folders)) == (7, 3)
+    for one in made.folders:
+        os.close(one)
+    made._other.close()

@@ -56,7 +56,7 @@ OPERATIONS = {
     "participants": """{ participants(first: 50) { nodes { id name project { name site { name } }
         devices(first: 5) { nodes { name type { key } } } } pageInfo { hasNextPage endCursor } } }""",
     "challenges": """{ challenges(first: 20) { nodes { label leaderboards(first: 5) { nodes { label
-        entries(first: 10) { nodes { position authorLabel data } } } } } } }""",
+        entries(first: 10) { nodes { place authorLabel data } } } } } } }""",
     "jobs": """{ jobs(first: 20) { nodes { id key state progress owner { username }
         tasks(first: 10) { totalCount nodes { ordinal state requested done } } } } }""",
 }

@@ -182,6 +182,6 @@ def _text(column: sa.Column[Any]) -> bool:
 
 
 def _same(value: Any) -> Any:
-    if isinstance(value, str) and value[:1] in "[{":
+    if isinstance(value, str) and value.startswith(("[", "{")):
         return json.dumps(json.loads(value), sort_keys=True)
     return value if isinstance(value, int | float | bytes | None) else str(value)

@@ -15,7 +15,7 @@ from typing import Any
 
 from jobs.programs.image import machine
 
-PROGRAMS = ("bash", "cat", "ls", "id")
+PROGRAMS = ("bash", "cat", "head", "id", "ls", "tail")
 
 
 def member(name: str, data: bytes = b"", mode: int = 0o644, **fields: Any) -> tuple[tarfile.TarInfo, bytes]:
