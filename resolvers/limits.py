@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
-from uuid import UUID
 
+from db.models import Platform
 from jobs.engine import Ending
 
 
@@ -114,6 +114,6 @@ class Limits:
         """How many runs of a task may end so before it counts as failed."""
         return self.task_interruptions if ending is Ending.INTERRUPTED else self.task_attempts
 
-    def lease_on(self, cluster: UUID | None) -> float:
-        """The lease of a task of this cluster, or of the gateway's own machine."""
-        return self.lease if cluster is None else self.cluster_lease
+    def lease_on(self, platform: Platform) -> float:
+        """The lease of a task on the gateway's own machine, or anywhere else."""
+        return self.lease if platform is Platform.IN_PROCESS else self.cluster_lease

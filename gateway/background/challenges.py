@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
+from db.outages import finished
 from resolvers.challenges.boards import build_wanted
 from resolvers.challenges.settling import settle
 from resolvers.context import Services
@@ -34,7 +35,7 @@ class Challenges:
         self._tasks = [asyncio.create_task(self._work(topic, step)) for topic, step in steps]
 
     async def close(self) -> None:
-        """Stop; another process goes on, or the next."""
+        """Stop once the present steps have ended; another process goes on, or the next."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -42,7 +43,7 @@ class Challenges:
     async def _work(self, topic: str, step: Step) -> None:
         with self._services.feed.subscription(topic) as changes:
             while True:
-                await guarded(step, "challenges", away=1.0, failed=1.0)
+                await finished(guarded(step, "challenges", away=1.0, failed=1.0))
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(POLL):
                         await changes.next()

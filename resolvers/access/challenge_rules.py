@@ -6,9 +6,8 @@ import sqlalchemy as sa
 
 from db import models as m
 from db.aliases import Alias
-from db.keys import among
 from db.types import Key, now
-from resolvers.access.clauses import FALSE, Clause, any_of, me
+from resolvers.access.clauses import FALSE, Clause, among_if, any_of, me, some
 from resolvers.access.matrix_roles import ROLES
 from resolvers.access.rules import ANY_USER, Rule
 from resolvers.identity.principal import AccessProfile, Kind
@@ -18,22 +17,17 @@ _OF_CHALLENGES = "organisers of the challenge"
 
 def organised(challenge: Any, profile: AccessProfile) -> Clause:
     """The principal organises a challenge: is in its user group, or administers its site."""
-    member = Alias(m.UserGroupMember)
-    mine = me(member.user_id, profile)
-    if mine is FALSE:
-        return FALSE
-    in_group = sa.exists().where(member.user_group_id == challenge.organisers_id, mine)
-    of_site = among(challenge.site_id, "administered_sites") if profile.administers_sites else FALSE
-    return any_of(in_group, of_site)
+    return any_of(
+        among_if(profile.organises, challenge.id, "organised"),
+        among_if(profile.administers_sites, challenge.site_id, "administered_sites"),
+    )
 
 
 def _organised_by(key: str) -> Any:
     """The principal organises the challenge that the column `key` of the row refers to."""
 
     def clause(entity: Any, profile: AccessProfile) -> Clause:
-        challenge = Alias(m.Challenge)
-        may = organised(challenge, profile)
-        return FALSE if may is FALSE else sa.exists().where(challenge.id == getattr(entity, key), may)
+        return among_if(profile.organises, getattr(entity, key), "organised")
 
     return clause
 
@@ -43,23 +37,16 @@ def _organised_through(model: Any, key: str) -> Any:
 
     def clause(entity: Any, profile: AccessProfile) -> Clause:
         row: Any = Alias(model)
-        may = _organised_by("challenge_id")(row, profile)
-        return FALSE if may is FALSE else sa.exists().where(row.id == getattr(entity, key), may)
+        may = among_if(profile.organises, row.challenge_id, "organised")
+        return FALSE if may is FALSE else some(row, row.id == getattr(entity, key), may)
 
     return clause
-
-
-def _organised_build(entity: Any, profile: AccessProfile) -> Clause:
-    build, board = Alias(m.LeaderboardBuild), Alias(m.Leaderboard)
-    may = _organised_by("challenge_id")(board, profile)
-    found = sa.exists().where(build.id == entity.build_id, board.id == build.leaderboard_id, may)
-    return FALSE if may is FALSE else found
 
 
 def _of_evaluation_log(entity: Any, profile: AccessProfile) -> Clause:
     job = Alias(m.Job)
     may = _organised_through(m.Evaluation, "evaluation_id")(job, profile)
-    return FALSE if may is FALSE else sa.exists().where(job.id == entity.job_id, may)
+    return FALSE if may is FALSE else some(job, job.id == entity.job_id, may)
 
 
 def _published(entity: Any, _: AccessProfile) -> Clause:
@@ -73,7 +60,7 @@ def _of_published(entity: Any, profile: AccessProfile) -> Clause:
     if user is FALSE:
         return FALSE
     challenge = Alias(m.Challenge)
-    held = sa.exists().where(challenge.id == entity.challenge_id, challenge.published.is_(sa.true()))
+    held = some(challenge, challenge.id == entity.challenge_id, challenge.published.is_(sa.true()))
     return sa.or_(entity.challenge_id.is_(None), held)
 
 
@@ -82,33 +69,33 @@ def _given(entity: Any, profile: AccessProfile) -> Clause:
     challenge, registration = Alias(m.Challenge), Alias(m.Registration)
     mine = me(registration.user_id, profile)
     free: Clause = challenge.registration_mode == m.RegistrationMode.NONE
-    taken = sa.exists().where(
-        registration.challenge_id == challenge.id, registration.state == m.RegistrationState.ACCEPTED, mine
+    taken = some(
+        registration,
+        registration.challenge_id == challenge.id,
+        registration.state == m.RegistrationState.ACCEPTED,
+        mine,
     )
     may = free if mine is FALSE else sa.or_(free, taken)
     shown = (entity.purpose == m.FilePurpose.CHALLENGE_DATA, entity.state == m.FileState.READY)
     of_challenge = (challenge.id == entity.challenge_id, challenge.published.is_(sa.true()))
-    return sa.and_(*shown, sa.exists().where(*of_challenge, may))
+    return sa.and_(*shown, some(challenge, *of_challenge, may))
 
 
 def _of_team(entity: Any, profile: AccessProfile) -> Clause:
     """The principal has joined the team that the row refers to."""
-    member = Alias(m.TeamMember)
-    mine = me(member.user_id, profile)
-    joined = (member.team_id == entity.team_id, member.state == m.MemberState.JOINED)
-    return FALSE if mine is FALSE else sa.exists().where(*joined, mine)
+    return among_if(profile.in_teams, entity.team_id, "teams")
 
 
 def _in_team(entity: Any, profile: AccessProfile) -> Clause:
     member = Alias(m.TeamMember)
     mine = me(member.user_id, profile)
-    return FALSE if mine is FALSE else sa.exists().where(member.team_id == entity.id, mine)
+    return FALSE if mine is FALSE else some(member, member.team_id == entity.id, mine)
 
 
 def submitted(submission: Any, profile: AccessProfile) -> Clause:
     """The principal submitted it, or is in the team that did."""
     mine = me(submission.user_id, profile)
-    return FALSE if mine is FALSE else sa.or_(mine, _of_team(submission, profile))
+    return any_of(mine, _of_team(submission, profile))
 
 
 def _submitted_through(key: str) -> Any:
@@ -116,15 +103,18 @@ def _submitted_through(key: str) -> Any:
         submission = Alias(m.Submission)
         mine = submitted(submission, profile)
         live = (submission.id == getattr(entity, key), submission.deleted_at.is_(None))
-        return FALSE if mine is FALSE else sa.exists().where(*live, mine)
+        return FALSE if mine is FALSE else some(submission, *live, mine)
 
     return clause
 
 
-def _submitted_evaluation(entity: Any, profile: AccessProfile) -> Clause:
-    evaluation = Alias(m.Evaluation)
-    mine = _submitted_through("submission_id")(evaluation, profile)
-    return FALSE if mine is FALSE else sa.exists().where(evaluation.id == entity.evaluation_id, mine)
+def _team_evaluation(entity: Any, profile: AccessProfile) -> Clause:
+    """A job that evaluates what a team of the principal submitted. One's own jobs one has anyway."""
+    evaluation, submission = Alias(m.Evaluation), Alias(m.Submission)
+    ours = _of_team(submission, profile)
+    both = sa.join(evaluation, submission, submission.id == evaluation.submission_id)
+    live = (evaluation.id == entity.evaluation_id, submission.deleted_at.is_(None))
+    return FALSE if ours is FALSE else some(both, *live, ours)
 
 
 def _shown_log(entity: Any, profile: AccessProfile) -> Clause:
@@ -135,13 +125,14 @@ def _shown_log(entity: Any, profile: AccessProfile) -> Clause:
         return FALSE
     plain = sa.and_(job.evaluation_id.is_(None), mine)
     by = (evaluation.id == job.evaluation_id, submission.id == evaluation.submission_id)
-    told = sa.exists().where(*by, _shows_log(submission), submitted(submission, profile))
-    return sa.exists().where(job.id == entity.job_id, sa.or_(plain, told))
+    both = sa.join(evaluation, submission, by[1])
+    told = some(both, by[0], _shows_log(submission), submitted(submission, profile))
+    return some(job, job.id == entity.job_id, sa.or_(plain, told))
 
 
 def _shows_log(submission: Any) -> Clause:
     phase = Alias(m.Phase)
-    return sa.exists().where(phase.id == submission.phase_id, phase.shows_log.is_(sa.true()))
+    return some(phase, phase.id == submission.phase_id, phase.shows_log.is_(sa.true()))
 
 
 def _own_files(entity: Any, profile: AccessProfile) -> Clause:
@@ -152,7 +143,7 @@ def _own_files(entity: Any, profile: AccessProfile) -> Clause:
         return FALSE
     live = (submission.id == entity.submission_id, submission.deleted_at.is_(None))
     told = sa.or_(entity.purpose == m.FilePurpose.SUBMISSION_INPUT, _shows_log(submission))
-    return sa.exists().where(*live, told, mine)
+    return some(submission, *live, told, mine)
 
 
 def _shown_board(entity: Any, _: AccessProfile) -> Clause:
@@ -163,11 +154,11 @@ def _shown_board(entity: Any, _: AccessProfile) -> Clause:
 def _on_shown_board(entity: Any, _: AccessProfile) -> Clause:
     """An entry of the present build of a leaderboard that is shown, once its embargo has passed."""
     board, challenge = Alias(m.Leaderboard), Alias(m.Challenge)
-    return sa.exists().where(
+    return some(
+        sa.join(board, challenge, challenge.id == board.challenge_id),
         board.build_id == entity.build_id,
         board.hidden.is_(sa.false()),
         sa.or_(board.embargo_ends_at.is_(None), board.embargo_ends_at <= now()),
-        challenge.id == board.challenge_id,
         challenge.published.is_(sa.true()),
     )
 
@@ -177,7 +168,7 @@ def _own_entry(entity: Any, profile: AccessProfile) -> Clause:
     board = Alias(m.Leaderboard)
     mine = submitted(entity, profile)
     shown = (board.build_id == entity.build_id, board.hidden.is_(sa.false()))
-    return FALSE if mine is FALSE else sa.and_(mine, sa.exists().where(*shown))
+    return FALSE if mine is FALSE else sa.and_(mine, some(board, *shown))
 
 
 def _for_worker(entity: Any, profile: AccessProfile) -> Clause:
@@ -188,11 +179,11 @@ def _for_worker(entity: Any, profile: AccessProfile) -> Clause:
     mine = sa.bindparam("me", type_=Key())
     submitted_ = sa.and_(
         entity.purpose == m.FilePurpose.SUBMISSION_INPUT,
-        sa.exists().where(submission.id == entity.submission_id, submission.challenge_id == mine),
+        some(submission, submission.id == entity.submission_id, submission.challenge_id == mine),
     )
-    used = sa.exists().where(
+    used = some(
+        sa.join(link, evaluation, evaluation.evaluator_version_id == link.evaluator_version_id),
         link.file_id == entity.id,
-        evaluation.evaluator_version_id == link.evaluator_version_id,
         evaluation.challenge_id == mine,
     )
     return sa.or_(submitted_, used)
@@ -202,7 +193,7 @@ ORGANISES = Rule(_OF_CHALLENGES, ("OG",), organised)
 ORGANISER = Rule(_OF_CHALLENGES, ("OG",), _organised_by("challenge_id"))
 EVALUATOR_ORGANISER = Rule(_OF_CHALLENGES, ("OG",), _organised_through(m.Evaluator, "evaluator_id"))
 BOARD_ORGANISER = Rule(_OF_CHALLENGES, ("OG",), _organised_through(m.Leaderboard, "leaderboard_id"))
-BUILD_ORGANISER = Rule(_OF_CHALLENGES, ("OG",), _organised_build)
+BUILD_ORGANISER = Rule(_OF_CHALLENGES, ("OG",), _organised_through(m.Leaderboard, "leaderboard_id"))
 JOB_ORGANISER = Rule(_OF_CHALLENGES, ("OG",), _organised_through(m.Evaluation, "evaluation_id"))
 LOG_ORGANISER = Rule(_OF_CHALLENGES, ("OG",), _of_evaluation_log)
 FILE_ORGANISER = Rule(_OF_CHALLENGES, ("OG",), _organised_by("challenge_id"))
@@ -213,7 +204,7 @@ TAKES_PART = Rule("whoever takes part in the challenge", tuple(ROLES), _given)
 FOR_WORKER = Rule("external workers of the challenge", ("CW",), _for_worker)
 SUBMITTER = Rule("its submitter, and the submitter's team", ("OW",), submitted)
 EVALUATION_SUBMITTER = Rule("the submitter, and the submitter's team", ("OW",), _submitted_through("submission_id"))
-JOB_SUBMITTER = Rule("the submitter, and the submitter's team", ("OW",), _submitted_evaluation)
+JOB_SUBMITTER = Rule("the submitter, and the submitter's team", ("OW",), _team_evaluation)
 FILE_SUBMITTER = Rule("the submitter, and the submitter's team", ("OW",), _own_files)
 SHOWN_LOG = Rule("the owner of the job; of an evaluation, where its phase shows logs", ("OW",), _shown_log)
 TEAM_MEMBER = Rule("its members, and who is invited", ("OW",), _in_team)

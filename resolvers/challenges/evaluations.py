@@ -30,6 +30,7 @@ from db.models import (
 )
 from db.types import later, now, uuid7
 from db.written import because
+from jobs.programs.metering import SHARE
 from resolvers.challenges.statuses import move
 from resolvers.failures import WrongState
 from resolvers.feed import WORK, job_topic
@@ -98,7 +99,7 @@ async def begin(
     subject = Subject(
         JobKind.SUBMISSION_EVALUATION, evaluation.id, submission.user_id, None, title, submission.challenge_id
     )
-    job, tasks = new_job(subject, [1], await _place(session, version), await moment_of(session))
+    job, tasks = new_job(subject, [SHARE], await _place(session, version), await moment_of(session))
     job.priority = 0 if reevaluation is None else RERUN
     session.add(job)
     await session.flush()

@@ -49,7 +49,7 @@ async def claim(ctx: Context, number: str, version: str) -> Assignment | None:
             if waiting is None:
                 return None
             job, tasks = waiting
-            given = handed(job, tasks, await moment_of(session), lease(None))
+            given = handed(job, tasks, await moment_of(session), lease(Platform.EXTERNAL))
             task_claim = TaskClaim(job.id, given.ordinals[0], 0, CLAIM, given.name)
             running = await claim_task(session, task_claim, number, lease)
         found, task = await held(session, running)

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.engine import Database
+from db.keys import key_from
 from db.models import (
     AuthProvider,
     PlatformRole,
@@ -64,9 +65,15 @@ def _user(rows: Sequence[Any], **more: Any) -> Principal:
         sites={} if duties else sites,
         projects={} if duties else projects,
         groups=frozenset() if duties else groups_there(rows[0].groups, sites, projects),
+        organised=frozenset() if duties else _keys(user.organised),
+        teams=frozenset() if duties else _keys(user.teams),
         duties=frozenset(duties),
         **more,
     )
+
+
+def _keys(listed: str | None) -> frozenset[UUID]:
+    return frozenset(map(key_from, listed.split(","))) if listed else frozenset()
 
 
 def _service(rows: Sequence[Any], **more: Any) -> Principal:

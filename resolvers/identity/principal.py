@@ -64,6 +64,8 @@ class AccessProfile(NamedTuple):
     administers_sites: bool
     wide: bool
     settled: bool = False
+    organises: bool = False
+    in_teams: bool = False
 
 
 WIDE = 16
@@ -85,6 +87,9 @@ class Principal:
     principal has a part in, each with whether it administers it. Roles are inherited: an administrator of a site
     administers its projects, and a role in a project makes one a user of its site.
 
+    `organised` are the challenges that it organises: by their user groups, and by their sites.
+    `teams` are those that a user has joined.
+
     `groups` are the roles of user groups in those sites: the group, the site, and the project if the role is in one of
     those; None when they are not known or too many.
 
@@ -105,6 +110,8 @@ class Principal:
     sites: Mapping[UUID, bool] = field(default_factory=dict)
     duties: frozenset[Duty] = frozenset()
     groups: frozenset[tuple[UUID, UUID, UUID | None]] | None = None
+    organised: frozenset[UUID] = frozenset()
+    teams: frozenset[UUID] = frozenset()
     task_claim: TaskClaim | None = None
     expires_at: datetime | None = None
     behind: tuple[UUID, ...] = ()
@@ -141,6 +148,8 @@ class Principal:
             in_sites=bool(given["sites"]),
             administers_sites=bool(given["administered_sites"]),
             wide=len(self.projects) > WIDE,
+            organises=bool(given["organised"]),
+            in_teams=bool(given["teams"]),
         )
 
     @cached_property
@@ -157,7 +166,7 @@ class Principal:
             "sites": Keys(self.sites),
             "administered_sites": Keys(site for site, admin in self.sites.items() if admin),
         }
-        given = {"me": self.id, **places}
+        given = {"me": self.id, "organised": Keys(self.organised), "teams": Keys(self.teams), **places}
         for name, keys in places.items() if self.groups is not None else ():
             place, held = (1 if name.endswith("sites") else 2), frozenset(keys)
             given[groups_of(name)] = Keys({role[0] for role in self.groups or () if role[place] in held})

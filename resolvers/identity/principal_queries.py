@@ -15,6 +15,7 @@ from db.models import (
     Credential,
     CredentialKind,
     Device,
+    MemberState,
     Participant,
     Project,
     ProjectService,
@@ -25,6 +26,7 @@ from db.models import (
     SimulationLink,
     Site,
     SiteService,
+    TeamMember,
     User,
     UserGroup,
     UserGroupMember,
@@ -95,7 +97,35 @@ def users(chosen: Any) -> Any:
     required = sa.func.max(sa.case((held.c.two_factor_required, 1), else_=0))
     found = sa.select(_places(admin, held).label("places"), required.label("two_factor_required")).subquery("found")
     groups = _groups(sa.select(held.c.site_id).distinct()).scalar_subquery().label("groups")
-    return sa.select(*who.c, *found.c, groups).select_from(who).join(found, sa.true())
+    return (
+        sa.select(*who.c, *found.c, groups, _organised(who, held), _teams(who)).select_from(who).join(found, sa.true())
+    )
+
+
+def _organised(who: Any, held: Any) -> Any:
+    """The challenges that users organise: by a user group of theirs, and those of sites that they administer."""
+    mine = (
+        sa.select(UserGroup.id)
+        .join(UserGroupMember, UserGroupMember.user_group_id == UserGroup.id)
+        .join(who, who.c.id == UserGroupMember.user_id)
+        .where(UserGroup.deleted_at.is_(None))
+    )
+    administered = sa.select(held.c.site_id).where(held.c.admin, held.c.project_id.is_(None))
+    by_group = sa.select(Challenge.id).where(Challenge.organisers_id.in_(mine))
+    by_site = sa.select(Challenge.id).where(Challenge.site_id.in_(administered))
+    both = sa.union(by_group, by_site).subquery("organised_there")
+    return sa.select(listed(sa.cast(both.c.id, sa.Text()))).scalar_subquery().label("organised")
+
+
+def _teams(who: Any) -> Any:
+    """The teams that users have joined."""
+    joined_ = (
+        sa.select(TeamMember.team_id)
+        .join(who, who.c.id == TeamMember.user_id)
+        .where(TeamMember.state == MemberState.JOINED)
+        .subquery("joined_there")
+    )
+    return sa.select(listed(sa.cast(joined_.c.team_id, sa.Text()))).scalar_subquery().label("teams")
 
 
 def _groups(sites: Any) -> Any:

@@ -6,7 +6,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db.engine import moment_of
+from db.engine import changed, moment_of
 from db.models import Challenge, MemberState, Submission, Team, TeamMember, User
 from db.searching.folding import composed
 from db.types import uuid7
@@ -14,6 +14,7 @@ from db.written import because
 from resolvers.access.policy import policy_of
 from resolvers.context import Context
 from resolvers.failures import Forbidden, Invalid, LimitExceeded, NotFound, WrongState
+from resolvers.feed import principal_topic
 from resolvers.mail.templates import printable
 from resolvers.writing.audit import record
 from resolvers.writing.constraints import unlike
@@ -42,6 +43,7 @@ async def create(ctx: Context, challenge_id: UUID, name: str) -> UUID:
         because(session, "who makes a team is in it", TeamMember)
         session.add(_member(team, user, MemberState.JOINED))
         await session.flush()
+        changed(session, principal_topic(user))
         await require(session, ctx, team, policy_of(Team).create, "make")
         record(session, ctx, "CREATE", "Team", team.id, challenge=challenge.label)
         return team.id
@@ -100,6 +102,7 @@ async def join(ctx: Context, key: UUID) -> UUID:
         member.state = MemberState.JOINED
         with unlike(TeamMember):
             await session.flush()
+        changed(session, principal_topic(user))
         record(session, ctx, "JOIN", "Team", key)
     return key
 
@@ -116,6 +119,7 @@ async def leave(ctx: Context, key: UUID, other: UUID | None = None) -> datetime:
         because(session, "people leave a team", TeamMember, Team)
         await session.delete(member)
         await session.flush()
+        changed(session, principal_topic(member.user_id))
         if team.captain_id == member.user_id:
             wanted = sa.select(TeamMember.user_id).where(
                 TeamMember.team_id == key, TeamMember.state == MemberState.JOINED

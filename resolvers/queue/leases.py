@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from db.engine import Database, changed, moment_of
 from db.keys import among
 from db.locks import held_in_order, in_order
-from db.models import TERMINAL, Cluster, Job, JobState, Task
+from db.models import TERMINAL, Cluster, Job, JobState, Platform, Task
 from db.types import now
 from jobs.engine import Ending
 from resolvers.failures import NotFound, WrongState
@@ -33,8 +33,8 @@ log = structlog.get_logger("torana.jobs")
 CLAIM, COLLECT = frozenset({"claim"}), frozenset({"collect"})
 SCOPES = frozenset({"progress", "log", "results"})
 """The scopes of the tokens of a batch, of its collector, and of a worker that claimed a task."""
-LeaseOn = Callable[[UUID | None], float]
-"""The lease of a worker in seconds, by the cluster that it runs on."""
+LeaseOn = Callable[[Platform], float]
+"""The lease of a worker in seconds, by where it runs."""
 ANY = Turns()
 LONGEST = 6
 """How often the time is doubled after which a batch that nobody claimed is handed over again."""
@@ -125,7 +125,7 @@ async def claim_task(session: AsyncSession, task_claim: TaskClaim, claim: str, l
     task.state, task.holder, task.claim, task.error, task.reported = JobState.RUNNING, task_claim.batch, claim, None, 0
     task.done, task.last_update_at, task.ended_at, task.estimated_seconds = 0, moment, None, None
     task.started_at = task.started_at or moment
-    task.lease_until = moment + timedelta(seconds=lease_on(job.cluster_id))
+    task.lease_until = moment + timedelta(seconds=lease_on(job.platform))
     # What an earlier run delivered in part, this one delivers anew.
     await forget(session, sa.select(Task.id).where(Task.id == task.id))
     if job.state is JobState.PENDING:

@@ -203,7 +203,7 @@ async def store(session: AsyncSession, limits: Limits, reports: dict[TaskClaim, 
                 continue
             report = reports[task_claim]
             await _append(session, job, task, report.lines, limits.log_lines)
-            task.lease_until = moment + timedelta(seconds=limits.lease_on(job.cluster_id))
+            task.lease_until = moment + timedelta(seconds=limits.lease_on(job.platform))
             moved |= _progress(task, report, moment)
             if report.lost is not None:
                 task.error = {"code": "TASK_LOST", "message": cut(report.lost)}

@@ -62,7 +62,7 @@ def _expect_running(task: Task, task_claim: TaskClaim) -> None:
 
 async def _prolong(ctx: Context, session: AsyncSession, job: Job, task: Task) -> None:
     """Let the worker keep its task for another lease."""
-    task.lease_until = await moment_of(session) + timedelta(seconds=ctx.services.limits.lease_on(job.cluster_id))
+    task.lease_until = await moment_of(session) + timedelta(seconds=ctx.services.limits.lease_on(job.platform))
 
 
 async def _forget_others(session: AsyncSession, task: Task, delivery: str) -> None:

@@ -98,7 +98,7 @@ async def assignment(ctx: Context, running: TaskClaim, job: Job, task: Task) -> 
         ordinal=running.ordinal,
         attempt=running.attempt,
         requested=task.requested,
-        lease=limits.lease_on(job.cluster_id),
+        lease=limits.lease_on(job.platform),
         interval=limits.progress_interval,
         silence=limits.silence,
         values=limits.page_values,

@@ -71,7 +71,8 @@ class House:
     challenge: UUID
 
     async def ask(self, query: str, role: str, **given: Any) -> str:
-        return "".join([str((await way.answer(query, self.stage.who(role), **given)).body) for way in self.stage.ways])
+        who = await self.stage.now(role)
+        return "".join([str((await way.answer(query, who, **given)).body) for way in self.stage.ways])
 
     async def get(self, path: str, role: str, **query: str) -> str:
         who = self.stage.who(role)
@@ -184,7 +185,7 @@ async def _export(house: House, board: str, role: str) -> str:
 async def _watched(house: House, board: str, role: str) -> str:
     query = f"subscription($i:ID!){{leaderboardUpdated(id:$i){{columns entries(first:9){{nodes{{{_ENTRY}}}}}}}}}"
     id = global_id("Leaderboard", house.boards[board])
-    async with house.stage.rendered.watch(query, house.stage.who(role), i=id) as answers:
+    async with house.stage.rendered.watch(query, await house.stage.now(role), i=id) as answers:
         return str((await anext(answers)).body)
 
 
@@ -239,7 +240,7 @@ async def test_a_filter_tells_no_author_who_is_not_named(house: House, guess: st
         filter = "{leaderboard:{ids:[$i]}," + guess.format(name=NAMES[1]) + "}"
         query = f"query($i:ID!){{found:leaderboardEntries(first:9,filter:{filter}){{totalCount}}}}"
         for way in house.stage.ways:
-            found = await way.answer(query, house.stage.who(role), i=id)
+            found = await way.answer(query, await house.stage.now(role), i=id)
             count = found.body["data"]["found"]["totalCount"]
             assert count == 0, role
 

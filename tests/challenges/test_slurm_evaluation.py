@@ -17,6 +17,7 @@ from resolvers.files import storing
 from resolvers.spelling import global_id
 from tests.sandbox.running import with_mark
 from tests.support.contests import Contest, contest, ended, key_of, sent, shown, upserted
+from tests.support.images import laid_out, layer, member, shell
 from tests.support.serving import Serve, Served
 from tests.support.slurm import Slurm, running_slurm
 
@@ -31,6 +32,10 @@ SCORE = """#!/bin/bash
 echo "evaluated 1 of 2"
 right=$(comm -12 <(sort "$2/predictions.csv") <(sort "$3/labels.csv") | grep -vc id)
 echo "{\\"accuracy\\": 0.$right, \\"slurm\\": \\"${SLURM_JOB_ID-none}\\", \\"said\\": \\"$1\\"}" > "$4/scores.json"
+"""
+IN_IMAGE = b"""#!/bin/bash
+read -r first < "$2/predictions.csv"
+echo "{\\"accuracy\\": 0.5, \\"said\\": \\"$1 $first\\"}" > "$4/scores.json"
 """
 FORKS = f": {MARK}; :(){{ :|:& :; }}; :; sleep 60\n"
 LOG = """query($i:ID!){submission(id:$i){evaluations(first:9){nodes{error{code message} job{state platform
@@ -51,16 +56,18 @@ class Stage:
 
     async def by_program(self, label: str, text: str, **bounds: Any) -> Contest:
         """A contest whose evaluator is a program of one's own, by SBATCH."""
+        given = {"executor": "SBATCH", "arguments": ["extra"], "bounds": {"seconds": 30, **bounds}}
+        return await self.by_file(label, "score.sh", text.encode(), given)
+
+    async def by_file(self, label: str, name: str, data: bytes, given: dict[str, Any]) -> Contest:
+        """A contest whose evaluator is a file, on the cluster."""
         of = await self.contest(label)
-        data, purpose, services = text.encode(), m.FilePurpose.EVALUATOR_PROGRAM, self.gateway.services
+        purpose, services = m.FilePurpose.EVALUATOR_PROGRAM, self.gateway.services
         digest = await storing.place(services, data)
         async with services.database.write(as_system="test") as session:
-            key = await storing.store(
-                session, purpose, "score.sh", digest, len(data), challenge_id=key_of(of.challenge)
-            )
+            key = await storing.store(session, purpose, name, digest, len(data), challenge_id=key_of(of.challenge))
         changes = {
-            "program": None, "programFile": global_id("File", key), "executor": "SBATCH", "arguments": ["extra"],
-            "cluster": await self.cluster("slurm"), "bounds": {"seconds": 30, **bounds},
+            "program": None, "programFile": global_id("File", key), "cluster": await self.cluster("slurm"), **given,
         }  # fmt: skip
         await upserted(self.gateway, self.root, of.challenge, label, changes, {"labels.csv": LABELS})
         return of
@@ -126,6 +133,15 @@ async def test_a_built_in_evaluator_runs_on_the_node(stage: Stage) -> None:
     assert (found["status"], found["reason"]) == ("COMPLETED", None)
     assert found["evaluation"]["scores"]["accuracy"] == 0.75
     assert evaluation["job"]["platform"] == "SLURM"
+
+
+async def test_an_image_runs_on_the_node(stage: Stage, tmp_path: Path) -> None:
+    config = {"Entrypoint": ["/score"], "Cmd": ["usual"]}
+    archive = laid_out(tmp_path / "image.tar", shell(), layer(member("score", IN_IMAGE, 0o755)), config=config)
+    given = {"executor": "CONTAINER", "bounds": {"seconds": 30}}
+    found, _ = await stage.evaluated(await stage.by_file("image", "image.tar", archive.read_bytes(), given))
+    assert (found["status"], found["reason"]) == ("COMPLETED", None)
+    assert found["evaluation"]["scores"] == {"accuracy": 0.5, "said": "usual id,label"}
 
 
 async def test_a_node_without_the_packages_of_an_evaluator_says_which_is_missing(stage: Stage) -> None:

@@ -401,7 +401,7 @@ def test_every_leaf_of_a_node_is_a_column_or_declares_what_it_reads(schema: Sche
 @pytest.mark.parametrize("dialect", BACKENDS)
 def test_a_statement_of_a_loader_is_compiled_once(dialect: str) -> None:
     """SQLAlchemy compiles a statement without a cache key each time that it is run."""
-    profile = AccessProfile(Kind.USER, True, False, False, True, True, True, True, False, True)
+    profile = AccessProfile(Kind.USER, True, False, False, True, True, True, True, False, True, True)
     selection = Selection(models.Simulation, ("title",))
     cut = Keyset(Order(models.Simulation.created_at), False, False)
     children: Any = models.Project.simulations

@@ -109,6 +109,7 @@ POLICIES = (
         stays=(Challenge.site_id, Challenge.organisers_id, Challenge.evaluator_id),
         validate=_validate,
         then=_then,
+        rights=("organisers_id", "site_id"),
         principal=True,
         tokens=(ORGANISES, SUPERADMIN),
         contradiction="a team has at least one person",

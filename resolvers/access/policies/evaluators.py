@@ -2,12 +2,10 @@
 
 from typing import Any
 
-import sqlalchemy as sa
-
 from db.aliases import Alias
 from db.models import Evaluator, EvaluatorFile, EvaluatorVersion
 from resolvers.access.challenge_rules import EVALUATOR_ORGANISER, EVALUATOR_USER, ORGANISER
-from resolvers.access.clauses import FALSE, Clause
+from resolvers.access.clauses import FALSE, Clause, some
 from resolvers.access.policy import Policy, Rules
 from resolvers.access.rules import SUPERADMIN, Rule
 from resolvers.identity.principal import AccessProfile
@@ -18,7 +16,7 @@ _INSIDE: Rules = (EVALUATOR_ORGANISER, SUPERADMIN)
 def _of_version(entity: Any, profile: AccessProfile) -> Clause:
     version = Alias(EvaluatorVersion)
     may = EVALUATOR_ORGANISER.clause(version, profile)
-    return FALSE if may is FALSE else sa.exists().where(version.id == entity.evaluator_version_id, may)
+    return FALSE if may is FALSE else some(version, version.id == entity.evaluator_version_id, may)
 
 
 _VERSION_ORGANISER = Rule(EVALUATOR_ORGANISER.words, EVALUATOR_ORGANISER.roles, _of_version)

@@ -17,7 +17,7 @@ from db.models import (
 )
 from db.written import because
 from resolvers.access.challenge_rules import ORGANISER, SUBMITTER, submitted
-from resolvers.access.clauses import FALSE, TRUE, Clause
+from resolvers.access.clauses import FALSE, TRUE, Clause, some
 from resolvers.access.policy import Change, Policy
 from resolvers.access.rules import ANY_USER, OWNER, SUPERADMIN, Rule, allowed
 from resolvers.failures import WrongState
@@ -29,8 +29,8 @@ def _shown_scores(entity: Any, profile: AccessProfile) -> Clause:
     """The submitter of an evaluation, where its phase shows scores."""
     submission, phase = Alias(Submission), Alias(Phase)
     mine = submitted(submission, profile)
-    told = sa.exists().where(phase.id == submission.phase_id, phase.shows_scores.is_(sa.true()))
-    return FALSE if mine is FALSE else sa.exists().where(submission.id == entity.submission_id, told, mine)
+    told = some(phase, phase.id == submission.phase_id, phase.shows_scores.is_(sa.true()))
+    return FALSE if mine is FALSE else some(submission, submission.id == entity.submission_id, told, mine)
 
 
 _MOVING = (
