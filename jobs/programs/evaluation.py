@@ -215,7 +215,7 @@ def _main(program: Path, ending: str) -> str:
     if (main := f"main{ending}") in files:
         return main
     if len(files) != 1:
-        raise Failed("ENTRY_POINT", f"the program of the evaluator has no file {main}")
+        raise Failed("EVALUATOR", f"the program of the evaluator has no file {main}")
     return files[0]
 
 
@@ -227,7 +227,8 @@ def unpacked(what: str, source: Path, files: Sequence[Mapping[str, str]], folder
         try:
             _unpack(source / file["file"], file["name"], folder)
         except (OSError, ValueError, RuntimeError, tarfile.TarError, zipfile.BadZipFile, EOFError) as error:
-            raise Failed("UNPACK", f"{what} can't be unpacked: {type(error).__name__}") from None
+            code = "UNPACK" if what == "the submission" else "EVALUATOR"
+            raise Failed(code, f"{what} can't be unpacked: {type(error).__name__}") from None
     return folder
 
 

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.engine import moment_of
-from db.models import Challenge, File, Phase, Submission, SubmissionStatus, Upload
+from db.models import Challenge, File, Phase, Submission, SubmissionStatus, Upload, UploadPart
 from db.written import because
 from resolvers.challenges import announcements, evaluations, openness
 from resolvers.challenges.statuses import move
@@ -45,12 +45,17 @@ async def taken(session: AsyncSession, upload: Upload, file: File) -> None:
 
 
 async def refused(session: AsyncSession, upload: Upload, why: Mapping[str, Any]) -> None:
-    """The file is not taken. Parts of a manifest may be sent again, for as long as the phase takes submissions."""
+    """The file is not taken. Where it came in parts, those that were wrong may be sent again while the phase takes
+    submissions."""
     submission = await _of(session, upload)
     if submission is None or submission.status is not _S.VALIDATING:
         return
     reason = {"code": why["code"], "message": why["message"]}
-    await move(session, submission, _S.INVALID, reason, charged=False)
+    parts = sa.select(UploadPart.id).where(UploadPart.upload_id == upload.id).limit(1)
+    if await session.scalar(parts) is not None:
+        await move(session, submission, _S.UPLOADING, reason)
+    else:
+        await move(session, submission, _S.INVALID, reason, charged=False)
 
 
 async def _of(session: AsyncSession, upload: Upload) -> Submission | None:

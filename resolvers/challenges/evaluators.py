@@ -32,7 +32,7 @@ from jobs.programs.evaluators import BUILT_IN
 from resolvers.access import json_schemas
 from resolvers.access.policy import policy_of
 from resolvers.context import Context
-from resolvers.failures import Invalid, LimitExceeded, WrongState
+from resolvers.failures import Conflict, Invalid, LimitExceeded, WrongState
 from resolvers.mail.templates import printable
 from resolvers.writing.audit import record
 from resolvers.writing.refusals import writing
@@ -40,6 +40,8 @@ from resolvers.writing.rows import locked, require, seen
 
 NAMES = sorted(BUILT_IN)
 """The built-in programs."""
+TOGETHER = 20_000
+"""The most bytes of the arguments of one kind: a command has all of them."""
 FILES = 100
 """The most files of a version."""
 ARGUMENTS = 50
@@ -84,7 +86,7 @@ async def upsert(ctx: Context, label: str, new: NewVersion, *, challenge: UUID |
             session.add(evaluator)
             await session.flush()
         elif challenge is not None and evaluator.challenge_id != challenge:
-            raise Invalid("another evaluator has this label", field="input.label")
+            raise Conflict("another evaluator has this label", field="input.label")
         await require(session, ctx, evaluator, policy_of(Evaluator).create, "make")
         version = await _version(session, ctx, evaluator, new)
         await session.flush()
@@ -170,6 +172,9 @@ def check_arguments(words: Sequence[str], field: str) -> None:
     for n, word in enumerate(words):
         if not 1 <= len(word) <= 1000 or not word.isprintable():
             raise Invalid("an argument has 1 to 1000 characters that can be seen", field=f"{field}.{n}")
+    if (size := sum(len(word.encode()) for word in words)) > TOGETHER:
+        told = f"arguments have at most {TOGETHER:,} bytes together, not {size:,}"
+        raise LimitExceeded(told, field=field, limit="arguments", allowed=TOGETHER, value=size)
 
 
 def _plain(name: str) -> bool:

@@ -41,7 +41,7 @@ TAIL = 500
 """The most characters of the last line of an evaluator that stand in a reason."""
 OURS = frozenset({
     "TASK_LOST", "SUBMIT_FAILED", "CLUSTER_ENDED", "MERGE_FAILED", "NO_SANDBOX", "REFERENCE", "SCORES", "LOST",
-    "STOPPED", "QUEUE_TIMEOUT", "EVALUATION_TIMEOUT", "NO_RESULT",
+    "STOPPED", "IMAGE", "PACKAGE", "EVALUATOR", "QUEUE_TIMEOUT", "EVALUATION_TIMEOUT", "NO_RESULT",
 })  # fmt: skip
 """The codes of failures for which the submitter can do nothing: the submission is given back to the quota."""
 _CODE = re.compile(r"([A-Z][A-Z_]{2,31}): (.*)", re.DOTALL)

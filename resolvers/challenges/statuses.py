@@ -26,7 +26,7 @@ _WAITING = frozenset({_S.ON_QUEUE, _S.EXCLUDED, *_END})
 MOVES: Mapping[SubmissionStatus, frozenset[SubmissionStatus]] = {
     _S.UPLOADING: frozenset({_S.UPLOADED, *_END}),
     _S.UPLOADED: frozenset({_S.VALIDATING, *_END}),
-    _S.VALIDATING: frozenset({_S.NO_EVAL, _S.NO_AUTO_EVAL, _S.ON_QUEUE, *_END}),
+    _S.VALIDATING: frozenset({_S.UPLOADING, _S.NO_EVAL, _S.NO_AUTO_EVAL, _S.ON_QUEUE, *_END}),
     _S.NO_EVAL: frozenset({_S.NO_AUTO_EVAL, *_WAITING}),
     _S.NO_AUTO_EVAL: frozenset({_S.NO_EVAL, *_WAITING}),
     _S.ON_QUEUE: frozenset({_S.EVALUATING, _S.COMPLETED, _S.FAILED, *_END}),

@@ -86,8 +86,10 @@ class Purpose:
             )
 
     def looks_into(self, name: str) -> bool:
-        """Whether a file of this name is an archive that is looked through."""
-        return self.unpacked and name.lower().endswith(ARCHIVES)
+        """Whether a file of this name is an archive that is looked through. An image of an evaluator is not: what
+        unpacks it has rules of its own."""
+        image = self.name is FilePurpose.EVALUATOR_PROGRAM and name.lower().endswith(".tar")
+        return self.unpacked and name.lower().endswith(ARCHIVES) and not image
 
 
 PURPOSES: Mapping[FilePurpose, Purpose] = {

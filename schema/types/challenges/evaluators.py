@@ -21,7 +21,7 @@ Executor = enum(
     PYTHON="By Python: a built-in program, or one of the evaluator's own.",
     BASH="By bash.",
     SBATCH="By bash, on a cluster that Slurm schedules.",
-    CONTAINER="As a container, from an image.",
+    CONTAINER="From an image, as docker save writes it or in the OCI layout, in the same sandbox.",
     EXTERNAL="By the worker of an organiser, which claims evaluations with a token of the challenge.",
 )
 EvaluatorFileRole = enum(
