@@ -120,7 +120,7 @@ class ExternalEntry(Entity):
     )
 
     leaderboard_id: Mapped[UUID] = refers("leaderboards.id", ondelete="CASCADE")
-    key: Mapped[str] = mapped_column(Name(255))
+    key: Mapped[str] = mapped_column(sa.String(255))
     data: Mapped[dict[str, Any]]
     author_label: Mapped[str | None] = mapped_column(sa.String(255))
     baseline: Mapped[bool] = mapped_column(default=False)
