@@ -15,6 +15,7 @@ from db.types import Json, Name, choice
 
 if TYPE_CHECKING:
     from db.models.challenges import Challenge, Phase
+    from db.models.files import File
     from db.models.submissions import Submission
 
 
@@ -160,4 +161,7 @@ class LeaderboardEntry(Entity):
 
     leaderboard: Mapped[Leaderboard] = relates()
     build: Mapped[LeaderboardBuild | None] = relates(back_populates="entries")
+    files: Mapped[list["File"]] = relates(
+        primaryjoin="LeaderboardEntry.submission_id == foreign(File.submission_id)",
+    )
     submission: Mapped["Submission | None"] = relates()

@@ -42,6 +42,7 @@ _STATUS = {
     **{code: STATUS[code.name] for code in (Code.UNAUTHENTICATED, Code.TOKEN_EXPIRED, *AGAIN)},
 }
 """The HTTP status of more codes than a GraphQL answer has, because a file has no errors beside it."""
+SIGN_IN = "sign in first, or ask for an address with a ticket by createDownload, createExport or File.downloadUrl"
 JSON, CSV, TEXT, ZIP = "application/json", "text/csv; charset=utf-8", "text/plain; charset=utf-8", "application/zip"
 
 
@@ -143,9 +144,7 @@ async def _principal(services: Services, request: Request, optional: bool) -> Pr
     if no_good is not None:
         raise no_good
     if principal.kind is Kind.ANONYMOUS and not optional:
-        raise Unauthenticated(
-            "sign in first, or ask for an address with a ticket by createDownload, createExport or File.downloadUrl"
-        )
+        raise Unauthenticated(SIGN_IN)
     return principal
 
 

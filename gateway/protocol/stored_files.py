@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 from urllib.parse import quote
+from uuid import UUID
 
 import structlog
 from starlette.requests import Request
@@ -15,11 +16,12 @@ from starlette.routing import Route
 from starlette.types import Send
 
 from db.storage.storage import Missing, StorageAway
-from gateway.protocol.files import HEADERS, Stream, answered, disposition
+from gateway.protocol.files import HEADERS, SIGN_IN, Stream, answered, disposition
 from gateway.protocol.ranged import part_of, unchanged
 from resolvers.context import Context, Services
-from resolvers.failures import Away
+from resolvers.failures import Away, NotFound, Unauthenticated
 from resolvers.files import files
+from resolvers.identity.principal import Kind
 from schema.fields.scalars import key_of
 
 log = structlog.get_logger("torana")
@@ -43,23 +45,34 @@ class StoredFiles:
         ]
 
     async def _file(self, request: Request) -> Response:
-        return await answered(self.services, request, partial(_file, request))
+        return await answered(self.services, request, partial(_file, request), optional=True)
 
     async def _static(self, request: Request) -> Response:
         return await answered(self.services, request, partial(_static, request), anyone=True)
 
 
 async def _file(request: Request, ctx: Context) -> Response:
-    row = await files.readable(ctx, key_of("File", request.path_params["id"]))
+    row = await _readable(ctx, key_of("File", request.path_params["id"]))
     storage, bounds = ctx.services.files.storage, ctx.services.files.bounds
     headers = {**HEADERS, "Content-Disposition": disposition(row.name)}
     if request.method != "HEAD":
-        await files.note(ctx, row)
+        if ctx.principal.kind is not Kind.ANONYMOUS:  # what everyone may read is not put on record
+            await files.note(ctx, row)
         link = await storage.link(row.digest, int(bounds.link), headers["Content-Disposition"])
         if link is not None:
             return RedirectResponse(link, 307, {**HEADERS, "Repr-Digest": _digest(row)})
     await _expect_there(ctx, row)
     return _answer(ctx, request, row, headers)
+
+
+async def _readable(ctx: Context, key: UUID) -> Any:
+    """The row of the file; UNAUTHENTICATED for who did not sign in and does not see it."""
+    try:
+        return await files.readable(ctx, key)
+    except NotFound:
+        if ctx.principal.kind is Kind.ANONYMOUS:
+            raise Unauthenticated(SIGN_IN) from None
+        raise
 
 
 async def _expect_there(ctx: Context, row: Any) -> None:

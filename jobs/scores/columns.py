@@ -128,14 +128,12 @@ def _one_of(given: dict[str, Any], name: str, at: str, allowed: Sequence[str]) -
     return value
 
 
-def for_audience(
-    scores: dict[str, Any], columns: Sequence[Column], audience: Audience, *, revealed: bool = False
-) -> dict[str, Any]:
-    """What of the scores an audience sees. Without columns that is all. With columns it is what they show, and for
-    organisers all."""
+def for_audience(columns: Sequence[Column], audience: Audience, *, revealed: bool = False) -> Sequence[str] | None:
+    """The paths at which an audience sees scores. Without columns it sees all, which is None; with columns what they
+    show, and organisers all."""
     if not columns or audience is Audience.ORGANISERS:
-        return scores
-    return _picked(scores, (column for column in columns if column.seen_by(audience, revealed)))
+        return None
+    return _paths(column for column in columns if column.seen_by(audience, revealed))
 
 
 def for_submitter(scores: dict[str, Any], boards: Iterable[tuple[Sequence[Column], bool]]) -> dict[str, Any]:
@@ -146,15 +144,21 @@ def for_submitter(scores: dict[str, Any], boards: Iterable[tuple[Sequence[Column
         return scores
     kept = {column.path for column, revealed in every if not column.seen_by(Audience.OWNER, revealed)}
     shown = [column for column, revealed in every if column.seen_by(Audience.OWNER, revealed)]
-    return _picked(scores, (column for column in shown if column.path not in kept))
+    return picked(scores, _paths(column for column in shown if column.path not in kept))
 
 
-def _picked(scores: dict[str, Any], columns: Iterable[Column]) -> dict[str, Any]:
-    """The numbers of some columns with their errors, in the shape of the scores. A path that leads to more than a value
-    shows nothing: more may stand there than was meant."""
-    picked: dict[str, Any] = {}
-    for column in sorted(columns, key=lambda column: column.path):
-        for path in filter(None, (column.path, column.error_path)):
-            value = found(scores, path)
-            put(picked, path, None if isinstance(value, dict | list) else value)
-    return picked
+def _paths(columns: Iterable[Column]) -> list[str]:
+    ordered = sorted(columns, key=lambda column: column.path)
+    return [path for column in ordered for path in (column.path, column.error_path) if path]
+
+
+def picked(scores: dict[str, Any], paths: Sequence[str] | None) -> dict[str, Any]:
+    """The numbers at some paths, in the shape of the scores; None is all of them. A path that leads to more than a
+    value shows nothing: more may stand there than was meant."""
+    if paths is None:
+        return scores
+    chosen: dict[str, Any] = {}
+    for path in paths:
+        value = found(scores, path)
+        put(chosen, path, None if isinstance(value, dict | list) else value)
+    return chosen

@@ -47,13 +47,13 @@ def fetch(gateway: Gateway, path: str, target: Path, digest: str | None) -> None
     _patiently(once)
 
 
-def upload(gateway: Gateway, file: Path, purpose: str) -> str:
-    """Upload a file; returns the global id of the upload. Raises Refused, Unreachable, OSError, and ValueError for a
-    file that something still writes."""
+def upload(gateway: Gateway, file: Path, purpose: str, name: str | None = None) -> str:
+    """Upload a file, by another name if one is given; returns the global id of the upload. Raises Refused, Unreachable,
+    OSError, and ValueError for a file that something still writes."""
     before = file.stat()
     digest, size = _digest(file, before.st_size), before.st_size
     _check_same(before, file.stat())
-    meta = {"filename": printable(file.name), "purpose": purpose, "checksum": f"sha256 {digest}"}
+    meta = {"filename": printable(name or file.name), "purpose": purpose, "checksum": f"sha256 {digest}"}
     spelled = ",".join(f"{key} {base64.b64encode(value.encode()).decode()}" for key, value in meta.items())
 
     def begin() -> str:

@@ -61,7 +61,7 @@ def deliver(gateway: Gateway, reading: Reading, task: Any) -> None:
     """Send results and files, and end the task. Files that are not taken are named as warnings. Raises Refused, and
     Unreachable."""
     warnings = [*left_out(task["files"]), *reading.warnings]
-    uploads = list(_uploads(gateway, reading.files, str(task["purpose"]), int(task["fileLimit"]), warnings))
+    uploads = list(_uploads(gateway, reading, str(task["purpose"]), int(task["fileLimit"]), warnings))
     if not uploads and not reading.estimators:
         if reading.files:  # and none of them could be read, or be kept
             raise ValueError((reading.warnings or warnings)[0])
@@ -80,19 +80,24 @@ def left_out(files: Mapping[str, str]) -> list[str]:
     return [printable(text)[:SENTENCE] for text in texts[:SENTENCES]]
 
 
-def _uploads(gateway: Gateway, files: Sequence[Path], purpose: str, largest: int, warnings: list[str]) -> Iterator[str]:
-    for file in files[:FILES]:
+def _uploads(gateway: Gateway, reading: Reading, purpose: str, largest: int, warnings: list[str]) -> Iterator[str]:
+    for file in reading.files[:FILES]:
         try:
             size = file.stat().st_size
             if not 0 < size <= largest:
                 raise ValueError(f"it has {size} bytes, and a file at most {largest}" if size else "it is empty")
-            yield upload(gateway, file, purpose)
+            yield upload(gateway, file, purpose, _name(file, reading.root))
         except (OSError, ValueError, Refused) as error:
             why = error.strerror if isinstance(error, OSError) else error
             warnings.append(f"{printable(file.name)} is not kept: {why}")
-    if left := files[FILES:]:
+    if left := reading.files[FILES:]:
         names = ", ".join(printable(file.name) for file in left[:3]) + (", ..." if len(left) > 3 else "")
         warnings.append(f"{len(left)} files are not kept ({names}): of one run {FILES} are kept at most")
+
+
+def _name(file: Path, root: Path | None) -> str:
+    """The name of a file; with dashes between it and the folders that it lies in, from a root on."""
+    return file.name if root is None else "-".join(file.relative_to(root).parts)
 
 
 def send(

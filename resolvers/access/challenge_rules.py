@@ -13,6 +13,8 @@ from resolvers.access.rules import ANY_USER, Rule
 from resolvers.identity.principal import AccessProfile, Kind
 
 _OF_CHALLENGES = "organisers of the challenge"
+STATIC = "static-"
+"""How the names of files begin that are published with an entry: those of a folder `static`."""
 
 
 def organised(challenge: Any, profile: AccessProfile) -> Clause:
@@ -171,6 +173,19 @@ def _own_entry(entity: Any, profile: AccessProfile) -> Clause:
     return FALSE if mine is FALSE else sa.and_(mine, some(board, *shown))
 
 
+def _static(entity: Any, profile: AccessProfile) -> Clause:
+    """What an evaluation wrote to be published with a leaderboard, once its entry may be seen."""
+    entry, board = Alias(m.LeaderboardEntry), Alias(m.Leaderboard)
+    shown = some(
+        sa.join(entry, board, board.build_id == entry.build_id),
+        entry.submission_id == entity.submission_id,
+        board.static_files.is_(sa.true()),
+        _on_shown_board(entry, profile),
+    )
+    named = entity.name.like(f"{STATIC}%")
+    return sa.and_(entity.purpose == m.FilePurpose.SUBMISSION_OUTPUT, named, shown)
+
+
 def _for_worker(entity: Any, profile: AccessProfile) -> Clause:
     """What was submitted to the challenge of the worker, and the files of the evaluators that evaluate that."""
     submission, evaluation, link = Alias(m.Submission), Alias(m.Evaluation), Alias(m.EvaluatorFile)
@@ -202,6 +217,7 @@ PUBLISHED_PHASE = Rule("everyone, once it is published", tuple(ROLES), _publishe
 EVALUATOR_USER = Rule("any signed-in user", ANY_USER.roles, _of_published)
 TAKES_PART = Rule("whoever takes part in the challenge", tuple(ROLES), _given)
 FOR_WORKER = Rule("external workers of the challenge", ("CW",), _for_worker)
+STATIC_FILE = Rule("everyone, with an entry of a leaderboard that publishes files", tuple(ROLES), _static)
 SUBMITTER = Rule("its submitter, and the submitter's team", ("OW",), submitted)
 EVALUATION_SUBMITTER = Rule("the submitter, and the submitter's team", ("OW",), _submitted_through("submission_id"))
 JOB_SUBMITTER = Rule("the submitter, and the submitter's team", ("OW",), _team_evaluation)

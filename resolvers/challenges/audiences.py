@@ -4,6 +4,7 @@ scores stores or reads what it makes."""
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.engine import moment_of
 from db.models import Leaderboard, Submission
-from jobs.scores.columns import Audience, Column, for_audience, for_submitter, read
+from jobs.scores.columns import Audience, Column, for_audience, for_submitter, picked, read
 
 ANONYMOUS = "anonymous"
 """What stands for an author whose name is not shown yet."""
@@ -29,7 +30,7 @@ class Shown:
     own_label: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Sight:
     """How a leaderboard is seen at a moment."""
 
@@ -43,11 +44,18 @@ class Sight:
         anonymous = board.anonymity_ends_at is not None and board.anonymity_ends_at > moment
         return cls(read(board.columns), revealed, anonymous)
 
+    @cached_property
+    def _everyone(self) -> Sequence[str] | None:
+        return for_audience(self.columns, Audience.ALL, revealed=self.revealed)
+
+    @cached_property
+    def _owner(self) -> Sequence[str] | None:
+        return for_audience(self.columns, Audience.OWNER, revealed=self.revealed)
+
     def shown(self, scores: dict[str, Any], author: str | None, *, named: bool) -> Shown:
         """What is seen of an entry. The author of what came from outside is `named` in any case."""
-        everyone, owner = (
-            for_audience(scores, self.columns, one, revealed=self.revealed) for one in (Audience.ALL, Audience.OWNER)
-        )
+        everyone = picked(scores, self._everyone)
+        owner = everyone if self._owner == self._everyone else picked(scores, self._owner)
         label = author if named or not self.anonymous else ANONYMOUS
         return Shown(everyone, owner, scores, label, author)
 

@@ -215,10 +215,12 @@ async def _show_owners(session: AsyncSession, board: Leaderboard) -> None:
             if row.scores is not None and (seen := audiences.seen(row.scores, sights)) != row.owner_scores
         }
     ):
-        held = sa.select(Evaluation).where(among(Evaluation.id, "keys", list(keys))).order_by(Evaluation.id)
-        for evaluation in await session.scalars(held.with_for_update()):
-            evaluation.owner_scores = keys[evaluation.id]
-        await session.flush()
+        held = sa.select(Evaluation.id).where(among(Evaluation.id, "keys", list(keys))).order_by(Evaluation.id)
+        there = (await session.scalars(held.with_for_update())).all()
+        table: Any = Evaluation.__table__
+        changes = {"owner_scores": sa.bindparam("seen"), "version": table.c.version + 1, "updated_at": now()}
+        shown = sa.update(table).where(table.c.id == sa.bindparam("key")).values(changes)
+        await session.execute(shown, [{"key": key, "seen": keys[key]} for key in there])
 
 
 def _batches(found: Mapping[UUID, Any]) -> Iterator[Mapping[UUID, Any]]:

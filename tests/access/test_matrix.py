@@ -535,6 +535,7 @@ UNTOLD = {kind for kind in KINDS if typename_of(kind) in ("Credential", "Simulat
         "File/submission",
         "File/reference",
         "File/program",
+        "File/static",
     )
 }
 """What is written by mutations of its own; the gateway's roles and what others need, which are refused for what they

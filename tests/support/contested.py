@@ -43,6 +43,8 @@ LogEntry/evaluation        -  -  -   R    -   -     -  R     -  -  -  -    -  R 
 File/submission            -  -  -   R    -   -     -  R     -  -  -  -    -  R  R  R
 # CW: of evaluators that evaluate what was submitted. Nobody deletes what an evaluator has.
 File/reference             -  -  -   -    -   -     -  R     -  -  -  -    -  R  R  R
+# Published with an entry, of a leaderboard that does so.
+File/static                R  R  R   R    R   R     R  R     R  R  R  R    R  R  R  R
 File/program               -  -  -   -    -   -     -  R     -  -  -  -    -  R  -  R
 File/given                 R  R  R   R    R   R     R  RD    R  R  R  R    R  RD R  RDB
 """
@@ -107,7 +109,7 @@ OPEN: Mapping[str, str] = {
         "revealAt challenge phase build builds entries external"
     ),
     "LeaderboardBuild": "number reason entryCount leaderboard entries",
-    "LeaderboardEntry": "place rank data authorLabel external baseline leaderboard build submission",
+    "LeaderboardEntry": "place rank data authorLabel external baseline leaderboard build files submission",
     "ExternalEntry": "key data authorLabel baseline leaderboard",
 }
 
@@ -121,7 +123,7 @@ CHANGES: Mapping[str, Mapping[str, Any]] = {
     "Phase": _PHASE,
     "Leaderboard": {
         "phase": Ref("Phase"), "label": Name(), "title": Name(), "columns": [{"key": "per", "path": "per"}], "rankBy": "per",
-        "ties": [], "counting": "BEST", "archived": False, "staticFiles": False, "hidden": False, "embargoEndsAt": None,
+        "ties": [], "counting": "BEST", "archived": False, "staticFiles": True, "hidden": False, "embargoEndsAt": None,
         "anonymityEndsAt": None, "revealAt": None, "sortingKey": Name(),
     },
     "ExternalEntry": {"data": {"per": 2}, "authorLabel": Name(), "baseline": True},
@@ -191,7 +193,7 @@ async def contest(
         m.EvaluatorVersion(id=key["EvaluatorVersion"], evaluator_id=key["Evaluator"], number=1, digest="0" * 64,
                            cluster_id=cluster,executor=m.Executor.EXTERNAL, program="x", executor_arguments=["x"], arguments=["x"]),
         m.Leaderboard(id=key["Leaderboard"], label=f"board {place.site}", sorting_key="per", external_entries="x", columns=[{"key": "per", "path": "per"}],
-                      hidden=not shown, phase_id=key["Phase"], **challenge),
+                      hidden=not shown, static_files=True, phase_id=key["Phase"], **challenge),
     ])  # fmt: skip
     await session.flush()
     (await session.get_one(m.Evaluator, key["Evaluator"])).current_version_id = key["EvaluatorVersion"]
@@ -233,7 +235,11 @@ async def contest(
         _token(key["Credential/challenge"], key["Challenge"], token_of(place)),
     ])  # fmt: skip
     await session.flush()
-    row = entry(key["LeaderboardBuild"], key["Leaderboard"], {"position": 1, "data": {"per": 3}, "author_label": "x"})
+    row = entry(
+        key["LeaderboardBuild"],
+        key["Leaderboard"],
+        {"position": 1, "data": {"per": 3}, "author_label": "x", "submission_id": key["Submission"]},
+    )
     session.add(m.LeaderboardEntry(**row))
     (await session.get_one(m.Leaderboard, key["Leaderboard"])).build_id = key["LeaderboardBuild"]
     await session.flush()
@@ -241,6 +247,9 @@ async def contest(
                               submission_id=key["Submission"], **challenge)  # fmt: skip
     await upload_of(session, "submitted.csv", purpose=purpose.SUBMISSION_INPUT, owner_user_id=owner,
                     submission_id=key["Submission"], **challenge)  # fmt: skip
+    files["File/static"] = await file_of(
+        session, "static-plot.svg", purpose=purpose.SUBMISSION_OUTPUT, submission_id=key["Submission"]
+    )
     return {**key, **files, "LeaderboardEntry": row["id"], "File/submission": submitted}
 
 

@@ -48,12 +48,14 @@ class Reading:
     `data.weights`, for quotients of two sums: the divisor of each value, per primary. `merging` of a page says how
     those of several tasks are put together: "mean" (per primary), "ratio" (a quotient), "sum", or "same" (equal in each
     task); without it, `page_normalized` says so. `warnings` are sentences that name what could not be read (file, page,
-    why) and what was asked for and did not come. `files` are the program's own files, to be kept as they are.
+    why) and what was asked for and did not come. `files` are the program's own files, to be kept as they are;
+    where they lie in folders, they are named from the folder `root` on.
     """
 
     estimators: Any
     warnings: list[str] = field(default_factory=list)
     files: list[Path] = field(default_factory=list)
+    root: Path | None = None
 
 
 def read(

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from db.models import Archive, Blob, File, FilePurpose, Submission, Upload, UploadPart
 from db.types import now
-from resolvers.access.challenge_rules import FILE_ORGANISER, FILE_SUBMITTER, FOR_WORKER, TAKES_PART
+from resolvers.access.challenge_rules import FILE_ORGANISER, FILE_SUBMITTER, FOR_WORKER, STATIC_FILE, TAKES_PART
 from resolvers.access.policy import Change, Policy
 from resolvers.access.rules import (
     ANY_USER,
@@ -51,6 +51,7 @@ POLICIES = (
             SIMULATION_READER,
             FILE_SUBMITTER,
             TAKES_PART,
+            STATIC_FILE,
             FILE_ORGANISER,
             FOR_WORKER,
         ),

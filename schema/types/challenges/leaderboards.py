@@ -35,7 +35,9 @@ class Leaderboard(Node):
     label: str = column("The short name, unique.", filter=True, order=True, search=True, found=True)
     title: str = column("Its title.", filter=True)
     archived: bool = column("Whether it takes no submissions, only external entries.", filter=True, group=True)
-    static_files: bool = column("Whether files are published with it.", filter=True)
+    static_files: bool = column(
+        "Whether what evaluations write to a folder `static` is published with the entries.", filter=True
+    )
     built_at: datetime | None = column("When its entries were last built.", filter=True)
     public_columns: JSON = varied(
         "Its columns, in order: objects with `key`, `title`, `path` (into `data` of an entry), `direction` (ASC: less "
@@ -99,6 +101,12 @@ class LeaderboardEntry(Node):
     baseline: bool = column("Whether it is a baseline, which has no rank.", filter=True)
     leaderboard = related(models.LeaderboardEntry.leaderboard, "The leaderboard.")
     build = related(models.LeaderboardEntry.build, "The build.")
+    files = connection(
+        models.LeaderboardEntry.files,
+        "What its evaluations wrote, as far as you may see it: with `staticFiles` everyone sees what was written to a "
+        "folder `static`.",
+        order="-created_at",
+    )
     submission = related(models.LeaderboardEntry.submission, "The submission, where you may see it.", filter=False)
 
 
@@ -131,7 +139,9 @@ _BOARD = inputs(
     ties=Given(list[str], "The keys of the columns that decide between equal entries.", default=strawberry.UNSET),
     counting=Given(Counting, "Which runs of one submitter it shows.", default=models.Counting.ALL),
     archived=Given(bool, "Whether it takes no submissions, only external entries.", default=False),
-    static_files=Given(bool, "Whether files are published with it.", default=False),
+    static_files=Given(
+        bool, "Whether what evaluations write to a folder `static` is published with the entries.", default=False
+    ),
     hidden=Given(bool, "Whether only organisers see it.", default=False),
     embargo_ends_at=Given(datetime, "Until then others than organisers see just their own entries.", default=None),
     anonymity_ends_at=Given(datetime, "Until then authors are not named.", default=None),
