@@ -133,7 +133,8 @@ def for_audience(columns: Sequence[Column], audience: Audience, *, revealed: boo
     show, and organisers all."""
     if not columns or audience is Audience.ORGANISERS:
         return None
-    return _paths(column for column in columns if column.seen_by(audience, revealed))
+    shown = [column for column in columns if column.seen_by(audience, revealed)]
+    return _apart(shown, (column for column in columns if not column.seen_by(audience, revealed)))
 
 
 def for_submitter(scores: dict[str, Any], boards: Iterable[tuple[Sequence[Column], bool]]) -> dict[str, Any]:
@@ -142,14 +143,16 @@ def for_submitter(scores: dict[str, Any], boards: Iterable[tuple[Sequence[Column
     every = [(column, revealed) for columns, revealed in boards for column in columns]
     if all(column.seen_by(Audience.OWNER, revealed) for column, revealed in every):
         return scores
-    kept = {column.path for column, revealed in every if not column.seen_by(Audience.OWNER, revealed)}
+    kept = [column for column, revealed in every if not column.seen_by(Audience.OWNER, revealed)]
     shown = [column for column, revealed in every if column.seen_by(Audience.OWNER, revealed)]
-    return picked(scores, _paths(column for column in shown if column.path not in kept))
+    return picked(scores, _apart(shown, kept))
 
 
-def _paths(columns: Iterable[Column]) -> list[str]:
-    ordered = sorted(columns, key=lambda column: column.path)
-    return [path for column in ordered for path in (column.path, column.error_path) if path]
+def _apart(shown: Iterable[Column], kept: Iterable[Column]) -> list[str]:
+    """The paths of the columns that are shown, without those that some column keeps from the audience."""
+    secret = {path for column in kept for path in (column.path, column.error_path)}
+    ordered = sorted(shown, key=lambda column: column.path)
+    return [path for column in ordered for path in (column.path, column.error_path) if path and path not in secret]
 
 
 def picked(scores: dict[str, Any], paths: Sequence[str] | None) -> dict[str, Any]:

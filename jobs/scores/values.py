@@ -54,6 +54,8 @@ def _finite(value: Any, path: str, lost: list[str], depth: int) -> Any:
     if isinstance(value, int | float) and not isinstance(value, bool) and not _holds(value):
         lost.append(path)
         return None
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:  # which JSON has, and few that read it
+        return float(value)
     return value
 
 

@@ -212,6 +212,7 @@ BUILD_ORGANISER = Rule(_OF_CHALLENGES, ("OG",), _organised_through(m.Leaderboard
 JOB_ORGANISER = Rule(_OF_CHALLENGES, ("OG",), _organised_through(m.Evaluation, "evaluation_id"))
 LOG_ORGANISER = Rule(_OF_CHALLENGES, ("OG",), _of_evaluation_log)
 FILE_ORGANISER = Rule(_OF_CHALLENGES, ("OG",), _organised_by("challenge_id"))
+SUBMITTED_ORGANISER = Rule(_OF_CHALLENGES, ("OG",), _organised_through(m.Submission, "submission_id"))
 PUBLISHED_CHALLENGE = Rule("everyone, once it is published", tuple(ROLES), _published)
 PUBLISHED_PHASE = Rule("everyone, once it is published", tuple(ROLES), _published)
 EVALUATOR_USER = Rule("any signed-in user", ANY_USER.roles, _of_published)

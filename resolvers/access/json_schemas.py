@@ -27,22 +27,23 @@ def wrong(schema: Any) -> str | None:
     return None
 
 
-def against(schema: Any, config: Any) -> tuple[list[str], str] | None:
-    """The first place in a configuration that its schema does not allow, and why. ValueError for a schema that is
-    `wrong`."""
+def against(schema: Any, config: Any, *, masked: bool = False) -> tuple[list[str], str] | None:
+    """The first place in a configuration that its schema does not allow, and why; with `masked` without the value.
+    ValueError for a schema that is `wrong`."""
     try:
-        _compiled(orjson.dumps(schema)).validate(config)
+        _compiled(orjson.dumps(schema), masked).validate(config)
     except ValidationError as error:
         return [str(key) for key in error.instance_path], error.message[:_WORDS]
     return None
 
 
 @lru_cache(maxsize=64)
-def _compiled(text: bytes) -> Draft202012Validator:
+def _compiled(text: bytes, masked: bool = False) -> Draft202012Validator:
     schema = orjson.loads(text)
     _bound(schema)
     try:
-        return Draft202012Validator(schema, pattern_options=RegexOptions(), retriever=_nowhere)
+        mask = "the value" if masked else None
+        return Draft202012Validator(schema, pattern_options=RegexOptions(), retriever=_nowhere, mask=mask)
     except ValidationError as error:
         raise ValueError(f"this is no JSON schema that is taken: {error.message[:_WORDS]}") from None
 

@@ -7,11 +7,21 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.engine import moment_of
-from db.models import Challenge, File, Phase, Submission, SubmissionStatus, Upload, UploadPart
+from db.models import (
+    Challenge,
+    File,
+    Phase,
+    Registration,
+    RegistrationState,
+    Submission,
+    SubmissionStatus,
+    Upload,
+    UploadPart,
+)
 from db.written import because
 from resolvers.challenges import announcements, evaluations, openness
 from resolvers.challenges.statuses import move
-from resolvers.failures import WrongState
+from resolvers.failures import Forbidden, WrongState
 
 _S = SubmissionStatus
 
@@ -24,6 +34,7 @@ async def came(session: AsyncSession, upload: Upload) -> None:
         return
     if submission.status is not _S.UPLOADING:
         raise WrongState(f"a submission that is {submission.status.name} takes no file", state=submission.status.name)
+    await _expect_taking_part(session, submission, upload)
     because(session, "the last byte of a submission came", Submission)
     submission.submitted_at = moment = await moment_of(session)
     phase = await session.get_one(Phase, submission.phase_id, populate_existing=True)
@@ -56,6 +67,15 @@ async def refused(session: AsyncSession, upload: Upload, why: Mapping[str, Any])
         await move(session, submission, _S.UPLOADING, reason)
     else:
         await move(session, submission, _S.INVALID, reason, charged=False)
+
+
+async def _expect_taking_part(session: AsyncSession, submission: Submission, upload: Upload) -> None:
+    """FORBIDDEN for who was refused since the submission was begun."""
+    state = sa.select(Registration.state).where(
+        Registration.challenge_id == submission.challenge_id, Registration.user_id == upload.owner_user_id
+    )
+    if await session.scalar(state) is RegistrationState.REFUSED:
+        raise Forbidden("your registration was refused")
 
 
 async def _of(session: AsyncSession, upload: Upload) -> Submission | None:

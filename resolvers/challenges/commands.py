@@ -61,7 +61,8 @@ async def evaluate(ctx: Context, key: UUID, extra: Sequence[str] = ()) -> UUID:
 
 
 async def cancel(ctx: Context, key: UUID) -> UUID:
-    """Cancel what is under way. It is given back to the quota. One that has scores keeps them."""
+    """Cancel what is under way. One that has scores keeps them. It is given back to the quota, unless its submitter has
+    it evaluated already and may have read the log."""
     async with writing(ctx, "CANCEL", Submission, key) as session:
         submission = await seen(session, ctx, Submission, key)
         await require(session, ctx, submission, SUBMITTING, "cancel")
@@ -74,17 +75,20 @@ async def cancel(ctx: Context, key: UUID) -> UUID:
         if submission.status not in waiting:
             raise WrongState(f"a submission that is {submission.status.name} can't be cancelled",
                              state=submission.status.name)  # fmt: skip
-        await cancelled(session, submission, reason_of("CANCELED", "it was cancelled"))
+        began = submission.status is _S.EVALUATING and not await holds(session, ctx, submission, ORGANISING)
+        await cancelled(session, submission, reason_of("CANCELED", "it was cancelled"), free=not began)
         record(session, ctx, "CANCEL", "Submission", key)
     return key
 
 
-async def cancelled(session: AsyncSession, submission: Submission, reason: dict[str, Any]) -> None:
+async def cancelled(
+    session: AsyncSession, submission: Submission, reason: dict[str, Any], *, free: bool = True
+) -> None:
     """End the evaluation that is under way, and move the submission on."""
     await _end_open(session, submission.id, reason)
     back = submission.has_scores and submission.status in EVALUATED
     status = _S.COMPLETED if back else _S.CANCELED
-    await move(session, submission, status, reason, charged=None if back else False)
+    await move(session, submission, status, reason, charged=None if back or not free else False)
 
 
 async def _end_open(session: AsyncSession, submission: UUID, reason: dict[str, Any]) -> None:

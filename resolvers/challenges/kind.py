@@ -132,7 +132,7 @@ async def _finish(services: Services, key: UUID) -> Finished:
     )
     ((result, data, warnings, schema),) = await services.database.rows(wanted)
     scores = orjson.loads(data)
-    against = await asyncio.to_thread(json_schemas.against, schema, scores) if schema else None
+    against = await asyncio.to_thread(partial(json_schemas.against, schema, scores, masked=True)) if schema else None
     if against is not None:
         path, why = against
         return Finished(

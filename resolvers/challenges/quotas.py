@@ -42,14 +42,10 @@ class Usage:
 
 
 def _mine(phase: Phase, user: UUID, team: UUID | None) -> Any:
-    """The submissions that count for a team, or for somebody without one. Deleted ones count, too: who deletes gets
-    none back."""
-    whose = (
-        Submission.team_id == team
-        if team is not None
-        else sa.and_(Submission.user_id == user, Submission.team_id.is_(None))
-    )
-    return sa.and_(Submission.phase_id == phase.id, whose)
+    """The submissions that count for somebody: all of their own, by whatever team, and those of the present team.
+    Deleted ones count, too: who deletes gets none back."""
+    own = Submission.user_id == user
+    return sa.and_(Submission.phase_id == phase.id, own if team is None else sa.or_(own, Submission.team_id == team))
 
 
 async def usage(session: AsyncSession, phase: Phase, user: UUID, team: UUID | None) -> Usage:

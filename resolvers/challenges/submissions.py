@@ -45,7 +45,7 @@ async def create(ctx: Context, phase_id: UUID, *, team_id: UUID | None = None, a
         challenge = await seen(session, ctx, Challenge, phase.challenge_id, field="input.phase")
         label = label_of(author_label)
         await openness.expect_open(session, challenge, phase)
-        await _expect_registered(session, ctx, challenge, user)
+        await expect_registered(session, ctx, challenge, user)
         team = await _team(session, challenge, user, team_id)
         await quotas.expect_room(session, phase, user, team)
         moment = await moment_of(session)
@@ -79,7 +79,9 @@ def label_of(text: str | None, field: str = "input.authorLabel") -> str | None:
     return label
 
 
-async def _expect_registered(session: AsyncSession, ctx: Context, challenge: Challenge, user: UUID) -> None:
+async def expect_registered(
+    session: AsyncSession, ctx: Context, challenge: Challenge, user: UUID, field: str = "input.phase"
+) -> None:
     """FORBIDDEN for somebody who must register first, or accept the terms. Organisers need not."""
     if challenge.registration_mode is RegistrationMode.NONE and not challenge.terms:
         return
@@ -90,13 +92,13 @@ async def _expect_registered(session: AsyncSession, ctx: Context, challenge: Cha
     if await holds(session, ctx, challenge, (ORGANISES, SUPERADMIN)):
         return
     if held is None:
-        raise Forbidden("register for this challenge first, with joinChallenge", field="input.phase")
+        raise Forbidden("register for this challenge first, with joinChallenge", field=field)
     told = (
         "your registration waits for approval"
         if held.state is RegistrationState.PENDING
         else (f"your registration was refused: {held.reason or 'no reason is given'}")
     )
-    raise Forbidden(told, field="input.phase")
+    raise Forbidden(told, field=field)
 
 
 async def team_of(session: AsyncSession, challenge: UUID, user: UUID) -> UUID | None:

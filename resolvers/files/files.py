@@ -16,7 +16,9 @@ from resolvers.context import Context
 from resolvers.failures import NotFound, WrongState
 from resolvers.reading.selection import Selection
 from resolvers.writing.audit import record
+from resolvers.writing.cascade import erase
 from resolvers.writing.refusals import writing
+from resolvers.writing.row_events import conclude
 from resolvers.writing.rows import expect, locked, require
 
 _FILE = Selection(
@@ -71,6 +73,9 @@ async def delete_forever(ctx: Context, key: UUID, expected_version: int | None) 
             expect(row, expected_version)
         if row.state is FileState.CHECKING:
             raise WrongState("the file is being checked; try again in some seconds", state=row.state.name)
+        if row.deleted_at is None:
+            await conclude(session, ctx, row, None)
+            await erase(session, row)
         record(session, ctx, "DELETE", "File", key, forever=True, project_id=row.project_id)
         because(session, "a file is deleted for good by who may delete it", File)
         await session.delete(row)

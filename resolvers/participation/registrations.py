@@ -13,6 +13,7 @@ from resolvers.access.rules import SUPERADMIN
 from resolvers.challenges.decisions import reason_given
 from resolvers.context import Context
 from resolvers.failures import Invalid, WrongState
+from resolvers.participation import teams
 from resolvers.writing.audit import record
 from resolvers.writing.refusals import writing
 from resolvers.writing.rows import locked, require, seen, signed_in
@@ -57,5 +58,7 @@ async def decide(ctx: Context, key: UUID, *, accept: bool, reason: str | None) -
             raise Invalid("a refusal has a reason", field="reason")
         row.state, row.reason = _R.ACCEPTED if accept else _R.REFUSED, told
         await session.flush()
+        if not accept:
+            await teams.put_out(session, row.challenge_id, row.user_id)
         record(session, ctx, "DECIDE", "Registration", key, state=row.state.name)
     return key

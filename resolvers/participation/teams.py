@@ -12,6 +12,7 @@ from db.searching.folding import composed
 from db.types import uuid7
 from db.written import because
 from resolvers.access.policy import policy_of
+from resolvers.challenges.submissions import expect_registered
 from resolvers.context import Context
 from resolvers.failures import Forbidden, Invalid, LimitExceeded, NotFound, WrongState
 from resolvers.feed import principal_topic
@@ -35,6 +36,7 @@ async def create(ctx: Context, challenge_id: UUID, name: str) -> UUID:
             raise Invalid("the name of a team is one line of 1 to 100 characters", field="name")
         if challenge.team_size == 1:
             raise WrongState("this challenge has no teams")
+        await expect_registered(session, ctx, challenge, user, "challenge")
         await _expect_none(session, challenge.id, user)
         team = Team(id=uuid7(), challenge_id=challenge.id, name=name, captain_id=user)
         session.add(team)
@@ -92,7 +94,9 @@ async def join(ctx: Context, key: UUID) -> UUID:
         if member.state is MemberState.JOINED:
             raise WrongState("you are in this team", state=member.state.name)
         await _expect_none(session, team.challenge_id, user)
-        size = await session.scalar(sa.select(Challenge.team_size).where(Challenge.id == team.challenge_id)) or 1
+        challenge = await session.get_one(Challenge, team.challenge_id)
+        await expect_registered(session, ctx, challenge, user, "id")
+        size = challenge.team_size
         joined = sa.select(sa.func.count()).select_from(TeamMember)
         joined = joined.where(TeamMember.team_id == key, TeamMember.state == MemberState.JOINED)
         if (number := await session.scalar(joined) or 0) >= size:
@@ -115,22 +119,32 @@ async def leave(ctx: Context, key: UUID, other: UUID | None = None) -> datetime:
         team = await locked(session, ctx, Team, key)
         if other not in (None, user) and team.captain_id != user:
             raise Forbidden("only the captain of the team removes others")
-        member = await _own(session, key, other or user)
-        because(session, "people leave a team", TeamMember, Team)
-        await session.delete(member)
-        await session.flush()
-        changed(session, principal_topic(member.user_id))
-        if team.captain_id == member.user_id:
-            wanted = sa.select(TeamMember.user_id).where(
-                TeamMember.team_id == key, TeamMember.state == MemberState.JOINED
-            )
-            team.captain_id = await session.scalar(wanted.order_by(TeamMember.updated_at, TeamMember.id).limit(1))
-            await session.flush()
-            held = sa.select(Submission.id).where(Submission.team_id == key).limit(1)
-            if team.captain_id is None and await session.scalar(held) is None:
-                await session.delete(team)
+        await _part(session, team, await _own(session, key, other or user))
         record(session, ctx, "LEAVE", "Team", key)
         return await moment_of(session)
+
+
+async def put_out(session: AsyncSession, challenge: UUID, user: UUID) -> None:
+    """Take somebody who no longer takes part out of the team, and invitations away."""
+    wanted = sa.select(TeamMember).where(TeamMember.challenge_id == challenge, TeamMember.user_id == user)
+    for member in await session.scalars(wanted.order_by(TeamMember.id)):
+        await _part(session, await session.get_one(Team, member.team_id, with_for_update=True), member)
+
+
+async def _part(session: AsyncSession, team: Team, member: TeamMember) -> None:
+    because(session, "people leave a team", TeamMember, Team)
+    await session.delete(member)
+    await session.flush()
+    changed(session, principal_topic(member.user_id))
+    if team.captain_id == member.user_id:
+        wanted = sa.select(TeamMember.user_id).where(
+            TeamMember.team_id == team.id, TeamMember.state == MemberState.JOINED
+        )
+        team.captain_id = await session.scalar(wanted.order_by(TeamMember.updated_at, TeamMember.id).limit(1))
+        await session.flush()
+        held = sa.select(Submission.id).where(Submission.team_id == team.id).limit(1)
+        if team.captain_id is None and await session.scalar(held) is None:
+            await session.delete(team)
 
 
 async def _own(session: AsyncSession, team: UUID, user: UUID) -> TeamMember:

@@ -244,7 +244,7 @@ async def contest(
     (await session.get_one(m.Leaderboard, key["Leaderboard"])).build_id = key["LeaderboardBuild"]
     await session.flush()
     submitted = await file_of(session, "submitted.csv", purpose=purpose.SUBMISSION_INPUT, owner_user_id=owner,
-                              submission_id=key["Submission"], **challenge)  # fmt: skip
+                              submission_id=key["Submission"])  # fmt: skip
     await upload_of(session, "submitted.csv", purpose=purpose.SUBMISSION_INPUT, owner_user_id=owner,
                     submission_id=key["Submission"], **challenge)  # fmt: skip
     files["File/static"] = await file_of(

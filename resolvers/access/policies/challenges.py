@@ -1,5 +1,6 @@
 """Policies of challenges, their phases, and who takes part in them."""
 
+import re
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
@@ -19,6 +20,7 @@ from resolvers.access.policy import Change, Policy, Rules
 from resolvers.access.rules import ANY_USER, OWNER, SITE_ADMIN, SUPERADMIN
 from resolvers.failures import Invalid
 
+_ADDRESS = re.compile(r"https?://[^\s\"'<>\\]{1,1990}")
 TEAM = 100
 """The most people of a team."""
 FIRST = "main"
@@ -35,6 +37,8 @@ async def _validate(change: Change) -> None:
         return
     if challenge.end_date is not None and challenge.end_date < challenge.start_date:
         raise Invalid("a challenge ends on its first day, or later", field="input.endDate")
+    if challenge.url and not _ADDRESS.fullmatch(challenge.url):
+        raise Invalid("an address begins with https:// or http://, and has no blanks and quotes", field="input.url")
     if not 1 <= challenge.team_size <= TEAM:
         raise Invalid(f"a team has 1 to {TEAM} people", field="input.teamSize", allowed=TEAM, value=challenge.team_size)
     if challenge.evaluator_id is not None:

@@ -6,7 +6,14 @@ import sqlalchemy as sa
 
 from db.models import Archive, Blob, File, FilePurpose, Submission, Upload, UploadPart
 from db.types import now
-from resolvers.access.challenge_rules import FILE_ORGANISER, FILE_SUBMITTER, FOR_WORKER, STATIC_FILE, TAKES_PART
+from resolvers.access.challenge_rules import (
+    FILE_ORGANISER,
+    FILE_SUBMITTER,
+    FOR_WORKER,
+    STATIC_FILE,
+    SUBMITTED_ORGANISER,
+    TAKES_PART,
+)
 from resolvers.access.policy import Change, Policy
 from resolvers.access.rules import (
     ANY_USER,
@@ -53,6 +60,7 @@ POLICIES = (
             TAKES_PART,
             STATIC_FILE,
             FILE_ORGANISER,
+            SUBMITTED_ORGANISER,
             FOR_WORKER,
         ),
         delete=(OWNING_USER, OWN_SERVICE, PROJECT_ADMIN, FILE_ORGANISER, SUPERADMIN),

@@ -106,8 +106,8 @@ class SubmissionCommandsMutation:
 
     @mutation(needs=SIGNED_IN)
     async def cancel_submission(self, info: Info, id: _ID) -> SubmissionResult:  # type: ignore[valid-type]
-        """Cancel what is under way; the quota gets it back. One that has scores keeps them. Allowed to its submitter,
-        organisers, superadmins."""
+        """Cancel what is under way. The quota gets it back, unless its submitter cancels while it is evaluated. One
+        that has scores keeps them. Allowed to its submitter, organisers, superadmins."""
         key = key_of("Submission", id)
         await commands.cancel(info.context, key)
         return await written(info, "Submission", models.Submission, key)  # type: ignore[no-any-return]
