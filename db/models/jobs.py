@@ -140,7 +140,7 @@ class Job(Erasable, Entity):
     untold: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
     simulation_id: Mapped[UUID | None] = refers("simulations.id", ondelete="RESTRICT")
     archive_id: Mapped[UUID | None] = refers("archives.id", ondelete="RESTRICT")
-    evaluation_id: Mapped[UUID | None] = refers("evaluations.id", ondelete="RESTRICT")
+    evaluation_id: Mapped[UUID | None] = refers("evaluations.id", ondelete="CASCADE")
     lane_id: Mapped[UUID | None]
 
     owner: Mapped["User"] = relates()

@@ -590,10 +590,15 @@ def test_every_command_says_what_it_does() -> None:
     assert all((callback.__doc__ or "").endswith(".") for callback in known.values())
 
 
+ELSEWHERE = ("challenges", "evaluators", "leaderboards", "submissions")
+"""Commands that need files, and a worker: `test_challenge_commands` runs them."""
+
+
 @pytest.mark.slow
 def test_the_commands_of_the_documentation_run_in_their_order(empty: Operator) -> None:
     text = Path("docs/administering.md").read_text()
     lines = [line.split("#")[0].strip() for line in text.splitlines() if line.startswith("torana ")]
+    lines = [line for line in lines if line.split()[1] not in ELSEWHERE]
     assert len(lines) > 25
     mailing = Operator(empty.url, TORANA_MAIL_LOG="true")
     for line in lines:
@@ -609,7 +614,7 @@ def test_the_matrix_has_every_type_with_rules_and_says_so_in_words(torana: Opera
     told = torana("access --json").json
     assert set(told["entities"]) == {p.model.__name__ for p in policies() if p.read or p.parent or p.written}
     assert told["entities"]["Project"]["create"]["roles"] == ["SA", "SV", "XA"]
-    assert told["entities"]["LogEntry"]["read"]["roles"] == ["OW", "PA", "XA"]
+    assert told["entities"]["LogEntry"]["read"]["roles"] == ["OW", "PA", "OG", "XA"]
     assert "restore" not in told["entities"]["DeviceType"]
     assert told["columns"]["User"]["superadmin"]["words"] == "superadmins"
     assert told["fields"]["User.notes"]["roles"] == ["SA", "XA"]

@@ -65,8 +65,8 @@ async def _access(platform: Platform, id: str, who: str | Principal) -> Any:
 @pytest.mark.parametrize(
     ("who", "site", "project"),
     [
-        ("root", ("RUD", "Project Device"), ("RUD", "Participant ParticipantGroup RoleGrant")),
-        ("sita", ("RU", "Project Device"), ("RUD", "Participant ParticipantGroup RoleGrant")),
+        ("root", ("RUD", "Project Device Challenge"), ("RUD", "Participant ParticipantGroup RoleGrant")),
+        ("sita", ("RU", "Project Device Challenge"), ("RUD", "Participant ParticipantGroup RoleGrant")),
         ("maria", ("R", ""), ("RU", "Participant ParticipantGroup RoleGrant")),
         ("tom", ("R", ""), ("R", "Participant")),
         ("silo", ("R", ""), ("R", "")),

@@ -99,7 +99,7 @@ GOOD: dict[str, Any] = {
         ({"progress": r"(?P<done>\d+)", "log": "../*.log"}, "log: it must lie"),
         (
             {"results": "excel"},
-            r"results: 'excel' is none of \['files', 'fluka', 'shieldhit', 'topas', 'yaptide-json'\]",
+            r"results: 'excel' is none of \['files', 'fluka', 'scores', 'shieldhit', 'topas', 'yaptide-json'\]",
         ),
         ({"partial": "yes"}, "partial: it must be true or false"),
         ({"together": 1}, "together: it must be true or false"),

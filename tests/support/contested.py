@@ -231,6 +231,7 @@ async def contest(
     session.add_all([
         m.LogEntry(id=key["LogEntry/evaluation"], job_id=key["Job/evaluation"], task_id=task.id, attempt=1, line=1, sequence=1, text="x"),
         m.ExternalEntry(id=key["ExternalEntry"], leaderboard_id=key["Leaderboard"], key="baseline", data={"per": 3}),
+        m.LeaderboardRequest(leaderboard_id=key["Leaderboard"], reason="x"),
         m.LeaderboardBuild(id=key["LeaderboardBuild"], leaderboard_id=key["Leaderboard"], number=1, entry_count=1),
         _token(key["Credential/challenge"], key["Challenge"], token_of(place)),
     ])  # fmt: skip
@@ -245,8 +246,10 @@ async def contest(
     await session.flush()
     submitted = await file_of(session, "submitted.csv", purpose=purpose.SUBMISSION_INPUT, owner_user_id=owner,
                               submission_id=key["Submission"])  # fmt: skip
-    await upload_of(session, "submitted.csv", purpose=purpose.SUBMISSION_INPUT, owner_user_id=owner,
-                    submission_id=key["Submission"], **challenge)  # fmt: skip
+    await upload_of(
+        session, "submitted.csv", purpose=purpose.SUBMISSION_INPUT, owner_user_id=owner, submission_id=key["Submission"]
+    )
+    await upload_of(session, "reference.csv", purpose=purpose.REFERENCE_DATA, owner_user_id=owner, **challenge)
     files["File/static"] = await file_of(
         session, "static-plot.svg", purpose=purpose.SUBMISSION_OUTPUT, submission_id=key["Submission"]
     )

@@ -409,7 +409,7 @@ def _called(what: str, text: str) -> list[dict[str, Any]]:
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
-        ("text", "A list"),
+        ("text", "a list of estimators"),
         ([{"name": "z_"}], "file_name"),
         ([{**estimators(1.0)[0], "pages": [{**estimators(1.0)[0]["pages"][0], "dimensions": 2}]}], "dimensions is 2"),
         ([{**estimators(1.0)[0], "pages": [{**estimators(1.0)[0]["pages"][0], "metadata": {}}]}], "page_number"),

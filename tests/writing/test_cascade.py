@@ -66,7 +66,8 @@ async def _clear(session: AsyncSession, model: Model, keys: set[UUID]) -> None:
     """Take out of the way what keeps rows, and what goes with them, from being deleted."""
     for key in blocked_by(model):
         one = key.class_
-        gone = sa.update(one).values(deleted_at=sa.func.now()) if issubclass(one, Erasable) else sa.delete(one)
+        soft = issubclass(one, Erasable) and issubclass(model, Erasable)
+        gone = sa.update(one).values(deleted_at=sa.func.now()) if soft else sa.delete(one)
         await session.execute(gone.where(key.in_(keys)).execution_options(synchronize_session=False))
     for key in gone_with(model):
         below = set((await session.scalars(sa.select(key.class_.id).where(key.in_(keys)))).all())

@@ -68,8 +68,9 @@ def _inputs(typename: str, prefix: str = "New", suffix: str = "") -> Any:
 
 
 async def test_every_type_that_is_made_and_changed_alike_is_tried_here(sharing: Platform) -> None:
-    assert sorted([*_given(await settle(sharing)), "NotificationTemplate"]) == EDITED, (
-        "templates have tests of their own"
+    elsewhere = ("NotificationTemplate", "Challenge", "ExternalEntry", "Leaderboard", "Phase")
+    assert sorted([*_given(await settle(sharing)), *elsewhere]) == EDITED, (
+        "templates and challenges have tests of their own"
     )
 
 

@@ -51,7 +51,7 @@ REFERS = (
     ('credentials', 'challenge_id', 'challenges', 'CASCADE'),
     ('files', 'challenge_id', 'challenges', 'CASCADE'),
     ('files', 'submission_id', 'submissions', 'CASCADE'),
-    ('jobs', 'evaluation_id', 'evaluations', 'RESTRICT'),
+    ('jobs', 'evaluation_id', 'evaluations', 'CASCADE'),
     ('leaderboards', 'build_id', 'leaderboard_builds', 'SET NULL'),
     ('leaderboards', 'phase_id', 'phases', 'SET NULL'),
     ('uploads', 'challenge_id', 'challenges', 'CASCADE'),

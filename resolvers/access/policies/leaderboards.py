@@ -114,7 +114,7 @@ POLICIES = (
         then=_then,
     ),
     Policy(model=LeaderboardBuild, through=LeaderboardBuild.leaderboard, goes_with=(LeaderboardBuild.leaderboard_id,)),
-    Policy(model=LeaderboardRequest, stays=(LeaderboardRequest.leaderboard_id,)),
+    Policy(model=LeaderboardRequest, goes_with=(LeaderboardRequest.leaderboard_id,)),
     Policy(
         model=ExternalEntry,
         read=(BOARD_ORGANISER,),
@@ -128,9 +128,8 @@ POLICIES = (
     Policy(
         model=LeaderboardEntry,
         read=(ON_SHOWN_BOARD, OWN_ENTRY, BUILD_ORGANISER),
-        goes_with=(LeaderboardEntry.leaderboard_id,),
+        goes_with=(LeaderboardEntry.leaderboard_id, LeaderboardEntry.build_id),
         stays=(
-            LeaderboardEntry.build_id,
             LeaderboardEntry.submission_id,
             LeaderboardEntry.user_id,
             LeaderboardEntry.team_id,
