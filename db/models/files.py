@@ -182,7 +182,7 @@ class Upload(Entity):
     archive_id: Mapped[UUID | None] = refers("archives.id", ondelete="CASCADE")
     simulation_id: Mapped[UUID | None] = refers("simulations.id", ondelete="CASCADE")
     submission_id: Mapped[UUID | None] = refers("submissions.id", ondelete="CASCADE")
-    challenge_id: Mapped[UUID | None] = refers("challenges.id", ondelete="CASCADE")
+    challenge_id: Mapped[UUID | None] = refers("challenges.id", ondelete="SET NULL")
     file_id: Mapped[UUID | None] = refers("files.id", ondelete="SET NULL")
     recorded_at: Mapped[datetime | None]
     holder: Mapped[str | None] = mapped_column(sa.String(64))

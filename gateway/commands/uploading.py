@@ -22,8 +22,11 @@ from schema.fields.scalars import parse_id
 CHUNK = 1 << 20
 PATIENCE = 300.0
 """Seconds for which a gateway that is away, or an answer that says so, is tried again."""
-PURPOSES = {"Session": "SESSION_ASSET", "Project": "DATASET"}
+PURPOSES = {"Session": "SESSION_ASSET", "Project": "DATASET", "Submission": "SUBMISSION_INPUT"}
 """What a file is for that belongs to a row of this type."""
+NAMED = "the id of a session, project, submission or challenge"
+OF_CHALLENGE = ("REFERENCE_DATA", "CHALLENGE_DATA", "EVALUATOR_PROGRAM")
+"""What a file of a challenge may be for."""
 AGAIN = (408, 409, 423, 429, 460, 500, 502, 503, 504)
 
 _OPEN = """query($c:String!,$n:String!){uploads(first:1,filter:{checksum:{in:[$c]},name:{in:[$n]},state:{in:[OPEN]}}){
@@ -36,8 +39,11 @@ _STATE = "query($id:ID!){upload(id:$id){state refusal{code message entry} file{i
 def upload(
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="The file.")],
     to: Annotated[
-        str, typer.Option(help="What it is for: the id of a session or a project, or a purpose such as DATASET.")
+        str, typer.Option(help="The id of a session, project, submission or challenge; or a purpose such as DATASET.")
     ],
+    purpose: Annotated[
+        str | None, typer.Option("--as", help=f"What it is for, in a challenge: {', '.join(OF_CHALLENGE)}.")
+    ] = None,
     gateway: Annotated[str, typer.Option(envvar="TORANA_GATEWAY", help="The address.")] = "http://127.0.0.1:8000",
     token: Annotated[str, typer.Option(envvar="TORANA_TOKEN", help="An API key's secret, or an access token.")] = "",
 ) -> None:
@@ -46,7 +52,7 @@ def upload(
         fail("set TORANA_TOKEN to the secret of an API key of yours")
     if not gateway.startswith(("http://", "https://")):
         fail(f"the address of a gateway begins with http:// or https://, not {gateway[:60]}")
-    purpose, size = _purpose(to), file.stat().st_size
+    meant, size = _purpose(to, purpose), file.stat().st_size
     if size == 0:
         fail(f"{file.name} is empty: a file has at least one byte", WRONG)
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
@@ -54,7 +60,7 @@ def upload(
     with Progress(*columns, TimeRemainingColumn(), console=console) as bars, _client(gateway, token) as client:
         _ask(client, "{signedIn{__typename}}")  # before the file is read
         digest = _digest(file, size, bars)
-        found = _found(client, file.name, digest) or _begun(client, file.name, size, digest, purpose)
+        found = _found(client, file.name, digest) or _begun(client, file.name, size, digest, meant)
         bar = bars.add_task("sending", total=size, completed=int(found["received"]))
         _send(client, str(found["url"]), file, size, lambda done: bars.update(bar, completed=done))
         checking = bars.add_task("checking", total=None)
@@ -118,14 +124,22 @@ def _begun(client: httpx2.Client, name: str, size: int, digest: str, purpose: di
     return made["upload"]
 
 
-def _purpose(to: str) -> dict[str, str]:
+def _purpose(to: str, given: str | None) -> dict[str, str]:
     with contextlib.suppress(Failure):
         typename, _ = parse_id(to)
+        if typename == "Challenge":
+            if given is None or given.upper() not in OF_CHALLENGE:
+                fail(f"say with --as what a file of a challenge is for: {', '.join(OF_CHALLENGE)}")
+            return {"purpose": given.upper(), "target": to}
         if typename not in PURPOSES:
-            fail(f"files belong to no {typename}; give the id of a session or a project, or a purpose")
+            fail(
+                f"files belong to no {typename}; give the id of a session, project, submission or challenge, or a purpose"
+            )
         return {"purpose": PURPOSES[typename], "target": to}
     if (purpose := to.upper()) not in FilePurpose.__members__:
-        fail(f"{to[:60]} is no purpose ({', '.join(FilePurpose.__members__)}) and no id of a session or a project")
+        fail(
+            f"{to[:60]} is no purpose ({', '.join(FilePurpose.__members__)}) and no id of a session, project, submission or challenge"
+        )
     return {"purpose": purpose}
 
 

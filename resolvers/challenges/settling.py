@@ -27,6 +27,7 @@ from db.models import (
 )
 from db.types import now
 from db.written import because
+from jobs.programs.readers.scores import FILE as SCORES_FILE
 from resolvers.challenges import evaluations, requests
 from resolvers.challenges.commands import cancelled
 from resolvers.challenges.statuses import OVERDUE, move, reason_of
@@ -113,6 +114,8 @@ async def _agree(session: AsyncSession, key: UUID) -> None:
 def _error(given: Any) -> dict[str, Any]:
     """The code and the sentence of a job's error. Evaluations that fail name a code of their own."""
     found = given or {"code": "NO_RESULT", "message": "no reason was given"}
+    if found.get("message", "").startswith(f"{SCORES_FILE}: "):
+        return reason_of("SCORES", found["message"])
     match = _CODE.fullmatch(found.get("message", ""))
     return reason_of(match[1], match[2]) if match else reason_of(found["code"], found.get("message", ""))
 

@@ -54,7 +54,7 @@ REFERS = (
     ('jobs', 'evaluation_id', 'evaluations', 'CASCADE'),
     ('leaderboards', 'build_id', 'leaderboard_builds', 'SET NULL'),
     ('leaderboards', 'phase_id', 'phases', 'SET NULL'),
-    ('uploads', 'challenge_id', 'challenges', 'CASCADE'),
+    ('uploads', 'challenge_id', 'challenges', 'SET NULL'),
     ('uploads', 'submission_id', 'submissions', 'CASCADE'),
 )
 OF_ENTRIES = (
