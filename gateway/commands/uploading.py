@@ -132,14 +132,10 @@ def _purpose(to: str, given: str | None) -> dict[str, str]:
                 fail(f"say with --as what a file of a challenge is for: {', '.join(OF_CHALLENGE)}")
             return {"purpose": given.upper(), "target": to}
         if typename not in PURPOSES:
-            fail(
-                f"files belong to no {typename}; give the id of a session, project, submission or challenge, or a purpose"
-            )
+            fail(f"files belong to no {typename}; give {NAMED}, or a purpose")
         return {"purpose": PURPOSES[typename], "target": to}
     if (purpose := to.upper()) not in FilePurpose.__members__:
-        fail(
-            f"{to[:60]} is no purpose ({', '.join(FilePurpose.__members__)}) and no id of a session, project, submission or challenge"
-        )
+        fail(f"{to[:60]} is no purpose ({', '.join(FilePurpose.__members__)}) and not {NAMED}")
     return {"purpose": purpose}
 
 
