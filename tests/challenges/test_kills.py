@@ -106,7 +106,7 @@ async def test_cancelling_a_submission_ends_its_processes(serve: Serve) -> None:
     submission = await sent(gateway, tom, of, b"0.5")
     await present(mark)
     found = await done(gateway, tom, "cancelSubmission", id=submission["id"])
-    assert (found["status"], found["charged"]) == ("CANCELED", False)
+    assert (found["status"], found["charged"]) == ("CANCELED", True)
     await nothing_left(mark, gateway.app.state.runs)
 
 

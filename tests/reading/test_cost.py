@@ -35,7 +35,7 @@ COSTS: dict[str, dict[str, Cost]] = {
         "whole result": Cost(2, 3330, 4, 306, 104, 41, 576),
         "deep page": Cost(1, 1832, 3, 260, 308, 41, 419),
         "filtered page": Cost(1, 1322, 2, 66, 624, 22, 376),
-        "participants": Cost(1, 2761, 8, 516, 869, 21, 375),
+        "participants": Cost(1, 2761, 8, 567, 869, 21, 380),
         "challenges": Cost(1, 6205, 14, 1528, 1642, 200, 571),
         "jobs": Cost(1, 2256, 6, 211, 962, 241, 597),
     },

@@ -22,6 +22,8 @@ RANGES = ("0", "1,0", "0-1", "0-999", "7", "", "1-0", "0-1000")
 ZONES = ("UTC", "Europe/Zurich", "Asia/Kolkata", "America/Havana", "Nowhere/None", "")
 COLUMNS = {
     "Estimator.metadata": "meta",
+    "EvaluatorFile.use": "role",
+    "LeaderboardEntry.place": "position",
     "Credential.kind": "kind",
     "AuditEvent.actor": "actor_id",
     "AuditEvent.entity": "entity_id",
