@@ -79,7 +79,8 @@ class Page:
     @property
     def reads(self) -> bool:
         """Whether its fields need the rows."""
-        return self._shows or bool(self._told & {Place.START, Place.END}) or bool(self.more)
+        pointed = self._limit > 0 and bool(self._told & {Place.START, Place.END})
+        return self._shows or pointed or bool(self.more)
 
     @property
     def more(self) -> int:

@@ -40,6 +40,7 @@ from tests.support.fuzz import (
     settings,
 )
 from tests.support.generated import ODD_TEXTS, Generated
+from tests.support.platforms import Platform
 
 PRINCIPALS = (None, "tom", "maria", "root")
 BIGGEST = 2**31 - 1
@@ -828,3 +829,8 @@ async def test_one_key_for_different_fields_below_nodes_and_edges(both: Both) ->
             body = await both.ask(query, who)
             assert {error["extensions"]["code"] for error in body.get("errors", [])} <= {"FORBIDDEN"}
             assert body["data"] is not None
+
+
+async def test_a_page_of_no_rows_has_no_cursors(platform: Platform) -> None:
+    found = await platform.ask("{preferences(first:0){pageInfo{startCursor endCursor}}}", None)
+    assert found == {"preferences": {"pageInfo": {"startCursor": None, "endCursor": None}}}
