@@ -251,7 +251,7 @@ class Database:
             lost()
 
 
-async def moment_of(session: AsyncSession) -> datetime:
+async def moment_of(session: AsyncConnection | AsyncSession) -> datetime:
     """The time by the database's clock."""
     moment: datetime | None = await session.scalar(sa.select(now()))
     assert moment is not None

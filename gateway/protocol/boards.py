@@ -5,11 +5,12 @@ what nobody signed in for is kept until the leaderboard is built anew.
 """
 
 import asyncio
+import contextlib
 import csv
 import hashlib
 import io
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -26,7 +27,7 @@ from gateway.protocol.files import CSV, JSON, File, answered, sent
 from jobs.scores.columns import Column, read
 from jobs.scores.values import found
 from resolvers.context import Context, Services
-from resolvers.failures import Away, Failure, NotFound
+from resolvers.failures import Away, NotFound
 from resolvers.identity.principal import Kind
 from schema.lists.exporting import Run, Unreadable, cell
 
@@ -46,6 +47,7 @@ _PAGE = """query Entries($board: ID!, $build: ID!, $first: Int!, $after: String)
 """The leaderboard is asked after the page: while it still has the build, the page is whole."""
 
 Entry = Mapping[str, Any]
+Write = Callable[[Mapping[str, Any], Sequence[Entry]], bytes]
 
 
 class _Replaced(Exception):
@@ -59,7 +61,7 @@ class Boards:
     services: Services
     documents: Documents
     execution: Execution
-    _kept: OrderedDict[tuple[str, ...], bytes] = field(default_factory=OrderedDict)
+    _kept: OrderedDict[tuple[str, ...], File] = field(default_factory=OrderedDict)
     _making: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
@@ -79,29 +81,26 @@ class Boards:
         run = runner(ctx, self.documents, self.execution)
         for _ in range(AGAIN):
             board = await _board(run, label)
-            try:
-                content = await self._content(ctx, run, board, format)
-            except _Replaced:
-                continue
-            state = hashlib.sha256(content).hexdigest()
-            media = JSON if format == "json" else CSV
-            return File(f"{board['label']}.{format}", media, partial(_once, content), state, len(content), _FRESH)
+            with contextlib.suppress(_Replaced):
+                if ctx.principal.kind is Kind.ANONYMOUS and board["build"] is not None:
+                    return await self._for_anyone(run, board, format)
+                return await _made(run, board, format)
         raise Away("the leaderboard is built again and again; try again in a while", seconds=5)
 
-    async def _content(self, ctx: Context, run: Run, board: Mapping[str, Any], format: str) -> bytes:
-        if ctx.principal.kind is not Kind.ANONYMOUS or board["build"] is None:
-            return await _made(run, board, format)
+    async def _for_anyone(self, run: Run, board: Mapping[str, Any], format: str) -> File:
+        """What is made once for all who do not sign in."""
         key = (board["id"], str(board["version"]), board["build"]["id"], format)
-        async with self._making:
-            if (content := self._kept.get(key)) is not None:
-                self._kept.move_to_end(key)
-                return content
-            content = await _made(run, board, format)
-            if len(content) <= KEPT_BYTES:
-                self._kept[key] = content
-                while len(self._kept) > KEPT:
-                    self._kept.popitem(last=False)
-            return content
+        if key not in self._kept:
+            async with self._making:
+                if key not in self._kept:
+                    made = await _made(run, board, format)
+                    if made.size is None or made.size > KEPT_BYTES:
+                        return made
+                    self._kept[key] = made
+                    while len(self._kept) > KEPT:
+                        self._kept.popitem(last=False)
+        self._kept.move_to_end(key)
+        return self._kept[key]
 
 
 async def _board(run: Run, label: str) -> Mapping[str, Any]:
@@ -112,10 +111,16 @@ async def _board(run: Run, label: str) -> Mapping[str, Any]:
     return board
 
 
-async def _made(run: Run, board: Mapping[str, Any], format: str) -> bytes:
+async def _made(run: Run, board: Mapping[str, Any], format: str) -> File:
     entries = await _entries(run, board)
-    write = _json if format == "json" else _csv
-    return await asyncio.to_thread(write, board, entries)
+    media, write = (JSON, _json) if format == "json" else (CSV, _csv)
+    content, state = await asyncio.to_thread(_written, write, board, entries)
+    return File(f"{board['label']}.{format}", media, partial(_once, content), state, len(content), _FRESH)
+
+
+def _written(write: Write, board: Mapping[str, Any], entries: Sequence[Entry]) -> tuple[bytes, str]:
+    content = write(board, entries)
+    return content, hashlib.sha256(content).hexdigest()
 
 
 async def _entries(run: Run, board: Mapping[str, Any]) -> list[Entry]:
@@ -140,12 +145,8 @@ async def _data(run: Run, document: str, given: Mapping[str, Any]) -> Mapping[st
     told = await run(document, given)
     data: Mapping[str, Any] | None = told.get("data")
     if data is None or told.get("errors"):
-        raise _refusal(told["errors"][0])
+        raise Unreadable(told["errors"][0])
     return data
-
-
-def _refusal(error: Mapping[str, Any]) -> Failure:
-    return Unreadable(error)
 
 
 def _json(board: Mapping[str, Any], entries: Sequence[Entry]) -> bytes:

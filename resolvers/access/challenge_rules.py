@@ -100,16 +100,6 @@ def submitted(submission: Any, profile: AccessProfile) -> Clause:
     return any_of(mine, _of_team(submission, profile))
 
 
-def _submitted_through(key: str) -> Any:
-    def clause(entity: Any, profile: AccessProfile) -> Clause:
-        submission = Alias(m.Submission)
-        mine = submitted(submission, profile)
-        live = (submission.id == getattr(entity, key), submission.deleted_at.is_(None))
-        return FALSE if mine is FALSE else some(submission, *live, mine)
-
-    return clause
-
-
 def _team_evaluation(entity: Any, profile: AccessProfile) -> Clause:
     """A job that evaluates what a team of the principal submitted. One's own jobs one has anyway."""
     evaluation, submission = Alias(m.Evaluation), Alias(m.Submission)
@@ -211,16 +201,13 @@ BOARD_ORGANISER = Rule(_OF_CHALLENGES, ("OG",), _organised_through(m.Leaderboard
 BUILD_ORGANISER = Rule(_OF_CHALLENGES, ("OG",), _organised_through(m.Leaderboard, "leaderboard_id"))
 JOB_ORGANISER = Rule(_OF_CHALLENGES, ("OG",), _organised_through(m.Evaluation, "evaluation_id"))
 LOG_ORGANISER = Rule(_OF_CHALLENGES, ("OG",), _of_evaluation_log)
-FILE_ORGANISER = Rule(_OF_CHALLENGES, ("OG",), _organised_by("challenge_id"))
 SUBMITTED_ORGANISER = Rule(_OF_CHALLENGES, ("OG",), _organised_through(m.Submission, "submission_id"))
-PUBLISHED_CHALLENGE = Rule("everyone, once it is published", tuple(ROLES), _published)
-PUBLISHED_PHASE = Rule("everyone, once it is published", tuple(ROLES), _published)
+ONCE_PUBLISHED = Rule("everyone, once it is published", tuple(ROLES), _published)
 EVALUATOR_USER = Rule("any signed-in user", ANY_USER.roles, _of_published)
 TAKES_PART = Rule("whoever takes part in the challenge", tuple(ROLES), _given)
 FOR_WORKER = Rule("external workers of the challenge", ("CW",), _for_worker)
 STATIC_FILE = Rule("everyone, with an entry of a leaderboard that publishes files", tuple(ROLES), _static)
 SUBMITTER = Rule("its submitter, and the submitter's team", ("OW",), submitted)
-EVALUATION_SUBMITTER = Rule("the submitter, and the submitter's team", ("OW",), _submitted_through("submission_id"))
 JOB_SUBMITTER = Rule("the submitter, and the submitter's team", ("OW",), _team_evaluation)
 FILE_SUBMITTER = Rule("the submitter, and the submitter's team", ("OW",), _own_files)
 SHOWN_LOG = Rule("the owner of the job; of an evaluation, where its phase shows logs", ("OW",), _shown_log)

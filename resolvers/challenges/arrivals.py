@@ -81,6 +81,4 @@ async def _expect_taking_part(session: AsyncSession, submission: Submission, upl
 async def _of(session: AsyncSession, upload: Upload) -> Submission | None:
     if upload.submission_id is None or upload.task_id is not None:
         return None
-    wanted = sa.select(Submission).where(Submission.id == upload.submission_id)
-    wanted = wanted.with_for_update(key_share=True).execution_options(populate_existing=True)
-    return (await session.scalars(wanted)).one_or_none()
+    return await evaluations.held(session, upload.submission_id)

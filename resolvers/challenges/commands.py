@@ -9,15 +9,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.models import (
     Challenge,
-    Evaluation,
     Phase,
     Submission,
     SubmissionStatus,
 )
 from db.written import because
+from resolvers.access import board_requests
 from resolvers.access.challenge_rules import ORGANISER, SUBMITTER
 from resolvers.access.rules import SUPERADMIN
-from resolvers.challenges import evaluations, openness, requests
+from resolvers.challenges import evaluations, openness
 from resolvers.challenges.evaluators import check_arguments
 from resolvers.challenges.statuses import ACTIVE, AGAIN, EVALUATED, move, reason_of
 from resolvers.context import Context
@@ -85,20 +85,10 @@ async def cancelled(
     session: AsyncSession, submission: Submission, reason: dict[str, Any], *, free: bool = True
 ) -> None:
     """End the evaluation that is under way, and move the submission on."""
-    await _end_open(session, submission.id, reason)
+    await evaluations.end_open(session, submission.id, reason)
     back = submission.has_scores and submission.status in EVALUATED
     status = _S.COMPLETED if back else _S.CANCELED
     await move(session, submission, status, reason, charged=None if back or not free else False)
-
-
-async def _end_open(session: AsyncSession, submission: UUID, reason: dict[str, Any]) -> None:
-    wanted = sa.select(Evaluation).where(
-        Evaluation.submission_id == submission,
-        Evaluation.ended_at.is_(None),
-        Evaluation.reevaluation_id.is_(None),
-    )
-    for evaluation in await session.scalars(wanted.with_for_update()):
-        await evaluations.end(session, evaluation, error=reason)
 
 
 async def withdraw(ctx: Context, key: UUID) -> UUID:
@@ -115,7 +105,7 @@ async def withdraw(ctx: Context, key: UUID) -> UUID:
                 "a submission with scores is not withdrawn; ask an organiser", state=submission.status.name
             )
         reason = reason_of("WITHDRAWN", "its submitter withdrew it")
-        await _end_open(session, key, reason)
+        await evaluations.end_open(session, key, reason)
         begun = submission.status in (_S.EVALUATING, _S.FAILED)
         await move(session, submission, _S.WITHDRAWN, reason, charged=submission.charged and begun)
         record(session, ctx, "WITHDRAW", "Submission", key)
@@ -142,6 +132,6 @@ async def choose(ctx: Context, key: UUID) -> UUID:
             other.chosen = False
         submission.chosen = True
         await session.flush()
-        await requests.ask(session, submission.challenge_id, "a run was chosen")
+        await board_requests.ask(session, submission.challenge_id, "a run was chosen")
         record(session, ctx, "CHOOSE", "Submission", key)
     return key

@@ -14,7 +14,7 @@ from db.models import (
 )
 from db.searching.folding import composed
 from db.written import because
-from resolvers.challenges import requests
+from resolvers.access import board_requests
 from resolvers.challenges.commands import ORGANISING
 from resolvers.challenges.statuses import ACTIVE, BY_HAND, move, reason_of
 from resolvers.challenges.submissions import label_of
@@ -55,7 +55,7 @@ async def set_author_label(ctx: Context, key: UUID, label: str | None) -> UUID:
         await require(session, ctx, submission, ORGANISING, "name the author of")
         submission.author_label = label_of(label, "label")
         await session.flush()
-        await requests.ask(session, submission.challenge_id, "an author was named")
+        await board_requests.ask(session, submission.challenge_id, "an author was named")
         record(session, ctx, "SET_AUTHOR", "Submission", key)
     return key
 

@@ -1,7 +1,6 @@
 """Discover the evaluators that the index of a folder on the gateway's own machine describes."""
 
 import asyncio
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -15,7 +14,7 @@ from db.models import Cluster, Evaluator, EvaluatorFileRole, Executor, File, Fil
 from db.searching.folding import composed
 from jobs.programs.evaluation import bounds_of
 from resolvers.access import json_schemas
-from resolvers.challenges.evaluators import FILES, NewVersion, check_arguments, upsert
+from resolvers.challenges.evaluators import ENDS, FILES, NewVersion, check_arguments, upsert
 from resolvers.context import Context
 from resolvers.documents import Unreadable, content, document, within
 from resolvers.failures import Failure, Forbidden
@@ -27,12 +26,8 @@ EVALUATORS = 1_000
 """The most evaluators of an index."""
 PROGRAM, REFERENCE = 16_000_000, 256_000_000
 """The most bytes of a program, and of a file of reference data."""
-_EXECUTORS: Mapping[str, tuple[Executor, tuple[str, ...]]] = {
-    "python": (Executor.PYTHON, (".py", ".zip")),
-    "bash": (Executor.BASH, (".sh", ".zip")),
-    "sbatch": (Executor.SBATCH, (".sh", ".zip")),
-}
-"""The executors of an index, and how the names of their programs end."""
+_EXECUTORS: Mapping[str, Executor] = {"python": Executor.PYTHON, "bash": Executor.BASH, "sbatch": Executor.SBATCH}
+"""The executors of an index."""
 _FIELDS = {"executor", "script_path", "executor_arguments", "arguments", "reference", "scores_schema", "bounds",
            "cluster"}  # fmt: skip
 
@@ -112,7 +107,8 @@ def _described(folder: Path, label: str, given: object) -> _Described:
         raise Unreadable("containers are given as images: upload the image, and make a version with executor CONTAINER")
     if given.get("executor") not in _EXECUTORS:
         raise Unreadable(f"executor is one of {', '.join(_EXECUTORS)}")
-    executor, ends = _EXECUTORS[given["executor"]]
+    executor = _EXECUTORS[given["executor"]]
+    ends = ENDS[executor]
     script = _place(folder, given.get("script_path"), "script_path")
     if not script.name.lower().endswith(ends):
         raise Unreadable(f"the program of {executor.name} is a file that ends with {' or '.join(ends)}")
@@ -246,7 +242,7 @@ async def _stored(ctx: Context, folder: Path, path: Path, purpose: FilePurpose, 
     data = await asyncio.to_thread(content, folder, path, most)
     if not data:
         raise Unreadable(f"{name}: it is empty")
-    digest = await asyncio.to_thread(_digest, data)
+    digest = await asyncio.to_thread(storing.digest_of, data)
     known = sa.select(File.id).where(
         File.purpose == purpose,
         File.state == FileState.READY,
@@ -259,13 +255,9 @@ async def _stored(ctx: Context, folder: Path, path: Path, purpose: FilePurpose, 
     if rows := await ctx.database.rows(known.order_by(File.id).limit(1)):
         key: UUID = rows[0].id
         return key
-    await storing.place(ctx.services, data)
+    await storing.place(ctx.services, data, digest)
     async with ctx.database.write(as_system="bytes of the gateway's own are stored") as session:
         return await storing.store(session, purpose, name, digest, len(data))
-
-
-def _digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
 
 
 def _printed(text: str) -> str:

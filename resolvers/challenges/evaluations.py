@@ -75,7 +75,7 @@ async def begin(
 ) -> Evaluation:
     """Begin an evaluation of a submission, locked by the transaction: a job is to do it. STATE while another is under
     way, and for a submission without its file."""
-    if await session.scalar(_open(submission.id)) is not None:
+    if await session.scalar(_open(submission.id).with_only_columns(Evaluation.id)) is not None:
         raise WrongState("an evaluation of it is under way", state=submission.status.name)
     file = await input_of(session, submission.id)
     if file is None:
@@ -110,7 +110,7 @@ async def begin(
 
 
 def _open(submission: UUID) -> Any:
-    return sa.select(Evaluation.id).where(Evaluation.submission_id == submission, Evaluation.ended_at.is_(None))
+    return sa.select(Evaluation).where(Evaluation.submission_id == submission, Evaluation.ended_at.is_(None))
 
 
 async def input_of(session: AsyncSession, submission: UUID) -> File | None:
@@ -178,11 +178,24 @@ async def end(
     changed(session, row_topic(Evaluation, evaluation.id))
 
 
+async def end_open(session: AsyncSession, submission: UUID, reason: Mapping[str, Any]) -> None:
+    """End what is under way for a submission, locked by the transaction, but for what a re-evaluation began."""
+    for evaluation in await session.scalars(
+        _open(submission).where(Evaluation.reevaluation_id.is_(None)).with_for_update()
+    ):
+        await end(session, evaluation, error=reason)
+
+
+async def held(session: AsyncSession, key: UUID) -> Submission | None:
+    """A submission as it is now, locked."""
+    return await session.get(Submission, key, with_for_update={"key_share": True}, populate_existing=True)
+
+
 async def locked(session: AsyncSession, key: UUID) -> tuple[Submission, Evaluation] | None:
     """An evaluation with its submission, both locked, in the order of locks."""
     of = await session.scalar(sa.select(Evaluation.submission_id).where(Evaluation.id == key))
     if of is None:
         return None
-    submission = await session.get(Submission, of, with_for_update={"key_share": True}, populate_existing=True)
+    submission = await held(session, of)
     evaluation = await session.get(Evaluation, key, with_for_update=True, populate_existing=True)
     return None if submission is None or evaluation is None else (submission, evaluation)

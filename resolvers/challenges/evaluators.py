@@ -24,16 +24,15 @@ from db.models import (
     FileState,
     Platform,
 )
-from db.searching.folding import composed
 from db.types import uuid7
 from db.written import because
 from jobs.programs.evaluation import MOST, bounds_of
 from jobs.programs.evaluators import BUILT_IN
 from resolvers.access import json_schemas
 from resolvers.access.policy import policy_of
+from resolvers.challenges.names import one_line
 from resolvers.context import Context
 from resolvers.failures import Conflict, Invalid, LimitExceeded, WrongState
-from resolvers.mail.templates import printable
 from resolvers.writing.audit import record
 from resolvers.writing.refusals import writing
 from resolvers.writing.rows import locked, require, seen
@@ -73,9 +72,7 @@ class NewVersion:
 async def upsert(ctx: Context, label: str, new: NewVersion, *, challenge: UUID | None = None, host: str = "") -> UUID:
     """Make an evaluator, or a new version of the one with this label and host, which is the current one from then on.
     One that equals the current version changes nothing. Returns the key of the evaluator."""
-    label = composed(label.strip())
-    if not 1 <= len(label) <= 100 or not printable(label):
-        raise Invalid("a label is one line of 1 to 100 characters", field="input.label")
+    label = one_line(label, 100, "a label", "input.label")
     async with writing(ctx, "UPSERT", Evaluator) as session:
         if challenge is not None:
             await seen(session, ctx, Challenge, challenge, field="input.challenge")
@@ -209,16 +206,17 @@ async def _files(
     return found
 
 
-_ENDS: Mapping[Executor, tuple[str, ...]] = {
+ENDS: Mapping[Executor, tuple[str, ...]] = {
     Executor.PYTHON: (".py", ".zip"),
     Executor.BASH: (".sh", ".zip"),
     Executor.SBATCH: (".sh", ".zip"),
     Executor.CONTAINER: (".tar",),
 }
+"""How the names of programs end."""
 
 
 def _check_program(executor: Executor, name: str, field: str) -> None:
-    ends = _ENDS[executor]
+    ends = ENDS[executor]
     if not name.lower().endswith(ends):
         told = f"the program of {executor.name} is a file that ends with {' or '.join(ends)}"
         raise Invalid(told, field=field, allowed=list(ends))

@@ -9,12 +9,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.engine import moment_of
 from db.models import Evaluation, Job, JobState, Platform, Task
-from db.searching.folding import composed
 from db.written import because
+from resolvers.challenges.names import one_line
 from resolvers.context import Context
 from resolvers.failures import Invalid, Unauthenticated
 from resolvers.identity.principal import Kind, TaskClaim
-from resolvers.mail.templates import printable
 from resolvers.queue.leases import CLAIM, SCOPES, claim_task, handed
 from resolvers.queue.ranking import WAITING
 from resolvers.work.worker_api import Assignment, assignment, held
@@ -29,9 +28,7 @@ async def claim(ctx: Context, number: str, version: str) -> Assignment | None:
         raise Unauthenticated("this is for workers of organisers, with the token of their challenge")
     if not 8 <= len(number) <= 64:
         raise Invalid("the number of a claim has 8 to 64 characters", field="number")
-    version = composed(version.strip())
-    if not 1 <= len(version) <= VERSION or not printable(version):
-        raise Invalid(f"a version is one line of 1 to {VERSION} characters", field="version")
+    version = one_line(version, VERSION, "a version", "version")
     lease = ctx.services.limits.lease_on
     async with ctx.database.write(as_system="a worker takes the task of its token") as session:
         mine = (

@@ -35,9 +35,9 @@ from db.written import because
 from jobs.programs import evaluation as program
 from jobs.results.estimators import ResultError
 from jobs.scores.values import DEPTH, finite
-from resolvers.access import json_schemas
+from resolvers.access import board_requests, json_schemas
 from resolvers.accounts.tickets import TICKET, address_of
-from resolvers.challenges import audiences, evaluations, requests
+from resolvers.challenges import audiences, evaluations
 from resolvers.challenges.statuses import move
 from resolvers.context import Services
 from resolvers.failures import NotFound, WrongState
@@ -165,7 +165,7 @@ async def count(session: AsyncSession, submission: Submission, evaluation: Evalu
     if submission.status in (SubmissionStatus.ON_QUEUE, SubmissionStatus.EVALUATING):
         await move(session, submission, SubmissionStatus.COMPLETED)
     if not had or submission.status is SubmissionStatus.COMPLETED:
-        await requests.ask(session, submission.challenge_id, "a submission was evaluated")
+        await board_requests.ask(session, submission.challenge_id, "a submission was evaluated")
 
 
 KIND: Kind[Services] = Kind(

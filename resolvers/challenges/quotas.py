@@ -6,14 +6,19 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from db.engine import moment_of
 from db.locks import held_in_order
-from db.models import Phase, Submission, Team, User
+from db.models import MemberState, Phase, Submission, Team, TeamMember, User
 from db.types import instant_text
 from resolvers.challenges.statuses import ACTIVE
+from resolvers.context import Context
 from resolvers.failures import Quota
+from resolvers.reading.selection import Selection
+
+Reading = AsyncConnection | AsyncSession
+_PHASE = Selection(Phase, ("challenge_id", "window_limit", "window_seconds", "total_limit", "concurrent_limit"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,24 +46,44 @@ class Usage:
         return min((max(0, limit - used) for limit, used in pairs if limit is not None), default=None)
 
 
-def _mine(phase: Phase, user: UUID, team: UUID | None) -> Any:
+def _mine(phase: Any, user: UUID, team: UUID | None) -> Any:
     """The submissions that count for somebody: all of their own, by whatever team, and those of the present team.
     Deleted ones count, too: who deletes gets none back."""
     own = Submission.user_id == user
     return sa.and_(Submission.phase_id == phase.id, own if team is None else sa.or_(own, Submission.team_id == team))
 
 
-async def usage(session: AsyncSession, phase: Phase, user: UUID, team: UUID | None) -> Usage:
+async def told(ctx: Context, user: UUID, key: UUID) -> Usage | None:
+    """How much of the quota of a phase the user, or the user's team, has used; None for a phase that is not seen."""
+    phase = await ctx.loaders.one(_PHASE, key)
+    if phase is None:
+        return None
+    async with ctx.database.read() as connection:
+        return await usage(connection, phase, user, await team_of(connection, phase.challenge_id, user))
+
+
+async def team_of(reading: Reading, challenge: UUID, user: UUID) -> UUID | None:
+    """The team that somebody has joined in a challenge."""
+    return await reading.scalar(
+        sa.select(TeamMember.team_id).where(
+            TeamMember.challenge_id == challenge,
+            TeamMember.user_id == user,
+            TeamMember.state == MemberState.JOINED,
+        )
+    )
+
+
+async def usage(reading: Reading, phase: Any, user: UUID, team: UUID | None) -> Usage:
     """How much of the quota of a phase is used, by the database's clock."""
     mine = _mine(phase, user, team)
-    since = await moment_of(session) - timedelta(seconds=phase.window_seconds)
+    since = await moment_of(reading) - timedelta(seconds=phase.window_seconds)
     counted = sa.select(sa.func.count()).select_from(Submission)
-    total = await session.scalar(counted.where(mine, Submission.charged)) or 0
+    total = await reading.scalar(counted.where(mine, Submission.charged)) or 0
     active = (
-        await session.scalar(counted.where(mine, Submission.status.in_(ACTIVE), Submission.deleted_at.is_(None))) or 0
+        await reading.scalar(counted.where(mine, Submission.status.in_(ACTIVE), Submission.deleted_at.is_(None))) or 0
     )
     wanted = sa.select(Submission.charged_at).where(mine, Submission.charged, Submission.charged_at > since)
-    times = list(await session.scalars(wanted.order_by(Submission.charged_at)))
+    times = list(await reading.scalars(wanted.order_by(Submission.charged_at)))
     resets = None
     if phase.window_limit is not None and len(times) >= phase.window_limit:
         resets = times[len(times) - phase.window_limit] + timedelta(seconds=phase.window_seconds)

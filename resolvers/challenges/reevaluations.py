@@ -6,7 +6,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from db.engine import moment_of
-from db.models import Evaluation, Phase, Reevaluation, ReevaluationState, Submission, SubmissionStatus
+from db.models import Evaluation, EvaluatorVersion, Phase, Reevaluation, ReevaluationState, Submission, SubmissionStatus
 from db.types import uuid7
 from db.written import because
 from resolvers.access.challenge_rules import ORGANISER
@@ -47,14 +47,14 @@ async def begin(ctx: Context, phase_id: UUID) -> UUID:
             told = f"at most {MOST:,} submissions are evaluated again at once"
             raise LimitExceeded(told, limit="submissions", allowed=MOST, value=len(rows))
         key = uuid7()
-        made: list[tuple[Submission, UUID]] = []
+        made: list[tuple[Submission, EvaluatorVersion]] = []
         for submission in rows:
             version = await evaluations.version_of(session, submission)
             current = None
             if submission.evaluation_id is not None:
                 current = (await session.get_one(Evaluation, submission.evaluation_id)).evaluator_version_id
             if version is not None and version.id != current:
-                made.append((submission, version.id))
+                made.append((submission, version))
         if not made:
             raise WrongState("no submission of this phase has scores of an earlier version")
         because(session, "an organiser has a phase evaluated again", Reevaluation)
@@ -64,15 +64,13 @@ async def begin(ctx: Context, phase_id: UUID) -> UUID:
                 id=key,
                 challenge_id=phase.challenge_id,
                 phase_id=phase.id,
-                evaluator_version_id=made[0][1],
+                evaluator_version_id=made[0][1].id,
                 user_id=who,
                 total=len(made),
             )
         )
         await session.flush()
-        for submission, _ in made:
-            version = await evaluations.version_of(session, submission)
-            assert version is not None
+        for submission, version in made:
             await evaluations.begin(session, submission, version, reevaluation=key)
         record(session, ctx, "REEVALUATE", "Phase", phase.id, submissions=len(made))
         return key

@@ -28,7 +28,8 @@ from db.models import (
 from db.types import now
 from db.written import because
 from jobs.programs.readers.scores import FILE as SCORES_FILE
-from resolvers.challenges import evaluations, requests
+from resolvers.access import board_requests
+from resolvers.challenges import evaluations
 from resolvers.challenges.commands import cancelled
 from resolvers.challenges.statuses import OVERDUE, move, reason_of
 from resolvers.context import Services
@@ -138,9 +139,7 @@ async def _overdue(services: Services) -> None:
         async with services.database.write(as_system="submissions that waited for too long are ended") as session:
             if (job := await evaluations.live_job(session, row.id)) is not None:
                 await evaluations.cancel_job(session, job, asked=False)
-            submission = await session.get(
-                Submission, row.id, with_for_update={"key_share": True}, populate_existing=True
-            )
+            submission = await evaluations.held(session, row.id)
             if submission is not None:
                 await _end(session, submission)
 
@@ -161,13 +160,7 @@ async def _end(session: AsyncSession, submission: Submission) -> None:
             return
     status, code, message = OVERDUE[submission.status]
     reason = reason_of(code, message)
-    open_ = sa.select(Evaluation).where(
-        Evaluation.submission_id == submission.id,
-        Evaluation.ended_at.is_(None),
-        Evaluation.reevaluation_id.is_(None),
-    )
-    for evaluation in await session.scalars(open_.with_for_update()):
-        await evaluations.end(session, evaluation, error=reason)
+    await evaluations.end_open(session, submission.id, reason)
     log.info("challenges.overdue", submission=submission.public_id, status=submission.status.name)
     if status is SubmissionStatus.FAILED:
         await _failed(session, submission, reason, ours=True)
@@ -217,4 +210,4 @@ async def _switch(session: AsyncSession, key: UUID) -> None:
     reevaluation.ended_at = await moment_of(session)
     await session.flush()
     changed(session, row_topic(Reevaluation, key))
-    await requests.ask(session, reevaluation.challenge_id, "a phase was evaluated again")
+    await board_requests.ask(session, reevaluation.challenge_id, "a phase was evaluated again")

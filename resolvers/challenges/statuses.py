@@ -10,7 +10,7 @@ from db.engine import changed, moment_of, row_topic
 from db.models import Submission, SubmissionStatus
 from db.types import instant_text
 from db.written import because
-from resolvers.challenges import requests
+from resolvers.access import board_requests
 from resolvers.failures import WrongState
 from resolvers.feed import submission_topic
 
@@ -98,4 +98,4 @@ async def move(
     await session.flush()
     changed(session, submission_topic(submission.id), row_topic(Submission, submission.id))
     if submission.has_scores and (before in EVALUATED) != (status in EVALUATED):
-        await requests.ask(session, submission.challenge_id, f"a submission became {status.name}")
+        await board_requests.ask(session, submission.challenge_id, f"a submission became {status.name}")

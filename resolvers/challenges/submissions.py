@@ -8,26 +8,23 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from db.engine import changed, moment_of
 from db.models import (
     Challenge,
-    MemberState,
     Phase,
     Registration,
     RegistrationMode,
     RegistrationState,
     Submission,
     SubmissionStatus,
-    TeamMember,
 )
-from db.searching.folding import composed
 from db.types import instant_text, later, uuid7
 from resolvers.access.challenge_rules import ORGANISES
 from resolvers.access.policy import policy_of
 from resolvers.access.rules import SUPERADMIN
 from resolvers.challenges import openness, quotas
+from resolvers.challenges.names import one_line
 from resolvers.challenges.statuses import LASTS
 from resolvers.context import Context
-from resolvers.failures import Forbidden, Invalid, NotFound
+from resolvers.failures import Forbidden, NotFound
 from resolvers.feed import submission_topic
-from resolvers.mail.templates import printable
 from resolvers.writing.audit import record
 from resolvers.writing.refusals import writing
 from resolvers.writing.rows import holds, require, seen, signed_in
@@ -71,12 +68,7 @@ async def create(ctx: Context, phase_id: UUID, *, team_id: UUID | None = None, a
 
 
 def label_of(text: str | None, field: str = "input.authorLabel") -> str | None:
-    if text is None:
-        return None
-    label = composed(text.strip())
-    if not 1 <= len(label) <= LABEL or not printable(label):
-        raise Invalid(f"an author's label is one line of 1 to {LABEL} characters", field=field)
-    return label
+    return None if text is None else one_line(text, LABEL, "an author's label", field)
 
 
 async def expect_registered(
@@ -101,22 +93,11 @@ async def expect_registered(
     raise Forbidden(told, field=field)
 
 
-async def team_of(session: AsyncSession, challenge: UUID, user: UUID) -> UUID | None:
-    """The team that somebody has joined in a challenge."""
-    return await session.scalar(
-        sa.select(TeamMember.team_id).where(
-            TeamMember.challenge_id == challenge,
-            TeamMember.user_id == user,
-            TeamMember.state == MemberState.JOINED,
-        )
-    )
-
-
 async def _team(session: AsyncSession, challenge: Challenge, user: UUID, team: UUID | None) -> UUID | None:
     """The team that somebody submits for: the one that is named, or joined."""
     if team is None and challenge.team_size == 1:
         return None
-    mine = await team_of(session, challenge.id, user)
+    mine = await quotas.team_of(session, challenge.id, user)
     if team is not None and team != mine:
         raise NotFound("no Team with this id that you have joined", field="input.team")
     return mine

@@ -1,5 +1,6 @@
 """Store bytes that the gateway itself has, such as a program of its own machine, as a file."""
 
+import asyncio
 import hashlib
 from typing import Any
 from uuid import UUID, uuid4
@@ -17,9 +18,16 @@ from resolvers.files import blobs
 from resolvers.files.purposes import media_type
 
 
-async def place(services: Services, data: bytes) -> str:
-    """Put bytes into the storage; returns their SHA-256. A file must refer to them soon, or they are swept."""
-    digest, key = hashlib.sha256(data).hexdigest(), str(uuid4())
+def digest_of(data: bytes) -> str:
+    """The SHA-256 of bytes, as files have it."""
+    return hashlib.sha256(data).hexdigest()
+
+
+async def place(services: Services, data: bytes, digest: str | None = None) -> str:
+    """Put bytes into the storage; returns their SHA-256, which may be given. A file must refer to them soon, or they
+    are swept."""
+    digest = await asyncio.to_thread(digest_of, data) if digest is None else digest
+    key = str(uuid4())
     async with services.database.write(as_system="bytes of the gateway's own are stored") as session:
         await blobs.pin(session, digest, len(data))
     storage = services.files.storage

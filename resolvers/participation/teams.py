@@ -8,15 +8,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.engine import changed, moment_of
 from db.models import Challenge, MemberState, Submission, Team, TeamMember, User
-from db.searching.folding import composed
 from db.types import uuid7
 from db.written import because
 from resolvers.access.policy import policy_of
+from resolvers.challenges.names import one_line
 from resolvers.challenges.submissions import expect_registered
 from resolvers.context import Context
-from resolvers.failures import Forbidden, Invalid, LimitExceeded, NotFound, WrongState
+from resolvers.failures import Forbidden, LimitExceeded, NotFound, WrongState
 from resolvers.feed import principal_topic
-from resolvers.mail.templates import printable
 from resolvers.writing.audit import record
 from resolvers.writing.constraints import unlike
 from resolvers.writing.refusals import writing
@@ -31,9 +30,7 @@ async def create(ctx: Context, challenge_id: UUID, name: str) -> UUID:
     user = signed_in(ctx)
     async with writing(ctx, "CREATE", Team) as session:
         challenge = await seen(session, ctx, Challenge, challenge_id, field="challenge")
-        name = composed(name.strip())
-        if not 1 <= len(name) <= 100 or not printable(name):
-            raise Invalid("the name of a team is one line of 1 to 100 characters", field="name")
+        name = one_line(name, 100, "the name of a team", "name")
         if challenge.team_size == 1:
             raise WrongState("this challenge has no teams")
         await expect_registered(session, ctx, challenge, user, "challenge")

@@ -103,7 +103,6 @@ File: a file of the gateway's own is stored
 Leaderboard, LeaderboardBuild, LeaderboardEntry: a leaderboard is built from what counts
 Leaderboard: a leaderboard keeps what all may know of its columns
 LeaderboardRequest: a build answers the requests for it
-LeaderboardRequest: a leaderboard is built again when it changes
 LeaderboardRequest: a leaderboard is to be built again
 Phase: a new challenge has a phase
 Reevaluation, Submission: a re-evaluation ends with its last evaluation

@@ -25,6 +25,8 @@ _YES, _NO = ("true", "yes", "on"), ("false", "no", "off")
 Finding = Callable[[Asking, str], Awaitable[str]]
 JsonFile = Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="A file with JSON.")]
 Field = Annotated[str, typer.Argument(help="A field as the schema names it, such as endDate; or end-date.")]
+InLabel = Annotated[str | None, typer.Option("--text", help="With this in the label.")]
+OfChallenge = Annotated[str | None, typer.Option("--challenge", help="Of this challenge, by its label or id.")]
 Value = Annotated[str, typer.Argument(help="Its value; - for none.")]
 
 

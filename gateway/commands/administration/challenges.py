@@ -10,6 +10,7 @@ from db.models import RegistrationMode
 from gateway.commands.administration.arguments import (
     REFERS,
     Field,
+    InLabel,
     JsonFile,
     Value,
     change,
@@ -61,7 +62,7 @@ def day(help: str) -> Any:
 async def list_challenges(
     ask: Asking,
     all: Annotated[bool, typer.Option("--all", "-a", help="Also those that are switched off, or over.")] = False,
-    text: Annotated[str | None, typer.Option(help="With this in the label.")] = None,
+    text: InLabel = None,
     limit: Limit = None,
 ) -> Shown:
     """List challenges that are switched on and not over, the latest first."""

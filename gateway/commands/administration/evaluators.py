@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.commands.administration.arguments import evaluator, id_of
+from gateway.commands.administration.arguments import InLabel, OfChallenge, evaluator, id_of
 from gateway.commands.administration.asking import Asking, Refusal, has, is_, listing, uuid_of, writing
 from gateway.commands.administration.commands import Limit, Shown, Yes, command, confirm, group, one, rows
 from gateway.commands.tables import Cell, Row, columns, moment
@@ -30,29 +30,25 @@ _SIZES = {"memory": ("memoryMegabytes", 1 << 20), "output": ("outputMegabytes", 
 Evaluator = Annotated[str, typer.Argument(help="An evaluator, by its label or id.")]
 
 
-def _program(version: Row) -> Any:
-    own = [
-        node["file"]["name"] for node in version["evaluatorFiles"]["nodes"] if node["use"] == "PROGRAM" and node["file"]
-    ]
-    return version["program"] or own
+def _of(node: Row) -> str:
+    return str(node["challenge"]["label"]) if node["challenge"] else "the platform"
 
 
-def _files(use: str) -> Cell:
-    return lambda version: [
-        node["file"]["name"] for node in version["evaluatorFiles"]["nodes"] if node["use"] == use and node["file"]
-    ]
+def _names(version: Row, use: str) -> list[str]:
+    nodes = version["evaluatorFiles"]["nodes"]
+    return [node["file"]["name"] for node in nodes if node["use"] == use and node["file"]]
 
 
 _CELLS: dict[str, Cell] = {
     "version": "number",
     "runs by": "executor",
-    "program": _program,
+    "program": lambda version: version["program"] or _names(version, "PROGRAM"),
     "arguments": lambda version: " ".join(version["arguments"] or ()),
     "executor arguments": lambda version: " ".join(version["executorArguments"] or ()),
     "submitted program": "entryPoint",
     "bounds": lambda version: [f"{name} {value}" for name, value in version["bounds"].items()],
-    "reference data": _files("REFERENCE"),
-    "given data": _files("GIVEN"),
+    "reference data": lambda version: _names(version, "REFERENCE"),
+    "given data": lambda version: _names(version, "GIVEN"),
     "cluster": "cluster.name",
     "made (UTC)": moment("createdAt"),
     "digest": "digest",
@@ -62,8 +58,8 @@ _CELLS: dict[str, Cell] = {
 @command(evaluators, "list")
 async def list_evaluators(
     ask: Asking,
-    text: Annotated[str | None, typer.Option(help="With this in the label.")] = None,
-    challenge: Annotated[str | None, typer.Option(help="Of this challenge, by its label or id.")] = None,
+    text: InLabel = None,
+    challenge: OfChallenge = None,
     limit: Limit = None,
 ) -> Shown:
     """List evaluators with the machines that they were discovered on."""
@@ -73,7 +69,7 @@ async def list_evaluators(
         {
             "label": "label",
             "host": "host",
-            "of": lambda node: node["challenge"]["label"] if node["challenge"] else "the platform",
+            "of": _of,
             "version": "currentVersion.number",
             "runs by": "currentVersion.executor",
             "program": "currentVersion.program",
@@ -90,7 +86,7 @@ async def show(ask: Asking, label: Evaluator) -> Shown:
         "label": "label",
         "id": lambda node: uuid_of(node["id"]),
         "host": "host",
-        "of": lambda node: node["challenge"]["label"] if node["challenge"] else "the platform",
+        "of": _of,
     }
     if node["currentVersion"]:
         cells |= {name: _current(cell) for name, cell in _CELLS.items()}

@@ -11,7 +11,9 @@ import typer
 from db.models import Counting as Counted
 from gateway.commands.administration.arguments import (
     Field,
+    InLabel,
     JsonFile,
+    OfChallenge,
     Value,
     change,
     given,
@@ -50,8 +52,8 @@ Time = Annotated[str | None, typer.Option(metavar="TIME", help="Such as 2026-03-
 @command(leaderboards, "list")
 async def list_leaderboards(
     ask: Asking,
-    text: Annotated[str | None, typer.Option(help="With this in the label.")] = None,
-    challenge: Annotated[str | None, typer.Option(help="Of this challenge, by its label or id.")] = None,
+    text: InLabel = None,
+    challenge: OfChallenge = None,
     limit: Limit = None,
 ) -> Shown:
     """List leaderboards by label."""

@@ -10,10 +10,9 @@ import sqlalchemy as sa
 from db.models import Challenge, Evaluator, Phase, Registration, Site, Team, TeamMember
 from db.written import because
 from resolvers.access.challenge_rules import (
+    ONCE_PUBLISHED,
     ORGANISER,
     ORGANISES,
-    PUBLISHED_CHALLENGE,
-    PUBLISHED_PHASE,
     TEAM_MEMBER,
 )
 from resolvers.access.policy import Change, Policy, Rules
@@ -101,7 +100,7 @@ def _ends(phase: Any) -> datetime:
 POLICIES = (
     Policy(
         model=Challenge,
-        read=(PUBLISHED_CHALLENGE, ORGANISES),
+        read=(ONCE_PUBLISHED, ORGANISES),
         fields={"auto_eval": (ORGANISES, SUPERADMIN)},
         made_in=(Site,),
         create=_OF_SITE,
@@ -121,7 +120,7 @@ POLICIES = (
     Policy(
         model=Phase,
         through=Phase.challenge,
-        read=(PUBLISHED_PHASE, ORGANISER),
+        read=(ONCE_PUBLISHED, ORGANISER),
         create=_ORGANISING,
         update=_ORGANISING,
         delete=_ORGANISING,

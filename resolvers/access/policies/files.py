@@ -7,9 +7,9 @@ import sqlalchemy as sa
 from db.models import Archive, Blob, File, FilePurpose, Submission, Upload, UploadPart
 from db.types import now
 from resolvers.access.challenge_rules import (
-    FILE_ORGANISER,
     FILE_SUBMITTER,
     FOR_WORKER,
+    ORGANISER,
     STATIC_FILE,
     SUBMITTED_ORGANISER,
     TAKES_PART,
@@ -59,11 +59,11 @@ POLICIES = (
             FILE_SUBMITTER,
             TAKES_PART,
             STATIC_FILE,
-            FILE_ORGANISER,
+            ORGANISER,
             SUBMITTED_ORGANISER,
             FOR_WORKER,
         ),
-        delete=(OWNING_USER, OWN_SERVICE, PROJECT_ADMIN, FILE_ORGANISER, SUPERADMIN),
+        delete=(OWNING_USER, OWN_SERVICE, PROJECT_ADMIN, ORGANISER, SUPERADMIN),
         undelete=(SUPERADMIN,),
         validate=_validate,
         goes_with=(File.session_id, File.archive_id, File.simulation_id, File.submission_id, File.challenge_id),

@@ -1,13 +1,13 @@
 """Policies of leaderboards, their builds and entries."""
 
 from collections.abc import Sequence
-from typing import Any
 
-from db.engine import changed, moment_of
+from db.engine import moment_of
 from db.models import ExternalEntry, Leaderboard, LeaderboardBuild, LeaderboardEntry, LeaderboardRequest, Phase
 from db.written import because
 from jobs.scores.columns import Audience, Column, ColumnError, read
 from jobs.scores.values import DEPTH, finite
+from resolvers.access import board_requests
 from resolvers.access.challenge_rules import (
     BOARD_ORGANISER,
     BUILD_ORGANISER,
@@ -19,7 +19,6 @@ from resolvers.access.challenge_rules import (
 from resolvers.access.policy import Change, Policy, Rules
 from resolvers.access.rules import SUPERADMIN
 from resolvers.failures import Invalid
-from resolvers.feed import BOARDS
 
 CHANGED = "it was changed"
 """The reason to build a leaderboard again that now shows something else."""
@@ -74,13 +73,7 @@ async def _then(change: Change) -> None:
     shown = [c.description() for c in columns if not c.hidden and c.audience is not Audience.ORGANISERS]
     board.columns, board.public_columns = [column.description() for column in columns], shown
     await session.flush()
-    _request(change, board.id, CHANGED)
-
-
-def _request(change: Change, board: Any, reason: str) -> None:
-    because(change.session, "a leaderboard is built again when it changes", LeaderboardRequest)
-    change.session.add(LeaderboardRequest(leaderboard_id=board, reason=reason))
-    changed(change.session, BOARDS)
+    await board_requests.ask_for(session, [board.id], CHANGED)
 
 
 async def _validate_external(change: Change) -> None:
@@ -96,7 +89,7 @@ async def _validate_external(change: Change) -> None:
 
 
 async def _then_external(change: Change) -> None:
-    _request(change, change.row.leaderboard_id, "an external entry was changed")
+    await board_requests.ask_for(change.session, [change.row.leaderboard_id], "an external entry was changed")
 
 
 POLICIES = (

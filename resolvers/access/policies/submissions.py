@@ -5,23 +5,19 @@ from typing import Any
 import sqlalchemy as sa
 
 from db.aliases import Alias
-from db.engine import changed
 from db.models import (
     Evaluation,
-    Leaderboard,
-    LeaderboardRequest,
     Phase,
     Reevaluation,
     Submission,
     SubmissionStatus,
 )
-from db.written import because
+from resolvers.access import board_requests
 from resolvers.access.challenge_rules import ORGANISER, SUBMITTER, submitted
 from resolvers.access.clauses import FALSE, TRUE, Clause, some
 from resolvers.access.policy import Change, Policy
 from resolvers.access.rules import ANY_USER, OWNER, SUPERADMIN, Rule, allowed
 from resolvers.failures import WrongState
-from resolvers.feed import BOARDS
 from resolvers.identity.principal import AccessProfile
 
 
@@ -62,13 +58,7 @@ async def _then(change: Change) -> None:
     session, submission = change.session, change.row
     if not change.going or not submission.has_scores:
         return
-    because(session, "a leaderboard is built again when it changes", LeaderboardRequest)
-    boards = sa.select(Leaderboard.id).where(
-        Leaderboard.challenge_id == submission.challenge_id, Leaderboard.archived.is_(sa.false())
-    )
-    for board in await session.scalars(boards.order_by(Leaderboard.id)):
-        session.add(LeaderboardRequest(leaderboard_id=board, reason="a submission was deleted"))
-    changed(session, BOARDS)
+    await board_requests.ask(session, submission.challenge_id, "a submission was deleted")
 
 
 SHOWN_SCORES = Rule("the submitter, where the phase shows scores", ("OW",), _shown_scores)

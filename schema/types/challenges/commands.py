@@ -8,9 +8,8 @@ import strawberry
 from db import models
 from resolvers.challenges import commands, decisions, quotas, reevaluations, submissions
 from resolvers.challenges.quotas import Usage
-from resolvers.failures import NotFound
 from resolvers.writing import crud
-from resolvers.writing.rows import seen, signed_in
+from resolvers.writing.rows import signed_in
 from schema.fields.fields import Info
 from schema.fields.inputs import AnyVersion, Deleted, DeletedResult, result
 from schema.fields.mutations import SIGNED_IN, mutation, written
@@ -64,13 +63,8 @@ class SubmissionQuotaQuery:
         self, info: Info, phase: Annotated[strawberry.ID, strawberry.argument(description="The phase.")]
     ) -> SubmissionQuota | None:
         user = signed_in(info.context)
-        async with info.context.database.write() as session:
-            try:
-                row = await seen(session, info.context, models.Phase, key_of("Phase", phase, "phase"), field="phase")
-            except NotFound:
-                return None
-            team = await submissions.team_of(session, row.challenge_id, user)
-            return SubmissionQuota.of(await quotas.usage(session, row, user, team))
+        used = await quotas.told(info.context, user, key_of("Phase", phase, "phase"))
+        return None if used is None else SubmissionQuota.of(used)
 
 
 @strawberry.type
