@@ -117,7 +117,7 @@ class ExternalEntry(Entity):
     __tablename__ = "external_entries"
     __table_args__ = (
         sa.UniqueConstraint("leaderboard_id", "key"),
-        sa.Index("ix_external_entries_leaderboard_id_key_id", "leaderboard_id", "key", "id"),
+        sa.Index("ix_external_entries_leaderboard_id_created_at_id", "leaderboard_id", "created_at", "id"),
     )
 
     leaderboard_id: Mapped[UUID] = refers("leaderboards.id", ondelete="CASCADE")

@@ -232,7 +232,7 @@ def _lasting(path: Path) -> None:
 
 
 def _walked(folder: Path) -> Iterator[Stored]:
-    for file in folder.rglob("*") if folder.is_dir() else ():
+    for file in (Path(here) / name for here, _, names in os.walk(folder) for name in names):
         try:
             found = file.stat()
         except FileNotFoundError:

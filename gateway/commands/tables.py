@@ -55,11 +55,16 @@ def _value(row: Any, cell: Cell) -> Any:
 
 
 def _text(value: Any) -> str:
-    """The value on one line, without characters that would move a terminal's cursor or colour it."""
+    """The value on one line."""
     if value is None:
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list):
         return ", ".join(map(_text, value))
-    return "".join(letter if letter.isprintable() else " " for letter in str(value))
+    return plain(str(value))
+
+
+def plain(line: str) -> str:
+    """A line without characters that would move a terminal's cursor or colour it."""
+    return "".join(letter if letter.isprintable() else " " for letter in line)

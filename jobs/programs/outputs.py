@@ -4,14 +4,20 @@ Only regular files within the folder count, and links to such. Whatever else has
 never opened: a pipe would block for ever, and a link may lead to a file of the machine.
 """
 
+import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from fnmatch import fnmatchcase
+from itertools import chain
 from pathlib import Path
 
 from jobs.results.names import printable
 
 Stamp = tuple[int, int, int]
 """Inode, bytes, and the time of the last change of a file in ns."""
+
+
+_BELOW = "**/"
 
 
 def stamps(folder: Path) -> dict[str, Stamp]:
@@ -46,9 +52,28 @@ class Outputs:
         self.before = before or {}
 
     def fitting(self, *patterns: str) -> list[Path]:
-        """The files that the program wrote and whose path below the folder fits a pattern, in the order of names."""
-        found = {path for pattern in patterns for path in self.folder.glob(pattern)}
-        return [path for path in sorted(found) if self._written(path)]
+        """The files that the program wrote and whose name fits a pattern, in the order of their paths: those right in
+        the folder, and after `**/` in all folders below it."""
+        deep = any(pattern.startswith(_BELOW) for pattern in patterns)
+        return self._those_written(path for path in self._found(deep) if any(self._fits(path, one) for one in patterns))
+
+    def everything(self) -> list[Path]:
+        """All files that the program wrote, in the order of their paths."""
+        return self._those_written(path for path in self._found(True) if path.is_symlink() or not path.is_dir())
+
+    def _found(self, deep: bool) -> Iterator[Path]:
+        """What is there, while programs move it. Links to folders are not followed."""
+        for here, *names in os.walk(self.folder):
+            yield from (Path(here, name) for name in chain(*names))
+            if not deep:
+                return
+
+    def _fits(self, path: Path, pattern: str) -> bool:
+        at_place = path.parent == self.folder or pattern.startswith(_BELOW)
+        return at_place and fnmatchcase(path.name, pattern.removeprefix(_BELOW))
+
+    def _those_written(self, paths: Iterable[Path]) -> list[Path]:
+        return [path for path in sorted(paths) if self._written(path)]
 
     def has(self, name: str) -> bool:
         """Whether the program wrote a file of this name."""

@@ -76,6 +76,7 @@ async def delete_forever(ctx: Context, key: UUID, expected_version: int | None) 
         if row.deleted_at is None:
             await conclude(session, ctx, row, None)
             await erase(session, row)
+            await session.refresh(row)
         record(session, ctx, "DELETE", "File", key, forever=True, project_id=row.project_id)
         because(session, "a file is deleted for good by who may delete it", File)
         await session.delete(row)

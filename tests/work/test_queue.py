@@ -18,7 +18,7 @@ TOM, MARIA, EVE = uuid4(), uuid4(), uuid4()
 
 
 def job(owner: UUID, tasks: int = 1, *, priority: int = 0, project: UUID | None = None) -> Waiting:
-    return Waiting(uuid4(), owner, project, priority, tasks, True, None)
+    return Waiting(uuid4(), owner, owner, project, priority, tasks, idle=True, position=None)
 
 
 def turns_of(jobs: list[Waiting], out: Out | None = None, turns: Turns | None = None) -> list[int]:
@@ -38,7 +38,7 @@ def test_jobs_of_one_user_take_turns() -> None:
 def test_whoever_has_fewer_tasks_under_way_is_first() -> None:
     jobs = [job(TOM, 2), job(MARIA, 2)]
     out = Out()
-    out.add(TOM, None, jobs[0].key, 2)
+    out.add(TOM, TOM, None, jobs[0].key, 2)
     assert turns_of(jobs, out) == [1, 1, 0, 0]
 
 

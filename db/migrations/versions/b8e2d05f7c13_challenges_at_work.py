@@ -268,7 +268,7 @@ def _tables() -> None:
     op.create_table('external_entries',
         sa.Column('id', db.types.Key(), nullable=False),
         sa.Column('leaderboard_id', db.types.Key(), nullable=False),
-        sa.Column('key', db.types.Name(length=255), nullable=False),
+        sa.Column('key', sa.String(length=255), nullable=False),
         sa.Column('data', db.types.Json(), nullable=False),
         sa.Column('author_label', sa.String(length=255), nullable=True),
         sa.Column('baseline', sa.Boolean(), nullable=False),
@@ -279,7 +279,7 @@ def _tables() -> None:
         sa.PrimaryKeyConstraint('id', name=op.f('pk_external_entries')),
         sa.UniqueConstraint('leaderboard_id', 'key', name=op.f('uq_external_entries_leaderboard_id_key')),
     )
-    op.create_index('ix_external_entries_leaderboard_id_key_id', 'external_entries', ['leaderboard_id', 'key', 'id'])
+    op.create_index('ix_external_entries_leaderboard_id_created_at_id', 'external_entries', ['leaderboard_id', 'created_at', 'id'])
     op.create_table('leaderboard_requests',
         sa.Column('id', db.types.Key(), nullable=False),
         sa.Column('leaderboard_id', db.types.Key(), nullable=False),

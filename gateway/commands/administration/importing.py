@@ -13,7 +13,7 @@ import typer
 from db.models import ExternalEntry, Leaderboard
 from gateway.commands.administration.asking import Asking, refusal_of
 from gateway.commands.administration.commands import As, Json, group
-from gateway.commands.tables import columns
+from gateway.commands.tables import columns, plain
 from gateway.commands.terminal import WRONG, check_migrated, fail, opened, told
 from gateway.protocol.server import set_up_logs
 from gateway.settings import Settings, load
@@ -154,9 +154,4 @@ def _side_by_side(at: str, text: str, stored: Any) -> str:
     left, right = (lines + [""] * (length - len(lines)) for lines in (left, right))
     wide = max(map(len, left))
     lines = (f"{one:<{wide}}  {other}".rstrip() for one, other in zip(left, right, strict=True))
-    return "\n".join([f"== {shown(at)}", *map(_printed, lines)])
-
-
-def _printed(line: str) -> str:
-    """A line without characters that would move a terminal's cursor or colour it."""
-    return "".join(letter if letter.isprintable() else " " for letter in shown(line))
+    return "\n".join([f"== {shown(at)}", *(plain(shown(line)) for line in lines)])

@@ -13,7 +13,7 @@ from db.storage.storage import CHUNK
 from gateway.commands.administration.arguments import NONE, evaluator, id_of, labelled, phase
 from gateway.commands.administration.asking import Asking, Refusal, among, is_, listing, uuid_of, writing
 from gateway.commands.administration.commands import Limit, Shown, Yes, command, confirm, group, one, rows
-from gateway.commands.tables import Cell, Row, columns, moment
+from gateway.commands.tables import Cell, Row, columns, moment, plain
 from resolvers.challenges.statuses import BY_HAND
 from resolvers.failures import Code, Failure
 from resolvers.files import receiving
@@ -267,7 +267,7 @@ async def log(ask: Asking, id: Submission) -> Shown:
     while page["hasNextPage"]:
         read = (await ask.data(_LINES, id=nodes[0]["job"]["id"], after=page["endCursor"]))["job"]["log"]
         lines, page = lines + read["nodes"], read["pageInfo"]
-    return Shown(lines, "\n".join("".join(c if c.isprintable() else " " for c in line["text"]) for line in lines))
+    return Shown(lines, "\n".join(plain(line["text"]) for line in lines))
 
 
 @command(submissions, "scores")

@@ -33,5 +33,5 @@ def read(outputs: Outputs, primaries: int | None) -> Reading:
     except ValueError:
         raise OutputError(FILE, f"scores are at most {DEPTH} levels deep") from None
     warnings = [f"{path} is no finite number: it counts as missing" for path in lost[:20]]
-    files = [path for path in outputs.fitting("**/*") if path != outputs.folder / FILE]
+    files = [path for path in outputs.everything() if path != outputs.folder / FILE]
     return Reading(scores, warnings, files, outputs.folder)

@@ -65,7 +65,7 @@ class Leaderboard(Node):
         order="place",
         pinned=True,
     )
-    external = connection(models.Leaderboard.external, "What came from outside, for organisers.", order="key")
+    external = connection(models.Leaderboard.external, "What came from outside, for organisers.", order="created_at")
 
 
 @node(models.LeaderboardBuild)
@@ -114,7 +114,7 @@ class LeaderboardEntry(Node):
 class ExternalEntry(Node):
     """An entry from outside: a baseline, or a result of another year."""
 
-    key: str = column("Its name, unique on the leaderboard.", filter=True, order=True)
+    key: str = column("Its name, unique on the leaderboard.", filter=True)
     data: JSON = column("Its scores, in the challenge's own shape.")
     author_label: str | None = column("Who is named as author.")
     baseline: bool = column("Whether it is a baseline, which has no rank.")
