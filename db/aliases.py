@@ -107,6 +107,12 @@ def model_of(entity: Any) -> type[Entity]:
     return model
 
 
+def nullable(entity: Any, name: str) -> bool:
+    """Whether a column of an alias may be null. What is computed may be."""
+    column = _columns(model_of(entity))[name]
+    return not isinstance(column, sa.Column) or bool(column.nullable)
+
+
 def _known(model: type[Entity], name: str) -> Any:
     try:
         return _columns(model)[name]

@@ -80,9 +80,9 @@ def base64(pieces: Iterable[Piece], most: int) -> sa.ColumnElement[str]:
     return (_Base64 if most <= UNBROKEN else _LongBase64)(joined(pieces))
 
 
-def base64url(pieces: Iterable[Piece]) -> sa.ColumnElement[str]:
-    """The joined pieces in the URL-safe base64, without padding."""
-    return _UrlBase64(joined(pieces))
+def cursor(place: sa.ColumnElement[str]) -> Iterator[Piece]:
+    """A text in the URL-safe base64 without padding, in quotes."""
+    yield from ('"', _UrlBase64(place), '"')
 
 
 def finished(text: str) -> str:
@@ -182,26 +182,28 @@ listed = _spelled("listed", "string_agg({}, ',')", "group_concat({}, ',')")
 """The texts of a group with commas between them, in the order in which the rows arrive; null without rows."""
 
 
-class _Item(_Text):
-    name = "item"
+class _CursorItem(_Text):
+    name = "cursor_item"
     inherit_cache = True
 
 
-def item(text: Any, number: Any) -> sa.ColumnElement[str]:
-    """The text of a group that arrives as this number, from 1; null where there are fewer."""
-    return _Item(text, number)
+def cursor_item(place: sa.ColumnElement[str], number: sa.ColumnElement[int]) -> sa.ColumnElement[str]:
+    """The `cursor` of the text of a group that arrives as this number, from 1; null where there are fewer. PostgreSQL
+    encodes that one alone: to encode those of a hundred short rows took it half of its time."""
+    return _CursorItem(place, number)
 
 
-@compiles(_Item, "postgresql")
-def _item_postgresql(element: _Item, compiler: Any, **kw: Any) -> str:
+@compiles(_CursorItem, "postgresql")
+def _cursor_item_postgresql(element: _CursorItem, compiler: Any, **kw: Any) -> str:
     text, number = (compiler.process(part, **kw) for part in element.clauses)
-    return f"(array_agg({text}))[{number}]"
+    return f"""'"' || {_UrlBase64.spelling.replace("{}", f"(array_agg({text}))[{number}]")} || '"'"""
 
 
-@compiles(_Item, "sqlite")
-def _item_sqlite(element: _Item, compiler: Any, **kw: Any) -> str:
-    text, number = (compiler.process(part, **kw) for part in element.clauses)
-    return f"json_extract(json_group_array({text}), '$[' || max({number} - 1, 0) || ']')"
+@compiles(_CursorItem, "sqlite")
+def _cursor_item_sqlite(element: _CursorItem, compiler: Any, **kw: Any) -> str:
+    place, number = element.clauses
+    text = compiler.process(joined(cursor(place)), **kw)
+    return f"json_extract(json_group_array({text}), '$[' || max({compiler.process(number, **kw)} - 1, 0) || ']')"
 
 
 octets = _spelled("octets", "octet_length({})", "length(CAST({} AS BLOB))", _Number)

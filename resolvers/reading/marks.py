@@ -1,6 +1,6 @@
 """Marks in the JSON that a statement makes, and the values that replace them.
 
-No stored value can hold a mark, because each process makes its own. There are two kinds. A guarded field that may not
+No stored value can hold a mark, because each process makes its own. There are three kinds. A guarded field that may not
 be read leaves a mark that becomes null, and `Rendered` tells its path. Stored JSON (the numbers of a page, and any JSON
 that may be long) leaves its place and size, so it is counted before it is fetched, is fetched once for all its places,
 and is never copied by the database.
@@ -17,6 +17,7 @@ import sqlalchemy as sa
 
 from db import models
 from db.aliases import model_of
+from db.engine import TooComplex
 from db.keys import among
 from db.prepared import Statement
 from db.texts import Piece, json_octets, octets, utf8
@@ -28,6 +29,8 @@ from resolvers.reading.plan import (
 
 SLABS = models.PageSlab.__tablename__
 MARK = secrets.token_hex(16)
+BY_ROWS = f'"{MARK}!"'
+"""Stands for a list that has another answer than rows: it is found row by row."""
 _DENIED, _STORED = f'"{MARK}:', f'"{MARK}#'
 _DENIALS = re.compile(f'{_DENIED}[0-9]+"')
 _STORES = re.compile(f'{_STORED}([a-z_]+)[.]([a-z0-9_]+):([0-9a-f-]+):([0-9]+)"')
@@ -46,7 +49,9 @@ class Rendered:
 
     @classmethod
     def of(cls, text: str, denials: Sequence[Denial]) -> "Rendered":
-        """The text of a statement, with null for denied fields."""
+        """The text of a statement, with null for denied fields. Raises TooComplex for what is found row by row."""
+        if BY_ROWS in text:
+            raise TooComplex("a list was made anew since its cursor was given")
         if _DENIED not in text:
             return cls((text,))
         cleared, number = _DENIALS.subn("null", text)

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from db.aliases import Found
 from db.prepared import Statement
-from db.texts import Piece, item, joined, listed, otherwise
+from db.texts import Piece, cursor, cursor_item, joined, listed, otherwise
 from resolvers.reading.paging import COUNTED, Keyset
 from resolvers.reading.plan import Constant, Edges, Fields, Groups, Info, Many, Place, Rows
 
@@ -15,7 +15,7 @@ Row = Callable[[Fields, Any], Iterator[Piece]]
 """Makes the object of a row."""
 Grouped = Callable[[Groups], Any]
 """Makes the list of groups."""
-_CURSOR, _PLACE, _TOTAL = "cursor", "place", "total"
+_NUMBER, _PLACE, _TOTAL = "number", "place", "total"
 _LISTS = (Rows, Edges)
 
 
@@ -111,21 +111,21 @@ class Page:
         shown = [part for _, part in self._fields if isinstance(part, Rows)]
         self._rows = [*shown, *(part for part in self._edges if isinstance(part, Rows))]
         texts = [joined(self._row(part.fields, self._found)) for part in self._rows]
-        cursor = joined(['"', self._cut.order.cursor_of(self._found), '"']) if self._points else None
+        place = self._cut.order.place_of(self._found) if self._points else None
         self._name = name
         self._page: Any = None
         self._at: Any
         self._texts: list[Any]
         if not ((self.more and self._shows) or (self._backward and (self._shows or self._points))):
-            self._texts, self._at = texts, cursor
+            self._texts, self._at = texts, place
             return rows()
         columns = [text.label(f"row{number}") for number, text in enumerate(texts)]
-        columns += [] if cursor is None else [cursor.label(_CURSOR)]
-        place = sa.func.row_number().over().label(_PLACE)
-        page = sa.select(*columns, place).select_from(rows())
-        self._page = (page.order_by(place.desc()) if self._backward else page).subquery(f"page_{name}")
+        columns += [] if place is None else [place.label(_PLACE)]
+        number = sa.func.row_number().over().label(_NUMBER)
+        page = sa.select(*columns, number).select_from(rows())
+        self._page = (page.order_by(number.desc()) if self._backward else page).subquery(f"page_{name}")
         self._texts = [self._page.c[f"row{number}"] for number, _ in enumerate(texts)]
-        self._at = None if cursor is None else self._page.c[_CURSOR]
+        self._at = None if place is None else self._page.c[_PLACE]
         return self._page
 
     @property
@@ -156,7 +156,7 @@ class Page:
         elif self._limit == 0:
             yield "null"
         else:
-            yield self._aggregate(otherwise(self._cursor(first=shown is Place.START), "null"))
+            yield self._aggregate(self._end(first=shown is Place.START))
 
     def _aggregate(self, text: Any) -> Any:
         """A text over the rows: a column of its own where the total stands beside."""
@@ -179,16 +179,17 @@ class Page:
         if isinstance(part, Constant):
             yield f'"{part.text}"'
         else:
-            yield self._at if part is Place.CURSOR else self._row_of(part)
+            yield from cursor(self._at) if part is Place.CURSOR else [self._row_of(part)]
 
     def _inside(self, text: Any) -> Any:
         """An aggregate over the rows that are shown."""
-        return text.filter(self._page.c[_PLACE] <= digits(self._limit)) if self.more else text
+        return text.filter(self._page.c[_NUMBER] <= digits(self._limit)) if self.more else text
 
-    def _cursor(self, *, first: bool) -> Any:
-        """The cursor of the first or the last row that is shown. What is one too many comes last, or backward first."""
+    def _end(self, *, first: bool) -> Any:
+        """The cursor of the first or the last row that is shown, as JSON. What is one too many comes last, or backward
+        first."""
         number, size = sa.func.count(), digits(self._limit)
         least = sa.case((number > size, size), else_=number) if self.more else number
-        if self._backward:
-            return item(self._at, number - least + digits(1) if first else number)
-        return item(self._at, digits(1) if first else least)
+        start = number - least + digits(1) if self._backward else digits(1)
+        end = number if self._backward else least
+        return otherwise(cursor_item(self._at, start if first else end), "null")

@@ -13,7 +13,7 @@ import orjson
 import sqlalchemy as sa
 
 from db.models.ordering import instead, sort_key
-from db.texts import base64url, value
+from db.texts import joined, value
 from db.types import instant_text
 from resolvers.failures import Invalid, LimitExceeded
 
@@ -48,11 +48,11 @@ class Order:
         places = (_plain(getattr(row, column.key), column) for column in self.columns)
         return base64.urlsafe_b64encode(orjson.dumps([self._name, *places, str(row.id)])).decode().rstrip("=")
 
-    def cursor_of(self, entity: Any) -> Any:
-        """The same, made by the database."""
+    def place_of(self, entity: Any) -> Any:
+        """The text that a cursor is in base64, made by the database."""
         *keys, key = self.keys(entity)
         places = (piece for place in keys for piece in (*value(place), ","))
-        return base64url([f'["{self._name}",', *places, '"', sa.cast(key, sa.Text()), '"]'])
+        return joined([f'["{self._name}",', *places, '"', sa.cast(key, sa.Text()), '"]'])
 
     def place(self, cursor: str, argument: str) -> tuple[Any, ...]:
         """The values of a cursor that this order made."""

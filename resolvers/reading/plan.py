@@ -154,7 +154,7 @@ class Many:
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What the arguments of one list (or of a row from the root) ask for. Where it is `held`, the row of its cursor
-    must still be in the list; then it is read row by row."""
+    must still be in the list."""
 
     slice: Slice | None
     where: Where | None

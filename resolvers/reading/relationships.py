@@ -5,6 +5,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import InstrumentedAttribute
 
+from db.aliases import Alias
+
 Relationship = InstrumentedAttribute[Any]
 
 
@@ -41,8 +43,7 @@ def parents(relationship: Relationship, entity: Any) -> list[Any]:
     return [link.c[parent.key], link.c[child.key] == entity.id]
 
 
-def held(relationship: Relationship, parent: Any, key: Any) -> sa.Select[Any]:
-    """The statement that finds a row by its key, if the relationship leads to it from a parent that was read."""
-    local, remote = ends(relationship)
-    model = relationship.property.mapper.class_
-    return sa.select(model.id).where(model.id == key, getattr(model, remote) == getattr(parent, local))
+def held(relationship: Relationship, local: Any, key: Any) -> sa.Select[Any]:
+    """The statement that finds a row by its key, if the relationship leads to it from the value `local` of a parent."""
+    row = Alias(relationship.property.mapper.class_)
+    return sa.select(row.id).where(row.id == key, joins(relationship, row, local))

@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from db import plans
-from db.aliases import Alias, Found, model_of, outer
+from db.aliases import Alias, Found, nullable, outer
 from db.engine import Database
 from db.keys import Several, among, spread
 from db.prepared import Statement
@@ -18,7 +18,7 @@ from resolvers.access.rules import allowed
 from resolvers.access.visibility import visible
 from resolvers.identity.principal import AccessProfile
 from resolvers.reading.grouping import GROUPS
-from resolvers.reading.marks import denial, slabbed
+from resolvers.reading.marks import BY_ROWS, denial, slabbed
 from resolvers.reading.marks import place as mark_of
 from resolvers.reading.numbers import NUMBERS
 from resolvers.reading.pages import Page, counts, digits, objects
@@ -39,7 +39,7 @@ from resolvers.reading.plan import (
     ReadPlan,
     Value,
 )
-from resolvers.reading.relationships import ends, joins
+from resolvers.reading.relationships import ends, held, joins
 from resolvers.reading.seeking import by_values, counted, every, narrowed, sought
 
 KEY = 36
@@ -121,11 +121,6 @@ def _local(part: One | Many) -> str:
     return ends(part.relationship)[0]
 
 
-def _nullable(entity: Any, key: str) -> bool:
-    column = sa.inspect(model_of(entity)).mapper.columns[key]
-    return not isinstance(column, sa.Column) or bool(column.nullable)  # what is computed may be null
-
-
 class _Renderer:
     """The SQL of a plan's parts, as a principal of one access profile may see them.
 
@@ -158,7 +153,7 @@ class _Renderer:
             yield from self._value(part, entity)
         elif isinstance(part, Group):
             pieces = self.row(part.fields, entity)
-            yield from [maybe(getattr(entity, part.present), pieces)] if _nullable(entity, part.present) else pieces
+            yield from [maybe(getattr(entity, part.present), pieces)] if nullable(entity, part.present) else pieces
         else:
             yield self.field(part, outer(getattr(entity, _local(part))))
 
@@ -185,7 +180,7 @@ class _Renderer:
             pieces = iter([sa.case((json_octets(column) <= digits(SHORT), joined(number(column))), else_=place)])
         else:
             pieces = string(column) if form is Form.STRING else value(column)
-        yield from [maybe(column, pieces)] if _nullable(entity, key) else pieces
+        yield from [maybe(column, pieces)] if nullable(entity, key) else pieces
 
     def _varied(self, part: Value, entity: Any) -> Iterator[Piece]:
         """The value of the first column that is for this principal."""
@@ -239,7 +234,12 @@ class _Renderer:
             return sought(part.model, cut, asked.where, profile, most, found.asked_of, *by).subquery(found.called)
 
         total = counted(part.model, asked.where, profile, *by) if page.counts else None
-        return page.text(rows if page.reads else None, total, name).scalar_subquery()
+        text = page.text(rows if page.reads else None, total, name).scalar_subquery()
+        if asked.held and part.relationship is not None:
+            (*_, last) = asked.slice.place
+            there = held(part.relationship, key, sa.bindparam(f"{last}{suffix}", type_=Key())).exists()
+            return sa.case((there, text), else_=joined([BY_ROWS]))
+        return text
 
     def _groups(self, part: Many, shown: Groups, by: tuple[Any, Any, str]) -> Any:
         """The groups of a list."""

@@ -94,8 +94,6 @@ def read_plan(tree: Tree, variables: Any) -> ReadPlan | None:
         return None
     try:
         made = ReadPlan(tree, tuple(question(variables) for question in tree.questions))
-        if any(isinstance(one, Asked) and one.held for one in made.asked):
-            return None
         for number, of in tree.grouped:
             made.asked[number].check(made.asked[of].where)
         return made

@@ -11,7 +11,7 @@ from graphql import GraphQLSchema
 from resolvers.failures import Conflict
 from resolvers.reading.paging import MOST, Page, Slice
 from resolvers.reading.plan import Asked
-from resolvers.reading.relationships import held
+from resolvers.reading.relationships import ends, held
 from schema.fields.declarations import Connected, Later, Listed, target_of
 from schema.fields.fields import Info, rendered_else, resolver_of, sign
 from schema.fields.selection import DEFINITION, select
@@ -78,7 +78,7 @@ def connection(
 async def _expect_held(info: Info, source: Any, root: Any, slice: Slice) -> None:
     """Raise CONFLICT for a cursor whose row is not in the list of this parent now."""
     assert slice.after is not None
-    if not await info.context.loaders.select(held(source, root, slice.after[-1])):
+    if not await info.context.loaders.select(held(source, getattr(root, ends(source)[0]), slice.after[-1])):
         field = "before" if slice.backward else "after"
         raise Conflict("the list was made anew since this cursor was given: read it from its start", field=field)
 

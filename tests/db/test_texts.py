@@ -44,10 +44,12 @@ async def test_the_id_of_every_node_type_is_the_one_that_python_makes(database: 
 
 @pytest.mark.parametrize("text", ODD)
 async def test_base64_is_that_of_python(database: Database, text: str) -> None:
-    one = texts.joined(["%s", texts.base64([_given()], 1_000), "'%", texts.base64url(["ü", _given()]), _given()])
+    one = texts.joined(
+        ["%s", texts.base64([_given()], 1_000), "'%", *texts.cursor(texts.joined(["ü", _given()])), _given()]
+    )
     plain = base64.b64encode(text.encode()).decode()
     url = base64.urlsafe_b64encode(f"ü{text}".encode()).decode().rstrip("=")
-    assert await _made(database, one, text=text) == f"%s{plain}'%{url}{text}"
+    assert await _made(database, one, text=text) == f'%s{plain}\'%"{url}"{text}'
 
 
 async def test_many_pieces_are_joined_in_their_order(database: Database) -> None:

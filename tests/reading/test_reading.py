@@ -321,6 +321,7 @@ async def test_a_cursor_of_entries_ends_with_their_build(platform: Platform) -> 
     (first,) = board["entries"]["edges"]
     board = (await platform.ask(query, c=first["cursor"]))["leaderboards"]["nodes"][0]
     assert [edge["node"] for edge in board["entries"]["edges"]] == [{"place": 2}]
+    assert len(platform.counted.texts) == 1, "the cursor is checked by the statement that reads the page"
     async with platform.services.database.write(as_system="test") as session:
         build = models.LeaderboardBuild(id=uuid7(), leaderboard_id=platform.world.leaderboard, number=2, entry_count=0)
         session.add(build)
