@@ -67,7 +67,7 @@ class Boards:
     @property
     def routes(self) -> list[Route]:
         return [
-            Route(f"/leaderboards/{{label}}.{format}", partial(self._answer, format), methods=["GET", "HEAD"])
+            Route(f"/leaderboards/{{label:path}}.{format}", partial(self._answer, format), methods=["GET", "HEAD"])
             for format in ("json", "csv")
         ]
 

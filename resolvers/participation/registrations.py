@@ -8,12 +8,12 @@ from db.engine import moment_of
 from db.models import Challenge, Registration, RegistrationMode, RegistrationState
 from db.types import uuid7
 from resolvers.access.challenge_rules import ORGANISER
+from resolvers.access.memberships import put_out
 from resolvers.access.policy import policy_of
 from resolvers.access.rules import SUPERADMIN
 from resolvers.challenges.decisions import reason_given
 from resolvers.context import Context
 from resolvers.failures import Invalid, WrongState
-from resolvers.participation import teams
 from resolvers.writing.audit import record
 from resolvers.writing.refusals import writing
 from resolvers.writing.rows import locked, require, seen, signed_in
@@ -59,6 +59,6 @@ async def decide(ctx: Context, key: UUID, *, accept: bool, reason: str | None) -
         row.state, row.reason = _R.ACCEPTED if accept else _R.REFUSED, told
         await session.flush()
         if not accept:
-            await teams.put_out(session, row.challenge_id, row.user_id)
+            await put_out(session, row.challenge_id, row.user_id)
         record(session, ctx, "DECIDE", "Registration", key, state=row.state.name)
     return key

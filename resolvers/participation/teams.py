@@ -7,9 +7,10 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.engine import changed, moment_of
-from db.models import Challenge, MemberState, Submission, Team, TeamMember, User
+from db.models import Challenge, MemberState, Team, TeamMember, User
 from db.types import uuid7
 from db.written import because
+from resolvers.access.memberships import part
 from resolvers.access.policy import policy_of
 from resolvers.challenges.names import one_line
 from resolvers.challenges.submissions import expect_registered
@@ -37,7 +38,7 @@ async def create(ctx: Context, challenge_id: UUID, name: str) -> UUID:
         await _expect_none(session, challenge.id, user)
         team = Team(id=uuid7(), challenge_id=challenge.id, name=name, captain_id=user)
         session.add(team)
-        with unlike(Team, {"name"}):
+        with unlike(Team, {"name"}, ""):
             await session.flush()
         because(session, "who makes a team is in it", TeamMember)
         session.add(_member(team, user, MemberState.JOINED))
@@ -109,39 +110,15 @@ async def join(ctx: Context, key: UUID) -> UUID:
 
 
 async def leave(ctx: Context, key: UUID, other: UUID | None = None) -> datetime:
-    """Leave a team, or refuse its invitation; its captain also removes others. The next who joined is captain then; a
-    team without people and submissions goes."""
+    """Leave a team, or refuse its invitation; its captain also removes others."""
     user = signed_in(ctx)
     async with writing(ctx, "UPDATE", Team, key) as session:
         team = await locked(session, ctx, Team, key)
         if other not in (None, user) and team.captain_id != user:
             raise Forbidden("only the captain of the team removes others")
-        await _part(session, team, await _own(session, key, other or user))
+        await part(session, team, await _own(session, key, other or user))
         record(session, ctx, "LEAVE", "Team", key)
         return await moment_of(session)
-
-
-async def put_out(session: AsyncSession, challenge: UUID, user: UUID) -> None:
-    """Take somebody who no longer takes part out of the team, and invitations away."""
-    wanted = sa.select(TeamMember).where(TeamMember.challenge_id == challenge, TeamMember.user_id == user)
-    for member in await session.scalars(wanted.order_by(TeamMember.id)):
-        await _part(session, await session.get_one(Team, member.team_id, with_for_update=True), member)
-
-
-async def _part(session: AsyncSession, team: Team, member: TeamMember) -> None:
-    because(session, "people leave a team", TeamMember, Team)
-    await session.delete(member)
-    await session.flush()
-    changed(session, principal_topic(member.user_id))
-    if team.captain_id == member.user_id:
-        wanted = sa.select(TeamMember.user_id).where(
-            TeamMember.team_id == team.id, TeamMember.state == MemberState.JOINED
-        )
-        team.captain_id = await session.scalar(wanted.order_by(TeamMember.updated_at, TeamMember.id).limit(1))
-        await session.flush()
-        held = sa.select(Submission.id).where(Submission.team_id == team.id).limit(1)
-        if team.captain_id is None and await session.scalar(held) is None:
-            await session.delete(team)
 
 
 async def _own(session: AsyncSession, team: UUID, user: UUID) -> TeamMember:

@@ -23,16 +23,16 @@ class Taken(Conflict):
 
 
 @contextmanager
-def unlike(model: type[Entity], given: Collection[str] = ()) -> Iterator[None]:
+def unlike(model: type[Entity], given: Collection[str] = (), argument: str = "input.") -> Iterator[None]:
     """Raise CONFLICT when another row has the values that must be unique, INVALID for columns that contradict each
-    other."""
+    other. `given` are the columns that the client gave, each in the argument of its name after `argument`."""
     try:
         yield
     except IntegrityError as error:
         said = str(error.orig)
         if "check constraint" in said.lower():
             raise Invalid(policy_of(model).contradiction, field="input") from None
-        raise _taken(model, said, given) from None
+        raise _taken(model, said, given, argument) from None
 
 
 @cache
@@ -65,7 +65,7 @@ def _of_no_place(model: type[Entity], columns: Sequence[str]) -> bool:
     return not any(model.__table__.c[column].foreign_keys for column in columns)
 
 
-def _taken(model: type[Entity], said: str, given: Collection[str]) -> Taken:
+def _taken(model: type[Entity], said: str, given: Collection[str], argument: str) -> Taken:
     """The columns whose values another row already has. PostgreSQL names the constraint, SQLite its columns."""
     table: Any = model.__table__
     met = [
@@ -77,13 +77,14 @@ def _taken(model: type[Entity], said: str, given: Collection[str]) -> Taken:
         return Taken(f"there is already such a {model.__name__}")
     columns = max(met, key=len)
     told = [c for c in columns if c in given] or columns
+    named = next((c for c in told if not table.c[c].foreign_keys), told[0])
     shown = " and ".join(column.removesuffix("_id").replace("_", " ") for column in told)
     # Who looks for the one that has the name would not find it.
     plain = [[c.name for c in u.columns] for u in table.constraints if isinstance(u, sa.UniqueConstraint)]
     deleted = issubclass(model, Erasable) and columns in plain
     taken = Taken(
         f"there is already a {model.__name__} with this {shown}{', or a deleted one had it' if deleted else ''}",
-        field=f"input.{spelled(told[0])}" if given else None,
+        field=f"{argument}{spelled(named)}" if given else None,
     )
     taken.columns, taken.everywhere = columns, _of_no_place(model, columns)
     return taken

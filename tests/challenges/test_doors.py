@@ -272,5 +272,5 @@ async def test_a_leaderboard_file_is_in_the_old_shape_and_says_when_nothing_chan
         f"1,1,{NAMES[0]},false,{MINE['all']},",
         f"2,2,{NAMES[1]},false,{OTHER['all']},",
     ]
-    missing = await house.client.get("/leaderboards/none.json")
+    missing = await house.client.get("/leaderboards/none/at/all.json")
     assert (missing.status_code, missing.json()["errors"][0]["extensions"]["code"]) == (404, "NOT_FOUND")

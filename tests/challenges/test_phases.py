@@ -161,6 +161,35 @@ async def test_a_team_that_is_full_takes_nobody_else(platform: Platform) -> None
     assert (code, message, field) == ("LIMIT_EXCEEDED", "the team is full: it has 2 of 2 people", "id")
 
 
+@pytest.mark.parametrize("refused", [True, False])
+async def test_who_takes_part_no_longer_is_in_no_team(platform: Platform, refused: bool) -> None:
+    of = await contest(platform, challenge={"teamSize": 2, "terms": "be fair"})
+    taken = {name: await done(platform, name, "joinChallenge", challenge=of.challenge) for name in ("tom", "maria")}
+    team = await done(platform, "tom", "createTeam", challenge=of.challenge, name="ours")
+    await done(platform, "tom", "inviteToTeam", id=team["id"], users=[platform.world.id("User", "maria")])
+    await done(platform, "maria", "joinTeam", id=team["id"])
+    if refused:
+        given = {"id": taken["tom"]["id"], "accept": False, "reason": "two accounts"}
+        await done(platform, "root", "decideRegistration", **given)
+    else:
+        await done(platform, "tom", "deleteRegistration", id=taken["tom"]["id"])
+    query = "query($i:ID!){team(id:$i){captain{username} members(first:9){nodes{user{username}}}}}"
+    left = (await platform.ask(query, "maria", i=team["id"]))["team"]
+    assert left == {"captain": {"username": "maria"}, "members": {"nodes": [{"user": {"username": "maria"}}]}}
+
+
+async def test_a_name_that_is_taken_is_told_at_the_name(platform: Platform) -> None:
+    of = await contest(platform, challenge={"teamSize": 2})
+    await done(platform, "root", "createTeam", challenge=of.challenge, name="ours")
+    assert await refusal(platform, "tom", "createTeam", challenge=of.challenge, name="ours") == (
+        "CONFLICT", "there is already a Team with this name", "name",
+    )  # fmt: skip
+    given = {"challenge": of.challenge, "name": "main"}
+    assert await refusal(platform, "root", "createPhase", input=given) == (
+        "CONFLICT", "there is already a Phase with this challenge and name", "input.name",
+    )  # fmt: skip
+
+
 async def test_a_submission_for_a_team_of_others_is_not_taken(platform: Platform) -> None:
     of = await contest(platform, challenge={"teamSize": 2})
     team = await done(platform, "root", "createTeam", challenge=of.challenge, name="ours")

@@ -59,7 +59,7 @@ function Uploads() {
             <input
               value={target}
               onChange={(event) => setTarget(event.target.value)}
-              placeholder="id of a session or project"
+              placeholder="id of a submission, session, …"
             />
           </label>
           <label

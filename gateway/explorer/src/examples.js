@@ -1,6 +1,4 @@
-import { lastId } from './lastIds.js';
-
-const MARKS = { '<id of the job>': 'Job', '<id of the simulation>': 'Simulation' };
+import { lastId, TYPES } from './lastIds.js';
 
 const operations = import.meta.glob('./examples/*.graphql', { query: '?raw', import: 'default', eager: true });
 const variables = import.meta.glob('./examples/*.json', { query: '?raw', import: 'default', eager: true });
@@ -17,8 +15,8 @@ export const examples = Object.keys(operations)
 
 /** An example's variables, with what was last seen in place of the marks that ask for it. */
 export function variablesOf(example) {
-  return Object.entries(MARKS).reduce(
-    (text, [mark, type]) => text.replace(mark, lastId(type) ?? mark),
-    example.variables,
-  );
+  return TYPES.reduce((text, type) => {
+    const mark = `<id of the ${type.toLowerCase()}>`;
+    return text.replace(mark, lastId(type) ?? mark);
+  }, example.variables);
 }

@@ -1,4 +1,6 @@
-const last = { Job: null, Simulation: null };
+const last = { Job: null, Simulation: null, Phase: null, Submission: null, Leaderboard: null };
+
+export const TYPES = Object.keys(last);
 
 /** The type that a global id names. */
 function typeOf(id) {
@@ -18,12 +20,12 @@ function note(value, found) {
   for (const child of Object.values(value)) note(child, found);
 }
 
-/** Remembers the first job and the first simulation of a response. */
+/** Remembers the first row of each of these types in a response. */
 export function noteIds(result) {
   const found = {};
   note(result?.data, found);
   Object.assign(last, found);
 }
 
-/** The id of the job or simulation last seen, by its type; null for none yet. */
+/** The id of the row of a type that was last seen; null for none yet. */
 export const lastId = (type) => last[type];

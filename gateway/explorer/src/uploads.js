@@ -25,16 +25,16 @@ const WATCH = `
 `;
 const KEPT = 'torana:uploads';
 const PAUSES_MS = [0, 1000, 3000, 5000, 10000, 20000, 30000];
-const TARGETS = { Session: 'SESSION_ASSET', Project: 'DATASET' };
+const TARGETS = { Session: 'SESSION_ASSET', Project: 'DATASET', Submission: 'SUBMISSION_INPUT', Challenge: 'CHALLENGE_DATA' };
 
 const same = (item, file) =>
   item.name === file.name && item.size === file.size && item.lastModified === file.lastModified;
 
-/** What a file is for: the id of a session or a project tells, or nothing is given. */
+/** What a file is for: the id of what it belongs to tells, or nothing is given. */
 function purposeOf(target) {
   if (!target) return { purpose: 'DATASET' };
   const [type] = atob(target).split(':');
-  if (!TARGETS[type]) throw new Error('Give the id of a Session or a Project.');
+  if (!TARGETS[type]) throw new Error(`Give the id of one of these: ${Object.keys(TARGETS).join(', ')}.`);
   return { purpose: TARGETS[type], target };
 }
 

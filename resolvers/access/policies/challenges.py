@@ -15,6 +15,7 @@ from resolvers.access.challenge_rules import (
     ORGANISES,
     TEAM_MEMBER,
 )
+from resolvers.access.memberships import put_out
 from resolvers.access.policy import Change, Policy, Rules
 from resolvers.access.rules import ANY_USER, OWNER, SITE_ADMIN, SUPERADMIN
 from resolvers.failures import Invalid
@@ -54,6 +55,12 @@ async def _then(change: Change) -> None:
         because(change.session, "a new challenge has a phase", Phase)
         change.session.add(Phase(challenge_id=change.row.id, name=FIRST))
         await change.session.flush()
+
+
+async def _end_registration(change: Change) -> None:
+    """Who no longer takes part is in no team."""
+    if change.going:
+        await put_out(change.session, change.row.challenge_id, change.row.user_id)
 
 
 async def _validate_phase(change: Change) -> None:
@@ -134,6 +141,7 @@ POLICIES = (
         create=(ANY_USER,),
         delete=(OWNER, ORGANISER, SUPERADMIN),
         goes_with=(Registration.challenge_id, Registration.user_id),
+        then=_end_registration,
     ),
     Policy(
         model=Team,
