@@ -87,7 +87,7 @@ async def _end(other: asyncpg.Connection) -> int:
 
 
 async def _until(holds: Callable[[], Any]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not await holds():
             await asyncio.sleep(0)
 

@@ -144,7 +144,7 @@ class Cluster:
             await client.aclose()
 
     async def finished(self) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while await self.unfinished():
                 await asyncio.sleep(0.02)
 

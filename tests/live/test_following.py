@@ -32,7 +32,7 @@ class Watched:
         self._next: asyncio.Future[Any] = asyncio.ensure_future(anext(answers))
 
     async def _answer(self) -> list[Any]:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             answer = await self._next
         self._next = asyncio.ensure_future(anext(self._answers))
         found: list[Any] = answer.body["data"]["entityChanged"]

@@ -522,7 +522,7 @@ async def test_the_files_hold_no_link_once_its_mail_was_sent_or_given_up(
     assert read_from_files(platform, b"hunter2")
     async with sending(platform, catch_all.server):
         await settled(platform)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while read_from_files(platform, b"hunter2"):  # until the log was emptied, right after
                 await asyncio.sleep(0.02)
     await platform.services.database.dispose()

@@ -51,14 +51,14 @@ async def _say(socket: ClientConnection, **message: Any) -> None:
 
 
 async def _hear(socket: ClientConnection) -> Any:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         return json.loads(await socket.recv())
 
 
 async def _closed(socket: ClientConnection) -> tuple[int, str]:
     with pytest.raises(ConnectionClosed) as closed:
         while True:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 await socket.recv()
     assert closed.value.rcvd is not None
     return closed.value.rcvd.code, closed.value.rcvd.reason

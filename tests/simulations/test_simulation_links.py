@@ -267,7 +267,7 @@ async def test_a_stream_ends_when_the_link_goes(gateway: Served) -> None:
     headers = {"Authorization": f"Bearer {secret}", "Accept": "text/event-stream"}
     body = {"query": "subscription($id:ID!){jobUpdated(id:$id){progress}}", "variables": {"id": job}}
     events = []
-    async with asyncio.timeout(10), gateway.client.stream("POST", "/graphql", json=body, headers=headers) as answer:
+    async with asyncio.timeout(30), gateway.client.stream("POST", "/graphql", json=body, headers=headers) as answer:
         async for line in answer.aiter_lines():
             if line.startswith("data: {"):
                 events.append(orjson.loads(line[6:]))

@@ -35,7 +35,7 @@ from schema.fields.cost import Bounds
 from tests.support.boards import build_of
 from tests.support.databases import BACKENDS, WORLD, Prepared, Recipe
 from tests.support.generated import Generated, Known, borrowed, operations
-from tests.support.platforms import Platform, platform_on
+from tests.support.platforms import PATIENCE, Platform, platform_on
 from tests.support.world import START, World, simulate, specify
 
 EVERYONE = (None, "eve", "solo", "tom", "wide", "maria", "root")
@@ -410,7 +410,7 @@ async def both_on(prepared: Prepared, backend: str, schema: Schema, folder: Path
         assert not principals["tom"].profile.wide
         database._sizes._small, database._sizes._until = frozenset(), math.inf  # as if no table were small
         rendered, rows = (
-            replace(platform, execution=Execution(schema, Bounds(rows=50_000), timeout=15, rendering=rendering))
+            replace(platform, execution=Execution(schema, Bounds(rows=50_000), timeout=PATIENCE, rendering=rendering))
             for rendering in (True, False)
         )
         yield Both(

@@ -33,7 +33,7 @@ from tests.support.further import FURTHER as BESIDES
 from tests.support.further import Name, Ref, Spot, furnish_further
 from tests.support.inputs import FILES
 from tests.support.organisation import Place
-from tests.support.platforms import PRESENTED, Platform, platform_on, principal_as
+from tests.support.platforms import PATIENCE, PRESENTED, Platform, platform_on, principal_as
 from tests.support.recording import changes
 from tests.support.world import START, Simulated, World, simulate, specify
 
@@ -868,5 +868,5 @@ async def staged_on(prepared: Prepared, backend: str, schema: Schema, folder: Pa
         people["link"] = await principal_of(platform.services.database, presented)
         worker = Secret(Kind.CHALLENGE_WORKER, digest_of(contested.token_of(world.here)))
         people["external"] = await principal_of(platform.services.database, worker)
-        by_rows = replace(platform, execution=Execution(schema, Bounds(), timeout=15, rendering=False))
+        by_rows = replace(platform, execution=Execution(schema, Bounds(), timeout=PATIENCE, rendering=False))
         yield Stage(platform, by_rows, here, there, added, people)  # type: ignore[arg-type]

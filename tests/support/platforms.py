@@ -28,6 +28,8 @@ from tests.support.recording import Recording, recorded
 from tests.support.world import World
 
 KEY = "test:" + "0123456789abcdefghijklmnopqrstuvwxyz"
+PATIENCE = 60.0
+"""Seconds for an operation of a test: others run beside it, on a machine that may be slow."""
 
 
 @dataclass
@@ -138,12 +140,12 @@ async def platform_on(
     url: str, world: World, schema: Schema, folder: Path, bounds: Bounds, reused: Reused | None = None
 ) -> AsyncIterator[Platform]:
     """A gateway on a database, with what is `reused` from one to the next on a database of the same URL."""
-    settings = load(database_url=url, data_dir=folder, secret_keys=KEY, task_slots=0)
+    settings = load(database_url=url, data_dir=folder, secret_keys=KEY, task_slots=0, operation_timeout=PATIENCE)
     reused = reused or Reused.of(settings, schema, bounds)
     services, documents = make_services(settings, quick_passwords(), reused.database), reused.documents
     await services.database.start()
     try:
-        yield Platform(services, documents, Execution(schema, bounds, timeout=15), world, settings)
+        yield Platform(services, documents, Execution(schema, bounds, timeout=PATIENCE), world, settings)
     finally:
         await services.database.dispose()
         await services.identity.close()

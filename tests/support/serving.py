@@ -14,7 +14,7 @@ from gateway.protocol.server import make_server
 from gateway.settings import load
 from resolvers.context import Services
 from tests.support.databases import Prepared, quick_passwords
-from tests.support.platforms import KEY
+from tests.support.platforms import KEY, PATIENCE
 from tests.support.postgres import free_port
 from tests.support.world import PASSWORD, World
 
@@ -64,6 +64,7 @@ async def serving(prepared: Prepared, factory: pytest.TempPathFactory) -> AsyncI
                 url, world = database, None
             common = {"database_url": url, "data_dir": factory.mktemp("data"), "secret_keys": KEY, "task_slots": 0}
             common["dispatch"] = bool(given.get("task_slots"))
+            common["operation_timeout"] = PATIENCE
             settings = load(**{**common, "port": free_port(), **given})
             services = make_services(settings, quick_passwords())
             app = create_app(settings, services)
@@ -81,7 +82,7 @@ async def serving(prepared: Prepared, factory: pytest.TempPathFactory) -> AsyncI
 
             stack.push_async_callback(stop)
             base = f"http://127.0.0.1:{settings.server.port}"
-            client = await stack.enter_async_context(httpx2.AsyncClient(base_url=base, timeout=30))
+            client = await stack.enter_async_context(httpx2.AsyncClient(base_url=base, timeout=2 * PATIENCE))
             return Served(base, world, client, services, app, server, stop)  # type: ignore[arg-type]
 
         yield start

@@ -82,7 +82,7 @@ async def running_store(folder: Path) -> AsyncIterator[Store]:
         store.go_on()
         process.terminate()
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 await process.wait()
         except TimeoutError:
             process.kill()

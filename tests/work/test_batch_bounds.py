@@ -18,7 +18,7 @@ from resolvers.work import commands
 from schema.fields.scalars import key_of
 from schema.lists import batches
 from tests.support.matrix import mutate
-from tests.support.platforms import Platform, login_session, received
+from tests.support.platforms import PATIENCE, Platform, login_session, received
 from tests.support.work import job_of, submit
 from tests.work.test_batches import CHANGED, JOBS, SIMULATIONS, batch
 
@@ -179,7 +179,7 @@ async def test_half_of_the_time_of_an_operation_is_for_its_batch(platform: Platf
     assert ctx.until is not None
     half = batches._half(ctx.until)
     assert half is not None
-    assert ctx.until - 8 < half < ctx.until - 7
+    assert ctx.until - PATIENCE / 2 - 1 < half < ctx.until - PATIENCE / 2 + 1
 
 
 async def test_a_job_that_was_cancelled_is_not_cancelled_again(platform: Platform) -> None:

@@ -51,7 +51,7 @@ async def test_results_are_stored_once_though_postgresql_dies_while_they_are_wri
     await holding.execute("SELECT 1 FROM tasks FOR UPDATE")
     writing = asyncio.create_task(platform.answer(RESULTS, worker, e=estimators(2.0)))
     waiting = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = 'torana'"
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not (blocked := await holding.fetch(waiting)):
             await asyncio.sleep(0.01)
     os.kill(blocked[0]["pid"], signal.SIGKILL)  # the server then ends every connection, and recovers
@@ -61,7 +61,7 @@ async def test_results_are_stored_once_though_postgresql_dies_while_they_are_wri
             assert again.codes == ["UNAVAILABLE"]
             await asyncio.sleep(0.05)
     await platform.ask(RESULTS, worker, e=estimators(9.0))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while (await job_of(platform, submitted))["state"] != "COMPLETED":
             with contextlib.suppress(Unavailable):  # of connections that the server ended, too
                 await merge_ready(platform.services)
