@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from db.models import Entity, Erasable
+from db.types import Name
 from resolvers.access.policy import policy_of
 from resolvers.failures import Conflict, Invalid
 from resolvers.spelling import spelled
@@ -77,7 +78,7 @@ def _taken(model: type[Entity], said: str, given: Collection[str], argument: str
         return Taken(f"there is already such a {model.__name__}")
     columns = max(met, key=len)
     told = [c for c in columns if c in given] or columns
-    named = next((c for c in told if not table.c[c].foreign_keys), told[0])
+    named = next((c for c in told if isinstance(table.c[c].type, Name)), told[0])
     shown = " and ".join(column.removesuffix("_id").replace("_", " ") for column in told)
     # Who looks for the one that has the name would not find it.
     plain = [[c.name for c in u.columns] for u in table.constraints if isinstance(u, sa.UniqueConstraint)]

@@ -368,7 +368,7 @@ async def test_what_another_row_has_is_a_conflict_that_names_the_field(sharing: 
         ("Participant", {"name": "x", "project": project, "username": "p01-PROTONS"}, "username"),
         ("DeviceType", {"name": "x", "key": "sensor"}, "key"),
         ("Service", {**_given(dune)["Service"], "key": "calls-harbour"}, "key"),
-        ("Role", role, "service"),
+        ("Role", role, "name"),
         ("ServiceConfig", config, "service"),
     ):
         answer = await create(sharing, typename, **given)
