@@ -1,0 +1,122 @@
+"""The tables that a specification describes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+
+class Kind(Enum):
+    """The type of a column, by the type and format of its property."""
+
+    INTEGER = "integer"
+    BIG_INTEGER = "integer int64"
+    FLOAT = "number"
+    STRING = "string"
+    BINARY = "string binary"
+    DATE = "string date"
+    DATE_TIME = "string date-time"
+    BOOLEAN = "boolean"
+    JSON = "json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """A column. `foreign_key` is `table.column`; `table_options` and others are keyword arguments of SQLAlchemy, as
+    JSON. `required` and `default` are the property's; a column that a relation needs is `implied`."""
+
+    name: str
+    kind: Kind
+    nullable: bool
+    length: int | None = None
+    primary_key: bool = False
+    autoincrement: bool | None = None
+    index: bool | None = None
+    unique: bool | None = None
+    default: Any = None
+    server_default: str | None = None
+    foreign_key: str | None = None
+    foreign_key_options: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    description: str | None = None
+    required: bool = False
+    read_only: bool = False
+    write_only: bool = False
+    implied: bool = False
+
+
+class Way(Enum):
+    """How many rows a relation joins."""
+
+    MANY_TO_ONE = "many to one"
+    ONE_TO_ONE = "one to one"
+    ONE_TO_MANY = "one to many"
+    MANY_TO_MANY = "many to many"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Relation:
+    """A relation of a model to another one. `back` is its name there, `association` the table between."""
+
+    name: str
+    model: str
+    way: Way
+    back: str | None = None
+    association: str | None = None
+    nullable: bool | None = None
+    required: bool = False
+    description: str | None = None
+    write_only: bool = False
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Constraint:
+    """A unique constraint, or an index, over several columns."""
+
+    columns: tuple[str, ...]
+    name: str | None = None
+    unique: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """A model: its own columns and relations, without those of the model that it `extends`. Where that has the same
+    table, both are rows of one table."""
+
+    name: str
+    table: str
+    extends: str | None = None
+    columns: Sequence[Column] = ()
+    relations: Sequence[Relation] = ()
+    uniques: Sequence[Constraint] = ()
+    indexes: Sequence[Constraint] = ()
+    database_schema: str | None = None
+    description: str | None = None
+    mixins: Sequence[str] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
+    pointer: str = ""
+
+    @property
+    def primary_key(self) -> list[Column]:
+        return [column for column in self.columns if column.primary_key]
+
+
+@dataclass(frozen=True, slots=True)
+class Association:
+    """A table that joins two models, with a column for the key of each."""
+
+    table: str
+    columns: tuple[Column, Column]
+    database_schema: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """What a specification describes, in its order."""
+
+    models: Sequence[Model]
+    associations: Sequence[Association] = ()
+
+    def model(self, name: str) -> Model:
+        return next(model for model in self.models if model.name == name)
