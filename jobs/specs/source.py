@@ -1,0 +1,247 @@
+"""The source of a package of SQLAlchemy models, from the tables of a specification."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from jobs.specs.python import WIDTH, call, docstring, keywords, literal, text
+from jobs.specs.tables import Association, Column, Constraint, Kind, Model, Relation, Tables, Way
+
+_TYPES = {
+    Kind.INTEGER: ("Integer", "int"),
+    Kind.BIG_INTEGER: ("BigInteger", "int"),
+    Kind.FLOAT: ("Float", "float"),
+    Kind.STRING: ("String", "str"),
+    Kind.BINARY: ("LargeBinary", "bytes"),
+    Kind.DATE: ("Date", "datetime.date"),
+    Kind.DATE_TIME: ("DateTime", "datetime.datetime"),
+    Kind.BOOLEAN: ("Boolean", "bool"),
+    Kind.JSON: ("JSON", "Any"),
+}
+_JSON_TYPES = {Kind.BINARY: "str", Kind.DATE: "str", Kind.DATE_TIME: "str"}
+_WORD, _STRING = re.compile(r"[A-Za-z_]+"), re.compile(r'"(?:[^"\\]|\\.)*"')
+HEAD = '"""Models, generated from an OpenAPI specification."""'
+
+
+def source(tables: Tables) -> str:
+    """The module with all models: typed, and formatted as ruff formats it."""
+    return "\n".join(_Writer(tables).lines()) + "\n"
+
+
+@dataclass(frozen=True, slots=True)
+class _Back:
+    """The other side of a relation: its name on the model that the relation leads to."""
+
+    name: str
+    owner: str
+    relation: Relation
+
+
+class _Writer:
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+        self._models = {model.name: model for model in tables.models}
+        self._backs: dict[str, list[_Back]] = {}
+        for model in tables.models:
+            for relation in model.relations:
+                if relation.back is not None:
+                    self._backs.setdefault(relation.model, []).append(_Back(relation.back, model.name, relation))
+
+    def lines(self) -> Iterator[str]:
+        body = [line for part in self._parts() for line in ("", "", *part)]
+        used = set(_WORD.findall("\n".join(_STRING.sub("", line) for line in body)))
+        yield from (HEAD, "", "from __future__ import annotations", "")
+        if "datetime" in used:
+            yield "import datetime"
+        yield from _imports("typing", [name for name in ("Any", "ClassVar", "TypedDict") if name in used])
+        yield ""
+        yield from _imports("sqlalchemy", [name for name in _SQLALCHEMY if name in used])
+        orm = ("DeclarativeBase", "Mapped", "mapped_column", "relationship")
+        yield from _imports("sqlalchemy.orm", [name for name in orm if name in used])
+        yield from ("", "from ._rows import Field, Row")
+        yield from body
+
+    def _parts(self) -> Iterator[list[str]]:
+        yield ["class Base(DeclarativeBase):", '    """What all models are declared on."""']
+        for association in self._tables.associations:
+            yield list(_association(association))
+        for model in self._ordered():
+            yield list(self._typed_dict(model))
+            yield list(self._model(model))
+            yield [f"T{model.name} = {model.name}"]
+
+    def _ordered(self) -> Iterator[Model]:
+        """Models after those that they extend."""
+        done: set[str] = set()
+
+        def after(model: Model) -> Iterator[Model]:
+            if model.name in done:
+                return
+            done.add(model.name)
+            if model.extends is not None:
+                yield from after(self._models[model.extends])
+            yield model
+
+        for model in self._tables.models:
+            yield from after(model)
+
+    def _typed_dict(self, model: Model) -> Iterator[str]:
+        base = "TypedDict" if model.extends is None else f"{model.extends}Dict"
+        yield f"class {model.name}Dict({base}, total=False):"
+        yield f'    """The properties of {model.name}."""'
+        told = [column for column in model.columns if not column.implied and not column.write_only]
+        relations = [relation for relation in model.relations if not relation.write_only]
+        if told or relations:
+            yield ""
+        for column in told:
+            plain = _JSON_TYPES.get(column.kind, _TYPES[column.kind][1])
+            yield f"    {column.name}: {plain} | None" if plain != "Any" else f"    {column.name}: Any"
+        for relation in relations:
+            one = f"{relation.model}Dict"
+            yield f"    {relation.name}: {f'list[{one}]' if _is_list(relation.way) else f'{one} | None'}"
+
+    def _model(self, model: Model) -> Iterator[str]:
+        base = "Row, Base" if model.extends is None else model.extends
+        yield f"class {model.name}({base}):"
+        yield from docstring(model.description or f"A row of the table {model.table}.")
+        yield ""
+        parent = None if model.extends is None else self._models[model.extends]
+        if parent is None or parent.table != model.table:
+            yield f"    __tablename__ = {text(model.table)}"
+        yield from self._table_arguments(model)
+        for name, value in model.options.items():
+            yield f"    {name} = {literal(value)}"
+        yield from self._fields(model)
+        yield ""
+        for column in model.columns:
+            yield from _column(column)
+        for relation in model.relations:
+            yield from self._relation(model, relation)
+        for back in self._backs.get(model.name, ()):
+            yield from self._back(back)
+
+    def _table_arguments(self, model: Model) -> Iterator[str]:
+        made = [_constraint("UniqueConstraint", one) for one in model.uniques]
+        made += [_constraint("Index", one) for one in model.indexes]
+        made += ["{" + f'"schema": {text(model.database_schema)}' + "}"] if model.database_schema is not None else []
+        if not made:
+            return
+        whole = f"    __table_args__ = ({', '.join(made)}{',' if len(made) == 1 else ''})"
+        if len(whole) <= WIDTH:
+            yield whole
+        else:
+            yield from ("    __table_args__ = (", *(f"        {one}," for one in made), "    )")
+
+    def _fields(self, model: Model) -> Iterator[str]:
+        fields = [_field(column) for column in model.columns if not column.implied]
+        for relation in model.relations:
+            given = [("required", relation.required), ("nullable", relation.nullable)]
+            given += [("write_only", relation.write_only)]
+            kind = "rows" if _is_list(relation.way) else "row"
+            said = keywords((name, value) for name, value in given if value)
+            fields.append(f"Field({', '.join([text(relation.name), text(kind), *said])})")
+        yield from ("    __fields__: ClassVar[tuple[Field, ...]] = (", *(f"        {one}," for one in fields), "    )")
+
+    def _relation(self, model: Model, relation: Relation) -> Iterator[str]:
+        many = _is_list(relation.way)
+        type_ = f"list[{relation.model}]" if many else f"{relation.model} | None"
+        arguments = [] if relation.back is None else [f"back_populates={text(relation.back)}"]
+        arguments += self._joining(model, relation)
+        arguments += keywords(relation.options.items())
+        arguments += [] if relation.description is None else [f"doc={text(relation.description)}"]
+        yield from call("relationship", arguments, start=f"    {relation.name}: Mapped[{type_}] = ")
+
+    def _joining(self, model: Model, relation: Relation) -> list[str]:
+        if relation.association is not None:
+            return [f"secondary={text(relation.association)}"]
+        return []
+
+    def _back(self, back: _Back) -> Iterator[str]:
+        many = back.relation.way in (Way.MANY_TO_ONE, Way.MANY_TO_MANY)
+        type_ = f"list[{back.owner}]" if many else f"{back.owner} | None"
+        arguments = [f"back_populates={text(back.relation.name)}"]
+        if back.relation.association is not None:
+            arguments.append(f"secondary={text(back.relation.association)}")
+        yield from call("relationship", arguments, start=f"    {back.name}: Mapped[{type_}] = ")
+
+
+_SQLALCHEMY = sorted(
+    {
+        *(name for name, _ in _TYPES.values()), "Column", "ForeignKey", "Index", "Table", "UniqueConstraint", "text",
+    }
+)  # fmt: skip
+
+
+def _imports(module: str, names: Sequence[str]) -> list[str]:
+    """An import, its names in isort's order: classes before functions, constants before both."""
+    ordered = sorted(names, key=lambda name: (not name.isupper(), name[0].islower(), name))
+    whole = f"from {module} import {', '.join(ordered)}"
+    if len(whole) <= WIDTH:
+        return [whole]
+    return [f"from {module} import (", *(f"    {name}," for name in ordered), ")"]
+
+
+def _is_list(way: Way) -> bool:
+    return way in (Way.ONE_TO_MANY, Way.MANY_TO_MANY)
+
+
+def _type(column: Column) -> str:
+    name, _ = _TYPES[column.kind]
+    return name if column.length is None else f"{name}({column.length})"
+
+
+def _foreign_key(column: Column) -> list[str]:
+    if column.foreign_key is None:
+        return []
+    return [f"ForeignKey({', '.join([text(column.foreign_key), *keywords(column.foreign_key_options.items())])})"]
+
+
+def _column(column: Column) -> list[str]:
+    """The attribute of a column."""
+    type_ = _TYPES[column.kind][1]
+    shown = type_ if not column.nullable or column.primary_key or type_ == "Any" else f"{type_} | None"
+    said = [("primary_key", column.primary_key or None), ("autoincrement", column.autoincrement)]
+    said += [("index", column.index), ("unique", column.unique)]
+    arguments = [_type(column), *_foreign_key(column)]
+    arguments += [] if column.primary_key else [f"nullable={column.nullable}"]
+    arguments += keywords((name, value) for name, value in said if value is not None)
+    arguments += [] if column.default is None else [f"default={_default(column)}"]
+    arguments += [] if column.server_default is None else [f"server_default=text({text(column.server_default)})"]
+    arguments += keywords(column.options.items())
+    arguments += [] if column.description is None else [f"doc={text(column.description)}"]
+    return call("mapped_column", arguments, start=f"    {column.name}: Mapped[{shown}] = ")
+
+
+def _default(column: Column) -> str:
+    given = column.default
+    if column.kind is Kind.DATE:
+        return f"datetime.date.fromisoformat({text(given)})"
+    if column.kind is Kind.DATE_TIME:
+        return f"datetime.datetime.fromisoformat({text(given)})"
+    if column.kind is Kind.BINARY:
+        return f"{text(given)}.encode()"
+    return literal(float(given) if column.kind is Kind.FLOAT else given)
+
+
+def _field(column: Column) -> str:
+    given = [("required", column.required), ("nullable", column.nullable and not column.required)]
+    given += [("write_only", column.write_only), ("read_only", column.read_only)]
+    said = keywords((name, value) for name, value in given if value)
+    return f"Field({', '.join([text(column.name), text(column.kind.value), *said])})"
+
+
+def _constraint(kind: str, one: Constraint) -> str:
+    columns = [text(name) for name in one.columns]
+    if kind == "Index":
+        unique = [] if one.unique is None else [f"unique={one.unique}"]
+        return f"Index({', '.join([literal(one.name), *columns, *unique])})"
+    return f"UniqueConstraint({', '.join([*columns, *keywords([('name', one.name)] if one.name else [])])})"
+
+
+def _association(association: Association) -> Iterator[str]:
+    arguments = [text(association.table), "Base.metadata"]
+    for column in association.columns:
+        parts = [text(column.name), _type(column), *_foreign_key(column), "primary_key=True"]
+        arguments.append(f"Column({', '.join(parts)})")
+    arguments += [] if association.database_schema is None else [f"schema={text(association.database_schema)}"]
+    yield from call("Table", arguments)
