@@ -55,7 +55,7 @@ class _Compiler:
         self._check_names(completed)
         for model in completed:
             self._check_constraints(model, joins)
-        return Tables(completed, list(joins.associations.values()))
+        return Tables(completed)
 
     def _model(self, name: str) -> Model | None:
         part = self._schemas.named(name)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from jobs.specs.columns import nullable
 from jobs.specs.faults import Fault
 from jobs.specs.schemas import Part, Schemas
-from jobs.specs.tables import Association, Column, Kind, Model, Relation, Way
+from jobs.specs.tables import Column, Kind, Model, Relation, Way
 from jobs.specs.values import Faults, Reader
 
 KEY = "id"
@@ -104,7 +104,6 @@ class Joins:
 
     def __init__(self, models: Sequence[Model], faults: Faults) -> None:
         self.models = {model.name: model for model in models}
-        self.associations: dict[str, Association] = {}
         self._faults = faults
 
     def add(self, join: Joined) -> None:
@@ -159,9 +158,6 @@ class Joins:
         sides = [self._side(join, name) for name in (join.owner, relation.model)]
         if None in sides:
             return
-        if relation.association in self.associations:
-            self._wrong(join, f"another relation has the table {relation.association}")
-            return
         first, second = sides
         assert first is not None
         assert second is not None
@@ -169,13 +165,22 @@ class Joins:
             self._wrong(join, f"both columns of {relation.association} would be {first.name}")
             return
         holder = next((one for one in self.models.values() if one.table == relation.association), None)
-        if holder is not None:
+        if holder is None:
+            self._between(join, relation.association, [first, second])
+        elif holder.implied:
+            self._wrong(join, f"another relation has the table {relation.association}")
+        else:
             known = {column.foreign_key for column in self.on_table(holder.name)}
             more = [column for column in (first, second) if column.foreign_key not in known]
             self.models[holder.name] = replace(holder, columns=[*holder.columns, *more])
-            return
+
+    def _between(self, join: Joined, table: str, columns: list[Column]) -> None:
+        """Make the table between two models a model of its own, as OpenAlchemy does."""
+        name = table.title().replace("_", "")
+        while name in self.models:
+            name = f"Autogen{name}"
         space = self.models[join.owner].database_schema
-        self.associations[relation.association] = Association(relation.association, (first, second), space)
+        self.models[name] = Model(name=name, table=table, columns=columns, database_schema=space, implied=True)
 
     def _side(self, join: Joined, name: str) -> Column | None:
         """The column of a table between, for the key of one of its models."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from jobs.specs.python import WIDTH, call, docstring, keywords, literal, text
-from jobs.specs.tables import Association, Column, Constraint, Kind, Model, Relation, Tables, Way
+from jobs.specs.tables import Column, Constraint, Kind, Model, Relation, Tables, Way
 
 _TYPES = {
     Kind.INTEGER: ("Integer", "int"),
@@ -63,8 +63,6 @@ class _Writer:
 
     def _parts(self) -> Iterator[list[str]]:
         yield ["class Base(DeclarativeBase):", '    """What all models are declared on."""']
-        for association in self._tables.associations:
-            yield list(_association(association))
         for model in self._ordered():
             yield list(self._typed_dict(model))
             yield list(self._model(model))
@@ -167,7 +165,7 @@ class _Writer:
 
 _SQLALCHEMY = sorted(
     {
-        *(name for name, _ in _TYPES.values()), "Column", "ForeignKey", "Index", "Table", "UniqueConstraint", "text",
+        *(name for name, _ in _TYPES.values()), "ForeignKey", "Index", "UniqueConstraint", "text",
     }
 )  # fmt: skip
 
@@ -236,12 +234,3 @@ def _constraint(kind: str, one: Constraint) -> str:
         unique = [] if one.unique is None else [f"unique={one.unique}"]
         return f"Index({', '.join([literal(one.name), *columns, *unique])})"
     return f"UniqueConstraint({', '.join([*columns, *keywords([('name', one.name)] if one.name else [])])})"
-
-
-def _association(association: Association) -> Iterator[str]:
-    arguments = [text(association.table), "Base.metadata"]
-    for column in association.columns:
-        parts = [text(column.name), _type(column), *_foreign_key(column), "primary_key=True"]
-        arguments.append(f"Column({', '.join(parts)})")
-    arguments += [] if association.database_schema is None else [f"schema={text(association.database_schema)}"]
-    yield from call("Table", arguments)

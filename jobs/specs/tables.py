@@ -82,7 +82,7 @@ class Constraint:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
     """A model: its own columns and relations, without those of the model that it `extends`. Where that has the same
-    table, both are rows of one table."""
+    table, both are rows of one table. A table between two models is a model that is `implied`."""
 
     name: str
     table: str
@@ -96,6 +96,7 @@ class Model:
     mixins: Sequence[str] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
     pointer: str = ""
+    implied: bool = False
 
     @property
     def primary_key(self) -> list[Column]:
@@ -103,20 +104,10 @@ class Model:
 
 
 @dataclass(frozen=True, slots=True)
-class Association:
-    """A table that joins two models, with a column for the key of each."""
-
-    table: str
-    columns: tuple[Column, Column]
-    database_schema: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Tables:
     """What a specification describes, in its order."""
 
     models: Sequence[Model]
-    associations: Sequence[Association] = ()
 
     def model(self, name: str) -> Model:
         return next(model for model in self.models if model.name == name)
