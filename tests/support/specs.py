@@ -32,7 +32,11 @@ def specification(seed: int) -> Schema:
     chance = Random(seed)
     names = [f"Model{letter}" for letter in "ABCDE"[: chance.randint(1, 5)]]
     schemas: Schema = {
-        "Named": {"type": "object", "properties": {"label": {"type": "string", "maxLength": 20}}, "required": ["label"]},
+        "Named": {
+            "type": "object",
+            "properties": {"label": {"type": "string", "maxLength": 20}},
+            "required": ["label"],
+        },
         "Amount": {"type": "number", "description": "How much."},
     }
     for name in names:
