@@ -18,7 +18,11 @@ _KINDS = {
     ("string", "date"): Kind.DATE,
     ("string", "date-time"): Kind.DATE_TIME,
 }
-_SAID = frozenset({"nullable", "default", "server_default", "primary_key", "autoincrement", "index", "unique"})
+_OPTIONS = ("comment", "doc", "info", "onupdate", "quote", "sort_order")
+_OF_KEYS = (
+    "comment", "deferrable", "info", "initially", "link_to_name", "match", "name", "ondelete", "onupdate", "use_alter",
+)  # fmt: skip
+"""Keyword arguments of columns and foreign keys. What has an extension of its own is not among them."""
 _DEFAULTS: dict[Kind, Any] = {
     Kind.INTEGER: lambda given: type(given) is int,
     Kind.BIG_INTEGER: lambda given: type(given) is int,
@@ -79,10 +83,11 @@ def _common(read: Reader, required: bool) -> dict[str, Any]:
         "index": read.flag("x-index"),
         "unique": read.flag("x-unique"),
         "foreign_key": foreign_key,
-        "foreign_key_options": read.options("x-foreign-key-kwargs"),
-        "options": read.options("x-kwargs", _SAID),
+        "foreign_key_options": read.options("x-foreign-key-kwargs", _OF_KEYS),
+        "options": read.options("x-kwargs", _OPTIONS),
         "description": read.text("description"),
         "required": required,
+        "allows_null": read.nullable(),
         "write_only": bool(read.flag("writeOnly")),
     }
 

@@ -1,7 +1,8 @@
 """Compile the schemas of a specification into tables. All faults are told, not the first."""
 
+import keyword
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from jobs.specs.columns import column
@@ -9,11 +10,14 @@ from jobs.specs.constraints import constraints
 from jobs.specs.faults import Fault, Faulty, below
 from jobs.specs.relations import Joined, Joins, joined
 from jobs.specs.schemas import AT, Part, Schemas, Wrong, find, inherits
-from jobs.specs.tables import Column, Model, Tables
+from jobs.specs.tables import MODULES, Column, Model, Tables
 from jobs.specs.values import LONGEST, Faults, Reader, is_name
 
 _OF_COLUMNS = ("x-primary-key", "x-autoincrement", "x-index", "x-unique", "x-foreign-key", "x-foreign-key-kwargs")
 
+_MAPPER = ("batch", "confirm_deleted_rows", "eager_defaults", "polymorphic_identity", "polymorphic_on")
+_TAKEN = {"metadata", "registry", "from_dict", "from_str", "to_dict", "to_str", *MODULES}
+"""Names that generated models have for something else."""
 _NAMED = f"has letters, digits and underscores, at most {LONGEST}"
 
 
@@ -60,9 +64,9 @@ class _Compiler:
     def _model(self, name: str) -> Model | None:
         part = self._schemas.named(name)
         if not is_name(name):
-            self._fault(
-                part.pointer, "the name of a model has letters, digits and underscores, and is at most 255 long"
-            )
+            self._fault(part.pointer, f"the name of a model {_NAMED}")
+        elif keyword.iskeyword(name) or name in ("Base", *MODULES):
+            self._fault(part.pointer, f"{name} means something else in Python; the model needs another name")
         parent = self._parent(name, part)
         parts = self._schemas.parts(part, parent)
         whole = Reader(self._schemas.parts(part), self._faults)
@@ -102,7 +106,7 @@ class _Compiler:
             database_schema=own.text("x-schema-name"),
             description=own.text("description"),
             mixins=_mixins(own),
-            options=self._options(own),
+            options=self._options(own, columns),
             pointer=part.pointer,
         )
 
@@ -146,9 +150,10 @@ class _Compiler:
 
     def _property(self, owner: str, name: str, part: Part, required: bool) -> Column | Joined | None:
         if not is_name(name):
-            self._fault(
-                part.pointer, "the name of a property has letters, digits and underscores, and is at most 255 long"
-            )
+            self._fault(part.pointer, f"the name of a property {_NAMED}")
+            return None
+        if name in _TAKEN or name.startswith("__"):
+            self._fault(part.pointer, f"{name} means something else in a model; the property needs another name")
             return None
         try:
             read = Reader(self._schemas.parts(part), self._faults)
@@ -164,12 +169,19 @@ class _Compiler:
             self._faults.append(wrong.fault)
             return None
 
-    def _options(self, read: Reader) -> Mapping[str, Any]:
-        given = read.options("x-kwargs", frozenset({"__table_args__"}))
-        for key in given:
-            if not (key.startswith("__") and key.endswith("__")):
-                self._fault(below(read.at("x-kwargs"), key), "x-kwargs of a model begin and end with __")
-        return given
+    def _options(self, read: Reader, columns: Iterable[Column]) -> Mapping[str, Any]:
+        given = read.options("x-kwargs", ("__mapper_args__",))
+        arguments = given.get("__mapper_args__", {})
+        at = below(read.at("x-kwargs"), "__mapper_args__")
+        if not isinstance(arguments, Mapping):
+            self._fault(at, "__mapper_args__ is an object")
+            return {}
+        for name, value in arguments.items():
+            if name not in _MAPPER:
+                self._fault(below(at, name), f"__mapper_args__ has no {name} here; it has {', '.join(_MAPPER)}")
+            elif name == "polymorphic_on" and value not in [column.name for column in columns]:
+                self._fault(below(at, name), "polymorphic_on is a column of the model")
+        return {"__mapper_args__": dict(arguments)} if arguments else {}
 
     def _check_tables(self, models: list[Model]) -> None:
         """Two models have one table only where one extends the other."""

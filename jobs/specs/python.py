@@ -53,6 +53,15 @@ def call(name: str, arguments: Sequence[str], start: str = "", end: str = "") ->
     return [f"{start}{name}(", *(f"{indent}    {one}," for one in arguments), f"{indent}){end}"]
 
 
+def tuple_(start: str, items: Sequence[str]) -> list[str]:
+    """The lines of a tuple: on one line where that fits."""
+    whole = f"{start}({', '.join(items)}{',' if len(items) == 1 else ''})"
+    if len(whole) <= WIDTH:
+        return [whole]
+    indent = start[: len(start) - len(start.lstrip())]
+    return [f"{start}(", *(f"{indent}    {one}," for one in items), f"{indent})"]
+
+
 def keywords(given: Iterable[tuple[str, Any]]) -> list[str]:
     """Keyword arguments of literals."""
     return [f"{name}={literal(value)}" for name, value in given]

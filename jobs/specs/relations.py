@@ -11,7 +11,12 @@ from jobs.specs.values import Faults, Reader
 
 KEY = "id"
 """The column that a relation joins by unless `x-foreign-key-column` names another one."""
-_SAID = frozenset({"backref", "secondary"})
+_OPTIONS = (
+    "active_history", "cascade", "doc", "info", "innerjoin", "join_depth", "lazy", "passive_deletes", "passive_updates",
+    "post_update", "single_parent", "viewonly",
+)  # fmt: skip
+_PATHS = ("order_by", "remote_side")
+"""Keyword arguments of relations. What has an extension of its own is not among them."""
 _ON_ITEMS = ("x-backref", "x-foreign-key-column", "x-kwargs", "x-uselist", "x-secondary", "nullable")
 
 
@@ -59,7 +64,7 @@ def _one(schemas: Schemas, owner: str, name: str, part: Part, required: bool, fa
         required=required,
         description=local.text("description"),
         write_only=bool(local.flag("writeOnly")),
-        options=local.options("x-kwargs", _SAID),
+        options=local.options("x-kwargs", _OPTIONS, _PATHS),
     )
     return None if model is None else Joined(owner, relation, by, part.pointer)
 
@@ -83,7 +88,7 @@ def _many(
         back=read.name("x-backref"),
         association=association,
         description=description,
-        options=local.options("x-kwargs", _SAID),
+        options=local.options("x-kwargs", _OPTIONS, _PATHS),
     )
     by = read.name("x-foreign-key-column") or KEY
     return None if model is None else Joined(owner, relation, by, items.pointer)

@@ -1,25 +1,24 @@
 """The source of a package of SQLAlchemy models, from the tables of a specification."""
 
-import re
-from collections.abc import Iterator, Sequence
+import keyword
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from jobs.specs.python import WIDTH, call, docstring, keywords, literal, text
-from jobs.specs.tables import Column, Constraint, Kind, Model, Relation, Tables, Way
+from jobs.specs.python import call, docstring, keywords, literal, text, tuple_
+from jobs.specs.tables import MODULES, Column, Constraint, Kind, Model, Relation, Tables, Way
 
 _TYPES = {
-    Kind.INTEGER: ("Integer", "int"),
-    Kind.BIG_INTEGER: ("BigInteger", "int"),
-    Kind.FLOAT: ("Float", "float"),
-    Kind.STRING: ("String", "str"),
-    Kind.BINARY: ("LargeBinary", "bytes"),
-    Kind.DATE: ("Date", "datetime.date"),
-    Kind.DATE_TIME: ("DateTime", "datetime.datetime"),
-    Kind.BOOLEAN: ("Boolean", "bool"),
-    Kind.JSON: ("JSON", "Any"),
+    Kind.INTEGER: ("_sa.Integer", "int"),
+    Kind.BIG_INTEGER: ("_sa.BigInteger", "int"),
+    Kind.FLOAT: ("_sa.Float", "float"),
+    Kind.STRING: ("_sa.String", "str"),
+    Kind.BINARY: ("_sa.LargeBinary", "bytes"),
+    Kind.DATE: ("_sa.Date", "_datetime.date"),
+    Kind.DATE_TIME: ("_sa.DateTime", "_datetime.datetime"),
+    Kind.BOOLEAN: ("_sa.Boolean", "bool"),
+    Kind.JSON: ("_sa.JSON", "_typing.Any"),
 }
 _JSON_TYPES = {Kind.BINARY: "str", Kind.DATE: "str", Kind.DATE_TIME: "str"}
-_WORD, _STRING = re.compile(r"[A-Za-z_]+"), re.compile(r'"(?:[^"\\]|\\.)*"')
 HEAD = '"""Models, generated from an OpenAPI specification."""'
 
 
@@ -49,24 +48,21 @@ class _Writer:
 
     def lines(self) -> Iterator[str]:
         body = [line for part in self._parts() for line in ("", "", *part)]
-        used = set(_WORD.findall("\n".join(_STRING.sub("", line) for line in body)))
+        used = {name for name in MODULES if any(f"{name}." in line for line in body)}
         yield from (HEAD, "", "from __future__ import annotations", "")
-        if "datetime" in used:
-            yield "import datetime"
-        yield from _imports("typing", [name for name in ("Any", "ClassVar", "TypedDict") if name in used])
+        yield from (f"import {name[1:]} as {name}" for name in ("_datetime", "_typing") if name in used)
         yield ""
-        yield from _imports("sqlalchemy", [name for name in _SQLALCHEMY if name in used])
-        orm = ("DeclarativeBase", "Mapped", "mapped_column", "relationship")
-        yield from _imports("sqlalchemy.orm", [name for name in orm if name in used])
-        yield from ("", "from ._rows import Field, Row")
+        yield from ("import sqlalchemy as _sa", "from sqlalchemy import orm as _orm", "", "from . import _rows")
         yield from body
 
     def _parts(self) -> Iterator[list[str]]:
-        yield ["class Base(DeclarativeBase):", '    """What all models are declared on."""']
+        yield ["class Base(_orm.DeclarativeBase):", '    """What all models are declared on."""']
         for model in self._ordered():
-            yield list(self._typed_dict(model))
+            if f"{model.name}Dict" not in self._models:
+                yield list(self._typed_dict(model))
             yield list(self._model(model))
-            yield [f"T{model.name} = {model.name}"]
+            if f"T{model.name}" not in self._models:
+                yield [f"T{model.name} = {model.name}"]
 
     def _ordered(self) -> Iterator[Model]:
         """Models after those that they extend."""
@@ -84,22 +80,22 @@ class _Writer:
             yield from after(model)
 
     def _typed_dict(self, model: Model) -> Iterator[str]:
-        base = "TypedDict" if model.extends is None else f"{model.extends}Dict"
+        base = "_typing.TypedDict" if model.extends is None else f"{model.extends}Dict"
         yield f"class {model.name}Dict({base}, total=False):"
         yield f'    """The properties of {model.name}."""'
-        told = [column for column in model.columns if not column.implied and not column.write_only]
-        relations = [relation for relation in model.relations if not relation.write_only]
+        told = [column for column in model.columns if (model.implied or not column.implied) and _is_told(column)]
+        relations = [relation for relation in model.relations if _is_told(relation)]
         if told or relations:
             yield ""
         for column in told:
             plain = _JSON_TYPES.get(column.kind, _TYPES[column.kind][1])
-            yield f"    {column.name}: {plain} | None" if plain != "Any" else f"    {column.name}: Any"
+            yield f"    {column.name}: {plain} | None" if plain != "_typing.Any" else f"    {column.name}: _typing.Any"
         for relation in relations:
             one = f"{relation.model}Dict"
             yield f"    {relation.name}: {f'list[{one}]' if _is_list(relation.way) else f'{one} | None'}"
 
     def _model(self, model: Model) -> Iterator[str]:
-        base = "Row, Base" if model.extends is None else model.extends
+        base = "_rows.Row, Base" if model.extends is None else model.extends
         yield f"class {model.name}({base}):"
         yield from docstring(model.description or f"A row of the table {model.table}.")
         yield ""
@@ -122,23 +118,18 @@ class _Writer:
         made = [_constraint("UniqueConstraint", one) for one in model.uniques]
         made += [_constraint("Index", one) for one in model.indexes]
         made += ["{" + f'"schema": {text(model.database_schema)}' + "}"] if model.database_schema is not None else []
-        if not made:
-            return
-        whole = f"    __table_args__ = ({', '.join(made)}{',' if len(made) == 1 else ''})"
-        if len(whole) <= WIDTH:
-            yield whole
-        else:
-            yield from ("    __table_args__ = (", *(f"        {one}," for one in made), "    )")
+        if made:
+            yield from tuple_("    __table_args__ = ", made)
 
     def _fields(self, model: Model) -> Iterator[str]:
-        fields = [_field(column) for column in model.columns if not column.implied]
+        fields = [_field(column) for column in model.columns if model.implied or not column.implied]
         for relation in model.relations:
             given = [("required", relation.required), ("nullable", relation.nullable)]
             given += [("write_only", relation.write_only)]
             kind = "rows" if _is_list(relation.way) else "row"
             said = keywords((name, value) for name, value in given if value)
-            fields.append(f"Field({', '.join([text(relation.name), text(kind), *said])})")
-        yield from ("    __fields__: ClassVar[tuple[Field, ...]] = (", *(f"        {one}," for one in fields), "    )")
+            fields.append(f"_rows.Field({', '.join([text(relation.name), text(kind), *said])})")
+        yield from tuple_("    __fields__: _typing.ClassVar[tuple[_rows.Field, ...]] = ", fields)
 
     def _relation(self, model: Model, relation: Relation) -> Iterator[str]:
         many = _is_list(relation.way)
@@ -147,7 +138,7 @@ class _Writer:
         arguments += self._joining(model, relation)
         arguments += keywords(relation.options.items())
         arguments += [] if relation.description is None else [f"doc={text(relation.description)}"]
-        yield from call("relationship", arguments, start=f"    {relation.name}: Mapped[{type_}] = ")
+        yield from call("_orm.relationship", arguments, start=_attribute(relation.name, type_))
 
     def _joining(self, model: Model, relation: Relation) -> list[str]:
         if relation.association is not None:
@@ -160,23 +151,12 @@ class _Writer:
         arguments = [f"back_populates={text(back.relation.name)}"]
         if back.relation.association is not None:
             arguments.append(f"secondary={text(back.relation.association)}")
-        yield from call("relationship", arguments, start=f"    {back.name}: Mapped[{type_}] = ")
+        yield from call("_orm.relationship", arguments, start=_attribute(back.name, type_))
 
 
-_SQLALCHEMY = sorted(
-    {
-        *(name for name, _ in _TYPES.values()), "ForeignKey", "Index", "UniqueConstraint", "text",
-    }
-)  # fmt: skip
-
-
-def _imports(module: str, names: Sequence[str]) -> list[str]:
-    """An import, its names in isort's order: classes before functions, constants before both."""
-    ordered = sorted(names, key=lambda name: (not name.isupper(), name[0].islower(), name))
-    whole = f"from {module} import {', '.join(ordered)}"
-    if len(whole) <= WIDTH:
-        return [whole]
-    return [f"from {module} import (", *(f"    {name}," for name in ordered), ")"]
+def _is_told(one: Column | Relation) -> bool:
+    """Whether a property is in the dictionary's type, in which a keyword of Python can't stand."""
+    return not one.write_only and not keyword.iskeyword(one.name)
 
 
 def _is_list(way: Way) -> bool:
@@ -191,46 +171,53 @@ def _type(column: Column) -> str:
 def _foreign_key(column: Column) -> list[str]:
     if column.foreign_key is None:
         return []
-    return [f"ForeignKey({', '.join([text(column.foreign_key), *keywords(column.foreign_key_options.items())])})"]
+    return [f"_sa.ForeignKey({', '.join([text(column.foreign_key), *keywords(column.foreign_key_options.items())])})"]
 
 
 def _column(column: Column) -> list[str]:
     """The attribute of a column."""
     type_ = _TYPES[column.kind][1]
-    shown = type_ if not column.nullable or column.primary_key or type_ == "Any" else f"{type_} | None"
+    shown = type_ if not column.nullable or column.primary_key or type_ == "_typing.Any" else f"{type_} | None"
     said = [("primary_key", column.primary_key or None), ("autoincrement", column.autoincrement)]
     said += [("index", column.index), ("unique", column.unique)]
     arguments = [_type(column), *_foreign_key(column)]
     arguments += [] if column.primary_key else [f"nullable={column.nullable}"]
     arguments += keywords((name, value) for name, value in said if value is not None)
     arguments += [] if column.default is None else [f"default={_default(column)}"]
-    arguments += [] if column.server_default is None else [f"server_default=text({text(column.server_default)})"]
+    arguments += [] if column.server_default is None else [f"server_default=_sa.text({text(column.server_default)})"]
     arguments += keywords(column.options.items())
     arguments += [] if column.description is None else [f"doc={text(column.description)}"]
-    return call("mapped_column", arguments, start=f"    {column.name}: Mapped[{shown}] = ")
+    return call("_orm.mapped_column", arguments, start=_attribute(column.name, shown))
+
+
+def _attribute(name: str, type_: str) -> str:
+    """How the attribute of a column or a relation begins. A keyword is no name, but may be that of an attribute."""
+    if keyword.iskeyword(name):
+        return f"    vars()[{text(name)}] = "
+    return f"    {name}: _orm.Mapped[{type_}] = "
 
 
 def _default(column: Column) -> str:
     given = column.default
     if column.kind is Kind.DATE:
-        return f"datetime.date.fromisoformat({text(given)})"
+        return f"_datetime.date.fromisoformat({text(given)})"
     if column.kind is Kind.DATE_TIME:
-        return f"datetime.datetime.fromisoformat({text(given)})"
+        return f"_datetime.datetime.fromisoformat({text(given)})"
     if column.kind is Kind.BINARY:
         return f"{text(given)}.encode()"
     return literal(float(given) if column.kind is Kind.FLOAT else given)
 
 
 def _field(column: Column) -> str:
-    given = [("required", column.required), ("nullable", column.nullable and not column.required)]
+    given = [("required", column.required), ("nullable", column.allows_null)]
     given += [("write_only", column.write_only), ("read_only", column.read_only)]
     said = keywords((name, value) for name, value in given if value)
-    return f"Field({', '.join([text(column.name), text(column.kind.value), *said])})"
+    return f"_rows.Field({', '.join([text(column.name), text(column.kind.value), *said])})"
 
 
 def _constraint(kind: str, one: Constraint) -> str:
     columns = [text(name) for name in one.columns]
     if kind == "Index":
         unique = [] if one.unique is None else [f"unique={one.unique}"]
-        return f"Index({', '.join([literal(one.name), *columns, *unique])})"
-    return f"UniqueConstraint({', '.join([*columns, *keywords([('name', one.name)] if one.name else [])])})"
+        return f"_sa.Index({', '.join([literal(one.name), *columns, *unique])})"
+    return f"_sa.UniqueConstraint({', '.join([*columns, *keywords([('name', one.name)] if one.name else [])])})"

@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+MODULES = ("_datetime", "_orm", "_rows", "_sa", "_typing")
+"""What generated modules import, by names that no model and no property has."""
+
 
 class Kind(Enum):
     """The type of a column, by the type and format of its property."""
@@ -22,8 +25,8 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """A column. `foreign_key` is `table.column`; `table_options` and others are keyword arguments of SQLAlchemy, as
-    JSON. `required` and `default` are the property's; a column that a relation needs is `implied`."""
+    """A column. `foreign_key` is `table.column`; options are keyword arguments of SQLAlchemy, as JSON. `required`,
+    `default` and `allows_null` are what the property says; a column that a relation needs is `implied`."""
 
     name: str
     kind: Kind
@@ -40,6 +43,7 @@ class Column:
     options: Mapping[str, Any] = field(default_factory=dict)
     description: str | None = None
     required: bool = False
+    allows_null: bool | None = None
     read_only: bool = False
     write_only: bool = False
     implied: bool = False

@@ -1,7 +1,7 @@
 """Values of schemas by their keys, each of the type that it must have."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import date, datetime
 from typing import Any
 
@@ -13,6 +13,7 @@ TYPES = ("integer", "number", "string", "boolean", "object", "array")
 LONGEST = 255
 """The most characters of a name of a table or a column."""
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_PATH = re.compile(r"[A-Za-z_][A-Za-z0-9_]*[.][A-Za-z_][A-Za-z0-9_]*")
 
 
 class Reader:
@@ -75,15 +76,19 @@ class Reader:
 
         return self.value(key, good, "a whole number from 0")  # type: ignore[no-any-return]
 
-    def options(self, key: str, refused: frozenset[str] = frozenset()) -> Mapping[str, Any]:
-        """Keyword arguments, without those that an extension of its own says."""
+    def options(self, key: str, allowed: Collection[str], paths: Collection[str] = ()) -> Mapping[str, Any]:
+        """Keyword arguments of SQLAlchemy. It evaluates some that are texts: those are `paths`, such as Model.column,
+        and nothing else."""
         given = self.value(key, lambda value: isinstance(value, Mapping), "an object") or {}
-        for name in sorted(refused & given.keys()):
-            self.faults.append(Fault(below(self.at(key), name), f"{key} can't have {name}; an extension says it"))
-        for name in sorted(given.keys() - refused):
-            if not is_name(name):
-                self.faults.append(Fault(below(self.at(key), name), f"{key} has names of arguments"))
-        return {name: value for name, value in given.items() if name not in refused}
+        for name, value in given.items():
+            at = below(self.at(key), name)
+            if name in paths:
+                if not (isinstance(value, str) and _PATH.fullmatch(value)):
+                    self.faults.append(Fault(at, f"{name} is a column of a model, such as Employee.name"))
+            elif name not in allowed:
+                told = ", ".join(sorted({*allowed, *paths}))
+                self.faults.append(Fault(at, f"{key} has no {name} here; it has {told}"))
+        return given
 
     def wrong(self, key: str, message: str) -> None:
         self.faults.append(Fault(self.at(key), message))
