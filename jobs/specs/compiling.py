@@ -3,6 +3,7 @@
 import keyword
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from jobs.specs.columns import column
@@ -86,9 +87,9 @@ class _Compiler:
         for key, property_ in self._properties(parts):
             made = self._property(name, key, property_, key in required)
             if isinstance(made, Column):
-                columns.append(made)
+                columns.append(replace(made, pointer=property_.pointer))
             elif made is not None:
-                relations.append(made)
+                relations.append(replace(made, relation=replace(made.relation, pointer=property_.pointer)))
         if not columns and not relations and parent is None:
             self._fault(part.pointer, "a model has at least one property of its own")
         for key in sorted(required - {key for key, _ in self._properties(parts)}):
@@ -208,8 +209,8 @@ class _Compiler:
                     continue
                 backs[relation.model, relation.back] += 1
                 if relation.back in known[relation.model] or backs[relation.model, relation.back] > 1:
-                    at = below(model.pointer, "properties", relation.name)
-                    self._fault(at, f"{relation.model} has a {relation.back} already; another x-backref is needed")
+                    told = f"{relation.model} has a {relation.back} already; another x-backref is needed"
+                    self._fault(relation.pointer, told)
 
     def _check_constraints(self, model: Model, joins: Joins) -> None:
         known = {column.name for column in joins.on_table(model.name)}

@@ -147,6 +147,7 @@ class Joins:
             server_default=key.server_default,
             foreign_key=f"{table}.{join.by}",
             implied=True,
+            pointer=relation.pointer,
         )
         held = next((one for one in self.on_table(holder) if one.name == name), None)
         if held is None:
@@ -185,7 +186,9 @@ class Joins:
         while name in self.models:
             name = f"Autogen{name}"
         space = self.models[join.owner].database_schema
-        self.models[name] = Model(name=name, table=table, columns=columns, database_schema=space, implied=True)
+        self.models[name] = Model(
+            name=name, table=table, columns=columns, database_schema=space, implied=True, pointer=join.relation.pointer
+        )
 
     def _side(self, join: Joined, name: str) -> Column | None:
         """The column of a table between, for the key of one of its models."""
@@ -203,6 +206,7 @@ class Joins:
             foreign_key=f"{table}.{key.name}",
             required=True,
             implied=True,
+            pointer=join.relation.pointer,
         )
 
     def _wrong(self, join: Joined, message: str) -> None:

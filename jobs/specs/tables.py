@@ -1,4 +1,4 @@
-"""The tables that a specification describes."""
+"""The tables that a specification describes. Each thing has the `pointer` to the place that describes it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -47,6 +47,7 @@ class Column:
     read_only: bool = False
     write_only: bool = False
     implied: bool = False
+    pointer: str = ""
 
 
 class Way(Enum):
@@ -72,6 +73,7 @@ class Relation:
     description: str | None = None
     write_only: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
+    pointer: str = ""
 
 
 @dataclass(frozen=True, slots=True)
