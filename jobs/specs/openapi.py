@@ -1,15 +1,19 @@
 """What OpenAPI itself says of a specification, 3.0 or 3.1. Nothing that it refers to is fetched."""
 
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any
 
+import jsonschema_rs
 from openapi_spec_validator import OpenAPIV30SpecValidator, OpenAPIV31SpecValidator
+from openapi_spec_validator.schemas import schema_v30, schema_v31
 from openapi_spec_validator.validation.exceptions import OpenAPIValidationError
 
 from jobs.specs.faults import MOST, Fault, below
 
-_VALIDATORS = {"3.0": OpenAPIV30SpecValidator, "3.1": OpenAPIV31SpecValidator}
+_VALIDATORS = {"3.0": (OpenAPIV30SpecValidator, schema_v30), "3.1": (OpenAPIV31SpecValidator, schema_v31)}
 _LONGEST = 300
+_REFERENCE = {"$ref": "#/definitions/Reference"}
 LOCAL = "#/"
 
 
@@ -25,19 +29,53 @@ def completed(document: Mapping[str, Any], title: str) -> dict[str, Any]:
 def openapi_faults(document: Mapping[str, Any]) -> list[Fault]:
     """The faults of a document."""
     given = document.get("openapi")
-    validator = _VALIDATORS.get(given[:3]) if isinstance(given, str) else None
-    if validator is None:
+    version = given[:3] if isinstance(given, str) else ""
+    if version not in _VALIDATORS:
         return [Fault("/openapi", f"a specification is of OpenAPI {' or '.join(_VALIDATORS)}, not {str(given)[:20]}")]
-    if outside := list(_outside(document, "")):
-        return outside[:MOST]
-    found = []
-    for error in validator(dict(document)).iter_errors():
-        if error.absolute_path and error.absolute_path[0] not in document:
-            continue  # the same once more, from within
-        found.append(Fault(below("", *error.absolute_path), _told(error)))
+    if found := list(_outside(document, "")):
+        return found[:MOST]
+    for error in _shape(version).iter_errors(document):
+        found.append(Fault(below("", *error.instance_path), _told(error.message, str(error.kind.name))))
         if len(found) == MOST:
             break
-    return found
+    if found:
+        return found
+    validator, _ = _VALIDATORS[version]
+    for told in validator(document).iter_errors():
+        if type(told) is not OpenAPIValidationError:  # those are of defaults, of which columns tell more
+            found.append(Fault(below("", *told.absolute_path), _told(told.message, "")))
+    return found[:MOST]
+
+
+@cache
+def _shape(version: str) -> Any:
+    """OpenAPI's own schema of documents, which says of each part whether it is a reference before it says more: of two
+    that a part is neither of, nobody would know the fault."""
+    _, schema = _VALIDATORS[version]
+    decided = _decided(dict(schema))
+    if "id" in decided:  # of draft 4, which has no conditions
+        decided |= {"$schema": "http://json-schema.org/draft-07/schema#", "$id": decided.pop("id")}
+    return jsonschema_rs.validator_for(decided)
+
+
+def _decided(schema: Any) -> Any:
+    if isinstance(schema, list):
+        return [_decided(one) for one in schema]
+    if not isinstance(schema, Mapping):
+        return schema
+    choices = schema.get("oneOf")
+    made = {key: _decided(one) for key, one in schema.items()}
+    if made.get("exclusiveMinimum") is True:
+        made["exclusiveMinimum"] = made.pop("minimum")
+    if isinstance(choices, list) and len(choices) == 2 and _REFERENCE in choices:
+        (other,) = [one for one in choices if one != _REFERENCE]
+        del made["oneOf"]
+        refers = {"type": "object", "required": ["$ref"]}
+        made["allOf"] = [
+            {"anyOf": [{"not": refers}, dict(_REFERENCE)]},
+            {"if": refers, "then": True, "else": dict(other)},
+        ]
+    return made
 
 
 def _outside(value: Any, pointer: str) -> Iterator[Fault]:
@@ -53,12 +91,7 @@ def _outside(value: Any, pointer: str) -> Iterator[Fault]:
             yield from _outside(one, below(pointer, number))
 
 
-def _told(error: OpenAPIValidationError) -> str:
-    """A sentence, without the schema that the value is against."""
-    inner = sorted(error.context or (), key=lambda one: (-len(one.absolute_path), str(one.validator)))
-    deepest = inner[0] if inner else error
-    place = below("", *list(deepest.absolute_path)[len(error.absolute_path) :]) if inner else ""
-    text = str(deepest.message).splitlines()[0]
-    if len(text) > _LONGEST:
-        text = f"it is not as OpenAPI says: {deepest.validator}"
-    return f"{place}: {text}" if place else text
+def _told(message: str, kind: str) -> str:
+    """The first line of a message, unless it shows much of the document."""
+    text = message.splitlines()[0]
+    return text if len(text) <= _LONGEST else f"it is not as OpenAPI says: {kind}"
