@@ -106,10 +106,11 @@ def _check_depth(value: Any, depth: int) -> None:
             _check_depth(one, depth + 1)
 
 
-def read_yaml(text: str) -> Any:
+def read_yaml(text: str, *, moments: bool = True) -> Any:
+    """What a text of YAML says. Without `moments`, dates and times are the texts that they are written as."""
     try:
         _check_events(yaml.parse(text, Loader=yaml.CSafeLoader))
-        return yaml.load(text, Loader=_Loader)  # noqa: S506 - it makes plain values only
+        return yaml.load(text, Loader=_Loader if moments else _PlainLoader)  # noqa: S506 - plain values only
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f"line {mark.line + 1}: " if mark is not None else ""
@@ -133,6 +134,16 @@ class _Loader(yaml.CSafeLoader):
                 raise ConstructorError(None, None, "a key is a text", key.start_mark)
             made[key.value] = self.construct_object(value, deep=deep)
         return made
+
+
+class _PlainLoader(_Loader):
+    """Takes dates and times for texts, as JSON does."""
+
+
+_PlainLoader.yaml_implicit_resolvers = {
+    letter: [one for one in resolvers if one[0] != "tag:yaml.org,2002:timestamp"]
+    for letter, resolvers in _Loader.yaml_implicit_resolvers.items()
+}
 
 
 @dataclass

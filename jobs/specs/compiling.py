@@ -109,6 +109,7 @@ class _Compiler:
             mixins=_mixins(own),
             options=self._options(own, columns),
             pointer=part.pointer,
+            own_table=own.has("x-tablename"),
         )
 
     def _parent(self, name: str, part: Part) -> str | None:

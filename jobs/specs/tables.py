@@ -103,6 +103,8 @@ class Model:
     options: Mapping[str, Any] = field(default_factory=dict)
     pointer: str = ""
     implied: bool = False
+    own_table: bool = True
+    """Whether it says the name of its table itself."""
 
     @property
     def primary_key(self) -> list[Column]:
@@ -114,6 +116,11 @@ class Tables:
     """What a specification describes, in its order."""
 
     models: Sequence[Model]
+
+    @property
+    def count(self) -> int:
+        """How many models there are, as OpenAlchemy's service counts them: those that say a table of their own."""
+        return sum(model.own_table for model in self.models)
 
     def model(self, name: str) -> Model:
         return next(model for model in self.models if model.name == name)

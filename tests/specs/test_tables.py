@@ -40,10 +40,11 @@ def imported(text: str) -> ModuleType:
 
 
 def ours(specification: dict[str, Any]) -> Any:
-    base: Any = vars(imported(source(compiled(specification))))["Base"]
+    tables = compiled(specification)
+    base: Any = vars(imported(source(tables)))["Base"]
     found = reflected(base.metadata, base.registry)
     base.registry.dispose()
-    return json.loads(json.dumps(found))
+    return json.loads(json.dumps({**found, "count": tables.count}))
 
 
 def theirs(specifications: list[dict[str, Any]]) -> list[Any]:

@@ -1,0 +1,1 @@
+"""Specifications: what is stored of them, and what may be."""
