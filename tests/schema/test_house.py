@@ -30,9 +30,9 @@ WINGS = {
     "schema": "fields lists types schema",
     "resolvers": (
         "documents|failures|feed|limits|maintenance|spelling|steps|turns retention identity mail access reading queue context "
-        "writing live accounts organisation files work simulations archives challenges participation importing"
+        "writing live accounts organisation files work simulations archives challenges participation specs importing"
     ),
-    "jobs": "engine|results scores archives sandbox programs worker engines",
+    "jobs": "engine|results scores specs archives sandbox programs worker engines",
 }
 """The wings of a room from the ground up; each imports only those before it. A room's own name is its `__init__`; a bar
 is between modules on one level."""

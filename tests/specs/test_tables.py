@@ -19,7 +19,7 @@ from tests.oracles.environments import python_of
 from tests.support.reflected import reflected
 from tests.support.specs import specification
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 """A virtual environment is made."""
 
 ROOT = Path(__file__).parents[2]
