@@ -12,10 +12,15 @@ from resolvers.feed import principal_topic
 
 
 async def put_out(session: AsyncSession, challenge: UUID, user: UUID) -> None:
-    """Take somebody who no longer takes part in a challenge out of the team, and invitations away."""
-    wanted = sa.select(TeamMember).where(TeamMember.challenge_id == challenge, TeamMember.user_id == user)
-    for member in await session.scalars(wanted.order_by(TeamMember.id)):
-        await part(session, await session.get_one(Team, member.team_id, with_for_update=True), member)
+    """Take somebody who no longer takes part in a challenge out of the team, and invitations away. The teams are locked
+    first, in the order of their keys; then it is looked who is in them."""
+    theirs = (TeamMember.challenge_id == challenge, TeamMember.user_id == user)
+    of_them = sa.select(Team).where(Team.id.in_(sa.select(TeamMember.team_id).where(*theirs))).order_by(Team.id)
+    teams = {team.id: team for team in await session.scalars(of_them.with_for_update())}
+    members = sa.select(TeamMember).where(*theirs).order_by(TeamMember.id).with_for_update()
+    for member in (await session.scalars(members.execution_options(populate_existing=True))).all():
+        if member.team_id in teams:
+            await part(session, teams[member.team_id], member)
 
 
 async def part(session: AsyncSession, team: Team, member: TeamMember) -> None:

@@ -70,12 +70,15 @@ async def refused(session: AsyncSession, upload: Upload, why: Mapping[str, Any])
 
 
 async def _expect_taking_part(session: AsyncSession, submission: Submission, upload: Upload) -> None:
-    """FORBIDDEN for who was refused since the submission was begun."""
+    """FORBIDDEN for who was refused since the submission was begun, also while the question is asked anew."""
     state = sa.select(Registration.state).where(
         Registration.challenge_id == submission.challenge_id, Registration.user_id == upload.owner_user_id
     )
-    if await session.scalar(state) is RegistrationState.REFUSED:
+    found = await session.scalar(state)
+    if found is RegistrationState.REFUSED:
         raise Forbidden("your registration was refused")
+    if found is RegistrationState.PENDING:
+        raise Forbidden("your registration waits for approval")
 
 
 async def _of(session: AsyncSession, upload: Upload) -> Submission | None:

@@ -22,7 +22,7 @@ _R = RegistrationState
 
 
 async def join(ctx: Context, challenge_id: UUID, *, accept_terms: bool = False, message: str = "") -> UUID:
-    """Take part in a challenge, or ask to. Whoever asked before and was refused may ask again."""
+    """Take part in a challenge, or ask to. Whoever was refused may ask again, and waits for an organiser."""
     user = signed_in(ctx)
     async with writing(ctx, "CREATE", Registration) as session:
         challenge = await seen(session, ctx, Challenge, challenge_id, field="challenge")
@@ -40,7 +40,8 @@ async def join(ctx: Context, challenge_id: UUID, *, accept_terms: bool = False, 
         elif held.state is not _R.REFUSED and not (challenge.terms and held.terms_accepted_at is None):
             raise WrongState("you take part, or have asked to", state=held.state.name)
         if held.state is not _R.ACCEPTED:
-            held.state, held.reason = _R.ACCEPTED if open_ else _R.PENDING, None
+            again = held.state is _R.REFUSED
+            held.state, held.reason = _R.ACCEPTED if open_ and not again else _R.PENDING, None
         held.message, held.terms_accepted_at = message, accepted
         await session.flush()
         await require(session, ctx, held, policy_of(Registration).create, "make")

@@ -24,7 +24,7 @@ from resolvers.reading.conditions import Where
 from resolvers.reading.grouping import Group, Grouping, Measure
 from resolvers.reading.marks import Rendered, Stored
 from resolvers.reading.paging import Page, Slice
-from resolvers.reading.plan import ReadPlan
+from resolvers.reading.plan import Many, ReadPlan
 from resolvers.reading.relationships import Relationship, ends
 from resolvers.reading.seeking import by_values
 from resolvers.reading.selection import Selection
@@ -140,10 +140,10 @@ class Loaders:
     async def below(self, read_plan: ReadPlan, row: Any, otherwise: Otherwise) -> Any:
         """What a relationship of a row leads to, Rendered: a page or a row; None for a row that the principal may not
         see. What can't be rendered comes from `otherwise`."""
-        assert read_plan.tree.root.relationship is not None
-        key = getattr(row, _ends(read_plan.tree.root.relationship)[0])
-        if key is None:
-            return None
+        root = read_plan.tree.root
+        assert root.relationship is not None
+        if (key := getattr(row, _ends(root.relationship)[0])) is None:
+            return await otherwise() if isinstance(root, Many) else None
         identity = (read_plan.tree, read_plan.shape, tuple(read_plan.values.items()))
         try:
             made: Rendered = await _loaded(self._loader(identity, partial(self._below, read_plan)), key)

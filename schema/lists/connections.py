@@ -78,7 +78,8 @@ def connection(
 async def _expect_held(info: Info, source: Any, root: Any, slice: Slice) -> None:
     """Raise CONFLICT for a cursor whose row is not in the list of this parent now."""
     assert slice.after is not None
-    if not await info.context.loaders.select(held(source, getattr(root, ends(source)[0]), slice.after[-1])):
+    local = getattr(root, ends(source)[0])
+    if local is None or not await info.context.loaders.select(held(source, local, slice.after[-1])):
         field = "before" if slice.backward else "after"
         raise Conflict("the list was made anew since this cursor was given: read it from its start", field=field)
 

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from db import models as m
 from db.types import later
 from resolvers.challenges import arrivals
+from resolvers.failures import Forbidden
 from tests.support.contests import (
     COLUMNS,
     answer,
@@ -176,6 +177,23 @@ async def test_who_takes_part_no_longer_is_in_no_team(platform: Platform, refuse
     query = "query($i:ID!){team(id:$i){captain{username} members(first:9){nodes{user{username}}}}}"
     left = (await platform.ask(query, "maria", i=team["id"]))["team"]
     assert left == {"captain": {"username": "maria"}, "members": {"nodes": [{"user": {"username": "maria"}}]}}
+
+
+async def test_who_was_refused_comes_back_by_an_organiser_alone(platform: Platform) -> None:
+    of = await contest(platform, challenge={"registrationMode": "OPEN"})
+    taken = await done(platform, "tom", "joinChallenge", challenge=of.challenge)
+    begun_before = await begun(platform, "tom", of)
+    await done(platform, "root", "decideRegistration", id=taken["id"], accept=False, reason="two accounts")
+    code, message, _ = await refusal(platform, "tom", "deleteRegistration", id=taken["id"])
+    assert (code, message) == ("STATE", "your registration was refused; only an organiser ends that")
+    await done(platform, "tom", "joinChallenge", challenge=of.challenge)
+    code, message, _ = await refusal(platform, "tom", "createSubmission", input={"phase": of.phase})
+    assert (code, message) == ("FORBIDDEN", "your registration waits for approval")
+    with pytest.raises(Forbidden):
+        await brought(platform, begun_before)
+    await done(platform, "root", "decideRegistration", id=taken["id"], accept=True)
+    await brought(platform, begun_before)
+    assert (await status_of(platform, "tom", begun_before))[0] != "UPLOADING"
 
 
 async def test_a_name_that_is_taken_is_told_at_the_name(platform: Platform) -> None:

@@ -328,6 +328,9 @@ async def test_a_cursor_of_entries_ends_with_their_build(platform: Platform) -> 
         await session.flush()
         (await session.get_one(models.Leaderboard, platform.world.leaderboard)).build_id = build.id
     assert await platform.refused(query, c=first["cursor"]) == ["CONFLICT"]
+    async with platform.services.database.write(as_system="test") as session:
+        (await session.get_one(models.Leaderboard, platform.world.leaderboard)).build_id = None
+    assert await platform.refused(query, c=first["cursor"]) == ["CONFLICT"], "it has no build now"
 
 
 async def test_filters_narrow_a_list_and_its_total(reading: Platform) -> None:

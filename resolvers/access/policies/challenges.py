@@ -7,7 +7,17 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from db.models import Challenge, Evaluator, Phase, Registration, Site, Team, TeamMember
+from db.models import (
+    Challenge,
+    Evaluator,
+    Phase,
+    Registration,
+    RegistrationMode,
+    RegistrationState,
+    Site,
+    Team,
+    TeamMember,
+)
 from db.written import because
 from resolvers.access.challenge_rules import (
     ONCE_PUBLISHED,
@@ -18,7 +28,7 @@ from resolvers.access.challenge_rules import (
 from resolvers.access.memberships import put_out
 from resolvers.access.policy import Change, Policy, Rules
 from resolvers.access.rules import ANY_USER, OWNER, SITE_ADMIN, SUPERADMIN
-from resolvers.failures import Invalid
+from resolvers.failures import Invalid, WrongState
 
 _ADDRESS = re.compile(r"https?://[^\s\"'<>\\]{1,1990}")
 TEAM = 100
@@ -57,10 +67,20 @@ async def _then(change: Change) -> None:
         await change.session.flush()
 
 
+async def _may_end(change: Change) -> None:
+    """A refusal stays: whoever was refused would else come back by ending it."""
+    row = change.row
+    if change.going and row.state is RegistrationState.REFUSED and row.user_id == change.principal.id:
+        raise WrongState("your registration was refused; only an organiser ends that", state=row.state.name)
+
+
 async def _end_registration(change: Change) -> None:
-    """Who no longer takes part is in no team."""
-    if change.going:
-        await put_out(change.session, change.row.challenge_id, change.row.user_id)
+    """Who no longer takes part is in no team, where one must take part to be in one."""
+    if not change.going:
+        return
+    challenge = await change.session.get_one(Challenge, change.row.challenge_id)
+    if challenge.registration_mode is not RegistrationMode.NONE or challenge.terms:
+        await put_out(change.session, challenge.id, change.row.user_id)
 
 
 async def _validate_phase(change: Change) -> None:
@@ -141,6 +161,7 @@ POLICIES = (
         create=(ANY_USER,),
         delete=(OWNER, ORGANISER, SUPERADMIN),
         goes_with=(Registration.challenge_id, Registration.user_id),
+        validate=_may_end,
         then=_end_registration,
     ),
     Policy(
