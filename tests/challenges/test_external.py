@@ -243,7 +243,7 @@ async def test_a_silent_worker_loses_its_evaluation_and_the_second_silence_ends_
 
 
 async def test_the_lease_is_renewed_while_the_command_runs(organise: Organise) -> None:
-    ours: Organised = await organise(cluster_lease=3.0)
+    ours: Organised = await organise(cluster_lease=8.0)
     submission = await ours.submit()
     gate = ours.folder / "gate"
     waits = (
@@ -376,7 +376,7 @@ class Command:
 
 
 async def test_a_signal_ends_the_command_and_gives_the_evaluation_back(organise: Organise) -> None:
-    ours: Organised = await organise(cluster_lease=3.0)
+    ours: Organised = await organise(cluster_lease=8.0)
     submission = await ours.submit()
     pid = ours.folder / "pid"
     child = "import subprocess, sys\nfrom pathlib import Path\n"
