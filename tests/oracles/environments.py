@@ -1,5 +1,5 @@
-"""Virtual environments of oracles, whose pins contradict those of the project. They are made on first use, beside the
-project's own, and kept until their requirements change."""
+"""Virtual environments of oracles, whose pins contradict those of the project. They are made on first use, in the
+project's own, which nothing commits and `make clean` removes, and kept until their requirements change."""
 
 import fcntl
 import hashlib
@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-FOLDER = Path(__file__).parent
-KEPT = FOLDER.parents[1] / ".oracles"
+KEPT = Path(__file__).parents[2] / ".venv" / "oracles"
 
 
 def python_of(name: str, requirements: list[str], alone: list[str]) -> str:
@@ -18,7 +17,7 @@ def python_of(name: str, requirements: list[str], alone: list[str]) -> str:
     wanted = hashlib.sha256(repr((sys.version, requirements, alone)).encode()).hexdigest()[:16]
     folder = KEPT / f"{name}-{wanted}"
     python = folder / "bin" / "python"
-    KEPT.mkdir(exist_ok=True)
+    KEPT.mkdir(parents=True, exist_ok=True)
     with (KEPT / f"{name}.lock").open("w") as lock:  # several processes of tests may want it
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (folder / "made").exists():
