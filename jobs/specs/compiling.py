@@ -74,9 +74,7 @@ class _Compiler:
         own = Reader(parts or [part], self._faults)
         if whole.type() not in ("object", None):
             whole.wrong("type", "a model is an object")
-        for key in _OF_COLUMNS:
-            if own.has(key):
-                own.wrong(key, f"{key} is for properties, not for models")
+        _check_keys(own)
         table = whole.name("x-tablename")
         if table is None:
             if not whole.has("x-tablename"):
@@ -84,7 +82,8 @@ class _Compiler:
             return None
         required = self._required(parts)
         columns, relations = [], []
-        for key, property_ in self._properties(parts):
+        properties = dict(self._properties(parts))
+        for key, property_ in properties.items():
             made = self._property(name, key, property_, key in required)
             if isinstance(made, Column):
                 columns.append(replace(made, pointer=property_.pointer))
@@ -92,7 +91,7 @@ class _Compiler:
                 relations.append(replace(made, relation=replace(made.relation, pointer=property_.pointer)))
         if not columns and not relations and parent is None:
             self._fault(part.pointer, "a model has at least one property of its own")
-        for key in sorted(required - {key for key, _ in self._properties(parts)}):
+        for key in sorted(required - properties.keys()):
             self._fault(own.at("required"), f"{key} is required and is no property")
         self._relations += relations
         uniques, indexes = constraints(own)
@@ -106,7 +105,6 @@ class _Compiler:
             indexes=indexes,
             database_schema=own.text("x-schema-name"),
             description=own.text("description"),
-            mixins=_mixins(own),
             options=self._options(own, columns),
             pointer=part.pointer,
             own_table=own.has("x-tablename"),
@@ -225,8 +223,10 @@ class _Compiler:
         self._faults.append(Fault(pointer, message))
 
 
-def _mixins(read: Reader) -> list[str]:
-    """Import paths. Their code is the user's, so that packages can't have it."""
-    if read.has("x-mixins"):
-        read.wrong("x-mixins", "x-mixins are code, which packages do not have; leave them out")
-    return []
+def _check_keys(own: Reader) -> None:
+    """What no model has. Mixins are import paths of the user's code, which packages can't have."""
+    for key in _OF_COLUMNS:
+        if own.has(key):
+            own.wrong(key, f"{key} is for properties, not for models")
+    if own.has("x-mixins"):
+        own.wrong("x-mixins", "x-mixins are code, which packages do not have; leave them out")

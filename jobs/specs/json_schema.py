@@ -24,7 +24,7 @@ def json_schema(tables: Tables) -> dict[str, Any]:
 
 
 def _model(model: Model) -> dict[str, Any]:
-    columns = [column for column in model.columns if model.implied or not column.implied]
+    columns = model.own_columns
     properties = {column.name: _column(column) for column in columns}
     properties |= {relation.name: _relation(relation) for relation in model.relations}
     required = [column.name for column in columns if column.required]

@@ -83,7 +83,7 @@ class _Writer:
         base = "_typing.TypedDict" if model.extends is None else f"{model.extends}Dict"
         yield f"class {model.name}Dict({base}, total=False):"
         yield f'    """The properties of {model.name}."""'
-        told = [column for column in model.columns if (model.implied or not column.implied) and _is_told(column)]
+        told = [column for column in model.own_columns if _is_told(column)]
         relations = [relation for relation in model.relations if _is_told(relation)]
         if told or relations:
             yield ""
@@ -110,9 +110,9 @@ class _Writer:
         for column in model.columns:
             yield from _column(column)
         for relation in model.relations:
-            yield from self._relation(model, relation)
+            yield from _relation(relation)
         for back in self._backs.get(model.name, ()):
-            yield from self._back(back)
+            yield from _back(back)
 
     def _table_arguments(self, model: Model) -> Iterator[str]:
         made = [_constraint("UniqueConstraint", one) for one in model.uniques]
@@ -122,7 +122,7 @@ class _Writer:
             yield from tuple_("    __table_args__ = ", made)
 
     def _fields(self, model: Model) -> Iterator[str]:
-        fields = [_field(column) for column in model.columns if model.implied or not column.implied]
+        fields = [_field(column) for column in model.own_columns]
         for relation in model.relations:
             given = [("required", relation.required), ("nullable", relation.nullable)]
             given += [("write_only", relation.write_only)]
@@ -131,27 +131,27 @@ class _Writer:
             fields.append(f"_rows.Field({', '.join([text(relation.name), text(kind), *said])})")
         yield from tuple_("    __fields__: _typing.ClassVar[tuple[_rows.Field, ...]] = ", fields)
 
-    def _relation(self, model: Model, relation: Relation) -> Iterator[str]:
-        many = _is_list(relation.way)
-        type_ = f"list[{relation.model}]" if many else f"{relation.model} | None"
-        arguments = [] if relation.back is None else [f"back_populates={text(relation.back)}"]
-        arguments += self._joining(model, relation)
-        arguments += keywords(relation.options.items())
-        arguments += [] if relation.description is None else [f"doc={text(relation.description)}"]
-        yield from call("_orm.relationship", arguments, start=_attribute(relation.name, type_))
 
-    def _joining(self, model: Model, relation: Relation) -> list[str]:
-        if relation.association is not None:
-            return [f"secondary={text(relation.association)}"]
-        return []
+def _relation(relation: Relation) -> list[str]:
+    """The attribute of a relation."""
+    type_ = f"list[{relation.model}]" if _is_list(relation.way) else f"{relation.model} | None"
+    arguments = _joining(relation.back, relation.association)
+    arguments += keywords(relation.options.items())
+    arguments += [] if relation.description is None else [f"doc={text(relation.description)}"]
+    return call("_orm.relationship", arguments, start=_attribute(relation.name, type_))
 
-    def _back(self, back: _Back) -> Iterator[str]:
-        many = back.relation.way in (Way.MANY_TO_ONE, Way.MANY_TO_MANY)
-        type_ = f"list[{back.owner}]" if many else f"{back.owner} | None"
-        arguments = [f"back_populates={text(back.relation.name)}"]
-        if back.relation.association is not None:
-            arguments.append(f"secondary={text(back.relation.association)}")
-        yield from call("_orm.relationship", arguments, start=_attribute(back.name, type_))
+
+def _back(back: _Back) -> list[str]:
+    """The attribute of a relation on its other side."""
+    many = back.relation.way in (Way.MANY_TO_ONE, Way.MANY_TO_MANY)
+    type_ = f"list[{back.owner}]" if many else f"{back.owner} | None"
+    arguments = _joining(back.relation.name, back.relation.association)
+    return call("_orm.relationship", arguments, start=_attribute(back.name, type_))
+
+
+def _joining(other: str | None, association: str | None) -> list[str]:
+    given = (("back_populates", other), ("secondary", association))
+    return keywords((name, value) for name, value in given if value is not None)
 
 
 def _is_told(one: Column | Relation) -> bool:

@@ -99,7 +99,6 @@ class Model:
     indexes: Sequence[Constraint] = ()
     database_schema: str | None = None
     description: str | None = None
-    mixins: Sequence[str] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
     pointer: str = ""
     implied: bool = False
@@ -107,8 +106,9 @@ class Model:
     """Whether it says the name of its table itself."""
 
     @property
-    def primary_key(self) -> list[Column]:
-        return [column for column in self.columns if column.primary_key]
+    def own_columns(self) -> list[Column]:
+        """The columns that are properties, without those that relations imply."""
+        return [column for column in self.columns if self.implied or not column.implied]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +121,3 @@ class Tables:
     def count(self) -> int:
         """How many models there are, as OpenAlchemy's service counts them: those that say a table of their own."""
         return sum(model.own_table for model in self.models)
-
-    def model(self, name: str) -> Model:
-        return next(model for model in self.models if model.name == name)

@@ -3,7 +3,8 @@
 No stored value can hold a mark, because each process makes its own. There are three kinds. A guarded field that may not
 be read leaves a mark that becomes null, and `Rendered` tells its path. Stored JSON (the numbers of a page, and any JSON
 that may be long) leaves its place and size, so it is counted before it is fetched, is fetched once for all its places,
-and is never copied by the database.
+and is never copied by the database. A list that no longer has the row of its cursor leaves a mark, and is
+read by rows.
 """
 
 import re
