@@ -1,6 +1,8 @@
 """How the gateway connects to each database: an engine for reads, an engine for writes, and the settings of both."""
 
+import contextlib
 import math
+import sqlite3
 import time
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,7 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, NullPool
+from sqlalchemy.util.concurrency import in_greenlet
 
 from db import files, plans
 from db.buckets import of_text
@@ -49,6 +52,14 @@ def on_sqlite(url: sa.URL, timeout: float) -> tuple[AsyncEngine, AsyncEngine]:
     @sa.event.listens_for(writer.sync_engine, "begin")
     def _begin(connection: sa.Connection) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    @sa.event.listens_for(writer.sync_engine, "invalidate")
+    def _give_up(connection: Any, *_: Any) -> None:
+        # SQLite closes a connection once all its statements are gone, and holds its locks until then. The statement of a
+        # cancelled task lives in the traceback of its error for as long as that is kept.
+        if in_greenlet():
+            with contextlib.suppress(sqlite3.Error, ValueError):  # one that is closed already, or broken
+                connection.run_async(lambda raw: raw.rollback())
 
     @sa.event.listens_for(reader.sync_engine, "connect")
     def _open_reader(connection: Any, record: Any) -> None:

@@ -64,6 +64,26 @@ async def test_a_write_that_is_cancelled_anywhere_is_announced_if_it_is_stored_a
     assert cancelled > 3
 
 
+async def test_a_write_that_is_cancelled_anywhere_leaves_no_lock_while_its_error_is_kept(platform: Platform) -> None:
+    """A statement lives in its traceback; before, SQLite kept the lock of its connection for so long."""
+    database = platform.services.database
+
+    async def work(name: str) -> None:
+        async with database.write(as_system="a test") as session:
+            (await session.scalars(sa.update(m.Site).values(name=name).returning(m.Site.id))).all()
+            await session.execute(sa.update(m.Site).values(name=f"{name} again"))
+
+    for step in range(40):
+        task = asyncio.create_task(work(f"at {step}"))
+        for _ in range(step):
+            await asyncio.sleep(0)
+        task.cancel()
+        kept = await asyncio.gather(task, return_exceptions=True)
+        async with asyncio.timeout(10), database.write(as_system="a test") as session:
+            await session.execute(sa.update(m.Site).values(name="after it"))
+        del kept
+
+
 @pytest.mark.parametrize("times", [1, 3])
 async def test_who_is_cancelled_during_a_commit_waits_for_it(platform: Platform, times: int) -> None:
     database, reached, go = platform.services.database, asyncio.Event(), asyncio.Event()
