@@ -55,8 +55,8 @@ def on_sqlite(url: sa.URL, timeout: float) -> tuple[AsyncEngine, AsyncEngine]:
 
     @sa.event.listens_for(writer.sync_engine, "invalidate")
     def _give_up(connection: Any, *_: Any) -> None:
-        # SQLite closes a connection once all its statements are gone, and holds its locks until then. The statement of a
-        # cancelled task lives in the traceback of its error for as long as that is kept.
+        # SQLite closes a connection once all its statements are gone, and holds its locks until then. The statement of
+        # a cancelled task lives in the traceback of its error for as long as that is kept.
         if in_greenlet():
             with contextlib.suppress(sqlite3.Error, ValueError):  # one that is closed already, or broken
                 connection.run_async(lambda raw: raw.rollback())

@@ -24,6 +24,8 @@ from resolvers.steps import guarded
 from resolvers.writing import audit, rate_limits
 
 HOUR = 3_600.0
+FIRST = 60.0
+"""Seconds after the start in which nothing is deleted yet: a gateway that starts answers its first requests."""
 
 log = structlog.get_logger("torana")
 
@@ -72,7 +74,8 @@ class Housekeeping:
     async def _work(self) -> None:
         await guarded(self._check_folds, "housekeeping")
         await guarded(self._align, "housekeeping")
-        due = time.monotonic()
+        await guarded(self._complete_folds, "housekeeping")
+        due = time.monotonic() + FIRST
         while True:
             if time.monotonic() >= due:
                 await guarded(self._complete_folds, "housekeeping")

@@ -19,6 +19,7 @@ from db import migrating
 from db.address import parse_address
 from db.engine import Database
 from db.models import Base
+from db.searching import refolding
 from resolvers.identity.hashing import Passwords
 from tests.support.postgres import memory, running_postgres
 from tests.support.world import PASSWORD, World, populate
@@ -142,6 +143,7 @@ class Prepared:
         database = Database(url)
         async with database.write(as_system="test") as session:
             known = await recipe.fill(session, base)
+        await refolding.complete(database)  # as a gateway that starts does
         await database.dispose()
         assert not file.with_name(f"{file.name}-wal").exists()  # a copy of the file is the whole of it
         return url, known

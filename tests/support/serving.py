@@ -82,7 +82,9 @@ async def serving(prepared: Prepared, factory: pytest.TempPathFactory) -> AsyncI
 
             stack.push_async_callback(stop)
             base = f"http://127.0.0.1:{settings.server.port}"
-            client = await stack.enter_async_context(httpx2.AsyncClient(base_url=base, timeout=2 * PATIENCE))
+            client = await stack.enter_async_context(
+                httpx2.AsyncClient(base_url=base, timeout=2 * PATIENCE, verify=False)
+            )
             return Served(base, world, client, services, app, server, stop)  # type: ignore[arg-type]
 
         yield start
