@@ -20,6 +20,7 @@ ORDER: Sequence[type[Base]] = (
     m.ParticipantDevice, m.ServiceConfig, m.NotificationTemplate,
     m.SessionType, m.Session, m.SessionEvent, m.SessionMember,
     m.Challenge, m.Phase, m.Registration, m.Team, m.TeamMember,
+    m.Spec, m.SpecVersion, m.SpecModel, m.SpecLabel,
     m.Simulation, m.Archive, m.Cluster, m.ClusterUserGroup, m.Job, m.Task, m.TaskResult, m.TaskSlab,
     m.SimulationSetup, m.SimulationLabel, m.Estimator, m.Page, m.PageSlab, m.LogEntry,
     m.Upload, m.UploadPart, m.Blob, m.File, m.Evaluator, m.EvaluatorVersion, m.EvaluatorFile,

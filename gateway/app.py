@@ -105,6 +105,7 @@ def make_services(settings: Settings, passwords: Passwords | None = None, databa
         lease=settings.jobs.task_lease,
         cluster_lease=settings.jobs.cluster_lease,
         silence=settings.jobs.task_silence,
+        spec_models=settings.specs.spec_models or None,
         register_device_types=settings.sign_in.register_device_types,
     )
     if passwords is None:

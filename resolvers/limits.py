@@ -97,6 +97,8 @@ class Limits:
     """Values of one page of results."""
     result_values: int = 400_000_000
     """Numbers of all pages of one task's results."""
+    spec_models: int | None = 10
+    """Models of the latest versions of one user's specs; None: any number."""
     worker_body: int = 100_000_000
     """Bytes of a request of a worker."""
 

@@ -22,7 +22,6 @@ from schema.fields.scalars import SCALARS, parse_id
 from schema.fields.selection import model_of
 from schema.lists.connections import give_defaults
 from schema.lists.roots import roots
-from schema.types import specs  # noqa: F401  (its types have no other fields at the root)
 from schema.types.access import AccessMutation, AccessQuery
 from schema.types.accounts.credentials import CredentialsMutation
 from schema.types.accounts.login_sessions import LoginSessionsMutation, LoginSessionsQuery
@@ -58,6 +57,7 @@ from schema.types.simulations.downloads import DownloadsMutation
 from schema.types.simulations.share_links import SimulationLinksMutation
 from schema.types.simulations.simulations import SimulationsMutation
 from schema.types.simulations.submissions import SubmissionsMutation
+from schema.types.specs.commands import SpecDifferenceQuery, SpecsMutation
 from schema.types.workers import WorkersMutation
 
 DESCRIPTION = (
@@ -112,6 +112,7 @@ QUERIES: list[type] = [
     DifferencesQuery,
     ClustersQuery,
     SubmissionQuotaQuery,
+    SpecDifferenceQuery,
     NodesQuery,
 ]
 MUTATIONS: list[type] = [
@@ -136,6 +137,7 @@ MUTATIONS: list[type] = [
     FilesMutation,
     UploadsMutation,
     ArchivesMutation,
+    SpecsMutation,
     ChallengesMutation,
     EvaluatorsMutation,
     LeaderboardsMutation,

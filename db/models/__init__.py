@@ -76,7 +76,7 @@ from db.models.simulations import (
     SimulationSetup,
     SimulationType,
 )
-from db.models.specs import Spec, SpecLanguage, SpecVersion
+from db.models.specs import Spec, SpecCompatibility, SpecLabel, SpecLanguage, SpecModel, SpecState, SpecVersion
 from db.models.submissions import Evaluation, Reevaluation, ReevaluationState, Submission, SubmissionStatus
 
 __all__ = [
@@ -174,7 +174,11 @@ __all__ = [
     "SiteDevice",
     "SiteService",
     "Spec",
+    "SpecCompatibility",
+    "SpecLabel",
     "SpecLanguage",
+    "SpecModel",
+    "SpecState",
     "SpecVersion",
     "Submission",
     "SubmissionStatus",

@@ -92,6 +92,8 @@ class User(Erasable, Entity):
     last_online_at: Mapped[datetime | None]
     two_factor: Mapped[TwoFactor] = mapped_column(choice(TwoFactor), default=TwoFactor.NONE)
     force_password_change: Mapped[bool] = mapped_column(default=False)
+    spec_model_count: Mapped[int] = mapped_column(default=0, server_default="0")
+    """The models of the latest versions of their specifications."""
 
     groups: Mapped[list["UserGroup"]] = relates(secondary="user_group_members", back_populates="users")
     simulations: Mapped[list["Simulation"]] = relates(back_populates="owner")

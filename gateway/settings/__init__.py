@@ -23,6 +23,7 @@ from gateway.settings.operations import OperationSettings
 from gateway.settings.retention import RetentionSettings
 from gateway.settings.server import ServerSettings
 from gateway.settings.sign_in import SignInSettings
+from gateway.settings.specs import SpecSettings
 from gateway.settings.storage import StorageSettings
 
 __all__ = ["FILE", "Settings", "SettingsError", "groups", "load"]
@@ -46,6 +47,7 @@ class Settings:
     operations: OperationSettings
     jobs: JobSettings
     retention: RetentionSettings
+    specs: SpecSettings
 
 
 def groups() -> dict[str, type[Group]]:
@@ -62,6 +64,7 @@ class _Variables(
     OperationSettings,
     JobSettings,
     RetentionSettings,
+    SpecSettings,
     BaseSettings,
 ):
     """The sources of settings: one `TORANA_...` variable each, or a line of the file."""
@@ -107,4 +110,5 @@ def load(**given: Any) -> Settings:
         part(OperationSettings),
         part(JobSettings),
         part(RetentionSettings),
+        part(SpecSettings),
     )

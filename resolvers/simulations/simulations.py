@@ -19,6 +19,7 @@ from db.models import (
     Project,
     Session,
     Simulation,
+    SimulationLabel,
     SimulationSetup,
     SimulationType,
     Task,
@@ -33,9 +34,9 @@ from resolvers.access.rules import Rule
 from resolvers.context import Context
 from resolvers.failures import Invalid
 from resolvers.feed import WORK, job_topic, principal_topic, results_topic
+from resolvers.labels import checked_labels, put_labels
 from resolvers.queue.lifecycle import Place, Subject, expect_ended, new_job
 from resolvers.reading.conditions import Where
-from resolvers.simulations.labels import checked_labels, put_labels
 from resolvers.work.placement import checked_options, chosen_place
 from resolvers.writing.audit import record
 from resolvers.writing.cascade import erase
@@ -63,7 +64,7 @@ async def submit_simulation(
 ) -> UUID:
     """Check the input as the program will read it; then store simulation, input, job and tasks together. `given` are
     native files by name, or a project of the editor, from which the files are made."""
-    owner, title, labels = signed_in(ctx), composed(title), checked_labels(labels)
+    owner, title, labels = signed_in(ctx), composed(title), checked_labels(labels, "a simulation")
 
     async def place(session: AsyncSession, asked: Mapping[str, Any]) -> Place:
         if project_id is not None:
@@ -102,7 +103,7 @@ async def submit_simulation(
         await session.flush()
         await require(session, ctx, simulation, policy_of(Simulation).create, "make")
         because(session, "a simulation is made with its input and its job", SimulationSetup, Job, Task)
-        await put_labels(session, simulation.id, labels)
+        await put_labels(session, SimulationLabel, SimulationLabel.simulation_id, simulation.id, labels)
         project = given if input_type is InputType.EDITOR else None
         session.add(
             SimulationSetup(simulation_id=simulation.id, files=files, project=project, total_primaries=primaries)
@@ -134,8 +135,10 @@ async def update_simulation(ctx: Context, key: UUID, expected_version: int, chan
         for name in ("title", "project_id", "session_id"):
             if name in changes:
                 setattr(row, name, changes[name])
-        if "labels" in changes and await put_labels(session, key, checked_labels(changes["labels"])):
-            row.updated_at = await moment_of(session)
+        if "labels" in changes:
+            given = checked_labels(changes["labels"], "a simulation")
+            if await put_labels(session, SimulationLabel, SimulationLabel.simulation_id, key, given):
+                row.updated_at = await moment_of(session)
         jobs = (await session.scalars(sa.select(Job.id).where(Job.simulation_id == key).order_by(Job.id))).all()
         await _carry(session, row, changes)
         changed(session, results_topic(key), *map(job_topic, jobs))

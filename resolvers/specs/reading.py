@@ -54,6 +54,11 @@ def read(name: str, source: str, language: SpecLanguage, version: str | None) ->
     return Specification(tables, _version(info.get("version"), version), title, description)
 
 
+def tables_of(source: str, language: SpecLanguage) -> Tables:
+    """The tables of a source that was read before."""
+    return compiled(_document(source, language))
+
+
 def _document(source: str, language: SpecLanguage) -> Mapping[str, Any]:
     if "\0" in source:
         raise Invalid("a specification has no null characters", field=SOURCE)

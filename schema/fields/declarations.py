@@ -226,11 +226,20 @@ def target_of(source: Any) -> type[models.Entity]:
 
 
 @dataclass(frozen=True, slots=True)
+class FoundBy:
+    """By what a row is found: in words, and as clauses, with its name as their parameter. `read` makes what is compared
+    of what was given."""
+
+    words: str
+    clauses: Callable[[Any, str, AccessProfile], Sequence[Any]]
+    read: Callable[[str], str] = str
+
+
+@dataclass(frozen=True, slots=True)
 class NodeType:
     """How the rows of a model are shown: their type, the name of the list of all, what that list says of itself, the
     order that it has by default (`-` before a column is from its end), and orders by several columns, by name.
-    `found_by` tells by what a row is found that is no column of it: what that is, and the clauses, with its name as
-    their parameter."""
+    `found_by` tells by what a row is found that is no column of it."""
 
     model: type[models.Entity]
     cls: Any
@@ -238,7 +247,7 @@ class NodeType:
     listed: str
     order: str
     orders: Mapping[str, Sequence[str]]
-    found_by: Mapping[str, tuple[str, Callable[[Any, str, AccessProfile], Sequence[Any]]]]
+    found_by: Mapping[str, FoundBy]
 
     @property
     def name(self) -> str:

@@ -30,6 +30,7 @@ from schema.fields.declarations import (
     Computed,
     Connected,
     Found,
+    FoundBy,
     Key,
     Lists,
     NodeType,
@@ -194,7 +195,7 @@ def node(
     *,
     by: str = "id",
     orders: Mapping[str, Sequence[str]] | None = None,
-    found_by: Mapping[str, tuple[str, Callable[..., Sequence[Any]]]] | None = None,
+    found_by: Mapping[str, FoundBy] | None = None,
     listed: str = "",
     many: str = "",
 ) -> Callable[[type[T]], type[T]]:

@@ -103,7 +103,7 @@ class _Guard(FieldExtension):
     def apply(self, field: StrawberryField) -> None:
         self.metadata = {argument.python_name: argument.metadata for argument in field.arguments}
 
-    async def resolve_async(self, next_: AsyncExtensionResolver, source: Any, info: Info, **kwargs: Any) -> Any:
+    async def resolve_async(self, next_: AsyncExtensionResolver, source: Any, info: Info, /, **kwargs: Any) -> Any:  # type: ignore[override]
         again, info.context.mutated = info.context.mutated, True
         await expect_allowed(info.context, self.need, again=again, always=self.always)
         for name, value in kwargs.items():

@@ -37,7 +37,7 @@ def _one(node: NodeType) -> Any:
     """One row by its id, or by a column that no two rows share."""
     keys = [field for field in node.fields if isinstance(field, Column) and field.lists.found]
     described = {"id": "Its id.", **{field.python_name: field.description or "" for field in keys}}
-    described |= {name: words for name, (words, _) in node.found_by.items()}
+    described |= {name: by.words for name, by in node.found_by.items()}
 
     def where(**given: Any) -> Where:
         told = {name: value for name, value in given.items() if value is not None}
@@ -47,8 +47,8 @@ def _one(node: NodeType) -> Any:
         if name == "id":
             return Where.equal(node.model.id, key_of(node.name, value))
         check_text(value, camel(name))
-        if name in node.found_by:
-            return Where(node.found_by[name][1], {name: value})
+        if (by := node.found_by.get(name)) is not None:
+            return Where(by.clauses, {name: by.read(value)})
         return Where.equal(getattr(node.model, name), value)
 
     where.__signature__ = inspect.Signature(  # type: ignore[attr-defined]

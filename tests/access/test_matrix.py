@@ -348,6 +348,7 @@ REQUIRED = {
     "node": {"id": "Site"}, "myAccess": {"id": "Site"}, "accessFor": {"id": "Site"}, "stats": {"scope": "Site"},
     "submissionQuota": {"phase": "Phase"},
     "inputDifference": {"simulation": "Simulation", "other": "Simulation"},
+    "specDifference": {"version": "SpecVersion", "other": "SpecVersion"},
     **{typename_of(kind)[0].lower() + typename_of(kind)[1:]: {"id": kind} for kind in MATRIX},
 }  # fmt: skip
 PUBLIC = {

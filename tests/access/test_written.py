@@ -69,7 +69,7 @@ File: what evaluations wrote goes when a submission is archived
 Job, SimulationSetup, Task: a simulation is made with its input and its job
 Job, Task: a job is tried again by another
 Job, Task: an archive is made by a job
-SimulationLabel: labels go with their simulation
+SimulationLabel, SpecLabel: labels go with what they are of
 Job: a job is deleted by who may
 Job: jobs have the title and the project of their subject
 Job: the dispatcher writes places in the queue
@@ -107,6 +107,9 @@ LeaderboardRequest: a leaderboard is to be built again
 Phase: a new challenge has a phase
 Reevaluation, Submission: a re-evaluation ends with its last evaluation
 Reevaluation: an organiser has a phase evaluated again
+SpecVersion: a version is its spec's
+SpecModel, SpecVersion: a version is put with its models
+User: the models of one's specs are counted
 Submission: a submission has the scores of its evaluation
 Submission: a submission moves on
 Submission: an upload goes on

@@ -75,10 +75,10 @@ COMMANDS = {
     "a state is asked for, and checked, whatever else changed": {
         "archiveSubmission", "cancelJob", "cancelJobs", "cancelReevaluation", "cancelSubmission", "chooseSubmission", "decideRegistration",
         "evaluateSubmission", "excludeSubmission", "inviteToTeam", "joinTeam", "setAuthorLabel", "setSubmissionEvaluator",
-        "setSubmissionStatus", "withdrawSubmission", "retryJob", "retryJobs", "rotateApiKey", "setReadOnly", "newDeviceRegisterKey", "setJobPriority",
+        "setSubmissionStatus", "unyankPackage", "withdrawSubmission", "yankPackage", "retryJob", "retryJobs", "rotateApiKey", "setReadOnly", "newDeviceRegisterKey", "setJobPriority",
     },
     "an ending that holds whatever changed meanwhile": {
-        "closeOtherSessions", "closeSession", "closeSessions", "deleteJobs", "deleteSimulations", "deleteUpload", "leaveTeam",
+        "closeOtherSessions", "closeSession", "closeSessions", "deleteAllSpecs", "deleteJobs", "deleteSimulations", "deleteUpload", "leaveTeam",
         "logOut", "revokeCredential",
     },
     "a proof of who asks, or what only its owner has": {
@@ -92,7 +92,7 @@ COMMANDS = {
     "it writes nothing": {"createExport"},
     "nothing is kept": {"announceChallenge", "sendNotification"},
     "what is there is read, and nothing of it is lost": {"rebuildLeaderboard", "upsertEvaluator"},
-    "the row may not be there yet, so its version is optional": {"setPreference"},
+    "the row may not be there yet, so its version is optional": {"putSpec", "setPreference"},
 }  # fmt: skip
 """Mutations that are no `create`, `update`, `delete` or `restore` of a row with an input."""
 
@@ -104,6 +104,7 @@ OTHER_LISTS = {
     "InputDifference.inputFiles": "those of one input, at most 32",
     "InputDifference.inputJson": "of two documents, with a bound of its own",
     "SignInOptions.providers": "those of the settings, at most one of each kind",
+    "SpecDifference.changes": "of two documents, with a bound of its own",
     "Subscription.presence": "what came at once, of a stream",
     "Subscription.entityChanged": "what came at once, of a stream",
     "WorkerAssignment.fetched": "the input files of one task",

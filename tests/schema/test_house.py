@@ -29,7 +29,7 @@ WINGS = {
     "gateway": "explorer|settings background operations protocol app commands cli",
     "schema": "fields lists types schema",
     "resolvers": (
-        "documents|failures|feed|limits|maintenance|spelling|steps|turns retention identity mail access reading queue context "
+        "documents|failures|feed|limits|maintenance|spelling|steps|turns retention labels identity mail access reading queue context "
         "writing live accounts organisation files work simulations archives challenges participation specs importing"
     ),
     "jobs": "engine|results scores specs archives sandbox programs worker engines",

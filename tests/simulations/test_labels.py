@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from resolvers.simulations.labels import LENGTH, MOST
+from resolvers.labels import LENGTH, MOST
 from tests.support.platforms import Platform
 from tests.support.work import submit
 

@@ -35,6 +35,7 @@ from tests.support.inputs import FILES
 from tests.support.organisation import Place
 from tests.support.platforms import PATIENCE, PRESENTED, Platform, platform_on, principal_as
 from tests.support.recording import changes
+from tests.support.specs import SPEC
 from tests.support.world import START, Simulated, World, simulate, specify
 
 CORE: GraphQLSchema = build().core
@@ -99,8 +100,11 @@ Session                    -  -  -   R    R   RD    -  RD    R  -  -  R    - -  
 Session/invited            -  -  -   R    -   -     R  -     -  -  -  -    - -   -  RDB
 SessionEvent               -  -  -   R    R   R     -  R     R  -  -  R    - -   -  R
 SessionMember              -  -  -   R    R   R     -  R     R  -  -  R    - -   -  R
-Spec                       -  -  -   R    -   -     -  -     -  -  -  -    - -   -  R
-SpecVersion                -  -  -   R    -   -     -  -     -  -  -  -    - -   -  R
+# The spec here is shared with the project. C of all users is putSpec, of a spec of their own.
+Spec                       -  C  C   CRUD CR  CR    C  CR    -  -  -  -    - C   -  CRUD
+SpecLabel                  -  -  -   R    R   R     -  R     -  -  -  -    - -   -  R
+SpecVersion                -  -  -   RD   R   R     -  R     -  -  -  -    - -   -  RD
+SpecModel                  -  -  -   R    R   R     -  R     -  -  -  -    - -   -  R
 # C of US: submitSimulation. U of the title and D, by whom it belongs to, are not in the matrix.
 Simulation                 -  C  C   CRUDB CR CR    C  CR    -  -  -  -    R C   -  CRUDB
 SimulationSetup            -  -  -   R    R   R     -  R     -  -  -  -    R -   -  R
@@ -153,6 +157,7 @@ MUTATIONS = {
     "Credential": {"D": "revokeCredential"},
     "RoleGrant": {"C": "grantRole", "D": "revokeRole"},
     "Simulation": {"C": "submitSimulation"},
+    "Spec": {"C": "putSpec"},
     "Upload": {"C": "createUpload"},
     "Preference": {"C": "setPreference"},
     **contested.MUTATIONS,
@@ -175,7 +180,7 @@ FIELDS: Mapping[str, str] = {
     **dict.fromkeys(("User.emailVerified", "User.active"), "OW SA XA"),
     "User.platformRole": "OW MG SA XA",
     "User.notes": "SA XA",
-    **dict.fromkeys(("User.superadmin", "User.forcePasswordChange", "User.twoFactor", "User.authProvider", "User.language", "User.notified", "User.notifiedOfJobs"), "OW XA"),
+    **dict.fromkeys(("User.superadmin", "User.forcePasswordChange", "User.twoFactor", "User.authProvider", "User.language", "User.notified", "User.notifiedOfJobs", "User.specModelCount"), "OW XA"),
     # a service may write them, so it may read them
     **dict.fromkeys(("Participant.username", "Participant.email"), _ACCOUNT),
     **dict.fromkeys(("Participant.loginEnabled", "Participant.tokenEnabled"), _ACCOUNT),
@@ -222,6 +227,7 @@ NEW: Mapping[str, Mapping[str, Any]] = {
     "RoleGrant": {"role": Ref("Role/core"), "grantee": Ref("ParticipantGroup")},
     "RoleGrant/service": {"role": Ref("Role/project"), "grantee": Ref("ParticipantGroup")},
     "Site": {"name": Name()},
+    "Spec": {"name": Name("s{}"), "source": SPEC, "language": "JSON"},
     "Project": {"name": Name(), "site": Ref("Site")},
     "ParticipantGroup": {"name": Name(), "project": Ref("Project")},
     "Participant": {"name": Name(), "project": Ref("Project")},
@@ -296,10 +302,12 @@ OPEN: Mapping[str, str] = {
     "SimulationSetup": "totalPrimaries simulation",
     "SimulationLink": "label expiresAt lastUsedAt simulation owner",
     "Site": "name roles twoFactorRequired projects devices services",
-    "Spec": "name canonicalName owner latestVersion versions",
-    "SpecVersion": "name title description modelCount language source spec",
+    "Spec": "name canonicalName state compatibility owner project labels latestVersion versions",
+    "SpecLabel": "name spec",
+    "SpecModel": "name tableName columnNames columns versionOf",
+    "SpecVersion": "name canonicalName title description modelCount language source fetchedAt yankedAt yankReason spec models",
     "Task": "ordinal state requested done attempt estimatedSeconds startedAt endedAt lastUpdateAt job error",
-    "User": "groups simulations specs",
+    "User": "groups simulations specs specModelLimit",
     "UserGroup": "name users grants",
 }
 """The other fields of each type: whoever reads the row reads them. A new field belongs here or above."""
@@ -334,6 +342,7 @@ CHANGES: Mapping[str, Mapping[str, Any]] = {
     },
     "ServiceConfig/user": {"config": {"volume": 2, "name": Name()}},
     "ServiceConfig/participant": {"config": {"volume": 2, "name": Name()}},
+    "Spec": {"state": "DEPRECATED", "compatibility": "FULL", "labels": ["x"], "project": Ref("Project")},
     "Simulation": {"title": Name(), "labels": ["x"], "project": Ref("Project"), "session": Ref("Session")},
     "Cluster": {"description": Name(), "enabled": True, "maxTasks": 3},
     "Cluster/closed": {"description": Name(), "enabled": True, "maxTasks": 3},
@@ -363,6 +372,9 @@ ARGUMENTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "submitSimulation(from)": ("OW", {"from": Ref("Simulation"), "input": {}}),
     "submitSimulation": ("PU", {"input": {"simType": "SHIELDHIT", "inputFiles": FILES, "project": Ref("Project"), "session": Ref("Session"), "cluster": Ref("Cluster")}}),
     "updateSimulation": ("OW", {"id": Ref("Simulation"), "expectedVersion": 1, "input": {"project": Ref("Project"), "session": Ref("Session")}}),
+    "yankPackage": ("OW", {"id": Ref("SpecVersion"), "reason": "x"}),
+    "unyankPackage": ("OW", {"id": Ref("SpecVersion")}),
+    "updateSpec": ("OW", {"id": Ref("Spec"), "expectedVersion": 1, "input": {"project": Ref("Project")}}),
     "createDownload": ("PU", {"simulation": Ref("Simulation"), "kind": "RESULTS"}),
     "createExport": ("PU", {"list": "simulations"}),
     "cancelJob": ("OW", {"id": Ref("Job")}),
@@ -536,6 +548,7 @@ async def _place(
     given.one().project = {"beam": {}}
     job.warnings, job.error = ["x"], {"code": "PROGRAM_FAILED", "message": "x"}
     spec, version = await specify(session, owner, f"spec-{place.project}")
+    (await session.get_one(m.Spec, spec)).project_id = place.project
     keys = {name: uuid7() for name in ("Credential/user", "Preference", "Notification", "AuditEvent", "SessionEvent",
                                        "SessionMember", "Role/project", "Role/site", "RoleGrant/service",
                                        "NotificationTemplate/project", "NotificationTemplate/site", "ServiceConfig/user")}  # fmt: skip
@@ -582,7 +595,8 @@ async def _place(
         "Service": place.service, "ServiceConfig/participant": place.config, "Session": held, "Spec": spec,
         "SpecVersion": version, "Simulation": made.simulation, "Estimator": made.estimator, "Page": made.page,
         "Job": made.job, "Task": made.task, "User/stranger": world.eve, "Cluster": cluster, "SimulationLink": link,
-        "SimulationLabel": label,
+        "SimulationLabel": label, "SpecLabel": await _first(session, m.SpecLabel, spec_id=spec),
+        "SpecModel": await _first(session, m.SpecModel, spec_version_id=version),
         "SimulationSetup": await _first(session, m.SimulationSetup, simulation_id=made.simulation),
         "LogEntry": await _first(session, m.LogEntry, job_id=made.job), "Archive": archived.archive,
         "Job/archive": archived.job, "File": asset, "File/archive": archived.file,
@@ -680,6 +694,10 @@ async def fresh(
             session.add(m.NotificationTemplate(id=key, key=name, text="x", **in_project))
         case "NotificationTemplate/site":
             session.add(m.NotificationTemplate(id=key, key=name, text="x", site_id=place.site))
+        case "Spec" | "SpecVersion":
+            spec, version = await specify(session, mine, name)
+            (await session.get_one(m.Spec, spec)).project_id = place.project
+            return spec if kind == "Spec" else version
         case "Simulation" | "Job":
             made = await simulate(session, mine, place.project, name, tasks=1)
             return made.simulation if kind == "Simulation" else made.job

@@ -176,12 +176,17 @@ async def specify(session: AsyncSession, owner: UUID, name: str, *, versions: in
     await session.flush()
     for n in range(versions):
         version = models.SpecVersion(
-            id=uuid7(), spec_id=spec.id, name=f"1.{n}", title=name, model_count=n, source="openapi: 3.0.0",
+            id=uuid7(), spec_id=spec.id, name=f"1.{n}", canonical_name=f"1.{n}", title=name, model_count=n, source="openapi: 3.0.0",
             language=models.SpecLanguage.YAML,
         )  # fmt: skip
         session.add(version)
         await session.flush()
         spec.latest_version_id = version.id
+        columns = f"id\nname of {name} {n}"
+        session.add(
+            models.SpecModel(spec_version_id=version.id, name=name.title(), table_name=name, column_names=columns)
+        )
+    session.add(models.SpecLabel(spec_id=spec.id, name="mine"))
     await session.flush()
     return spec.id, version.id
 

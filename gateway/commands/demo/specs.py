@@ -42,6 +42,7 @@ async def fill_specs(session: AsyncSession, owners: list[UUID]) -> None:
                 id=uuid7(),
                 spec_id=spec.id,
                 name=f"1.{minor}",
+                canonical_name=f"1.{minor}" if minor else "1",
                 title=f"{title} data",
                 description=f"What the {title.lower()} keeps.",
                 model_count=count,

@@ -107,7 +107,7 @@ POLICIES = (
             "platform_role": (MANAGER, *_STATUS),
             "notes": (SITE_ADMIN, SUPERADMIN),
             **dict.fromkeys(("auth_provider", "superadmin", "language", "notified", "notified_of_jobs"), _OWN),
-            **dict.fromkeys(("two_factor", "force_password_change"), _OWN),
+            **dict.fromkeys(("two_factor", "force_password_change", "spec_model_count"), _OWN),
         },
         project=of_user(in_project),
         site=of_user(in_site),

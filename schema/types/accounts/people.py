@@ -10,6 +10,7 @@ from db import models
 from resolvers.accounts import preferences
 from resolvers.accounts.addresses import canonical
 from resolvers.reading.conditions import Where
+from schema.fields.declarations import FoundBy
 from schema.fields.fields import Info, column, found, node, related
 from schema.fields.inputs import AnyVersion, Given, Several, editing, inputs, lower, result
 from schema.fields.mutations import SIGNED_IN, mutation, written
@@ -31,7 +32,7 @@ def _own(entity: Any, suffix: str, _: Any) -> list[Any]:
 
 @node(
     models.Preference,
-    found_by={"app_tag": ("The application that stored it for you.", _own)},
+    found_by={"app_tag": FoundBy("The application that stored it for you.", _own)},
     listed="What applications store for you. Superadmins see what they store for everybody.",
 )
 class Preference(Node):

@@ -9,7 +9,7 @@ import strawberry
 from db import models
 from resolvers.reading.conditions import Where
 from resolvers.spelling import global_id
-from schema.fields.fields import column, computed, found, node, present
+from schema.fields.fields import Info, column, computed, found, node, present
 from schema.fields.nodes import Node
 from schema.fields.scalars import JSON, enum
 from schema.lists.connections import connection
@@ -69,6 +69,13 @@ class User(Node):
     )
     two_factor: TwoFactor | None = column("The second factor in use.", filter=True, group=True)  # type: ignore[valid-type]
     force_password_change: bool | None = column("Whether the password must be changed at the next sign-in.")
+    spec_model_count: int | None = column("How many data models the latest versions of the user's specs have.")
+
+    @computed("How many they may have; null for any number.", reads=["id"])
+    def spec_model_limit(self: Any, info: Info) -> int | None:
+        limit: int | None = info.context.services.limits.spec_models
+        return limit
+
     groups = connection(models.User.groups, "The groups that the user is in, as far as you see them.", small=True)
     simulations = connection(models.User.simulations, "The user's simulations that you may see.")
     specs = connection(models.User.specs, "The user's specs that you may see.")

@@ -6,11 +6,13 @@ import sqlalchemy as sa
 import strawberry
 
 from db import models
+from resolvers import labels
 from resolvers.access.policy import policy_of
 from resolvers.failures import Invalid
 from resolvers.reading.paging import Order
-from resolvers.simulations import labels, simulations
+from resolvers.simulations import simulations
 from resolvers.simulations.simulations import delete_simulation
+from schema.fields.declarations import FoundBy
 from schema.fields.fields import Info, column, node, related
 from schema.fields.inputs import AnyVersion, Deleted, DeletedResult, ExpectedVersion, restoring
 from schema.fields.mutations import SIGNED_IN, mutation, written
@@ -48,7 +50,7 @@ def _of_job(entity: Any, suffix: str, _: Any) -> list[Any]:
 
 @node(
     models.Simulation,
-    found_by={"job_key": ("The key of one of its jobs.", _of_job)},
+    found_by={"job_key": FoundBy("The key of one of its jobs.", _of_job)},
     by="-created_at",
     listed="Your simulations and those of your projects.",
 )

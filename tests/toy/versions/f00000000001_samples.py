@@ -1,7 +1,7 @@
 """Samples, and the devices that measure them
 
 Revision ID: f00000000001
-Revises: b8e2d05f7c13
+Revises: c4d97f1a60e8
 """
 
 from alembic import op
@@ -9,7 +9,7 @@ from alembic import op
 from tests.toy.model import Sample, SampleDevice
 
 revision = "f00000000001"
-down_revision = "b8e2d05f7c13"
+down_revision = "c4d97f1a60e8"
 branch_labels = None
 depends_on = None
 

@@ -1,0 +1,142 @@
+"""Change and delete specs and their versions."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from db.engine import changed, moment_of, row_topic
+from db.locks import held_in_order
+from db.models import Project, Spec, SpecLabel, SpecVersion
+from db.searching.folding import composed
+from db.written import because
+from resolvers.access.policy import policy_of
+from resolvers.context import Context
+from resolvers.failures import Invalid, WrongState
+from resolvers.labels import checked_labels, put_labels
+from resolvers.specs.usage import count, hold_owner
+from resolvers.writing.audit import record
+from resolvers.writing.cascade import erase, hold
+from resolvers.writing.refusals import writing
+from resolvers.writing.rows import expect, locked, require, seen, signed_in
+
+REASON = 500
+
+
+async def update(ctx: Context, key: UUID, expected_version: int, changes: Mapping[str, Any]) -> UUID:
+    """Change the state, the compatibility rule, the labels or the project of a spec."""
+    async with writing(ctx, "UPDATE", Spec, key) as session:
+        if (project := changes.get("project_id")) is not None:
+            await held_in_order(session, Project, Project.id == project)
+        row = await locked(session, ctx, Spec, key)
+        await require(session, ctx, row, policy_of(Spec).update, "change")
+        expect(row, expected_version)
+        if project is not None:
+            await locked(session, ctx, Project, project, field="input.project")
+        for name in ("state", "compatibility", "project_id"):
+            if name in changes:
+                setattr(row, name, changes[name])
+        if "labels" in changes:
+            given = checked_labels(changes["labels"], "a spec")
+            if await put_labels(session, SpecLabel, SpecLabel.spec_id, key, given):
+                row.updated_at = await moment_of(session)
+        told = {name: getattr(value, "name", value) for name, value in changes.items() if name != "labels"}
+        record(session, ctx, "UPDATE", "Spec", key, **told)
+    return key
+
+
+async def delete(ctx: Context, key: UUID, expected_version: int | None = None) -> datetime:
+    """Delete a spec with its versions; returns when."""
+    async with writing(ctx, "DELETE", Spec, key) as session:
+        owner = (await seen(session, ctx, Spec, key)).user_id
+        await hold_owner(session, owner)
+        await hold(session, Spec, key)
+        row = await locked(session, ctx, Spec, key)
+        await require(session, ctx, row, policy_of(Spec).delete, "delete")
+        if expected_version is not None:
+            expect(row, expected_version)
+        moment = await erase(session, row)
+        await count(session, owner)
+        record(session, ctx, "DELETE", "Spec", key, name=row.canonical_name)
+        return moment
+
+
+async def delete_all(ctx: Context) -> datetime:
+    """Delete all one's own specs; returns when."""
+    owner = signed_in(ctx)
+    async with writing(ctx, "DELETE", Spec) as session:
+        await hold_owner(session, owner)
+        mine = sa.select(Spec).where(Spec.user_id == owner, Spec.deleted_at.is_(None))
+        rows = (await session.scalars(mine.order_by(Spec.id).with_for_update())).all()
+        for row in rows:
+            await require(session, ctx, row, policy_of(Spec).delete, "delete")
+        for row in rows:
+            await hold(session, Spec, row.id)
+            await erase(session, row)
+            record(session, ctx, "DELETE", "Spec", row.id, name=row.canonical_name)
+        await count(session, owner)
+        return await moment_of(session)
+
+
+async def delete_version(ctx: Context, key: UUID, expected_version: int | None = None) -> datetime:
+    """Delete a version; the one that was stored last before it is then the latest. Returns when."""
+    async with writing(ctx, "DELETE", SpecVersion, key) as session:
+        spec, row = await _version(session, ctx, key, "delete a version of")
+        if expected_version is not None:
+            expect(row, expected_version)
+        moment = await erase(session, row)
+        if spec.latest_version_id == key:
+            left = sa.select(SpecVersion.id).where(SpecVersion.spec_id == spec.id, SpecVersion.deleted_at.is_(None))
+            left = left.order_by(SpecVersion.updated_at.desc(), SpecVersion.id.desc()).limit(1)
+            spec.latest_version_id = await session.scalar(left)
+        spec.updated_at = moment
+        await session.flush()
+        await count(session, spec.user_id)
+        record(session, ctx, "DELETE", "SpecVersion", key, name=spec.canonical_name, version=row.name)
+        return moment
+
+
+async def yank(ctx: Context, key: UUID, reason: str | None) -> UUID:
+    """Take the package of a version out of what is chosen by default; who names the version still gets it."""
+    reason = composed((reason or "").strip())
+    if len(reason) > REASON or not (reason.isprintable()):
+        raise Invalid(f"a reason is one line of at most {REASON} characters", field="reason")
+    async with writing(ctx, "YANK", SpecVersion, key) as session:
+        spec, row = await _version(session, ctx, key, "yank a version of")
+        if row.yanked_at is not None:
+            raise WrongState("the version is yanked already", field="id")
+        row.yanked_at, row.yank_reason = await moment_of(session), reason or None
+        await _note(session, ctx, spec, row, "YANK", reason=reason)
+    return key
+
+
+async def unyank(ctx: Context, key: UUID) -> UUID:
+    """Let the package of a version be chosen again."""
+    async with writing(ctx, "UNYANK", SpecVersion, key) as session:
+        spec, row = await _version(session, ctx, key, "unyank a version of")
+        if row.yanked_at is None:
+            raise WrongState("the version is not yanked", field="id")
+        row.yanked_at = row.yank_reason = None
+        await _note(session, ctx, spec, row, "UNYANK")
+    return key
+
+
+async def _version(session: AsyncSession, ctx: Context, key: UUID, verb: str) -> tuple[Spec, SpecVersion]:
+    """A version with its spec, both locked, if the principal may change the spec."""
+    spec_of = (await seen(session, ctx, SpecVersion, key)).spec_id
+    owner = (await session.get_one(Spec, spec_of)).user_id
+    await hold_owner(session, owner)
+    spec = await locked(session, ctx, Spec, spec_of)
+    row = await locked(session, ctx, SpecVersion, key)
+    await require(session, ctx, spec, policy_of(Spec).update, verb)
+    because(session, "a version is its spec's", SpecVersion)
+    return spec, row
+
+
+async def _note(session: AsyncSession, ctx: Context, spec: Spec, row: SpecVersion, action: str, **told: Any) -> None:
+    spec.updated_at = await moment_of(session)
+    record(session, ctx, action, "SpecVersion", row.id, name=spec.canonical_name, version=row.name, **told)
+    changed(session, row_topic(SpecVersion, row.id))
