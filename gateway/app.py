@@ -65,6 +65,7 @@ from resolvers.maintenance import Locking
 from resolvers.queue.kinds import kinds_of
 from resolvers.queue.reports import Reports
 from resolvers.simulations import kind as simulations
+from resolvers.specs import kind as packages
 from resolvers.work.dispatcher import Dispatcher
 from resolvers.work.finishing import merge_ready
 from schema import build
@@ -124,7 +125,7 @@ def make_services(settings: Settings, passwords: Passwords | None = None, databa
             presence=Presence(database),
         ),
         jobs=Jobs(
-            kinds=kinds_of(simulations.KIND, archives.KIND, evaluations.KIND),
+            kinds=kinds_of(simulations.KIND, archives.KIND, evaluations.KIND, packages.KIND),
             programs=Registry(map(configured, settings.jobs.programs)),
             reports=Reports(database, limits),
         ),

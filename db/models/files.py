@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from db.models.services import Service
     from db.models.sessions import Session
     from db.models.simulations import Simulation
+    from db.models.specs import SpecVersion
     from db.models.submissions import Submission
 
 
@@ -36,6 +37,7 @@ class FilePurpose(Enum):
     EVALUATOR_PROGRAM = "EVALUATOR_PROGRAM"
     REFERENCE_DATA = "REFERENCE_DATA"
     CHALLENGE_DATA = "CHALLENGE_DATA"
+    SPEC_PACKAGE = "SPEC_PACKAGE"
 
 
 class FileState(Enum):
@@ -90,6 +92,7 @@ class File(Erasable, Entity):
         lists("ix_files_simulation_id_created_at_id", "simulation_id", "created_at", "id"),
         lists("ix_files_submission_id_created_at_id", "submission_id", "created_at", "id"),
         lists("ix_files_challenge_id_created_at_id", "challenge_id", "created_at", "id"),
+        lists("ix_files_spec_version_id_by_name", "spec_version_id", folded("name"), "id"),
         sa.Index("ix_files_task_id", "task_id"),
         sa.Index("ix_files_blob_id", "blob_id"),
         sa.Index("ix_files_expires_at", "expires_at"),
@@ -115,6 +118,7 @@ class File(Erasable, Entity):
     simulation_id: Mapped[UUID | None] = refers("simulations.id", ondelete="CASCADE")
     submission_id: Mapped[UUID | None] = refers("submissions.id", ondelete="CASCADE")
     challenge_id: Mapped[UUID | None] = refers("challenges.id", ondelete="CASCADE")
+    spec_version_id: Mapped[UUID | None] = refers("spec_versions.id", ondelete="CASCADE")
     task_id: Mapped[UUID | None] = refers("tasks.id", ondelete="SET NULL")
     recorded_at: Mapped[datetime | None]
     expires_at: Mapped[datetime | None]
@@ -128,6 +132,7 @@ class File(Erasable, Entity):
     simulation: Mapped["Simulation | None"] = relates(back_populates="outputs")
     submission: Mapped["Submission | None"] = relates(back_populates="files")
     challenge: Mapped["Challenge | None"] = relates(back_populates="files")
+    spec_version: Mapped["SpecVersion | None"] = relates(back_populates="files")
     task: Mapped["Task | None"] = relates()
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from db.models.clusters import Cluster
     from db.models.organisation import Project
     from db.models.simulations import Simulation
+    from db.models.specs import SpecVersion
     from db.models.submissions import Evaluation
 
 
@@ -26,6 +27,7 @@ class JobKind(Enum):
     SIMULATION = "SIMULATION"
     ARCHIVE = "ARCHIVE"
     SUBMISSION_EVALUATION = "SUBMISSION_EVALUATION"
+    PACKAGE_BUILD = "PACKAGE_BUILD"
 
 
 class Platform(Enum):
@@ -50,6 +52,7 @@ SUBJECTS = {
     "simulation": JobKind.SIMULATION,
     "archive": JobKind.ARCHIVE,
     "evaluation": JobKind.SUBMISSION_EVALUATION,
+    "spec_version": JobKind.PACKAGE_BUILD,
 }
 """The subjects of jobs, by the names of their columns without `_id`: each kind has one."""
 TERMINAL = (JobState.CANCELED, JobState.COMPLETED, JobState.FAILED)
@@ -79,6 +82,7 @@ class Job(Erasable, Entity):
         sa.CheckConstraint("(kind = 'SIMULATION') = (simulation_id IS NOT NULL)", name="simulation"),
         sa.CheckConstraint("(kind = 'ARCHIVE') = (archive_id IS NOT NULL)", name="archive"),
         sa.CheckConstraint("(kind = 'SUBMISSION_EVALUATION') = (evaluation_id IS NOT NULL)", name="evaluation"),
+        sa.CheckConstraint("(kind = 'PACKAGE_BUILD') = (spec_version_id IS NOT NULL)", name="spec_version"),
         sa.CheckConstraint("progress BETWEEN 0 AND 1", name="progress"),
         *(
             sa.Index(f"uq_jobs_active_{one}", f"{one}_id", unique=True, sqlite_where=_ACTIVE, postgresql_where=_ACTIVE)
@@ -87,6 +91,7 @@ class Job(Erasable, Entity):
         sa.UniqueConstraint("simulation_id", "attempt"),
         sa.Index("uq_jobs_archive_id_attempt", "archive_id", "attempt", unique=True),
         sa.Index("uq_jobs_evaluation_id_attempt", "evaluation_id", "attempt", unique=True),
+        sa.Index("uq_jobs_spec_version_id_attempt", "spec_version_id", "attempt", unique=True),
         *(lists(f"ix_jobs_{one}_id_attempt_id", f"{one}_id", "attempt", "id") for one in SUBJECTS),
         lists("ix_jobs_submitted_at_id", "submitted_at", "id"),
         lists("ix_jobs_last_update_at_id", "last_update_at", "id"),
@@ -141,6 +146,7 @@ class Job(Erasable, Entity):
     simulation_id: Mapped[UUID | None] = refers("simulations.id", ondelete="RESTRICT")
     archive_id: Mapped[UUID | None] = refers("archives.id", ondelete="RESTRICT")
     evaluation_id: Mapped[UUID | None] = refers("evaluations.id", ondelete="CASCADE")
+    spec_version_id: Mapped[UUID | None] = refers("spec_versions.id", ondelete="CASCADE")
     lane_id: Mapped[UUID | None]
 
     owner: Mapped["User"] = relates()
@@ -149,6 +155,7 @@ class Job(Erasable, Entity):
     simulation: Mapped["Simulation | None"] = relates(back_populates="jobs")
     archive: Mapped["Archive | None"] = relates(back_populates="jobs")
     evaluation: Mapped["Evaluation | None"] = relates(back_populates="jobs")
+    spec_version: Mapped["SpecVersion | None"] = relates(back_populates="jobs")
     tasks: Mapped[list["Task"]] = relates(back_populates="job")
     log: Mapped[list["LogEntry"]] = relates(back_populates="job")
 

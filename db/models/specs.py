@@ -15,6 +15,8 @@ from db.types import Name, choice
 
 if TYPE_CHECKING:
     from db.models.accounts import User
+    from db.models.files import File
+    from db.models.jobs import Job
     from db.models.organisation import Project
 
 
@@ -111,6 +113,8 @@ class SpecVersion(Erasable, Entity):
 
     spec: Mapped[Spec] = relates(back_populates="versions", foreign_keys="SpecVersion.spec_id")
     models: Mapped[list["SpecModel"]] = relates(back_populates="version_of")
+    jobs: Mapped[list["Job"]] = relates(back_populates="spec_version")
+    files: Mapped[list["File"]] = relates(back_populates="spec_version")
 
 
 class SpecModel(Entity):

@@ -22,6 +22,7 @@ from resolvers.challenges.evaluators import check_arguments
 from resolvers.challenges.statuses import ACTIVE, AGAIN, EVALUATED, move, reason_of
 from resolvers.context import Context
 from resolvers.failures import Forbidden, WrongState
+from resolvers.queue.cancelling import end_job
 from resolvers.writing.audit import record
 from resolvers.writing.refusals import writing
 from resolvers.writing.rows import holds, locked, require, seen
@@ -68,7 +69,7 @@ async def cancel(ctx: Context, key: UUID) -> UUID:
         await require(session, ctx, submission, SUBMITTING, "cancel")
         job = await evaluations.live_job(session, key)
         if job is not None:
-            await evaluations.cancel_job(session, job, asked=True)
+            await end_job(session, job, asked=True)
         submission = await locked(session, ctx, Submission, key)
         await require(session, ctx, submission, SUBMITTING, "cancel")
         waiting = (*ACTIVE, _S.NO_EVAL, _S.NO_AUTO_EVAL)
@@ -97,7 +98,7 @@ async def withdraw(ctx: Context, key: UUID) -> UUID:
         submission = await seen(session, ctx, Submission, key)
         await require(session, ctx, submission, (SUBMITTER,), "withdraw")
         if (job := await evaluations.live_job(session, key)) is not None:
-            await evaluations.cancel_job(session, job, asked=True)
+            await end_job(session, job, asked=True)
         submission = await locked(session, ctx, Submission, key)
         await require(session, ctx, submission, (SUBMITTER,), "withdraw")
         if submission.has_scores:

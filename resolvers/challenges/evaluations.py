@@ -8,7 +8,6 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.engine import changed, moment_of, row_topic
-from db.locks import in_order
 from db.models import (
     TERMINAL,
     Challenge,
@@ -22,23 +21,18 @@ from db.models import (
     FileState,
     Job,
     JobKind,
-    JobState,
     Platform,
     Submission,
     SubmissionStatus,
     Task,
 )
-from db.types import later, now, uuid7
+from db.types import uuid7
 from db.written import because
 from jobs.programs.metering import SHARE
 from resolvers.challenges.statuses import move
 from resolvers.failures import WrongState
 from resolvers.feed import WORK, job_topic
-from resolvers.queue import lifecycle
 from resolvers.queue.lifecycle import RERUN, Place, Subject, new_job
-
-LETTING_GO = 10.0
-"""Seconds for which a cancelled task stays known to its engine, so that the engine can end it."""
 
 
 async def accepted(session: AsyncSession, submission: Submission) -> None:
@@ -152,19 +146,6 @@ async def live_job(session: AsyncSession, submission: UUID) -> UUID | None:
 async def job_of(session: AsyncSession, evaluation: UUID) -> UUID | None:
     """The job of an evaluation that has not ended."""
     return await session.scalar(sa.select(Job.id).where(Job.evaluation_id == evaluation, Job.state.not_in(TERMINAL)))
-
-
-async def cancel_job(session: AsyncSession, key: UUID, *, asked: bool) -> None:
-    """Cancel the job of an evaluation, with its tasks."""
-    job = await session.get(Job, key, with_for_update=True, populate_existing=True)
-    if job is None or job.state in TERMINAL:
-        return
-    because(session, "an evaluation ends with its job", Job, Task)
-    moment = await moment_of(session)
-    await lifecycle.move(session, job, JobState.CANCELED, asked=asked, cancel_requested_at=moment)
-    changes = {"state": JobState.CANCELED, "ended_at": now(), "lease_until": later(LETTING_GO),
-               "estimated_seconds": None, "version": Task.version + 1}  # fmt: skip
-    await in_order(session, sa.update(Task).where(Task.job_id == key, Task.state.not_in(TERMINAL)).values(changes))
 
 
 async def end(

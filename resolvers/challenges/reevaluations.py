@@ -16,6 +16,7 @@ from resolvers.challenges.statuses import reason_of
 from resolvers.context import Context
 from resolvers.failures import LimitExceeded, WrongState
 from resolvers.identity.principal import Kind
+from resolvers.queue.cancelling import end_job
 from resolvers.writing.audit import record
 from resolvers.writing.refusals import writing
 from resolvers.writing.rows import locked, require
@@ -98,7 +99,7 @@ async def _cancel_some(ctx: Context, key: UUID) -> bool:
         keys = (await session.scalars(wanted.order_by(Evaluation.id).limit(100))).all()
         for one in keys:
             if (job := await evaluations.job_of(session, one)) is not None:
-                await evaluations.cancel_job(session, job, asked=True)
+                await end_job(session, job, asked=True)
             held = await evaluations.locked(session, one)
             if held is not None and held[1].ended_at is None:
                 await evaluations.end(session, held[1], error=reason_of("CANCELED", "the re-evaluation was cancelled"))

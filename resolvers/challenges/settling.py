@@ -33,6 +33,7 @@ from resolvers.challenges import evaluations
 from resolvers.challenges.commands import cancelled
 from resolvers.challenges.statuses import OVERDUE, move, reason_of
 from resolvers.context import Services
+from resolvers.queue.cancelling import end_job
 from resolvers.steps import guarded
 
 log = structlog.get_logger("torana.challenges")
@@ -138,7 +139,7 @@ async def _overdue(services: Services) -> None:
     for row in await services.database.rows(wanted.order_by(Submission.id).limit(MOST)):
         async with services.database.write(as_system="submissions that waited for too long are ended") as session:
             if (job := await evaluations.live_job(session, row.id)) is not None:
-                await evaluations.cancel_job(session, job, asked=False)
+                await end_job(session, job, asked=False)
             submission = await evaluations.held(session, row.id)
             if submission is not None:
                 await _end(session, submission)

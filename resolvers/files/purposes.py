@@ -109,6 +109,7 @@ PURPOSES: Mapping[FilePurpose, Purpose] = {
         ),
         Purpose(name=FilePurpose.ARCHIVE, ends=(".zip",)),
         Purpose(name=FilePurpose.OUTPUT),
+        Purpose(name=FilePurpose.SPEC_PACKAGE),
         Purpose(name=FilePurpose.SUBMISSION_INPUT, target=Submission, who=(SUBMITTER,), unpacked=True),
         Purpose(name=FilePurpose.SUBMISSION_OUTPUT),
         Purpose(

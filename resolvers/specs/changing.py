@@ -9,14 +9,15 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.engine import changed, moment_of, row_topic
-from db.locks import held_in_order
-from db.models import Project, Spec, SpecLabel, SpecVersion
+from db.locks import held_in_order, in_order
+from db.models import File, Job, Project, Spec, SpecLabel, SpecVersion
 from db.searching.folding import composed
 from db.written import because
 from resolvers.access.policy import policy_of
 from resolvers.context import Context
 from resolvers.failures import Invalid, WrongState
 from resolvers.labels import checked_labels, put_labels
+from resolvers.specs import builds
 from resolvers.specs.usage import count, hold_owner
 from resolvers.writing.audit import record
 from resolvers.writing.cascade import erase, hold
@@ -39,6 +40,8 @@ async def update(ctx: Context, key: UUID, expected_version: int, changes: Mappin
         for name in ("state", "compatibility", "project_id"):
             if name in changes:
                 setattr(row, name, changes[name])
+        if "project_id" in changes:
+            await _carry(session, row)
         if "labels" in changes:
             given = checked_labels(changes["labels"], "a spec")
             if await put_labels(session, SpecLabel, SpecLabel.spec_id, key, given):
@@ -46,6 +49,16 @@ async def update(ctx: Context, key: UUID, expected_version: int, changes: Mappin
         told = {name: getattr(value, "name", value) for name, value in changes.items() if name != "labels"}
         record(session, ctx, "UPDATE", "Spec", key, **told)
     return key
+
+
+async def _carry(session: AsyncSession, row: Spec) -> None:
+    """Give the builds and the packages of a spec its project."""
+    await session.flush()
+    because(session, "builds and packages are their spec's project's", Job, File)
+    versions = sa.select(SpecVersion.id).where(SpecVersion.spec_id == row.id)
+    for model in (Job, File):
+        of_it = sa.update(model).where(model.spec_version_id.in_(versions))
+        await in_order(session, of_it.values(project_id=row.project_id, version=model.version + 1))
 
 
 async def delete(ctx: Context, key: UUID, expected_version: int | None = None) -> datetime:
@@ -58,6 +71,7 @@ async def delete(ctx: Context, key: UUID, expected_version: int | None = None) -
         await require(session, ctx, row, policy_of(Spec).delete, "delete")
         if expected_version is not None:
             expect(row, expected_version)
+        await _end_builds(session, key)
         moment = await erase(session, row)
         await count(session, owner)
         record(session, ctx, "DELETE", "Spec", key, name=row.canonical_name)
@@ -75,6 +89,7 @@ async def delete_all(ctx: Context) -> datetime:
             await require(session, ctx, row, policy_of(Spec).delete, "delete")
         for row in rows:
             await hold(session, Spec, row.id)
+            await _end_builds(session, row.id)
             await erase(session, row)
             record(session, ctx, "DELETE", "Spec", row.id, name=row.canonical_name)
         await count(session, owner)
@@ -87,6 +102,7 @@ async def delete_version(ctx: Context, key: UUID, expected_version: int | None =
         spec, row = await _version(session, ctx, key, "delete a version of")
         if expected_version is not None:
             expect(row, expected_version)
+        await builds.end(session, [key])
         moment = await erase(session, row)
         if spec.latest_version_id == key:
             left = sa.select(SpecVersion.id).where(SpecVersion.spec_id == spec.id, SpecVersion.deleted_at.is_(None))
@@ -97,6 +113,11 @@ async def delete_version(ctx: Context, key: UUID, expected_version: int | None =
         await count(session, spec.user_id)
         record(session, ctx, "DELETE", "SpecVersion", key, name=spec.canonical_name, version=row.name)
         return moment
+
+
+async def _end_builds(session: AsyncSession, spec: UUID) -> None:
+    versions = await session.scalars(sa.select(SpecVersion.id).where(SpecVersion.spec_id == spec))
+    await builds.end(session, versions.all())
 
 
 async def yank(ctx: Context, key: UUID, reason: str | None) -> UUID:

@@ -7,9 +7,8 @@ from packaging.version import InvalidVersion, Version
 
 from resolvers.failures import Invalid
 
-LONGEST = 200
-"""The most characters of a name: files are called by it, with a version behind."""
-LONGEST_VERSION = 100
+LONGEST, LONGEST_VERSION = 80, 30
+"""The most characters of a name and of a version: files are called by both, with at most 128 characters."""
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 
 
@@ -31,10 +30,10 @@ def sought(name: str) -> str:
 def version(text: str, field: str = "version") -> str:
     """A public version in its normal form, PEP 440: `1.0.0-rc.1` is `1.0.0rc1`. INVALID for another one."""
     try:
-        found = Version(text) if len(text) <= LONGEST_VERSION else None
+        found = Version(text) if len(text) <= 2 * LONGEST_VERSION else None
     except InvalidVersion:
         found = None
-    if found is None or found.local is not None:
+    if found is None or found.local is not None or len(str(found)) > LONGEST_VERSION:
         told = f"a version is public by PEP 440, such as 1.2.0 or 1.2.0rc1, at most {LONGEST_VERSION} characters"
         raise Invalid(told, field=field)
     return str(found)

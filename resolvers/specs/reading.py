@@ -37,15 +37,15 @@ def read(name: str, source: str, language: SpecLanguage, version: str | None) ->
     size = len(source.encode("utf-8", "surrogatepass"))
     told = f"a specification has at most {BYTES:,} bytes, not {size:,}"
     check_limit(told, size, BYTES, limit="bytes", field=SOURCE)
-    document = _document(source, language)
-    faults = openapi_faults(completed(document, name))
+    said = document(source, language)
+    faults = openapi_faults(completed(said, name))
     if faults:
         raise _invalid(faults)
     try:
-        tables = compiled(document)
+        tables = compiled(said)
     except Faulty as faulty:
         raise _invalid(faulty.faults) from None
-    info = document.get("info", {})
+    info = said.get("info", {})
     title, description = (info.get(key) for key in ("title", "description"))
     if isinstance(description, str) and len(description) > _DESCRIPTION:
         raise _invalid([Fault("/info/description", f"a description has at most {_DESCRIPTION:,} characters")])
@@ -56,10 +56,11 @@ def read(name: str, source: str, language: SpecLanguage, version: str | None) ->
 
 def tables_of(source: str, language: SpecLanguage) -> Tables:
     """The tables of a source that was read before."""
-    return compiled(_document(source, language))
+    return compiled(document(source, language))
 
 
-def _document(source: str, language: SpecLanguage) -> Mapping[str, Any]:
+def document(source: str, language: SpecLanguage) -> Mapping[str, Any]:
+    """What the text of a source says, as JSON does; INVALID for a text that says nothing such."""
     if "\0" in source:
         raise Invalid("a specification has no null characters", field=SOURCE)
     try:

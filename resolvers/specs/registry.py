@@ -18,6 +18,7 @@ from jobs.specs.comparing import Compatibility, broken, changes
 from resolvers.access.policy import policy_of
 from resolvers.context import Context
 from resolvers.failures import Conflict, WrongState, check_limit
+from resolvers.specs import builds
 from resolvers.specs.names import canonical
 from resolvers.specs.reading import Specification, read, tables_of
 from resolvers.specs.usage import count, expect_room, hold_owner
@@ -150,7 +151,7 @@ async def _store(session: AsyncSession, ctx: Context, spec: Spec | None, given: 
         spec = await _new(session, ctx, given)
     spec.name, spec.updated_at = given.name, await moment_of(session)
     because(session, "a version is put with its models", SpecVersion, SpecModel)
-    version = await _version(session, spec, given)
+    version, other = await _version(session, spec, given)
     await session.execute(sa.delete(SpecModel).where(SpecModel.spec_version_id == version.id))
     models = [
         {
@@ -164,6 +165,10 @@ async def _store(session: AsyncSession, ctx: Context, spec: Spec | None, given: 
     spec.latest_version_id = version.id
     await session.flush()
     await count(session, given.owner)
+    if other:
+        await builds.end(session, [version.id])
+        await builds.drop_packages(session, version.id)
+        await builds.begin(session, spec, version)
     record(session, ctx, "PUT", "Spec", spec.id, name=given.canonical_name, version=version.name, new=made)
     changed(session, row_topic(Spec, spec.id), row_topic(SpecVersion, version.id))
     return version.id
@@ -180,8 +185,8 @@ async def _new(session: AsyncSession, ctx: Context, given: _Put) -> Spec:
     return spec
 
 
-async def _version(session: AsyncSession, spec: Spec, given: _Put) -> SpecVersion:
-    """The row of the version: the one that is equal to it, or a new one."""
+async def _version(session: AsyncSession, spec: Spec, given: _Put) -> tuple[SpecVersion, bool]:
+    """The row of the version, the one that is equal to it, or a new one; and whether it has other content now."""
     said, equal = given.said, _equal(given.said.version)
     of_it = (SpecVersion.spec_id == spec.id, SpecVersion.canonical_name == equal, SpecVersion.deleted_at.is_(None))
     row = (await session.scalars(sa.select(SpecVersion).where(*of_it).with_for_update())).one_or_none()
@@ -194,10 +199,11 @@ async def _version(session: AsyncSession, spec: Spec, given: _Put) -> SpecVersio
         check_limit(f"a spec has at most {VERSIONS:,} versions", number, VERSIONS, limit="versions", field="version")
         row = SpecVersion(id=uuid7(), spec_id=spec.id, canonical_name=equal)
         session.add(row)
+    other = (row.digest, row.name) != (given.content["digest"], said.version)
     for name, value in columns.items():
         setattr(row, name, value)
     await session.flush()
-    return row
+    return row, other
 
 
 async def _expect_unfetched(session: AsyncSession, given: _Put, equal: str) -> None:

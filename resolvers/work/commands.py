@@ -11,9 +11,9 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.engine import changed, moment_of
-from db.locks import held_in_order, in_order
+from db.locks import held_in_order
 from db.models import TERMINAL, Job, JobState, Task, TaskResult
-from db.types import later, now
+from db.types import now
 from db.written import because
 from resolvers.access.policies.jobs import CANCEL, PRIORITY, RETRY
 from resolvers.access.policy import policy_of
@@ -21,7 +21,8 @@ from resolvers.access.rules import Rule
 from resolvers.context import Context
 from resolvers.failures import Invalid, WrongState
 from resolvers.feed import WORK, job_topic
-from resolvers.queue.lifecycle import expect_ended, move, new_job
+from resolvers.queue.cancelling import cancel
+from resolvers.queue.lifecycle import expect_ended, new_job
 from resolvers.reading.conditions import Where
 from resolvers.work.placement import checked_options, chosen_place
 from resolvers.writing.audit import record
@@ -30,8 +31,6 @@ from resolvers.writing.rows import expect, expect_met, locked, require
 
 PRIORITIES = 10
 """The highest priority of a job; the lowest is as far below 0."""
-LETTING_GO = 10.0
-"""Seconds for which a cancelled task stays known to its engine, so that the engine can end it."""
 
 
 async def cancel_job(ctx: Context, key: UUID, *, twice: bool = False, where: Where | None = None) -> UUID:
@@ -43,21 +42,7 @@ async def cancel_job(ctx: Context, key: UUID, *, twice: bool = False, where: Whe
             if twice:
                 return key
             raise WrongState("the job is CANCELED already", state=job.state.name)
-        because(session, "tasks end with their job", Task)
-        asked, moment = ctx.principal.id == job.owner_user_id, await moment_of(session)
-        await move(session, job, JobState.CANCELED, asked=asked, cancel_requested_at=moment)
-        await in_order(
-            session,
-            sa.update(Task)
-            .where(Task.job_id == job.id, Task.state.not_in(TERMINAL))
-            .values(
-                state=JobState.CANCELED,
-                ended_at=now(),
-                lease_until=later(LETTING_GO),
-                estimated_seconds=None,
-                version=Task.version + 1,
-            ),
-        )
+        await cancel(session, job, asked=ctx.principal.id == job.owner_user_id)
         record(session, ctx, "CANCEL_JOB", "Job", job.id)
     return key
 

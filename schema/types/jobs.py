@@ -42,6 +42,7 @@ JobKind = enum(
     SIMULATION="Runs a simulation.",
     ARCHIVE="Packs results into one zip.",
     SUBMISSION_EVALUATION="Evaluates a submission to a challenge.",
+    PACKAGE_BUILD="Builds the packages of a version of a spec.",
 )
 Platform = enum(
     models.Platform,
@@ -116,6 +117,7 @@ class Job(Node):
     simulation = related(models.Job.simulation, "The simulation that it runs; null for other kinds.")
     archive = related(models.Job.archive, "The archive that it makes; null for other kinds.")
     evaluation = related(models.Job.evaluation, "The evaluation that it does; null for other kinds.")
+    spec_version = related(models.Job.spec_version, "The version whose packages it builds; null for other kinds.")
     tasks = connection(models.Job.tasks, "Its tasks.", order="ordinal")
     log = connection(
         models.Job.log, "The log of its tasks. `jobLog` sends the lines that follow.", order="sequence", most=1000

@@ -95,7 +95,8 @@ User, UserGroupMember: the provider of an identity tells who its people are
 User: who has the link confirms the address
 model: what was just made gets its names
 Evaluation, Job, Task: a submission is evaluated by a job
-Evaluation, Job, Task: an evaluation ends with its job
+Evaluation: an evaluation ends with its job
+Job: a job is cancelled with what it is about
 Evaluation: an evaluation says what did it
 Evaluation: submitters see of their scores what columns show them
 EvaluatorFile, EvaluatorVersion: a version of an evaluator is made by who looks after that
@@ -107,6 +108,9 @@ LeaderboardRequest: a leaderboard is to be built again
 Phase: a new challenge has a phase
 Reevaluation, Submission: a re-evaluation ends with its last evaluation
 Reevaluation: an organiser has a phase evaluated again
+File, Job: builds and packages are their spec's project's
+File: packages are of their version
+Job, Task: packages are built by a job
 SpecVersion: a version is its spec's
 SpecModel, SpecVersion: a version is put with its models
 User: the models of one's specs are counted

@@ -73,7 +73,7 @@ COMMANDS = {
         "createSimulationLink", "createTeam", "grantRole", "joinChallenge", "registerDevice", "reevaluate", "signUp", "submitSimulation",
     },
     "a state is asked for, and checked, whatever else changed": {
-        "archiveSubmission", "cancelJob", "cancelJobs", "cancelReevaluation", "cancelSubmission", "chooseSubmission", "decideRegistration",
+        "archiveSubmission", "buildPackage", "cancelJob", "cancelJobs", "cancelReevaluation", "cancelSubmission", "chooseSubmission", "decideRegistration",
         "evaluateSubmission", "excludeSubmission", "inviteToTeam", "joinTeam", "setAuthorLabel", "setSubmissionEvaluator",
         "setSubmissionStatus", "unyankPackage", "withdrawSubmission", "yankPackage", "retryJob", "retryJobs", "rotateApiKey", "setReadOnly", "newDeviceRegisterKey", "setJobPriority",
     },

@@ -116,12 +116,15 @@ Task                       -  -  -   R    R   R     -  R     -  -  -  -    R -  
 LogEntry                   -  -  -   R    -   R     -  R     -  -  -  -    - -   -  R
 # "the owner's alone" where its subject has no project (6.13).
 Job/archive                -  -  -   RD   -   -     -  -     -  -  -  -    - -   -  RD
+Job/package                -  -  -   RD   R   R     -  R     -  -  -  -    - -   -  RD
 Archive                    -  -  -   CRD  C   C     -  C     -  -  -  -    - -   -  CRD
 # Only superadmins bring back a file. A session's: "C own" of DV comes with the sessions of devices.
 File                       -  -  -   RD   R   RD    -  RD    R  -  -  R    - -   -  RDB
 File/own                   -  -  -   RD   -   -     -  -     -  -  -  -    - -   -  RDB
 File/archive               -  -  -   RD   -   -     -  -     -  -  -  -    - -   -  RDB
 File/output                -  -  -   RD   R   RD    -  RD    -  -  -  -    R -   -  RDB
+# It is deleted with its version alone.
+File/package               -  -  -   R    R   R     -  R     -  -  -  -    - -   -  R
 File/public                R  R  R   R    R   R     R  R     R  R  R  R    R R   R  RDB
 # C: a dataset of one's own. PT and PL bring files with the sessions of participants.
 Upload                     -  C  C   CRD  C   C     C  C     -  -  -  C    - C   -  CRD
@@ -372,6 +375,7 @@ ARGUMENTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "submitSimulation(from)": ("OW", {"from": Ref("Simulation"), "input": {}}),
     "submitSimulation": ("PU", {"input": {"simType": "SHIELDHIT", "inputFiles": FILES, "project": Ref("Project"), "session": Ref("Session"), "cluster": Ref("Cluster")}}),
     "updateSimulation": ("OW", {"id": Ref("Simulation"), "expectedVersion": 1, "input": {"project": Ref("Project"), "session": Ref("Session")}}),
+    "buildPackage": ("OW", {"id": Ref("SpecVersion")}),
     "yankPackage": ("OW", {"id": Ref("SpecVersion"), "reason": "x"}),
     "unyankPackage": ("OW", {"id": Ref("SpecVersion")}),
     "updateSpec": ("OW", {"id": Ref("Spec"), "expectedVersion": 1, "input": {"project": Ref("Project")}}),
@@ -600,10 +604,21 @@ async def _place(
         "SimulationSetup": await _first(session, m.SimulationSetup, simulation_id=made.simulation),
         "LogEntry": await _first(session, m.LogEntry, job_id=made.job), "Archive": archived.archive,
         "Job/archive": archived.job, "File": asset, "File/archive": archived.file,
+        "Job/package": await _build(session, version, owner, place.project),
+        "File/package": await file_of(session, "x-1.0.tar.gz", purpose=m.FilePurpose.SPEC_PACKAGE, spec_version_id=version, project_id=place.project),
         "File/output": await _output(session, "out.bdo", made, owner, place.project), "File/own": await file_of(session, "own.csv", owner_user_id=owner),
         "Upload": upload, "UploadPart": part,
         "Role/core": await _first(session, m.Role, project_id=place.project, service_id=m.CORE, name=m.USER),
     }  # fmt: skip
+
+
+async def _build(session: AsyncSession, version: UUID, owner: UUID, project: UUID) -> UUID:
+    """A job that built the packages of a version."""
+    key = uuid7()
+    session.add(m.Job(id=key, key=f"build-{key}", kind=m.JobKind.PACKAGE_BUILD, owner_user_id=owner, project_id=project,
+                      title="x", state=m.JobState.COMPLETED, spec_version_id=version, progress=1.0))  # fmt: skip
+    await session.flush()
+    return key
 
 
 async def _output(session: AsyncSession, name: str, made: Simulated, owner: UUID, project: UUID) -> UUID:
@@ -698,6 +713,9 @@ async def fresh(
             spec, version = await specify(session, mine, name)
             (await session.get_one(m.Spec, spec)).project_id = place.project
             return spec if kind == "Spec" else version
+        case "Job/package":
+            _, version = await specify(session, mine, name)
+            return await _build(session, version, mine, place.project)
         case "Simulation" | "Job":
             made = await simulate(session, mine, place.project, name, tasks=1)
             return made.simulation if kind == "Simulation" else made.job

@@ -4,7 +4,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from db.models import Archive, Blob, File, FilePurpose, Submission, Upload, UploadPart
+from db.models import Archive, Blob, File, FilePurpose, SpecVersion, Submission, Upload, UploadPart
 from db.types import now
 from resolvers.access.challenge_rules import (
     FILE_SUBMITTER,
@@ -25,6 +25,7 @@ from resolvers.access.rules import (
     PUBLISHED,
     SESSION_READER,
     SIMULATION_READER,
+    SPEC_OWNER,
     SUPERADMIN,
 )  # fmt: skip
 from resolvers.failures import WrongState
@@ -36,8 +37,12 @@ def _in_time(file: Any) -> Any:
 
 
 async def _validate(change: Change) -> None:
-    """What was submitted is deleted with its submission alone."""
+    """What was submitted is deleted with its submission alone, a package with its version."""
     file = change.row
+    if change.going and file.spec_version_id is not None:
+        version = await change.session.get_one(SpecVersion, file.spec_version_id)
+        if version.deleted_at is None:
+            raise WrongState("it is a package; delete the version of the spec", state=file.state.name)
     if change.going and file.purpose is FilePurpose.SUBMISSION_INPUT and file.submission_id is not None:
         submission = await change.session.get_one(Submission, file.submission_id)
         if submission.deleted_at is None:
@@ -56,6 +61,7 @@ POLICIES = (
             PROJECT_USER,
             SESSION_READER,
             SIMULATION_READER,
+            SPEC_OWNER,
             FILE_SUBMITTER,
             TAKES_PART,
             STATIC_FILE,
@@ -66,7 +72,14 @@ POLICIES = (
         delete=(OWNING_USER, OWN_SERVICE, PROJECT_ADMIN, ORGANISER, SUPERADMIN),
         undelete=(SUPERADMIN,),
         validate=_validate,
-        goes_with=(File.session_id, File.archive_id, File.simulation_id, File.submission_id, File.challenge_id),
+        goes_with=(
+            File.session_id,
+            File.archive_id,
+            File.simulation_id,
+            File.submission_id,
+            File.challenge_id,
+            File.spec_version_id,
+        ),
         blocks=(File.owner_user_id, File.blob_id),
         stays=(File.service_id, File.project_id, File.task_id),
     ),

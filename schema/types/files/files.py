@@ -33,6 +33,7 @@ FilePurpose = enum(
     EVALUATOR_PROGRAM="The program of an evaluator. Its target is the Challenge; without one it is the platform's.",
     REFERENCE_DATA="What submissions are compared with. Its target is the Challenge; without one it is the platform's.",
     CHALLENGE_DATA="What a challenge gives to whoever takes part. Its target is the Challenge.",
+    SPEC_PACKAGE="A package of a version of a spec, which a job built.",
     PUBLIC="For everyone, at `/static/{name}`. A file with the same name takes the place of the one before.",
 )
 FileState = enum(
@@ -78,6 +79,7 @@ class File(Node):
     challenge = related(models.File.challenge, "The challenge that it is of.", group=True)
     project = related(models.File.project, "The project whose users see it.", group=True)
     archive = related(models.File.archive, "The archive whose file it is.")
+    spec_version = related(models.File.spec_version, "The version of a spec whose package it is.", group=True)
 
     @computed("Why its bytes were not taken.", reads=["refusal"])
     def refusal(self: Any) -> Refusal | None:

@@ -8,7 +8,7 @@ from db import models
 from resolvers import labels
 from resolvers.access.policy import policy_of
 from resolvers.failures import Invalid
-from resolvers.specs import changing, difference, registry
+from resolvers.specs import builds, changing, difference, registry
 from resolvers.specs.difference import Action, Part
 from schema.fields.fields import Info
 from schema.fields.inputs import AnyVersion, Deleted, DeletedResult, ExpectedVersion, result
@@ -197,6 +197,13 @@ class SpecsMutation:
         latest."""
         at = await changing.delete_version(info.context, key_of("SpecVersion", id), expected_version)
         return Deleted(id=id, at=at)
+
+    @mutation(needs=SIGNED_IN, allowed=policy_of(models.Spec).update)
+    async def build_package(self, info: Info, id: _VERSION) -> SpecVersionResult:
+        """Have the packages of a version built again; STATE while they are built. `putSpec` has them built by itself.
+        Watch `job` with `jobUpdated`."""
+        key = await builds.rebuild(info.context, key_of("SpecVersion", id))
+        return await written(info, "SpecVersion", models.SpecVersion, key)
 
     @mutation(needs=SIGNED_IN, allowed=policy_of(models.Spec).update)
     async def yank_package(

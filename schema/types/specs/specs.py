@@ -12,6 +12,7 @@ from schema.fields.fields import column, computed, node, related
 from schema.fields.nodes import Node
 from schema.fields.scalars import enum
 from schema.lists.connections import connection
+from schema.types.simulations.simulations import NEWEST_JOB
 
 SpecLanguage = enum(models.SpecLanguage, "The language that a spec is written in.", JSON="JSON.", YAML="YAML.")
 SpecState = enum(
@@ -92,6 +93,13 @@ class SpecVersion(Node):
     )
     yank_reason: str | None = column("Why it was yanked.")
     spec = related(models.SpecVersion.spec, "The spec.", group=True)
+    job = related(models.SpecVersion.jobs, "The latest job that builds its packages.", order=NEWEST_JOB)
+    jobs = connection(models.SpecVersion.jobs, "All its jobs, one for each build.", order="-attempt")
+    files = connection(
+        models.SpecVersion.files,
+        "Its packages: wheel, source distribution, JSON Schema of its models.",
+        order="name",
+    )
     models = connection(models.SpecVersion.models, "Its data models.", order="name")
 
 

@@ -1,7 +1,7 @@
 """Samples, and the devices that measure them
 
 Revision ID: f00000000001
-Revises: c4d97f1a60e8
+Revises: d1b06e93f47a
 """
 
 from alembic import op
@@ -9,7 +9,7 @@ from alembic import op
 from tests.toy.model import Sample, SampleDevice
 
 revision = "f00000000001"
-down_revision = "c4d97f1a60e8"
+down_revision = "d1b06e93f47a"
 branch_labels = None
 depends_on = None
 

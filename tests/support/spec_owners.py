@@ -1,0 +1,40 @@
+"""Who puts specs, over HTTP, and watches their packages being built."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from tests.support.serving import Served
+from tests.work.test_running import ended, until
+
+PUT = """mutation($name:String!,$source:String!,$version:String){
+  done:putSpec(name:$name,source:$source,language:JSON,version:$version){
+    __typename ...on SpecVersion{id name spec{id version} job{id key kind state}} ...on Problem{code message details}}}"""
+BUILT = """query($id:ID!){specVersion(id:$id){job{id state attempt error{code message} log(first:50){nodes{text}}}
+  files(first:9){nodes{id name size digest state purpose downloadUrl}}}}"""
+
+
+@dataclass
+class SpecOwner:
+    gateway: Served
+    bearer: str
+
+    async def put(self, name: str, source: str, version: str | None = None) -> Any:
+        return (await self.gateway.ask(PUT, self.bearer, name=name, source=source, version=version))["done"]
+
+    async def read(self, version: str) -> Any:
+        return (await self.gateway.ask(BUILT, self.bearer, id=version))["specVersion"]
+
+    async def built(self, version: str) -> Any:
+        """The version, once its job has ended."""
+        job = (await self.read(version))["job"]
+        await until(self.gateway, self.bearer, job["id"], ended)
+        return await self.read(version)
+
+    async def run(self, mutation: str, key: str) -> Any:
+        query = f"mutation($id:ID!){{done:{mutation}(id:$id){{__typename ...on Problem{{code message}}}}}}"
+        return (await self.gateway.ask(query, self.bearer, id=key))["done"]
+
+    async def fetched(self, file: Any) -> bytes:
+        answer = await self.gateway.client.get(file["downloadUrl"])
+        assert answer.status_code == 200, answer.text
+        return answer.content
