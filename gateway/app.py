@@ -39,6 +39,7 @@ from gateway.protocol.boards import Boards
 from gateway.protocol.exports import Exports
 from gateway.protocol.http import PREFLIGHT, Endpoint
 from gateway.protocol.oidc import OidcRoutes
+from gateway.protocol.packages.index import PackageIndex
 from gateway.protocol.results.downloads import Downloads
 from gateway.protocol.stored_files import FILE_HEADERS, StoredFiles
 from gateway.protocol.tus.endpoint import HEADERS as UPLOAD_HEADERS
@@ -251,6 +252,7 @@ def create_app(settings: Settings, services: Services | None = None) -> Starlett
             finally:
                 closing.set()
 
+    packages_index = PackageIndex(services, settings.specs)
     cross_origin = Middleware(
         CORSMiddleware,
         allow_origins=settings.server.allowed_origins,
@@ -270,8 +272,10 @@ def create_app(settings: Settings, services: Services | None = None) -> Starlett
             *Exports(services, schema.core, documents, execution).routes,
             *Boards(services, documents, execution).routes,
             *(OidcRoutes(settings.server, services).routes if settings.sign_in.oidc else ()),
+            *packages_index.routes,
             Route("/healthz", health),
             Route("/readyz", ready),
+            *packages_index.former,
         ],
         middleware=[
             Middleware(TrustedHostMiddleware, allowed_hosts=settings.server.allowed_hosts, www_redirect=False),

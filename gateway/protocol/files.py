@@ -115,9 +115,11 @@ async def answered(
     *,
     anyone: bool = False,
     optional: bool = False,
+    scheme: str | None = None,
 ) -> Response:
     """What `make` answers to the principal of a request; a failure is told as a GraphQL answer tells it. With `anyone`
-    nobody is looked for, and with `optional` nobody needs to sign in."""
+    nobody is looked for, and with `optional` nobody needs to sign in. `scheme` is that by which clients are asked to,
+    where it is not Bearer."""
     number = os.urandom(16).hex()
     request_id.set(number)
     try:
@@ -126,7 +128,7 @@ async def answered(
         made.headers["X-Request-Id"] = number
         return made
     except Failure as failure:
-        return _told(_STATUS.get(failure.code, 400), refused(failure), number)
+        return _told(_STATUS.get(failure.code, 400), refused(failure), number, scheme)
     except Exception as error:
         if (known := of_outage(error)) is not None:
             return _told(_STATUS.get(known.code, 400), refused(known), number)
@@ -172,10 +174,11 @@ def disposition(name: str, *, shown: bool = False) -> str:
     return f"{'inline' if shown else 'attachment'}; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
 
 
-def _told(status: int, error: Any, number: str) -> Response:
+def _told(status: int, error: Any, number: str, scheme: str | None = None) -> Response:
     headers = {**HEADERS, "X-Request-Id": number}
     if status == 401:
-        headers["WWW-Authenticate"] = CHALLENGES[Code[error["extensions"]["code"]]]
+        own = scheme and f'{scheme} realm="torana", charset="UTF-8"'
+        headers["WWW-Authenticate"] = own or CHALLENGES[Code[error["extensions"]["code"]]]
     if (wait := error["extensions"].get("retryAfterSeconds")) is not None:
         headers["Retry-After"] = str(wait)
     return Response(encode({"errors": [error]}), status, headers, f"{JSON}; charset=utf-8")

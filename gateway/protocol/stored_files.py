@@ -52,7 +52,11 @@ class StoredFiles:
 
 
 async def _file(request: Request, ctx: Context) -> Response:
-    row = await _readable(ctx, key_of("File", request.path_params["id"]))
+    return await stored(ctx, request, await _readable(ctx, key_of("File", request.path_params["id"])))
+
+
+async def stored(ctx: Context, request: Request, row: Any) -> Response:
+    """The bytes of a file, or where the storage has them. The download is put on record."""
     storage, bounds = ctx.services.files.storage, ctx.services.files.bounds
     headers = {**HEADERS, "Content-Disposition": disposition(row.name)}
     if request.method != "HEAD":

@@ -18,6 +18,7 @@ a worker delivers for the task of its token
 a worker takes the task of its token
 an evaluation begins
 an upload is checked
+a package is fetched
 attempts are counted
 bytes of an upload came
 bytes of the gateway's own are stored

@@ -133,7 +133,7 @@ async def test_evaluations_at_once_do_not_mix(serve: Serve) -> None:
 
 async def overlap(mark: str) -> bool:
     """Whether two workers ran programs with the mark at once."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(100):
         while sum("score.py" in command and "-c" not in command.split() for command in marked(mark).values()) < 2:
             await asyncio.sleep(0.02)
     return True

@@ -81,7 +81,7 @@ VARIABLES = """
     chat_webhooks cluster_lease clusters cookie_secure data_dir database_readers database_url database_writers
     deleted_days dispatch documents explorer header_timeout host job_mail_seconds leaked_passwords log_format mail_from mail_log
     max_connections max_cost max_depth max_tasks max_tokens notice_days oidc operation_timeout password_threads
-    port programs public_url redis_channel redis_url refresh_days register_device_types rendering secret_keys
+    package_requests package_upstream port programs public_url redis_channel redis_url refresh_days register_device_types rendering secret_keys
     sign_in_attempts sign_up simulation_days smtp_url spec_models stall_timeout task_attempts task_interruptions task_lease task_silence
     task_slots trusted_documents worker_body_limit worker_url
 """

@@ -3,6 +3,13 @@
 from dataclasses import dataclass
 from typing import Any
 
+from packaging.utils import canonicalize_name
+
+from db import models as m
+from jobs.specs.distributions import Package, source_distribution, wheel
+from resolvers.files import storing
+from resolvers.specs.reading import tables_of
+from schema.fields.scalars import key_of
 from tests.support.serving import Served
 from tests.work.test_running import ended, until
 
@@ -38,3 +45,28 @@ class SpecOwner:
         answer = await self.gateway.client.get(file["downloadUrl"])
         assert answer.status_code == 200, answer.text
         return answer.content
+
+
+KEY = """mutation{done:createApiKey(label:"pip",scopes:[READ]){...on IssuedCredential{publicKey secret}
+  ...on Problem{code message}}}"""
+
+
+async def pair(owner: SpecOwner) -> tuple[str, str]:
+    """An API key, as a name and a password."""
+    made = (await owner.gateway.ask(KEY, owner.bearer))["done"]
+    return made["publicKey"], made["secret"]
+
+
+async def publish(owner: SpecOwner, name: str, source: str, version: str | None = None) -> Any:
+    """Put a version, and store what its build would deliver."""
+    done = await owner.put(name, source, version)
+    assert done["__typename"] == "SpecVersion", done
+    services, key = owner.gateway.services, key_of("SpecVersion", done["id"])
+    package = Package(canonicalize_name(name), done["name"], "Beams", "What a beam line has.")
+    tables = tables_of(source, m.SpecLanguage.JSON)
+    for filename, content in (wheel(package, tables), source_distribution(package, tables)):
+        digest = await storing.place(services, content)
+        async with services.database.write(as_system="test") as session:
+            purpose = m.FilePurpose.SPEC_PACKAGE
+            await storing.store(session, purpose, filename, digest, len(content), spec_version_id=key)
+    return done

@@ -1,0 +1,1 @@
+"""The package index, from which pip and others install."""

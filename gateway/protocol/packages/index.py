@@ -1,0 +1,181 @@
+"""The package index: `/simple/` has the specs of whose credential it is, `/simple/~{owner}/` those that another user
+shares. pip and uv send the pair of an API key by HTTP Basic.
+
+What is not there and what may not be seen are answered alike, also for files: by 404, or by a redirect to the upstream
+index of the settings, so that one index address serves own names first and all others.
+"""
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from functools import partial
+from urllib.parse import quote
+from uuid import UUID
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from gateway.protocol.files import answered
+from gateway.protocol.negotiation import accepted, choose
+from gateway.protocol.packages import pages
+from gateway.protocol.packages.throttle import Throttle
+from gateway.protocol.ranged import unchanged
+from gateway.protocol.stored_files import stored
+from gateway.settings.specs import SpecSettings
+from resolvers.context import Context, Services
+from resolvers.failures import NotFound, Unauthenticated
+from resolvers.files import files
+from resolvers.identity.principal import Kind
+from resolvers.specs import index
+from resolvers.specs.names import sought
+
+ROOT = "/simple"
+METADATA = ".metadata"
+HEADERS = {
+    "Cache-Control": "private, no-cache",
+    "Vary": "Accept, Authorization",
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; sandbox",
+}
+_LATEST = {pages.JSON_LATEST: pages.JSON, pages.HTML_LATEST: pages.HTML}
+SIGN_IN = "give the public and the secret key of an API key by HTTP Basic: http://pk_...:sk_...@host/simple/"
+
+Make = Callable[[Context, Request], Awaitable[Response]]
+
+
+@dataclass(frozen=True)
+class PackageIndex:
+    """The routes of the index."""
+
+    services: Services
+    settings: SpecSettings
+    throttle: Throttle = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "throttle", Throttle(self.settings.package_requests))
+
+    @property
+    def routes(self) -> list[Route]:
+        """Those of the index, and those of an index of OpenAlchemy's package service, which redirect to them."""
+        paths: dict[str, Make] = {
+            "": _to_slash,
+            "/": self._root,
+            "/{name}": _to_slash,
+            "/{name}/": self._project,
+            "/{name}/{file}": self._file,
+        }
+        owned = [(f"{ROOT}/~{{owner}}{path}", make) for path, make in paths.items()]
+        plain = [(f"{ROOT}{path}", make) for path, make in paths.items()]
+        return [self._route(path, make) for path, make in (*owned, *plain)]
+
+    @property
+    def former(self) -> list[Route]:
+        """The addresses of the index of OpenAlchemy's package service; they come after all others."""
+        return [self._route("/{name}/", _former), self._route("/{name}/{file}", _former)]
+
+    def _route(self, path: str, make: Make) -> Route:
+        async def respond(request: Request) -> Response:
+            found = await answered(
+                self.services, request, partial(self._made, make, request), optional=True, scheme="Basic"
+            )
+            found.headers.setdefault("Vary", HEADERS["Vary"])
+            return found
+
+        return Route(path, respond, methods=["GET", "HEAD"])
+
+    async def _made(self, make: Make, request: Request, ctx: Context) -> Response:
+        if make not in (_to_slash, _former):
+            if ctx.principal.kind is Kind.ANONYMOUS:
+                raise Unauthenticated(SIGN_IN)
+            self.throttle.count(ctx.principal.credential or ctx.principal.id)
+        return await make(ctx, request)
+
+    async def _root(self, ctx: Context, request: Request) -> Response:
+        if (media := _media(request)) is None:
+            return _not_acceptable()
+        owner = await index.owner_of(ctx, request.path_params.get("owner"))
+        names = [] if owner is None else await index.names(ctx, owner)
+        return _page(request, media, pages.root(names, media), names)
+
+    async def _project(self, ctx: Context, request: Request) -> Response:
+        if (media := _media(request)) is None:
+            return _not_acceptable()
+        name = request.path_params["name"]
+        known = sought(name)
+        if known and known != name:
+            return _moved(request, name, known)
+        if (spec := await _spec(ctx, request, known)) is None:
+            return self._elsewhere(request)
+        state = (spec.state, media)
+        if unchanged(request.headers, _tag(state)):
+            return Response(status_code=304, headers={**HEADERS, "ETag": _tag(state)})
+        packages = await index.distributions(ctx, spec)
+        return _page(request, media, pages.project(spec, packages, media), state)
+
+    async def _file(self, ctx: Context, request: Request) -> Response:
+        file = request.path_params["file"]
+        known = sought(request.path_params["name"])
+        spec = await _spec(ctx, request, known)
+        packages = [] if spec is None else await index.distributions(ctx, spec, file.removesuffix(METADATA))
+        if not packages or "\0" in file:
+            return self._elsewhere(request)
+        (package,) = packages
+        if request.method == "GET" and not await index.note_fetched(ctx, package):
+            return self._elsewhere(request)
+        if file.endswith(METADATA):
+            return _page(request, "text/plain", package.metadata, package.metadata)
+        return await stored(ctx, request, await files.readable(ctx, package.file))
+
+    def _elsewhere(self, request: Request) -> Response:
+        """The answer for what is not here, or may not be seen."""
+        if self.settings.package_upstream is None or "owner" in request.path_params:
+            raise NotFound("there is no such package")
+        name, file = request.path_params["name"], request.path_params.get("file", "")
+        base = str(self.settings.package_upstream).rstrip("/")
+        return RedirectResponse(f"{base}/{quote(name, safe='')}/{quote(file, safe='')}", 302, HEADERS)
+
+
+async def _spec(ctx: Context, request: Request, name: str) -> index.Listed | None:
+    owner: UUID | None = await index.owner_of(ctx, request.path_params.get("owner")) if name else None
+    return None if owner is None else await index.listed(ctx, owner, name)
+
+
+async def _to_slash(_: Context, request: Request) -> Response:
+    return RedirectResponse(f"{quote(request.url.path)}/", 301, HEADERS)
+
+
+async def _former(_: Context, request: Request) -> Response:
+    """To where it is now; NOT_FOUND for what is no name of a spec."""
+    name, file = request.path_params["name"], request.path_params.get("file", "")
+    if not (known := sought(name)) or (file and not file.endswith(index.ENDS)):
+        raise NotFound("there is nothing here")
+    return RedirectResponse(f"{ROOT}/{known}/{quote(file, safe='')}", 301, HEADERS)
+
+
+def _moved(request: Request, name: str, known: str) -> Response:
+    path = request.url.path.removesuffix("/").removesuffix(name)
+    return RedirectResponse(f"{quote(path)}{known}/", 301, HEADERS)
+
+
+def _media(request: Request) -> str | None:
+    """The media type of the page; None for a client that takes none of those that there are."""
+    header = request.headers.get("accept")
+    found = pages.PLAIN if not header else choose(accepted(header), pages.OFFERED)
+    return None if found is None else _LATEST.get(found, found)
+
+
+def _not_acceptable() -> Response:
+    return Response(f"this is told as one of {', '.join(pages.OFFERED)}", 406, HEADERS, "text/plain")
+
+
+def _page(request: Request, media: str, content: bytes, state: object) -> Response:
+    headers = {**HEADERS, "ETag": _tag(state)}
+    if unchanged(request.headers, headers["ETag"]):
+        return Response(status_code=304, headers=headers)
+    kind = f"{media}; charset=utf-8" if media.startswith("text/") else media
+    return Response(content, headers=headers, media_type=kind)
+
+
+def _tag(state: object) -> str:
+    return f'"{hashlib.sha256(repr(state).encode()).hexdigest()[:32]}"'

@@ -1,0 +1,135 @@
+"""What the package index tells of specs: their names, their packages, and the bytes of one.
+
+The packages of one owner are told as the principal may see them. A spec that is a DRAFT has none here.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from packaging.version import Version
+
+from db.models import AuthProvider, File, FilePurpose, FileState, Spec, SpecState, SpecVersion, User
+from db.types import now
+from jobs.specs.distributions import Package
+from resolvers.access.visibility import visible
+from resolvers.context import Context
+
+STATUSES: Mapping[SpecState, str] = {
+    SpecState.ACTIVE: "active",
+    SpecState.DEPRECATED: "deprecated",
+    SpecState.ARCHIVED: "archived",
+}
+"""Project statuses of PEP 792, by the states of specs."""
+ENDS = (".whl", ".tar.gz")
+"""How the names of packages end; a version has a JSON Schema beside them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A spec in the index. `state` is equal as long as its page is."""
+
+    key: UUID
+    name: str
+    status: str
+    state: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """A package of a version: a file with its SHA-256."""
+
+    file: UUID
+    filename: str
+    digest: str
+    size: int
+    uploaded_at: datetime
+    version_key: UUID
+    fetched_at: datetime | None
+    yanked: str | bool
+    package: Package
+
+    @property
+    def metadata(self) -> bytes:
+        return self.package.metadata()
+
+
+async def owner_of(ctx: Context, username: str | None) -> UUID | None:
+    """The owner whose specs are meant: the principal, or the user of this name."""
+    if username is None:
+        return ctx.principal.id
+    named = (User.username == username, User.auth_provider == AuthProvider.LOCAL, User.deleted_at.is_(None))
+    found = await ctx.database.rows(sa.select(User.id).where(*named))
+    return found[0].id if found else None
+
+
+async def names(ctx: Context, owner: UUID) -> Sequence[str]:
+    """The names of the owner's specs that have packages."""
+    built = _packages().where(SpecVersion.spec_id == Spec.id).correlate(Spec).exists()
+    wanted = sa.select(Spec.canonical_name).where(*_of(ctx, owner), built).order_by(Spec.canonical_name)
+    return [row.canonical_name for row in await ctx.database.rows(wanted, dict(ctx.principal.parameters))]
+
+
+async def listed(ctx: Context, owner: UUID, name: str) -> Listed | None:
+    """The owner's spec of this name, if it has packages."""
+    packages = _packages().with_only_columns(sa.func.count(File.id), sa.func.max(File.created_at))
+    wanted = sa.select(Spec.id, Spec.state, Spec.version).where(*_of(ctx, owner), Spec.canonical_name == name)
+    rows = await ctx.database.rows(wanted, dict(ctx.principal.parameters))
+    if not rows:
+        return None
+    ((number, last),) = await ctx.database.rows(packages.where(SpecVersion.spec_id == rows[0].id))
+    if not number:
+        return None
+    return Listed(rows[0].id, name, STATUSES[rows[0].state], (str(rows[0].id), rows[0].version, number, str(last)))
+
+
+async def distributions(ctx: Context, spec: Listed, filename: str | None = None) -> Sequence[Distribution]:
+    """The packages of a spec, in the order of their versions; or the one of this name."""
+    version = (SpecVersion.name, SpecVersion.title, SpecVersion.description, SpecVersion.fetched_at)
+    yanked = (SpecVersion.yanked_at, SpecVersion.yank_reason)
+    file = (File.id, File.name.label("filename"), File.digest, File.size, File.created_at)
+    wanted = _packages().with_only_columns(SpecVersion.id.label("version_key"), *version, *yanked, *file)
+    wanted = wanted.where(SpecVersion.spec_id == spec.key)
+    if filename is not None:
+        wanted = wanted.where(File.name == filename)
+    rows = sorted(await ctx.database.rows(wanted), key=lambda row: (Version(row.name), row.filename))
+    return [
+        Distribution(
+            row.id, row.filename, row.digest, row.size, row.created_at, row.version_key, row.fetched_at,
+            False if row.yanked_at is None else row.yank_reason or True,
+            Package(spec.name, row.name, row.title, row.description),
+        )
+        for row in rows
+    ]  # fmt: skip
+
+
+async def note_fetched(ctx: Context, package: Distribution) -> bool:
+    """Note that a package is fetched for the first time: its version keeps its content from then on. False where it is
+    no longer there."""
+    if package.fetched_at is not None:
+        return True
+    async with ctx.database.write(as_system="a package is fetched") as session:
+        row = await session.get(SpecVersion, package.version_key, with_for_update=True)
+        there = sa.select(File.id).where(File.id == package.file, File.deleted_at.is_(None))
+        if row is None or row.deleted_at is not None or await session.scalar(there) is None:
+            return False
+        if row.fetched_at is None:
+            own = {"updated_at": SpecVersion.updated_at}
+            fetched = sa.update(SpecVersion).where(SpecVersion.id == row.id).values(fetched_at=now(), **own)
+            await session.execute(fetched.execution_options(synchronize_session=False))
+        return True
+
+
+def _of(ctx: Context, owner: UUID) -> tuple[Any, ...]:
+    return Spec.user_id == owner, Spec.state != SpecState.DRAFT, visible(Spec, ctx.principal.profile)
+
+
+def _packages() -> sa.Select[Any]:
+    """The packages of versions, whoever sees those."""
+    ends = sa.or_(*(File.name.endswith(end) for end in ENDS))
+    live = (File.deleted_at.is_(None), SpecVersion.deleted_at.is_(None))
+    found = sa.select(File.id).join(SpecVersion, SpecVersion.id == File.spec_version_id)
+    return found.where(File.purpose == FilePurpose.SPEC_PACKAGE, File.state == FileState.READY, *live, ends)
