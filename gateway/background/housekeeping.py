@@ -20,6 +20,7 @@ from resolvers.mail.job_mails import tell_owners
 from resolvers.retention import Sweep, tidy
 from resolvers.simulations import retention, share_links
 from resolvers.simulations.alignment import align
+from resolvers.specs import retention as specs
 from resolvers.steps import guarded
 from resolvers.writing import audit, rate_limits
 
@@ -37,6 +38,7 @@ def sweeps_of(settings: RetentionSettings, storage: Storage) -> list[Sweep]:
         *finished,
         retention.deleted(settings.deleted_days),
         retention.unused_numbers(),
+        specs.deleted(settings.deleted_days),
         sweeping.uploads(storage),
         sweeping.refused(),
         sweeping.expired(),

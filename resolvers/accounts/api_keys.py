@@ -32,7 +32,7 @@ from resolvers.access.rules import (
 )
 from resolvers.access.visibility import visible
 from resolvers.context import Context
-from resolvers.failures import Forbidden, Invalid, LimitExceeded, NotFound, WrongState
+from resolvers.failures import Conflict, Forbidden, Invalid, LimitExceeded, NotFound, WrongState
 from resolvers.feed import principal_topic
 from resolvers.identity.credentials import LIVE
 from resolvers.identity.tokens import digest_of
@@ -81,12 +81,20 @@ def _written(number: int, length: int) -> str:
     return found
 
 
-async def create_key(ctx: Context, label: str, scopes: frozenset[str], expires_at: datetime | None) -> Issued:
-    """Create a key pair for the user; LIMIT_EXCEEDED when there are two of this label."""
+async def create_key(
+    ctx: Context, label: str, scopes: frozenset[str], expires_at: datetime | None, *, replace: bool = False
+) -> Issued:
+    """Create a key pair for the user. CONFLICT when a key of this label is active, unless it is to `replace` it."""
     user = _in_person(ctx)
     label = _label(label)
     async with ctx.database.write() as session:
         await _hold(session, user)
+        same = (Credential.user_id == user, Credential.kind == CredentialKind.API_KEY, Credential.label == label)
+        if replace:
+            await _end(session, ctx, *same)
+        elif await session.scalar(sa.select(Credential.id).where(*same, LIVE).limit(1)) is not None:
+            told = "a key of this label is active: rotate it, replace it, or choose another label"
+            raise Conflict(told, field="label")
         issued = await _pair(session, user, label, scopes, expires_at)
         await tell(session, await session.get_one(User, user), Change.API_KEY, label=label)
         record(session, ctx, "CREATE_KEY", "Credential", issued.credential, label=label, scopes=sorted(scopes | {READ}))
@@ -159,6 +167,27 @@ async def revoke(ctx: Context, key: UUID) -> datetime:
             changed(session, principal_topic(owner))
             record(session, ctx, "REVOKE_CREDENTIAL", "Credential", key, label=row.label, owner=owner)
         return row.revoked_at
+
+
+async def revoke_all(ctx: Context) -> datetime:
+    """Revoke all one's own keys; returns when."""
+    user = signed_in(ctx)
+    async with writing(ctx, "REVOKE_CREDENTIAL", Credential) as session:
+        await _hold(session, user)
+        await _end(session, ctx, Credential.user_id == user, Credential.kind == CredentialKind.API_KEY)
+        return await moment_of(session)
+
+
+async def _end(session: AsyncSession, ctx: Context, *which: Any) -> None:
+    """Revoke keys of the user, whose row is locked."""
+    rows = (await session.scalars(sa.select(Credential).where(*which, LIVE).order_by(Credential.id))).all()
+    because(session, "keys are revoked by their owner", Credential)
+    moment = await moment_of(session)
+    for row in rows:
+        row.revoked_at = moment
+        record(session, ctx, "REVOKE_CREDENTIAL", "Credential", row.id, label=row.label, owner=row.user_id)
+    await session.flush()
+    changed(session, principal_topic(ctx.principal.id))
 
 
 def _in_person(ctx: Context) -> UUID:

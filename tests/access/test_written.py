@@ -55,6 +55,7 @@ Credential: a code is used once, and only the latest
 Credential: a credential is made by its owner, or by who may make one for it
 Credential: a link holds once, and only the latest
 Credential: a password is set by its owner, by a link, or by who may set it
+Credential: keys are revoked by their owner
 Credential: links to an address end with it
 Credential: login sessions end with what they stood on
 Credential: one's own login of clusters

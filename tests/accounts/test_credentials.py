@@ -169,15 +169,39 @@ async def test_two_keys_of_a_label_are_active_at_most(platform: Platform) -> Non
     first = await _create(platform)
     await platform.ask(ROTATE, "tom", i=first["credential"]["id"])
     assert (await platform.ask(ROTATE, "tom", i=first["credential"]["id"]))["it"]["code"] == "LIMIT_EXCEEDED"
-    assert (await _create(platform))["code"] == "LIMIT_EXCEEDED"
-    await platform.ask(REVOKE, "tom", i=first["credential"]["id"])
+
+
+async def test_a_label_is_of_one_key_until_that_is_revoked_or_replaced(platform: Platform) -> None:
+    first = await _create(platform)
+    refused = await _create(platform)
+    assert (refused["code"], refused["field"]) == ("CONFLICT", "label")
+    assert (await _create(platform, "eve"))["__typename"] == "IssuedCredential", "of another owner"
+    again = (
+        await platform.ask(CREATE.replace("expiresAt: $e", "expiresAt: $e, replace: true"), "tom", l="laptop", s=[])
+    )["it"]
+    assert again["__typename"] == "IssuedCredential"
+    assert (await _as(platform, again["secret"])).id == platform.world.tom
+    with pytest.raises(Unauthenticated):
+        await _as(platform, first["secret"])
+    await platform.ask(REVOKE, "tom", i=again["credential"]["id"])
     assert (await _create(platform))["__typename"] == "IssuedCredential"
 
 
 @pytest.mark.both
-async def test_two_keys_of_a_label_are_the_most_when_asked_for_at_once(platform: Platform) -> None:
+async def test_a_label_is_of_one_key_when_several_are_asked_for_at_once(platform: Platform) -> None:
     made = await asyncio.gather(*(_create(platform) for _ in range(5)))
-    assert sorted(one["__typename"] for one in made) == ["IssuedCredential"] * 2 + ["Problem"] * 3
+    assert sorted(one["__typename"] for one in made) == ["IssuedCredential"] + ["Problem"] * 4
+
+
+async def test_all_keys_of_ones_own_are_revoked_and_nobody_elses(platform: Platform) -> None:
+    mine = [await _create(platform, label=label) for label in ("a", "b")]
+    other = await _create(platform, "eve")
+    revoke = "mutation { it: revokeAllCredentials { __typename } }"
+    assert (await platform.ask(revoke, "tom"))["it"]["__typename"] == "Done"
+    for made in mine:
+        with pytest.raises(Unauthenticated):
+            await _as(platform, made["secret"])
+    assert (await _as(platform, other["secret"])).id == platform.world.eve
 
 
 async def test_a_rotated_key_lasts_as_long_as_the_older_was_made_for(platform: Platform) -> None:

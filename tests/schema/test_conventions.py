@@ -79,7 +79,7 @@ COMMANDS = {
     },
     "an ending that holds whatever changed meanwhile": {
         "closeOtherSessions", "closeSession", "closeSessions", "deleteAllSpecs", "deleteJobs", "deleteSimulations", "deleteUpload", "leaveTeam",
-        "logOut", "revokeCredential",
+        "logOut", "revokeAllCredentials", "revokeCredential",
     },
     "a proof of who asks, or what only its owner has": {
         "changePassword", "completeTwoFactor", "confirmTwoFactor", "disableTwoFactor", "logIn", "logInParticipant",

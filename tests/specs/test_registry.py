@@ -9,6 +9,8 @@ import sqlalchemy as sa
 
 from db import models as m
 from db.types import now
+from resolvers.retention import tidy
+from resolvers.specs import retention
 from resolvers.spelling import global_id
 from schema.fields.scalars import key_of
 from tests.support.platforms import Platform
@@ -325,3 +327,23 @@ async def test_a_put_leaves_its_record(tom: Owner) -> None:
     (event,) = (await tom.platform.ask(query, "tom"))["auditEvents"]["nodes"]
     assert event["entityType"] == "Spec"
     assert (event["detail"]["name"], event["detail"]["version"]) == ("beam-line", "1.0")
+
+
+async def test_what_was_deleted_is_cleared_and_what_was_fetched_keeps_its_hash(tom: Owner, platform: Platform) -> None:
+    kept = await tom.put("kept", described("Magnet"))
+    for version in ("1", "2"):
+        done = await tom.put("gone", described("Magnet", version=version))
+    await _fetched(platform, done["id"])
+    await tom.run("deleteSpec", id=done["spec"]["id"])
+    other = await tom.put("other", described("Magnet"))
+    await tom.run("deleteSpec", id=other["spec"]["id"])
+    database = platform.services.database
+    assert (await tidy(database, [retention.deleted(1)]))["specs"] == 0
+    assert (await tidy(database, [retention.deleted(-1)]))["specs"] == 4, "three versions, and a spec without any"
+    assert (await tidy(database, [retention.deleted(-1)]))["specs"] == 0
+    left = sa.select(m.SpecVersion.source, m.Spec.name).join(m.Spec, m.Spec.id == m.SpecVersion.spec_id)
+    rows = await database.rows(left.where(m.Spec.name.in_(["kept", "gone", "other"])).order_by(m.Spec.name))
+    assert [tuple(row) for row in rows] == [("", "gone"), (kept["source"], "kept")]
+    assert (await tom.put("gone", described("Monitor", version="2")))["code"] == "CONFLICT"
+    assert (await tom.put("gone", described("Magnet", version="2")))["name"] == "2"
+    assert (await tom.spec("kept"))["latestVersion"]["name"] == "1.0"

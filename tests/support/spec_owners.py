@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from typing import Any
+from uuid import uuid4
 
 from packaging.utils import canonicalize_name
 
@@ -47,13 +48,13 @@ class SpecOwner:
         return answer.content
 
 
-KEY = """mutation{done:createApiKey(label:"pip",scopes:[READ]){...on IssuedCredential{publicKey secret}
+KEY = """mutation($label:String!){done:createApiKey(label:$label,scopes:[READ]){...on IssuedCredential{publicKey secret}
   ...on Problem{code message}}}"""
 
 
 async def pair(owner: SpecOwner) -> tuple[str, str]:
     """An API key, as a name and a password."""
-    made = (await owner.gateway.ask(KEY, owner.bearer))["done"]
+    made = (await owner.gateway.ask(KEY, owner.bearer, label=str(uuid4())))["done"]
     return made["publicKey"], made["secret"]
 
 

@@ -19,7 +19,7 @@ from schema.fields.nodes import Node
 from schema.fields.problems import Problem
 from schema.fields.scalars import JSON, enum, key_of
 from schema.fields.values import OBJECT
-from schema.types.accounts.signing import KeyScope
+from schema.types.accounts.signing import Done, DoneResult, KeyScope
 from schema.types.devices import Device
 
 DEVICE = Need(
@@ -133,15 +133,18 @@ class CredentialsMutation:
     async def create_api_key(
         self,
         info: Info,
-        label: Annotated[str, strawberry.argument(description="Its label. At most two keys of a label are active.")],
+        label: Annotated[str, strawberry.argument(description="Its label, unique among your active keys.")],
         scopes: Annotated[list[KeyScope], strawberry.argument(description="What it may do, besides reading.")],  # type: ignore[valid-type]
         expires_at: Annotated[
             datetime | None, strawberry.argument(description="When it ends; left out or null: never.")
         ] = None,
+        replace: Annotated[
+            bool, strawberry.argument(description="Revoke the key of this label; without it, one is CONFLICT.")
+        ] = False,
     ) -> IssuedCredentialResult:
         """Create a pair of keys for your programs. Sign in for this: a key creates no keys."""
         wanted = frozenset(str(scope.value) for scope in scopes)  # type: ignore[attr-defined]
-        return _issued(await api_keys.create_key(info.context, label, wanted, expires_at))
+        return _issued(await api_keys.create_key(info.context, label, wanted, expires_at, replace=replace))
 
     @mutation(needs=SIGNED_IN)
     async def rotate_api_key(
@@ -189,6 +192,11 @@ class CredentialsMutation:
         or of
         every site that the device is in, and superadmins; to linked services for tokens of participants."""
         return Revoked(id=id, at=await api_keys.revoke(info.context, key_of("Credential", id)))
+
+    @mutation(needs=SIGNED_IN)
+    async def revoke_all_credentials(self, info: Info) -> DoneResult:
+        """Revoke all API keys of your own: none of them can be used any longer. You stay signed in."""
+        return Done(at=await api_keys.revoke_all(info.context))
 
     @mutation(needs=ANYONE)
     async def register_device(
