@@ -29,6 +29,7 @@ from gateway.commands.demo import database as demonstration
 from gateway.commands.demo.organisation import ACCOUNTS
 from gateway.commands.documents import documents, explain
 from gateway.commands.files import files as files_of
+from gateway.commands.specs import specs
 from gateway.commands.terminal import WRONG, check_migrated, fail, opened, told
 from gateway.protocol import pages
 from gateway.protocol.server import make_server, set_up_logs
@@ -171,6 +172,7 @@ app.command()(evaluating.evaluate)
 app.command()(exporting.export)
 app.command()(uploading.upload)
 app.add_typer(files_of)
+app.add_typer(specs, name="specs")
 
 
 @app.command()

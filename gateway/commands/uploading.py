@@ -14,21 +14,18 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from db.models import FilePurpose
+from gateway.commands.remote import AGAIN, HERE, PATIENCE, Gateway, Token, ask, connected
 from gateway.commands.terminal import WRONG, fail
 from gateway.protocol.tus.endpoint import MEDIA, VERSION
 from resolvers.failures import Failure
 from schema.fields.scalars import parse_id
 
 CHUNK = 1 << 20
-PATIENCE = 300.0
-"""Seconds for which a gateway that is away, or an answer that says so, is tried again."""
 PURPOSES = {"Session": "SESSION_ASSET", "Project": "DATASET", "Submission": "SUBMISSION_INPUT"}
 """What a file is for that belongs to a row of this type."""
 NAMED = "the id of a session, project, submission or challenge"
 OF_CHALLENGE = ("REFERENCE_DATA", "CHALLENGE_DATA", "EVALUATOR_PROGRAM")
 """What a file of a challenge may be for."""
-AGAIN = (408, 409, 423, 429, 460, 500, 502, 503, 504)
-
 _OPEN = """query($c:String!,$n:String!){uploads(first:1,filter:{checksum:{in:[$c]},name:{in:[$n]},state:{in:[OPEN]}}){
   nodes{id url received}}}"""
 _BEGIN = """mutation($i:NewUpload!){createUpload(input:$i){
@@ -44,21 +41,17 @@ def upload(
     purpose: Annotated[
         str | None, typer.Option("--as", help=f"What it is for, in a challenge: {', '.join(OF_CHALLENGE)}.")
     ] = None,
-    gateway: Annotated[str, typer.Option(envvar="TORANA_GATEWAY", help="The address.")] = "http://127.0.0.1:8000",
-    token: Annotated[str, typer.Option(envvar="TORANA_TOKEN", help="An API key's secret, or an access token.")] = "",
+    gateway: Gateway = HERE,
+    token: Token = "",
 ) -> None:
     """Upload a file, or go on with an upload of it that was broken off. The same command goes on."""
-    if not token:
-        fail("set TORANA_TOKEN to the secret of an API key of yours")
-    if not gateway.startswith(("http://", "https://")):
-        fail(f"the address of a gateway begins with http:// or https://, not {gateway[:60]}")
     meant, size = _purpose(to, purpose), file.stat().st_size
     if size == 0:
         fail(f"{file.name} is empty: a file has at least one byte", WRONG)
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     console = Console(stderr=True)
-    with Progress(*columns, TimeRemainingColumn(), console=console) as bars, _client(gateway, token) as client:
-        _ask(client, "{signedIn{__typename}}")  # before the file is read
+    with Progress(*columns, TimeRemainingColumn(), console=console) as bars, connected(gateway, token) as client:
+        ask(client, "{signedIn{__typename}}")  # before the file is read
         digest = _digest(file, size, bars)
         found = _found(client, file.name, digest) or _begun(client, file.name, size, digest, meant)
         bar = bars.add_task("sending", total=size, completed=int(found["received"]))
@@ -73,11 +66,6 @@ def upload(
     typer.echo(told["file"]["id"])
 
 
-def _client(gateway: str, token: str) -> httpx2.Client:
-    headers = {"Authorization": f"Bearer {token}"}
-    return httpx2.Client(base_url=gateway.rstrip("/"), headers=headers, timeout=60)
-
-
 def _digest(file: Path, size: int, bars: Progress) -> str:
     bar, hasher = bars.add_task("reading", total=size), hashlib.sha256()
     with file.open("rb") as content:
@@ -87,38 +75,16 @@ def _digest(file: Path, size: int, bars: Progress) -> str:
     return hasher.hexdigest()
 
 
-def _ask(client: httpx2.Client, query: str, **variables: Any) -> Any:
-    """The data of an operation, which is tried again while the gateway is away."""
-    deadline, pause = time.monotonic() + PATIENCE, 0.5
-    while True:
-        why = ""
-        try:
-            answer = client.post("/graphql", json={"query": query, "variables": variables})
-            body = answer.json()
-            if not body.get("errors"):
-                return body["data"]
-            error = body["errors"][0]
-            why = str(error["message"])
-            if answer.status_code not in AGAIN and error["extensions"]["code"] not in ("UNAVAILABLE", "TIMEOUT"):
-                fail(why, WRONG)
-        except (httpx2.HTTPError, ValueError) as failure:
-            why = why or f"the gateway does not answer: {type(failure).__name__}"
-        if time.monotonic() > deadline:
-            fail(why, WRONG)
-        time.sleep(pause)
-        pause = min(2 * pause, 10.0)
-
-
 def _found(client: httpx2.Client, name: str, digest: str) -> Any:
     """One's own upload of the same bytes that was broken off."""
-    nodes = _ask(client, _OPEN, c=digest, n=name)["uploads"]["nodes"]
+    nodes = ask(client, _OPEN, c=digest, n=name)["uploads"]["nodes"]
     return nodes[0] if nodes else None
 
 
 def _begun(client: httpx2.Client, name: str, size: int, digest: str, purpose: dict[str, str]) -> Any:
     checksum = {"algorithm": "SHA256", "value": digest}
     given = {"name": name, "size": str(size), "checksum": checksum, **purpose}
-    made = _ask(client, _BEGIN, i=given)["createUpload"]
+    made = ask(client, _BEGIN, i=given)["createUpload"]
     if "upload" not in made:
         fail(made["message"], WRONG)
     return made["upload"]
@@ -185,7 +151,7 @@ def _rest(file: Path, done: int, tell: Any) -> Iterator[bytes]:
 def _checked(client: httpx2.Client, key: str) -> Any:
     """The upload once it was checked."""
     while True:
-        found = _ask(client, _STATE, id=key)["upload"]
+        found = ask(client, _STATE, id=key)["upload"]
         if found is None:
             fail("the upload was removed meanwhile", WRONG)
         if found["state"] not in ("OPEN", "ASSEMBLING"):

@@ -6,6 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from db import models
 from db.types import uuid7
+from resolvers.specs.usage import count as count_models
 
 SPEC = """openapi: "3.0.0"
 info:
@@ -56,3 +57,12 @@ async def fill_specs(session: AsyncSession, owners: list[UUID]) -> None:
             session.add(version)
             await session.flush()
             spec.latest_version_id = version.id
+            session.add_all(
+                models.SpecModel(
+                    spec_version_id=version.id, name=name, table_name=name.lower(), column_names="id\nname"
+                )
+                for name in tables[:count]
+            )
+    await session.flush()
+    for owner in dict.fromkeys(owners[:2]):
+        await count_models(session, owner)

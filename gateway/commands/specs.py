@@ -1,0 +1,189 @@
+"""`torana specs`: push specifications to a gateway, and look at what is there."""
+
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import httpx2
+import typer
+from packaging.utils import canonicalize_version
+
+from gateway.commands import tables
+from gateway.commands.remote import HERE, Gateway, Token, ask, connected
+from gateway.commands.tables import moment, plain
+from gateway.commands.terminal import WRONG, fail
+
+specs = typer.Typer(help="Specs of your own, at a gateway.", no_args_is_help=True, rich_markup_mode=None)
+ENDED = ("COMPLETED", "FAILED", "CANCELED")
+PAUSE = 0.3
+"""Seconds between two looks at a build."""
+
+_PUT = """mutation($n:String!,$s:String!,$l:SpecLanguage!,$v:String){
+  done:putSpec(name:$n,source:$s,language:$l,version:$v){
+    ...on SpecVersion{id name modelCount spec{canonicalName} job{id}} ...on Problem{code message details}}}"""
+_JOB = "query($id:ID!){job(id:$id){state error{message} log(last:20){nodes{text}}}}"
+_VERSION = "nodes{id name canonicalName title modelCount language updatedAt yankedAt job{state}}"
+_LIST = """query($me:ID!,$after:String){specs(first:100,after:$after,filter:{owner:{ids:[$me]}}){
+  nodes{name canonicalName state updatedAt latestVersion{name modelCount title}} pageInfo{hasNextPage endCursor}}}"""
+_ONE = f"""query($n:String!,$after:String){{spec(name:$n){{id canonicalName versions(first:100,after:$after){{
+  {_VERSION} pageInfo{{hasNextPage endCursor}}}}}}}}"""
+_SOURCE = "query($id:ID!){specVersion(id:$id){source}}"
+_DIFF = """query($v:ID!,$o:ID!){specDifference(version:$v,other:$o){complete changes{
+  part action model name detail before after breaksBackward breaksForward}}}"""
+_DELETE = "mutation($id:ID!){done:%s(id:$id){__typename ...on Problem{message}}}"
+
+Name = Annotated[str, typer.Argument(help="The name of the spec.")]
+Version = Annotated[str | None, typer.Option(help="The version; without it the latest.")]
+
+
+@specs.command()
+def push(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="A .json or .yaml file.")],
+    name: Annotated[str | None, typer.Option(help="The name of the spec; without it that of the file.")] = None,
+    version: Annotated[str | None, typer.Option(help="The version, where the file does not say it.")] = None,
+    wait: Annotated[bool, typer.Option(help="Wait until its packages are built.")] = True,
+    gateway: Gateway = HERE,
+    token: Token = "",
+) -> None:
+    """Store a version of a spec, and have its packages built. All faults of the file are told with their places."""
+    with connected(gateway, token) as client:
+        try:
+            source = file.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            fail(f"{file.name} is no text in UTF-8", WRONG)
+        language = "JSON" if file.suffix.lower() == ".json" else "YAML"
+        done = ask(client, _PUT, n=name or file.stem, s=source, l=language, v=version)["done"]
+        if "code" in done:
+            for fault in (done["details"] or {}).get("faults", ()):
+                typer.echo(plain(f"{file.name}{fault['pointer'] or '/'}: {fault['message']}"), err=True)
+            fail(plain(done["message"]), WRONG)
+        typer.echo(f"{done['spec']['canonicalName']} {done['name']}: {done['modelCount']} models")
+        if wait:
+            _wait(client, done["job"]["id"])
+
+
+def _wait(client: httpx2.Client, job: str) -> None:
+    while (told := ask(client, _JOB, id=job)["job"])["state"] not in ENDED:
+        time.sleep(PAUSE)
+    if told["state"] != "COMPLETED":
+        for line in told["log"]["nodes"]:
+            typer.echo(plain(line["text"]), err=True)
+        fail(plain(f"its packages were not built: {(told['error'] or {}).get('message', told['state'])}"), WRONG)
+    typer.echo("its packages are built")
+
+
+@specs.command()
+def pull(
+    name: Name,
+    version: Version = None,
+    output: Annotated[Path | None, typer.Option(help="The file to write; without it the terminal.")] = None,
+    gateway: Gateway = HERE,
+    token: Token = "",
+) -> None:
+    """Print the source of a version, as it was pushed."""
+    with connected(gateway, token) as client:
+        source = ask(client, _SOURCE, id=_version(client, name, version)["id"])["specVersion"]["source"]
+    if output is None:
+        sys.stdout.write(source)
+    else:
+        output.write_text(source, encoding="utf-8")
+
+
+@specs.command("list")
+def list_(gateway: Gateway = HERE, token: Token = "") -> None:
+    """List your specs with their latest versions."""
+    with connected(gateway, token) as client:
+        me = ask(client, "{viewer{id specModelCount specModelLimit}}")["viewer"]
+        rows: list[Any] = []
+        after = None
+        while True:
+            page = ask(client, _LIST, me=me["id"], after=after)["specs"]
+            rows += page["nodes"]
+            if not page["pageInfo"]["hasNextPage"]:
+                break
+            after = page["pageInfo"]["endCursor"]
+    columns = {"name": "canonicalName", "latest": "latestVersion.name", "models": "latestVersion.modelCount",
+               "state": "state", "changed": moment("updatedAt"), "title": "latestVersion.title"}  # fmt: skip
+    typer.echo(tables.columns(rows, columns))
+    limit = "" if me["specModelLimit"] is None else f" of {me['specModelLimit']}"
+    typer.echo(f"{me['specModelCount']}{limit} models")
+
+
+@specs.command()
+def versions(name: Name, gateway: Gateway = HERE, token: Token = "") -> None:
+    """List the versions of a spec, the one that was stored last first."""
+    with connected(gateway, token) as client:
+        _, rows = _spec(client, name)
+    columns = {"version": "name", "models": "modelCount", "packages": "job.state", "yanked": moment("yankedAt"),
+               "changed": moment("updatedAt"), "title": "title"}  # fmt: skip
+    typer.echo(tables.columns(rows, columns))
+
+
+@specs.command()
+def diff(
+    name: Name,
+    version: Annotated[str, typer.Argument(help="A version.")],
+    other: Annotated[str | None, typer.Argument(help="What it is compared with; without it the latest.")] = None,
+    gateway: Gateway = HERE,
+    token: Token = "",
+) -> None:
+    """Print what differs in another version of a spec; what breaks rows or code is marked with `!`."""
+    with connected(gateway, token) as client:
+        given = {"v": _version(client, name, version)["id"], "o": _version(client, name, other)["id"]}
+        found = ask(client, _DIFF, **given)["specDifference"]
+    for one in found["changes"]:
+        what = f"{one['model']}.{one['name']}" if one["name"] else one["model"]
+        values = f": {one['before']} -> {one['after']}" if one["action"] == "CHANGED" else ""
+        mark = "!" if one["breaksBackward"] else "~" if one["breaksForward"] else " "
+        detail = f" {one['detail']}" if one["detail"] else ""
+        typer.echo(plain(f"{mark} {one['action'].lower()} {one['part'].lower()} {what}{detail}{values}"))
+    if not found["complete"]:
+        typer.echo("there is more")
+
+
+@specs.command()
+def delete(
+    name: Name,
+    version: Annotated[str | None, typer.Option(help="The version; without it the whole spec.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
+    gateway: Gateway = HERE,
+    token: Token = "",
+) -> None:
+    """Delete a spec with all its versions and packages, or one version."""
+    with connected(gateway, token) as client:
+        spec, _ = _spec(client, name)
+        what = spec["canonicalName"] if version is None else f"{spec['canonicalName']} {version}"
+        mutation, key = ("deleteSpec", spec["id"])
+        if version is not None:
+            mutation, key = "deleteSpecVersion", _version(client, name, version)["id"]
+        if not yes:
+            typer.confirm(f"delete {what} with its packages?", abort=True)
+        done = ask(client, _DELETE % mutation, id=key)["done"]
+        if "message" in done:
+            fail(plain(done["message"]), WRONG)
+    typer.echo(f"{what} is deleted")
+
+
+def _spec(client: httpx2.Client, name: str) -> tuple[Any, list[Any]]:
+    """The spec, and all its versions. Ends the command where there is none."""
+    rows: list[Any] = []
+    after = None
+    while True:
+        spec = ask(client, _ONE, n=name, after=after)["spec"]
+        if spec is None:
+            fail(f"you have no spec called {plain(name)}", WRONG)
+        page = spec["versions"]
+        rows += page["nodes"]
+        if not page["pageInfo"]["hasNextPage"]:
+            return spec, rows
+        after = page["pageInfo"]["endCursor"]
+
+
+def _version(client: httpx2.Client, name: str, version: str | None) -> Any:
+    """A version of a spec, by any name that is equal by PEP 440; without one the latest."""
+    spec, rows = _spec(client, name)
+    found = [row for row in rows if version is None or row["canonicalName"] == canonicalize_version(version)]
+    if not found:
+        fail(f"{spec['canonicalName']} has no version {plain(version or '')}".rstrip(), WRONG)
+    return found[0]
