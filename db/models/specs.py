@@ -132,7 +132,7 @@ class SpecModel(Entity):
     name_folded: Mapped[str | None] = folds("name")
     table_name: Mapped[str] = mapped_column(Name(255))
     table_name_folded: Mapped[str | None] = folds("table_name")
-    column_names: Mapped[str] = mapped_column(sa.Text)
+    column_names: Mapped[str] = mapped_column(Name(1_000_000))
     column_names_folded: Mapped[str | None] = folds("column_names")
 
     version_of: Mapped[SpecVersion] = relates(back_populates="models")

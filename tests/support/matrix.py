@@ -258,7 +258,7 @@ OPEN: Mapping[str, str] = {
     "Archive": "title expiresAt owner simulation project job jobs file",
     "File": (
         "purpose state name mediaType size digest recordedAt expiresAt owner service session project archive "
-        "simulation task submission challenge refusal downloadUrl"
+        "simulation task submission challenge specVersion refusal downloadUrl"
     ),
     "Upload": (
         "purpose state name mediaType size received checksum checksumAlgorithm expiresAt owner service session "
@@ -275,7 +275,7 @@ OPEN: Mapping[str, str] = {
     "Estimator": "name fileName metadata simulation pages",
     "Job": (
         "key kind state platform title attempt progress estimatedSeconds submittedAt queuePosition "
-        "priority project archive evaluation "
+        "priority project archive evaluation specVersion "
         "estimatedStartAt startedAt endedAt lastUpdateAt history options merges owner cluster simulation "
         "tasks log error"
     ),
@@ -308,7 +308,7 @@ OPEN: Mapping[str, str] = {
     "Spec": "name canonicalName state compatibility owner project labels latestVersion versions",
     "SpecLabel": "name spec",
     "SpecModel": "name tableName columnNames columns versionOf",
-    "SpecVersion": "name canonicalName title description modelCount language source fetchedAt yankedAt yankReason spec models",
+    "SpecVersion": "name canonicalName title description modelCount language source fetchedAt yankedAt yankReason spec job jobs files models",
     "Task": "ordinal state requested done attempt estimatedSeconds startedAt endedAt lastUpdateAt job error",
     "User": "groups simulations specs specModelLimit",
     "UserGroup": "name users grants",

@@ -20,7 +20,7 @@ LIVE = {'sqlite_where': sa.text('deleted_at IS NULL'), 'postgresql_where': sa.te
 STATE = "state IN ('DRAFT', 'ACTIVE', 'DEPRECATED', 'ARCHIVED')"
 COMPATIBILITY = "compatibility IN ('NONE', 'BACKWARD', 'FULL')"
 NAME = "coalesce(canonical_name_folded, '')"
-SEARCHED = (('spec_models', 'name'), ('spec_models', 'table_name'), ('spec_models', 'column_names'))
+SEARCHED = (('spec_labels', 'name'), ('spec_models', 'name'), ('spec_models', 'table_name'), ('spec_models', 'column_names'))
 
 
 def _on_sqlite() -> bool:
@@ -126,7 +126,7 @@ def _tables() -> None:
         sa.Column('name_folded', FOLD, nullable=True),
         sa.Column('table_name', db.types.Name(length=255), nullable=False),
         sa.Column('table_name_folded', FOLD, nullable=True),
-        sa.Column('column_names', sa.Text(), nullable=False),
+        sa.Column('column_names', db.types.Name(length=1_000_000), nullable=False),
         sa.Column('column_names_folded', FOLD, nullable=True),
         sa.Column('created_at', db.types.Instant(), nullable=False),
         sa.Column('updated_at', db.types.Instant(), nullable=False),
