@@ -39,7 +39,7 @@ from gateway.protocol.boards import Boards
 from gateway.protocol.exports import Exports
 from gateway.protocol.http import PREFLIGHT, Endpoint
 from gateway.protocol.oidc import OidcRoutes
-from gateway.protocol.packages.index import PackageIndex
+from gateway.protocol.packages.index import PackageIndex, former
 from gateway.protocol.results.downloads import Downloads
 from gateway.protocol.stored_files import FILE_HEADERS, StoredFiles
 from gateway.protocol.tus.endpoint import HEADERS as UPLOAD_HEADERS
@@ -252,7 +252,6 @@ def create_app(settings: Settings, services: Services | None = None) -> Starlett
             finally:
                 closing.set()
 
-    packages_index = PackageIndex(services, settings.specs)
     cross_origin = Middleware(
         CORSMiddleware,
         allow_origins=settings.server.allowed_origins,
@@ -272,10 +271,9 @@ def create_app(settings: Settings, services: Services | None = None) -> Starlett
             *Exports(services, schema.core, documents, execution).routes,
             *Boards(services, documents, execution).routes,
             *(OidcRoutes(settings.server, services).routes if settings.sign_in.oidc else ()),
-            *packages_index.routes,
+            *PackageIndex(services, settings.specs).routes,
             Route("/healthz", health),
             Route("/readyz", ready),
-            *packages_index.former,
         ],
         middleware=[
             Middleware(TrustedHostMiddleware, allowed_hosts=settings.server.allowed_hosts, www_redirect=False),
@@ -285,6 +283,7 @@ def create_app(settings: Settings, services: Services | None = None) -> Starlett
         ],
         lifespan=lifespan,
     )
+    app.router.default = former(app.router.default)
     app.state.closing = closing
     app.state.runs = runs
     return app

@@ -61,6 +61,8 @@ async def owner_of(ctx: Context, username: str | None) -> UUID | None:
     """The owner whose specs are meant: the principal, or the user of this name."""
     if username is None:
         return ctx.principal.id
+    if "\0" in username:
+        return None
     named = (User.username == username, User.auth_provider == AuthProvider.LOCAL, User.deleted_at.is_(None))
     found = await ctx.database.rows(sa.select(User.id).where(*named))
     return found[0].id if found else None

@@ -268,11 +268,28 @@ async def _statements(tom: Index) -> int:
 
 
 @pytest.mark.parametrize(
-    "path", ["/simple/~nobody/", "/simple/beam-line/..%2F..%2Fetc", "/simple/beam%00line/", "/simple/~/x"]
+    "path",
+    [
+        "/simple/~nobody/",
+        "/simple/beam-line/..%2F..%2Fetc",
+        "/simple/beam%00line/",
+        "/simple/beam-line/x%00y",
+        "/simple/~t%00m/",
+        "/simple/~t%00m/beam-line/",
+        "/simple/~/x",
+    ],
 )
 async def test_odd_addresses_find_nothing(tom: Index, path: str) -> None:
     answer = await tom.get(path, Accept=pages.JSON)
     assert answer.status_code == 404 or answer.json()["projects"] == []
+
+
+async def test_the_addresses_of_the_former_index_take_no_others(tom: Index) -> None:
+    answer = await tom.get("/healthz/")
+    assert answer.status_code == 307
+    assert answer.headers["Location"].endswith("/healthz")
+    for path in ("/static/x.whl", "/files/x.tar.gz", "/beam-line/notes.txt"):
+        assert (await tom.get(path)).status_code == 404
 
 
 async def test_versions_are_in_their_order(tom: Index) -> None:

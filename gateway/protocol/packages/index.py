@@ -6,15 +6,16 @@ index of the settings, so that one index address serves own names first and all 
 """
 
 import hashlib
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from functools import partial
 from urllib.parse import quote
 from uuid import UUID
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.protocol.files import answered
 from gateway.protocol.negotiation import accepted, choose
@@ -32,6 +33,8 @@ from resolvers.specs.names import sought
 
 ROOT = "/simple"
 METADATA = ".metadata"
+METHODS = ["GET", "HEAD"]
+_FORMER = re.compile(r"/(?P<name>[^/]+)/(?P<file>[^/]*)")
 HEADERS = {
     "Cache-Control": "private, no-cache",
     "Vary": "Accept, Authorization",
@@ -67,29 +70,31 @@ class PackageIndex:
         }
         owned = [(f"{ROOT}/~{{owner}}{path}", make) for path, make in paths.items()]
         plain = [(f"{ROOT}{path}", make) for path, make in paths.items()]
-        return [self._route(path, make) for path, make in (*owned, *plain)]
-
-    @property
-    def former(self) -> list[Route]:
-        """The addresses of the index of OpenAlchemy's package service; they come after all others."""
-        return [self._route("/{name}/", _former), self._route("/{name}/{file}", _former)]
+        return [
+            self._route(path, make if make is _to_slash else self._signed_in(make)) for path, make in (*owned, *plain)
+        ]
 
     def _route(self, path: str, make: Make) -> Route:
         async def respond(request: Request) -> Response:
-            found = await answered(
-                self.services, request, partial(self._made, make, request), optional=True, scheme="Basic"
-            )
+            async def made(ctx: Context) -> Response:
+                return await make(ctx, request)
+
+            found = await answered(self.services, request, made, optional=True, scheme="Basic")
             found.headers.setdefault("Vary", HEADERS["Vary"])
             return found
 
-        return Route(path, respond, methods=["GET", "HEAD"])
+        return Route(path, respond, methods=METHODS)
 
-    async def _made(self, make: Make, request: Request, ctx: Context) -> Response:
-        if make not in (_to_slash, _former):
+    def _signed_in(self, make: Make) -> Make:
+        """The same for who signed in, and not too often."""
+
+        async def respond(ctx: Context, request: Request) -> Response:
             if ctx.principal.kind is Kind.ANONYMOUS:
                 raise Unauthenticated(SIGN_IN)
             self.throttle.count(ctx.principal.credential or ctx.principal.id)
-        return await make(ctx, request)
+            return await make(ctx, request)
+
+        return respond
 
     async def _root(self, ctx: Context, request: Request) -> Response:
         if (media := _media(request)) is None:
@@ -117,8 +122,9 @@ class PackageIndex:
         file = request.path_params["file"]
         known = sought(request.path_params["name"])
         spec = await _spec(ctx, request, known)
-        packages = [] if spec is None else await index.distributions(ctx, spec, file.removesuffix(METADATA))
-        if not packages or "\0" in file:
+        there = spec is not None and "\0" not in file
+        packages = await index.distributions(ctx, spec, file.removesuffix(METADATA)) if spec and there else []
+        if not packages:
             return self._elsewhere(request)
         (package,) = packages
         if request.method == "GET" and not await index.note_fetched(ctx, package):
@@ -145,12 +151,20 @@ async def _to_slash(_: Context, request: Request) -> Response:
     return RedirectResponse(f"{quote(request.url.path)}/", 301, HEADERS)
 
 
-async def _former(_: Context, request: Request) -> Response:
-    """To where it is now; NOT_FOUND for what is no name of a spec."""
-    name, file = request.path_params["name"], request.path_params.get("file", "")
-    if not (known := sought(name)) or (file and not file.endswith(index.ENDS)):
-        raise NotFound("there is nothing here")
-    return RedirectResponse(f"{ROOT}/{known}/{quote(file, safe='')}", 301, HEADERS)
+def former(otherwise: ASGIApp) -> ASGIApp:
+    """Redirects the addresses of an index of OpenAlchemy's package service, of what nothing else takes."""
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope["path"] if scope["type"] == "http" and scope["method"] in METHODS else ""
+        found = _FORMER.fullmatch(path)
+        known = sought(found["name"]) if found else ""
+        if not found or not known or (found["file"] and not found["file"].endswith(index.ENDS)):
+            await otherwise(scope, receive, send)
+            return
+        moved = RedirectResponse(f"{ROOT}/{known}/{quote(found['file'], safe='')}", 301, HEADERS)
+        await moved(scope, receive, send)
+
+    return answer
 
 
 def _moved(request: Request, name: str, known: str) -> Response:

@@ -1,0 +1,1 @@
+"""What specs and the package index cost."""
