@@ -248,13 +248,6 @@ def _of_readable_simulation(entity: Any, profile: AccessProfile) -> Clause:
     return FALSE if reads is FALSE else found
 
 
-def _of_own_spec(entity: Any, profile: AccessProfile) -> Clause:
-    version, spec = Alias(models.SpecVersion), Alias(models.Spec)
-    mine, both = OWNER.clause(spec, profile), sa.join(version, spec, spec.id == version.spec_id)
-    live = (version.deleted_at.is_(None), spec.deleted_at.is_(None))
-    return FALSE if mine is FALSE else some(both, version.id == entity.spec_version_id, *live, mine)
-
-
 def _published(entity: Any, _: AccessProfile) -> Clause:
     return sa.and_(entity.purpose == models.FilePurpose.PUBLIC, entity.state == models.FileState.READY)
 
@@ -266,7 +259,6 @@ OWNER_OF_SIMULATION = Rule("the owner of the simulation", ("OW",), _of_simulatio
 LINKED_JOB = Rule("whoever has a link to the simulation", ("LK",), _job_of_link)
 SESSION_READER = Rule("whoever reads its session", ("OW", "PT", "SV"), _of_readable_session)
 SIMULATION_READER = Rule("whoever reads its simulation", ("OW", "LK"), _of_readable_simulation)
-SPEC_OWNER = Rule("the owner of its spec", ("OW",), _of_own_spec)
 PUBLISHED = Rule("everyone, where it is public", tuple(ROLES), _published)
 LOG_ADMIN = Rule("administrators of its project", ("PA",), _administered_log)
 

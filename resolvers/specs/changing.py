@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.engine import changed, moment_of, row_topic
 from db.locks import held_in_order, in_order
-from db.models import File, Job, Project, Spec, SpecLabel, SpecVersion
+from db.models import Job, Project, Spec, SpecLabel, SpecVersion
 from db.searching.folding import composed
 from db.written import because
 from resolvers.access.policy import policy_of
@@ -52,13 +52,12 @@ async def update(ctx: Context, key: UUID, expected_version: int, changes: Mappin
 
 
 async def _carry(session: AsyncSession, row: Spec) -> None:
-    """Give the builds and the packages of a spec its project."""
+    """Give the builds of a spec its project."""
     await session.flush()
-    because(session, "builds and packages are their spec's project's", Job, File)
+    because(session, "builds are their spec's project's", Job)
     versions = sa.select(SpecVersion.id).where(SpecVersion.spec_id == row.id)
-    for model in (Job, File):
-        of_it = sa.update(model).where(model.spec_version_id.in_(versions))
-        await in_order(session, of_it.values(project_id=row.project_id, version=model.version + 1))
+    of_it = sa.update(Job).where(Job.spec_version_id.in_(versions))
+    await in_order(session, of_it.values(project_id=row.project_id, version=Job.version + 1))
 
 
 async def delete(ctx: Context, key: UUID, expected_version: int | None = None) -> datetime:

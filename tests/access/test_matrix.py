@@ -202,6 +202,9 @@ def _refusal(kind: str, role: str, *needed: str) -> set[str]:
         "Upload",
         "Preference",
         "Job/evaluation",
+        "Job/package",
+        "Spec",
+        "SpecVersion",
     )
     return codes | {"FORBIDDEN"} if role in ("DV", "SV") and of_users else codes
 
@@ -527,7 +530,7 @@ async def test_check_9_a_participant_with_sessions_is_not_deleted(stage: Stage) 
     assert not changed
 
 
-UNTOLD = {kind for kind in KINDS if typename_of(kind) in ("Credential", "Simulation", "Job")} | {
+UNTOLD = {kind for kind in KINDS if typename_of(kind) in ("Credential", "Simulation", "Job", "Spec")} | {
     *(
         "Role/core",
         "Challenge/open",

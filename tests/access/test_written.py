@@ -110,7 +110,7 @@ LeaderboardRequest: a leaderboard is to be built again
 Phase: a new challenge has a phase
 Reevaluation, Submission: a re-evaluation ends with its last evaluation
 Reevaluation: an organiser has a phase evaluated again
-File, Job: builds and packages are their spec's project's
+Job: builds are their spec's project's
 File: packages are of their version
 Job, Task: packages are built by a job
 SpecVersion: a version is its spec's

@@ -123,8 +123,7 @@ File                       -  -  -   RD   R   RD    -  RD    R  -  -  R    - -  
 File/own                   -  -  -   RD   -   -     -  -     -  -  -  -    - -   -  RDB
 File/archive               -  -  -   RD   -   -     -  -     -  -  -  -    - -   -  RDB
 File/output                -  -  -   RD   R   RD    -  RD    -  -  -  -    R -   -  RDB
-# It is deleted with its version alone.
-File/package               -  -  -   R    R   R     -  R     -  -  -  -    - -   -  R
+File/package               -  -  -   R    R   R     -  R     -  -  -  -    - -   -  RDB
 File/public                R  R  R   R    R   R     R  R     R  R  R  R    R R   R  RDB
 # C: a dataset of one's own. PT and PL bring files with the sessions of participants.
 Upload                     -  C  C   CRD  C   C     C  C     -  -  -  C    - C   -  CRD
@@ -605,7 +604,7 @@ async def _place(
         "LogEntry": await _first(session, m.LogEntry, job_id=made.job), "Archive": archived.archive,
         "Job/archive": archived.job, "File": asset, "File/archive": archived.file,
         "Job/package": await _build(session, version, owner, place.project),
-        "File/package": await file_of(session, "x-1.0.tar.gz", purpose=m.FilePurpose.SPEC_PACKAGE, spec_version_id=version, project_id=place.project),
+        "File/package": await file_of(session, "x-1.0.tar.gz", purpose=m.FilePurpose.SPEC_PACKAGE, spec_version_id=version),
         "File/output": await _output(session, "out.bdo", made, owner, place.project), "File/own": await file_of(session, "own.csv", owner_user_id=owner),
         "Upload": upload, "UploadPart": part,
         "Role/core": await _first(session, m.Role, project_id=place.project, service_id=m.CORE, name=m.USER),
@@ -726,6 +725,9 @@ async def fresh(
             )
         case "File/own":
             return await file_of(session, name, owner_user_id=mine)
+        case "File/package":
+            _, version = await specify(session, mine, name)
+            return await file_of(session, name, purpose=m.FilePurpose.SPEC_PACKAGE, spec_version_id=version)
         case "File/archive":
             return (await archive_of(session, mine, name)).file
         case "File/output":

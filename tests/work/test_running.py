@@ -78,7 +78,8 @@ def running(step: Any) -> bool:
 
 
 def workers(folder: Path) -> dict[int, str]:
-    """The processes that have the folder, or one below, as working folder: pid and command line."""
+    """The processes that have the folder, or one below, as working folder: pid and command line. One that has none any
+    more has ended."""
     found = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -87,7 +88,7 @@ def workers(folder: Path) -> dict[int, str]:
                     found[int(entry.name)] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
             except OSError:
                 continue
-    return found
+    return {pid: command for pid, command in found.items() if command}
 
 
 async def gone(folder: Path) -> None:

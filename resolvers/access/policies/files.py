@@ -4,7 +4,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from db.models import Archive, Blob, File, FilePurpose, SpecVersion, Submission, Upload, UploadPart
+from db.models import Archive, Blob, File, FilePurpose, Submission, Upload, UploadPart
 from db.types import now
 from resolvers.access.challenge_rules import (
     FILE_SUBMITTER,
@@ -25,9 +25,9 @@ from resolvers.access.rules import (
     PUBLISHED,
     SESSION_READER,
     SIMULATION_READER,
-    SPEC_OWNER,
     SUPERADMIN,
 )  # fmt: skip
+from resolvers.access.spec_rules import SPEC_READER
 from resolvers.failures import WrongState
 
 
@@ -37,12 +37,8 @@ def _in_time(file: Any) -> Any:
 
 
 async def _validate(change: Change) -> None:
-    """What was submitted is deleted with its submission alone, a package with its version."""
+    """What was submitted is deleted with its submission alone."""
     file = change.row
-    if change.going and file.spec_version_id is not None:
-        version = await change.session.get_one(SpecVersion, file.spec_version_id)
-        if version.deleted_at is None:
-            raise WrongState("it is a package; delete the version of the spec", state=file.state.name)
     if change.going and file.purpose is FilePurpose.SUBMISSION_INPUT and file.submission_id is not None:
         submission = await change.session.get_one(Submission, file.submission_id)
         if submission.deleted_at is None:
@@ -61,7 +57,7 @@ POLICIES = (
             PROJECT_USER,
             SESSION_READER,
             SIMULATION_READER,
-            SPEC_OWNER,
+            SPEC_READER,
             FILE_SUBMITTER,
             TAKES_PART,
             STATIC_FILE,

@@ -3,6 +3,7 @@
 from db.models import Spec, SpecLabel, SpecModel, SpecVersion
 from resolvers.access.policy import Policy
 from resolvers.access.rules import ANY_USER, OWNER, PROJECT_USER, SUPERADMIN
+from resolvers.access.spec_rules import OWNER_OF_SPEC
 
 POLICIES = (
     Policy(
@@ -15,6 +16,12 @@ POLICIES = (
         stays=(Spec.user_id, Spec.project_id, Spec.latest_version_id),
     ),
     Policy(model=SpecLabel, through=SpecLabel.spec, stays=(SpecLabel.spec_id,)),
-    Policy(model=SpecVersion, through=SpecVersion.spec, goes_with=(SpecVersion.spec_id,)),
+    Policy(
+        model=SpecVersion,
+        through=SpecVersion.spec,
+        delete=(OWNER_OF_SPEC, SUPERADMIN),
+        undelete=(),
+        goes_with=(SpecVersion.spec_id,),
+    ),
     Policy(model=SpecModel, through=SpecModel.version_of, stays=(SpecModel.spec_version_id,)),
 )
