@@ -288,7 +288,7 @@ async def test_the_addresses_of_the_former_index_take_no_others(tom: Index) -> N
     answer = await tom.get("/healthz/")
     assert answer.status_code == 307
     assert answer.headers["Location"].endswith("/healthz")
-    for path in ("/static/x.whl", "/files/x.tar.gz", "/beam-line/notes.txt"):
+    for path in ("/static/x.whl", "/beam-line/notes.txt", "/page.py"):
         assert (await tom.get(path)).status_code == 404
 
 
