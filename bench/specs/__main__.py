@@ -70,9 +70,8 @@ async def builds(url: str, keys: str, folder: Path) -> None:
     server = torana(keys, TORANA_TASK_SLOTS="1", TORANA_SPEC_MODELS="0", TORANA_DATA_DIR=str(folder))
     async with running(server, url, folder) as gateway:
         client, bearer = await _signed_in(gateway)
-        query = (
-            """mutation($s:String!){done:putSpec(name:"built",source:$s,language:JSON){...on SpecVersion{job{id}}}}"""
-        )
+        put_it = 'putSpec(name:"built",source:$s,language:JSON){...on SpecVersion{job{id}}}'
+        query = f"mutation($s:SpecSource!){{done:{put_it}}}"
         state = "query($i:ID!){job(id:$i){state}}"
         taken = []
         for number in range(3):

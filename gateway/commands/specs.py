@@ -19,7 +19,7 @@ ENDED = ("COMPLETED", "FAILED", "CANCELED")
 PAUSE = 0.3
 """Seconds between two looks at a build."""
 
-_PUT = """mutation($n:String!,$s:String!,$l:SpecLanguage!,$v:String){
+_PUT = """mutation($n:String!,$s:SpecSource!,$l:SpecLanguage!,$v:String){
   done:putSpec(name:$n,source:$s,language:$l,version:$v){
     ...on SpecVersion{id name modelCount spec{canonicalName} job{id}} ...on Problem{code message details}}}"""
 _JOB = "query($id:ID!){job(id:$id){state error{message} log(last:20){nodes{text}}}}"

@@ -22,6 +22,7 @@ RENAMED: Mapping[str, str] = {"SimulationInput": "SimulationSetup"}
 BigInt = NewType("BigInt", int)
 JSON = NewType("JSON", object)
 Bins = NewType("Bins", str)
+SpecSource = NewType("SpecSource", str)
 
 _BIGGEST = 2**63
 
@@ -64,6 +65,12 @@ def _parse_bins(value: Any) -> str:
     return value
 
 
+def _parse_source(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError("a SpecSource is a text")
+    return value
+
+
 SCALARS: dict[object, ScalarDefinition] = {
     datetime: strawberry.scalar(
         name="DateTime",
@@ -92,6 +99,13 @@ SCALARS: dict[object, ScalarDefinition] = {
         description="Bins of an axis: a number from 0, or numbers and ranges as a text, such as `0-9,12`.",
         serialize=str,
         parse_value=_parse_bins,
+    ),
+    SpecSource: strawberry.scalar(
+        name="SpecSource",
+        description="The text of an OpenAPI specification, 3.0 or 3.1, in JSON or YAML: at most 1,000,000 bytes.",
+        specified_by_url="https://spec.openapis.org/oas/v3.1.0",
+        serialize=str,
+        parse_value=_parse_source,
     ),
     JSON: strawberry.scalar(
         name="JSON",

@@ -13,8 +13,8 @@ CHARACTERS = 65_536
 """The most characters of one text."""
 DEPTH = 40
 """The most objects and lists within one another."""
-JSON = "JSON"
-"""The scalar whose values are bounded on their own."""
+OWN = ("JSON", "SpecSource")
+"""The scalars whose values are bounded on their own."""
 
 
 def check_size(types: Mapping[str, GraphQLInputType], given: Mapping[str, Any], *, texts: bool = True) -> None:
@@ -48,7 +48,7 @@ class _Walk:
             for name, one in value.items():
                 if type(one) in (str, list, dict) and name in kind.fields:
                     self.past(one, kind.fields[name].type, depth + 1)
-        elif type(value) is str and self._texts and len(value) > CHARACTERS and kind.name != JSON:
+        elif type(value) is str and self._texts and len(value) > CHARACTERS and kind.name not in OWN:
             raise self._refusal("characters", len(value), CHARACTERS)
         return self._left
 

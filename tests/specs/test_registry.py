@@ -16,7 +16,7 @@ from schema.fields.scalars import key_of
 from tests.support.platforms import Platform
 from tests.support.specs import described
 
-PUT = """mutation($name: String!, $source: String!, $language: SpecLanguage!, $version: String, $expected: Int) {
+PUT = """mutation($name: String!, $source: SpecSource!, $language: SpecLanguage!, $version: String, $expected: Int) {
   done: putSpec(name: $name, source: $source, language: $language, version: $version, expectedVersion: $expected) {
     __typename ... on SpecVersion { id name title description modelCount source spec { id name canonicalName version } }
     ... on Problem { code message field details } } }"""
@@ -161,6 +161,15 @@ async def test_all_faults_are_told_with_their_places(tom: Owner) -> None:
     pointers = {fault["pointer"] for fault in refused["details"]["faults"]}
     assert any(pointer.startswith("/components/schemas/Magnet/properties/name") for pointer in pointers)
     assert await tom.models() == 0
+
+
+async def test_a_spec_is_longer_than_other_texts(tom: Owner) -> None:
+    """Of which variables have at most 65,536 characters."""
+    long = described("Magnet", **{f"column{n}": {"type": "string", "description": "x" * 1_000} for n in range(100)})
+    done = await tom.put("beams", long)
+    assert done["source"] == long
+    refused = await tom.put("beams", described("Magnet", name={"type": "string", "description": "x" * 1_000_000}))
+    assert (refused["code"], refused["field"]) == ("LIMIT_EXCEEDED", "source")
 
 
 async def test_a_user_has_so_many_models_and_what_is_replaced_does_not_count(tom: Owner) -> None:

@@ -16,7 +16,7 @@ from graphql import (
 )
 
 PLAIN = {
-    "Int": "1", "Float": "1.5", "String": '"x"', "ID": '"x"', "Boolean": "true", "BigInt": '"1"', "JSON": "{}",
+    "Int": "1", "Float": "1.5", "String": '"x"', "ID": '"x"', "Boolean": "true", "BigInt": '"1"', "JSON": "{}", "SpecSource": '"{}"',
     "DateTime": '"2026-01-01T00:00:00Z"', "Date": '"2026-01-01"',
 }  # fmt: skip
 

@@ -14,7 +14,7 @@ from schema.fields.scalars import key_of
 from tests.support.serving import Served
 from tests.work.test_running import ended, until
 
-PUT = """mutation($name:String!,$source:String!,$version:String){
+PUT = """mutation($name:String!,$source:SpecSource!,$version:String){
   done:putSpec(name:$name,source:$source,language:JSON,version:$version){
     __typename ...on SpecVersion{id name spec{id version} job{id key kind state}} ...on Problem{code message details}}}"""
 BUILT = """query($id:ID!){specVersion(id:$id){job{id state attempt error{code message} log(first:50){nodes{text}}}

@@ -199,6 +199,7 @@ HOSTILE: dict[str, list[Any]] = {
     "BigInt": [2**63, -(2**63) - 1, 2**63 - 1, -(2**63), DIGITS, "٣", " 1", "1_0", 1.0],
     "Boolean": [0, "true"],
     "DateTime": ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z", "2026-02-30T00:00:00Z", "2026-01-01", "\0", "2026-W01-1T00:00Z", DIGITS, "2026-01-01T00:00:00+23:59:59.999999"],
+    "SpecSource": ["\0", "", "\ud800", "a: &a [*a]", 5, {}, []],
     "JSON": [math.inf, 2**53, "\0", {"\0": 1}, {"a": "\0"}, None, [], "x", 5, {"a": 2**70}, [[[]]]],
 }  # fmt: skip
 TOLD = {"BAD_USER_INPUT", "INVALID", "NOT_FOUND", "LIMIT_EXCEEDED", "CONFLICT", "STATE", "FORBIDDEN", "UNAUTHENTICATED", "RATE_LIMITED", "DEPENDENCY"}  # fmt: skip

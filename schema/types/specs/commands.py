@@ -13,7 +13,7 @@ from resolvers.specs.difference import Action, Part
 from schema.fields.fields import Info
 from schema.fields.inputs import AnyVersion, Deleted, DeletedResult, ExpectedVersion, result
 from schema.fields.mutations import SIGNED_IN, mutation, written
-from schema.fields.scalars import JSON, enum, key_of, optional_key
+from schema.fields.scalars import JSON, SpecSource, enum, key_of, optional_key
 from schema.types.accounts.signing import Done, DoneResult
 from schema.types.specs.specs import Spec, SpecCompatibility, SpecLanguage, SpecState, SpecVersion
 
@@ -127,9 +127,7 @@ class SpecsMutation:
                 "`Beam_Line` is the same as `beam-line`."
             ),
         ],
-        source: Annotated[
-            str, strawberry.argument(description="The spec: OpenAPI 3.0 or 3.1, at most 1,000,000 bytes.")
-        ],
+        source: Annotated[SpecSource, strawberry.argument(description="The spec.")],
         language: Annotated[SpecLanguage, strawberry.argument(description="The language of the source.")],  # type: ignore[valid-type]
         version: Annotated[
             str | None,
