@@ -17,8 +17,7 @@ from resolvers.access.policy import policy_of
 from resolvers.access.visibility import visible
 from resolvers.context import Context
 from resolvers.failures import Invalid, LimitExceeded
-from resolvers.feed import WORK, job_topic
-from resolvers.queue.lifecycle import Subject, new_job
+from resolvers.queue.lifecycle import Subject, enqueue, new_job
 from resolvers.work.placement import checked_options, chosen_place
 from resolvers.writing.refusals import writing
 from resolvers.writing.rows import require, seen, signed_in
@@ -65,10 +64,8 @@ async def request(
         place = await chosen_place(session, ctx, cluster, asked)
         because(session, "an archive is made by a job", Job, Task)
         job, tasks = new_job(Subject(JobKind.ARCHIVE, archive.id, owner, None, title), [number], place, moment)
-        session.add(job)
-        await session.flush()
-        session.add_all(tasks)
-        changed(session, WORK, job_topic(job.id), row_topic(Archive, archive.id))
+        await enqueue(session, job, tasks)
+        changed(session, row_topic(Archive, archive.id))
         return archive.id
 
 

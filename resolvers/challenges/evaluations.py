@@ -31,8 +31,7 @@ from db.written import because
 from jobs.programs.metering import SHARE
 from resolvers.challenges.statuses import move
 from resolvers.failures import WrongState
-from resolvers.feed import WORK, job_topic
-from resolvers.queue.lifecycle import RERUN, Place, Subject, new_job
+from resolvers.queue.lifecycle import RERUN, Place, Subject, enqueue, new_job
 
 
 async def accepted(session: AsyncSession, submission: Submission) -> None:
@@ -95,11 +94,8 @@ async def begin(
     )
     job, tasks = new_job(subject, [SHARE], await _place(session, version), await moment_of(session))
     job.priority = 0 if reevaluation is None else RERUN
-    session.add(job)
-    await session.flush()
-    session.add_all(tasks)
-    await session.flush()
-    changed(session, WORK, job_topic(job.id), row_topic(Evaluation, evaluation.id))
+    await enqueue(session, job, tasks)
+    changed(session, row_topic(Evaluation, evaluation.id))
     return evaluation
 
 

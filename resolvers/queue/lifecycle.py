@@ -179,3 +179,12 @@ def new_job(
         **{Job.subject_column(subject.kind).key: subject.id},
     )
     return job, [Task(job_id=key, ordinal=n, requested=share) for n, share in enumerate(shares, 1)]
+
+
+async def enqueue(session: AsyncSession, job: Job, tasks: Sequence[Task]) -> None:
+    """Store a new job with its tasks, and tell those who hand jobs to engines."""
+    session.add(job)
+    await session.flush()
+    session.add_all(tasks)
+    await session.flush()
+    changed(session, WORK, job_topic(job.id))

@@ -33,9 +33,9 @@ from resolvers.access.policy import policy_of
 from resolvers.access.rules import Rule
 from resolvers.context import Context
 from resolvers.failures import Invalid
-from resolvers.feed import WORK, job_topic, principal_topic, results_topic
+from resolvers.feed import job_topic, principal_topic, results_topic
 from resolvers.labels import checked_labels, put_labels
-from resolvers.queue.lifecycle import Place, Subject, expect_ended, new_job
+from resolvers.queue.lifecycle import Place, Subject, enqueue, expect_ended, new_job
 from resolvers.reading.conditions import Where
 from resolvers.work.placement import checked_options, chosen_place
 from resolvers.writing.audit import record
@@ -110,10 +110,7 @@ async def submit_simulation(
         )
         subject = Subject(JobKind.SIMULATION, simulation.id, owner, project_id, title)
         job, parts = new_job(subject, shares(primaries, tasks), where, await moment_of(session))
-        session.add(job)
-        await session.flush()
-        session.add_all(parts)
-        changed(session, WORK, job_topic(job.id))
+        await enqueue(session, job, parts)
     return simulation.id
 
 

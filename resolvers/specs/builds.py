@@ -14,9 +14,8 @@ from db.written import because
 from resolvers.access.policy import policy_of
 from resolvers.context import Context
 from resolvers.failures import WrongState
-from resolvers.feed import WORK, job_topic
 from resolvers.queue.cancelling import end_job
-from resolvers.queue.lifecycle import Place, Subject, new_job
+from resolvers.queue.lifecycle import Place, Subject, enqueue, new_job
 from resolvers.writing.audit import record
 from resolvers.writing.refusals import writing
 from resolvers.writing.rows import locked, require, seen
@@ -36,11 +35,8 @@ async def begin(session: AsyncSession, spec: Spec, version: SpecVersion) -> UUID
     attempt = (await session.scalar(highest) or 0) + 1
     because(session, "packages are built by a job", Job, Task)
     job, tasks = new_job(subject_of(spec, version), [SHARE], Place(), await moment_of(session), attempt)
-    session.add(job)
-    await session.flush()
-    session.add_all(tasks)
-    await session.flush()
-    changed(session, WORK, job_topic(job.id), row_topic(SpecVersion, version.id))
+    await enqueue(session, job, tasks)
+    changed(session, row_topic(SpecVersion, version.id))
     return job.id
 
 

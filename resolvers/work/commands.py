@@ -22,7 +22,7 @@ from resolvers.context import Context
 from resolvers.failures import Invalid, WrongState
 from resolvers.feed import WORK, job_topic
 from resolvers.queue.cancelling import cancel
-from resolvers.queue.lifecycle import expect_ended, new_job
+from resolvers.queue.lifecycle import enqueue, expect_ended, new_job
 from resolvers.reading.conditions import Where
 from resolvers.work.placement import checked_options, chosen_place
 from resolvers.writing.audit import record
@@ -76,10 +76,7 @@ async def retry_job(
             )
             again, tasks = new_job(subject, shares.all(), place, await moment_of(session), attempt)
             because(session, "a job is tried again by another", Job, Task)
-            session.add(again)
-            await session.flush()
-            session.add_all(tasks)
-            changed(session, WORK, job_topic(again.id))
+            await enqueue(session, again, tasks)
             record(session, ctx, "RETRY_JOB", "Job", again.id)
             return again.id
     except IntegrityError:
