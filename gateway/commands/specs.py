@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,13 +10,14 @@ import httpx2
 import typer
 from packaging.utils import canonicalize_version
 
+from db.models import TERMINAL
 from gateway.commands import tables
 from gateway.commands.remote import HERE, Gateway, Token, ask, connected
 from gateway.commands.tables import moment, plain
 from gateway.commands.terminal import WRONG, fail
 
 specs = typer.Typer(help="Specs of your own, at a gateway.", no_args_is_help=True, rich_markup_mode=None)
-ENDED = ("COMPLETED", "FAILED", "CANCELED")
+ENDED = {state.name for state in TERMINAL}
 PAUSE = 0.3
 """Seconds between two looks at a build."""
 
@@ -83,7 +85,7 @@ def pull(
 ) -> None:
     """Print the source of a version, as it was pushed."""
     with connected(gateway, token) as client:
-        source = ask(client, _SOURCE, id=_version(client, name, version)["id"])["specVersion"]["source"]
+        source = ask(client, _SOURCE, id=_version(*_spec(client, name), version)["id"])["specVersion"]["source"]
     if output is None:
         sys.stdout.write(source)
     else:
@@ -95,14 +97,7 @@ def list_(gateway: Gateway = HERE, token: Token = "") -> None:
     """List your specs with their latest versions."""
     with connected(gateway, token) as client:
         me = ask(client, "{viewer{id specModelCount specModelLimit}}")["viewer"]
-        rows: list[Any] = []
-        after = None
-        while True:
-            page = ask(client, _LIST, me=me["id"], after=after)["specs"]
-            rows += page["nodes"]
-            if not page["pageInfo"]["hasNextPage"]:
-                break
-            after = page["pageInfo"]["endCursor"]
+        rows = _every(lambda after: ask(client, _LIST, me=me["id"], after=after)["specs"])
     columns = {"name": "canonicalName", "latest": "latestVersion.name", "models": "latestVersion.modelCount",
                "state": "state", "changed": moment("updatedAt"), "title": "latestVersion.title"}  # fmt: skip
     typer.echo(tables.columns(rows, columns))
@@ -130,7 +125,8 @@ def diff(
 ) -> None:
     """Print what differs in another version of a spec; what breaks rows or code is marked with `!`."""
     with connected(gateway, token) as client:
-        given = {"v": _version(client, name, version)["id"], "o": _version(client, name, other)["id"]}
+        spec, rows = _spec(client, name)
+        given = {"v": _version(spec, rows, version)["id"], "o": _version(spec, rows, other)["id"]}
         found = ask(client, _DIFF, **given)["specDifference"]
     for one in found["changes"]:
         what = f"{one['model']}.{one['name']}" if one["name"] else one["model"]
@@ -152,11 +148,11 @@ def delete(
 ) -> None:
     """Delete a spec with all its versions and packages, or one version."""
     with connected(gateway, token) as client:
-        spec, _ = _spec(client, name)
+        spec, rows = _spec(client, name)
         what = spec["canonicalName"] if version is None else f"{spec['canonicalName']} {version}"
         mutation, key = ("deleteSpec", spec["id"])
         if version is not None:
-            mutation, key = "deleteSpecVersion", _version(client, name, version)["id"]
+            mutation, key = "deleteSpecVersion", _version(spec, rows, version)["id"]
         if not yes:
             typer.confirm(f"delete {what} with its packages?", abort=True)
         done = ask(client, _DELETE % mutation, id=key)["done"]
@@ -167,22 +163,33 @@ def delete(
 
 def _spec(client: httpx2.Client, name: str) -> tuple[Any, list[Any]]:
     """The spec, and all its versions. Ends the command where there is none."""
-    rows: list[Any] = []
-    after = None
-    while True:
+    found: dict[str, Any] = {}
+
+    def page(after: str | None) -> Any:
         spec = ask(client, _ONE, n=name, after=after)["spec"]
         if spec is None:
             fail(f"you have no spec called {plain(name)}", WRONG)
-        page = spec["versions"]
-        rows += page["nodes"]
-        if not page["pageInfo"]["hasNextPage"]:
-            return spec, rows
-        after = page["pageInfo"]["endCursor"]
+        found.update(spec)
+        return spec["versions"]
+
+    rows = _every(page)
+    return found, rows
 
 
-def _version(client: httpx2.Client, name: str, version: str | None) -> Any:
-    """A version of a spec, by any name that is equal by PEP 440; without one the latest."""
-    spec, rows = _spec(client, name)
+def _every(page: Callable[[str | None], Any]) -> list[Any]:
+    """The rows of all pages of a connection."""
+    rows: list[Any] = []
+    after = None
+    while True:
+        found = page(after)
+        rows += found["nodes"]
+        if not found["pageInfo"]["hasNextPage"]:
+            return rows
+        after = found["pageInfo"]["endCursor"]
+
+
+def _version(spec: Any, rows: list[Any], version: str | None) -> Any:
+    """One of the versions of a spec, by any name that is equal by PEP 440; without one the latest."""
     found = [row for row in rows if version is None or row["canonicalName"] == canonicalize_version(version)]
     if not found:
         fail(f"{spec['canonicalName']} has no version {plain(version or '')}".rstrip(), WRONG)

@@ -161,12 +161,7 @@ async def revoke(ctx: Context, key: UUID) -> datetime:
         rules: Rules = (DEVICE_LINKER, SUPERADMIN) if row.device_id else (OWNER, PROJECT_ADMIN, SITE_ADMIN, SUPERADMIN)
         rules = (ORGANISER, SUPERADMIN) if row.challenge_id else rules
         await require(session, ctx, row, (*rules, LINKED_SERVICE) if row.participant_id else rules, "revoke")
-        if row.revoked_at is None:
-            row.revoked_at = await moment_of(session)
-            owner = _owner_of(row)
-            changed(session, principal_topic(owner))
-            record(session, ctx, "REVOKE_CREDENTIAL", "Credential", key, label=row.label, owner=owner)
-        return row.revoked_at
+        return row.revoked_at or _revoked(session, ctx, row, await moment_of(session))
 
 
 async def revoke_all(ctx: Context) -> datetime:
@@ -184,10 +179,16 @@ async def _end(session: AsyncSession, ctx: Context, *which: Any) -> None:
     because(session, "keys are revoked by their owner", Credential)
     moment = await moment_of(session)
     for row in rows:
-        row.revoked_at = moment
-        record(session, ctx, "REVOKE_CREDENTIAL", "Credential", row.id, label=row.label, owner=row.user_id)
+        _revoked(session, ctx, row, moment)
     await session.flush()
-    changed(session, principal_topic(ctx.principal.id))
+
+
+def _revoked(session: AsyncSession, ctx: Context, row: Credential, moment: datetime) -> datetime:
+    """Note in a credential, and on record, that it is revoked; returns when."""
+    row.revoked_at, owner = moment, _owner_of(row)
+    changed(session, principal_topic(owner))
+    record(session, ctx, "REVOKE_CREDENTIAL", "Credential", row.id, label=row.label, owner=owner)
+    return moment
 
 
 def _in_person(ctx: Context) -> UUID:

@@ -70,10 +70,8 @@ async def delete(ctx: Context, key: UUID, expected_version: int | None = None) -
         await require(session, ctx, row, policy_of(Spec).delete, "delete")
         if expected_version is not None:
             expect(row, expected_version)
-        await _end_builds(session, key)
-        moment = await erase(session, row)
+        moment = await _erase(session, ctx, row)
         await count(session, owner)
-        record(session, ctx, "DELETE", "Spec", key, name=row.canonical_name)
         return moment
 
 
@@ -88,9 +86,7 @@ async def delete_all(ctx: Context) -> datetime:
             await require(session, ctx, row, policy_of(Spec).delete, "delete")
         for row in rows:
             await hold(session, Spec, row.id)
-            await _end_builds(session, row.id)
-            await erase(session, row)
-            record(session, ctx, "DELETE", "Spec", row.id, name=row.canonical_name)
+            await _erase(session, ctx, row)
         await count(session, owner)
         return await moment_of(session)
 
@@ -114,9 +110,12 @@ async def delete_version(ctx: Context, key: UUID, expected_version: int | None =
         return moment
 
 
-async def _end_builds(session: AsyncSession, spec: UUID) -> None:
-    versions = await session.scalars(sa.select(SpecVersion.id).where(SpecVersion.spec_id == spec))
+async def _erase(session: AsyncSession, ctx: Context, row: Spec) -> datetime:
+    """Delete a spec, held by the transaction, with its versions, and cancel their builds; returns when."""
+    versions = await session.scalars(sa.select(SpecVersion.id).where(SpecVersion.spec_id == row.id))
     await builds.end(session, versions.all())
+    record(session, ctx, "DELETE", "Spec", row.id, name=row.canonical_name)
+    return await erase(session, row)
 
 
 async def yank(ctx: Context, key: UUID, reason: str | None) -> UUID:

@@ -56,9 +56,8 @@ async def _accept(_: Services, session: AsyncSession, job: Job, task: Task, uplo
     await drop_packages(session, version.id)
     because(session, "what a job made belongs to its subject", File)
     for upload in sorted(uploads, key=lambda one: str(one.file_id)):
-        file = await session.get_one(File, upload.file_id, with_for_update=True, populate_existing=True)
-        file.spec_version_id, file.owner_user_id, file.project_id = version.id, None, None
-        file.expires_at = file.deleted_at = None
+        file = await session.get_one(File, upload.file_id, with_for_update=True)
+        file.spec_version_id, file.owner_user_id, file.expires_at = version.id, None, None
         changed(session, row_topic(File, file.id))
     changed(session, row_topic(SpecVersion, version.id))
 

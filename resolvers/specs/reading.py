@@ -1,7 +1,7 @@
 """Read the source of a specification: its text, what OpenAPI says of it, and the tables that it describes."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -102,7 +102,11 @@ def _version(said: Any, given: str | None) -> str:
 
 def _invalid(faults: list[Fault]) -> Invalid:
     """The first fault as a sentence, and all with their places for programs."""
-    first = faults[0]
+    first, (more, told) = faults[0], listed(faults)
+    return Invalid(f"{first.pointer or '/'}: {first.message}{more}", field=SOURCE, faults=told)
+
+
+def listed(faults: Sequence[Fault]) -> tuple[str, list[dict[str, str]]]:
+    """How many faults there are beside the first, in words; and all with their places for programs."""
     more = f" ({len(faults) - 1} more)" if len(faults) > 1 else ""
-    listed = [{"pointer": fault.pointer, "message": fault.message} for fault in faults]
-    return Invalid(f"{first.pointer or '/'}: {first.message}{more}", field=SOURCE, faults=listed)
+    return more, [{"pointer": fault.pointer, "message": fault.message} for fault in faults]

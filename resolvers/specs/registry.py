@@ -15,12 +15,13 @@ from db.models import Spec, SpecCompatibility, SpecLanguage, SpecModel, SpecStat
 from db.types import uuid7
 from db.written import because
 from jobs.specs.comparing import Compatibility, broken, changes
+from jobs.specs.faults import Fault
 from resolvers.access.policy import policy_of
 from resolvers.context import Context
 from resolvers.failures import Conflict, WrongState, check_limit
 from resolvers.specs import builds
 from resolvers.specs.names import canonical
-from resolvers.specs.reading import Specification, read, tables_of
+from resolvers.specs.reading import SOURCE, Specification, listed, read, tables_of
 from resolvers.specs.usage import count, expect_room, hold_owner
 from resolvers.writing.audit import record
 from resolvers.writing.refusals import writing
@@ -72,13 +73,13 @@ async def put(
     digest = hashlib.sha256(f"{language.name}\n{source}".encode()).hexdigest()
     for _ in range(_TRIES):
         async with ctx.database.write() as session:
-            before = await _before(session, owner, known, said)
+            before = await _before(session, await _found(session, ctx, owner, known, expected_version), said)
         await _expect_compatible(ctx, before, said)
         try:
             async with writing(ctx, "PUT", Spec) as session:
                 await hold_owner(session, owner)
                 spec = await _found(session, ctx, owner, known, expected_version)
-                if await _before(session, owner, known, said) != before:
+                if await _before(session, spec, said) != before:
                     raise _Overtaken
                 await expect_room(session, owner, said.tables.count, ctx.services.limits.spec_models, before.spec)
                 content = {"source": source, "language": language, "digest": digest}
@@ -115,10 +116,8 @@ async def _found(
     return spec
 
 
-async def _before(session: AsyncSession, owner: UUID, known: str, said: Specification) -> _Before:
+async def _before(session: AsyncSession, spec: Spec | None, said: Specification) -> _Before:
     """What is there to compare with: the version stored last, of those that are not put anew."""
-    named = sa.select(Spec).where(Spec.user_id == owner, Spec.canonical_name == known, Spec.deleted_at.is_(None))
-    spec = await session.scalar(named)
     if spec is None:
         return _Before()
     if spec.compatibility is SpecCompatibility.NONE:
@@ -134,15 +133,14 @@ async def _expect_compatible(ctx: Context, before: _Before, said: Specification)
     if before.version is None:
         return
 
-    def compared() -> list[tuple[str, str]]:
+    def compared() -> list[Fault]:
         found = changes(tables_of(before.source, before.language), said.tables)
-        return broken(found, Compatibility[before.rule.name])
+        return [Fault(pointer, why) for pointer, why in broken(found, Compatibility[before.rule.name])]
 
     if reasons := await ctx.services.jobs.inputs.run(ctx.lane, compared):
-        listed = [{"pointer": pointer, "message": why} for pointer, why in reasons]
-        more = f" ({len(reasons) - 1} more)" if len(reasons) > 1 else ""
-        told = f"{reasons[0][1]}{more}; the spec must stay {before.rule.name} compatible with {before.name}"
-        raise Conflict(told, field="source", faults=listed, compatibility=before.rule.name, version=before.name)
+        more, faults = listed(reasons)
+        told = f"{reasons[0].message}{more}; the spec must stay {before.rule.name} compatible with {before.name}"
+        raise Conflict(told, field=SOURCE, faults=faults, compatibility=before.rule.name, version=before.name)
 
 
 async def _store(session: AsyncSession, ctx: Context, spec: Spec | None, given: _Put) -> UUID:
