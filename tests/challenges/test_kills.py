@@ -1,6 +1,7 @@
 """What dies during evaluations and while leaderboards are built: workers, gateways, and disks that are full."""
 
 import asyncio
+import os
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -38,11 +39,14 @@ from tests.work.test_running import Process
 
 ON_SQLITE = True
 
-SLOW = """import json, sys, time
+SLOW = """import json, signal, sys, time
 submission, reference, output = sys.argv[-3:]
 text = open(f"{submission}/predictions.csv").read()
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
 print("begins with", text, flush=True)
-time.sleep(float(sys.argv[2]))
+end = time.monotonic() + float(sys.argv[2])
+while time.monotonic() < end and signal.SIGUSR1 not in signal.sigpending():
+    time.sleep(0.02)
 json.dump({"accuracy": float(text)}, open(f"{output}/scores.json", "w"))
 open(f"{output}/copy.txt", "w").write(text)
 print("ends with", text, flush=True)
@@ -53,7 +57,7 @@ DONE = """query($i:ID!){submission(id:$i){files(first:9){nodes{id name size dige
 
 
 async def slow(gateway: Served, as_: str, seconds: float) -> tuple[Contest, str]:
-    """A contest whose evaluator takes so long, and the mark in the command line of that."""
+    """A contest whose evaluator takes so long, or until SIGUSR1, and the mark in the command line of that."""
     mark = f"mark-{uuid4()}"
     evaluator = {"arguments": [mark, str(seconds)], "scoresSchema": {"type": "object"}}
     return await contest(gateway, as_, evaluator=evaluator, files={"score.py": SLOW}), mark
@@ -114,10 +118,14 @@ async def test_cancelling_a_submission_ends_its_processes(serve: Serve) -> None:
 async def test_evaluations_at_once_do_not_mix(serve: Serve) -> None:
     gateway: Served = await serve(task_slots=2)
     root, *people = [await gateway.log_in(name) for name in ("root", "tom", "maria")]
-    of, mark = await slow(gateway, root, 1)
+    of, mark = await slow(gateway, root, 100)
     sent_ = [(as_, await sent(gateway, as_, of, f"0.{n}{k}".encode()), f"0.{n}{k}")
              for n in range(1, 4) for k, as_ in enumerate(people, 1)]  # fmt: skip
-    both = asyncio.create_task(overlap(mark))
+    told: set[int] = set()
+    for _ in range(3):
+        for pid in await two_under_way(mark, told):
+            os.kill(pid, signal.SIGUSR1)
+            told.add(pid)
     for as_, submission, text in sent_:
         await ended(gateway, as_, submission)
         found = (await gateway.ask(DONE, as_, i=submission["id"]))["submission"]
@@ -127,16 +135,24 @@ async def test_evaluations_at_once_do_not_mix(serve: Serve) -> None:
         assert [line for line in lines if " with " in line] == [f"begins with {text}", f"ends with {text}"]
         digests = {file["name"]: file["digest"] for file in found["files"]["nodes"]}
         assert digests["copy.txt"] == digests["predictions.csv"]
-    assert await both, "two were under way at once"
     await nothing_left(mark, gateway.app.state.runs)
 
 
-async def overlap(mark: str) -> bool:
-    """Whether two workers ran programs with the mark at once."""
+async def two_under_way(mark: str, told: set[int]) -> list[int]:
+    """The pids of two programs with the mark that await SIGUSR1, as soon as there are two at once that were not told."""
     async with asyncio.timeout(100):
-        while sum("score.py" in command and "-c" not in command.split() for command in marked(mark).values()) < 2:
+        while len(found := [pid for pid in marked(mark) if pid not in told and _awaits(pid, signal.SIGUSR1)]) < 2:
             await asyncio.sleep(0.02)
-    return True
+    return found
+
+
+def _awaits(pid: int, number: signal.Signals) -> bool:
+    try:
+        status = Path("/proc", str(pid), "status").read_text()
+    except OSError:
+        return False
+    (blocked,) = [int(line.split()[1], 16) for line in status.splitlines() if line.startswith("SigBlk")]
+    return bool(blocked >> (number - 1) & 1)
 
 
 # Leaderboards -------------------------------------------------------------------------------------------------------
