@@ -52,6 +52,7 @@ class CredentialKind(Enum):
     PASSWORD_RESET = "PASSWORD_RESET"  # noqa: S105
     SSH_CERTIFICATE = "SSH_CERTIFICATE"
     CHALLENGE_WORKER = "CHALLENGE_WORKER"
+    SPEC_TOKEN = "SPEC_TOKEN"  # noqa: S105
 
 
 OWNERS = ("user_id", "participant_id", "device_id", "service_id", "challenge_id")
@@ -107,7 +108,7 @@ class Credential(Entity):
 
     Of a secret only `secret_hash` is stored. `sealed` holds encrypted what must be read again (the seed of an
     authenticator). `public_key` names an API key. `scopes` bound what a key or token may do; null: all that its owner
-    may.
+    may. `spec_id` bounds a token of specs to one.
 
     The refresh tokens of a login session are a family: each use marks its row revoked and adds the next one. A row that
     is used twice shows theft, and ends the family.
@@ -118,6 +119,7 @@ class Credential(Entity):
         sa.CheckConstraint(
             "kind <> 'LOGIN_SESSION' OR (family IS NOT NULL AND expires_at IS NOT NULL)", name="session"
         ),
+        sa.CheckConstraint("kind = 'SPEC_TOKEN' OR spec_id IS NULL", name="spec"),
         of_one(*OWNERS),
         unique("uq_credentials_password", "user_id", "kind", "label", where="kind IN ('PASSWORD', 'TOTP')"),
         unique("uq_credentials_participant_password", "participant_id", "label", where="kind = 'PASSWORD'"),
@@ -132,6 +134,7 @@ class Credential(Entity):
     device_id: Mapped[UUID | None] = refers("devices.id", ondelete="CASCADE")
     service_id: Mapped[UUID | None] = refers("services.id", ondelete="CASCADE")
     challenge_id: Mapped[UUID | None] = refers("challenges.id", ondelete="CASCADE")
+    spec_id: Mapped[UUID | None] = refers("specs.id", ondelete="CASCADE", index=True)
     kind: Mapped[CredentialKind] = mapped_column(choice(CredentialKind))
     label: Mapped[str] = mapped_column(Name(100), default="default")
     label_folded: Mapped[str | None] = folds("label")
@@ -151,6 +154,7 @@ class Credential(Entity):
     device: Mapped["Device | None"] = relates()
     service: Mapped["Service | None"] = relates()
     challenge: Mapped["Challenge | None"] = relates()
+    spec: Mapped["Spec | None"] = relates()
 
 
 class Preference(Entity):

@@ -6,10 +6,11 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
+from db.models.accounts import AuthProvider
 from db.models.base import Entity, Erasable, lists, of_one, refers, relates, unique
 from db.models.ordering import folded
 from db.searching.folding import folds
-from db.types import Name, Value
+from db.types import Name, Value, choice
 
 if TYPE_CHECKING:
     from db.models.accounts import User
@@ -46,6 +47,8 @@ class Service(Erasable, Entity):
     config_schema: Mapped[dict[str, Any]] = mapped_column(default=dict)
     has_assets: Mapped[bool] = mapped_column(default=False)
     has_tests: Mapped[bool] = mapped_column(default=False)
+    acts_for: Mapped[AuthProvider | None] = mapped_column(choice(AuthProvider))
+    """The identity provider whose users the service acts for."""
 
     roles: Mapped[list["Role"]] = relates(back_populates="service")
     sites: Mapped[list["Site"]] = relates(secondary="site_services", back_populates="services")

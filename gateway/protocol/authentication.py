@@ -76,7 +76,8 @@ async def _known(services: Services, said: Secret) -> Principal:
 
 
 def _pair(services: Services, encoded: str) -> Secret:
-    """An API key in the header's other form, RFC 7617: the public key as the user, the secret as the password."""
+    """An API key in the header's other form, RFC 7617: the public key as the user, the secret as the password. A token
+    of specs has any user, such as `__token__`."""
     try:
         public_key, _, secret = base64.b64decode(encoded, validate=True).decode().partition(":")
     except (binascii.Error, UnicodeDecodeError):
@@ -84,7 +85,7 @@ def _pair(services: Services, encoded: str) -> Secret:
     said = services.identity.keys.verify(secret) if public_key and secret else None
     if not isinstance(said, Secret):
         raise Unauthenticated("the Authorization header must be: Basic <base64 of the public key, a colon, the secret>")
-    return replace(said, public_key=public_key)
+    return said if said.kind is Kind.SPEC_TOKEN else replace(said, public_key=public_key)
 
 
 def _ended(principal: Principal) -> Failure:

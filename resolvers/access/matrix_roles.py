@@ -15,6 +15,7 @@ ROLES = {
     "SV": "service",
     "OG": "organiser of the challenge",
     "CW": "external worker of the challenge",
+    "TK": "whoever has a token of specs",
     "WK": "worker",
     "LK": "whoever has a link to a simulation",
     "XA": "superadmin",

@@ -1,4 +1,5 @@
-"""API keys of users, and static tokens of participants, devices and services: create, rotate, revoke.
+"""API keys of users, and static tokens of participants, devices and services, and tokens of specs: create and
+rotate.
 
 A secret is shown once, when it is made. Only its digest is stored.
 """
@@ -16,31 +17,27 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.engine import changed, moment_of
-from db.models import CORE, OWNERS, Challenge, Credential, CredentialKind, Entity, Participant, User
+from db.models import CORE, Challenge, Credential, CredentialKind, Entity, Participant, Spec, User
 from db.searching.folding import composed
 from db.written import because
-from resolvers.access.challenge_rules import ORGANISER
-from resolvers.access.policy import Rules, policy_of
+from resolvers.access.acting import ACTS_FOR_OWNER
+from resolvers.access.policy import policy_of
 from resolvers.access.rules import (
-    DEVICE_LINKER,
-    LINKED_SERVICE,
     OWNER,
-    PROJECT_ADMIN,
-    SITE_ADMIN,
-    SUPERADMIN,
-    allowed,
 )
-from resolvers.access.visibility import visible
+from resolvers.accounts.owners import Owner, for_whom, owner_made
+from resolvers.accounts.revocation import end, hold_user, owner_of
 from resolvers.context import Context
-from resolvers.failures import Conflict, Forbidden, Invalid, LimitExceeded, NotFound, WrongState
+from resolvers.failures import Conflict, Forbidden, Invalid, LimitExceeded, WrongState
 from resolvers.feed import principal_topic
 from resolvers.identity.credentials import LIVE
+from resolvers.identity.principal import Kind
 from resolvers.identity.tokens import digest_of
 from resolvers.mail.outbox import Change, tell
 from resolvers.writing.audit import record
 from resolvers.writing.refusals import writing
 from resolvers.writing.row_events import conclude, place_of
-from resolvers.writing.rows import locked, require, signed_in
+from resolvers.writing.rows import locked, require, seen
 
 READ, WRITE = "read", "write"
 """The scopes that a key may have; every key may read."""
@@ -49,8 +46,6 @@ ACTIVE = 2
 MOST = 50
 """The most keys of one user."""
 
-_ENDED = (CredentialKind.API_KEY, CredentialKind.STATIC_TOKEN, CredentialKind.CHALLENGE_WORKER)
-"""The kinds of credentials that are revoked."""
 _DIGITS = string.digits + string.ascii_letters
 
 
@@ -82,41 +77,89 @@ def _written(number: int, length: int) -> str:
 
 
 async def create_key(
-    ctx: Context, label: str, scopes: frozenset[str], expires_at: datetime | None, *, replace: bool = False
+    ctx: Context,
+    label: str,
+    scopes: frozenset[str],
+    expires_at: datetime | None,
+    *,
+    replace: bool = False,
+    owner: Owner | None = None,
 ) -> Issued:
-    """Create a key pair for the user. CONFLICT when a key of this label is active, unless it is to `replace` it."""
-    user = _in_person(ctx)
+    """Create a key pair for the owner, or for oneself. CONFLICT when a key of this label is active, unless it is to
+    `replace` it."""
+    _in_person(ctx)
     label = _label(label)
-    async with ctx.database.write() as session:
-        await _hold(session, user)
-        same = (Credential.user_id == user, Credential.kind == CredentialKind.API_KEY, Credential.label == label)
-        if replace:
-            await _end(session, ctx, *same)
-        elif await session.scalar(sa.select(Credential.id).where(*same, LIVE).limit(1)) is not None:
-            told = "a key of this label is active: rotate it, replace it, or choose another label"
-            raise Conflict(told, field="label")
+    async with writing(ctx, "CREATE_KEY", Credential) as session:
+        user = await owner_made(session, ctx, owner)
+        await hold_user(session, user)
+        await _free(session, ctx, user, CredentialKind.API_KEY, label, replace)
         issued = await _pair(session, user, label, scopes, expires_at)
         await tell(session, await session.get_one(User, user), Change.API_KEY, label=label)
-        record(session, ctx, "CREATE_KEY", "Credential", issued.credential, label=label, scopes=sorted(scopes | {READ}))
+        told = {"label": label, "scopes": sorted(scopes | {READ}), **for_whom(ctx, user)}
+        record(session, ctx, "CREATE_KEY", "Credential", issued.credential, **told)
         return issued
+
+
+async def create_spec_token(
+    ctx: Context,
+    label: str,
+    spec: UUID | None,
+    expires_at: datetime,
+    *,
+    replace: bool = False,
+    owner: Owner | None = None,
+) -> Issued:
+    """Create a token that reads a spec of the owner, or of oneself, and its packages; or with None all of them."""
+    _in_person(ctx)
+    label = _label(label)
+    async with writing(ctx, "CREATE_TOKEN", Credential) as session:
+        user = await owner_made(session, ctx, owner)
+        await hold_user(session, user)
+        if spec is not None and (await locked(session, ctx, Spec, spec, field="spec")).user_id != user:
+            raise Forbidden("a token is for specs of its owner")
+        await _free(session, ctx, user, CredentialKind.SPEC_TOKEN, label, replace)
+        await _expect_later(session, expires_at)
+        kind = CredentialKind.SPEC_TOKEN
+        await _room(session, MOST, Credential.user_id == user, Credential.kind == kind)
+        columns = {"user_id": user, "spec_id": spec, "label": label, "expires_at": expires_at, "scopes": [READ]}
+        issued = await _issue(session, kind, new_secret("tk"), **columns)
+        told = {"label": label, "spec": spec, **for_whom(ctx, user)}
+        record(session, ctx, "CREATE_TOKEN", "Credential", issued.credential, **told)
+        return issued
+
+
+async def _free(
+    session: AsyncSession, ctx: Context, user: UUID, kind: CredentialKind, label: str, replace: bool
+) -> None:
+    """CONFLICT where a key or token of this label is active, unless it is to be replaced. The user is locked."""
+    same = (Credential.user_id == user, Credential.kind == kind, Credential.label == label)
+    if replace:
+        await end(session, ctx, *same)
+    elif await session.scalar(sa.select(Credential.id).where(*same, LIVE).limit(1)) is not None:
+        what, rotate = ("key", "rotate it, ") if kind is CredentialKind.API_KEY else ("token", "")
+        raise Conflict(f"a {what} of this label is active: {rotate}replace it, or choose another label", field="label")
 
 
 async def rotate_key(ctx: Context, key: UUID, expires_at: datetime | EllipsisType | None = ...) -> Issued:
     """Create a second key pair like this one, which stays valid. With `...` as its end, it lives as long as this one
     was made for."""
-    user = _in_person(ctx)
-    async with ctx.database.write() as session:
-        await _hold(session, user)
+    _in_person(ctx)
+    async with writing(ctx, "ROTATE_KEY", Credential, key) as session:
+        user = (await seen(session, ctx, Credential, key)).user_id
+        if user is not None:
+            await hold_user(session, user)
         row = await locked(session, ctx, Credential, key)
-        if row.user_id != user:
-            raise Forbidden("only its owner may rotate a key")
+        if user is None or row.kind is not CredentialKind.API_KEY:
+            raise Invalid("only API keys are rotated", field="id")
+        await require(session, ctx, row, (OWNER, ACTS_FOR_OWNER), "rotate")
         moment = await moment_of(session)
         if row.revoked_at is not None or (row.expires_at is not None and row.expires_at <= moment):
             raise WrongState("the key is no longer active; make another", field="id")
         if isinstance(expires_at, EllipsisType):
             expires_at = None if row.expires_at is None else moment + (row.expires_at - row.created_at)
         issued = await _pair(session, user, row.label, frozenset(row.scopes or (READ, WRITE)), expires_at)
-        record(session, ctx, "ROTATE_KEY", "Credential", issued.credential, label=row.label, of=row.id)
+        told = {"label": row.label, "of": row.id, **for_whom(ctx, user)}
+        record(session, ctx, "ROTATE_KEY", "Credential", issued.credential, **told)
         return issued
 
 
@@ -147,68 +190,17 @@ async def token_of(session: AsyncSession, device: UUID) -> Issued:
     return await _issue(session, CredentialKind.STATIC_TOKEN, new_secret("dt"), device_id=device)
 
 
-async def revoke(ctx: Context, key: UUID) -> datetime:
-    """Revoke a key or token at once; returns when. For one that was revoked before, that moment stays."""
-    async with writing(ctx, "REVOKE_CREDENTIAL", Credential, key) as session:
-        profile = ctx.principal.profile
-        # A service ends tokens of participants that it doesn't see.
-        ends = sa.and_(Credential.participant_id.is_not(None), allowed((LINKED_SERVICE,), Credential, profile))
-        known = sa.or_(visible(Credential, profile), sa.and_(Credential.kind.in_(_ENDED), ends))
-        wanted = sa.select(Credential).where(Credential.id == key, known).with_for_update(of=Credential)
-        row = (await session.scalars(wanted, dict(ctx.principal.parameters))).one_or_none()
-        if row is None:
-            raise NotFound("no Credential with this id", field="id")
-        rules: Rules = (DEVICE_LINKER, SUPERADMIN) if row.device_id else (OWNER, PROJECT_ADMIN, SITE_ADMIN, SUPERADMIN)
-        rules = (ORGANISER, SUPERADMIN) if row.challenge_id else rules
-        await require(session, ctx, row, (*rules, LINKED_SERVICE) if row.participant_id else rules, "revoke")
-        return row.revoked_at or _revoked(session, ctx, row, await moment_of(session))
-
-
-async def revoke_all(ctx: Context) -> datetime:
-    """Revoke all one's own keys; returns when."""
-    user = signed_in(ctx)
-    async with writing(ctx, "REVOKE_CREDENTIAL", Credential) as session:
-        await _hold(session, user)
-        await _end(session, ctx, Credential.user_id == user, Credential.kind == CredentialKind.API_KEY)
-        return await moment_of(session)
-
-
-async def _end(session: AsyncSession, ctx: Context, *which: Any) -> None:
-    """Revoke keys of the user, whose row is locked."""
-    rows = (await session.scalars(sa.select(Credential).where(*which, LIVE).order_by(Credential.id))).all()
-    because(session, "keys are revoked by their owner", Credential)
-    moment = await moment_of(session)
-    for row in rows:
-        _revoked(session, ctx, row, moment)
-    await session.flush()
-
-
-def _revoked(session: AsyncSession, ctx: Context, row: Credential, moment: datetime) -> datetime:
-    """Note in a credential, and on record, that it is revoked; returns when."""
-    row.revoked_at, owner = moment, _owner_of(row)
-    changed(session, principal_topic(owner))
-    record(session, ctx, "REVOKE_CREDENTIAL", "Credential", row.id, label=row.label, owner=owner)
-    return moment
-
-
-def _in_person(ctx: Context) -> UUID:
-    """The id of the user who signed in. A key may not create keys, which could do more or live longer than itself."""
+def _in_person(ctx: Context) -> None:
+    """FORBIDDEN for a user's key, which may not create keys: these could do more or live longer than itself."""
     principal = ctx.principal
-    if principal.credential is not None and principal.session is None:
+    if principal.kind is Kind.USER and principal.credential is not None and principal.session is None:
         raise Forbidden("keys are made by a user who signed in, not by a key")
-    return signed_in(ctx)
-
-
-async def _hold(session: AsyncSession, user: UUID) -> None:
-    """Lock the user, so that keys are counted one after another."""
-    await session.execute(sa.select(User.id).where(User.id == user).with_for_update(key_share=True))
 
 
 async def _pair(
     session: AsyncSession, user: UUID, label: str, scopes: frozenset[str], expires_at: datetime | None
 ) -> Issued:
-    if expires_at is not None and expires_at <= await moment_of(session):
-        raise Invalid("a key ends in the future", field="expiresAt")
+    await _expect_later(session, expires_at)
     mine = (Credential.user_id == user, Credential.kind == CredentialKind.API_KEY)
     await _room(session, MOST, *mine)
     await _room(session, ACTIVE, *mine, Credential.label == label)
@@ -222,6 +214,11 @@ async def _pair(
         scopes=sorted(scopes | {READ}),
         expires_at=expires_at,
     )
+
+
+async def _expect_later(session: AsyncSession, expires_at: datetime | None) -> None:
+    if expires_at is not None and expires_at <= await moment_of(session):
+        raise Invalid("a key or token ends in the future", field="expiresAt")
 
 
 async def _room(session: AsyncSession, most: int, *which: Any) -> None:
@@ -240,12 +237,8 @@ async def _issue(session: AsyncSession, kind: CredentialKind, secret: str, **col
     row = Credential(kind=kind, secret_hash=digest_of(secret), algorithm="sha256", **columns)
     session.add(row)
     await session.flush()
-    changed(session, principal_topic(_owner_of(row)))
+    changed(session, principal_topic(owner_of(row)))
     return Issued(row.id, secret, row.public_key)
-
-
-def _owner_of(row: Credential) -> UUID | None:
-    return next((key for key in (getattr(row, name) for name in OWNERS) if key is not None), None)
 
 
 def _label(label: str) -> str:

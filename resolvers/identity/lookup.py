@@ -19,8 +19,9 @@ from db.models import (
 )
 from resolvers.failures import Conflict, NotFound, Unauthenticated
 from resolvers.feed import RIGHTS
+from resolvers.identity.places_held import groups_there, places_of
 from resolvers.identity.principal import Duty, Kind, Principal
-from resolvers.identity.principal_queries import STATEMENTS, USER, Presented, groups_there, places_of, users
+from resolvers.identity.principal_queries import STATEMENTS, USER, Presented, users
 from resolvers.identity.providers import External
 from resolvers.identity.tokens import Fetch, Secret, Session
 
@@ -78,7 +79,9 @@ def _keys(listed: str | None) -> frozenset[UUID]:
 
 def _service(rows: Sequence[Any], **more: Any) -> Principal:
     sites, projects = places_of(rows[0].places)
-    return Principal(kind=Kind.SERVICE, id=rows[0].id, sites=sites, projects=projects, **more)
+    return Principal(
+        kind=Kind.SERVICE, id=rows[0].id, sites=sites, projects=projects, acts_for=rows[0].acts_for, **more
+    )
 
 
 async def two_factor_required(session: AsyncSession, user: UUID) -> bool:
@@ -105,6 +108,11 @@ async def principal_of(source: Database | AsyncSession, presented: Presented) ->
     if presented.kind is Kind.LINK:
         return Principal(
             kind=Kind.LINK, id=row.id, behind=(row.simulation_id, row.user_id), credential=row.credential,
+            expires_at=row.expires_at,
+        )  # fmt: skip
+    if presented.kind is Kind.SPEC_TOKEN:
+        return Principal(
+            kind=Kind.SPEC_TOKEN, id=row.id, behind=(row.user_id,), credential=row.credential,
             expires_at=row.expires_at,
         )  # fmt: skip
     if presented.kind is Kind.CHALLENGE_WORKER:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from db.keys import Keys
+from db.models import AuthProvider
 from resolvers.feed import principal_topic
 
 
@@ -21,6 +22,7 @@ class Kind(Enum):
     WORKER = "worker"
     LINK = "link"
     CHALLENGE_WORKER = "challenge worker"
+    SPEC_TOKEN = "spec token"  # noqa: S105
 
 
 WRITE = "write"
@@ -66,6 +68,7 @@ class AccessProfile(NamedTuple):
     settled: bool = False
     organises: bool = False
     in_teams: bool = False
+    acts: bool = False
 
 
 WIDE = 16
@@ -95,7 +98,8 @@ class Principal:
 
     `session` is the family of the login session and `credential` the key of the presented credential. `scopes` bounds
     what an API key may do; with None it may do all that its owner may. `duties` must be done before anything else.
-    `behind` has the keys of the rows that it also depends on: for a link, the simulation and the link's creator.
+    `behind` has the keys of the rows that it also depends on: for a link, the simulation and the link's creator; for a
+    token of specs, their owner. `acts_for` is the identity provider whose users a service acts for.
     """
 
     kind: Kind = Kind.ANONYMOUS
@@ -115,6 +119,7 @@ class Principal:
     task_claim: TaskClaim | None = None
     expires_at: datetime | None = None
     behind: tuple[UUID, ...] = ()
+    acts_for: AuthProvider | None = None
 
     @cached_property
     def name(self) -> str:
@@ -150,6 +155,7 @@ class Principal:
             wide=len(self.projects) > WIDE,
             organises=bool(given["organised"]),
             in_teams=bool(given["teams"]),
+            acts=self.acts_for is not None,
         )
 
     @cached_property
@@ -166,7 +172,13 @@ class Principal:
             "sites": Keys(self.sites),
             "administered_sites": Keys(site for site, admin in self.sites.items() if admin),
         }
-        given = {"me": self.id, "organised": Keys(self.organised), "teams": Keys(self.teams), **places}
+        given = {
+            "me": self.id,
+            "acts_for": self.acts_for,
+            "organised": Keys(self.organised),
+            "teams": Keys(self.teams),
+            **places,
+        }
         for name, keys in places.items() if self.groups is not None else ():
             place, held = (1 if name.endswith("sites") else 2), frozenset(keys)
             given[groups_of(name)] = Keys({role[0] for role in self.groups or () if role[place] in held})

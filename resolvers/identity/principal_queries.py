@@ -2,12 +2,10 @@
 
 from collections.abc import Mapping
 from typing import Any
-from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.orm import aliased
 
-from db.keys import key_from
 from db.models import (
     ADMIN,
     CORE,
@@ -158,39 +156,6 @@ def _places(first: Any, held: Any) -> Any:
     return listed(joined([first, sa.cast(held.c.site_id, sa.Text()), project]))
 
 
-def places_of(places: str | None) -> tuple[dict[UUID, bool], dict[UUID, bool]]:
-    """The sites and the projects, each with whether it is administered."""
-    sites: dict[str, bool] = {}
-    projects: dict[str, bool] = {}
-    for place in places.split(",") if places else ():
-        admin, site, project = place[0] == "a", place[1:37], place[37:]
-        if project:
-            projects[project] = admin or projects.get(project, False)
-            sites.setdefault(site, False)
-        else:
-            sites[site] = admin or sites.get(site, False)
-    return (
-        {key_from(key): admin for key, admin in sites.items()},
-        {key_from(key): admin for key, admin in projects.items()},
-    )
-
-
-def groups_there(
-    groups: str | None, sites: Mapping[UUID, bool], projects: Mapping[UUID, bool]
-) -> frozenset[tuple[UUID, UUID, UUID | None]] | None:
-    """The roles of groups, each with the site and the project that it is in; None where there are more than
-    `GROUPED`."""
-    held = groups.split(",") if groups else []
-    if len(held) > GROUPED:
-        return None
-    known = {str(key): key for key in (*sites, *projects)}
-    return frozenset(
-        (key_from(one[:36]), known[one[36:72]], known.get(one[72:]) if one[72:] else None)
-        for one in held
-        if one[36:72] in known
-    )
-
-
 USER: Any = sa.select(
     User.id,
     User.auth_provider,
@@ -215,7 +180,7 @@ _PARTICIPANT: Any = (
 )
 _DEVICE: Any = sa.select(Device.id).where(Device.enabled, Device.deleted_at.is_(None))
 _CHALLENGE: Any = sa.select(Challenge.id)
-_SERVICE: Any = sa.select(Service.id).where(Service.enabled, Service.deleted_at.is_(None))
+_SERVICE: Any = sa.select(Service.id, Service.acts_for).where(Service.enabled, Service.deleted_at.is_(None))
 
 
 def _services(chosen: Any) -> Any:
@@ -257,6 +222,17 @@ _LINK: Any = (
         User.deleted_at.is_(None),
     )
 )
+_SPEC_TOKEN: Any = (
+    sa.select(Credential.id, *_CREDENTIAL, Credential.user_id)
+    .join(User, User.id == Credential.user_id)
+    .where(
+        Credential.kind == CredentialKind.SPEC_TOKEN,
+        Credential.secret_hash == sa.bindparam("digest"),
+        LIVE,
+        User.active,
+        User.deleted_at.is_(None),
+    )
+)
 _OWNER: Any = sa.bindparam("owner", type_=User.id.type)
 _MADE_WITH: Any = sa.bindparam("credential", type_=User.id.type)
 """The credential that a ticket was made with; null for an external identity."""
@@ -279,6 +255,7 @@ STATEMENTS: Mapping[tuple[Kind, type], Any] = {
     (Kind.DEVICE, Secret): _owned(_DEVICE, Credential.device_id == Device.id, Secret),
     (Kind.SERVICE, Secret): _services(_owned(_SERVICE, Credential.service_id == Service.id, Secret)),
     (Kind.CHALLENGE_WORKER, Secret): _owned(_CHALLENGE, Credential.challenge_id == Challenge.id, Secret),
+    (Kind.SPEC_TOKEN, Secret): _SPEC_TOKEN,
     (Kind.LINK, Secret): _LINK.where(SimulationLink.secret_hash == sa.bindparam("digest")),
     (Kind.LINK, Fetch): _LINK.where(SimulationLink.id == _OWNER),
     (Kind.CHALLENGE_WORKER, Fetch): _CHALLENGE.where(Challenge.id == _OWNER),

@@ -88,9 +88,10 @@ PREFIXES = {
     "st": Kind.SERVICE,
     "sl": Kind.LINK,
     "cw": Kind.CHALLENGE_WORKER,
+    "tk": Kind.SPEC_TOKEN,
 }
-"""The prefixes of secrets of users, participants, devices, services, links and external workers of challenges, before
-an underscore."""
+"""The prefixes of secrets of users, participants, devices, services, links, external workers of challenges and clients
+with a token of specs, before an underscore."""
 
 
 def digest_of(secret: str) -> str:

@@ -14,15 +14,17 @@ from db.models import Job, Project, Spec, SpecLabel, SpecVersion
 from db.searching.folding import composed
 from db.written import because
 from resolvers.access.policy import policy_of
+from resolvers.accounts.owners import Owner, for_whom, owner_there
 from resolvers.context import Context
-from resolvers.failures import Invalid, WrongState
+from resolvers.failures import Forbidden, Invalid, WrongState
+from resolvers.identity.principal import Kind
 from resolvers.labels import checked_labels, put_labels
 from resolvers.specs import builds
 from resolvers.specs.usage import count, hold_owner
 from resolvers.writing.audit import record
 from resolvers.writing.cascade import erase, hold
 from resolvers.writing.refusals import writing
-from resolvers.writing.rows import expect, locked, require, seen, signed_in
+from resolvers.writing.rows import expect, locked, require, seen
 
 REASON = 500
 
@@ -34,6 +36,8 @@ async def update(ctx: Context, key: UUID, expected_version: int, changes: Mappin
             await held_in_order(session, Project, Project.id == project)
         row = await locked(session, ctx, Spec, key)
         await require(session, ctx, row, policy_of(Spec).update, "change")
+        if project is not None and ctx.principal.kind is Kind.SERVICE:
+            raise Forbidden("a service does not share specs of users with projects")
         expect(row, expected_version)
         if project is not None:
             await locked(session, ctx, Project, project, field="input.project")
@@ -47,7 +51,7 @@ async def update(ctx: Context, key: UUID, expected_version: int, changes: Mappin
             if await put_labels(session, SpecLabel, SpecLabel.spec_id, key, given):
                 row.updated_at = await moment_of(session)
         told = {name: getattr(value, "name", value) for name, value in changes.items() if name != "labels"}
-        record(session, ctx, "UPDATE", "Spec", key, **told)
+        record(session, ctx, "UPDATE", "Spec", key, **told, **for_whom(ctx, row.user_id))
     return key
 
 
@@ -75,10 +79,12 @@ async def delete(ctx: Context, key: UUID, expected_version: int | None = None) -
         return moment
 
 
-async def delete_all(ctx: Context) -> datetime:
-    """Delete all one's own specs; returns when."""
-    owner = signed_in(ctx)
+async def delete_all(ctx: Context, of: Owner | None = None) -> datetime:
+    """Delete all specs of the owner, or one's own; returns when."""
     async with writing(ctx, "DELETE", Spec) as session:
+        owner = await owner_there(session, ctx, of)
+        if owner is None:
+            return await moment_of(session)
         await hold_owner(session, owner)
         mine = sa.select(Spec).where(Spec.user_id == owner, Spec.deleted_at.is_(None))
         rows = (await session.scalars(mine.order_by(Spec.id).with_for_update())).all()
@@ -106,7 +112,8 @@ async def delete_version(ctx: Context, key: UUID, expected_version: int | None =
         spec.updated_at = moment
         await session.flush()
         await count(session, spec.user_id)
-        record(session, ctx, "DELETE", "SpecVersion", key, name=spec.canonical_name, version=row.name)
+        of = for_whom(ctx, spec.user_id)
+        record(session, ctx, "DELETE", "SpecVersion", key, name=spec.canonical_name, version=row.name, **of)
         return moment
 
 
@@ -114,7 +121,7 @@ async def _erase(session: AsyncSession, ctx: Context, row: Spec) -> datetime:
     """Delete a spec, held by the transaction, with its versions, and cancel their builds; returns when."""
     versions = await session.scalars(sa.select(SpecVersion.id).where(SpecVersion.spec_id == row.id))
     await builds.end(session, versions.all())
-    record(session, ctx, "DELETE", "Spec", row.id, name=row.canonical_name)
+    record(session, ctx, "DELETE", "Spec", row.id, name=row.canonical_name, **for_whom(ctx, row.user_id))
     return await erase(session, row)
 
 
@@ -157,5 +164,6 @@ async def _version(session: AsyncSession, ctx: Context, key: UUID, verb: str) ->
 
 async def _note(session: AsyncSession, ctx: Context, spec: Spec, row: SpecVersion, action: str, **told: Any) -> None:
     spec.updated_at = await moment_of(session)
-    record(session, ctx, action, "SpecVersion", row.id, name=spec.canonical_name, version=row.name, **told)
+    of = for_whom(ctx, spec.user_id)
+    record(session, ctx, action, "SpecVersion", row.id, name=spec.canonical_name, version=row.name, **told, **of)
     changed(session, row_topic(SpecVersion, row.id))

@@ -17,6 +17,7 @@ from db.types import now
 from jobs.specs.distributions import Package
 from resolvers.access.visibility import visible
 from resolvers.context import Context
+from resolvers.identity.principal import Kind
 
 STATUSES: Mapping[SpecState, str] = {
     SpecState.ACTIVE: "active",
@@ -58,14 +59,16 @@ class Distribution:
 
 
 async def owner_of(ctx: Context, username: str | None) -> UUID | None:
-    """The owner whose specs are meant: the principal, or the user of this name."""
+    """The owner whose specs are meant: the principal, or whose token it has, or the user of this name: one of the
+    gateway itself, or else the only one of the identity providers."""
     if username is None:
-        return ctx.principal.id
+        return ctx.principal.behind[0] if ctx.principal.kind is Kind.SPEC_TOKEN else ctx.principal.id
     if "\0" in username:
         return None
-    named = (User.username == username, User.auth_provider == AuthProvider.LOCAL, User.deleted_at.is_(None))
-    found = await ctx.database.rows(sa.select(User.id).where(*named))
-    return found[0].id if found else None
+    named = (User.username == username, User.deleted_at.is_(None))
+    found = await ctx.database.rows(sa.select(User.id, User.auth_provider).where(*named))
+    local = [row.id for row in found if row.auth_provider is AuthProvider.LOCAL]
+    return (local or [row.id for row in found])[0] if local or len(found) == 1 else None
 
 
 async def names(ctx: Context, owner: UUID) -> Sequence[str]:

@@ -17,6 +17,7 @@ from db.written import because
 from jobs.specs.comparing import Compatibility, broken, changes
 from jobs.specs.faults import Fault
 from resolvers.access.policy import policy_of
+from resolvers.accounts.owners import Owner, for_whom, owner_made, owner_there
 from resolvers.context import Context
 from resolvers.failures import Conflict, WrongState, check_limit
 from resolvers.specs import builds
@@ -25,7 +26,7 @@ from resolvers.specs.reading import SOURCE, Specification, listed, read, tables_
 from resolvers.specs.usage import count, expect_room, hold_owner
 from resolvers.writing.audit import record
 from resolvers.writing.refusals import writing
-from resolvers.writing.rows import locked, require, signed_in
+from resolvers.writing.rows import locked, require
 
 SPECS = 1_000
 """The most specs of one user."""
@@ -59,31 +60,34 @@ async def put(
     *,
     version: str | None = None,
     expected_version: int | None = None,
+    owner: Owner | None = None,
 ) -> UUID:
-    """Store a version of one's own spec with this name, which is then the latest; returns its key. `expected_version`
-    is that of the spec, and 0 for one that must be new.
+    """Store a version of the owner's spec with this name, which is then the latest; returns its key. Without `owner` it
+    is one's own. `expected_version` is that of the spec, and 0 for one that must be new.
 
     CONFLICT for other content than a fetched package was made of, and for what the spec's compatibility rule refuses;
     QUOTA for too many models; STATE for an archived spec.
     """
-    owner, known = signed_in(ctx), canonical(name)
+    known = canonical(name)
     async with writing(ctx, "PUT", Spec) as session:
-        await _found(session, ctx, owner, known, expected_version)
+        await _found(session, ctx, await owner_there(session, ctx, owner), known, expected_version)
     said = await ctx.services.jobs.inputs.run(ctx.lane, partial(read, known, source, language, version))
     digest = hashlib.sha256(f"{language.name}\n{source}".encode()).hexdigest()
     for _ in range(_TRIES):
         async with ctx.database.write() as session:
-            before = await _before(session, await _found(session, ctx, owner, known, expected_version), said)
+            user = await owner_there(session, ctx, owner)
+            before = await _before(session, await _found(session, ctx, user, known, expected_version), said)
         await _expect_compatible(ctx, before, said)
         try:
             async with writing(ctx, "PUT", Spec) as session:
-                await hold_owner(session, owner)
-                spec = await _found(session, ctx, owner, known, expected_version)
+                user = await owner_made(session, ctx, owner)
+                await hold_owner(session, user)
+                spec = await _found(session, ctx, user, known, expected_version)
                 if await _before(session, spec, said) != before:
                     raise _Overtaken
-                await expect_room(session, owner, said.tables.count, ctx.services.limits.spec_models, before.spec)
+                await expect_room(session, user, said.tables.count, ctx.services.limits.spec_models, before.spec)
                 content = {"source": source, "language": language, "digest": digest}
-                return await _store(session, ctx, spec, _Put(owner, known, name, said, content))
+                return await _store(session, ctx, spec, _Put(user, known, name, said, content))
         except _Overtaken:
             continue
     raise Conflict("others put versions of this spec at this moment; try again", field="name")
@@ -99,11 +103,11 @@ class _Put:
 
 
 async def _found(
-    session: AsyncSession, ctx: Context, owner: UUID, known: str, expected_version: int | None
+    session: AsyncSession, ctx: Context, owner: UUID | None, known: str, expected_version: int | None
 ) -> Spec | None:
-    """The owner's spec of this name, locked, if it may be put to."""
+    """The owner's spec of this name, locked, if it may be put to. An owner who is to be made has none."""
     named = sa.select(Spec.id).where(Spec.user_id == owner, Spec.canonical_name == known, Spec.deleted_at.is_(None))
-    key = await session.scalar(named)
+    key = None if owner is None else await session.scalar(named)
     spec = None if key is None else await locked(session, ctx, Spec, key)
     if spec is not None:
         await require(session, ctx, spec, policy_of(Spec).update, "change")
@@ -167,7 +171,8 @@ async def _store(session: AsyncSession, ctx: Context, spec: Spec | None, given: 
         await builds.end(session, [version.id])
         await builds.drop_packages(session, version.id)
         await builds.begin(session, spec, version)
-    record(session, ctx, "PUT", "Spec", spec.id, name=given.canonical_name, version=version.name, new=made)
+    told = {"name": given.canonical_name, "version": version.name, "new": made, **for_whom(ctx, given.owner)}
+    record(session, ctx, "PUT", "Spec", spec.id, **told)
     changed(session, row_topic(Spec, spec.id), row_topic(SpecVersion, version.id))
     return version.id
 

@@ -36,6 +36,8 @@ class Need:
         """Raise for a principal who may not run such a mutation."""
         if principal.kind is Kind.LINK and self is not FETCHER:
             raise Unauthenticated("a link to a simulation only reads; sign in first")
+        if principal.kind is Kind.SPEC_TOKEN:
+            raise Unauthenticated("a token of specs only reads; sign in first")
         if principal.scopes is not None and WRITE not in principal.scopes:
             raise Forbidden("this key may only read")
         if principal.duties and self is not IN_PERSON:
@@ -55,6 +57,10 @@ IN_PERSON = Need(
     lambda p: p.kind in (Kind.USER, Kind.PARTICIPANT) and p.session is not None,
 )
 """Also for users with duties."""
+ACTING = Need(
+    "a signed-in user, or a service that acts for users",
+    lambda p: p.kind is Kind.USER or p.acts_for is not None,
+)
 WRITER = Need(
     "a signed-in user, device or service",
     lambda p: p.kind in (Kind.USER, Kind.DEVICE, Kind.SERVICE),

@@ -11,6 +11,7 @@ from schema.fields.nodes import Node
 from schema.fields.scalars import JSON
 from schema.fields.values import ANY, OBJECT
 from schema.lists.connections import connection
+from schema.types.accounts.users import AuthProvider
 
 if TYPE_CHECKING:
     pass
@@ -37,6 +38,11 @@ class Service(Node):
     config_schema: JSON | None = column("The JSON schema of its configurations.")
     has_assets: bool = column("Whether it stores assets.", filter=True)
     has_tests: bool = column("Whether it has tests.", filter=True)
+    acts_for: AuthProvider | None = column(  # type: ignore[valid-type]
+        "The identity provider whose users it acts for, except superadmins and managers: with their specs and keys, "
+        "and by those with all that they may do. Null: it acts for nobody.",
+        filter=True,
+    )
     roles = connection(models.Service.roles, "Its roles, as far as you see them.")
     sites = connection(models.Service.sites, "The sites that it works in.", small=True)
     projects = connection(models.Service.projects, "The projects that it works in.", small=True)
@@ -73,6 +79,12 @@ _SERVICE = inputs(
     ),
     has_assets=Given(bool, "Whether it stores assets.", default=False),
     has_tests=Given(bool, "Whether it has tests.", default=False),
+    acts_for=Given(
+        AuthProvider,
+        "The identity provider whose users it acts for, KEYCLOAK or COGNITO: it can do what they can, so trust it. "
+        "Null: nobody.",
+        default=None,
+    ),
 )
 _CONFIG = inputs(
     "ServiceConfig",

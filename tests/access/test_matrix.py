@@ -54,7 +54,14 @@ from tests.support.recording import out_of_order
 pytestmark = pytest.mark.slow
 
 KINDS = known(list(MATRIX))
-OUTSIDE = {"AN": "UNAUTHENTICATED", "LK": "UNAUTHENTICATED", "PT": "FORBIDDEN", "PL": "FORBIDDEN", "CW": "FORBIDDEN"}
+OUTSIDE = {
+    "AN": "UNAUTHENTICATED",
+    "LK": "UNAUTHENTICATED",
+    "PT": "FORBIDDEN",
+    "PL": "FORBIDDEN",
+    "CW": "FORBIDDEN",
+    "TK": "UNAUTHENTICATED",
+}
 """No mutation of rows is for them; what they are told."""
 MUTATION: Any = CORE.mutation_type
 LISTS = [n for kind, n, _, d in declared_fields(CORE) if kind.name == "Query" and isinstance(d, Connected)]

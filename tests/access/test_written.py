@@ -94,6 +94,7 @@ Upload: partial uploads are part of another now
 UploadPart: a part of an upload came
 UploadPart: an upload is begun with its parts
 User, UserGroupMember: the provider of an identity tells who its people are
+User: who acts for users of a provider tells who they are
 User: who has the link confirms the address
 model: what was just made gets its names
 Evaluation, Job, Task: a submission is evaluated by a job

@@ -33,7 +33,9 @@ WORKERS = "workers of the release before go on over an upgrade, and only `torana
 OTHER_INPUTS = {
     "EvaluatorBounds": "what a program may use, beside what it is",
     "ClusterOptions": "what a command is given beside a row: named for what it is",
+    "ExternalSubject": "says who a user is",
     "LineInput": WORKERS,
+    "Owner": "says which user is meant",
 }
 
 OTHER_REFERENCES = {
@@ -70,7 +72,7 @@ OWN_ROW = {
 COMMANDS = {
     "a row comes to be, of what is named": {
         "createApiKey", "createChallengeToken", "createDeviceToken", "createDownload", "createParticipantToken", "createServiceToken",
-        "createSimulationLink", "createTeam", "grantRole", "joinChallenge", "registerDevice", "reevaluate", "signUp", "submitSimulation",
+        "createSimulationLink", "createSpecToken", "createTeam", "grantRole", "joinChallenge", "registerDevice", "reevaluate", "signUp", "submitSimulation",
     },
     "a state is asked for, and checked, whatever else changed": {
         "archiveSubmission", "buildPackage", "cancelJob", "cancelJobs", "cancelReevaluation", "cancelSubmission", "chooseSubmission", "decideRegistration",

@@ -17,36 +17,36 @@ from tests.support.organisation import Place
 
 MATRIX = """
 # Site administrators make challenges; they and organisers see to them (6.13). Superadmins do so everywhere.
-Challenge                  R  R  R   R    R   R     R  CRUD  R  R  R  R    R  RU R  CRUD
-Challenge/open             R  R  R   R    R   R     R  R     R  R  R  R    R  R  R  R
-UserGroup/organisers       -  -  -   -    -   -     -  -     -  -  -  -    -  R  -  R
-Phase                      R  R  R   R    R   R     R  CRUD  R  R  R  R    R  CRUD R CRUD
-Phase/open                 R  R  R   R    R   R     R  R     R  R  R  R    R  R  R  R
+Challenge                  R  R  R   R    R   R     R  CRUD  R  R  R  R    R  RU R  R  CRUD
+Challenge/open             R  R  R   R    R   R     R  R     R  R  R  R    R  R  R  R  R
+UserGroup/organisers       -  -  -   -    -   -     -  -     -  -  -  -    -  R  -  -  R
+Phase                      R  R  R   R    R   R     R  CRUD  R  R  R  R    R  CRUD R  R  CRUD
+Phase/open                 R  R  R   R    R   R     R  R     R  R  R  R    R  R  R  R  R
 # Every user joins what is open, makes teams there, and submits.
-Registration               -  C  C   CRD  C   C     C  CRD   -  -  -  -    -  CRD -  CRD
-Team                       -  C  C   CR   C   C     C  CR    -  -  -  -    -  CR -  CR
-TeamMember                 -  -  -   R    -   -     -  R     -  -  -  -    -  R  -  R
-Submission                 -  C  C   CRD  C   C     C  CRD   -  -  -  -    -  CRD -  CRD
-Evaluation                 -  -  -   R    -   -     -  R     -  -  -  -    -  R  -  R
-Reevaluation               -  -  -   -    -   -     -  R     -  -  -  -    -  R  -  R
+Registration               -  C  C   CRD  C   C     C  CRD   -  -  -  -    -  CRD -  -  CRD
+Team                       -  C  C   CR   C   C     C  CR    -  -  -  -    -  CR -  -  CR
+TeamMember                 -  -  -   R    -   -     -  R     -  -  -  -    -  R  -  -  R
+Submission                 -  C  C   CRD  C   C     C  CRD   -  -  -  -    -  CRD -  -  CRD
+Evaluation                 -  -  -   R    -   -     -  R     -  -  -  -    -  R  -  -  R
+Reevaluation               -  -  -   -    -   -     -  R     -  -  -  -    -  R  -  -  R
 # C is upsertEvaluator, of one for the challenge here.
-Evaluator                  -  R  R   R    R   R     R  CRD   -  -  -  -    -  CRD -  CRD
-EvaluatorVersion           -  R  R   R    R   R     R  R     -  -  -  -    -  R  -  R
-EvaluatorFile              -  -  -   -    -   -     -  R     -  -  -  -    -  R  -  R
-Leaderboard                R  R  R   R    R   R     R  CRUD  R  R  R  R    R  CRUD R CRUD
-LeaderboardBuild           R  R  R   R    R   R     R  R     R  R  R  R    R  R  R  R
-LeaderboardEntry           R  R  R   R    R   R     R  R     R  R  R  R    R  R  R  R
-ExternalEntry              -  -  -   -    -   -     -  CRUD  -  -  -  -    -  CRUD - CRUD
-Credential/challenge       -  -  -   -    -   -     -  RD    -  -  -  -    -  RD -  RD
-Job/evaluation             -  -  -   R    -   -     -  R     -  -  -  -    -  R  -  RD
-LogEntry/evaluation        -  -  -   R    -   -     -  R     -  -  -  -    -  R  -  R
-File/submission            -  -  -   R    -   -     -  R     -  -  -  -    -  R  R  R
+Evaluator                  -  R  R   R    R   R     R  CRD   -  -  -  -    -  CRD -  -  CRD
+EvaluatorVersion           -  R  R   R    R   R     R  R     -  -  -  -    -  R  -  -  R
+EvaluatorFile              -  -  -   -    -   -     -  R     -  -  -  -    -  R  -  -  R
+Leaderboard                R  R  R   R    R   R     R  CRUD  R  R  R  R    R  CRUD R  R  CRUD
+LeaderboardBuild           R  R  R   R    R   R     R  R     R  R  R  R    R  R  R  R  R
+LeaderboardEntry           R  R  R   R    R   R     R  R     R  R  R  R    R  R  R  R  R
+ExternalEntry              -  -  -   -    -   -     -  CRUD  -  -  -  -    -  CRUD -  -  CRUD
+Credential/challenge       -  -  -   -    -   -     -  RD    -  -  -  -    -  RD -  -  RD
+Job/evaluation             -  -  -   R    -   -     -  R     -  -  -  -    -  R  -  -  RD
+LogEntry/evaluation        -  -  -   R    -   -     -  R     -  -  -  -    -  R  -  -  R
+File/submission            -  -  -   R    -   -     -  R     -  -  -  -    -  R  R  -  R
 # CW: of evaluators that evaluate what was submitted. Nobody deletes what an evaluator has.
-File/reference             -  -  -   -    -   -     -  R     -  -  -  -    -  R  R  R
+File/reference             -  -  -   -    -   -     -  R     -  -  -  -    -  R  R  -  R
 # Published with an entry, of a leaderboard that does so.
-File/static                R  R  R   R    R   R     R  R     R  R  R  R    R  R  R  R
-File/program               -  -  -   -    -   -     -  R     -  -  -  -    -  R  -  R
-File/given                 R  R  R   R    R   R     R  RD    R  R  R  R    R  RD R  RDB
+File/static                R  R  R   R    R   R     R  R     R  R  R  R    R  R  R  R  R
+File/program               -  -  -   -    -   -     -  R     -  -  -  -    -  R  -  -  R
+File/given                 R  R  R   R    R   R     R  RD    R  R  R  R    R  RD R  R  RDB
 """
 
 ORGANISING = "SA OG XA"

@@ -41,10 +41,10 @@ from tests.support.world import START, Simulated, World, simulate, specify
 CORE: GraphQLSchema = build().core
 NODES = sorted(k.name for k in CORE.type_map.values() if "Node" in {i.name for i in getattr(k, "interfaces", ())})
 
-ROLES = ("AN", "US", "MG", "OW", "PU", "PA", "SU", "SA", "PT", "PL", "DV", "SV", "LK", "OG", "CW", "XA")
+ROLES = ("AN", "US", "MG", "OW", "PU", "PA", "SU", "SA", "PT", "PL", "DV", "SV", "LK", "OG", "CW", "TK", "XA")
 PEOPLE: Mapping[str, str | None] = {
     "AN": None, "US": "eve", "MG": "mona", "OW": "owen", "PU": "tom", "PA": "maria", "SU": "silo", "SA": "sita",
-    "PT": "participant", "PL": "limited", "DV": "device", "SV": "service", "LK": "link", "OG": "olga", "CW": "external", "XA": "root",
+    "PT": "participant", "PL": "limited", "DV": "device", "SV": "service", "LK": "link", "OG": "olga", "CW": "external", "TK": "token", "XA": "root",
 }  # fmt: skip
 """Who has each role, and no other: owen has a part in no place, and owns the rows that someone owns."""
 OWNERS = {"User": "uma", "ServiceConfig/user": "uma"}
@@ -61,82 +61,82 @@ def _table(text: str) -> dict[str, dict[str, str]]:
 
 MATRIX = _table(
     """
-                           AN US MG  OW   PU  PA    SU SA    PT PL DV SV LK OG  CW XA
+                           AN US MG  OW   PU  PA    SU SA    PT PL DV SV LK OG  CW TK XA
 # A user changes themself by updateProfile. SA makes and changes users, and takes them out of groups instead of deleting
 # them ("D unlink"). AN signs up: no action on a row.
-User                       -  R  CRU R    R   R     R  CRU   -  -  -  R    - R   -  CRUDB
-Credential/user            -  -  -   RD   -   -     -  -     -  -  -  -    - -   -  RD
+User                       -  R  CRU R    R   R     R  CRU   -  -  -  R    - R   -  -  CRUDB
+Credential/user            -  -  -   RD   -   -     -  -     -  -  -  -    - -   -  -  RD
 # SV makes tokens of participants, so it may end them; D is to revoke.
-Credential/participant     -  -  -   -    -   RD    -  RD    R  -  -  D    - -   -  RD
+Credential/participant     -  -  -   -    -   RD    -  RD    R  -  -  D    - -   -  -  RD
 # By the token one is in every site that the device is in: their administrators end it.
-Credential/device          -  -  -   -    -   R     -  RD    -  -  R  -    - -   -  RD
-UserGroup                  -  -  -   -    R   R     R  CRUDB -  -  -  R    - -   -  CRUDB
+Credential/device          -  -  -   -    -   R     -  RD    -  -  R  -    - -   -  -  RD
+UserGroup                  -  -  -   -    R   R     R  CRUDB -  -  -  R    - -   -  -  CRUDB
 # "R own" of PU and SU: the roles of the places that one has a part in. SV: those of the service itself. No restoring.
 # Nobody makes or changes the gateway's own roles.
-Role/core                  -  -  -   -    R   R     -  R     -  -  -  -    - -   -  R
-Role/project               -  -  -   -    R   R     -  R     -  -  -  CRUD - -   -  CRUD
-Role/site                  -  -  -   -    R   R     R  R     -  -  -  CRUD - -   -  CRUD
+Role/core                  -  -  -   -    R   R     -  R     -  -  -  -    - -   -  -  R
+Role/project               -  -  -   -    R   R     -  R     -  -  -  CRUD - -   -  -  CRUD
+Role/site                  -  -  -   -    R   R     R  R     -  -  -  CRUD - -   -  -  CRUD
 # G of the matrix is C and D here. PU holds the first; nobody here holds the second, of a role of the service.
-RoleGrant                  -  -  -   -    R   CRD   -  CRD   -  -  -  -    - -   -  CRD
-RoleGrant/service          -  -  -   -    -   CRD   -  CRD   -  -  -  CRD  - -   -  CRD
-Site                       -  -  -   -    R   R     R  RU    -  -  -  R    - -   -  CRUDB
+RoleGrant                  -  -  -   -    R   CRD   -  CRD   -  -  -  -    - -   -  -  CRD
+RoleGrant/service          -  -  -   -    -   CRD   -  CRD   -  -  -  CRD  - -   -  -  CRD
+Site                       -  -  -   -    R   R     R  RU    -  -  -  R    - -   -  -  CRUDB
 # The link by which a project or device was theirs goes with it, so SV and SA can't bring it back (3.3 restores no links).
-Project                    -  -  -   -    R   RU    R  CRUDB R  -  -  CRUD - -   -  CRUDB
-ParticipantGroup           -  -  -   -    R   CRUDB -  CRUDB -  -  -  CRUDB - -   -  CRUDB
-Participant                -  -  -   -    CRU CRUDB -  CRUDB R  R  R  CRU  - -   -  CRUDB
-Device                     -  -  -   -    R   RU    R  CRUD  R  -  RU RU   - -   -  CRUDB
-DeviceType                 -  -  -   -    R   R     R  R     -  -  -  -    - -   -  CRUD
-DeviceSubtype              -  -  -   -    R   R     R  R     -  -  -  -    - -   -  CRUD
-Service                    -  -  -   -    R   R     R  R     -  -  -  R    - -   -  CRUDB
+Project                    -  -  -   -    R   RU    R  CRUDB R  -  -  CRUD - -   -  -  CRUDB
+ParticipantGroup           -  -  -   -    R   CRUDB -  CRUDB -  -  -  CRUDB - -   -  -  CRUDB
+Participant                -  -  -   -    CRU CRUDB -  CRUDB R  R  R  CRU  - -   -  -  CRUDB
+Device                     -  -  -   -    R   RU    R  CRUD  R  -  RU RU   - -   -  -  CRUDB
+DeviceType                 -  -  -   -    R   R     R  R     -  -  -  -    - -   -  -  CRUD
+DeviceSubtype              -  -  -   -    R   R     R  R     -  -  -  -    - -   -  -  CRUD
+Service                    -  -  -   -    R   R     R  R     -  -  -  R    - -   -  -  CRUDB
 # "RU own" is CRUD own in OpenTera (3.5), which is followed; "in project": of its participants and devices.
-ServiceConfig/user         -  -  -   CRUDB -  -     -  -     -  -  -  R    - -   -  CRUDB
-ServiceConfig/participant  -  -  -   -    -   CRUDB -  CRUDB -  -  -  R    - -   -  CRUDB
+ServiceConfig/user         -  -  -   CRUDB -  -     -  -     -  -  -  R    - -   -  -  CRUDB
+ServiceConfig/participant  -  -  -   -    -   CRUDB -  CRUDB -  -  -  R    - -   -  -  CRUDB
 # Everyone sets their own: C of those with an account, without seeing the one here.
-Preference                 -  C  C   CR   C   C     C  C     -  -  -  -    - C   -  CR
+Preference                 -  C  C   CR   C   C     C  C     -  -  -  -    - C   -  -  CR
 # "R accessible" of PT and DV and the letters of SV come with the links of session types.
-SessionType                -  -  -   -    R   R     R  R     -  -  -  -    - -   -  R
+SessionType                -  -  -   -    R   R     R  R     -  -  -  -    - -   -  -  R
 # SV sees those of its projects; "own types" comes with the types' services. Made by services, so nobody has C or U yet.
-Session                    -  -  -   R    R   RD    -  RD    R  -  -  R    - -   -  RDB
-Session/invited            -  -  -   R    -   -     R  -     -  -  -  -    - -   -  RDB
-SessionEvent               -  -  -   R    R   R     -  R     R  -  -  R    - -   -  R
-SessionMember              -  -  -   R    R   R     -  R     R  -  -  R    - -   -  R
+Session                    -  -  -   R    R   RD    -  RD    R  -  -  R    - -   -  -  RDB
+Session/invited            -  -  -   R    -   -     R  -     -  -  -  -    - -   -  -  RDB
+SessionEvent               -  -  -   R    R   R     -  R     R  -  -  R    - -   -  -  R
+SessionMember              -  -  -   R    R   R     -  R     R  -  -  R    - -   -  -  R
 # The spec here is shared with the project. C of all users is putSpec, of a spec of their own.
-Spec                       -  C  C   CRUD CR  CR    C  CR    -  -  -  -    - C   -  CRUD
-SpecLabel                  -  -  -   R    R   R     -  R     -  -  -  -    - -   -  R
-SpecVersion                -  -  -   RD   R   R     -  R     -  -  -  -    - -   -  RD
-SpecModel                  -  -  -   R    R   R     -  R     -  -  -  -    - -   -  R
+Spec                       -  C  C   CRUD CR  CR    C  CR    -  -  -  -    - C   -  R  CRUD
+SpecLabel                  -  -  -   R    R   R     -  R     -  -  -  -    - -   -  R  R
+SpecVersion                -  -  -   RD   R   R     -  R     -  -  -  -    - -   -  R  RD
+SpecModel                  -  -  -   R    R   R     -  R     -  -  -  -    - -   -  R  R
 # C of US: submitSimulation. U of the title and D, by whom it belongs to, are not in the matrix.
-Simulation                 -  C  C   CRUDB CR CR    C  CR    -  -  -  -    R C   -  CRUDB
-SimulationSetup            -  -  -   R    R   R     -  R     -  -  -  -    R -   -  R
-Estimator                  -  -  -   R    R   R     -  R     -  -  -  -    R -   -  R
-SimulationLabel            -  -  -   R    R   R     -  R     -  -  -  -    R -   -  R
-Page                       -  -  -   R    R   R     -  R     -  -  -  -    R -   -  R
-Job                        -  -  -   RD   R   R     -  R     -  -  -  -    R -   -  RD
-Task                       -  -  -   R    R   R     -  R     -  -  -  -    R -   -  R
-LogEntry                   -  -  -   R    -   R     -  R     -  -  -  -    - -   -  R
+Simulation                 -  C  C   CRUDB CR CR    C  CR    -  -  -  -    R C   -  -  CRUDB
+SimulationSetup            -  -  -   R    R   R     -  R     -  -  -  -    R -   -  -  R
+Estimator                  -  -  -   R    R   R     -  R     -  -  -  -    R -   -  -  R
+SimulationLabel            -  -  -   R    R   R     -  R     -  -  -  -    R -   -  -  R
+Page                       -  -  -   R    R   R     -  R     -  -  -  -    R -   -  -  R
+Job                        -  -  -   RD   R   R     -  R     -  -  -  -    R -   -  -  RD
+Task                       -  -  -   R    R   R     -  R     -  -  -  -    R -   -  -  R
+LogEntry                   -  -  -   R    -   R     -  R     -  -  -  -    - -   -  -  R
 # "the owner's alone" where its subject has no project (6.13).
-Job/archive                -  -  -   RD   -   -     -  -     -  -  -  -    - -   -  RD
-Job/package                -  -  -   RD   R   R     -  R     -  -  -  -    - -   -  RD
-Archive                    -  -  -   CRD  C   C     -  C     -  -  -  -    - -   -  CRD
+Job/archive                -  -  -   RD   -   -     -  -     -  -  -  -    - -   -  -  RD
+Job/package                -  -  -   RD   R   R     -  R     -  -  -  -    - -   -  -  RD
+Archive                    -  -  -   CRD  C   C     -  C     -  -  -  -    - -   -  -  CRD
 # Only superadmins bring back a file. A session's: "C own" of DV comes with the sessions of devices.
-File                       -  -  -   RD   R   RD    -  RD    R  -  -  R    - -   -  RDB
-File/own                   -  -  -   RD   -   -     -  -     -  -  -  -    - -   -  RDB
-File/archive               -  -  -   RD   -   -     -  -     -  -  -  -    - -   -  RDB
-File/output                -  -  -   RD   R   RD    -  RD    -  -  -  -    R -   -  RDB
-File/package               -  -  -   R    R   R     -  R     -  -  -  -    - -   -  RDB
-File/public                R  R  R   R    R   R     R  R     R  R  R  R    R R   R  RDB
+File                       -  -  -   RD   R   RD    -  RD    R  -  -  R    - -   -  -  RDB
+File/own                   -  -  -   RD   -   -     -  -     -  -  -  -    - -   -  -  RDB
+File/archive               -  -  -   RD   -   -     -  -     -  -  -  -    - -   -  -  RDB
+File/output                -  -  -   RD   R   RD    -  RD    -  -  -  -    R -   -  -  RDB
+File/package               -  -  -   R    R   R     -  R     -  -  -  -    - -   -  R  RDB
+File/public                R  R  R   R    R   R     R  R     R  R  R  R    R R   R  R  RDB
 # C: a dataset of one's own. PT and PL bring files with the sessions of participants.
-Upload                     -  C  C   CRD  C   C     C  C     -  -  -  C    - C   -  CRD
-UploadPart                 -  -  -   R    -   -     -  -     -  -  -  -    - -   -  R
+Upload                     -  C  C   CRD  C   C     C  C     -  -  -  C    - C   -  -  CRD
+UploadPart                 -  -  -   R    -   -     -  -     -  -  -  -    - -   -  -  R
 # LK has a link to the simulation here. Its secret is told once, to whom made it.
-SimulationLink             -  -  -   CRD  -   -     -  -     -  -  -  -    - -   -  CRD
+SimulationLink             -  -  -   CRD  -   -     -  -     -  -  -  -    - -   -  -  CRD
 # For every user, or where groups are named for their members: PU is one here.
-Cluster                    -  R  R   R    R   R     R  R     -  -  -  -    - R   -  RU
-Cluster/closed             -  -  -   -    R   -     -  -     -  -  -  -    - -   -  RU
-AuditEvent                 -  -  -   R    -   R     -  R     -  -  -  -    - -   -  R
-NotificationTemplate/project - -  -  -    -   CRUD  -  CRUD  -  -  -  -    - -   -  CRUD
-NotificationTemplate/site  -  -  -   -    -   -     -  CRUD  -  -  -  -    - -   -  CRUD
-Notification               -  -  -   R    -   -     -  -     -  -  -  -    - -   -  R
+Cluster                    -  R  R   R    R   R     R  R     -  -  -  -    - R   -  -  RU
+Cluster/closed             -  -  -   -    R   -     -  -     -  -  -  -    - -   -  -  RU
+AuditEvent                 -  -  -   R    -   R     -  R     -  -  -  -    - -   -  -  R
+NotificationTemplate/project - -  -  -    -   CRUD  -  CRUD  -  -  -  -    - -   -  -  CRUD
+NotificationTemplate/site  -  -  -   -    -   -     -  CRUD  -  -  -  -    - -   -  -  CRUD
+Notification               -  -  -   R    -   -     -  -     -  -  -  -    - -   -  -  R
 """
     + contested.MATRIX
     + "".join(f"{kind} {one.letters}\n" for kind, one in BESIDES.items())
@@ -182,7 +182,7 @@ FIELDS: Mapping[str, str] = {
     **dict.fromkeys(("User.emailVerified", "User.active"), "OW SA XA"),
     "User.platformRole": "OW MG SA XA",
     "User.notes": "SA XA",
-    **dict.fromkeys(("User.superadmin", "User.forcePasswordChange", "User.twoFactor", "User.authProvider", "User.language", "User.notified", "User.notifiedOfJobs", "User.specModelCount"), "OW XA"),
+    **dict.fromkeys(("User.superadmin", "User.forcePasswordChange", "User.twoFactor", "User.authProvider", "User.externalSubject", "User.language", "User.notified", "User.notifiedOfJobs", "User.specModelCount"), "OW XA"),
     # a service may write them, so it may read them
     **dict.fromkeys(("Participant.username", "Participant.email"), _ACCOUNT),
     **dict.fromkeys(("Participant.loginEnabled", "Participant.tokenEnabled"), _ACCOUNT),
@@ -199,6 +199,7 @@ FIELDS: Mapping[str, str] = {
         _ENDPOINT,
     ),
     # Each user configures a service for themself.
+    "Service.actsFor": "SA SV XA",
     "Service.configSchema": "PU PA SU SA SV XA",
     "Notification.error": "XA",
     **contested.FIELDS,
@@ -267,7 +268,7 @@ OPEN: Mapping[str, str] = {
     "UploadPart": "ordinal name size checksum checksumAlgorithm received upload",
     "AuditEvent": "action at actorKind entityType detail actor entity",
     "Cluster": "name description platform enabled maxTasks userGroups",
-    "Credential": "label publicKey expiresAt lastUsedAt revokedAt user participant device service challenge kind scopes",
+    "Credential": "label publicKey expiresAt lastUsedAt revokedAt user participant device service challenge spec kind scopes",
     "Device": "name enabled type subtype sites projects participants",
     "DeviceSubtype": "name type devices",
     "DeviceType": "name key subtypes devices",
@@ -340,7 +341,7 @@ CHANGES: Mapping[str, Mapping[str, Any]] = {
     "Service": {
         "name": Name(), "hostname": Name(), "port": 2, "endpoint": Name(), "clientEndpoint": Name(), "endpointUser": Name(),
         "endpointParticipant": Name(), "endpointDevice": Name(), "enabled": True, "editableConfig": True, "configSchema": {},
-        "hasAssets": True, "hasTests": True,
+        "hasAssets": True, "hasTests": True, "actsFor": "COGNITO",
     },
     "ServiceConfig/user": {"config": {"volume": 2, "name": Name()}},
     "ServiceConfig/participant": {"config": {"volume": 2, "name": Name()}},
@@ -564,6 +565,8 @@ async def _place(
     session.add_all([
         m.Credential(id=keys["Credential/user"], user_id=owner, kind=m.CredentialKind.API_KEY, algorithm="sha256",
                      public_key=f"k{place.project}", secret_hash=digest_of(str(uuid4())), expires_at=later(3600)),
+        m.Credential(user_id=owner, kind=m.CredentialKind.SPEC_TOKEN, label="specs", algorithm="sha256",
+                     secret_hash=digest_of(spec_token_of(place)), scopes=["read"], expires_at=later(3600)),
         m.Preference(id=keys["Preference"], user_id=owner, app_tag="x", value={"a": 1}),
         m.Notification(id=keys["Notification"], user_id=owner, recipient="x", text="x", error="x"),
         m.AuditEvent(id=keys["AuditEvent"], actor_kind="user", actor_id=owner, action="X", entity_type="User",
@@ -629,6 +632,11 @@ async def _output(session: AsyncSession, name: str, made: Simulated, owner: UUID
 def link_to(place: Place) -> str:
     """The secret of the link to the simulation of a place."""
     return f"sl_{place.project}"
+
+
+def spec_token_of(place: Place) -> str:
+    """The secret of the token of the specs that are shared with a place."""
+    return f"tk_{place.project}"
 
 
 async def fresh(
@@ -898,7 +906,7 @@ async def staged_on(prepared: Prepared, backend: str, schema: Schema, folder: Pa
     """A database of its own, set for trying the matrix."""
     url, (world, here, there, added) = await prepared.copy(backend, STAGE)
     async with platform_on(url, world, schema, folder, Bounds()) as platform:
-        others = (None, "link", "external", *added)
+        others = (None, "link", "external", "token", *added)
         people = {name: await platform.principal(name) for name in PEOPLE.values() if name not in others} | {
             name: await principal_as(platform.services, key) for name, key in added.items()
         }
@@ -906,5 +914,7 @@ async def staged_on(prepared: Prepared, backend: str, schema: Schema, folder: Pa
         people["link"] = await principal_of(platform.services.database, presented)
         worker = Secret(Kind.CHALLENGE_WORKER, digest_of(contested.token_of(world.here)))
         people["external"] = await principal_of(platform.services.database, worker)
+        token = Secret(Kind.SPEC_TOKEN, digest_of(spec_token_of(world.here)))
+        people["token"] = await principal_of(platform.services.database, token)
         by_rows = replace(platform, execution=Execution(schema, Bounds(), timeout=PATIENCE, rendering=False))
         yield Stage(platform, by_rows, here, there, added, people)  # type: ignore[arg-type]

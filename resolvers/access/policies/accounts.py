@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from db.locks import in_order
 from db.models import AuditEvent, Credential, CredentialKind, PlatformRole, Preference, User, UserGroupMember
 from db.written import because
+from resolvers.access.acting import ACTS_FOR_OWNER, ACTS_FOR_USER
 from resolvers.access.challenge_rules import ORGANISER
 from resolvers.access.clauses import Clause
 from resolvers.access.places import in_project, in_site, of_owners, of_owners_site, of_user
@@ -92,22 +93,26 @@ def _of_programs(credential: Any) -> Clause:
         credential.kind == CredentialKind.API_KEY,
         credential.kind == CredentialKind.STATIC_TOKEN,
         credential.kind == CredentialKind.CHALLENGE_WORKER,
+        credential.kind == CredentialKind.SPEC_TOKEN,
     )
 
 
 POLICIES = (
     Policy(
         model=User,
-        read=(ANY_USER, SELF, LINKED_SERVICE),
+        read=(ANY_USER, SELF, LINKED_SERVICE, ACTS_FOR_USER),
         fields={
-            **dict.fromkeys(("username", "first_name", "last_name", "affiliation", "last_online_at"), _PEOPLE),
+            "username": (*_PEOPLE, ACTS_FOR_USER),
+            **dict.fromkeys(("first_name", "last_name", "affiliation", "last_online_at"), _PEOPLE),
             "online": _PEOPLE,
             **dict.fromkeys(("email", "profile"), _PRIVATE),
-            **dict.fromkeys(("email_verified", "active"), _STATUS),
+            "email_verified": _STATUS,
+            "active": (*_STATUS, ACTS_FOR_USER),
             "platform_role": (MANAGER, *_STATUS),
             "notes": (SITE_ADMIN, SUPERADMIN),
-            **dict.fromkeys(("auth_provider", "superadmin", "language", "notified", "notified_of_jobs"), _OWN),
-            **dict.fromkeys(("two_factor", "force_password_change", "spec_model_count"), _OWN),
+            **dict.fromkeys(("superadmin", "language", "notified", "notified_of_jobs"), _OWN),
+            **dict.fromkeys(("two_factor", "force_password_change"), _OWN),
+            **dict.fromkeys(("auth_provider", "external_subject", "spec_model_count"), (*_OWN, ACTS_FOR_USER)),
         },
         project=of_user(in_project),
         site=of_user(in_site),
@@ -130,7 +135,7 @@ POLICIES = (
     ),
     Policy(
         model=Credential,
-        read=(OWNER, OWN_PARTICIPANT, OWN_DEVICE, OWN_SERVICE, PROJECT_ADMIN, SITE_ADMIN, ORGANISER),
+        read=(OWNER, OWN_PARTICIPANT, OWN_DEVICE, OWN_SERVICE, PROJECT_ADMIN, SITE_ADMIN, ORGANISER, ACTS_FOR_OWNER),
         shown=_of_programs,
         project=of_owners,
         site=of_owners_site,
@@ -140,6 +145,7 @@ POLICIES = (
             Credential.device_id,
             Credential.service_id,
             Credential.challenge_id,
+            Credential.spec_id,
         ),
     ),
     Policy(

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 
 from db.engine import changed, row_topic
 from db.locks import in_order
-from db.models import Project, ProjectService, Service, ServiceConfig, SiteService
+from db.models import AuthProvider, Project, ProjectService, Service, ServiceConfig, SiteService
 from db.written import because
 from resolvers.access import json_schemas
 from resolvers.access.places import by_link, of_owners, of_owners_site
@@ -33,6 +33,8 @@ async def _validate(change: Change) -> None:
         raise Invalid("a port is 1 to 65535", field="input.port")
     if (wrong := json_schemas.wrong(service.config_schema)) is not None:
         raise Invalid(wrong, field="input.configSchema")
+    if service.acts_for is AuthProvider.LOCAL:
+        raise Invalid("a service acts for users of an external provider, not of the gateway", field="input.actsFor")
 
 
 async def _validate_config(change: Change) -> None:
@@ -85,6 +87,7 @@ POLICIES = (
             **dict.fromkeys(("hostname", "port", "endpoint", "endpoint_user"), _INSIDE),
             **dict.fromkeys(("endpoint_participant", "endpoint_device"), _INSIDE),
             "config_schema": (PROJECT_USER, SITE_USER, SERVICE_SELF, SUPERADMIN),
+            "acts_for": (SITE_ADMIN, SERVICE_SELF, SUPERADMIN),
         },
         project=by_link(ProjectService, "service_id", "project_id"),
         site=by_link(SiteService, "service_id", "site_id"),

@@ -1,17 +1,18 @@
 """Policies of OpenAPI specifications, their versions, models and labels."""
 
 from db.models import Spec, SpecLabel, SpecModel, SpecVersion
+from resolvers.access.acting import ACTS_FOR_OWNER
 from resolvers.access.policy import Policy
-from resolvers.access.rules import ANY_USER, OWNER, PROJECT_USER, SUPERADMIN
-from resolvers.access.spec_rules import OWNER_OF_SPEC
+from resolvers.access.rules import ANY_USER, OWNER, SUPERADMIN
+from resolvers.access.spec_rules import ACTS_FOR_SPEC, OWNER_OF_SPEC, READERS
 
 POLICIES = (
     Policy(
         model=Spec,
-        read=(OWNER, PROJECT_USER),
-        create=(ANY_USER,),
-        update=(OWNER, SUPERADMIN),
-        delete=(OWNER, SUPERADMIN),
+        read=READERS,
+        create=(ANY_USER, ACTS_FOR_OWNER),
+        update=(OWNER, ACTS_FOR_OWNER, SUPERADMIN),
+        delete=(OWNER, ACTS_FOR_OWNER, SUPERADMIN),
         undelete=(),
         stays=(Spec.user_id, Spec.project_id, Spec.latest_version_id),
     ),
@@ -19,7 +20,7 @@ POLICIES = (
     Policy(
         model=SpecVersion,
         through=SpecVersion.spec,
-        delete=(OWNER_OF_SPEC, SUPERADMIN),
+        delete=(OWNER_OF_SPEC, ACTS_FOR_SPEC, SUPERADMIN),
         undelete=(),
         goes_with=(SpecVersion.spec_id,),
     ),

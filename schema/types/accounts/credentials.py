@@ -8,17 +8,18 @@ from uuid import UUID
 import strawberry
 
 from db import models
-from resolvers.accounts import api_keys
+from resolvers.accounts import api_keys, revocation
 from resolvers.identity.principal import Kind
 from resolvers.organisation import device_registration
 from resolvers.spelling import global_id
 from schema.fields.fields import Info, column, computed, node, related
 from schema.fields.inputs import ExpectedVersion
-from schema.fields.mutations import ANYONE, SIGNED_IN, WRITER, Need, mutation, written
+from schema.fields.mutations import ACTING, ANYONE, SIGNED_IN, WRITER, Need, mutation, written
 from schema.fields.nodes import Node
 from schema.fields.problems import Problem
-from schema.fields.scalars import JSON, enum, key_of
+from schema.fields.scalars import JSON, enum, key_of, optional_key
 from schema.fields.values import OBJECT
+from schema.types.accounts.owners import ForOwner, owner_given
 from schema.types.accounts.signing import Done, DoneResult, KeyScope
 from schema.types.devices import Device
 
@@ -33,6 +34,7 @@ class _Kind(StrEnum):
     API_KEY = models.CredentialKind.API_KEY.value
     STATIC_TOKEN = models.CredentialKind.STATIC_TOKEN.value
     CHALLENGE_WORKER = models.CredentialKind.CHALLENGE_WORKER.value
+    SPEC_TOKEN = models.CredentialKind.SPEC_TOKEN.value
 
 
 CredentialKind = enum(
@@ -42,6 +44,7 @@ CredentialKind = enum(
     API_KEY="A user's pair of keys.",
     STATIC_TOKEN="The token of a participant, a device or a service.",  # noqa: S106
     CHALLENGE_WORKER="The token of an external worker of a challenge.",
+    SPEC_TOKEN="A token that reads specs and their packages.",  # noqa: S106
 )
 
 
@@ -59,13 +62,14 @@ class Credential(Node):
     expires_at: datetime | None = column("When it expires; null for never.", filter=True)
     last_used_at: datetime | None = column("When it was last used, to the minute.", filter=True)
     revoked_at: datetime | None = column("When it was revoked.", filter=True)
-    user = related(models.Credential.user, "Whose API key it is.")
+    user = related(models.Credential.user, "Whose API key or token of specs it is.")
     participant = related(models.Credential.participant, "Whose token it is, of a participant.")
     device = related(models.Credential.device, "Whose token it is, of a device.")
     service = related(models.Credential.service, "Whose token it is, of a service.")
     challenge = related(models.Credential.challenge, "The challenge whose external worker has it.")
+    spec = related(models.Credential.spec, "The only spec that a token of specs reads; null for all of the user.")
 
-    @computed("Whether it is an API key or a static token.", reads=["kind"], filter=True)
+    @computed("What it is.", reads=["kind"], filter=True)
     def kind(self: Any) -> CredentialKind:  # type: ignore[valid-type]
         return _Kind(self.kind.value)
 
@@ -129,7 +133,7 @@ def _issued(made: api_keys.Issued) -> IssuedCredential:
 
 @strawberry.type
 class CredentialsMutation:
-    @mutation(needs=SIGNED_IN)
+    @mutation(needs=ACTING)
     async def create_api_key(
         self,
         info: Info,
@@ -141,16 +145,47 @@ class CredentialsMutation:
         replace: Annotated[
             bool, strawberry.argument(description="Revoke the key of this label; without it, one is CONFLICT.")
         ] = False,
+        owner: ForOwner = None,
     ) -> IssuedCredentialResult:
         """Create a pair of keys for your programs. Sign in for this: a key creates no keys."""
         wanted = frozenset(str(scope.value) for scope in scopes)  # type: ignore[attr-defined]
-        return _issued(await api_keys.create_key(info.context, label, wanted, expires_at, replace=replace))
+        made = await api_keys.create_key(
+            info.context, label, wanted, expires_at, replace=replace, owner=owner_given(owner)
+        )
+        return _issued(made)
 
-    @mutation(needs=SIGNED_IN)
+    @mutation(needs=ACTING)
+    async def create_spec_token(
+        self,
+        info: Info,
+        label: Annotated[str, strawberry.argument(description="Its label, unique among your active ones.")],
+        expires_at: Annotated[datetime, strawberry.argument(description="When it ends.")],
+        spec: Annotated[
+            strawberry.ID | None,
+            strawberry.argument(description="The only spec that it reads; left out or null: all of yours, also later."),
+        ] = None,
+        replace: Annotated[
+            bool, strawberry.argument(description="Revoke the token of this label; without it, one is CONFLICT.")
+        ] = False,
+        owner: ForOwner = None,
+    ) -> IssuedCredentialResult:
+        """Create a token that only reads specs of yours and their packages: for machines that install them. At the
+        package index it is the password of the user name `__token__`. Sign in for this: a key creates none."""
+        made = await api_keys.create_spec_token(
+            info.context,
+            label,
+            optional_key("Spec", spec, "spec"),
+            expires_at,
+            replace=replace,
+            owner=owner_given(owner),
+        )
+        return _issued(made)
+
+    @mutation(needs=ACTING)
     async def rotate_api_key(
         self,
         info: Info,
-        id: Annotated[strawberry.ID, strawberry.argument(description="An active key of yours.")],
+        id: Annotated[strawberry.ID, strawberry.argument(description="An active key.")],
         expires_at: Annotated[
             datetime | None,
             strawberry.argument(description="When the new one ends; null: never; left out: after as long as this one."),
@@ -191,12 +226,13 @@ class CredentialsMutation:
         """Revoke a key or token: it can no longer be used. Allowed to its owner, administrators of the participant
         or of
         every site that the device is in, and superadmins; to linked services for tokens of participants."""
-        return Revoked(id=id, at=await api_keys.revoke(info.context, key_of("Credential", id)))
+        return Revoked(id=id, at=await revocation.revoke(info.context, key_of("Credential", id)))
 
-    @mutation(needs=SIGNED_IN)
-    async def revoke_all_credentials(self, info: Info) -> DoneResult:
-        """Revoke all API keys of your own: none of them can be used any longer. You stay signed in."""
-        return Done(at=await api_keys.revoke_all(info.context))
+    @mutation(needs=ACTING)
+    async def revoke_all_credentials(self, info: Info, owner: ForOwner = None) -> DoneResult:
+        """Revoke all API keys and tokens of specs of your own: none of them can be used any longer. You stay signed
+        in."""
+        return Done(at=await revocation.revoke_all(info.context, owner_given(owner)))
 
     @mutation(needs=ANYONE)
     async def register_device(

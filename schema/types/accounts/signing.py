@@ -37,6 +37,7 @@ PrincipalKind = enum(
     WORKER="A worker, with the token of its task.",
     LINK="A client with a link to a simulation.",
     CHALLENGE_WORKER="An external worker of a challenge.",
+    SPEC_TOKEN="A client with a token of specs.",  # noqa: S106
 )
 
 

@@ -48,6 +48,7 @@ class User(Node):
     auth_provider: AuthProvider | None = column(  # type: ignore[valid-type]
         "Where the identity comes from.", filter=True, group=True
     )
+    external_subject: str | None = column("Who the user is at the identity provider.", filter=True)
     email: str | None = column("The e-mail address, in lower case.", filter=True, search=True)
     email_verified: bool | None = column("Whether the address was confirmed.", filter=True, group=True)
     first_name: str | None = column("Given name.", filter=True, search=True)

@@ -12,8 +12,9 @@ from resolvers.specs import builds, changing, difference, registry
 from resolvers.specs.difference import Action, Part
 from schema.fields.fields import Info
 from schema.fields.inputs import AnyVersion, Deleted, DeletedResult, ExpectedVersion, result
-from schema.fields.mutations import SIGNED_IN, mutation, written
+from schema.fields.mutations import ACTING, mutation, written
 from schema.fields.scalars import JSON, SpecSource, enum, key_of, optional_key
+from schema.types.accounts.owners import ForOwner, owner_given
 from schema.types.accounts.signing import Done, DoneResult
 from schema.types.specs.specs import Spec, SpecCompatibility, SpecLanguage, SpecState, SpecVersion
 
@@ -116,7 +117,7 @@ _VERSION = Annotated[strawberry.ID, strawberry.argument(description="The version
 
 @strawberry.type
 class SpecsMutation:
-    @mutation(needs=SIGNED_IN)
+    @mutation(needs=ACTING)
     async def put_spec(
         self,
         info: Info,
@@ -143,6 +144,7 @@ class SpecsMutation:
                 "one, the answer is CONFLICT. Left out or null: any."
             ),
         ] = None,
+        owner: ForOwner = None,
     ) -> SpecVersionResult:
         """Store a version of a spec of your own, which is then its latest; a spec that is not there is made. A version
         that is there is replaced, until its package was fetched: then other content is CONFLICT. INVALID has all faults
@@ -155,10 +157,11 @@ class SpecsMutation:
             models.SpecLanguage[language.name],  # type: ignore[attr-defined]
             version=version,
             expected_version=expected_version,
+            owner=owner_given(owner),
         )
         return await written(info, "SpecVersion", models.SpecVersion, key)
 
-    @mutation(needs=SIGNED_IN, allowed=policy_of(models.Spec).update)
+    @mutation(needs=ACTING, allowed=policy_of(models.Spec).update)
     async def update_spec(
         self,
         info: Info,
@@ -179,31 +182,31 @@ class SpecsMutation:
         key = await changing.update(info.context, key_of("Spec", id), expected_version, changes)
         return await written(info, "Spec", models.Spec, key)
 
-    @mutation(needs=SIGNED_IN, allowed=policy_of(models.Spec).delete)
+    @mutation(needs=ACTING, allowed=policy_of(models.Spec).delete)
     async def delete_spec(self, info: Info, id: _SPEC, expected_version: AnyVersion = None) -> DeletedResult:
         """Delete a spec with all its versions and packages."""
         return Deleted(id=id, at=await changing.delete(info.context, key_of("Spec", id), expected_version))
 
-    @mutation(needs=SIGNED_IN)
-    async def delete_all_specs(self, info: Info) -> DoneResult:
+    @mutation(needs=ACTING)
+    async def delete_all_specs(self, info: Info, owner: ForOwner = None) -> DoneResult:
         """Delete all specs of your own with their versions and packages."""
-        return Done(at=await changing.delete_all(info.context))
+        return Done(at=await changing.delete_all(info.context, owner_given(owner)))
 
-    @mutation(needs=SIGNED_IN, allowed=policy_of(models.Spec).update)
+    @mutation(needs=ACTING, allowed=policy_of(models.Spec).update)
     async def delete_spec_version(self, info: Info, id: _VERSION, expected_version: AnyVersion = None) -> DeletedResult:
         """Delete a version of a spec with its packages. The version that was stored last before it is then the
         latest."""
         at = await changing.delete_version(info.context, key_of("SpecVersion", id), expected_version)
         return Deleted(id=id, at=at)
 
-    @mutation(needs=SIGNED_IN, allowed=policy_of(models.Spec).update)
+    @mutation(needs=ACTING, allowed=policy_of(models.Spec).update)
     async def build_package(self, info: Info, id: _VERSION) -> SpecVersionResult:
         """Have the packages of a version built again; STATE while they are built. `putSpec` has them built by itself.
         Watch `job` with `jobUpdated`."""
         key = await builds.rebuild(info.context, key_of("SpecVersion", id))
         return await written(info, "SpecVersion", models.SpecVersion, key)
 
-    @mutation(needs=SIGNED_IN, allowed=policy_of(models.Spec).update)
+    @mutation(needs=ACTING, allowed=policy_of(models.Spec).update)
     async def yank_package(
         self,
         info: Info,
@@ -214,7 +217,7 @@ class SpecsMutation:
         key = await changing.yank(info.context, key_of("SpecVersion", id), reason)
         return await written(info, "SpecVersion", models.SpecVersion, key)
 
-    @mutation(needs=SIGNED_IN, allowed=policy_of(models.Spec).update)
+    @mutation(needs=ACTING, allowed=policy_of(models.Spec).update)
     async def unyank_package(self, info: Info, id: _VERSION) -> SpecVersionResult:
         """Let installers take the package of a yanked version again."""
         key = await changing.unyank(info.context, key_of("SpecVersion", id))

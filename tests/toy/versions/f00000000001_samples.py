@@ -1,7 +1,7 @@
 """Samples, and the devices that measure them
 
 Revision ID: f00000000001
-Revises: d1b06e93f47a
+Revises: a3f5c8207e91
 """
 
 from alembic import op
@@ -9,7 +9,7 @@ from alembic import op
 from tests.toy.model import Sample, SampleDevice
 
 revision = "f00000000001"
-down_revision = "d1b06e93f47a"
+down_revision = "a3f5c8207e91"
 branch_labels = None
 depends_on = None
 
