@@ -40,8 +40,7 @@ class Service(Node):
     has_tests: bool = column("Whether it has tests.", filter=True)
     acts_for: AuthProvider | None = column(  # type: ignore[valid-type]
         "The identity provider whose users it acts for, except superadmins and managers: with their specs and keys, "
-        "and by those with all that they may do. Null: it acts for nobody.",
-        filter=True,
+        "and by those with all that they may do. Null: it acts for nobody."
     )
     roles = connection(models.Service.roles, "Its roles, as far as you see them.")
     sites = connection(models.Service.sites, "The sites that it works in.", small=True)

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from db import models, written
 from tests.support.platforms import Platform
+from tests.support.sources import parsed
 
 ROOT = Path(__file__).parents[2]
 SYSTEM = """
@@ -135,7 +136,7 @@ def _called(name: str) -> dict[str, set[str]]:
     for path in ROOT.glob("*/**/*.py"):
         if path.relative_to(ROOT).parts[0] not in ("gateway", "schema", "resolvers", "jobs", "db") or "node_modules" in path.parts:  # fmt: skip
             continue
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(parsed(path)):
             if not isinstance(node, ast.Call):
                 continue
             if name == "because" and getattr(node.func, "id", "") == name:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.sources import parsed
+
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = ("README.md", "bench/README.md", *sorted(f"docs/{file.name}" for file in (ROOT / "docs").glob("*.md")))
 ROOMS = ("gateway/", "schema/", "resolvers/", "jobs/", "db/", "tests/", "bench/", "docs/")
@@ -21,7 +23,7 @@ def _text(document: str) -> str:
 def _defined(module: str) -> set[str]:
     """The functions, classes and methods of a module, and what it assigns, by name; methods also as `Class.method`."""
     names = set()
-    for node in ast.walk(ast.parse((ROOT / module).read_text())):
+    for node in ast.walk(parsed(ROOT / module)):
         if isinstance(node, ast.ClassDef):
             inner = (one.name for one in node.body if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef))
             names |= {node.name, *(f"{node.name}.{name}" for name in inner)}

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.sources import parsed
+
 ROOT = Path(__file__).parents[2]
 
 ALLOWED = {
@@ -58,7 +60,7 @@ def modules() -> dict[str, Path]:
 
 @cache
 def tree(module: str) -> ast.Module:
-    return ast.parse(modules()[module].read_text())
+    return parsed(modules()[module])
 
 
 def imported(node: ast.AST) -> Iterator[str]:

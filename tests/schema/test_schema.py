@@ -35,6 +35,7 @@ from schema.fields.fields import Column, Related, column, node
 from schema.fields.nodes import Node
 from schema.lists.orders import orders_of
 from tests.support.databases import Prepared
+from tests.support.sources import parsed
 
 ROOT = Path(__file__).parents[2]
 SNAPSHOT = ROOT / "schema.graphql"
@@ -268,7 +269,7 @@ def test_every_value_of_an_enumeration_that_is_answered_is_returned_somewhere(sc
         f"{getattr(node.value, 'id', getattr(node.value, 'attr', ''))}.{node.attr}"
         for room in ("resolvers", "gateway", "jobs")
         for path in (ROOT / room).rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(parsed(path))
         if isinstance(node, ast.Attribute)
     }
     never = []

@@ -365,6 +365,7 @@ MORE_IDS: Mapping[str, Mapping[str, Any]] = {
 }
 """Ids that may be given besides the least."""
 
+_STRANGER = {"user": Ref("User/stranger")}
 ARGUMENTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     **contested.ARGUMENTS,
     "grantRole": ("SA", {"role": Ref("Role/core"), "grantee": Ref("ParticipantGroup")}),
@@ -389,6 +390,12 @@ ARGUMENTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "deleteFileForever": ("OW", {"id": Ref("File")}),
     "setJobPriority": ("OW", {"id": Ref("Job"), "priority": 1}),
     "retryJob": ("OW", {"id": Ref("Job"), "cluster": Ref("Cluster")}),
+    "createSpecToken": ("OW", {"label": "x", "expiresAt": "2099-01-01T00:00:00Z", "spec": Ref("Spec")}),
+    "createSpecToken(owner)": ("XA", {"label": "x", "expiresAt": "2099-01-01T00:00:00Z", "owner": _STRANGER}),
+    "createApiKey": ("XA", {"label": "x", "scopes": ["READ"], "owner": _STRANGER}),
+    "revokeAllCredentials": ("XA", {"owner": _STRANGER}),
+    "deleteAllSpecs": ("XA", {"owner": _STRANGER}),
+    "putSpec(owner)": ("XA", {"name": "x", "source": SPEC, "language": "JSON", "owner": _STRANGER}),
     "rotateApiKey": ("OW", {"id": Ref("Credential/user")}),
     "revokeCredential": ("SA", {"id": Ref("Credential/participant")}),
     "createParticipantToken": ("SA", {"participant": Ref("Participant")}),
@@ -410,6 +417,11 @@ NOTHING_HIDDEN = {
     "removeTwoFactor",
     "workerDeliver",
     "workerPutResults",
+    "createApiKey",
+    "createSpecToken(owner)",
+    "revokeAllCredentials",
+    "deleteAllSpecs",
+    "putSpec(owner)",
 }
 """Mutations whose ids name users, of whom every user sees a card, or login sessions, which are no nodes; or what a
 worker's own task uploaded."""
@@ -567,6 +579,8 @@ async def _place(
                      public_key=f"k{place.project}", secret_hash=digest_of(str(uuid4())), expires_at=later(3600)),
         m.Credential(user_id=owner, kind=m.CredentialKind.SPEC_TOKEN, label="specs", algorithm="sha256",
                      secret_hash=digest_of(spec_token_of(place)), scopes=["read"], expires_at=later(3600)),
+        m.Credential(user_id=owner, kind=m.CredentialKind.SPEC_TOKEN, label="spec", algorithm="sha256", spec_id=spec,
+                     secret_hash=digest_of(str(uuid4())), scopes=["read"], expires_at=later(3600)),
         m.Preference(id=keys["Preference"], user_id=owner, app_tag="x", value={"a": 1}),
         m.Notification(id=keys["Notification"], user_id=owner, recipient="x", text="x", error="x"),
         m.AuditEvent(id=keys["AuditEvent"], actor_kind="user", actor_id=owner, action="X", entity_type="User",
