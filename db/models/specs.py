@@ -59,6 +59,8 @@ class Spec(Erasable, Entity):
     compatibility: Mapped[SpecCompatibility] = mapped_column(
         choice(SpecCompatibility), default=SpecCompatibility.NONE, server_default="NONE"
     )
+    package_changes: Mapped[int] = mapped_column(default=0, server_default="0")
+    """How often builds brought packages: with `version`, what the pages of the index are equal by."""
     latest_version_id: Mapped[UUID | None] = mapped_column(
         sa.ForeignKey("spec_versions.id", ondelete="SET NULL", use_alter=True), index=True
     )
@@ -107,6 +109,8 @@ class SpecVersion(Erasable, Entity):
     language: Mapped[SpecLanguage] = mapped_column(choice(SpecLanguage))
     source: Mapped[str] = mapped_column(sa.Text, deferred=True)
     digest: Mapped[str | None] = mapped_column(sa.String(64))
+    metadata_digest: Mapped[str | None] = mapped_column(sa.String(64))
+    """The SHA-256 of the metadata of its packages."""
     fetched_at: Mapped[datetime | None]
     yanked_at: Mapped[datetime | None]
     yank_reason: Mapped[str | None] = mapped_column(sa.String(500))

@@ -58,7 +58,8 @@ class Kind(Generic[S]):
 
     `inputs` tells what a task is given. `subject` finds what a job is about, for another attempt; it raises when there
     must be none. A task that delivers files uploads them for `purpose` with its token; `accept` then takes them, in the
-    transaction that ends the task: by then all are checked. `accept_json` checks results that come as JSON, outside any
+    transaction that ends the task: by then all are checked. `hold` locks, in the same, what `accept` changes of rows
+    that are locked before jobs. `accept_json` checks results that come as JSON, outside any
     transaction; it is given them with the count of the numbers that came apart. They wait until `finish` puts those of
     all tasks together, while the job runs and at its end. A task may deliver both.
     """
@@ -70,6 +71,7 @@ class Kind(Generic[S]):
     place: Callable[[Job], Mapping[str, Any]] = lambda _: {}
     """The columns of the uploads of a job's tasks that say what they belong to."""
     accept: Callable[[S, AsyncSession, Job, Task, Sequence[Upload]], Awaitable[None]] | None = None
+    hold: Callable[[AsyncSession, UUID], Awaitable[None]] | None = None
     accept_json: Callable[[S, Any, int], Accepted] | None = None
     finish: Callable[[S, UUID], Awaitable[Finished]] | None = None
 

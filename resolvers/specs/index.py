@@ -3,6 +3,7 @@
 The packages of one owner are told as the principal may see them. A spec that is a DRAFT has none here.
 """
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -49,13 +50,10 @@ class Distribution:
     size: int
     uploaded_at: datetime
     version_key: UUID
+    version: str
     fetched_at: datetime | None
     yanked: str | bool
-    package: Package
-
-    @property
-    def metadata(self) -> bytes:
-        return self.package.metadata()
+    metadata_digest: str
 
 
 async def owner_of(ctx: Context, username: str | None) -> UUID | None:
@@ -80,35 +78,44 @@ async def names(ctx: Context, owner: UUID) -> Sequence[str]:
 
 async def listed(ctx: Context, owner: UUID, name: str) -> Listed | None:
     """The owner's spec of this name, if it has packages."""
-    packages = _packages().with_only_columns(sa.func.count(File.id), sa.func.max(File.created_at))
-    wanted = sa.select(Spec.id, Spec.state, Spec.version).where(*_of(ctx, owner), Spec.canonical_name == name)
+    columns = (Spec.id, Spec.state, Spec.version, Spec.package_changes)
+    built = _packages().where(SpecVersion.spec_id == Spec.id).correlate(Spec).exists()
+    wanted = sa.select(*columns).where(*_of(ctx, owner), Spec.canonical_name == name, built)
     rows = await ctx.database.rows(wanted, dict(ctx.principal.parameters))
     if not rows:
         return None
-    ((number, last),) = await ctx.database.rows(packages.where(SpecVersion.spec_id == rows[0].id))
-    if not number:
-        return None
-    return Listed(rows[0].id, name, STATUSES[rows[0].state], (str(rows[0].id), rows[0].version, number, str(last)))
+    key, state, version, changes = rows[0]
+    return Listed(key, name, STATUSES[state], (str(key), state.name, version, changes))
 
 
 async def distributions(ctx: Context, spec: Listed, filename: str | None = None) -> Sequence[Distribution]:
     """The packages of a spec, in the order of their versions; or the one of this name."""
-    version = (SpecVersion.name, SpecVersion.title, SpecVersion.description, SpecVersion.fetched_at)
+    version = (SpecVersion.name, SpecVersion.metadata_digest, SpecVersion.fetched_at)
     yanked = (SpecVersion.yanked_at, SpecVersion.yank_reason)
     file = (File.id, File.name.label("filename"), File.digest, File.size, File.created_at)
     wanted = _packages().with_only_columns(SpecVersion.id.label("version_key"), *version, *yanked, *file)
     wanted = wanted.where(SpecVersion.spec_id == spec.key)
     if filename is not None:
         wanted = wanted.where(File.name == filename)
-    rows = sorted(await ctx.database.rows(wanted), key=lambda row: (Version(row.name), row.filename))
+    rows = await ctx.database.rows(wanted)
+    order = {name: Version(name) for name in {row.name for row in rows}}
+    missing = {row.version_key for row in rows if row.metadata_digest is None}
+    digests = {key: hashlib.sha256(await metadata(ctx, spec, key)).hexdigest() for key in missing}
     return [
         Distribution(
-            row.id, row.filename, row.digest, row.size, row.created_at, row.version_key, row.fetched_at,
+            row.id, row.filename, row.digest, row.size, row.created_at, row.version_key, row.name, row.fetched_at,
             False if row.yanked_at is None else row.yank_reason or True,
-            Package(spec.name, row.name, row.title, row.description),
+            row.metadata_digest or digests[row.version_key],
         )
-        for row in rows
+        for row in sorted(rows, key=lambda row: (order[row.name], row.filename))
     ]  # fmt: skip
+
+
+async def metadata(ctx: Context, spec: Listed, version: UUID) -> bytes:
+    """The metadata of the packages of a version."""
+    columns = (SpecVersion.name, SpecVersion.title, SpecVersion.description)
+    (row,) = await ctx.database.rows(sa.select(*columns).where(SpecVersion.id == version))
+    return Package(spec.name, *row).metadata()
 
 
 async def note_fetched(ctx: Context, package: Distribution) -> bool:

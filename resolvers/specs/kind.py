@@ -3,12 +3,14 @@
 import asyncio
 import json
 from collections.abc import Sequence
+from uuid import UUID
 
 import orjson
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.engine import changed, row_topic
+from db.locks import held_in_order
 from db.models import File, FilePurpose, Job, JobKind, Spec, SpecVersion, Task, Upload
 from db.written import because
 from jobs.programs import package as program
@@ -45,16 +47,26 @@ async def _subject(session: AsyncSession, job: Job) -> Subject:
     return subject_of(spec, version)
 
 
+async def _hold(session: AsyncSession, job: UUID) -> None:
+    version = sa.select(Job.spec_version_id).where(Job.id == job).scalar_subquery()
+    spec = sa.select(SpecVersion.spec_id).where(SpecVersion.id == version).scalar_subquery()
+    await held_in_order(session, Spec, Spec.id == spec)
+    await held_in_order(session, SpecVersion, SpecVersion.id == version)
+
+
 async def _accept(_: Services, session: AsyncSession, job: Job, task: Task, uploads: Sequence[Upload]) -> None:
     """The delivered files are the packages of the version from now on; those of a build before go. A package that was
     fetched stays as it is: CONFLICT for other bytes. They are nobody's own: who reads the spec reads them."""
     if len(uploads) != DELIVERED:
         raise Invalid(f"a version has {DELIVERED} packages, not {len(uploads)}", field="uploads", allowed=DELIVERED)
-    version = await session.get_one(SpecVersion, job.subject_id)
+    version = await session.get_one(SpecVersion, job.subject_id, populate_existing=True)
     if version.fetched_at is not None:
         await _expect_same(session, version, uploads)
     await drop_packages(session, version.id)
-    because(session, "what a job made belongs to its subject", File)
+    because(session, "what a job made belongs to its subject", File, Spec)
+    own = {"package_changes": Spec.package_changes + 1, "updated_at": Spec.updated_at}
+    counted = sa.update(Spec).where(Spec.id == version.spec_id).values(**own)
+    await session.execute(counted.execution_options(synchronize_session=False))
     for upload in sorted(uploads, key=lambda one: str(one.file_id)):
         file = await session.get_one(File, upload.file_id, with_for_update=True)
         file.spec_version_id, file.owner_user_id, file.expires_at = version.id, None, None
@@ -77,5 +89,6 @@ KIND: Kind[Services] = Kind(
     inputs=_inputs,
     subject=_subject,
     purpose=FilePurpose.SPEC_PACKAGE,
+    hold=_hold,
     accept=_accept,
 )

@@ -15,6 +15,7 @@ from db.models import Spec, SpecCompatibility, SpecLanguage, SpecModel, SpecStat
 from db.types import uuid7
 from db.written import because
 from jobs.specs.comparing import Compatibility, broken, changes
+from jobs.specs.distributions import Package
 from jobs.specs.faults import Fault
 from resolvers.access.policy import policy_of
 from resolvers.accounts.owners import Owner, for_whom, owner_made, owner_there
@@ -194,8 +195,10 @@ async def _version(session: AsyncSession, spec: Spec, given: _Put) -> tuple[Spec
     of_it = (SpecVersion.spec_id == spec.id, SpecVersion.canonical_name == equal, SpecVersion.deleted_at.is_(None))
     row = (await session.scalars(sa.select(SpecVersion).where(*of_it).with_for_update())).one_or_none()
     await _expect_unfetched(session, given, equal)
-    columns = {**given.content, "name": said.version, "title": said.title, "description": said.description,
-               "model_count": said.tables.count, "updated_at": spec.updated_at}  # fmt: skip
+    columns = {
+        **given.content, "name": said.version, "title": said.title, "description": said.description,
+        "model_count": said.tables.count, "metadata_digest": _metadata(given), "updated_at": spec.updated_at,
+    }  # fmt: skip
     if row is None:
         live = sa.select(sa.func.count()).where(SpecVersion.spec_id == spec.id, SpecVersion.deleted_at.is_(None))
         number = (await session.scalar(live) or 0) + 1
@@ -219,6 +222,12 @@ async def _expect_unfetched(session: AsyncSession, given: _Put, equal: str) -> N
     if (name := await session.scalar(fetched.where(sa.or_(*other)).limit(1))) is not None:
         told = f"the package of version {name} was fetched, so its content stays as it is; put another version"
         raise Conflict(told, field="version", version=name)
+
+
+def _metadata(given: _Put) -> str:
+    said = given.said
+    package = Package(given.canonical_name, said.version, said.title, said.description)
+    return hashlib.sha256(package.metadata()).hexdigest()
 
 
 def _equal(version: str) -> str:

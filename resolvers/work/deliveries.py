@@ -179,14 +179,17 @@ async def deliver(ctx: Context, keys: Sequence[UUID]) -> JobState:
     UNAVAILABLE while one of them is still being checked."""
     task_claim = task_claim_of(ctx, "results")
     try:
+        _, _, name = await standing(ctx, task_claim)
+        kind = ctx.services.jobs.kinds[name]
         async with ctx.database.write(as_system="a worker delivers for the task of its token") as session:
+            if kind.hold is not None:
+                await kind.hold(session, task_claim.job_id)
             job, task = await held(session, task_claim)
             if task.state is JobState.COMPLETED:
                 return job.state
             _expect_running(task, task_claim)
-            kind = ctx.services.jobs.kinds[job.kind]
             if kind.accept is None or kind.accept_json is not None:
-                raise Invalid(f"a task of a {job.kind.name} job delivers estimators", field="uploads")
+                raise Invalid(f"a task of a {name.name} job delivers estimators", field="uploads")
             files, not_kept = await _uploaded(session, task_claim, task, keys)
             if not_kept:
                 raise Invalid(not_kept[0], field="uploads")

@@ -70,6 +70,38 @@ async def test_packages_that_are_built_again_have_the_same_bytes(serve: Serve, b
     assert digests[0] == digests[1]
 
 
+async def test_a_page_of_the_index_changes_with_a_build_and_the_spec_does_not(serve: Serve, backend: str) -> None:
+    tom = await _owner(serve, backend)
+    done = await tom.put("beams", described("Magnet"))
+
+    async def page(etag: str = "") -> Any:
+        headers = {"Authorization": tom.bearer, "If-None-Match": etag}
+        return await tom.gateway.client.get("/simple/beams/", headers=headers)
+
+    await tom.built(done["id"])
+    first = await page()
+    assert first.status_code == 200
+    assert (await page(first.headers["ETag"])).status_code == 304
+    await tom.run("buildPackage", done["id"])
+    await tom.built(done["id"])
+    second = await page(first.headers["ETag"])
+    assert second.status_code == 200
+    assert second.headers["ETag"] != first.headers["ETag"]
+    found = await tom.gateway.ask("query($i:ID!){spec(id:$i){version}}", tom.bearer, i=done["spec"]["id"])
+    assert found["spec"]["version"] == done["spec"]["version"], "who read it before may change it"
+
+
+async def test_a_superadmin_does_not_delete_a_package_of_a_version(serve: Serve, backend: str) -> None:
+    tom = await _owner(serve, backend)
+    done = await tom.put("beams", described("Magnet"))
+    (file, *_) = (await tom.built(done["id"]))["files"]["nodes"]
+    root = await tom.gateway.log_in("root")
+    for mutation in ("deleteFile", "deleteFileForever"):
+        query = f"mutation($i:ID!){{done:{mutation}(id:$i){{__typename ...on Problem{{code message}}}}}}"
+        told = (await tom.gateway.ask(query, root, i=file["id"]))["done"]
+        assert told.get("code") == "STATE", (mutation, told)
+
+
 async def test_a_version_put_anew_while_it_is_built_has_the_packages_of_the_latter(serve: Serve, backend: str) -> None:
     tom = await _owner(serve, backend)
     for name in ("Magnet", "Monitor", "Dipole"):

@@ -123,7 +123,7 @@ File                       -  -  -   RD   R   RD    -  RD    R  -  -  R    - -  
 File/own                   -  -  -   RD   -   -     -  -     -  -  -  -    - -   -  -  RDB
 File/archive               -  -  -   RD   -   -     -  -     -  -  -  -    - -   -  -  RDB
 File/output                -  -  -   RD   R   RD    -  RD    -  -  -  -    R -   -  -  RDB
-File/package               -  -  -   R    R   R     -  R     -  -  -  -    - -   -  R  RDB
+File/package               -  -  -   R    R   R     -  R     -  -  -  -    - -   -  R  R
 File/public                R  R  R   R    R   R     R  R     R  R  R  R    R R   R  R  RDB
 # C: a dataset of one's own. PT and PL bring files with the sessions of participants.
 Upload                     -  C  C   CRD  C   C     C  C     -  -  -  C    - C   -  -  CRD

@@ -1,4 +1,4 @@
-"""Services that act for users of a provider, and tokens of specs
+"""Services that act for users of a provider, tokens of specs, and what pages of the package index are equal by
 
 Revision ID: a3f5c8207e91
 Revises: d1b06e93f47a
@@ -24,6 +24,8 @@ OF_SPECS = "kind = 'SPEC_TOKEN' OR spec_id IS NULL"
 
 
 def upgrade() -> None:
+    op.add_column('specs', sa.Column('package_changes', sa.Integer(), server_default='0', nullable=False))
+    op.add_column('spec_versions', sa.Column('metadata_digest', sa.String(length=64), nullable=True))
     op.add_column('services', sa.Column('acts_for', sa.String(length=32), nullable=True))
     op.add_column('credentials', sa.Column('spec_id', db.types.Key(), nullable=True))
     op.create_index('ix_credentials_spec_id', 'credentials', ['spec_id'])

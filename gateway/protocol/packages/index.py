@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from gateway.protocol.files import answered
 from gateway.protocol.negotiation import accepted, choose
 from gateway.protocol.packages import pages
+from gateway.protocol.packages.kept import Kept
 from gateway.protocol.packages.throttle import Throttle
 from gateway.protocol.ranged import unchanged
 from gateway.protocol.stored_files import stored
@@ -54,6 +55,7 @@ class PackageIndex:
     services: Services
     settings: SpecSettings
     throttle: Throttle = field(init=False)
+    kept: Kept = field(default_factory=Kept)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "throttle", Throttle(self.settings.package_requests))
@@ -115,22 +117,26 @@ class PackageIndex:
         state = (spec.state, media)
         if unchanged(request.headers, _tag(state)):
             return Response(status_code=304, headers={**HEADERS, "ETag": _tag(state)})
-        packages = await index.distributions(ctx, spec)
-        return _page(request, media, pages.project(spec, packages, media), state)
+        if (page := self.kept.get(state)) is None:
+            page = pages.project(spec, await index.distributions(ctx, spec), media)
+            self.kept.put(state, page)
+        return _page(request, media, page, state)
 
     async def _file(self, ctx: Context, request: Request) -> Response:
         file = request.path_params["file"]
         known = sought(request.path_params["name"])
         spec = await _spec(ctx, request, known)
-        there = spec is not None and "\0" not in file
-        packages = await index.distributions(ctx, spec, file.removesuffix(METADATA)) if spec and there else []
+        if spec is None or "\0" in file:
+            return self._elsewhere(request)
+        packages = await index.distributions(ctx, spec, file.removesuffix(METADATA))
         if not packages:
             return self._elsewhere(request)
         (package,) = packages
         if request.method == "GET" and not await index.note_fetched(ctx, package):
             return self._elsewhere(request)
         if file.endswith(METADATA):
-            return _page(request, "text/plain", package.metadata, package.metadata)
+            metadata = await index.metadata(ctx, spec, package.version_key)
+            return _page(request, "text/plain", metadata, metadata)
         return await stored(ctx, request, await files.readable(ctx, package.file))
 
     def _elsewhere(self, request: Request) -> Response:

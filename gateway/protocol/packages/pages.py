@@ -1,6 +1,5 @@
 """The pages of the package index, in JSON and in HTML: PEP 503, 592, 629, 658, 691, 700, 714, 792."""
 
-import hashlib
 from collections.abc import Sequence
 from html import escape
 from typing import Any
@@ -45,7 +44,7 @@ def _json(spec: Listed, packages: Sequence[Distribution]) -> bytes:
             "meta": {"api-version": VERSION},
             "name": spec.name,
             "project-status": {"status": spec.status},
-            "versions": list(dict.fromkeys(one.package.version for one in packages)),
+            "versions": list(dict.fromkeys(one.version for one in packages)),
             "files": [_file(one) for one in packages],
         }
     )
@@ -59,7 +58,7 @@ def _file(one: Distribution) -> dict[str, Any]:
         "requires-python": REQUIRES_PYTHON,
         "size": one.size,
         "upload-time": instant_text(one.uploaded_at),
-        "core-metadata": {"sha256": _digest(one)},
+        "core-metadata": {"sha256": one.metadata_digest},
         "yanked": one.yanked,
     }
 
@@ -72,7 +71,7 @@ def _html(spec: Listed, packages: Sequence[Distribution]) -> bytes:
 
 
 def _link(one: Distribution) -> str:
-    metadata = f"sha256={_digest(one)}"
+    metadata = f"sha256={one.metadata_digest}"
     said = {
         "href": f"{one.filename}#sha256={one.digest}",
         "data-requires-python": REQUIRES_PYTHON,
@@ -83,7 +82,3 @@ def _link(one: Distribution) -> str:
         said["data-yanked"] = "" if one.yanked is True else one.yanked
     attributes = " ".join(f'{key}="{escape(value)}"' for key, value in said.items())
     return f"<a {attributes}>{escape(one.filename)}</a><br>\n"
-
-
-def _digest(one: Distribution) -> str:
-    return hashlib.sha256(one.metadata).hexdigest()

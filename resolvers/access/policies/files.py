@@ -4,7 +4,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from db.models import Archive, Blob, File, FilePurpose, Submission, Upload, UploadPart
+from db.models import Archive, Blob, File, FilePurpose, SpecVersion, Submission, Upload, UploadPart
 from db.types import now
 from resolvers.access.challenge_rules import (
     FILE_SUBMITTER,
@@ -37,8 +37,12 @@ def _in_time(file: Any) -> Any:
 
 
 async def _validate(change: Change) -> None:
-    """What was submitted is deleted with its submission alone."""
+    """What was submitted is deleted with its submission alone, and a package with its version."""
     file = change.row
+    if file.purpose is FilePurpose.SPEC_PACKAGE and file.spec_version_id is not None:
+        version = await change.session.get_one(SpecVersion, file.spec_version_id)
+        if version.deleted_at is None:
+            raise WrongState("it is the package of a version: yank or delete that, or have it built again")
     if change.going and file.purpose is FilePurpose.SUBMISSION_INPUT and file.submission_id is not None:
         submission = await change.session.get_one(Submission, file.submission_id)
         if submission.deleted_at is None:
