@@ -77,10 +77,9 @@ async def names(ctx: Context, owner: UUID) -> Sequence[str]:
 
 
 async def listed(ctx: Context, owner: UUID, name: str) -> Listed | None:
-    """The owner's spec of this name, if it has packages."""
+    """The owner's spec of this name."""
     columns = (Spec.id, Spec.state, Spec.version, Spec.package_changes)
-    built = _packages().where(SpecVersion.spec_id == Spec.id).correlate(Spec).exists()
-    wanted = sa.select(*columns).where(*_of(ctx, owner), Spec.canonical_name == name, built)
+    wanted = sa.select(*columns).where(*_of(ctx, owner), Spec.canonical_name == name)
     rows = await ctx.database.rows(wanted, dict(ctx.principal.parameters))
     if not rows:
         return None

@@ -118,7 +118,9 @@ class PackageIndex:
         if unchanged(request.headers, _tag(state)):
             return Response(status_code=304, headers={**HEADERS, "ETag": _tag(state)})
         if (page := self.kept.get(state)) is None:
-            page = pages.project(spec, await index.distributions(ctx, spec), media)
+            if not (packages := await index.distributions(ctx, spec)):
+                return self._elsewhere(request)
+            page = pages.project(spec, packages, media)
             self.kept.put(state, page)
         return _page(request, media, page, state)
 
