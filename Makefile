@@ -13,12 +13,12 @@ run: install
 
 install: .venv/installed gateway/explorer/dist/index.html
 
-.venv/installed: pyproject.toml
+.venv/installed: pyproject.toml clients/python/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Torana needs Python 3.11 or newer; name it: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@echo "Installing Python packages into .venv (about a minute)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
-	@$(BIN)/python -m pip install --disable-pip-version-check --progress-bar on --quiet --editable . --group dev
+	@$(BIN)/python -m pip install --disable-pip-version-check --progress-bar on --quiet --editable . --editable clients/python --group dev
 	@touch $@
 
 gateway/explorer/dist/index.html: gateway/explorer/package-lock.json $(shell find gateway/explorer/src gateway/explorer/public gateway/explorer/index.html gateway/explorer/vite.config.js -type f)

@@ -10,8 +10,11 @@ import pytest
 from tests.support.sources import parsed
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = ("README.md", "bench/README.md", *sorted(f"docs/{file.name}" for file in (ROOT / "docs").glob("*.md")))
-ROOMS = ("gateway/", "schema/", "resolvers/", "jobs/", "db/", "tests/", "bench/", "docs/")
+DOCUMENTS = (
+    *("README.md", "bench/README.md", "clients/python/README.md", "clients/python/PYTEST.md"),
+    *sorted(f"docs/{file.name}" for file in (ROOT / "docs").glob("*.md")),
+)
+ROOMS = ("gateway/", "schema/", "resolvers/", "jobs/", "db/", "tests/", "bench/", "docs/", "clients/")
 
 
 def _text(document: str) -> str:
