@@ -14,7 +14,7 @@ from uuid import UUID
 import asyncpg  # type: ignore[import-untyped]
 import sqlalchemy as sa
 
-from bench import boards, results, rows
+from bench import boards, registry, results, rows
 from db import migrating, models
 from db.address import of_driver
 from db.engine import Database
@@ -77,13 +77,14 @@ async def drop(server: str) -> None:
 
 
 async def fill(url: str, simulations: int) -> Filled:
-    """Store everything: generated rows, a user who may read all of them, one result and a leaderboard."""
+    """Store everything: generated rows, a user who may read all of them, one result, a leaderboard and specs."""
     database = Database(url)
     try:
         reader = await _reader(database)
         generated = rows.generate(simulations, reader)
         await store(database, generated)
         board = await contend(database, boards.Contest(generated.users))
+        await register(database, registry.Registry(reader))
         await _index_all(database)
         whole = generated.simulations[0]
         await results.keep(database, whole, results.estimators())
@@ -104,6 +105,14 @@ async def contend(database: Database, contest: boards.Contest) -> UUID:
         for text in contest.closing():
             await session.execute(text)
     return contest.key
+
+
+async def register(database: Database, generated: registry.Registry) -> None:
+    """Store specs with their versions."""
+    await store(database, generated)
+    async with database.write(as_system="bench") as session:
+        for text in generated.closing():
+            await session.execute(text)
 
 
 async def _reader(database: Database) -> UUID:

@@ -73,6 +73,15 @@ BOARD = """query($id: ID!) {
     }
   }
 }"""
+SPECS = """{
+  specs(first: 50) {
+    nodes {
+      id canonicalName state
+      latestVersion { id name modelCount updatedAt }
+      versions(first: 5) { nodes { id name modelCount } }
+    }
+  }
+}"""
 NAMES = ("proton", "carbon")
 """Parts of projects' names, each of which ten projects have."""
 
@@ -98,9 +107,10 @@ DOCUMENTS = {
     "search": SEARCH,
     "groups": GROUPS,
     "board": BOARD,
+    "specs": SPECS,
 }
 """By the operation's name."""
-OWN = ("search", "groups", "board")
+OWN = ("search", "groups", "board", "specs")
 """Operations that only Torana and the floor answer."""
 
 
@@ -114,5 +124,6 @@ def operations(filled: Filled) -> list[Operation]:
         "search": [{"words": f"beam {n}", "since": "2026-01-02T00:00:00Z", "state": "COMPLETED"} for n in range(1, 10)],
         "groups": [{}],
         "board": [{"id": filled.board}],
+        "specs": [{}],
     }
     return [Operation(name, query, variables[name]) for name, query in DOCUMENTS.items()]

@@ -14,7 +14,7 @@ from uuid import UUID
 import asyncpg  # type: ignore[import-untyped]
 import orjson
 
-from bench.operations import BOARD, BY_ID, FOUR_LEVELS, GROUPS, PAGE, SEARCH, WHOLE_RESULT
+from bench.operations import BOARD, BY_ID, FOUR_LEVELS, GROUPS, PAGE, SEARCH, SPECS, WHOLE_RESULT
 
 CONNECTIONS = 10
 
@@ -188,6 +188,33 @@ SELECT json_build_object('data', json_build_object('leaderboard', (
 """
 
 
+SPECS_SQL = f"""
+SELECT json_build_object('data', json_build_object('specs', json_build_object(
+         'nodes', coalesce(json_agg(node), '[]'))))
+FROM (
+  SELECT json_build_object(
+    'id', {_id("Spec", "s.id")}, 'canonicalName', s.canonical_name, 'state', s.state,
+    'latestVersion', json_build_object(
+      'id', {_id("SpecVersion", "l.id")}, 'name', l.name, 'modelCount', l.model_count,
+      'updatedAt', {_instant("l.updated_at")}),
+    'versions', json_build_object('nodes', coalesce(v.nodes, '[]'))
+  ) AS node
+  FROM (
+    SELECT * FROM specs WHERE deleted_at IS NULL ORDER BY coalesce(canonical_name_folded, ''), id LIMIT 50
+  ) s
+  JOIN spec_versions l ON l.id = s.latest_version_id
+  LEFT JOIN LATERAL (
+    SELECT json_agg(version) AS nodes
+    FROM (
+      SELECT {_id("SpecVersion", "id")} AS id, name, model_count AS "modelCount"
+      FROM spec_versions WHERE spec_id = s.id AND deleted_at IS NULL ORDER BY updated_at DESC, id DESC LIMIT 5
+    ) version
+  ) v ON true
+  ORDER BY coalesce(s.canonical_name_folded, ''), s.id
+) shown
+"""
+
+
 def _key(variables: Variables) -> UUID:
     return UUID(base64.b64decode(variables["id"]).partition(b":")[2].decode())
 
@@ -248,6 +275,11 @@ async def board(connection: Any, variables: Variables) -> bytes:
     return answer.encode()
 
 
+async def specs(connection: Any, variables: Variables) -> bytes:
+    answer: str = await connection.fetchval(SPECS_SQL)
+    return answer.encode()
+
+
 ANSWERS: dict[str, Callable[[Any, Variables], Awaitable[bytes]]] = {
     PAGE: page,
     BY_ID: by_id,
@@ -256,6 +288,7 @@ ANSWERS: dict[str, Callable[[Any, Variables], Awaitable[bytes]]] = {
     SEARCH: search,
     GROUPS: groups,
     BOARD: board,
+    SPECS: specs,
 }
 """By document."""
 

@@ -115,6 +115,8 @@ class Policy:
     """Which rows block a deletion; by default all live ones."""
     counted_as: Any = None
     """The foreign key whose row is named to the client in place of this link: once, however many links lead to it."""
+    followed: bool = False
+    """Whether changes of its rows can be watched, also where nobody restores them."""
     asked: bool = False
     """Whether the row is deleted with another one only if the principal may delete this row, too."""
     held_with: Callable[[AsyncSession, UUID], Awaitable[Mapping[Model, Collection[UUID]]]] | None = None

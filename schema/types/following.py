@@ -18,7 +18,7 @@ from schema.fields.scalars import enum, key_of, parse_id
 
 _Watched = Enum(  # type: ignore[misc]
     "_Watched",
-    {constant(one.model.__name__): one.model for one in policies() if one.restorable},
+    {constant(one.model.__name__): one.model for one in policies() if one.restorable or one.followed},
 )
 EntityType = enum(
     _Watched, "A type whose changes can be watched.", name="EntityType",

@@ -1,0 +1,58 @@
+"""Specs are watched like other rows: who sees them hears of what is put, changed, built, shared and deleted."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from tests.live.test_following import Watched
+from tests.specs.test_registry import Owner
+from tests.support.organising import settle
+from tests.support.platforms import Platform
+from tests.support.specs import described
+
+WATCH = """subscription($t:[EntityType!]!,$s:ID){entityChanged(types:$t,scope:$s){
+    type id node{id ...on Spec{name:canonicalName} ...on SpecVersion{name}}}}"""
+
+
+@asynccontextmanager
+async def watching(platform: Platform, who: str, *types: str, scope: str | None = None) -> AsyncIterator[Watched]:
+    async with platform.watch(WATCH, who, t=list(types), s=scope) as answers:
+        watched = Watched(answers)
+        try:
+            await watched.begin()
+            yield watched
+        finally:
+            await watched.end()
+
+
+async def test_an_owner_hears_of_what_is_put_changed_and_deleted(platform: Platform) -> None:
+    tom = Owner(platform)
+    async with watching(platform, "tom", "SPEC") as told, watching(platform, "tom", "SPEC_VERSION") as versions:
+        done = await tom.put("Beam", described("Magnet"))
+        spec = done["spec"]["id"]
+        assert await told.next() == ("SPEC", spec, "beam")
+        assert await versions.next() == ("SPEC_VERSION", done["id"], "1.0")
+        await tom.change("beam", state="DEPRECATED")
+        assert await told.next() == ("SPEC", spec, "beam")
+        await tom.run("yankPackage", id=done["id"])
+        assert await versions.next() == ("SPEC_VERSION", done["id"], "1.0")
+        assert await told.next() == ("SPEC", spec, "beam")
+        await tom.run("deleteSpec", id=spec)
+        assert await told.next() == ("SPEC", spec, None)
+        assert await versions.next() == ("SPEC_VERSION", done["id"], None)
+
+
+async def test_users_of_a_project_hear_of_a_spec_while_it_is_shared(platform: Platform) -> None:
+    dune = await settle(platform)
+    root = Owner(platform, "root")
+    done = await root.put("Beam", described("Magnet"))
+    async with (
+        watching(platform, dune.project_user, "SPEC", scope=dune.project) as told,  # type: ignore[arg-type]
+        watching(platform, "tom", "SPEC") as strangers,
+    ):
+        await root.change("beam", project=dune.project)
+        assert await told.next() == ("SPEC", done["spec"]["id"], "beam")
+        await root.put("Beam", described("Magnet", "Monitor", version="2"))
+        assert await told.next() == ("SPEC", done["spec"]["id"], "beam")
+        await root.change("beam", project=None)
+        assert await told.next() == ("SPEC", done["spec"]["id"], None)
+        assert strangers.quiet
