@@ -204,11 +204,11 @@ FROM (
   ) s
   JOIN spec_versions l ON l.id = s.latest_version_id
   LEFT JOIN LATERAL (
-    SELECT json_agg(version) AS nodes
+    SELECT json_agg(one) AS nodes
     FROM (
       SELECT {_id("SpecVersion", "id")} AS id, name, model_count AS "modelCount"
       FROM spec_versions WHERE spec_id = s.id AND deleted_at IS NULL ORDER BY updated_at DESC, id DESC LIMIT 5
-    ) version
+    ) one
   ) v ON true
   ORDER BY coalesce(s.canonical_name_folded, ''), s.id
 ) shown
