@@ -84,6 +84,7 @@ async def test_a_page_has_the_files_with_all_that_installers_ask_for(tom: Index)
         content = await tom.get(f"/simple/beam-line/{file['url']}")
         assert hashlib.sha256(content.content).hexdigest() == file["hashes"]["sha256"]
         assert len(content.content) == file["size"]
+        assert content.headers["Cache-Control"] == "private, max-age=86400, immutable"
         metadata = await tom.get(f"/simple/beam-line/{file['url']}.metadata")
         assert hashlib.sha256(metadata.content).hexdigest() == file["core-metadata"]["sha256"]
         assert b"\nName: beam-line\nVersion: 1.0\n" in metadata.content

@@ -43,7 +43,7 @@ HEADERS = {
     "Content-Security-Policy": "default-src 'none'; sandbox",
 }
 _LATEST = {pages.JSON_LATEST: pages.JSON, pages.HTML_LATEST: pages.HTML}
-SIGN_IN = "give the public and the secret key of an API key by HTTP Basic: http://pk_...:sk_...@host/simple/"
+SIGN_IN = "give an API key or a token of specs by HTTP Basic: http://pk_...:sk_...@host or http://__token__:tk_...@host"
 
 Make = Callable[[Context, Request], Awaitable[Response]]
 
@@ -139,7 +139,10 @@ class PackageIndex:
         if file.endswith(METADATA):
             metadata = await index.metadata(ctx, spec, package.version_key)
             return _page(request, "text/plain", metadata, metadata)
-        return await stored(ctx, request, await files.readable(ctx, package.file))
+        answer = await stored(ctx, request, await files.readable(ctx, package.file))
+        if request.method == "GET" and answer.status_code in (200, 206):
+            answer.headers["Cache-Control"] = "private, max-age=86400, immutable"  # it was fetched, so it stays
+        return answer
 
     def _elsewhere(self, request: Request) -> Response:
         """The answer for what is not here, or may not be seen."""
