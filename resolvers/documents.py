@@ -27,6 +27,8 @@ DEPTH = 32
 """The most levels of objects and lists."""
 ALIASES = 100
 """The most aliases of a YAML document."""
+DIGITS = 400
+"""The most characters of a whole number of YAML, which has them to the base of 60, too."""
 VALUES = 100_000
 """The most values of a document, with all that its aliases stand for."""
 ENDS = (".yaml", ".yml", ".json")
@@ -126,6 +128,11 @@ def read_yaml(text: str, *, moments: bool = True) -> Any:
 class _Loader(yaml.CSafeLoader):
     """Makes plain values. Keys are texts as they are written, so that the language `no` is not false."""
 
+    def construct_yaml_int(self, node: ScalarNode) -> int:
+        if len(node.value) > DIGITS:
+            raise ConstructorError(None, None, f"a number has at most {DIGITS} digits", node.start_mark)
+        return int(super().construct_yaml_int(node))
+
     def construct_mapping(self, node: MappingNode, deep: bool = False) -> dict[Any, Any]:
         self.flatten_mapping(node)
         made: dict[Any, Any] = {}
@@ -134,6 +141,9 @@ class _Loader(yaml.CSafeLoader):
                 raise ConstructorError(None, None, "a key is a text", key.start_mark)
             made[key.value] = self.construct_object(value, deep=deep)
         return made
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
 
 
 class _PlainLoader(_Loader):

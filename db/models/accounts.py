@@ -108,7 +108,8 @@ class Credential(Entity):
 
     Of a secret only `secret_hash` is stored. `sealed` holds encrypted what must be read again (the seed of an
     authenticator). `public_key` names an API key. `scopes` bound what a key or token may do; null: all that its owner
-    may. `spec_id` bounds a token of specs to one.
+    may. `spec_id` bounds a token of specs to one. `made_by_id` is the service that made a key or token for its user: it
+    is good as long as that service acts for the user.
 
     The refresh tokens of a login session are a family: each use marks its row revoked and adds the next one. A row that
     is used twice shows theft, and ends the family.
@@ -135,6 +136,7 @@ class Credential(Entity):
     service_id: Mapped[UUID | None] = refers("services.id", ondelete="CASCADE")
     challenge_id: Mapped[UUID | None] = refers("challenges.id", ondelete="CASCADE")
     spec_id: Mapped[UUID | None] = refers("specs.id", ondelete="CASCADE", index=True)
+    made_by_id: Mapped[UUID | None] = refers("services.id", ondelete="CASCADE", index=True)
     kind: Mapped[CredentialKind] = mapped_column(choice(CredentialKind))
     label: Mapped[str] = mapped_column(Name(100), default="default")
     label_folded: Mapped[str | None] = folds("label")
@@ -152,7 +154,8 @@ class Credential(Entity):
     user: Mapped[User | None] = relates(back_populates="credentials")
     participant: Mapped["Participant | None"] = relates()
     device: Mapped["Device | None"] = relates()
-    service: Mapped["Service | None"] = relates()
+    service: Mapped["Service | None"] = relates(foreign_keys=[service_id])
+    made_by: Mapped["Service | None"] = relates(foreign_keys=[made_by_id])
     challenge: Mapped["Challenge | None"] = relates()
     spec: Mapped["Spec | None"] = relates()
 

@@ -28,7 +28,7 @@ def connected(gateway: str, token: str) -> httpx2.Client:
 
 def ask(client: httpx2.Client, query: str, **variables: Any) -> Any:
     """The data of an operation, which is tried again while the gateway is away."""
-    deadline, pause = time.monotonic() + PATIENCE, 0.5
+    deadline, pause, told = time.monotonic() + PATIENCE, 0.5, False
     while True:
         why = ""
         try:
@@ -41,8 +41,11 @@ def ask(client: httpx2.Client, query: str, **variables: Any) -> Any:
             if answer.status_code not in AGAIN and error["extensions"]["code"] not in ("UNAVAILABLE", "TIMEOUT"):
                 fail(why, WRONG)
         except (httpx2.HTTPError, ValueError) as failure:
-            why = why or f"the gateway does not answer: {type(failure).__name__}"
+            why = why or f"the gateway at {client.base_url} does not answer: {type(failure).__name__}"
         if time.monotonic() > deadline:
             fail(why, WRONG)
+        if not told:
+            typer.echo(f"torana: {why}; trying again for {PATIENCE:.0f} s", err=True)
+            told = True
         time.sleep(pause)
         pause = min(2 * pause, 10.0)

@@ -17,6 +17,7 @@ from gateway.commands.tables import moment, plain
 from gateway.commands.terminal import WRONG, fail
 
 specs = typer.Typer(help="Specs of your own, at a gateway.", no_args_is_help=True, rich_markup_mode=None)
+LANGUAGES = {".json": "JSON", ".yaml": "YAML", ".yml": "YAML"}
 ENDED = {state.name for state in TERMINAL}
 PAUSE = 0.3
 """Seconds between two looks at a build."""
@@ -51,15 +52,17 @@ def push(
     """Store a version of a spec, and have its packages built. All faults of the file are told with their places."""
     with connected(gateway, token) as client:
         try:
-            source = file.read_text(encoding="utf-8")
+            source = file.read_bytes().decode("utf-8-sig")
         except UnicodeDecodeError:
             fail(f"{file.name} is no text in UTF-8", WRONG)
-        language = "JSON" if file.suffix.lower() == ".json" else "YAML"
+        if (language := LANGUAGES.get(file.suffix.lower())) is None:
+            fail(f"{file.name} ends with none of {', '.join(LANGUAGES)}", WRONG)
         done = ask(client, _PUT, n=name or file.stem, s=source, l=language, v=version)["done"]
         if "code" in done:
-            for fault in (done["details"] or {}).get("faults", ()):
-                typer.echo(plain(f"{file.name}{fault['pointer'] or '/'}: {fault['message']}"), err=True)
-            fail(plain(done["message"]), WRONG)
+            faults = (done["details"] or {}).get("faults", ())
+            for fault in faults:
+                typer.echo(plain(f"{file.name}: {fault['pointer'] or '/'}: {fault['message']}"), err=True)
+            fail(f"{file.name} was not taken: {len(faults)} faults" if faults else plain(done["message"]), WRONG)
         typer.echo(f"{done['spec']['canonicalName']} {done['name']}: {done['modelCount']} models")
         if wait:
             _wait(client, done["job"]["id"])
@@ -87,9 +90,10 @@ def pull(
     with connected(gateway, token) as client:
         source = ask(client, _SOURCE, id=_version(*_spec(client, name), version)["id"])["specVersion"]["source"]
     if output is None:
-        sys.stdout.write(source)
+        sys.stdout.buffer.write(source.encode())
+        sys.stdout.flush()
     else:
-        output.write_text(source, encoding="utf-8")
+        output.write_bytes(source.encode())
 
 
 @specs.command("list")
@@ -123,7 +127,8 @@ def diff(
     gateway: Gateway = HERE,
     token: Token = "",
 ) -> None:
-    """Print what differs in another version of a spec; what breaks rows or code is marked with `!`."""
+    """Print what differs in another version of a spec; what breaks rows or code is marked with `!`, and with `~` what
+    code of the version before does not know."""
     with connected(gateway, token) as client:
         spec, rows = _spec(client, name)
         given = {"v": _version(spec, rows, version)["id"], "o": _version(spec, rows, other)["id"]}

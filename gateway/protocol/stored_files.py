@@ -22,6 +22,7 @@ from resolvers.context import Context, Services
 from resolvers.failures import Away, NotFound, Unauthenticated
 from resolvers.files import files
 from resolvers.identity.principal import Kind
+from resolvers.specs import index
 from schema.fields.scalars import key_of
 
 log = structlog.get_logger("torana")
@@ -52,7 +53,10 @@ class StoredFiles:
 
 
 async def _file(request: Request, ctx: Context) -> Response:
-    return await stored(ctx, request, await _readable(ctx, key_of("File", request.path_params["id"])))
+    row = await _readable(ctx, key_of("File", request.path_params["id"]))
+    if request.method == "GET" and row.spec_version_id is not None:
+        await index.note_fetched(ctx, row.spec_version_id, row.id)
+    return await stored(ctx, request, row)
 
 
 async def stored(ctx: Context, request: Request, row: Any) -> Response:

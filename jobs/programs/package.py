@@ -2,12 +2,13 @@
 
 It runs as the program of a task: `python -m jobs.programs.package --input FOLDER --output FOLDER`. The input folder has
 the specification as JSON, and `package.json`: `{"name": ..., "version": ..., "title": ..., "description": ...}`.
-Nothing of the specification is run.
+Nothing of the specification is run; the models that were generated are imported, to find out whether they can be.
 """
 
 import argparse
 import json
 import sys
+import tempfile
 from pathlib import Path
 
 from jobs.programs.program import AS_FILES, Program
@@ -15,6 +16,7 @@ from jobs.specs.compiling import compiled
 from jobs.specs.distributions import Package, source_distribution, wheel
 from jobs.specs.faults import Faulty
 from jobs.specs.json_schema import json_schema
+from jobs.specs.trying import tried
 
 DESCRIPTION, SPECIFICATION = "package.json", "spec.json"
 SCHEMA = ".schema.json"
@@ -29,10 +31,14 @@ PROGRAM = Program(
 
 
 def build(source: Path, target: Path) -> None:
-    """Write the packages; says what it does. Raises Faulty for a specification that describes no tables."""
+    """Write the packages; says what it does. Raises Faulty for a specification that describes no tables, or such as
+    SQLAlchemy does not take."""
     package = Package(**json.loads((source / DESCRIPTION).read_text()))
     tables = compiled(json.loads((source / SPECIFICATION).read_text()))
     _say(f"{package.name} {package.version}: {tables.count} models")
+    with tempfile.TemporaryDirectory() as folder:
+        tried(package, tables, Path(folder))
+    _say("its models were imported, and their tables written for SQLite and PostgreSQL")
     schema = json.dumps(json_schema(tables), indent=2, sort_keys=True).encode() + b"\n"
     made = (wheel(package, tables), source_distribution(package, tables), (f"{package.stem}{SCHEMA}", schema))
     for number, (name, content) in enumerate(made, 1):

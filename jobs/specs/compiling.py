@@ -14,6 +14,8 @@ from jobs.specs.schemas import AT, Part, Schemas, Wrong, find, inherits
 from jobs.specs.tables import MODULES, Column, Model, Tables
 from jobs.specs.values import LONGEST, Faults, Reader, is_name
 
+COLUMNS = 1_000
+"""The most columns of a model; PostgreSQL has up to 1,600."""
 _OF_COLUMNS = ("x-primary-key", "x-autoincrement", "x-index", "x-unique", "x-foreign-key", "x-foreign-key-kwargs")
 
 _MAPPER = ("batch", "confirm_deleted_rows", "eager_defaults", "polymorphic_identity", "polymorphic_on")
@@ -91,6 +93,8 @@ class _Compiler:
                 relations.append(replace(made, relation=replace(made.relation, pointer=property_.pointer)))
         if not columns and not relations and parent is None:
             self._fault(part.pointer, "a model has at least one property of its own")
+        if len(columns) > COLUMNS:
+            self._fault(own.at("properties"), f"a model has at most {COLUMNS:,} columns, not {len(columns):,}")
         for key in sorted(required - properties.keys()):
             self._fault(own.at("required"), f"{key} is required and is no property")
         self._relations += relations

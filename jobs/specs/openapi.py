@@ -41,10 +41,28 @@ def openapi_faults(document: Mapping[str, Any]) -> list[Fault]:
     if found:
         return found
     validator, _ = _VALIDATORS[version]
-    for told in validator(document).iter_errors():
+    for told in validator(_outline(document)).iter_errors():
         if type(told) is not OpenAPIValidationError:  # those are of defaults, of which columns tell more
             found.append(Fault(below("", *told.absolute_path), _told(told.message, "")))
     return found[:MOST]
+
+
+def _outline(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The document without what is told of by the compiler, and would take long: the content of its schemas, and
+    patterns, which Python would match defaults with for as long as it likes."""
+    made: dict[str, Any] = _without_patterns(document)
+    if isinstance(components := made.get("components"), Mapping):
+        schemas = components.get("schemas")
+        if isinstance(schemas, Mapping):
+            made["components"] = {**components, "schemas": {name: {} for name in schemas}}
+    return made
+
+
+def _without_patterns(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        given = {key: one for key, one in value.items() if key != "pattern" or not isinstance(one, str)}
+        return {key: _without_patterns(one) for key, one in given.items() if key != "patternProperties"}
+    return [_without_patterns(one) for one in value] if isinstance(value, list) else value
 
 
 @cache

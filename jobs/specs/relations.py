@@ -145,11 +145,14 @@ class Joins:
             nullable=nullable(given, required, defaulted),
             default=key.default,
             server_default=key.server_default,
-            foreign_key=f"{table}.{join.by}",
+            foreign_key=self._qualified(target, join.by),
             implied=True,
             pointer=relation.pointer,
         )
         held = next((one for one in self.on_table(holder) if one.name == name), None)
+        owner = self.models[join.owner]
+        keyed = [replace(one, key=(holder, name)) if one.name == relation.name else one for one in owner.relations]
+        self.models[join.owner] = replace(owner, relations=keyed)
         if held is None:
             model = self.models[holder]
             self.models[holder] = replace(model, columns=[*model.columns, column])
@@ -203,11 +206,17 @@ class Joins:
             length=key.length,
             nullable=False,
             primary_key=True,
-            foreign_key=f"{table}.{key.name}",
+            foreign_key=self._qualified(name, key.name),
             required=True,
             implied=True,
             pointer=join.relation.pointer,
         )
+
+    def _qualified(self, model: str, column: str) -> str:
+        """A column as a foreign key names it."""
+        held = self.models[model]
+        space = "" if held.database_schema is None else f"{held.database_schema}."
+        return f"{space}{held.table}.{column}"
 
     def _wrong(self, join: Joined, message: str) -> None:
         self._faults.append(Fault(join.pointer, message))

@@ -1,12 +1,15 @@
 """The schemas of a specification: references are followed, and what `allOf` lists is one schema."""
 
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any, NamedTuple
 
 from jobs.specs.faults import Fault, below
 
 AT = "/components/schemas"
 _REFERENCE = "#/components/schemas/"
+PARTS, STEPS = 500, 50
+"""The most objects that make up one schema, and the most references that lead from one to the next."""
 PREFIXES = ("x-", "x-open-alchemy-")
 """How the names of extensions may begin."""
 
@@ -32,11 +35,15 @@ class Schemas:
 
     def __init__(self, given: Mapping[str, Any]) -> None:
         self.given = given
+        self._models: dict[str, bool] = {}
 
     def parts(self, part: Part, skip: str | None = None) -> list[Part]:
         """The objects that make up a schema, those at the place itself first; without what it refers to as `skip`.
         Raises Wrong."""
-        return list(self._parts(part.given, part.pointer, skip, ()))
+        found = list(islice(self._parts(part.given, part.pointer, skip, ()), PARTS + 1))
+        if len(found) > PARTS:
+            raise Wrong(part.pointer, f"a schema is made of at most {PARTS} others")
+        return found
 
     def local(self, part: Part) -> list[Part]:
         """The same, of what is written at the place itself."""
@@ -54,7 +61,9 @@ class Schemas:
             if name == skip:
                 return
             if name in seen:
-                raise Wrong(below(pointer, "$ref"), f"{name} refers to itself, by {' and '.join(seen)}")
+                raise Wrong(below(pointer, "$ref"), f"{name} refers to itself, by {' and '.join(seen[:9])}")
+            if len(seen) == STEPS:
+                raise Wrong(below(pointer, "$ref"), f"at most {STEPS} references lead from one schema to the next")
             yield from self._parts(self.given[name], below(AT, name), skip, (*seen, name))
             return
         yield Part(schema, pointer)
@@ -83,7 +92,7 @@ class Schemas:
         return name
 
     def refers_to(self, part: Part) -> str | None:
-        """The name of the first schema that a part, or one that it lists, refers to."""
+        """The name of the first schema that a part, or one that it lists, refers to. Raises Wrong."""
         if not isinstance(part.given, Mapping):
             raise Wrong(part.pointer, "a schema is an object")
         if "$ref" in part.given:
@@ -96,6 +105,11 @@ class Schemas:
 
     def is_model(self, name: str) -> bool:
         """Whether a schema is a model: no mere reference, and with a table or a model that it extends."""
+        if name not in self._models:
+            self._models[name] = self._is_model(name)
+        return self._models[name]
+
+    def _is_model(self, name: str) -> bool:
         part = self.named(name)
         while isinstance(part.given, Mapping) and len(part.given.get("allOf") or ()) == 1:
             part = Part(part.given["allOf"][0], below(part.pointer, "allOf", 0))
@@ -111,17 +125,21 @@ class Schemas:
         return [name for name in self.given if self.is_model(name)]
 
     def ancestors(self, part: Part) -> Iterator[str]:
-        """The models that a schema refers to, each before those that it extends itself."""
+        """The models that a schema refers to, each before those that it extends itself. Raises Wrong."""
+        self.parts(part)  # raises where references lead nowhere, in a circle, or too far
+        yield from dict.fromkeys(self._ancestors(part))
+
+    def _ancestors(self, part: Part) -> Iterator[str]:
         if not isinstance(part.given, Mapping):
             return
         if "$ref" in part.given:
             name = self.reference(part)
             if self.is_model(name):
                 yield name
-            yield from self.ancestors(self.named(name))
+            yield from self._ancestors(self.named(name))
         elif "allOf" in part.given:
             for n, inner in self._listed(part):
-                yield from self.ancestors(Part(inner, below(part.pointer, "allOf", n)))
+                yield from self._ancestors(Part(inner, below(part.pointer, "allOf", n)))
 
 
 def find(parts: list[Part], key: str) -> Part | None:

@@ -110,9 +110,31 @@ class _Writer:
         for column in model.columns:
             yield from _column(column)
         for relation in model.relations:
-            yield from _relation(relation)
+            yield from _relation(relation, self._paths(model.name, relation, back=False))
         for back in self._backs.get(model.name, ()):
-            yield from _back(back)
+            yield from _back(back, self._paths(back.owner, back.relation, back=True))
+
+    def _paths(self, owner: str, relation: Relation, *, back: bool) -> list[str]:
+        """The arguments that name the column which a relation joins by, where the tables are linked in several ways, or
+        are one; `back` is for its other side."""
+        if relation.key is None:
+            return []
+        holder, column = relation.key
+        tables = {self._models[owner].table, self._models[relation.model].table}
+        links = {
+            (model.table, one.name)
+            for model in self._tables.models if model.table in tables
+            for one in model.columns
+            if one.foreign_key is not None and one.foreign_key.split(".")[-2] in tables
+        }  # fmt: skip
+        if len(links) < 2 and len(tables) == 2:
+            return []
+        made = [("foreign_keys", f"{holder}.{column}")]
+        to_one = (relation.way is not Way.ONE_TO_MANY) is not back
+        if len(tables) == 1 and to_one and "remote_side" not in relation.options:
+            by = next(one.foreign_key for one in self._models[holder].columns if one.name == column) or ""
+            made.append(("remote_side", f"{relation.model}.{by.split('.')[-1]}"))
+        return keywords((name, value) for name, value in made if name not in relation.options or back)
 
     def _table_arguments(self, model: Model) -> Iterator[str]:
         made = [_constraint("UniqueConstraint", one) for one in model.uniques]
@@ -132,20 +154,22 @@ class _Writer:
         yield from tuple_("    __fields__: _typing.ClassVar[tuple[_rows.Field, ...]] = ", fields)
 
 
-def _relation(relation: Relation) -> list[str]:
+def _relation(relation: Relation, paths: list[str]) -> list[str]:
     """The attribute of a relation."""
     type_ = f"list[{relation.model}]" if _is_list(relation.way) else f"{relation.model} | None"
-    arguments = _joining(relation.back, relation.association)
+    arguments = [text(relation.model)] if keyword.iskeyword(relation.name) else []
+    arguments += _joining(relation.back, relation.association) + paths
     arguments += keywords(relation.options.items())
-    arguments += [] if relation.description is None else [f"doc={text(relation.description)}"]
+    arguments += _doc(relation)
     return call("_orm.relationship", arguments, start=_attribute(relation.name, type_))
 
 
-def _back(back: _Back) -> list[str]:
+def _back(back: _Back, paths: list[str]) -> list[str]:
     """The attribute of a relation on its other side."""
     many = back.relation.way in (Way.MANY_TO_ONE, Way.MANY_TO_MANY)
     type_ = f"list[{back.owner}]" if many else f"{back.owner} | None"
-    arguments = _joining(back.relation.name, back.relation.association)
+    arguments = [text(back.owner)] if keyword.iskeyword(back.name) else []
+    arguments += _joining(back.relation.name, back.relation.association) + paths
     return call("_orm.relationship", arguments, start=_attribute(back.name, type_))
 
 
@@ -186,8 +210,12 @@ def _column(column: Column) -> list[str]:
     arguments += [] if column.default is None else [f"default={_default(column)}"]
     arguments += [] if column.server_default is None else [f"server_default=_sa.text({text(column.server_default)})"]
     arguments += keywords(column.options.items())
-    arguments += [] if column.description is None else [f"doc={text(column.description)}"]
+    arguments += _doc(column)
     return call("_orm.mapped_column", arguments, start=_attribute(column.name, shown))
+
+
+def _doc(one: Column | Relation) -> list[str]:
+    return [] if one.description is None or "doc" in one.options else [f"doc={text(one.description)}"]
 
 
 def _attribute(name: str, type_: str) -> str:

@@ -61,13 +61,15 @@ class Way(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Relation:
-    """A relation of a model to another one. `back` is its name there, `association` the table between."""
+    """A relation of a model to another one. `back` is its name there, `association` the table between. `key` is the
+    column that it joins by, with the model that has it, where there is no table between."""
 
     name: str
     model: str
     way: Way
     back: str | None = None
     association: str | None = None
+    key: tuple[str, str] | None = None
     nullable: bool | None = None
     required: bool = False
     description: str | None = None

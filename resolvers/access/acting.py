@@ -30,5 +30,11 @@ def _acts_for(column: str) -> Callable[[Any, AccessProfile], Clause]:
     return clause
 
 
+def _of_build(entity: Any, profile: AccessProfile) -> Clause:
+    mine = _acts_for("owner_user_id")(entity, profile)
+    return FALSE if mine is FALSE else sa.and_(entity.spec_version_id.is_not(None), mine)
+
+
 ACTS_FOR_OWNER = Rule("services that act for the owner", (), _acts_for("user_id"))
+ACTS_FOR_JOB = Rule("services that act for the owner, of a build", (), _of_build)
 ACTS_FOR_USER = Rule("services that act for the user", (), _acts_for("id"))

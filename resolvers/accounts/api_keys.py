@@ -7,7 +7,7 @@ A secret is shown once, when it is made. Only its digest is stored.
 import secrets
 import string
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from types import EllipsisType
 from typing import Any
 from uuid import UUID
@@ -25,8 +25,8 @@ from resolvers.access.policy import policy_of
 from resolvers.access.rules import (
     OWNER,
 )
-from resolvers.accounts.owners import Owner, for_whom, owner_made
-from resolvers.accounts.revocation import end, hold_user, owner_of
+from resolvers.accounts.owners import Owner, expect_active, for_whom, owner_made
+from resolvers.accounts.revocation import end, owner_of
 from resolvers.context import Context
 from resolvers.failures import Conflict, Forbidden, Invalid, LimitExceeded, WrongState
 from resolvers.feed import principal_topic
@@ -46,6 +46,7 @@ ACTIVE = 2
 MOST = 50
 """The most keys of one user."""
 
+_LAST = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 _DIGITS = string.digits + string.ascii_letters
 
 
@@ -91,9 +92,8 @@ async def create_key(
     label = _label(label)
     async with writing(ctx, "CREATE_KEY", Credential) as session:
         user = await owner_made(session, ctx, owner)
-        await hold_user(session, user)
         await _free(session, ctx, user, CredentialKind.API_KEY, label, replace)
-        issued = await _pair(session, user, label, scopes, expires_at)
+        issued = await _pair(session, user, label, scopes, expires_at, _maker(ctx))
         await tell(session, await session.get_one(User, user), Change.API_KEY, label=label)
         told = {"label": label, "scopes": sorted(scopes | {READ}), **for_whom(ctx, user)}
         record(session, ctx, "CREATE_KEY", "Credential", issued.credential, **told)
@@ -114,7 +114,6 @@ async def create_spec_token(
     label = _label(label)
     async with writing(ctx, "CREATE_TOKEN", Credential) as session:
         user = await owner_made(session, ctx, owner)
-        await hold_user(session, user)
         if spec is not None and (await locked(session, ctx, Spec, spec, field="spec")).user_id != user:
             raise Forbidden("a token is for specs of its owner")
         await _free(session, ctx, user, CredentialKind.SPEC_TOKEN, label, replace)
@@ -122,7 +121,7 @@ async def create_spec_token(
         kind = CredentialKind.SPEC_TOKEN
         await _room(session, MOST, Credential.user_id == user, Credential.kind == kind)
         columns = {"user_id": user, "spec_id": spec, "label": label, "expires_at": expires_at, "scopes": [READ]}
-        issued = await _issue(session, kind, new_secret("tk"), **columns)
+        issued = await _issue(session, kind, new_secret("tk"), made_by_id=_maker(ctx), **columns)
         told = {"label": label, "spec": spec, **for_whom(ctx, user)}
         record(session, ctx, "CREATE_TOKEN", "Credential", issued.credential, **told)
         return issued
@@ -147,7 +146,7 @@ async def rotate_key(ctx: Context, key: UUID, expires_at: datetime | EllipsisTyp
     async with writing(ctx, "ROTATE_KEY", Credential, key) as session:
         user = (await seen(session, ctx, Credential, key)).user_id
         if user is not None:
-            await hold_user(session, user)
+            await expect_active(session, user)
         row = await locked(session, ctx, Credential, key)
         if user is None or row.kind is not CredentialKind.API_KEY:
             raise Invalid("only API keys are rotated", field="id")
@@ -156,8 +155,9 @@ async def rotate_key(ctx: Context, key: UUID, expires_at: datetime | EllipsisTyp
         if row.revoked_at is not None or (row.expires_at is not None and row.expires_at <= moment):
             raise WrongState("the key is no longer active; make another", field="id")
         if isinstance(expires_at, EllipsisType):
-            expires_at = None if row.expires_at is None else moment + (row.expires_at - row.created_at)
-        issued = await _pair(session, user, row.label, frozenset(row.scopes or (READ, WRITE)), expires_at)
+            lifetime = None if row.expires_at is None else row.expires_at - row.created_at
+            expires_at = None if lifetime is None else moment + min(lifetime, _LAST - moment)
+        issued = await _pair(session, user, row.label, frozenset(row.scopes or (READ, WRITE)), expires_at, _maker(ctx))
         told = {"label": row.label, "of": row.id, **for_whom(ctx, user)}
         record(session, ctx, "ROTATE_KEY", "Credential", issued.credential, **told)
         return issued
@@ -198,7 +198,12 @@ def _in_person(ctx: Context) -> None:
 
 
 async def _pair(
-    session: AsyncSession, user: UUID, label: str, scopes: frozenset[str], expires_at: datetime | None
+    session: AsyncSession,
+    user: UUID,
+    label: str,
+    scopes: frozenset[str],
+    expires_at: datetime | None,
+    made_by: UUID | None,
 ) -> Issued:
     await _expect_later(session, expires_at)
     mine = (Credential.user_id == user, Credential.kind == CredentialKind.API_KEY)
@@ -209,11 +214,17 @@ async def _pair(
         CredentialKind.API_KEY,
         new_secret("sk"),
         user_id=user,
+        made_by_id=made_by,
         public_key=f"pk_{_written(int.from_bytes(secrets.token_bytes(16)), 22)}",
         label=label,
         scopes=sorted(scopes | {READ}),
         expires_at=expires_at,
     )
+
+
+def _maker(ctx: Context) -> UUID | None:
+    """The service that makes a key or token for its user."""
+    return ctx.principal.id if ctx.principal.kind is Kind.SERVICE else None
 
 
 async def _expect_later(session: AsyncSession, expires_at: datetime | None) -> None:

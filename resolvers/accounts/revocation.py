@@ -62,8 +62,7 @@ async def revoke(ctx: Context, key: UUID) -> datetime:
 async def revoke_all(ctx: Context, owner: Owner | None = None) -> datetime:
     """Revoke all keys and tokens of specs of the owner, or of oneself; returns when."""
     async with writing(ctx, "REVOKE_CREDENTIAL", Credential) as session:
-        if (user := await owner_there(session, ctx, owner)) is not None:
-            await hold_user(session, user)
+        if (user := await owner_there(session, ctx, owner, hold=True, disabled=True)) is not None:
             kinds = (CredentialKind.API_KEY, CredentialKind.SPEC_TOKEN)
             await end(session, ctx, Credential.user_id == user, Credential.kind.in_(kinds))
         return await moment_of(session)

@@ -22,7 +22,19 @@ from resolvers.writing.row_events import conclude
 from resolvers.writing.rows import expect, locked, require
 
 _FILE = Selection(
-    File, ("name", "media_type", "size", "digest", "state", "refusal", "purpose", "project_id", "expires_at")
+    File,
+    (
+        "name",
+        "media_type",
+        "size",
+        "digest",
+        "state",
+        "refusal",
+        "purpose",
+        "project_id",
+        "spec_version_id",
+        "expires_at",
+    ),
 )
 
 

@@ -77,6 +77,11 @@ def _keys(listed: str | None) -> frozenset[UUID]:
     return frozenset(map(key_from, listed.split(","))) if listed else frozenset()
 
 
+def _maker(row: Any) -> tuple[UUID, ...]:
+    """The service that made the credential, if one did."""
+    return () if row.made_by is None else (row.made_by,)
+
+
 def _service(rows: Sequence[Any], **more: Any) -> Principal:
     sites, projects = places_of(rows[0].places)
     return Principal(
@@ -112,7 +117,7 @@ async def principal_of(source: Database | AsyncSession, presented: Presented) ->
         )  # fmt: skip
     if presented.kind is Kind.SPEC_TOKEN:
         return Principal(
-            kind=Kind.SPEC_TOKEN, id=row.id, behind=(row.user_id,), credential=row.credential,
+            kind=Kind.SPEC_TOKEN, id=row.id, behind=(row.user_id, *_maker(row)), credential=row.credential,
             expires_at=row.expires_at,
         )  # fmt: skip
     if presented.kind is Kind.CHALLENGE_WORKER:
@@ -127,7 +132,7 @@ async def principal_of(source: Database | AsyncSession, presented: Presented) ->
     else:
         more |= {"expires_at": row.expires_at, "scopes": None if row.scopes is None else frozenset(row.scopes)}
     if presented.kind is Kind.USER:
-        return _user(rows, **more)
+        return _user(rows, behind=_maker(row) if isinstance(presented, Secret) else (), **more)
     if presented.kind is Kind.SERVICE:
         return _service(rows, **more)
     return Principal(

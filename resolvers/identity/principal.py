@@ -99,7 +99,8 @@ class Principal:
     `session` is the family of the login session and `credential` the key of the presented credential. `scopes` bounds
     what an API key may do; with None it may do all that its owner may. `duties` must be done before anything else.
     `behind` has the keys of the rows that it also depends on: for a link, the simulation and the link's creator; for a
-    token of specs, their owner. `acts_for` is the identity provider whose users a service acts for.
+    token of specs, their owner; for what a service made for its user, that service. `acts_for` is the identity provider
+    whose users a service acts for.
     """
 
     kind: Kind = Kind.ANONYMOUS

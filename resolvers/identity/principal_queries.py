@@ -15,6 +15,7 @@ from db.models import (
     Device,
     MemberState,
     Participant,
+    PlatformRole,
     Project,
     ProjectService,
     Role,
@@ -222,13 +223,27 @@ _LINK: Any = (
         User.deleted_at.is_(None),
     )
 )
+_MADE_BY: Any = Credential.made_by_id.label("made_by")
+_MAKER_ACTS: Any = sa.or_(
+    Credential.made_by_id.is_(None),
+    sa.exists().where(
+        Service.id == Credential.made_by_id,
+        Service.enabled,
+        Service.deleted_at.is_(None),
+        Service.acts_for == User.auth_provider,
+        sa.not_(User.superadmin),
+        User.platform_role != PlatformRole.MANAGER,
+    ),
+)
+"""A service that made a key or token still acts for its user: else it would have what it may not make."""
 _SPEC_TOKEN: Any = (
-    sa.select(Credential.id, *_CREDENTIAL, Credential.user_id)
+    sa.select(Credential.id, *_CREDENTIAL, Credential.user_id, _MADE_BY)
     .join(User, User.id == Credential.user_id)
     .where(
         Credential.kind == CredentialKind.SPEC_TOKEN,
         Credential.secret_hash == sa.bindparam("digest"),
         LIVE,
+        _MAKER_ACTS,
         User.active,
         User.deleted_at.is_(None),
     )
@@ -239,7 +254,9 @@ _MADE_WITH: Any = sa.bindparam("credential", type_=User.id.type)
 
 STATEMENTS: Mapping[tuple[Kind, type], Any] = {
     (Kind.USER, Session): users(_owned(USER, Credential.user_id == User.id, Session)),
-    (Kind.USER, Secret): users(_owned(USER, Credential.user_id == User.id, Secret)),
+    (Kind.USER, Secret): users(
+        _owned(USER.add_columns(_MADE_BY), Credential.user_id == User.id, Secret).where(_MAKER_ACTS)
+    ),
     (Kind.USER, External): users(
         USER.where(
             User.auth_provider == sa.bindparam("provider", type_=User.auth_provider.type),

@@ -10,13 +10,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.engine import changed, moment_of, row_topic
 from db.locks import held_in_order, in_order
-from db.models import Job, Project, Spec, SpecLabel, SpecVersion
+from db.models import Credential, Job, Project, Spec, SpecLabel, SpecVersion
 from db.searching.folding import composed
 from db.written import because
 from resolvers.access.policy import policy_of
+from resolvers.access.rules import PROJECT_USER, SUPERADMIN
 from resolvers.accounts.owners import Owner, for_whom, owner_there
 from resolvers.context import Context
 from resolvers.failures import Forbidden, Invalid, WrongState
+from resolvers.feed import principal_topic
 from resolvers.identity.principal import Kind
 from resolvers.labels import checked_labels, put_labels
 from resolvers.specs import builds
@@ -40,7 +42,8 @@ async def update(ctx: Context, key: UUID, expected_version: int, changes: Mappin
             raise Forbidden("a service does not share specs of users with projects")
         expect(row, expected_version)
         if project is not None:
-            await locked(session, ctx, Project, project, field="input.project")
+            shared = await locked(session, ctx, Project, project, field="input.project")
+            await require(session, ctx, shared, (PROJECT_USER, SUPERADMIN), "share specs with")
         for name in ("state", "compatibility", "project_id"):
             if name in changes:
                 setattr(row, name, changes[name])
@@ -82,10 +85,9 @@ async def delete(ctx: Context, key: UUID, expected_version: int | None = None) -
 async def delete_all(ctx: Context, of: Owner | None = None) -> datetime:
     """Delete all specs of the owner, or one's own; returns when."""
     async with writing(ctx, "DELETE", Spec) as session:
-        owner = await owner_there(session, ctx, of)
+        owner = await owner_there(session, ctx, of, hold=True, disabled=True)
         if owner is None:
             return await moment_of(session)
-        await hold_owner(session, owner)
         mine = sa.select(Spec).where(Spec.user_id == owner, Spec.deleted_at.is_(None))
         rows = (await session.scalars(mine.order_by(Spec.id).with_for_update())).all()
         for row in rows:
@@ -122,6 +124,8 @@ async def _erase(session: AsyncSession, ctx: Context, row: Spec) -> datetime:
     versions = await session.scalars(sa.select(SpecVersion.id).where(SpecVersion.spec_id == row.id))
     await builds.end(session, versions.all())
     record(session, ctx, "DELETE", "Spec", row.id, name=row.canonical_name, **for_whom(ctx, row.user_id))
+    tokens = await session.scalars(sa.select(Credential.id).where(Credential.spec_id == row.id))
+    changed(session, *map(principal_topic, tokens))
     return await erase(session, row)
 
 

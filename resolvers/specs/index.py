@@ -56,17 +56,28 @@ class Distribution:
     metadata_digest: str
 
 
-async def owner_of(ctx: Context, username: str | None) -> UUID | None:
-    """The owner whose specs are meant: the principal, or whose token it has, or the user of this name: one of the
-    gateway itself, or else the only one of the identity providers."""
-    if username is None:
+async def owner_of(ctx: Context, named: str | None) -> UUID | None:
+    """The owner whose specs are meant: the principal, or whose token it has, or the user who is named: by the username
+    of a user of the gateway itself, or as `provider:subject`. Neither goes to another user, ever."""
+    if named is None:
         return ctx.principal.behind[0] if ctx.principal.kind is Kind.SPEC_TOKEN else ctx.principal.id
-    if "\0" in username:
+    if "\0" in named:
         return None
-    named = (User.username == username, User.deleted_at.is_(None))
-    found = await ctx.database.rows(sa.select(User.id, User.auth_provider).where(*named))
-    local = [row.id for row in found if row.auth_provider is AuthProvider.LOCAL]
-    return (local or [row.id for row in found])[0] if local or len(found) == 1 else None
+    provider, colon, subject = named.partition(":")
+    if not colon:
+        which = (User.username == named, User.auth_provider == AuthProvider.LOCAL)
+    elif (known := provider.upper()) in AuthProvider.__members__:
+        which = (User.external_subject == subject, User.auth_provider == AuthProvider[known])
+    else:
+        return None
+    found = await ctx.database.rows(sa.select(User.id).where(*which, User.deleted_at.is_(None)))
+    return found[0].id if found else None
+
+
+async def held(ctx: Context, owner: UUID, name: str) -> bool:
+    """Whether the owner has a spec of this name, with packages or not."""
+    of_owner = (Spec.user_id == owner, Spec.canonical_name == name, Spec.deleted_at.is_(None))
+    return bool(await ctx.database.rows(sa.select(Spec.id).where(*of_owner)))
 
 
 async def names(ctx: Context, owner: UUID) -> Sequence[str]:
@@ -117,20 +128,21 @@ async def metadata(ctx: Context, spec: Listed, version: UUID) -> bytes:
     return Package(spec.name, *row).metadata()
 
 
-async def note_fetched(ctx: Context, package: Distribution) -> bool:
+async def note_fetched(ctx: Context, version: UUID, file: UUID) -> bool:
     """Note that a package is fetched for the first time: its version keeps its content from then on. False where it is
     no longer there."""
-    if package.fetched_at is not None:
+    fetched = await ctx.database.rows(sa.select(SpecVersion.fetched_at).where(SpecVersion.id == version))
+    if fetched and fetched[0].fetched_at is not None:
         return True
     async with ctx.database.write(as_system="a package is fetched") as session:
-        row = await session.get(SpecVersion, package.version_key, with_for_update=True)
-        there = sa.select(File.id).where(File.id == package.file, File.deleted_at.is_(None))
+        row = await session.get(SpecVersion, version, with_for_update=True)
+        there = sa.select(File.id).where(File.id == file, File.deleted_at.is_(None))
         if row is None or row.deleted_at is not None or await session.scalar(there) is None:
             return False
         if row.fetched_at is None:
             own = {"updated_at": SpecVersion.updated_at}
-            fetched = sa.update(SpecVersion).where(SpecVersion.id == row.id).values(fetched_at=now(), **own)
-            await session.execute(fetched.execution_options(synchronize_session=False))
+            noted = sa.update(SpecVersion).where(SpecVersion.id == row.id).values(fetched_at=now(), **own)
+            await session.execute(noted.execution_options(synchronize_session=False))
         return True
 
 

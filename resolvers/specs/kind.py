@@ -63,7 +63,8 @@ async def _accept(_: Services, session: AsyncSession, job: Job, task: Task, uplo
     if version.fetched_at is not None:
         await _expect_same(session, version, uploads)
     await drop_packages(session, version.id)
-    because(session, "what a job made belongs to its subject", File, Spec)
+    because(session, "what a job made belongs to its subject", File)
+    because(session, "packages are of their version", Spec)
     own = {"package_changes": Spec.package_changes + 1, "updated_at": Spec.updated_at}
     counted = sa.update(Spec).where(Spec.id == version.spec_id).values(**own)
     await session.execute(counted.execution_options(synchronize_session=False))

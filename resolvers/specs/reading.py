@@ -1,15 +1,16 @@
 """Read the source of a specification: its text, what OpenAPI says of it, and the tables that it describes."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from packaging.version import Version
 
 from db.models import SpecLanguage
 from jobs.specs.compiling import compiled
-from jobs.specs.faults import Fault, Faulty
+from jobs.specs.faults import MOST, Fault, Faulty, below
 from jobs.specs.openapi import completed, openapi_faults
 from jobs.specs.tables import Tables
 from resolvers.documents import BYTES, Unreadable, read_json, read_yaml
@@ -19,6 +20,7 @@ from resolvers.specs.names import version as normal
 SOURCE = "source"
 """The argument that has the source."""
 _DESCRIPTION = 10_000
+_LEAST, _MOST = -(2**63), 2**64 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +40,7 @@ def read(name: str, source: str, language: SpecLanguage, version: str | None) ->
     told = f"a specification has at most {BYTES:,} bytes, not {size:,}"
     check_limit(told, size, BYTES, limit="bytes", field=SOURCE)
     said = document(source, language)
-    faults = openapi_faults(completed(said, name))
-    if faults:
-        raise _invalid(faults)
-    try:
-        tables = compiled(said)
-    except Faulty as faulty:
-        raise _invalid(faulty.faults) from None
+    tables = _compiled(said, openapi_faults(completed(said, name)))
     info = said.get("info", {})
     title, description = (info.get(key) for key in ("title", "description"))
     if isinstance(description, str) and len(description) > _DESCRIPTION:
@@ -52,6 +48,23 @@ def read(name: str, source: str, language: SpecLanguage, version: str | None) ->
     if isinstance(title, str) and len(title) > 255:
         raise _invalid([Fault("/info/title", "a title has at most 255 characters")])
     return Specification(tables, _version(info.get("version"), version), title, description)
+
+
+def _compiled(said: Mapping[str, Any], faults: list[Fault]) -> Tables:
+    """The tables; INVALID with these faults, and with those that are found here at other places."""
+    try:
+        tables = compiled(said)
+    except Faulty as faulty:
+        known = {fault.pointer for fault in faults}
+        raise _invalid([*faults, *(fault for fault in faulty.faults if fault.pointer not in known)][:MOST]) from None
+    except RecursionError:
+        raise _invalid([Fault("", "its schemas refer to each other in a line that is too long")]) from None
+    except Exception:
+        if not faults:  # else it is no document of OpenAPI, and may be anything
+            raise
+    if faults:
+        raise _invalid(faults)
+    return tables
 
 
 def tables_of(source: str, language: SpecLanguage) -> Tables:
@@ -69,21 +82,35 @@ def document(source: str, language: SpecLanguage) -> Mapping[str, Any]:
         raise Invalid(f"the source is no {language.name}: {unreadable}", field=SOURCE) from None
     if not isinstance(found, Mapping):
         raise _invalid([Fault("", "a specification is an object")])
-    if not _is_json(found):
-        raise Invalid(
-            "the source has values that JSON does not have, such as bytes, sets, or numbers without end", field=SOURCE
-        )
+    if faults := list(islice(_odd(found, ""), MOST)):
+        raise _invalid(faults)
     return found
 
 
-def _is_json(value: Any) -> bool:
+def _odd(value: Any, pointer: str) -> Iterator[Fault]:
+    """The values that can't be stored or sent as JSON, each with its place."""
     if isinstance(value, Mapping):
-        return all(map(_is_json, value.values()))
-    if isinstance(value, list):
-        return all(map(_is_json, value))
-    if isinstance(value, float):
-        return math.isfinite(value)
-    return value is None or isinstance(value, str | bool | int)
+        for key, one in value.items():
+            yield from _odd_text(key, pointer)
+            yield from _odd(one, below(pointer, key))
+    elif isinstance(value, list):
+        for number, one in enumerate(value):
+            yield from _odd(one, below(pointer, number))
+    elif isinstance(value, str):
+        yield from _odd_text(value, pointer)
+    elif isinstance(value, int) and not isinstance(value, bool):
+        if not _LEAST <= value <= _MOST:
+            yield Fault(pointer, "a whole number has at most 64 bits")
+    elif isinstance(value, float):
+        if not math.isfinite(value):
+            yield Fault(pointer, "JSON has no numbers without end")
+    elif value is not None and not isinstance(value, bool):
+        yield Fault(pointer, "JSON has no such value, of bytes or of a set")
+
+
+def _odd_text(text: str, pointer: str) -> Iterator[Fault]:
+    if "\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text):
+        yield Fault(pointer.encode("utf-8", "replace").decode(), "a text has no null characters and no lone surrogates")
 
 
 def _version(said: Any, given: str | None) -> str:

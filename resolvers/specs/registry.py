@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from packaging.utils import canonicalize_version
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db.engine import changed, moment_of, row_topic
+from db.engine import aside, changed, moment_of, row_topic
 from db.models import Spec, SpecCompatibility, SpecLanguage, SpecModel, SpecState, SpecVersion
 from db.types import uuid7
 from db.written import because
@@ -24,7 +24,7 @@ from resolvers.failures import Conflict, WrongState, check_limit
 from resolvers.specs import builds
 from resolvers.specs.names import canonical
 from resolvers.specs.reading import SOURCE, Specification, listed, read, tables_of
-from resolvers.specs.usage import count, expect_room, hold_owner
+from resolvers.specs.usage import count, expect_room
 from resolvers.writing.audit import record
 from resolvers.writing.refusals import writing
 from resolvers.writing.rows import locked, require
@@ -71,18 +71,19 @@ async def put(
     """
     known = canonical(name)
     async with writing(ctx, "PUT", Spec) as session:
+        aside(session)  # nothing is written yet
         await _found(session, ctx, await owner_there(session, ctx, owner), known, expected_version)
     said = await ctx.services.jobs.inputs.run(ctx.lane, partial(read, known, source, language, version))
     digest = hashlib.sha256(f"{language.name}\n{source}".encode()).hexdigest()
     for _ in range(_TRIES):
         async with ctx.database.write() as session:
+            aside(session)
             user = await owner_there(session, ctx, owner)
             before = await _before(session, await _found(session, ctx, user, known, expected_version), said)
         await _expect_compatible(ctx, before, said)
         try:
             async with writing(ctx, "PUT", Spec) as session:
                 user = await owner_made(session, ctx, owner)
-                await hold_owner(session, user)
                 spec = await _found(session, ctx, user, known, expected_version)
                 if await _before(session, spec, said) != before:
                     raise _Overtaken

@@ -5,7 +5,6 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db.engine import changed, row_topic
 from db.locks import held_in_order
 from db.models import Spec, SpecVersion, User
 from db.written import because
@@ -35,7 +34,6 @@ async def count(session: AsyncSession, owner: UUID) -> None:
     own = {"updated_at": User.updated_at}
     counted = sa.update(User).where(User.id == owner).values(spec_model_count=number, **own)
     await session.execute(counted.execution_options(synchronize_session=False))
-    changed(session, row_topic(User, owner))
 
 
 async def _used(session: AsyncSession, owner: UUID, but: UUID | None) -> int:

@@ -342,7 +342,7 @@ def _leads(kind: Any) -> Any:
 
 
 NOBODY = {("roleGrants", "device"), ("serviceConfigs", "device"), ("users", "specs"), ("clusters", "userGroups")}
-NOBODY |= {("sessionMembers", "user"), ("sessionMembers", "device")}
+NOBODY |= {("sessionMembers", "user"), ("sessionMembers", "device"), ("credentials", "madeBy")}
 """What refers to no row here."""
 REFERRING = [
     (name, field, leads.name.removesuffix("Filter"))

@@ -113,7 +113,7 @@ Phase: a new challenge has a phase
 Reevaluation, Submission: a re-evaluation ends with its last evaluation
 Reevaluation: an organiser has a phase evaluated again
 Job: builds are their spec's project's
-File: packages are of their version
+File, Spec: packages are of their version
 Job, Task: packages are built by a job
 SpecVersion: a version is its spec's
 SpecModel, SpecVersion: a version is put with its models

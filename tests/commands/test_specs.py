@@ -50,9 +50,12 @@ async def test_all_faults_of_a_file_are_told_with_their_places(torana: Torana) -
     text = described("Magnet", other={"type": "string", "x-primary-key": "yes"}, more={"type": "string", "x-index": 3})
     status, told, complaint = await torana.run("specs", "push", torana.file(text.encode(), "beams.json"))
     assert (status, told) == (1, "")
-    places = [line.partition(":")[0] for line in complaint.splitlines()]
-    assert "beams.json/components/schemas/Magnet/properties/other/x-primary-key" in places
-    assert "beams.json/components/schemas/Magnet/properties/more/x-index" in places
+    places = [line.split(": ")[1] for line in complaint.splitlines() if line.startswith("beams.json: ")]
+    assert places == [
+        "/components/schemas/Magnet/properties/more/x-index",
+        "/components/schemas/Magnet/properties/other/x-primary-key",
+    ]
+    assert complaint.splitlines()[-1] == "torana: beams.json was not taken: 2 faults"
     assert "Traceback" not in complaint
 
 

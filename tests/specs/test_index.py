@@ -192,15 +192,50 @@ async def test_what_is_not_here_is_looked_for_upstream(serve: Serve) -> None:
     for name in ("beam-line", "requests"):
         answer = await eve.get(f"/simple/{name}/")
         assert (answer.status_code, answer.headers["Location"]) == (302, f"https://index.example/simple/{name}/")
-    assert (await Index(owner, await pair(owner)).get("/simple/beam-line/")).status_code == 200
+    tom = Index(owner, await pair(owner))
+    assert (await tom.get("/simple/beam-line/")).status_code == 200
+    assert (await tom.get("/simple/requests/")).status_code == 302
+
+
+async def test_what_ones_own_spec_has_not_is_not_taken_from_elsewhere(serve: Serve) -> None:
+    """Before its first build, as a draft, and for the token of another spec: a stranger may have the name there."""
+    gateway = await serve("sqlite", package_upstream="https://index.example/simple/", task_slots=0)
+    owner = SpecOwner(gateway, await gateway.log_in("tom"))
+    await owner.put("beam-line", described("Magnet", version="1.0"))
+    tom = Index(owner, await pair(owner))
+    for path in ("/simple/beam-line/", "/simple/beam-line/beam_line-1.0.tar.gz"):
+        answer = await tom.get(path)
+        assert (answer.status_code, answer.headers.get("Location")) == (404, None)
+
+
+async def test_a_user_of_a_provider_is_named_by_the_subject(serve: Serve, backend: str) -> None:
+    gateway: Served = await serve(backend)
+    tom, maria = [SpecOwner(gateway, await gateway.log_in(name)) for name in ("tom", "maria")]
+    await publish(tom, "beam-line", described("Magnet", version="1.0"))
+    await _share(gateway, tom)
+    async with gateway.services.database.write(as_system="test") as session:
+        identity = {"auth_provider": m.AuthProvider.COGNITO, "external_subject": "4f|1c", "username": "maria"}
+        mine = sa.update(m.User).where(m.User.username == "tom").values(**identity)
+        await session.execute(sa.update(m.User).where(m.User.username == "maria").values(username="other"))
+        await session.execute(mine)
+    index = Index(maria, await pair(maria))
+    for path in ("/simple/~cognito:4f|1c/", "/simple/~cognito:4f%7C1c/"):
+        assert (await index.json(path))["projects"] == [{"name": "beam-line"}]
+    for path in ("/simple/~maria/", "/simple/~keycloak:4f|1c/", "/simple/~local:maria/", "/simple/~nothing:4f|1c/"):
+        assert (await index.json(path))["projects"] == [], path
+
+
+async def _share(gateway: Served, owner: SpecOwner) -> None:
+    spec = (await gateway.ask('{spec(name:"beam-line"){id version}}', owner.bearer))["spec"]
+    share = "mutation($i:ID!,$v:Int!,$p:ID!){done:updateSpec(id:$i,expectedVersion:$v,input:{project:$p}){__typename}}"
+    project = gateway.world.id("Project", "shared")
+    done = await gateway.ask(share, owner.bearer, i=spec["id"], v=spec["version"], p=project)
+    assert done["done"]["__typename"] == "Spec"
 
 
 async def test_shared_specs_stand_under_their_owner(tom: Index) -> None:
     gateway = tom.owner.gateway
-    spec = (await gateway.ask('{spec(name:"beam-line"){id version}}', tom.owner.bearer))["spec"]
-    share = "mutation($i:ID!,$v:Int!,$p:ID!){done:updateSpec(id:$i,expectedVersion:$v,input:{project:$p}){__typename}}"
-    project = gateway.world.id("Project", "shared")
-    await gateway.ask(share, tom.owner.bearer, i=spec["id"], v=spec["version"], p=project)
+    await _share(gateway, tom.owner)
     maria = await _other(tom, "maria")
     assert (await maria.json("/simple/~tom/"))["projects"] == [{"name": "beam-line"}]
     page = await maria.json("/simple/~tom/beam-line/")

@@ -58,9 +58,13 @@ BOMB = "a: &a [1,1,1,1,1,1,1,1,1,1]\n" + "".join(
         ("a: [", YAML, "the source is no YAML"),
         ("", YAML, "it is empty"),
         ("a: !!python/object/apply:os.system [id]", YAML, "the source is no YAML"),
-        ("a: !!binary aGk=", YAML, "values that JSON does not have"),
-        ("a: .nan", YAML, "values that JSON does not have"),
-        ('{"a": NaN}', JSON, "values that JSON does not have"),
+        ("a: !!binary aGk=", YAML, "/a: JSON has no such value, of bytes or of a set"),
+        ("a: .nan", YAML, "/a: JSON has no numbers without end"),
+        ('{"a": NaN}', JSON, "/a: JSON has no numbers without end"),
+        ('{"a": [1, 20000000000000000000]}', JSON, "/a/1: a whole number has at most 64 bits"),
+        ('{"a": "\\ud800"}', JSON, "/a: a text has no null characters and no lone surrogates"),
+        ('{"a": {"\\u0000": 1}}', JSON, "/a: a text has no null characters and no lone surrogates"),
+        (f"a: {'1:' * 400_000}1", YAML, "a number has at most 400 digits"),
         (BOMB, YAML, "the source is no YAML: it has more than 100,000 values"),
         ("a: &a 1\nb: [" + "*a," * 1_000 + "]", YAML, "it has more than 100 aliases"),
         ("&a [*a]", YAML, "stands for nothing, or for itself"),
@@ -77,6 +81,58 @@ def test_what_is_no_document_is_told(source: str, language: SpecLanguage, messag
     code, told, _ = refusal(source, language)
     assert code == "INVALID"
     assert message in told
+
+
+def _spec(schemas: dict[str, Any]) -> str:
+    return json.dumps({"info": {"version": "1"}, "components": {"schemas": schemas}})
+
+
+def _model(**properties: Any) -> dict[str, Any]:
+    key = {"type": "integer", "x-primary-key": True}
+    return {"type": "object", "x-tablename": "m", "properties": {"id": key, **properties}}
+
+
+def _to(name: str) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _line(number: int, end: Any, **schemas: Any) -> dict[str, Any]:
+    return {f"A{n}": _to(f"A{n + 1}") for n in range(number)} | {f"A{number}": end, **schemas}
+
+
+@pytest.mark.parametrize(
+    ("schemas", "told"),
+    [
+        ({"A": _to("B"), "B": _to("A"), "M": {"allOf": [_to("A"), _model()]}}, "refers to itself"),
+        ({"M": {"allOf": [_to("M"), _model()]}}, "refers to itself"),
+        ({"M": {"allOf": [{"x-inherits": True}, _to("M"), _model()]}}, "refers to itself"),
+        (_line(3_000, {"type": "string"}, M=_model(a=_to("A0"))), "at most 50 references"),
+        ({f"A{n}": {"allOf": [_to(f"A{n + 1}")] * 2} for n in range(26)} | {"A26": {}, "M": _model(a=_to("A0"))},
+         "made of at most 500 others"),
+        ({"M": _model(**{f"c{n}": {"type": "string"} for n in range(20_000)})}, "at most 1,000 columns"),
+    ],
+    ids=["circle", "itself", "extends itself", "line", "doubled", "columns"],
+)  # fmt: skip
+def test_a_small_source_does_not_take_long(schemas: dict[str, Any], told: str) -> None:
+    code, message, faults = refusal(_spec(schemas), JSON)
+    assert code == "INVALID"
+    assert told in message
+    assert faults
+
+
+def test_a_pattern_is_matched_with_nothing() -> None:
+    """Python takes as long as it likes for some, and nothing else runs meanwhile."""
+    began = time.process_time()
+    column = {"type": "string", "pattern": "(a+)+$", "default": f"{'a' * 60}b"}
+    assert read("beam", _spec({"M": _model(a=column)}), JSON, "1").tables.count == 1
+    assert time.process_time() - began < 5
+
+
+def test_faults_of_all_kinds_are_told_at_once() -> None:
+    given = {"A": _model(a={"$ref": "other.json"}, b={"type": "strin"}, c={"type": "string", "x-index": 3}, d=_to("X"))}
+    _, _, faults = refusal(_spec(given), JSON)
+    told = {fault["pointer"].rpartition("properties/")[2] for fault in faults}
+    assert told >= {"a/$ref", "b/type", "c/x-index", "d/$ref"}
 
 
 def test_a_source_that_is_too_long_is_told_before_it_is_read() -> None:

@@ -10,9 +10,10 @@ import sqlalchemy as sa
 from db import models as m
 from db.types import now
 from resolvers.retention import tidy
-from resolvers.specs import retention
+from resolvers.specs import registry, retention
 from resolvers.spelling import global_id
 from schema.fields.scalars import key_of
+from tests.support.organising import made, settle
 from tests.support.platforms import Platform
 from tests.support.specs import described
 
@@ -356,3 +357,22 @@ async def test_what_was_deleted_is_cleared_and_what_was_fetched_keeps_its_hash(t
     assert (await tom.put("gone", described("Monitor", version="2")))["code"] == "CONFLICT"
     assert (await tom.put("gone", described("Magnet", version="2")))["name"] == "2"
     assert (await tom.spec("kept"))["latestVersion"]["name"] == "1.0"
+
+
+async def test_a_put_that_fails_is_not_told_to_be_done(tom: Owner, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any) -> None:
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr(registry, "read", broken)
+    given = {"name": "beam", "source": described("Magnet"), "language": "JSON"}
+    assert await tom.platform.refused(PUT, "tom", **given) == ["INTERNAL_SERVER_ERROR"]
+
+
+async def test_a_spec_is_shared_with_a_project_that_one_is_in(platform: Platform) -> None:
+    dune, other = await settle(platform), await settle(platform)
+    beside = await made(platform, "Project", name="Beside", site=dune.site)
+    user = Owner(platform, dune.project_user)  # type: ignore[arg-type]
+    await user.put("beam", described("Magnet"))
+    assert (await user.change("beam", project=beside))["code"] == "FORBIDDEN", "another one of the site"
+    assert (await user.change("beam", project=other.project))["code"] == "NOT_FOUND"
+    assert (await user.change("beam", project=dune.project))["__typename"] == "Spec"

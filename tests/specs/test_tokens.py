@@ -108,6 +108,13 @@ async def test_a_token_ends_when_it_is_revoked_replaced_or_its_owner_is_disabled
     assert not await works(fourth["secret"])
 
 
+async def test_a_token_of_one_spec_ends_with_it(tom: Holder) -> None:
+    secret = (await tom.make(spec="dose"))["secret"]
+    assert (await tom.page("/simple/", secret)).status_code == 200
+    await tom.owner.run("deleteSpec", tom.specs["dose"])
+    assert (await tom.page("/simple/", secret)).status_code == 401
+
+
 async def test_what_is_no_token_is_told(tom: Holder) -> None:
     assert ((await tom.make(seconds=-1))["code"], (await tom.make(""))["code"]) == ("INVALID", "INVALID")
     maria = SpecOwner(tom.owner.gateway, await tom.owner.gateway.log_in("maria"))

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 from tests.live.test_following import Watched
 from tests.specs.test_registry import Owner
-from tests.support.organising import settle
+from tests.support.organising import made, settle
 from tests.support.platforms import Platform
 from tests.support.specs import described
 
@@ -39,6 +39,14 @@ async def test_an_owner_hears_of_what_is_put_changed_and_deleted(platform: Platf
         await tom.run("deleteSpec", id=spec)
         assert await told.next() == ("SPEC", spec, None)
         assert await versions.next() == ("SPEC_VERSION", done["id"], None)
+
+
+async def test_nobody_else_hears_that_somebody_put_a_spec(platform: Platform) -> None:
+    async with platform.watch("subscription{entityChanged(types:[USER]){id}}", "tom") as answers:
+        assert (await anext(answers)).body["data"]["entityChanged"] == []
+        await Owner(platform, "root").put("Beam", described("Magnet"))
+        new = await made(platform, "User", username="after")
+        assert (await anext(answers)).body["data"]["entityChanged"] == [{"id": new}]
 
 
 async def test_users_of_a_project_hear_of_a_spec_while_it_is_shared(platform: Platform) -> None:

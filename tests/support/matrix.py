@@ -268,7 +268,7 @@ OPEN: Mapping[str, str] = {
     "UploadPart": "ordinal name size checksum checksumAlgorithm received upload",
     "AuditEvent": "action at actorKind entityType detail actor entity",
     "Cluster": "name description platform enabled maxTasks userGroups",
-    "Credential": "label publicKey expiresAt lastUsedAt revokedAt user participant device service challenge spec kind scopes",
+    "Credential": "label publicKey expiresAt lastUsedAt revokedAt user participant device service challenge spec madeBy kind scopes",
     "Device": "name enabled type subtype sites projects participants",
     "DeviceSubtype": "name type devices",
     "DeviceType": "name key subtypes devices",

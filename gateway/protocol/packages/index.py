@@ -113,13 +113,13 @@ class PackageIndex:
         if known and known != name:
             return _moved(request, name, known)
         if (spec := await _spec(ctx, request, known)) is None:
-            return self._elsewhere(request)
+            return await self._elsewhere(ctx, request)
         state = (spec.state, media)
-        if unchanged(request.headers, _tag(state)):
+        if _tag(state) in request.headers.get("if-none-match", ""):
             return Response(status_code=304, headers={**HEADERS, "ETag": _tag(state)})
         if (page := self.kept.get(state)) is None:
             if not (packages := await index.distributions(ctx, spec)):
-                return self._elsewhere(request)
+                return await self._elsewhere(ctx, request)
             page = pages.project(spec, packages, media)
             self.kept.put(state, page)
         return _page(request, media, page, state)
@@ -129,13 +129,13 @@ class PackageIndex:
         known = sought(request.path_params["name"])
         spec = await _spec(ctx, request, known)
         if spec is None or "\0" in file:
-            return self._elsewhere(request)
+            return await self._elsewhere(ctx, request)
         packages = await index.distributions(ctx, spec, file.removesuffix(METADATA))
         if not packages:
-            return self._elsewhere(request)
+            return await self._elsewhere(ctx, request)
         (package,) = packages
-        if request.method == "GET" and not await index.note_fetched(ctx, package):
-            return self._elsewhere(request)
+        if request.method == "GET" and not await index.note_fetched(ctx, package.version_key, package.file):
+            return await self._elsewhere(ctx, request)
         if file.endswith(METADATA):
             metadata = await index.metadata(ctx, spec, package.version_key)
             return _page(request, "text/plain", metadata, metadata)
@@ -144,11 +144,15 @@ class PackageIndex:
             answer.headers["Cache-Control"] = "private, max-age=86400, immutable"  # it was fetched, so it stays
         return answer
 
-    def _elsewhere(self, request: Request) -> Response:
-        """The answer for what is not here, or may not be seen."""
+    async def _elsewhere(self, ctx: Context, request: Request) -> Response:
+        """The answer for what is not here, or may not be seen. What one's own spec does not have is nowhere else:
+        another's package would be installed in its place."""
+        name, file = request.path_params["name"], request.path_params.get("file", "")
         if self.settings.package_upstream is None or "owner" in request.path_params:
             raise NotFound("there is no such package")
-        name, file = request.path_params["name"], request.path_params.get("file", "")
+        own, known = await index.owner_of(ctx, None), sought(name)
+        if own is not None and known and await index.held(ctx, own, known):
+            raise NotFound("your spec of this name has no such package")
         base = str(self.settings.package_upstream).rstrip("/")
         return RedirectResponse(f"{base}/{quote(name, safe='')}/{quote(file, safe='')}", 302, HEADERS)
 

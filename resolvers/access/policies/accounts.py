@@ -147,6 +147,7 @@ POLICIES = (
             Credential.challenge_id,
             Credential.spec_id,
         ),
+        stays=(Credential.made_by_id,),
     ),
     Policy(
         model=Preference,

@@ -5,6 +5,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from db.models import TERMINAL, Job, LogEntry, Task, TaskResult, TaskSlab
+from resolvers.access.acting import ACTS_FOR_JOB
 from resolvers.access.challenge_rules import JOB_ORGANISER, JOB_SUBMITTER, LOG_ORGANISER, SHOWN_LOG
 from resolvers.access.clauses import FALSE, Clause
 from resolvers.access.policy import Policy, Rules
@@ -38,10 +39,10 @@ OWNER_OF_JOB = Rule("the owner; of an evaluation, only with its submission", ("O
 POLICIES = (
     Policy(
         model=Job,
-        read=(OWNING_USER, PROJECT_USER, LINKED_JOB, JOB_SUBMITTER, JOB_ORGANISER),
+        read=(OWNING_USER, PROJECT_USER, LINKED_JOB, JOB_SUBMITTER, JOB_ORGANISER, ACTS_FOR_JOB),
         fields={
             "external": (SUPERADMIN,),
-            **dict.fromkeys(("warnings", "error"), (OWNING_USER, JOB_ORGANISER, SUPERADMIN)),
+            **dict.fromkeys(("warnings", "error"), (OWNING_USER, JOB_ORGANISER, ACTS_FOR_JOB, SUPERADMIN)),
         },
         seen_with=(Job.simulation, Job.archive, Job.spec_version),
         delete=(OWNER_OF_JOB, SUPERADMIN),

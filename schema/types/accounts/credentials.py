@@ -69,6 +69,10 @@ class Credential(Node):
     challenge = related(models.Credential.challenge, "The challenge whose external worker has it.")
     spec = related(models.Credential.spec, "The only spec that a token of specs reads; null for all of the user.")
 
+    made_by = related(
+        models.Credential.made_by, "The service that made it for its user: it is good while that acts for them."
+    )
+
     @computed("What it is.", reads=["kind"], filter=True)
     def kind(self: Any) -> CredentialKind:  # type: ignore[valid-type]
         return _Kind(self.kind.value)

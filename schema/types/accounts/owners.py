@@ -14,7 +14,7 @@ from schema.types.accounts.users import AuthProvider
 class ExternalSubject:
     provider: AuthProvider = strawberry.field(description="The provider, KEYCLOAK or COGNITO.")  # type: ignore[valid-type]
     subject: str = strawberry.field(
-        description=f"The subject of its tokens, `sub`: 1 to {SUBJECT} characters that can be seen."
+        description=f"The subject of its tokens, `sub`: 1 to {SUBJECT} characters of ASCII that can be seen."
     )
 
 

@@ -58,6 +58,10 @@ __all__ = [
 _MODULES = {"AsyncClient": "async_client", "Client": "client"}
 
 
+def __dir__() -> list[str]:
+    return [*__all__, *globals()]
+
+
 def __getattr__(name: str) -> Any:
     """A name of the package, imported when it is first asked for: pytest imports the package in every session."""
     if name not in __all__:

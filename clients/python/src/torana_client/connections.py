@@ -33,5 +33,7 @@ class Walk:
             told = "the document selects `nodes` and `pageInfo { hasNextPage endCursor }` of a connection"
             raise ValueError(f"{told}; {'.'.join(self._path)} has not both") from None
         assert self.variables is not None
+        if more and cursor == self.variables.get("after"):
+            raise ValueError(f"the document gives {'.'.join(self._path)} no `after: $after`: each page is the first")
         self.variables = {**self.variables, "after": cursor} if more else None
         return list(nodes)

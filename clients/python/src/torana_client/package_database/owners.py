@@ -15,11 +15,11 @@ class Owners:
 
     def named(self, sub: TSub) -> dict[str, Any]:
         """The user as the owner of what is written."""
-        return {"externalSubject": {"provider": self.provider, "subject": plain(sub)}}
+        return {"externalSubject": {"provider": self.provider, "subject": sub}}
 
     def filter(self, sub: TSub) -> dict[str, Any]:
         """The user in a filter."""
-        return {"externalSubject": {"equals": plain(sub)}, "authProvider": {"in": [self.provider]}}
+        return {"externalSubject": {"equals": sub}, "authProvider": {"in": [self.provider]}}
 
 
 def plain(text: str) -> str:
