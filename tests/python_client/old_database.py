@@ -13,7 +13,7 @@ REPLAY = Path(__file__).parents[1] / "oracles" / "package_database" / "replay.py
 NEEDS = ["pynamodb>=4.3,<5", "packaging>=20.8,<21", "moto>=5.2,<6"]
 PACKAGE = ["open-alchemy.package-database==4.0.1"]
 
-SUBS = ("user-1", "user-2", "Üser/3 #")
+SUBS = ("user-1", "user-2", "User/3 #")
 NAMES = ("foo", "Foo", "Foo_Bar", "foo.bar", "foo--bar", "foobar")
 VERSIONS = ("1.0", "1.1", "2.0rc1")
 IDS = ("default", "Default", "other", "a key")
