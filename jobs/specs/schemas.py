@@ -8,8 +8,9 @@ from jobs.specs.faults import Fault, below
 
 AT = "/components/schemas"
 _REFERENCE = "#/components/schemas/"
-PARTS, STEPS = 500, 50
-"""The most objects that make up one schema, and the most references that lead from one to the next."""
+PARTS, STEPS, LOOKS = 500, 50, 1_000_000
+"""The most objects that make up one schema, the most references that lead from one to the next, and how often the
+objects of all schemas are looked at."""
 PREFIXES = ("x-", "x-open-alchemy-")
 """How the names of extensions may begin."""
 
@@ -36,6 +37,7 @@ class Schemas:
     def __init__(self, given: Mapping[str, Any]) -> None:
         self.given = given
         self._models: dict[str, bool] = {}
+        self._looks = 0
 
     def parts(self, part: Part, skip: str | None = None) -> list[Part]:
         """The objects that make up a schema, those at the place itself first; without what it refers to as `skip`.
@@ -56,6 +58,9 @@ class Schemas:
     def _parts(self, schema: Any, pointer: str, skip: str | None, seen: tuple[str, ...]) -> Iterator[Part]:
         if not isinstance(schema, Mapping):
             raise Wrong(pointer, "a schema is an object")
+        self._looks += 1
+        if self._looks > LOOKS:
+            raise Wrong(AT, "the schemas are made of too many others, all together")
         if "$ref" in schema:
             name = self.reference(Part(schema, pointer))
             if name == skip:

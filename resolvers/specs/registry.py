@@ -20,7 +20,7 @@ from jobs.specs.faults import Fault
 from resolvers.access.policy import policy_of
 from resolvers.accounts.owners import Owner, for_whom, owner_made, owner_there
 from resolvers.context import Context
-from resolvers.failures import Conflict, WrongState, check_limit
+from resolvers.failures import Conflict, NotFound, WrongState, check_limit
 from resolvers.specs import builds
 from resolvers.specs.names import canonical
 from resolvers.specs.reading import SOURCE, Specification, listed, read, tables_of
@@ -110,7 +110,10 @@ async def _found(
     """The owner's spec of this name, locked, if it may be put to. An owner who is to be made has none."""
     named = sa.select(Spec.id).where(Spec.user_id == owner, Spec.canonical_name == known, Spec.deleted_at.is_(None))
     key = None if owner is None else await session.scalar(named)
-    spec = None if key is None else await locked(session, ctx, Spec, key)
+    try:
+        spec = None if key is None else await locked(session, ctx, Spec, key)
+    except NotFound:  # it was deleted at this moment
+        spec = None
     if spec is not None:
         await require(session, ctx, spec, policy_of(Spec).update, "change")
     present = 0 if spec is None else spec.version

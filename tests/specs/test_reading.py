@@ -110,14 +110,15 @@ def _line(number: int, end: Any, **schemas: Any) -> dict[str, Any]:
         ({f"A{n}": {"allOf": [_to(f"A{n + 1}")] * 2} for n in range(26)} | {"A26": {}, "M": _model(a=_to("A0"))},
          "made of at most 500 others"),
         ({"M": _model(**{f"c{n}": {"type": "string"} for n in range(20_000)})}, "at most 1,000 columns"),
+        ({"W": {"allOf": [{"type": "string"}] * 480}, **{f"M{n}": _model(**{f"c{i}": _to("W") for i in range(100)}) for n in range(90)}},
+         "too many others"),
     ],
-    ids=["circle", "itself", "extends itself", "line", "doubled", "columns"],
+    ids=["circle", "itself", "extends itself", "line", "doubled", "columns", "wide"],
 )  # fmt: skip
 def test_a_small_source_does_not_take_long(schemas: dict[str, Any], told: str) -> None:
-    code, message, faults = refusal(_spec(schemas), JSON)
+    code, _, faults = refusal(_spec(schemas), JSON)
     assert code == "INVALID"
-    assert told in message
-    assert faults
+    assert any(told in fault["message"] for fault in faults)
 
 
 def test_a_pattern_is_matched_with_nothing() -> None:
