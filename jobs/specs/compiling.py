@@ -30,7 +30,10 @@ def compiled(document: Mapping[str, Any]) -> Tables:
     schemas = (document.get("components") or {}).get("schemas")
     if not isinstance(schemas, Mapping) or not schemas:
         raise Faulty([Fault(AT, "a specification has schemas, of which at least one has x-tablename")])
-    tables = _Compiler(Schemas(schemas), faults).tables()
+    try:
+        tables = _Compiler(Schemas(schemas), faults).tables()
+    except Wrong as wrong:
+        raise Faulty([*faults, wrong.fault]) from None
     if faults:
         raise Faulty(faults)
     return tables
