@@ -68,8 +68,8 @@ def _compiled(said: Mapping[str, Any], faults: list[Fault]) -> Tables:
 
 
 def tables_of(source: str, language: SpecLanguage) -> Tables:
-    """The tables of a source that was read before."""
-    return compiled(document(source, language))
+    """The tables of a source that is stored; INVALID for one that was stored before sources were read."""
+    return _compiled(document(source, language), [])
 
 
 def document(source: str, language: SpecLanguage) -> Mapping[str, Any]:

@@ -376,3 +376,14 @@ async def test_a_spec_is_shared_with_a_project_that_one_is_in(platform: Platform
     assert (await user.change("beam", project=beside))["code"] == "FORBIDDEN", "another one of the site"
     assert (await user.change("beam", project=other.project))["code"] == "NOT_FOUND"
     assert (await user.change("beam", project=dune.project))["__typename"] == "Spec"
+
+
+async def test_a_version_that_was_stored_unread_is_compared_with_nothing(tom: Owner) -> None:
+    """Such as one of a database from before specs were read."""
+    (row,) = (await tom.spec("clinic"))["versions"]["nodes"]
+    found = await tom.platform.ask('{spec(name:"clinic"){latestVersion{id}}}', "tom")
+    query = "query($v:ID!){specDifference(version:$v,other:$v){complete}}"
+    assert await tom.platform.refused(query, "tom", v=found["spec"]["latestVersion"]["id"]) == ["STATE"]
+    await tom.change("clinic", compatibility="FULL")
+    assert (await tom.put("clinic", described("Magnet", version="9")))["name"] == "9"
+    assert row["name"] == "1.0"
