@@ -139,21 +139,24 @@ GUARDED = [typename for typename in NODES if fields_of(typename)]
 async def test_a_guarded_field_is_read_by_whom_the_table_allows(stage: Stage, typename: str) -> None:
     names = fields_of(typename)
     query = f"query($id:ID!){{node(id:$id){{id ...on {typename}{{{' '.join(names)}}}}}}}"
-    for role in ROLES:
-        allowed = {name for name in names if role in FIELDS[f"{typename}.{name}"].split()}
-        for way in stage.both(role) if may(typename, role, "R") else ():
-            answer = await way.answer(query, stage.who(role, typename), id=stage.id(typename))
-            row = answer.body["data"]["node"]
-            assert row.pop("id"), "its siblings stay"
-            assert {name for name, value in row.items() if value is not None} == allowed, role
-            errors = answer.body.get("errors", [])
-            assert {error["extensions"]["code"] for error in errors} <= {"FORBIDDEN"}
-            assert sorted(error["path"] for error in errors) == sorted(["node", name] for name in set(names) - allowed)
-            told = await way.answer(MY_FIELDS, stage.who(role, typename), id=stage.id(typename))
-            if told.codes == ["UNAUTHENTICATED"]:
-                assert role in ("AN", "WK"), role
-            else:
-                assert set(names) & set(told.body["data"]["myAccess"]["readableFields"]) == allowed, role
+    async with stage.filled():
+        for role in ROLES:
+            allowed = {name for name in names if role in FIELDS[f"{typename}.{name}"].split()}
+            for way in stage.both(role) if may(typename, role, "R") else ():
+                answer = await way.answer(query, stage.who(role, typename), id=stage.id(typename))
+                row = answer.body["data"]["node"]
+                assert row.pop("id"), "its siblings stay"
+                assert {name for name, value in row.items() if value is not None} == allowed, role
+                errors = answer.body.get("errors", [])
+                assert {error["extensions"]["code"] for error in errors} <= {"FORBIDDEN"}
+                assert sorted(error["path"] for error in errors) == sorted(
+                    ["node", name] for name in set(names) - allowed
+                )
+                told = await way.answer(MY_FIELDS, stage.who(role, typename), id=stage.id(typename))
+                if told.codes == ["UNAUTHENTICATED"]:
+                    assert role in ("AN", "WK"), role
+                else:
+                    assert set(names) & set(told.body["data"]["myAccess"]["readableFields"]) == allowed, role
 
 
 @pytest.mark.parametrize("role", [role for role in ROLES if may("Job", role, "R")])
@@ -547,6 +550,7 @@ UNTOLD = {kind for kind in KINDS if typename_of(kind) in ("Credential", "Simulat
         "File/reference",
         "File/program",
         "File/static",
+        "File/package",
     )
 }
 """What is written by mutations of its own; the gateway's roles and what others need, which are refused for what they

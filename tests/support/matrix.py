@@ -2,7 +2,7 @@
 and what to give when one is written. Nothing here comes from the rules that are tried.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -902,6 +902,21 @@ class Stage:
             rows = await self.rendered.services.database.rows(sa.select(model.id).order_by(model.id))
             found[typename] = [global_id(typename, row.id) for row in rows]
         return found
+
+    @asynccontextmanager
+    async def filled(self) -> AsyncIterator[None]:
+        """Inside, a user and a service have what they have when the one acts for the other."""
+        await self._fill(m.AuthProvider.KEYCLOAK, "4f1c")
+        try:
+            yield
+        finally:
+            await self._fill(None, None)
+
+    async def _fill(self, acts_for: m.AuthProvider | None, subject: str | None) -> None:
+        async with self.rendered.services.database.write(as_system="test") as session:
+            user, service = (self.here[kind] for kind in ("User", "Service"))
+            await session.execute(sa.update(m.User).where(m.User.id == user).values(external_subject=subject))
+            await session.execute(sa.update(m.Service).where(m.Service.id == service).values(acts_for=acts_for))
 
     def changes(self) -> AbstractContextManager[list[str]]:
         """The tables that are changed for good inside."""

@@ -35,7 +35,7 @@ async def _make(session: AsyncSession, spot: Spot, name: str) -> UUID:
 
 
 FURTHER["Sample"] = Further(
-    letters="-  -  -  -  CRU CRUDB -  CRUDB - - - - - - - CRUDB",
+    letters="-  -  -  -  CRU CRUDB -  CRUDB - - - - - - - - CRUDB",
     fields={"notes": "PA SA XA"},
     writers={"*": "PU PA SA XA", "notes": "PA SA XA"},
     open="name project participant devices",
