@@ -14,8 +14,8 @@ from jobs.specs.schemas import AT, Part, Schemas, Wrong, find, inherits
 from jobs.specs.tables import MODULES, Column, Model, Tables
 from jobs.specs.values import LONGEST, Faults, Reader, is_name
 
-COLUMNS = 1_000
-"""The most columns of a model; PostgreSQL has up to 1,600."""
+COLUMNS, PROPERTIES = 1_000, 30_000
+"""The most columns of a model, of which PostgreSQL has up to 1,600, and the most properties of all models."""
 _OF_COLUMNS = ("x-primary-key", "x-autoincrement", "x-index", "x-unique", "x-foreign-key", "x-foreign-key-kwargs")
 
 _MAPPER = ("batch", "confirm_deleted_rows", "eager_defaults", "polymorphic_identity", "polymorphic_on")
@@ -43,6 +43,7 @@ class _Compiler:
     def __init__(self, schemas: Schemas, faults: Faults) -> None:
         self._schemas, self._faults = schemas, faults
         self._relations: list[Joined] = []
+        self._number = 0
 
     def tables(self) -> Tables:
         names = self._schemas.models()
@@ -88,6 +89,9 @@ class _Compiler:
         required = self._required(parts)
         columns, relations = [], []
         properties = dict(self._properties(parts))
+        self._number += len(properties)
+        if self._number > PROPERTIES:
+            raise Wrong(AT, f"the models have at most {PROPERTIES:,} properties, all together")
         for key, property_ in properties.items():
             made = self._property(name, key, property_, key in required)
             if isinstance(made, Column):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from functools import cache
+from itertools import islice
 from typing import Any
 
 import jsonschema_rs
@@ -40,29 +41,44 @@ def openapi_faults(document: Mapping[str, Any]) -> list[Fault]:
             break
     if found:
         return found
+    return _followed(version, document)[:MOST]
+
+
+def _followed(version: str, document: Mapping[str, Any]) -> list[Fault]:
+    """The faults of what refers to each other, such as parameters and responses. Schemas are left out: the compiler
+    tells of those that count, and to follow them, and to try their defaults, could take for ever."""
     validator, _ = _VALIDATORS[version]
-    for told in validator(_outline(document)).iter_errors():
-        if type(told) is not OpenAPIValidationError:  # those are of defaults, of which columns tell more
-            found.append(Fault(below("", *told.absolute_path), _told(told.message, "")))
-    return found[:MOST]
+    try:
+        return [
+            Fault(below("", *told.absolute_path), _told(told.message, ""))
+            for told in islice(validator(_outline(document)).iter_errors(), MOST)
+            if type(told) is not OpenAPIValidationError
+        ]
+    except RecursionError:
+        return [Fault("/paths", "its parts refer to each other in a circle, or too far")]
+    except Exception as error:  # it raises what it meets, such as a reference that leads nowhere
+        return [Fault("/paths", f"it can't be followed: {_told(str(error) or 'it is', type(error).__name__)}")]
 
 
 def _outline(document: Mapping[str, Any]) -> dict[str, Any]:
-    """The document without what is told of by the compiler, and would take long: the content of its schemas, and
-    patterns, which Python would match defaults with for as long as it likes."""
-    made: dict[str, Any] = _without_patterns(document)
-    if isinstance(components := made.get("components"), Mapping):
-        schemas = components.get("schemas")
-        if isinstance(schemas, Mapping):
-            made["components"] = {**components, "schemas": {name: {} for name in schemas}}
+    made = {name: _without_schemas(part) for name, part in document.items() if name not in ("components", "webhooks")}
+    components = document.get("components")
+    if isinstance(components, Mapping):
+        made["components"] = {
+            section: {name: {} if section == "schemas" else _without_schemas(part) for name, part in parts.items()}
+            for section, parts in components.items()
+            if isinstance(parts, Mapping)
+        }
     return made
 
 
-def _without_patterns(value: Any) -> Any:
+def _without_schemas(value: Any) -> Any:
     if isinstance(value, Mapping):
-        given = {key: one for key, one in value.items() if key != "pattern" or not isinstance(one, str)}
-        return {key: _without_patterns(one) for key, one in given.items() if key != "patternProperties"}
-    return [_without_patterns(one) for one in value] if isinstance(value, list) else value
+        return {
+            name: {} if name == "schema" and isinstance(part, Mapping) else _without_schemas(part)
+            for name, part in value.items()
+        }
+    return [_without_schemas(one) for one in value] if isinstance(value, list) else value
 
 
 @cache

@@ -2,7 +2,7 @@
 
 import keyword
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from jobs.specs.python import call, docstring, keywords, literal, text, tuple_
 from jobs.specs.tables import MODULES, Column, Constraint, Kind, Model, Relation, Tables, Way
@@ -110,9 +110,16 @@ class _Writer:
         for column in model.columns:
             yield from _column(column)
         for relation in model.relations:
-            yield from _relation(relation, self._paths(model.name, relation, back=False))
+            yield from _relation(self._placed(relation), self._paths(model.name, relation, back=False))
         for back in self._backs.get(model.name, ()):
-            yield from _back(back, self._paths(back.owner, back.relation, back=True))
+            placed = replace(back, relation=self._placed(back.relation))
+            yield from _back(placed, self._paths(back.owner, back.relation, back=True))
+
+    def _placed(self, relation: Relation) -> Relation:
+        """The relation with its table between as SQLAlchemy names it: with its schema."""
+        spaces = {model.table: model.database_schema for model in self._tables.models}
+        space = spaces.get(relation.association or "")
+        return relation if space is None else replace(relation, association=f"{space}.{relation.association}")
 
     def _paths(self, owner: str, relation: Relation, *, back: bool) -> list[str]:
         """The arguments that name the column which a relation joins by, where the tables are linked in several ways, or

@@ -20,7 +20,7 @@ from resolvers.specs.names import version as normal
 SOURCE = "source"
 """The argument that has the source."""
 _DESCRIPTION = 10_000
-_LEAST, _MOST = -(2**63), 2**64 - 1
+_LEAST, _MOST = -(2**63), 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)

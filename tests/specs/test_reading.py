@@ -2,6 +2,7 @@
 
 import json
 import time
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -112,8 +113,10 @@ def _line(number: int, end: Any, **schemas: Any) -> dict[str, Any]:
         ({"M": _model(**{f"c{n}": {"type": "string"} for n in range(20_000)})}, "at most 1,000 columns"),
         ({"W": {"allOf": [{"type": "string"}] * 480}, **{f"M{n}": _model(**{f"c{i}": _to("W") for i in range(100)}) for n in range(90)}},
          "too many others"),
+        ({"W": {"properties": {f"c{i}": {"type": "string"} for i in range(900)}},
+          **{f"M{n}": {"allOf": [_to("W"), {"x-tablename": f"m{n}", **_model()}]} for n in range(900)}}, "30,000 properties"),
     ],
-    ids=["circle", "itself", "extends itself", "line", "doubled", "columns", "wide"],
+    ids=["circle", "itself", "extends itself", "line", "doubled", "columns", "wide", "wide base"],
 )  # fmt: skip
 def test_a_small_source_does_not_take_long(schemas: dict[str, Any], told: str) -> None:
     code, _, faults = refusal(_spec(schemas), JSON)
@@ -126,6 +129,38 @@ def test_a_pattern_is_matched_with_nothing() -> None:
     began = time.process_time()
     column = {"type": "string", "pattern": "(a+)+$", "default": f"{'a' * 60}b"}
     assert read("beam", _spec({"M": _model(a=column)}), JSON, "1").tables.count == 1
+    assert time.process_time() - began < 5
+
+
+def _path(schema: Any, at: str = "/p") -> dict[str, Any]:
+    content = {"application/json": {"schema": schema}}
+    return {at: {"get": {"responses": {"200": {"description": "x", "content": content}}}}}
+
+
+@pytest.mark.parametrize("version", ["3.0.3", "3.1.0"])
+@pytest.mark.parametrize(
+    ("paths", "wrong"),
+    [
+        (_path({"type": "string", "pattern": "(a+)+$", "default": f"{'a' * 60}b"}), False),
+        (_path({"type": "array", "items": {}, "uniqueItems": True, "default": [{"a": n} for n in range(20_000)]}), False),
+        (_path({"type": "object"}, "/p0") | {
+            at: one for n in range(1, 25) for at, one in _path({"allOf": [
+                {"$ref": f"#/paths/~1p{n - 1}/get/responses/200/content/application~1json/schema"}] * 2}, f"/p{n}").items()},
+         False),
+        (_path({"$ref": "#/components/schemas/Nope"}), False),
+        ({"/a": {"$ref": "#/paths/~1b"}, "/b": {"$ref": "#/paths/~1a"}}, True),
+        ({"/{a{b}": {}}, True),
+    ],
+    ids=["pattern", "unique", "doubled", "nowhere", "circle", "name"],
+)  # fmt: skip
+def test_paths_do_not_take_long_and_raise_nothing(version: str, paths: dict[str, Any], wrong: bool) -> None:
+    given = {"openapi": version, "paths": paths, "info": {"title": "x", "version": "1"}}
+    source = json.dumps({**given, "components": {"schemas": {"M": _model()}}})
+    began = time.process_time()
+    with pytest.raises(Failure) if wrong else nullcontext() as raised:
+        assert read("beam", source, JSON, "1").tables.count == 1
+    if wrong:
+        assert raised.value.code.name == "INVALID"
     assert time.process_time() - began < 5
 
 

@@ -45,9 +45,11 @@ def table(name: str, /, **properties: Schema) -> Schema:
         (table("a", twin=to("A", backref="other", uselist=False)), table("b")),
         (table("a", b=to("B")), {**table("b"), "x-schema-name": "space"}),
         (table("a", **{"class": to("B"), "in": to("B")}), table("b")),
+        ({**table("a"), "x-schema-name": "s"},
+         {**table("b", ones={"type": "array", "items": to("A", secondary="ab")}), "x-schema-name": "t"}),
         (table("a", b={**to("B", kwargs={"doc": "x"}), "description": "y"}), table("b")),
     ],
-)
+)  # fmt: skip
 def test_models_are_related_in_any_way(tmp_path: Path, a: Schema, b: Schema) -> None:
     tried(Package("beams", "1"), compiled({"components": {"schemas": {"A": a, "B": b}}}), tmp_path)
 
