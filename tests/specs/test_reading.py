@@ -149,7 +149,7 @@ def _path(schema: Any, at: str = "/p") -> dict[str, Any]:
          False),
         (_path({"$ref": "#/components/schemas/Nope"}), False),
         ({"/a": {"$ref": "#/paths/~1b"}, "/b": {"$ref": "#/paths/~1a"}}, True),
-        ({"/{a{b}": {}}, True),
+        ({"/{a{b}": {"get": {"responses": {"200": {"description": "x"}}}}}, True),
     ],
     ids=["pattern", "unique", "doubled", "nowhere", "circle", "name"],
 )  # fmt: skip
