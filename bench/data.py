@@ -84,7 +84,7 @@ async def fill(url: str, simulations: int) -> Filled:
         generated = rows.generate(simulations, reader)
         await store(database, generated)
         board = await contend(database, boards.Contest(generated.users))
-        await register(database, registry.Registry(reader))
+        await close(database, registry.Registry(reader))
         await _index_all(database)
         whole = generated.simulations[0]
         await results.keep(database, whole, results.estimators())
@@ -100,15 +100,12 @@ async def fill(url: str, simulations: int) -> Filled:
 
 async def contend(database: Database, contest: boards.Contest) -> UUID:
     """Store a challenge with its submissions and its leaderboard; returns the key of both."""
-    await store(database, contest)
-    async with database.write(as_system="bench") as session:
-        for text in contest.closing():
-            await session.execute(text)
+    await close(database, contest)
     return contest.key
 
 
-async def register(database: Database, generated: registry.Registry) -> None:
-    """Store specs with their versions."""
+async def close(database: Database, generated: boards.Contest | registry.Registry) -> None:
+    """Store rows that refer to each other in circles."""
     await store(database, generated)
     async with database.write(as_system="bench") as session:
         for text in generated.closing():

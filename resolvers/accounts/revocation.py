@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.engine import changed, moment_of
-from db.models import OWNERS, Credential, CredentialKind, User
+from db.models import OWNERS, Credential, CredentialKind
 from db.written import because
 from resolvers.access.acting import ACTS_FOR_OWNER
 from resolvers.access.challenge_rules import ORGANISER
@@ -84,11 +84,6 @@ def _revoked(session: AsyncSession, ctx: Context, row: Credential, moment: datet
     changed(session, principal_topic(owner))
     record(session, ctx, "REVOKE_CREDENTIAL", "Credential", row.id, label=row.label, owner=owner)
     return moment
-
-
-async def hold_user(session: AsyncSession, user: UUID) -> None:
-    """Lock the user, so that keys are counted one after another."""
-    await session.execute(sa.select(User.id).where(User.id == user).with_for_update(key_share=True))
 
 
 def owner_of(row: Credential) -> UUID | None:

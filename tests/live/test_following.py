@@ -59,9 +59,9 @@ class Watched:
 
 @asynccontextmanager
 async def watching(
-    platform: Platform, who: str | Principal, *types: str, scope: str | None = None
+    platform: Platform, who: str | Principal, *types: str, scope: str | None = None, query: str = WATCH
 ) -> AsyncIterator[Watched]:
-    async with platform.watch(WATCH, who, t=list(types), s=scope) as answers:
+    async with platform.watch(query, who, t=list(types), s=scope) as answers:
         watched = Watched(answers)
         try:
             await watched.begin()

@@ -1,9 +1,8 @@
 """Specs are watched like other rows: who sees them hears of what is put, changed, built, shared and deleted."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from functools import partial
 
-from tests.live.test_following import Watched
+from tests.live import test_following as following
 from tests.specs.test_registry import Owner
 from tests.support.organising import made, settle
 from tests.support.platforms import Platform
@@ -13,15 +12,7 @@ WATCH = """subscription($t:[EntityType!]!,$s:ID){entityChanged(types:$t,scope:$s
     type id node{id ...on Spec{name:canonicalName} ...on SpecVersion{name}}}}"""
 
 
-@asynccontextmanager
-async def watching(platform: Platform, who: str, *types: str, scope: str | None = None) -> AsyncIterator[Watched]:
-    async with platform.watch(WATCH, who, t=list(types), s=scope) as answers:
-        watched = Watched(answers)
-        try:
-            await watched.begin()
-            yield watched
-        finally:
-            await watched.end()
+watching = partial(following.watching, query=WATCH)
 
 
 async def test_an_owner_hears_of_what_is_put_changed_and_deleted(platform: Platform) -> None:

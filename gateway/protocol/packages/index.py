@@ -134,7 +134,8 @@ class PackageIndex:
         if not packages:
             return await self._elsewhere(ctx, request)
         (package,) = packages
-        if request.method == "GET" and not await index.note_fetched(ctx, package.version_key, package.file):
+        first = request.method == "GET" and package.fetched_at is None
+        if first and not await index.note_fetched(ctx, package.version_key, package.file):
             return await self._elsewhere(ctx, request)
         if file.endswith(METADATA):
             metadata = await index.metadata(ctx, spec, package.version_key)
