@@ -317,3 +317,9 @@ async def test_puts_at_once_for_a_new_user_make_one(sharing: Platform) -> None:
     done = await asyncio.gather(*(put(sharing, service, subject("ada"), f"beam-{n}") for n in range(4)))
     assert [one["__typename"] for one in done] == ["SpecVersion"] * 4, done
     assert len({one["spec"]["owner"]["id"] for one in done}) == 1
+
+
+@pytest.mark.parametrize("user", ["", "x", "U3BlYzox"])
+async def test_what_is_no_id_of_a_user_is_told(platform: Platform, user: str) -> None:
+    told = await put(platform, "root", {"user": user})
+    assert (told["code"], told["field"]) == ("INVALID", "owner.user")

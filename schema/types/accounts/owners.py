@@ -37,10 +37,10 @@ ForOwner = Annotated[
 
 
 def owner_given(given: OwnerReference | None) -> Owner | None:
-    """The owner that is meant; BAD_USER_INPUT for an id that is none of a user."""
+    """The owner that is meant; INVALID for an id that is none of a user."""
     if given is None:
         return None
-    if given.user:
+    if given.user is not None and given.user is not strawberry.UNSET:
         return Owner(user=key_of("User", given.user, "owner.user"))
     external: Any = given.external_subject
     return Owner(provider=models.AuthProvider[external.provider.name], subject=external.subject)
