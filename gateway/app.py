@@ -28,6 +28,7 @@ from gateway.background.file_checks import FileChecks
 from gateway.background.housekeeping import Housekeeping, sweeps_of
 from gateway.background.mail_sender import Outbox
 from gateway.background.relay import relayed
+from gateway.background.sessions import SessionCare
 from gateway.background.storage import make_storage
 from gateway.background.transports import Delivery
 from gateway.operations.document_lists import read_list
@@ -108,6 +109,8 @@ def make_services(settings: Settings, passwords: Passwords | None = None, databa
         cluster_lease=settings.jobs.cluster_lease,
         silence=settings.jobs.task_silence,
         spec_models=settings.specs.spec_models or None,
+        reply=timedelta(seconds=settings.sessions.reply_seconds),
+        events_per_minute=settings.sessions.events_per_minute,
         register_device_types=settings.sign_in.register_device_types,
     )
     if passwords is None:
@@ -173,6 +176,7 @@ async def _working(settings: Settings, services: Services, runs: Path) -> AsyncI
     )
     checks = FileChecks(services)
     challenges = Challenges(services)
+    care = SessionCare(services, settings.sessions)
     try:
         async with relayed(settings.storage, services.database):
             await services.database.start()
@@ -180,6 +184,7 @@ async def _working(settings: Settings, services: Services, runs: Path) -> AsyncI
             housekeeping.start()
             checks.start()
             challenges.start()
+            care.start()
             dispatcher = None
             if settings.jobs.dispatch:
                 posts = await make_posts(
@@ -195,6 +200,7 @@ async def _working(settings: Settings, services: Services, runs: Path) -> AsyncI
                 if dispatcher is not None:
                     await dispatcher.close()
                 await services.jobs.reports.settled()
+                await care.close()
                 await challenges.close()
                 await checks.close()
                 await outbox.close()

@@ -23,6 +23,7 @@ from resolvers.identity.principal import ANONYMOUS, Principal
 from resolvers.identity.tokens import KeyRing
 from resolvers.limits import FileBounds, Limits
 from resolvers.maintenance import Locking
+from resolvers.pace import Pace
 from resolvers.queue.kinds import Kind
 from resolvers.queue.reports import Reports
 from resolvers.reading.loaders import Loaders
@@ -113,6 +114,7 @@ class Services:
     files: Files
     locking: Locking
     entrance: Entrance
+    pace: Pace = field(default_factory=Pace)
 
 
 def lane_of(principal: Principal, client: Mapping[str, Any]) -> Hashable:

@@ -119,6 +119,16 @@ def upload_topic(key: object) -> str:
     return f"upload:{key}"
 
 
+def events_topic(session: object) -> str:
+    """Something happened in a session."""
+    return f"events:{session}"
+
+
+def invited_topic(key: object) -> str:
+    """What a user, participant or device is invited to changed."""
+    return f"invited:{key}"
+
+
 def wanted_topic(key: object) -> str:
     """Another request wants to bring bytes of an upload: whoever does is to stop."""
     return f"wanted:{key}"

@@ -99,6 +99,10 @@ class Limits:
     """Numbers of all pages of one task's results."""
     spec_models: int | None = 10
     """Models of the latest versions of one user's specs; None: any number."""
+    reply: timedelta = timedelta(seconds=30)
+    """Time in which somebody who is asked into a session may answer."""
+    events_per_minute: int = 30_000
+    """Events of sessions that one user, device or service may tell of within a minute."""
     worker_body: int = 100_000_000
     """Bytes of a request of a worker."""
 

@@ -50,7 +50,10 @@ from schema.types.jobs import JobsMutation
 from schema.types.notices import NoticesMutation
 from schema.types.organisation import OrganisationMutation
 from schema.types.services import ServicesMutation
-from schema.types.sessions import SessionsMutation
+from schema.types.sessions.commands import SessionsMutation
+from schema.types.sessions.events import SessionEventsMutation
+from schema.types.sessions.kinds import SessionTypesMutation
+from schema.types.sessions.streams import SessionStreamsSubscription
 from schema.types.simulations import results  # noqa: F401  (the same)
 from schema.types.simulations.differences import DifferencesQuery
 from schema.types.simulations.downloads import DownloadsMutation
@@ -126,7 +129,9 @@ MUTATIONS: list[type] = [
     DevicesMutation,
     CredentialsMutation,
     ServicesMutation,
+    SessionTypesMutation,
     SessionsMutation,
+    SessionEventsMutation,
     SubmissionsMutation,
     SimulationsMutation,
     SimulationLinksMutation,
@@ -151,6 +156,7 @@ SUBSCRIPTIONS: list[type] = [
     JobStreamsSubscription,
     UploadStreamsSubscription,
     ChallengeStreamsSubscription,
+    SessionStreamsSubscription,
     FollowingSubscription,
 ]
 """The areas: each has fields at the root."""

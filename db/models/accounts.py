@@ -53,6 +53,9 @@ class CredentialKind(Enum):
     SSH_CERTIFICATE = "SSH_CERTIFICATE"
     CHALLENGE_WORKER = "CHALLENGE_WORKER"
     SPEC_TOKEN = "SPEC_TOKEN"  # noqa: S105
+    ASSET_GRANT = "ASSET_GRANT"
+    LOGIN_CODE = "LOGIN_CODE"
+    CERTIFICATE = "CERTIFICATE"
 
 
 OWNERS = ("user_id", "participant_id", "device_id", "service_id", "challenge_id")
@@ -91,6 +94,8 @@ class User(Erasable, Entity):
     notified: Mapped[bool] = mapped_column(default=True, server_default=sa.true())
     notified_of_jobs: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
     last_online_at: Mapped[datetime | None]
+    busy: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
+    """Whether they are in a session that is under way."""
     two_factor: Mapped[TwoFactor] = mapped_column(choice(TwoFactor), default=TwoFactor.NONE)
     force_password_change: Mapped[bool] = mapped_column(default=False)
     spec_model_count: Mapped[int] = mapped_column(default=0, server_default="0")

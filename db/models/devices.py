@@ -49,6 +49,7 @@ class Device(Erasable, Entity):
         lists("ix_devices_by_name", folded("name"), "id"),
         lists("ix_devices_type_id_by_name", "type_id", folded("name"), "id"),
         lists("ix_devices_subtype_id_by_name", "subtype_id", folded("name"), "id"),
+        sa.Index("ix_devices_updated_at_id", "updated_at", "id"),
     )
 
     name: Mapped[str] = mapped_column(Name(255))
@@ -62,6 +63,8 @@ class Device(Erasable, Entity):
     notes: Mapped[str | None] = mapped_column(sa.Text)
     status: Mapped[dict[str, Any] | None] = mapped_column(Json(none_as_null=True))
     last_online_at: Mapped[datetime | None]
+    busy: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
+    """Whether it is in a session that is under way."""
 
     type: Mapped[DeviceType] = relates(back_populates="devices")
     subtype: Mapped[DeviceSubtype | None] = relates(back_populates="devices")

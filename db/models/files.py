@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from db.models.accounts import User
     from db.models.archives import Archive
     from db.models.challenges import Challenge
+    from db.models.devices import Device
     from db.models.jobs import Task
-    from db.models.organisation import Project
+    from db.models.organisation import Participant, Project
     from db.models.services import Service
     from db.models.sessions import Session
     from db.models.simulations import Simulation
@@ -44,6 +45,7 @@ class FileState(Enum):
     CHECKING = "CHECKING"
     READY = "READY"
     REFUSED = "REFUSED"
+    QUARANTINED = "QUARANTINED"
 
 
 class ChecksumAlgorithm(Enum):
@@ -82,11 +84,15 @@ class File(Erasable, Entity):
     __tablename__ = "files"
     __table_args__ = (
         sa.CheckConstraint("size > 0", name="size"),
-        sa.CheckConstraint("(state = 'READY') = (blob_id IS NOT NULL)", name="ready"),
+        sa.CheckConstraint(
+            "(state IN ('READY', 'QUARANTINED')) = (blob_id IS NOT NULL OR address IS NOT NULL)", name="ready"
+        ),
         lists("ix_files_created_at_id", "created_at", "id"),
         lists("ix_files_by_name", folded("name"), "id"),
         lists("ix_files_owner_user_id_created_at_id", "owner_user_id", "created_at", "id"),
         lists("ix_files_service_id_created_at_id", "service_id", "created_at", "id"),
+        lists("ix_files_participant_id_created_at_id", "participant_id", "created_at", "id"),
+        lists("ix_files_device_id_created_at_id", "device_id", "created_at", "id"),
         lists("ix_files_project_id_created_at_id", "project_id", "created_at", "id"),
         lists("ix_files_session_id_created_at_id", "session_id", "created_at", "id"),
         lists("ix_files_simulation_id_created_at_id", "simulation_id", "created_at", "id"),
@@ -112,6 +118,8 @@ class File(Erasable, Entity):
     refusal: Mapped[dict[str, Any] | None] = mapped_column(Json(none_as_null=True))
     owner_user_id: Mapped[UUID | None] = refers("users.id", ondelete="RESTRICT")
     service_id: Mapped[UUID | None] = refers("services.id", ondelete="SET NULL")
+    participant_id: Mapped[UUID | None] = refers("participants.id", ondelete="RESTRICT")
+    device_id: Mapped[UUID | None] = refers("devices.id", ondelete="RESTRICT")
     session_id: Mapped[UUID | None] = refers("sessions.id", ondelete="CASCADE")
     project_id: Mapped[UUID | None] = refers("projects.id", ondelete="SET NULL")
     archive_id: Mapped[UUID | None] = refers("archives.id", ondelete="CASCADE")
@@ -122,9 +130,13 @@ class File(Erasable, Entity):
     task_id: Mapped[UUID | None] = refers("tasks.id", ondelete="SET NULL")
     recorded_at: Mapped[datetime | None]
     expires_at: Mapped[datetime | None]
+    address: Mapped[str | None] = mapped_column(sa.Text)
+    """Where the bytes are, if its service keeps them."""
 
     owner: Mapped["User | None"] = relates()
     service: Mapped["Service | None"] = relates()
+    participant: Mapped["Participant | None"] = relates()
+    device: Mapped["Device | None"] = relates()
     blob: Mapped[Blob | None] = relates()
     session: Mapped["Session | None"] = relates(back_populates="files")
     project: Mapped["Project | None"] = relates()
@@ -159,6 +171,8 @@ class Upload(Entity):
         sa.Index("ix_uploads_session_id", "session_id"),
         sa.Index("ix_uploads_project_id", "project_id"),
         sa.Index("ix_uploads_service_id", "service_id"),
+        sa.Index("ix_uploads_participant_id", "participant_id"),
+        sa.Index("ix_uploads_device_id", "device_id"),
         sa.Index("ix_uploads_archive_id", "archive_id"),
         sa.Index("ix_uploads_simulation_id", "simulation_id"),
         sa.Index("ix_uploads_submission_id", "submission_id"),
@@ -180,6 +194,8 @@ class Upload(Entity):
     refusal: Mapped[dict[str, Any] | None] = mapped_column(Json(none_as_null=True))
     owner_user_id: Mapped[UUID | None] = refers("users.id", ondelete="CASCADE")
     service_id: Mapped[UUID | None] = refers("services.id", ondelete="CASCADE")
+    participant_id: Mapped[UUID | None] = refers("participants.id", ondelete="CASCADE")
+    device_id: Mapped[UUID | None] = refers("devices.id", ondelete="CASCADE")
     task_id: Mapped[UUID | None] = refers("tasks.id", ondelete="CASCADE")
     task_attempt: Mapped[int | None]
     session_id: Mapped[UUID | None] = refers("sessions.id", ondelete="CASCADE")
@@ -199,6 +215,8 @@ class Upload(Entity):
 
     owner: Mapped["User | None"] = relates()
     service: Mapped["Service | None"] = relates()
+    participant: Mapped["Participant | None"] = relates()
+    device: Mapped["Device | None"] = relates()
     session: Mapped["Session | None"] = relates()
     project: Mapped["Project | None"] = relates()
     submission: Mapped["Submission | None"] = relates(back_populates="uploads")

@@ -15,12 +15,14 @@ from db.types import Json, Name, choice, now
 
 if TYPE_CHECKING:
     from db.models.accounts import User
-    from db.models.organisation import Project, Site
+    from db.models.organisation import Participant, Project, Site
+    from db.models.services import Service
 
 
 class Channel(Enum):
     EMAIL = "EMAIL"
     CHAT = "CHAT"
+    SERVICE = "SERVICE"
 
 
 class NotificationState(Enum):
@@ -90,6 +92,8 @@ class Notification(Entity):
     channel: Mapped[Channel] = mapped_column(choice(Channel), default=Channel.EMAIL)
     template_key: Mapped[str | None] = mapped_column(sa.String(100))
     user_id: Mapped[UUID | None] = refers("users.id", ondelete="CASCADE")
+    participant_id: Mapped[UUID | None] = refers("participants.id", ondelete="CASCADE", index=True)
+    service_id: Mapped[UUID | None] = refers("services.id", ondelete="CASCADE", index=True)
     recipient: Mapped[str] = mapped_column(sa.String(254))
     subject: Mapped[str | None] = mapped_column(sa.String(255))
     text: Mapped[str] = mapped_column(sa.Text)
@@ -104,3 +108,5 @@ class Notification(Entity):
     error: Mapped[str | None] = mapped_column(sa.Text)
 
     user: Mapped["User | None"] = relates()
+    participant: Mapped["Participant | None"] = relates()
+    service: Mapped["Service | None"] = relates()

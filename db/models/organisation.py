@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from db.models.devices import Device
     from db.models.groups import Role
     from db.models.services import Service
-    from db.models.sessions import Session, SessionMember
+    from db.models.sessions import Session, SessionMember, SessionType
     from db.models.simulations import Simulation
 
 
@@ -32,6 +32,7 @@ class Site(Erasable, Entity):
     roles: Mapped[list["Role"]] = relates(back_populates="site")
     devices: Mapped[list["Device"]] = relates(secondary="site_devices", back_populates="sites")
     services: Mapped[list["Service"]] = relates(secondary="site_services", back_populates="sites")
+    session_types: Mapped[list["SessionType"]] = relates(secondary="session_type_sites", back_populates="sites")
 
 
 class Project(Erasable, Entity):
@@ -48,6 +49,10 @@ class Project(Erasable, Entity):
     name_folded: Mapped[str | None] = folds("name")
     enabled: Mapped[bool] = mapped_column(default=True)
     description: Mapped[str | None] = mapped_column(sa.Text)
+    quarantine: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
+    """Whether assets of its sessions wait for a service that checks them."""
+    participant_sessions: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
+    """Whether participants with a static token make and read sessions of their own."""
 
     site: Mapped[Site] = relates(back_populates="projects")
     roles: Mapped[list["Role"]] = relates(back_populates="project")
@@ -56,6 +61,7 @@ class Project(Erasable, Entity):
     devices: Mapped[list["Device"]] = relates(secondary="project_devices", back_populates="projects")
     services: Mapped[list["Service"]] = relates(secondary="project_services", back_populates="projects")
     sessions: Mapped[list["Session"]] = relates(back_populates="project")
+    session_types: Mapped[list["SessionType"]] = relates(secondary="session_type_projects", back_populates="projects")
     simulations: Mapped[list["Simulation"]] = relates(back_populates="project")
 
 
@@ -83,6 +89,7 @@ class Participant(Erasable, Entity):
         lists("ix_participants_project_id_by_name", "project_id", folded("name"), "id"),
         lists("ix_participants_project_id_created_at_id", "project_id", "created_at", "id"),
         lists("ix_participants_group_id_by_name", "group_id", folded("name"), "id"),
+        sa.Index("ix_participants_updated_at_id", "updated_at", "id"),
     )
 
     project_id: Mapped[UUID] = refers("projects.id", ondelete="RESTRICT")
@@ -97,6 +104,8 @@ class Participant(Erasable, Entity):
     login_enabled: Mapped[bool] = mapped_column(default=False)
     token_enabled: Mapped[bool] = mapped_column(default=False)
     last_online_at: Mapped[datetime | None]
+    busy: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
+    """Whether it is in a session that is under way."""
 
     project: Mapped[Project] = relates(back_populates="participants")
     group: Mapped[ParticipantGroup | None] = relates(back_populates="participants")

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from db.models.devices import Device
     from db.models.groups import Role
     from db.models.organisation import Participant, Project, Site
+    from db.models.sessions import SessionType
 
 CORE = UUID("70726f6a-6563-7470-8f00-746f72616e61")
 """The key of the gateway's own service (the core), whose roles decide what users may do. A migration creates it."""
@@ -47,12 +48,15 @@ class Service(Erasable, Entity):
     config_schema: Mapped[dict[str, Any]] = mapped_column(default=dict)
     has_assets: Mapped[bool] = mapped_column(default=False)
     has_tests: Mapped[bool] = mapped_column(default=False)
+    checks_assets: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
+    """Whether it sets free, or refuses, assets that wait for a check."""
     acts_for: Mapped[AuthProvider | None] = mapped_column(choice(AuthProvider))
     """The identity provider whose users the service acts for."""
 
     roles: Mapped[list["Role"]] = relates(back_populates="service")
     sites: Mapped[list["Site"]] = relates(secondary="site_services", back_populates="services")
     projects: Mapped[list["Project"]] = relates(secondary="project_services", back_populates="services")
+    session_types: Mapped[list["SessionType"]] = relates(secondary="session_type_services", back_populates="services")
 
 
 class SiteService(Entity):

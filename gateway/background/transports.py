@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import format_datetime
+from typing import Any
 
 import aiosmtplib
 import httpx2
@@ -46,7 +47,7 @@ class Delivery:
         self._sender = sender
         self._webhooks = webhooks
         self._logged = logged
-        self._client = httpx2.AsyncClient(follow_redirects=False, timeout=CHAT_SECONDS) if webhooks else None
+        self._client = httpx2.AsyncClient(follow_redirects=False, timeout=CHAT_SECONDS)
 
     @classmethod
     def of(cls, settings: MailSettings) -> "Delivery":
@@ -57,8 +58,7 @@ class Delivery:
         return self._server is not None
 
     async def close(self) -> None:
-        if self._client is not None:
-            await self._client.aclose()
+        await self._client.aclose()
 
     async def deliver(self, message: Notification) -> None:
         """Send a message; returns once it was accepted; raises Undelivered."""
@@ -66,6 +66,8 @@ class Delivery:
             await self._mail(self._server, self._sender, message)
         elif message.channel is Channel.CHAT and message.recipient in self._webhooks:
             await self._chat(self._webhooks[message.recipient], message)
+        elif message.channel is Channel.SERVICE:
+            await self._call(message)
         elif self._logged:
             log.info(message.channel.name.lower(), to=message.recipient, subject=message.subject, text=message.text)
         elif message.channel is Channel.EMAIL:
@@ -102,18 +104,25 @@ class Delivery:
             client.close()
 
     async def _chat(self, url: str, message: Notification) -> None:
-        assert self._client is not None
         address, shown = sender_of(url)
+        await self._post("chat", address, json={"text": message.text, **shown})
+
+    async def _call(self, message: Notification) -> None:
+        """Call the endpoint of a service. The id of the call is the same each time that it is tried."""
+        headers = {"Content-Type": "application/json", "Torana-Call": str(message.id), **(message.headers or {})}
+        await self._post("service", message.recipient, content=message.text.encode(), headers=headers)
+
+    async def _post(self, whom: str, address: str, **body: Any) -> None:
         try:
             async with (
                 asyncio.timeout(CHAT_SECONDS),
-                self._client.stream("POST", address, json={"text": message.text, **shown}) as answer,
+                self._client.stream("POST", address, **body) as answer,
             ):
                 status = answer.status_code
         except (OSError, TimeoutError, httpx2.HTTPError, httpx2.InvalidURL) as error:
-            raise Undelivered(f"the chat could not be reached: {type(error).__name__}") from None
+            raise Undelivered(f"the {whom} could not be reached: {type(error).__name__}") from None
         if not 200 <= status < 300:
-            raise Undelivered(f"the chat answered {status}")
+            raise Undelivered(f"the {whom} answered {status}")
 
 
 def made(message: Notification, sender: Address) -> EmailMessage:

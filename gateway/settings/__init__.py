@@ -22,6 +22,7 @@ from gateway.settings.mail import MailSettings
 from gateway.settings.operations import OperationSettings
 from gateway.settings.retention import RetentionSettings
 from gateway.settings.server import ServerSettings
+from gateway.settings.sessions import SessionSettings
 from gateway.settings.sign_in import SignInSettings
 from gateway.settings.specs import SpecSettings
 from gateway.settings.storage import StorageSettings
@@ -48,6 +49,7 @@ class Settings:
     jobs: JobSettings
     retention: RetentionSettings
     specs: SpecSettings
+    sessions: SessionSettings
 
 
 def groups() -> dict[str, type[Group]]:
@@ -65,6 +67,7 @@ class _Variables(
     JobSettings,
     RetentionSettings,
     SpecSettings,
+    SessionSettings,
     BaseSettings,
 ):
     """The sources of settings: one `TORANA_...` variable each, or a line of the file."""
@@ -111,4 +114,5 @@ def load(**given: Any) -> Settings:
         part(JobSettings),
         part(RetentionSettings),
         part(SpecSettings),
+        part(SessionSettings),
     )

@@ -219,16 +219,18 @@ def enrols(entity: Any, profile: AccessProfile) -> Clause:
     )
 
 
-def in_no_other_site(key: str) -> Callable[[Any, AccessProfile], Clause]:
-    """The device is in no site that the principal does not administer."""
+def in_no_other_site(
+    key: str, link_model: Any = models.SiteDevice, own: str = "device_id"
+) -> Callable[[Any, AccessProfile], Clause]:
+    """The device, or what else `link_model` puts into sites, is in no site that the principal does not administer."""
 
     def clause(entity: Any, profile: AccessProfile) -> Clause:
         within = in_administered_sites(entity, profile)
         if within is FALSE:
             return FALSE
-        link = Alias(models.SiteDevice)
+        link = Alias(link_model)
         elsewhere = sa.not_(among(link.site_id, "administered_sites"))
-        return sa.and_(within, sa.not_(sa.exists().where(link.device_id == getattr(entity, key), elsewhere)))
+        return sa.and_(within, sa.not_(sa.exists().where(getattr(link, own) == getattr(entity, key), elsewhere)))
 
     return clause
 

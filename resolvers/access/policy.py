@@ -93,6 +93,8 @@ class Policy:
     """Who changes a column, when not those of `update`."""
     given: Mapping[str, Rules] | None = None
     """Who sets a column of a new row, when not all of `create` may; by default as in `columns`."""
+    beside: Sequence[str] = ()
+    """What an update takes besides columns, such as lists of links; those of `update` may."""
     leaving: Mapping[str, Rules] = field(default_factory=dict)
     """Who removes the value of a column: asked of the row as it is."""
     delete: Rules = ()

@@ -145,15 +145,12 @@ def _home(entity: Any, profile: AccessProfile) -> Clause:
     return FALSE if mine is FALSE else sa.exists().where(participant.project_id == entity.id, mine)
 
 
-def _invited(column: str, kind: Kind) -> Callable[[Any, AccessProfile], Clause]:
-    def clause(entity: Any, profile: AccessProfile) -> Clause:
-        member = Alias(models.SessionMember)
-        mine = me(getattr(member, column), profile, kind)
-        if mine is FALSE:
-            return FALSE
-        return sa.exists().where(member.session_id == entity.id, member.deleted_at.is_(None), mine)
-
-    return clause
+def _home_by_token(entity: Any, profile: AccessProfile) -> Clause:
+    if profile.kind is not Kind.PARTICIPANT or profile.full:
+        return FALSE
+    participant = Alias(models.Participant)
+    mine = participant.id == sa.bindparam("me", type_=Key())
+    return sa.and_(entity.participant_sessions, sa.exists().where(mine, participant.project_id == entity.id))
 
 
 def _of_my_group(entity: Any, profile: AccessProfile) -> Clause:
@@ -210,8 +207,8 @@ SERVING = Rule(
     "services linked to it", ("SV",), _linked(models.ProjectService, "project_id", "service_id", Kind.SERVICE)
 )
 HOME = Rule("its participants", ("PT",), _home)
-INVITED = Rule("invited users", ("OW",), _invited("user_id", Kind.USER))
-INVITED_PARTICIPANT = Rule("participants in it", ("PT",), _invited("participant_id", Kind.PARTICIPANT))
+HOME_TOKEN = Rule("its participants with a static token, where it lets them make sessions", ("PL",), _home_by_token)
+PROJECT_DEVICE = Rule("its devices", ("DV",), _linked(models.ProjectDevice, "project_id", "device_id", Kind.DEVICE))
 OWN_PARTICIPANT = owner("the participant", "participant_id", Kind.PARTICIPANT, ("PT",))
 OWN_DEVICE = owner("the device", "device_id", Kind.DEVICE, ("DV",))
 OWN_SERVICE = owner("the service", "service_id", Kind.SERVICE, ("SV",))
@@ -234,13 +231,6 @@ def _administered_log(entity: Any, profile: AccessProfile) -> Clause:
     return sa.exists().where(job.id == entity.job_id, among(job.project_id, "administered"))
 
 
-def _of_readable_session(entity: Any, profile: AccessProfile) -> Clause:
-    session = Alias(models.Session)
-    reads = any_of(*(rule.clause(session, profile) for rule in (CREATOR, INVITED, INVITED_PARTICIPANT, LINKED_SERVICE)))
-    found = sa.exists().where(session.id == entity.session_id, session.deleted_at.is_(None), reads)
-    return FALSE if reads is FALSE else found
-
-
 def _of_readable_simulation(entity: Any, profile: AccessProfile) -> Clause:
     simulation = Alias(models.Simulation)
     reads = any_of(*(rule.clause(simulation, profile) for rule in (OWNER, SIMULATION_LINK)))
@@ -257,7 +247,6 @@ CLUSTER_USER = Rule("any signed-in user, or where groups are named their members
 OWNER_OF_TASK = Rule("the owner of the job", ("OW",), _of_task)
 OWNER_OF_SIMULATION = Rule("the owner of the simulation", ("OW",), _of_simulation)
 LINKED_JOB = Rule("whoever has a link to the simulation", ("LK",), _job_of_link)
-SESSION_READER = Rule("whoever reads its session", ("OW", "PT", "SV"), _of_readable_session)
 SIMULATION_READER = Rule("whoever reads its simulation", ("OW", "LK"), _of_readable_simulation)
 PUBLISHED = Rule("everyone, where it is public", tuple(ROLES), _published)
 LOG_ADMIN = Rule("administrators of its project", ("PA",), _administered_log)

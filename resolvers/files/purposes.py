@@ -13,13 +13,12 @@ from resolvers.access.challenge_rules import ORGANISES, SUBMITTER
 from resolvers.access.policy import Rules
 from resolvers.access.rules import (
     ANY_USER,
-    CREATOR,
     LINKED_SERVICE,
-    PROJECT_ADMIN,
     PROJECT_USER,
     SERVICE,
     SUPERADMIN,
 )  # fmt: skip
+from resolvers.access.session_rules import BRINGING
 from resolvers.failures import Invalid, WrongState
 from resolvers.spelling import invisible
 
@@ -98,7 +97,7 @@ PURPOSES: Mapping[FilePurpose, Purpose] = {
         Purpose(
             name=FilePurpose.SESSION_ASSET,
             target=Session,
-            who=(CREATOR, PROJECT_ADMIN, LINKED_SERVICE, SUPERADMIN),
+            who=(*BRINGING, SUPERADMIN),
         ),
         Purpose(
             name=FilePurpose.DATASET,

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from enum import Enum
 from typing import Any
 from uuid import UUID
 
@@ -22,6 +23,14 @@ ONLINE = timedelta(seconds=3 * INTERVAL)
 """Someone is online who was heard of within this time."""
 
 _MODELS: dict[Kind, Any] = {Kind.USER: User, Kind.PARTICIPANT: Participant, Kind.DEVICE: Device}
+
+
+class Present(Enum):
+    """How somebody can be reached: BUSY is to be in a session that is under way."""
+
+    OFFLINE = "OFFLINE"
+    ONLINE = "ONLINE"
+    BUSY = "BUSY"
 
 
 class Presence:
@@ -55,6 +64,10 @@ class Presence:
     def online(self, last: datetime | None) -> bool:
         """Whether someone who was last heard of at this moment is online, by the database's clock."""
         return last is not None and datetime.now(UTC) + self._ahead - last < ONLINE
+
+    def of(self, last: datetime | None, busy: bool) -> Present:
+        """How somebody can be reached who was last heard of at this moment."""
+        return Present.BUSY if busy else Present.ONLINE if self.online(last) else Present.OFFLINE
 
     async def compare_clocks(self) -> None:
         """Find out by how much the database's clock, which writes the moments, is ahead of this machine's."""

@@ -22,7 +22,7 @@ from resolvers.feed import (
     PRESENT,
     renewed_topic,
 )
-from resolvers.identity.presence import INTERVAL, ONLINE
+from resolvers.identity.presence import INTERVAL, ONLINE, Present
 from resolvers.live.watching import SOME, watch
 
 
@@ -32,17 +32,23 @@ class Arrival:
 
     model: type[models.Entity]
     id: UUID
-    online: bool
+    state: Present
 
 
 async def present(ctx: Context, project: UUID) -> AsyncGenerator[list[Arrival], None]:
-    """The users, participants and devices of a project that are present, as far as the principal may know: first all of
-    them, then those who come and go, at most `SOME` at once. NOT_FOUND for a project that is not visible."""
-    there: set[tuple[Any, UUID]] | None = None
+    """The users, participants and devices of a project that are online or busy, as far as the principal may know: first
+    all of them, then those who come and go, or become busy, at most `SOME` at once. NOT_FOUND for a project that is not
+    visible."""
+    there: dict[tuple[Any, UUID], Present] | None = None
     with watch(ctx, PRESENT, renewed_topic(ctx.principal.id)) as changes:
         while True:
             now = await _present(ctx, project)
-            moved = [Arrival(model, key, (model, key) in now) for model, key in now ^ (there or set())]
+            before = there or {}
+            moved = [
+                Arrival(*who, now.get(who, Present.OFFLINE))
+                for who in {*now, *before}
+                if now.get(who) is not before.get(who)
+            ]
             if there is None and not moved:
                 yield []
             for start in range(0, len(moved), SOME):
@@ -53,11 +59,11 @@ async def present(ctx: Context, project: UUID) -> AsyncGenerator[list[Arrival], 
                     await changes.next()
 
 
-async def _present(ctx: Context, project: UUID) -> set[tuple[Any, UUID]]:
+async def _present(ctx: Context, project: UUID) -> dict[tuple[Any, UUID], Present]:
     profile = ctx.principal.profile
     place = sa.bindparam("place", type_=models.Project.id.type)
     seen = sa.select(models.Project.id).where(models.Project.id == place, visible(models.Project, profile))
-    wanted = [seen.add_columns(sa.literal("").label("name"))]
+    wanted = [seen.add_columns(sa.literal("").label("name"), sa.false().label("busy"))]
     known = {}
     for policy in policies():
         belongs = project_of(policy.model)
@@ -66,8 +72,8 @@ async def _present(ctx: Context, project: UUID) -> set[tuple[Any, UUID]]:
         entity: Any = Alias(policy.model)
         name = policy.model.__name__
         known[name] = policy.model
-        rows = sa.select(entity.id, sa.literal(name).label("name")).where(
-            entity.last_online_at > later(-ONLINE.total_seconds()),
+        rows = sa.select(entity.id, sa.literal(name).label("name"), entity.busy.label("busy")).where(
+            sa.or_(entity.last_online_at > later(-ONLINE.total_seconds()), entity.busy),
             belongs(entity, lambda column: column == place),
             visible(entity, profile),
             allowed(policy.fields["online"], entity, profile),
@@ -75,8 +81,8 @@ async def _present(ctx: Context, project: UUID) -> set[tuple[Any, UUID]]:
         wanted.append(rows)
     every = sa.union_all(*wanted).subquery()
     found = await ctx.database.rows(
-        sa.select(every.c.id, every.c.name), {**ctx.principal.parameters, "place": project}, ctx.lane
+        sa.select(every.c.id, every.c.name, every.c.busy), {**ctx.principal.parameters, "place": project}, ctx.lane
     )
     if not any(not row.name for row in found):
         raise NotFound("no Project with this id", field="project")
-    return {(known[row.name], row.id) for row in found if row.name}
+    return {(known[row.name], row.id): Present.BUSY if row.busy else Present.ONLINE for row in found if row.name}

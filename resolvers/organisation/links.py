@@ -37,6 +37,9 @@ class LinkKind(Enum):
     SERVICE_SITES = "SERVICE_SITES"
     SERVICE_PROJECTS = "SERVICE_PROJECTS"
     CLUSTER_USER_GROUPS = "CLUSTER_USER_GROUPS"
+    SESSION_TYPE_SITES = "SESSION_TYPE_SITES"
+    SESSION_TYPE_PROJECTS = "SESSION_TYPE_PROJECTS"
+    SESSION_TYPE_SERVICES = "SESSION_TYPE_SERVICES"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,9 @@ LINKS: Mapping[LinkKind, _Between] = {
     LinkKind.SERVICE_SITES: _between(models.SiteService),
     LinkKind.SERVICE_PROJECTS: _between(models.ProjectService),
     LinkKind.CLUSTER_USER_GROUPS: _between(models.ClusterUserGroup),
+    LinkKind.SESSION_TYPE_SITES: _between(models.SessionTypeSite),
+    LinkKind.SESSION_TYPE_PROJECTS: _between(models.SessionTypeProject),
+    LinkKind.SESSION_TYPE_SERVICES: _between(models.SessionTypeService),
 }
 
 ParseId = Callable[[str, str], tuple[str, UUID]]

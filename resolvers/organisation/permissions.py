@@ -63,6 +63,7 @@ def asked_of(model: type[Entity], profile: AccessProfile) -> Asked:
         names = [c.key for c in sa.inspect(model).mapper.columns if not c.primary_key]
         asked[("action", Action.DELETE)] = may.delete
         asked |= {("column", name): may.leaving.get(name, may.changing(name)) for name in names if name not in _KEPT}
+        asked |= {("column", name): may.update for name in may.beside}
         for made in policies():
             if model in made.made_in:
                 asked[("create", made.model)] = [PLACED[rule] for rule in made.create if rule in PLACED]

@@ -17,6 +17,7 @@ from resolvers.access.policy import policy_of
 from resolvers.access.rules import Rule, unreadable, words
 from resolvers.context import Context
 from resolvers.failures import Forbidden
+from resolvers.identity.presence import Present
 from resolvers.reading.conditions import Where
 from resolvers.reading.numbers import COLUMNS, chosen
 from resolvers.reading.paging import Order, Slice
@@ -43,12 +44,21 @@ from schema.fields.declarations import (
     target_of,
 )
 from schema.fields.planner import read_plan_of
-from schema.fields.scalars import Bins
+from schema.fields.scalars import Bins, enum
 from schema.fields.selection import select
 from schema.fields.values import check_text
 
 T = TypeVar("T")
 Info = strawberry.Info[Context, None]
+
+Reached = enum(
+    Present,
+    "How somebody can be reached.",
+    name="Presence",
+    OFFLINE="Not heard of for 90 s.",
+    ONLINE="Heard of within 90 s.",
+    BUSY="In a session that is under way.",
+)
 
 
 def column(
@@ -157,6 +167,22 @@ def present(model: type[models.Entity]) -> Any:
         return found
 
     return online
+
+
+def reached(model: type[models.Entity]) -> Any:
+    """How the row's principal can be reached. The model's policy says who may know."""
+    rules = policy_of(model).fields["presence"]
+
+    @computed(
+        _guarded("Whether it is online, and whether it is in a session.", rules), reads=["last_online_at", "busy"]
+    )
+    def presence(self: Any, info: Info) -> Reached | None:  # type: ignore[valid-type]
+        if not self.may_presence:
+            raise Forbidden(unreadable(info._raw_info.parent_type.name, info.field_name, rules))
+        found: Present = info.context.services.identity.presence.of(self.last_online_at, self.busy)
+        return found
+
+    return presence
 
 
 def by_id(description: str) -> Callable[[Callable[..., T]], T]:

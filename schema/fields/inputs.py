@@ -48,13 +48,15 @@ class Given:
 
 @dataclass(frozen=True, slots=True)
 class Several:
-    """Ids of a type, given at creation: each becomes a row of `link` with the columns `own` and `other`."""
+    """Ids of a type, given at creation: each becomes a row of `link` with the columns `own` and `other`. Where they may
+    be `changed`, a list that is given later replaces them."""
 
     kind: str
     link: type[models.Entity]
     own: str
     other: str
     description: str
+    changed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +85,11 @@ class Inputs:
         """The links to make with a new row; raises Invalid for an id of another type."""
         found: list[crud.Link] = []
         for name, several in self.several.items():
+            given = getattr(input, name, None)
+            if given is None or given is strawberry.UNSET:
+                continue
             field = camel(name)
-            keys = [key_of(several.kind, id, f"input.{field}.{n}") for n, id in enumerate(getattr(input, name))]
+            keys = [key_of(several.kind, id, f"input.{field}.{n}") for n, id in enumerate(given)]
             found.append(crud.Link(several.link, several.own, several.other, field, keys))
         return found
 
@@ -124,6 +129,11 @@ def inputs(name: str, model: type[models.Entity], /, **fields: Given | Several) 
         for key, field in several.items()
     }
     changes = {key: _field(field, True, strawberry.UNSET) for key, field in given.items() if not field.fixed}
+    changes |= {
+        key: (list[strawberry.ID] | None, strawberry.field(description=field.description, default=strawberry.UNSET))
+        for key, field in several.items()
+        if field.changed
+    }
     return Inputs(
         name,
         model,

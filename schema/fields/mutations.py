@@ -65,6 +65,10 @@ WRITER = Need(
     "a signed-in user, device or service",
     lambda p: p.kind in (Kind.USER, Kind.DEVICE, Kind.SERVICE),
 )
+MEMBER = Need(
+    "a signed-in user, participant, device or service",
+    lambda p: p.kind in (Kind.USER, Kind.PARTICIPANT, Kind.DEVICE, Kind.SERVICE),
+)
 FETCHER = Need(
     "a signed-in user, or a link to the simulation",
     lambda p: p.kind in (Kind.USER, Kind.LINK),

@@ -5,7 +5,7 @@ from datetime import datetime
 import strawberry
 
 from db import models
-from schema.fields.fields import column, node, present, related
+from schema.fields.fields import column, node, present, reached, related
 from schema.fields.inputs import Given, Several, editing, inputs, result
 from schema.fields.nodes import Node
 from schema.fields.scalars import JSON
@@ -41,6 +41,7 @@ class Device(Node):
     onlineable: bool | None = column("Whether it can be online by itself.", filter=True, group=True)
     last_online_at: datetime | None = column("When it was last online.", filter=True, group=True)
     online = present(models.Device)
+    presence = reached(models.Device)
     config: JSON | None = column("Its settings.")
     infos: JSON | None = column("Facts about the device, from itself.")
     notes: str | None = column("Notes of those who administer it.")

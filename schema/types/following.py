@@ -9,9 +9,10 @@ import strawberry
 
 from resolvers.access.policy import policies
 from resolvers.failures import Invalid
+from resolvers.identity.presence import Present
 from resolvers.live import entity_changes, presence_changes, watching
 from resolvers.spelling import constant, global_id
-from schema.fields.fields import Info
+from schema.fields.fields import Info, Reached
 from schema.fields.mutations import written
 from schema.fields.nodes import Node
 from schema.fields.scalars import enum, key_of, parse_id
@@ -42,6 +43,7 @@ class EntityChange:
 class PresenceChange:
     id: strawberry.ID = strawberry.field(description="A User, a Participant or a Device.")
     online: bool = strawberry.field(description="Whether it is online now.")
+    presence: Reached = strawberry.field(description="How it can be reached now.")  # type: ignore[valid-type]
     model: strawberry.Private[Any]
     key: strawberry.Private[Any]
 
@@ -53,8 +55,9 @@ class PresenceChange:
 @strawberry.type
 class FollowingSubscription:
     @strawberry.subscription(
-        description="Who is online of the users, participants and devices of a project. The first answer has all who "
-        "are online; each further one has those who came or went. Who was not heard of for 90 s is offline."
+        description="Who is online, or busy in a session, of the users, participants and devices of a project. The "
+        "first answer has all of them; each further one has those who came, went or became busy or free. Who was not "
+        "heard of for 90 s is offline."
     )
     async def presence(
         self, info: Info, project: Annotated[strawberry.ID, strawberry.argument(description="The project.")]
@@ -65,7 +68,8 @@ class FollowingSubscription:
                 yield [
                     PresenceChange(
                         id=strawberry.ID(global_id(there.model.__name__, there.id)),
-                        online=there.online,
+                        online=there.state is not Present.OFFLINE,
+                        presence=there.state,
                         model=there.model,
                         key=there.id,
                     )

@@ -101,6 +101,9 @@ LinkKind = enum(
     SERVICE_SITES="A service with the sites that it works in.",
     SERVICE_PROJECTS="A service with the projects that it works in, each of a site that it works in.",
     CLUSTER_USER_GROUPS="A cluster with the groups of users that it is for; without any it is for every user.",
+    SESSION_TYPE_SITES="A type of sessions with the sites that have it.",
+    SESSION_TYPE_PROJECTS="A type of sessions with the projects that have it; each must be in one of its sites.",
+    SESSION_TYPE_SERVICES="A type of sessions with the services that help in them.",
 )
 
 

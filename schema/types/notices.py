@@ -22,12 +22,13 @@ Channel = enum(
     "The way that a message takes.",
     EMAIL="As mail.",
     CHAT="To a chat, by its incoming webhook.",
+    SERVICE="To a service, as a call of its endpoint.",
 )
 NotificationState = enum(
     models.NotificationState,
     "The state of a message.",
     PENDING="It waits to be sent, for the first time or again.",
-    SENT="It was accepted by the mail server or the chat.",
+    SENT="It was accepted by the mail server, the chat or the service.",
     FAILED="It was given up.",
 )
 

@@ -7,7 +7,7 @@ import strawberry
 
 from db import models
 from resolvers.accounts.addresses import canonical
-from schema.fields.fields import column, node, present, related
+from schema.fields.fields import column, node, present, reached, related
 from schema.fields.inputs import Given, editing, inputs, lower, result
 from schema.fields.nodes import Node
 from schema.lists.connections import connection
@@ -28,6 +28,7 @@ class Site(Node):
     projects = connection(models.Site.projects, "Its projects that you may see.")
     devices = connection(models.Site.devices, "The devices that it has.", small=True)
     services = connection(models.Site.services, "The services that work in it.", small=True)
+    session_types = connection(models.Site.session_types, "The types of sessions that it has.", small=True)
 
 
 @node(models.Project, by="name", listed="The projects that you may see.")
@@ -37,6 +38,10 @@ class Project(Node):
     name: str = column("Its name.", filter=True, order=True, search=True)
     enabled: bool = column("Whether work goes on in it.", filter=True, group=True)
     description: str | None = column("What it is about.")
+    quarantine: bool = column("Whether assets of its sessions wait for a service that checks them.", filter=True)
+    participant_sessions: bool = column(
+        "Whether participants with a static token make and read sessions of their own.", filter=True
+    )
     site = related(models.Project.site, "The site that runs it.", group=True)
     participants = connection(models.Project.participants, "Its participants.")
     participant_groups = connection(models.Project.participant_groups, "Its groups of participants.")
@@ -44,6 +49,7 @@ class Project(Node):
     services = connection(models.Project.services, "The services that work in it.", small=True)
     roles = connection(models.Project.roles, "Its roles, as far as you see them.")
     sessions = connection(models.Project.sessions, "Its sessions.")
+    session_types = connection(models.Project.session_types, "The types of its sessions.", small=True)
     simulations = connection(models.Project.simulations, "Its simulations.")
 
 
@@ -68,6 +74,7 @@ class Participant(Node):
     token_enabled: bool | None = column("Whether a static token may be used.", filter=True)
     last_online_at: datetime | None = column("When it was last online.", filter=True, group=True)
     online = present(models.Participant)
+    presence = reached(models.Participant)
     project = related(models.Participant.project, "The project.", group=True)
     group = related(models.Participant.group, "The group, if any.", group=True)
     memberships = connection(models.Participant.memberships, "The sessions that the participant takes part in.")
@@ -87,6 +94,10 @@ _PROJECT = inputs(
     name=Given(str, "Its name."),
     enabled=Given(bool, "Whether work goes on in it. Ending it disables its participants.", default=True),
     description=Given(str, "What it is about.", default=None),
+    quarantine=Given(bool, "Whether assets of its sessions wait for a service that checks them.", default=False),
+    participant_sessions=Given(
+        bool, "Whether participants with a static token make and read sessions of their own.", default=False
+    ),
 )
 _PARTICIPANT_GROUP = inputs(
     "ParticipantGroup",

@@ -38,12 +38,14 @@ class Service(Node):
     config_schema: JSON | None = column("The JSON schema of its configurations.")
     has_assets: bool = column("Whether it stores assets.", filter=True)
     has_tests: bool = column("Whether it has tests.", filter=True)
+    checks_assets: bool = column("Whether it sets free, or refuses, assets that wait for a check.", filter=True)
     acts_for: AuthProvider | None = column(  # type: ignore[valid-type]
         "The identity provider whose users it acts for, except superadmins and managers: with their specs and keys, "
         "and by those with all that they may do. Null: it acts for nobody."
     )
     roles = connection(models.Service.roles, "Its roles, as far as you see them.")
     sites = connection(models.Service.sites, "The sites that it works in.", small=True)
+    session_types = connection(models.Service.session_types, "The types of sessions that it helps in.", small=True)
     projects = connection(models.Service.projects, "The projects that it works in.", small=True)
 
 
@@ -78,6 +80,9 @@ _SERVICE = inputs(
     ),
     has_assets=Given(bool, "Whether it stores assets.", default=False),
     has_tests=Given(bool, "Whether it has tests.", default=False),
+    checks_assets=Given(
+        bool, "Whether it sets free, or refuses, assets of projects that ask for a check.", default=False
+    ),
     acts_for=Given(
         AuthProvider,
         "The identity provider whose users it acts for, KEYCLOAK or COGNITO: it can do what they can, so trust it. "

@@ -195,6 +195,8 @@ def _kinds(letter: str) -> list[str]:
 
 def _refusal(kind: str, role: str, *needed: str) -> set[str]:
     """The codes for one who may not: a row that one does not see is not found."""
+    if typename_of(kind) == "Session" and role in ("PT", "PL"):  # who make sessions, and change their own
+        return {"FORBIDDEN", "NOT_FOUND"}
     if role in OUTSIDE:
         return {OUTSIDE[role]}
     hidden = any(other in MATRIX and not sees(role, kind, other) for other in needed)
@@ -536,7 +538,12 @@ async def test_check_9_a_participant_with_sessions_is_not_deleted(stage: Stage) 
     with stage.changes() as changed:
         done, _ = await stage.run(stage.who("PA"), "deleteParticipant", selected, id=stage.id("Participant"))
     assert done["code"] == "DEPENDENCY"
-    assert done["details"] == {"blockedBy": [{"type": "Session", "count": 2}]}
+    member, held, key = models.SessionMember, models.Session, stage.here["Participant"]
+    within = sa.select(member.session_id).where(member.participant_id == key, member.deleted_at.is_(None))
+    made = sa.select(held.id).where(sa.or_(held.creator_participant_id == key, held.id.in_(within)))
+    rows = await stage.rendered.services.database.rows(made.where(held.deleted_at.is_(None)))
+    assert len(rows) >= 3
+    assert done["details"] == {"blockedBy": [{"type": "Session", "count": len(rows)}]}
     assert not changed
 
 

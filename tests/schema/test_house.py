@@ -31,8 +31,8 @@ WINGS = {
     "gateway": "explorer|settings background operations protocol app commands cli",
     "schema": "fields lists types schema",
     "resolvers": (
-        "documents|failures|feed|limits|maintenance|spelling|steps|turns retention labels identity mail access reading queue context "
-        "writing live accounts organisation files work simulations archives challenges participation specs importing"
+        "documents|failures|feed|limits|maintenance|spelling|steps|turns pace retention labels identity mail access reading queue context "
+        "writing live accounts organisation files sessions work simulations archives challenges participation specs importing"
     ),
     "jobs": "engine|results scores specs archives sandbox programs worker engines",
 }

@@ -81,7 +81,8 @@ RoleGrant                  -  -  -   -    R   CRD   -  CRD   -  -  -  -    - -  
 RoleGrant/service          -  -  -   -    -   CRD   -  CRD   -  -  -  CRD  - -   -  -  CRD
 Site                       -  -  -   -    R   R     R  RU    -  -  -  R    - -   -  -  CRUDB
 # The link by which a project or device was theirs goes with it, so SV and SA can't bring it back (3.3 restores no links).
-Project                    -  -  -   -    R   RU    R  CRUDB R  -  -  CRUD - -   -  -  CRUDB
+# DV makes sessions in its projects.
+Project                    -  -  -   -    R   RU    R  CRUDB R  -  R  CRUD - -   -  -  CRUDB
 ParticipantGroup           -  -  -   -    R   CRUDB -  CRUDB -  -  -  CRUDB - -   -  -  CRUDB
 Participant                -  -  -   -    CRU CRUDB -  CRUDB R  R  R  CRU  - -   -  -  CRUDB
 Device                     -  -  -   -    R   RU    R  CRUD  R  -  RU RU   - -   -  -  CRUDB
@@ -93,12 +94,17 @@ ServiceConfig/user         -  -  -   CRUDB -  -     -  -     -  -  -  R    - -  
 ServiceConfig/participant  -  -  -   -    -   CRUDB -  CRUDB -  -  -  R    - -   -  -  CRUDB
 # Everyone sets their own: C of those with an account, without seeing the one here.
 Preference                 -  C  C   CR   C   C     C  C     -  -  -  -    - C   -  -  CR
-# "R accessible" of PT and DV and the letters of SV come with the links of session types.
-SessionType                -  -  -   -    R   R     R  R     -  -  -  -    - -   -  -  R
-# SV sees those of its projects; "own types" comes with the types' services. Made by services, so nobody has C or U yet.
-Session                    -  -  -   R    R   RD    -  RD    R  -  -  R    - -   -  -  RDB
-Session/invited            -  -  -   R    -   -     R  -     -  -  -  -    - -   -  -  RDB
-SessionEvent               -  -  -   R    R   R     -  R     R  -  -  R    - -   -  -  R
+# The first is of no service; the second is run by SV. Its links go with it, so SA can't bring it back. PL: not where the project does not allow
+# sessions of tokens, as here.
+SessionType                -  -  -   -    R   R     R  CRUD  R  -  R  -    - -   -  -  CRUDB
+SessionType/own            -  -  -   -    R   R     R  CRUD  R  -  R  CRUDB - -   -  -  CRUDB
+# SV: "own types": it helps in the type here. PT is in the first, and makes its own; DV makes its own, and reads those.
+Session                    -  -  -   RU   CRU CRUD  -  CRUD  CR -  C  CRU  - -   -  -  CRUDB
+Session/device             -  -  -   -    RU  RUD   -  RUD   -  -  RU RU   - -   -  -  RUDB
+Session/participant        -  -  -   -    RU  RUD   -  RUD   RU -  -  RU   - -   -  -  RUDB
+Session/invited            -  -  -   RU   -   -     R  -     -  -  -  -    - -   -  -  RUDB
+SessionEvent               -  -  -   CRUD CRUD CRUD -  CRUD  R  -  -  CRU  - -   -  -  CRUD
+SessionEvent/device        -  -  -   -    CRUD CRUD -  CRUD  -  -  CR CRU  - -   -  -  CRUD
 SessionMember              -  -  -   R    R   R     -  R     R  -  -  R    - -   -  -  R
 # The spec here is shared with the project. C of all users is putSpec, of a spec of their own.
 Spec                       -  C  C   CRUD CR  CR    C  CR    -  -  -  -    - C   -  R  CRUD
@@ -118,14 +124,15 @@ LogEntry                   -  -  -   R    -   R     -  R     -  -  -  -    - -  
 Job/archive                -  -  -   RD   -   -     -  -     -  -  -  -    - -   -  -  RD
 Job/package                -  -  -   RD   R   R     -  R     -  -  -  -    - -   -  -  RD
 Archive                    -  -  -   CRD  C   C     -  C     -  -  -  -    - -   -  -  CRD
-# Only superadmins bring back a file. A session's: "C own" of DV comes with the sessions of devices.
+# Only superadmins bring back a file. The second was brought by a device, into its session.
 File                       -  -  -   RD   R   RD    -  RD    R  -  -  R    - -   -  -  RDB
+File/device                -  -  -   -    R   RD    -  RD    -  -  R  R    - -   -  -  RDB
 File/own                   -  -  -   RD   -   -     -  -     -  -  -  -    - -   -  -  RDB
 File/archive               -  -  -   RD   -   -     -  -     -  -  -  -    - -   -  -  RDB
 File/output                -  -  -   RD   R   RD    -  RD    -  -  -  -    R -   -  -  RDB
 File/package               -  -  -   R    R   R     -  R     -  -  -  -    - -   -  R  R
 File/public                R  R  R   R    R   R     R  R     R  R  R  R    R R   R  R  RDB
-# C: a dataset of one's own. PT and PL bring files with the sessions of participants.
+# C: a dataset of one's own. PT, PL and DV bring files of their sessions.
 Upload                     -  C  C   CRD  C   C     C  C     -  -  -  C    - C   -  -  CRD
 UploadPart                 -  -  -   R    -   -     -  -     -  -  -  -    - -   -  -  R
 # LK has a link to the simulation here. Its secret is told once, to whom made it.
@@ -148,6 +155,8 @@ FIELD_WRITERS: Mapping[str, Mapping[str, str]] = {
     **{kind: one.writers for kind, one in BESIDES.items()},
     "User": {"*": "SA XA", "platformRole": "MG XA", "superadmin": "XA"},
     "Device": {"*": "SA XA", "config": "PA SA DV SV XA", "notes": "PA SA SV XA"},
+    "Project": {"*": "PA SA SV XA", "quarantine": "PA SA XA", "participantSessions": "PA SA XA"},
+    "Session": {"*": "OW PU PA SA PT DV SV XA", "comments": "OW PU PA SA SV XA"},
     "ParticipantGroup": {"*": "PA SA SV XA", "project": "PA SA XA"},
     **contested.FIELD_WRITERS,
     "Participant": {"*": "PU PA SA SV XA", "project": "PA SA XA", **dict.fromkeys(("username", "email", "loginEnabled", "tokenEnabled"), "PA SA SV XA")},
@@ -177,7 +186,7 @@ _ENDPOINT = "SA SV XA"
 FIELDS: Mapping[str, str] = {
     **{f"{kind}.{name}": roles for kind, one in BESIDES.items() for name, roles in one.fields.items()},
     # "sharing a project"; also for those of the site and its services, who read the user in the matrix
-    **dict.fromkeys(("User.username", "User.firstName", "User.lastName", "User.affiliation", "User.lastOnlineAt", "User.online"), _PEOPLE),
+    **dict.fromkeys(("User.username", "User.firstName", "User.lastName", "User.affiliation", "User.lastOnlineAt", "User.online", "User.presence"), _PEOPLE),
     **dict.fromkeys(("User.email", "User.profile"), _PRIVATE),
     **dict.fromkeys(("User.emailVerified", "User.active"), "OW SA XA"),
     "User.platformRole": "OW MG SA XA",
@@ -187,13 +196,13 @@ FIELDS: Mapping[str, str] = {
     **dict.fromkeys(("Participant.username", "Participant.email"), _ACCOUNT),
     **dict.fromkeys(("Participant.loginEnabled", "Participant.tokenEnabled"), _ACCOUNT),
     # "DV of linked" is against 6.6 and fault 18, by which a device reads name and id
-    **dict.fromkeys(("Participant.enabled", "Participant.lastOnlineAt", "Participant.online"), "PU PA SA PT SV XA"),
+    **dict.fromkeys(("Participant.enabled", "Participant.lastOnlineAt", "Participant.online", "Participant.presence"), "PU PA SA PT SV XA"),
     "Device.config": "PA SA DV SV XA",
     **dict.fromkeys(("Device.notes", "Device.infos"), "PA SA SV XA"),
-    **dict.fromkeys(("Device.onlineable", "Device.lastOnlineAt", "Device.online", "Device.status"), _WORKING),
-    "Session.comments": "OW PU PA SA XA",
-    "Session.parameters": "OW PU PA SA PT SV XA",
-    **dict.fromkeys(("SessionType.online", "SessionType.config"), "PU PA SU SA XA"),
+    **dict.fromkeys(("Device.onlineable", "Device.lastOnlineAt", "Device.online", "Device.presence", "Device.status"), _WORKING),
+    "Session.comments": "OW PU PA SA SV XA",
+    "Session.parameters": "OW PU PA SA PT DV SV XA",
+    **dict.fromkeys(("SessionType.online", "SessionType.config"), "PU PA SU SA SV XA"),
     **dict.fromkeys(
         ("Service.hostname", "Service.port", "Service.endpoint", "Service.endpointUser", "Service.endpointParticipant", "Service.endpointDevice"),
         _ENDPOINT,
@@ -234,6 +243,20 @@ NEW: Mapping[str, Mapping[str, Any]] = {
     "Project": {"name": Name(), "site": Ref("Site")},
     "ParticipantGroup": {"name": Name(), "project": Ref("Project")},
     "Participant": {"name": Name(), "project": Ref("Project")},
+    "SessionType": {"name": Name(), "category": "DATACOLLECT", "sites": [Ref("Site")]},
+    "SessionType/own": {"name": Name(), "category": "SERVICE", "service": Ref("Service"), "sites": [Ref("Site")]},
+    "Session": {
+        "name": Name(),
+        "type": Ref("SessionType/used"),
+        "project": Ref("Project"),
+        "startsAt": "2026-02-01T09:00:00Z",
+    },
+    "SessionEvent": {"session": Ref("Session"), "type": "USER_EVENT", "occurredAt": "2026-02-01T09:00:00Z"},
+    "SessionEvent/device": {
+        "session": Ref("Session/device"),
+        "type": "DEVICE_EVENT",
+        "occurredAt": "2026-02-01T09:00:00Z",
+    },
     "Device": {"name": Name(), "type": Ref("DeviceType"), "sites": [Ref("Site")]},
     "DeviceType": {"name": Name(), "key": Name()},
     "DeviceSubtype": {"name": Name(), "type": Ref("DeviceType")},
@@ -257,11 +280,12 @@ OPEN: Mapping[str, str] = {
     **{kind: one.open for kind, one in BESIDES.items()},
     "Archive": "title expiresAt owner simulation project job jobs file",
     "File": (
-        "purpose state name mediaType size digest recordedAt expiresAt owner service session project archive "
+        "purpose state name mediaType size digest recordedAt expiresAt owner service participant device address session "
+        "project archive "
         "simulation task submission challenge specVersion refusal downloadUrl"
     ),
     "Upload": (
-        "purpose state name mediaType size received checksum checksumAlgorithm expiresAt owner service session "
+        "purpose state name mediaType size received checksum checksumAlgorithm expiresAt owner service participant device session "
         "submission challenge project file parts "
         "refusal url grant"
     ),
@@ -290,21 +314,25 @@ OPEN: Mapping[str, str] = {
     "ParticipantGroup": "name project participants",
     "Preference": "appTag value user",
     "Project": (
-        "name enabled description site roles participants participantGroups devices services sessions simulations"
+        "name enabled description quarantine participantSessions site roles participants participantGroups devices services "
+        "sessions sessionTypes simulations"
     ),
     "Role": "name scope service site project grants",
     "RoleGrant": "role userGroup device participantGroup",
-    "Service": "name key clientEndpoint enabled editableConfig hasAssets hasTests roles sites projects",
+    "Service": "name key clientEndpoint enabled editableConfig hasAssets hasTests checksAssets roles sites sessionTypes projects",
     "ServiceConfig": "specificId config service user participant device",
-    "Session": "name startsAt durationSeconds status type project creator members events simulations files",
-    "SessionEvent": "type occurredAt text context session",
-    "SessionMember": "session user participant device",
-    "SessionType": "name color category sessions",
+    "Session": (
+        "name startsAt endsAt durationSeconds status type project creator creatorParticipant creatorDevice creatorService "
+        "members events simulations files"
+    ),
+    "SessionEvent": "type occurredAt text context clientId seq session user participant device service",
+    "SessionMember": "state replyBy session user participant device",
+    "SessionType": "name color category service services sites projects sessions",
     "Simulation": "title simType inputType owner project session job jobs input estimators outputs labels links",
     "SimulationLabel": "name simulation",
     "SimulationSetup": "totalPrimaries simulation",
     "SimulationLink": "label expiresAt lastUsedAt simulation owner",
-    "Site": "name roles twoFactorRequired projects devices services",
+    "Site": "name roles twoFactorRequired projects devices services sessionTypes",
     "Spec": "name canonicalName state compatibility owner project labels latestVersion versions",
     "SpecLabel": "name spec",
     "SpecModel": "name tableName columnNames columns versionOf",
@@ -315,6 +343,10 @@ OPEN: Mapping[str, str] = {
 }
 """The other fields of each type: whoever reads the row reads them. A new field belongs here or above."""
 
+_HELD = {
+    "name": Name(), "startsAt": "2026-02-02T09:00:00Z", "endsAt": None, "durationSeconds": 0, "comments": Name(),
+    "parameters": {"a": Name()}, "type": Ref("SessionType/used"),
+}  # fmt: skip
 CHANGES: Mapping[str, Mapping[str, Any]] = {
     **contested.CHANGES,
     **{kind: one.changes for kind, one in BESIDES.items()},
@@ -326,7 +358,15 @@ CHANGES: Mapping[str, Mapping[str, Any]] = {
     "Role/project": {"name": Name()},
     "Role/site": {"name": Name()},
     "Site": {"name": Name(), "twoFactorRequired": False},
-    "Project": {"name": Name(), "enabled": True, "description": Name()},
+    "Project": {"name": Name(), "enabled": True, "description": Name(), "quarantine": True, "participantSessions": False},
+    "SessionType": {"name": Name(), "category": "PROTOCOL", "color": "#123456", "online": True, "service": None, "config": {"volume": 1}},
+    "SessionType/own": {"name": Name(), "category": "SERVICE", "color": "#123456", "online": True, "service": Ref("Service"), "config": {"volume": 1}},
+    "Session": {**_HELD, "users": [Ref("User")], "participants": [Ref("Participant")], "devices": []},
+    "Session/device": {**_HELD, "users": [], "participants": [], "devices": [Ref("Device")]},
+    "Session/participant": {**_HELD, "users": [], "participants": [Ref("Participant")], "devices": []},
+    "Session/invited": {**_HELD, "users": [Ref("User/invited")], "participants": [], "devices": []},
+    "SessionEvent": {"type": "GENERAL_INFO", "occurredAt": "2026-02-02T09:00:00Z", "text": Name(), "context": Name()},
+    "SessionEvent/device": {"type": "GENERAL_INFO", "occurredAt": "2026-02-02T09:00:00Z", "text": Name(), "context": Name()},
     "ParticipantGroup": {"name": Name(), "project": Ref("Project")},
     "Participant": {
         "name": Name(), "project": Ref("Project"), "group": Ref("ParticipantGroup"), "username": Name("p{}"),
@@ -341,7 +381,7 @@ CHANGES: Mapping[str, Mapping[str, Any]] = {
     "Service": {
         "name": Name(), "hostname": Name(), "port": 2, "endpoint": Name(), "clientEndpoint": Name(), "endpointUser": Name(),
         "endpointParticipant": Name(), "endpointDevice": Name(), "enabled": True, "editableConfig": True, "configSchema": {},
-        "hasAssets": True, "hasTests": True, "actsFor": "COGNITO",
+        "hasAssets": True, "hasTests": True, "checksAssets": True, "actsFor": "COGNITO",
     },
     "ServiceConfig/user": {"config": {"volume": 2, "name": Name()}},
     "ServiceConfig/participant": {"config": {"volume": 2, "name": Name()}},
@@ -355,6 +395,8 @@ CHANGES: Mapping[str, Mapping[str, Any]] = {
 """A value for each field of the input that changes a row of a kind."""
 
 MORE_IDS: Mapping[str, Mapping[str, Any]] = {
+    "createSession": {"users": [Ref("User")], "participants": [Ref("Participant")], "devices": [Ref("Device")]},
+    "createSessionType": {"projects": [Ref("Project")], "services": [Ref("Service")]},
     "createParticipant": {"group": Ref("ParticipantGroup")},
     "createDevice": {"subtype": Ref("DeviceSubtype")},
     "createUpload": {"target": Ref("Project")},
@@ -373,6 +415,15 @@ ARGUMENTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "addToGroup": ("SV", {"id": Ref("UserGroup"), "users": [Ref("User/stranger")]}),
     "removeFromGroup": ("SV", {"id": Ref("UserGroup"), "users": [Ref("User/stranger")]}),
     "setLinks": ("SA", {"kind": "DEVICE_SITES", "id": Ref("Device"), "ids": [Ref("Site")]}),
+    "startSession": ("SA", {"id": Ref("Session")}),
+    "stopSession": ("SA", {"id": Ref("Session")}),
+    "cancelSession": ("SA", {"id": Ref("Session")}),
+    "terminateSession": ("SA", {"id": Ref("Session")}),
+    "inviteToSession": ("SA", {"id": Ref("Session"), "participants": [Ref("Participant")], "devices": [Ref("Device")]}),
+    "removeFromSession": ("SA", {"id": Ref("Session"), "participants": [Ref("Participant")], "devices": [Ref("Device")]}),
+    "replyInvite": ("PT", {"session": Ref("Session"), "reply": "ACCEPT"}),
+    "leaveSession": ("PT", {"session": Ref("Session")}),
+    "reportEvents": ("SA", {"events": [{"session": Ref("Session"), "clientId": "x", "type": "USER_EVENT", "occurredAt": "2026-02-01T09:00:00Z"}]}),
     "submitSimulation(from)": ("OW", {"from": Ref("Simulation"), "input": {}}),
     "submitSimulation": ("PU", {"input": {"simType": "SHIELDHIT", "inputFiles": FILES, "project": Ref("Project"), "session": Ref("Session"), "cluster": Ref("Cluster")}}),
     "updateSimulation": ("OW", {"id": Ref("Simulation"), "expectedVersion": 1, "input": {"project": Ref("Project"), "session": Ref("Session")}}),
@@ -450,14 +501,17 @@ def may(kind: str, role: str, letter: str) -> bool:
 
 
 def sees(role: str, kind: str, other: str) -> bool:
-    """Whether who has a role for rows of a kind sees the row here of another."""
-    return may(other, role, "R") or (role == "OW" and kind in OWNERS and may(other, "PU", "R"))
+    """Whether who has a role for rows of a kind sees the row here of another. Rows outside the matrix are users, of whom
+    each user sees a card, and what both places have."""
+    if other == "SessionType/used":  # which SV helps in
+        return may("SessionType/own", role, "R")
+    return other not in MATRIX or may(other, role, "R") or (role == "OW" and kind in OWNERS and may(other, "PU", "R"))
 
 
 def may_write(kind: str, role: str, field: str) -> bool:
     """Whether a role may change a field of the row here."""
     writers = FIELD_WRITERS.get(typename_of(kind))
-    return may(kind, role, "U") if writers is None else role in writers.get(field, writers["*"]).split()
+    return may(kind, role, "U") and (writers is None or role in writers.get(field, writers["*"]).split())
 
 
 def fields_of(typename: str) -> list[str]:
@@ -465,7 +519,8 @@ def fields_of(typename: str) -> list[str]:
     return [
         name
         for kind, name, _, declared in declared_fields(CORE)
-        if kind.name == typename and (getattr(declared, "needs", ()) or "online" in getattr(declared, "asks", ()))
+        if kind.name == typename
+        and (getattr(declared, "needs", ()) or {"online", "presence"} & {*getattr(declared, "asks", ())})
     ]
 
 
@@ -505,9 +560,9 @@ async def settle(session: AsyncSession, world: World) -> tuple[Rows, Rows, dict[
     here |= {
         "User": uma.id, "DeviceType": world.device_type,
         "DeviceSubtype": await _first(session, m.DeviceSubtype, name="subtype at Harbour"),
-        "SessionType": await _first(session, m.SessionType, name="Visit"),
+        "SessionType/used": await _first(session, m.SessionType, name="Visit"), "User/invited": world.silo,
     }  # fmt: skip
-    invited = await _hold(session, here["SessionType"], None, owen.id)
+    invited = await _hold(session, here["SessionType/used"], None, owen.id)
     session.add(m.SessionMember(session_id=invited, user_id=world.silo))
     opened = m.Cluster(id=uuid7(), name="open to all", platform=m.Platform.SLURM)
     session.add(opened)
@@ -528,7 +583,6 @@ async def _complete(session: AsyncSession, world: World) -> None:
         (m.Device, world.here.device, {"last_online_at": START, "status": {"battery": 1}}),
         (m.Participant, world.here.participant, {"last_online_at": START}),
         (m.Service, world.here.service, {f"endpoint_{who}": "/x" for who in ("user", "participant", "device")}),
-        (m.SessionType, await _first(session, m.SessionType, name="Visit"), {"config": {"a": 1}}),
     ]
     for model, key, given in values:
         row = await session.get_one(model, key)
@@ -543,12 +597,31 @@ async def _first(session: AsyncSession, model: Any, **having: Any) -> UUID:
     return key
 
 
-async def _hold(session: AsyncSession, kind: UUID, project: UUID | None, creator: UUID) -> UUID:
-    held = m.Session(id=uuid7(), type_id=kind, project_id=project, creator_id=creator, name="held", starts_at=START,
-                     comments="x", parameters={"a": 1})  # fmt: skip
+async def _hold(
+    session: AsyncSession, kind: UUID, project: UUID | None, creator: UUID, column: str = "creator_id"
+) -> UUID:
+    held = m.Session(id=uuid7(), type_id=kind, project_id=project, name="held", starts_at=START, comments="x",
+                     parameters={"a": 1}, **{column: creator})  # fmt: skip
     session.add(held)
     await session.flush()
     return held.id
+
+
+async def _kind(session: AsyncSession, place: Place, name: str, *, own: bool = False) -> UUID:
+    """A type of sessions in a place; with `own`, run by its service."""
+    kind = m.SessionType(
+        id=uuid7(), name=name, online=True, color="#2f7ed8", config={"volume": 1},
+        category=m.SessionCategory.SERVICE if own else m.SessionCategory.DATACOLLECT,
+        service_id=place.service if own else None,
+    )  # fmt: skip
+    session.add(kind)
+    await session.flush()
+    session.add_all([
+        m.SessionTypeSite(site_id=place.site, session_type_id=kind.id),
+        m.SessionTypeProject(project_id=place.project, session_type_id=kind.id),
+    ])  # fmt: skip
+    await session.flush()
+    return kind.id
 
 
 async def _place(
@@ -565,7 +638,9 @@ async def _place(
     job.warnings, job.error = ["x"], {"code": "PROGRAM_FAILED", "message": "x"}
     spec, version = await specify(session, owner, f"spec-{place.project}")
     (await session.get_one(m.Spec, spec)).project_id = place.project
-    keys = {name: uuid7() for name in ("Credential/user", "Preference", "Notification", "AuditEvent", "SessionEvent",
+    by_device = await _hold(session, kind, place.project, place.device, "creator_device_id")
+    by_participant = await _hold(session, kind, place.project, place.participant, "creator_participant_id")
+    keys = {name: uuid7() for name in ("SessionEvent/device", "Credential/user", "Preference", "Notification", "AuditEvent", "SessionEvent",
                                        "SessionMember", "Role/project", "Role/site", "RoleGrant/service",
                                        "NotificationTemplate/project", "NotificationTemplate/site", "ServiceConfig/user")}  # fmt: skip
     cluster, link, label = uuid7(), uuid7(), uuid7()
@@ -586,6 +661,10 @@ async def _place(
         m.AuditEvent(id=keys["AuditEvent"], actor_kind="user", actor_id=owner, action="X", entity_type="User",
                      site_id=place.site, project_id=place.project, client={"ip": "127.0.0.1"}),
         m.SessionEvent(id=keys["SessionEvent"], session_id=held, type=m.SessionEventType["USER_EVENT"], occurred_at=START),
+        m.SessionEvent(id=keys["SessionEvent/device"], session_id=by_device, device_id=place.device,
+                       type=m.SessionEventType["DEVICE_EVENT"], occurred_at=START),
+        m.SessionMember(session_id=by_device, device_id=place.device, state=m.SessionMemberState.JOINED),
+        m.SessionMember(session_id=by_participant, participant_id=place.participant),
         m.ClusterUserGroup(cluster_id=cluster, user_group_id=place.members),
         m.SimulationLabel(id=label, simulation_id=made.simulation, name="paper"),
         m.SimulationLink(id=link, simulation_id=made.simulation, user_id=owner, secret_hash=digest_of(link_to(place)),
@@ -605,10 +684,15 @@ async def _place(
     )
     upload, part = await upload_of(session, "own.csv", owner_user_id=owner, project_id=place.project)
     archived = await archive_of(session, owner, "archive", simulation_id=made.simulation)
+    brought = await file_of(
+        session, "sensor.csv", purpose=_ASSET, device_id=place.device, session_id=by_device, project_id=place.project
+    )
     spot = Spot(place.project, place.participant, place.device)
     return {
         **keys,
         **await furnish_further(session, spot, "further"),
+        "Session/device": by_device, "Session/participant": by_participant, "File/device": brought,
+        "SessionType": await _kind(session, place, "plain"), "SessionType/own": await _kind(session, place, "own", own=True),
         "Credential/participant": place.participant_key, "Credential/device": place.device_key,
         "UserGroup": place.members, "RoleGrant": place.grant, "Site": place.site, "Project": place.project,
         "ParticipantGroup": place.group, "Participant": place.participant, "Device": place.device,
@@ -712,6 +796,21 @@ async def fresh(
         case "Session" | "Session/invited":
             project = place.project if kind == "Session" else None
             return await _hold(session, await _first(session, m.SessionType, name="Visit"), project, mine)
+        case "Session/device" | "Session/participant":
+            who = kind.partition("/")[2]
+            type_ = await _first(session, m.SessionType, name="Visit")
+            return await _hold(session, type_, place.project, getattr(place, who), f"creator_{who}_id")
+        case "SessionType" | "SessionType/own":
+            return await _kind(session, place, name, own=kind != "SessionType")
+        case "SessionEvent" | "SessionEvent/device":
+            session.add(
+                m.SessionEvent(
+                    id=key,
+                    session_id=beside["Session" if kind == "SessionEvent" else "Session/device"],
+                    type=m.SessionEventType["USER_EVENT"],
+                    occurred_at=START,
+                )
+            )
         case "Credential/user" | "Credential/participant" | "Credential/device":
             who = kind.partition("/")[2]
             owner = mine if who == "user" else getattr(place, who)
@@ -745,6 +844,11 @@ async def fresh(
             return await file_of(
                 session, name, purpose=_ASSET, owner_user_id=mine, session_id=held, project_id=place.project
             )
+        case "File/device":
+            return await file_of(
+                session, name, purpose=_ASSET, device_id=place.device, session_id=beside["Session/device"],
+                project_id=place.project,
+            )  # fmt: skip
         case "File/own":
             return await file_of(session, name, owner_user_id=mine)
         case "File/package":

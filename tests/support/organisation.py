@@ -50,6 +50,16 @@ def secrets_of(project: UUID) -> dict[str, str]:
     }
 
 
+async def _hold(session: AsyncSession, site: UUID, project: UUID, service: UUID, held: UUID) -> list[models.Entity]:
+    """The links of the type of a session to where it is held, and to the service that helps in it."""
+    kind = (await session.get_one(models.Session, held)).type_id
+    return [
+        models.SessionTypeSite(site_id=site, session_type_id=kind),
+        models.SessionTypeProject(project_id=project, session_type_id=kind),
+        models.SessionTypeService(service_id=service, session_type_id=kind),
+    ]
+
+
 async def furnish(
     session: AsyncSession, site: models.Site, project: models.Project, users: list[UUID], held: UUID, kind: UUID
 ) -> Place:
@@ -98,6 +108,7 @@ async def furnish(
             models.SiteService(site_id=site.id, service_id=service.id),
             models.ProjectService(project_id=project.id, service_id=service.id),
             models.SessionMember(session_id=held, participant_id=participant.id),
+            *await _hold(session, site.id, project.id, service.id, held),
             config,
             *keys,
         ]

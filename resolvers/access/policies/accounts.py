@@ -94,6 +94,7 @@ def _of_programs(credential: Any) -> Clause:
         credential.kind == CredentialKind.STATIC_TOKEN,
         credential.kind == CredentialKind.CHALLENGE_WORKER,
         credential.kind == CredentialKind.SPEC_TOKEN,
+        credential.kind == CredentialKind.CERTIFICATE,
     )
 
 
@@ -104,7 +105,7 @@ POLICIES = (
         fields={
             "username": (*_PEOPLE, ACTS_FOR_USER),
             **dict.fromkeys(("first_name", "last_name", "affiliation", "last_online_at"), _PEOPLE),
-            "online": _PEOPLE,
+            **dict.fromkeys(("online", "presence"), _PEOPLE),
             **dict.fromkeys(("email", "profile"), _PRIVATE),
             "email_verified": _STATUS,
             "active": (*_STATUS, ACTS_FOR_USER),

@@ -123,7 +123,7 @@ POLICIES = (
         model=Device,
         read=(PROJECT_USER, SITE_USER, DEVICE_OF_PARTICIPANT, DEVICE_SELF, LINKED_SERVICE),
         fields={
-            **dict.fromkeys(("onlineable", "last_online_at", "online", "status"), _USE),
+            **dict.fromkeys(("onlineable", "last_online_at", "online", "presence", "status"), _USE),
             "config": (DEVICE_SELF, *_READ_CARE),
             **dict.fromkeys(("infos", "notes"), _READ_CARE),
         },

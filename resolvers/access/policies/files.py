@@ -17,16 +17,18 @@ from resolvers.access.challenge_rules import (
 from resolvers.access.policy import Change, Policy
 from resolvers.access.rules import (
     ANY_USER,
+    OWN_DEVICE,
+    OWN_PARTICIPANT,
     OWN_SERVICE,
     OWNER,
     OWNING_USER,
     PROJECT_ADMIN,
     PROJECT_USER,
     PUBLISHED,
-    SESSION_READER,
     SIMULATION_READER,
     SUPERADMIN,
 )  # fmt: skip
+from resolvers.access.session_rules import SESSION_READER
 from resolvers.access.spec_rules import SPEC_READER
 from resolvers.failures import WrongState
 
@@ -58,6 +60,8 @@ POLICIES = (
             PUBLISHED,
             OWNING_USER,
             OWN_SERVICE,
+            OWN_PARTICIPANT,
+            OWN_DEVICE,
             PROJECT_USER,
             SESSION_READER,
             SIMULATION_READER,
@@ -80,16 +84,18 @@ POLICIES = (
             File.challenge_id,
             File.spec_version_id,
         ),
-        blocks=(File.owner_user_id, File.blob_id),
-        stays=(File.service_id, File.project_id, File.task_id),
+        blocks=(File.owner_user_id, File.service_id, File.participant_id, File.device_id, File.blob_id),
+        stays=(File.project_id, File.task_id),
     ),
     Policy(
         model=Upload,
-        read=(OWNING_USER, OWN_SERVICE),
-        delete=(OWNING_USER, OWN_SERVICE, SUPERADMIN),
+        read=(OWNING_USER, OWN_SERVICE, OWN_PARTICIPANT, OWN_DEVICE),
+        delete=(OWNING_USER, OWN_SERVICE, OWN_PARTICIPANT, OWN_DEVICE, SUPERADMIN),
         stays=(
             Upload.owner_user_id,
             Upload.service_id,
+            Upload.participant_id,
+            Upload.device_id,
             Upload.session_id,
             Upload.project_id,
             Upload.archive_id,

@@ -30,7 +30,7 @@ POLICIES = (
         model=Notification,
         read=(OWNER,),
         fields={"error": (SUPERADMIN,)},
-        stays=(Notification.user_id,),
+        stays=(Notification.user_id, Notification.participant_id, Notification.service_id),
     ),
     Policy(
         model=NotificationTemplate,

@@ -29,11 +29,13 @@ from resolvers.access.places import by_column
 from resolvers.access.policy import Change, Policy, Rules
 from resolvers.access.rules import (
     HOME,
+    HOME_TOKEN,
     LINKED_SERVICE,
     PARTICIPANT_NAMED,
     PARTICIPANT_OF_DEVICE,
     PARTICIPANT_SELF,
     PROJECT_ADMIN,
+    PROJECT_DEVICE,
     PROJECT_USER,
     RETURNING,
     SERVING,
@@ -210,7 +212,7 @@ POLICIES = (
     ),
     Policy(
         model=Project,
-        read=(PROJECT_USER, SITE_USER, HOME, SERVING),
+        read=(PROJECT_USER, SITE_USER, HOME, HOME_TOKEN, PROJECT_DEVICE, SERVING),
         seen_with=(Project.site,),
         project=by_column("id"),
         site=by_column("site_id"),
@@ -218,6 +220,7 @@ POLICIES = (
         made_in=(Site,),
         create=(SITE_ADMIN, SITE_SERVICE, SUPERADMIN),
         update=(PROJECT_ADMIN, LINKED_SERVICE, SUPERADMIN),
+        columns=dict.fromkeys(("quarantine", "participant_sessions"), (PROJECT_ADMIN, SUPERADMIN)),
         delete=(SITE_ADMIN, LINKED_SERVICE, SUPERADMIN),
         undelete=(SITE_ADMIN, SUPERADMIN),
         goes_with=(Project.site_id,),
@@ -235,7 +238,7 @@ POLICIES = (
         seen_with=(Participant.project, Participant.group),
         fields={
             **dict.fromkeys(("username", "email", "login_enabled", "token_enabled"), _ACCOUNT),
-            **dict.fromkeys(("enabled", "last_online_at", "online"), _INSIDE),
+            **dict.fromkeys(("enabled", "last_online_at", "online", "presence"), _INSIDE),
         },
         made_in=(Project,),
         create=(PROJECT_USER, LINKED_SERVICE, SUPERADMIN),

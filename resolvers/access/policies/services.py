@@ -1,10 +1,26 @@
 """Policies of services that work beside the gateway, their configurations, and their links to sites and projects."""
 
+from typing import Any
+from uuid import UUID
+
 import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.engine import changed, row_topic
 from db.locks import in_order
-from db.models import AuthProvider, Project, ProjectService, Service, ServiceConfig, SiteService
+from db.models import (
+    AuthProvider,
+    File,
+    Project,
+    ProjectService,
+    Service,
+    ServiceConfig,
+    Session,
+    SessionType,
+    SessionTypeProject,
+    SessionTypeSite,
+    SiteService,
+)  # fmt: skip
 from db.written import because
 from resolvers.access import json_schemas
 from resolvers.access.places import by_link, of_owners, of_owners_site
@@ -19,7 +35,7 @@ from resolvers.access.rules import (
     SITE_USER,
     SUPERADMIN,
 )  # fmt: skip
-from resolvers.failures import Forbidden, Invalid, WrongState
+from resolvers.failures import Dependency, Forbidden, Invalid, WrongState
 
 _INSIDE: Rules = (SITE_ADMIN, SERVICE_SELF, SUPERADMIN)
 _CONFIGURING: Rules = (OWNER, PROJECT_ADMIN, SITE_ADMIN, SUPERADMIN)
@@ -55,24 +71,80 @@ async def _validate_config(change: Change) -> None:
         raise Invalid(f"the config is against the service's schema: {why}", field=".".join(["input.config", *path]))
 
 
+async def _expect_unused(session: AsyncSession, service: UUID, projects: Any) -> None:
+    """DEPENDENCY while projects have sessions that the service runs, or assets that it made."""
+    own = sa.select(SessionType.id).where(SessionType.service_id == service)
+    held = {
+        "Session": sa.select(sa.func.count())
+        .select_from(Session)
+        .where(Session.type_id.in_(own), Session.project_id.in_(projects), Session.deleted_at.is_(None)),
+        "File": sa.select(sa.func.count())
+        .select_from(File)
+        .where(
+            File.service_id == service,
+            File.session_id.is_not(None),
+            File.project_id.in_(projects),
+            File.deleted_at.is_(None),
+        ),
+    }
+    found = {name: number for name, count in held.items() if (number := await session.scalar(count))}
+    if found:
+        listed = ", ".join(f"{number} {name}" for name, number in found.items())
+        raise Dependency(
+            f"the service is still in use there: {listed}; delete those first",
+            blockedBy=[{"type": name, "count": number} for name, number in found.items()],
+        )
+
+
+async def _leave_types(session: AsyncSession, service: UUID, projects: Any) -> None:
+    """Without a service, projects have no sessions of the types that it runs."""
+    because(session, "without their service types leave a project", SessionTypeProject)
+    own = sa.select(SessionType.id).where(SessionType.service_id == service)
+    gone = sa.delete(SessionTypeProject).where(
+        SessionTypeProject.session_type_id.in_(own), SessionTypeProject.project_id.in_(projects)
+    )
+    if await in_order(session, gone):
+        changed(session, row_topic(SessionType, "*"))
+
+
+async def _validate_in_site(change: Change) -> None:
+    if change.going:
+        link = change.row
+        projects = sa.select(Project.id).where(Project.site_id == link.site_id)
+        await _expect_unused(change.session, link.service_id, projects)
+
+
 async def _leave_site(change: Change) -> None:
-    """A service that leaves a site leaves the projects of that site."""
+    """A service that leaves a site leaves the projects of that site, and so do the types of sessions that it runs."""
     if not change.going:
         return
     session, link = change.session, change.row
-    because(session, "without its site a service leaves its projects", ProjectService)
+    because(session, "without its site a service leaves its projects", ProjectService, SessionTypeSite)
     projects = sa.select(Project.id).where(Project.site_id == link.site_id)
     gone = sa.delete(ProjectService).where(
         ProjectService.service_id == link.service_id, ProjectService.project_id.in_(projects)
     )
     if await in_order(session, gone):
         changed(session, row_topic(Project, "*"))
+    await _leave_types(session, link.service_id, projects)
+    own = sa.select(SessionType.id).where(SessionType.service_id == link.service_id)
+    left = sa.delete(SessionTypeSite).where(
+        SessionTypeSite.session_type_id.in_(own), SessionTypeSite.site_id == link.site_id
+    )
+    if await in_order(session, left):
+        changed(session, row_topic(SessionType, "*"))
+
+
+async def _leave_project(change: Change) -> None:
+    if change.going:
+        await _leave_types(change.session, change.row.service_id, [change.row.project_id])
 
 
 async def _validate_in_project(change: Change) -> None:
-    if change.going:
-        return
     link = change.row
+    if change.going:
+        await _expect_unused(change.session, link.service_id, [link.project_id])
+        return
     site = sa.select(Project.site_id).where(Project.id == link.project_id).scalar_subquery()
     held = sa.select(SiteService.id).where(SiteService.service_id == link.service_id, SiteService.site_id == site)
     if await change.session.scalar(held) is None:
@@ -123,6 +195,7 @@ POLICIES = (
         delete=(SUPERADMIN,),
         goes_with=(SiteService.site_id,),
         stays=(SiteService.service_id,),
+        validate=_validate_in_site,
         then=_leave_site,
         rights=(),
     ),
@@ -134,6 +207,7 @@ POLICIES = (
         goes_with=(ProjectService.project_id,),
         stays=(ProjectService.service_id,),
         validate=_validate_in_project,
+        then=_leave_project,
         rights=(),
     ),
 )

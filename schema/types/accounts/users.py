@@ -9,7 +9,7 @@ import strawberry
 from db import models
 from resolvers.reading.conditions import Where
 from resolvers.spelling import global_id
-from schema.fields.fields import Info, column, computed, found, node, present
+from schema.fields.fields import Info, column, computed, found, node, present, reached
 from schema.fields.nodes import Node
 from schema.fields.scalars import JSON, enum
 from schema.lists.connections import connection
@@ -63,6 +63,7 @@ class User(Node):
     notes: str | None = column("Notes of administrators. The user does not see them.")
     last_online_at: datetime | None = column("When the user was last online.", filter=True, group=True)
     online = present(models.User)
+    presence = reached(models.User)
     language: str | None = column("The language of messages to the user.", filter=True)
     notified: bool | None = column("Whether the user wants messages that are not about security.")
     notified_of_jobs: bool | None = column(

@@ -42,6 +42,7 @@ FileState = enum(
     CHECKING="All bytes came; they are being checked.",
     READY="They are there, and their hash was checked.",
     REFUSED="They were not taken. `refusal` says why.",
+    QUARANTINED="They are there, and wait for a service that checks them.",
 )
 
 
@@ -72,6 +73,9 @@ class File(Node):
     expires_at: datetime | None = column("When it is removed; null: it is kept.", filter=True)
     owner = related(models.File.owner, "Who brought it.", group=True)
     service = related(models.File.service, "The service that brought it.")
+    participant = related(models.File.participant, "The participant that brought it.")
+    device = related(models.File.device, "The device that brought it.")
+    address: str | None = column("Where its bytes are, if its service keeps them.")
     session = related(models.File.session, "The session that it belongs to.", group=True)
     simulation = related(models.File.simulation, "The simulation whose program wrote it.", group=True)
     task = related(models.File.task, "The task whose program wrote it.")

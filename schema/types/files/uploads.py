@@ -63,6 +63,8 @@ class Upload(Node):
     expires_at: datetime = column("When it expires, if nothing comes until then.", filter=True)
     owner = related(models.Upload.owner, "Who brings it.")
     service = related(models.Upload.service, "The service that brings it.")
+    participant = related(models.Upload.participant, "The participant that brings it.")
+    device = related(models.Upload.device, "The device that brings it.")
     session = related(models.Upload.session, "The session that its file will belong to.")
     submission = related(models.Upload.submission, "The submission that its file will belong to.")
     challenge = related(models.Upload.challenge, "The challenge that its file will belong to.")

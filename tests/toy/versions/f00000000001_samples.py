@@ -1,7 +1,7 @@
 """Samples, and the devices that measure them
 
 Revision ID: f00000000001
-Revises: a3f5c8207e91
+Revises: bd3a714d97f0
 """
 
 from alembic import op
@@ -9,7 +9,7 @@ from alembic import op
 from tests.toy.model import Sample, SampleDevice
 
 revision = "f00000000001"
-down_revision = "a3f5c8207e91"
+down_revision = "bd3a714d97f0"
 branch_labels = None
 depends_on = None
 

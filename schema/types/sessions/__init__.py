@@ -1,0 +1,1 @@
+"""Sessions: their types, members and events, and what is done to them."""
