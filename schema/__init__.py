@@ -50,6 +50,7 @@ from schema.types.jobs import JobsMutation
 from schema.types.notices import NoticesMutation
 from schema.types.organisation import OrganisationMutation
 from schema.types.services import ServicesMutation
+from schema.types.sessions.assets import AssetsMutation, AssetsQuery
 from schema.types.sessions.commands import SessionsMutation
 from schema.types.sessions.events import SessionEventsMutation
 from schema.types.sessions.kinds import SessionTypesMutation
@@ -116,6 +117,7 @@ QUERIES: list[type] = [
     ClustersQuery,
     SubmissionQuotaQuery,
     SpecDifferenceQuery,
+    AssetsQuery,
     NodesQuery,
 ]
 MUTATIONS: list[type] = [
@@ -132,6 +134,7 @@ MUTATIONS: list[type] = [
     SessionTypesMutation,
     SessionsMutation,
     SessionEventsMutation,
+    AssetsMutation,
     SubmissionsMutation,
     SimulationsMutation,
     SimulationLinksMutation,

@@ -206,6 +206,8 @@ class Upload(Entity):
     challenge_id: Mapped[UUID | None] = refers("challenges.id", ondelete="SET NULL")
     file_id: Mapped[UUID | None] = refers("files.id", ondelete="SET NULL")
     recorded_at: Mapped[datetime | None]
+    file_expires_at: Mapped[datetime | None]
+    """When its file is to be removed."""
     holder: Mapped[str | None] = mapped_column(sa.String(64))
     wanted: Mapped[str | None] = mapped_column(sa.String(64))
     lease_until: Mapped[datetime | None]

@@ -216,13 +216,13 @@ class SessionEvent(Erasable, Entity):
     session: Mapped[Session] = relates(back_populates="events")
 
 
-_ASKED = sa.text("reply_by IS NOT NULL")
+_ASKED = sa.text("expires_at IS NOT NULL")
 MEMBERS = ("user_id", "participant_id", "device_id")
 """Who may be a member of a session; exactly one is set."""
 
 
 class SessionMember(Erasable, Entity):
-    """Somebody in a session, or invited into it. `reply_by` is set while an answer is waited for: then it times
+    """Somebody in a session, or invited into it. `expires_at` is set while an answer is waited for: then it times
     out."""
 
     __tablename__ = "session_members"
@@ -231,7 +231,7 @@ class SessionMember(Erasable, Entity):
         *(unique(f"uq_session_members_{m}", "session_id", m, where="deleted_at IS NULL") for m in MEMBERS),
         *(lists(f"ix_session_members_{m}_id", m, "id") for m in MEMBERS),
         lists("ix_session_members_session_id_id", "session_id", "id"),
-        sa.Index("ix_session_members_reply_by", "reply_by", sqlite_where=_ASKED, postgresql_where=_ASKED),
+        sa.Index("ix_session_members_expires_at", "expires_at", sqlite_where=_ASKED, postgresql_where=_ASKED),
         sa.Index("ix_session_members_updated_at_id", "updated_at", "id"),
     )
 
@@ -242,7 +242,7 @@ class SessionMember(Erasable, Entity):
     state: Mapped[SessionMemberState] = mapped_column(
         choice(SessionMemberState), default=SessionMemberState.INVITED, server_default="INVITED"
     )
-    reply_by: Mapped[datetime | None]
+    expires_at: Mapped[datetime | None]
 
     session: Mapped[Session] = relates(back_populates="members")
     user: Mapped["User | None"] = relates()

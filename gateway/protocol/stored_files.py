@@ -22,6 +22,7 @@ from resolvers.context import Context, Services
 from resolvers.failures import Away, NotFound, Unauthenticated
 from resolvers.files import files
 from resolvers.identity.principal import Kind
+from resolvers.sessions import assets
 from resolvers.specs import index
 from schema.fields.scalars import key_of
 
@@ -30,6 +31,8 @@ log = structlog.get_logger("torana")
 FILE_HEADERS = ("ETag", "Accept-Ranges", "Content-Range", "Content-Length", "Repr-Digest")
 """Headers of our answers that a script of another origin may read."""
 PUBLIC = "public, max-age=300"
+GRANT = "grant"
+"""The query parameter that holds a grant of assets."""
 
 
 @dataclass(frozen=True)
@@ -53,10 +56,23 @@ class StoredFiles:
 
 
 async def _file(request: Request, ctx: Context) -> Response:
-    row = await _readable(ctx, key_of("File", request.path_params["id"]))
+    key = key_of("File", request.path_params["id"])
+    if ctx.principal.kind is Kind.ANONYMOUS and GRANT in request.query_params:
+        ctx = await _granted(ctx, request.query_params[GRANT], key)
+    row = await _readable(ctx, key)
+    if row.address is not None:
+        return RedirectResponse(row.address, 307, HEADERS)
     if request.method == "GET" and row.spec_version_id is not None:
         await index.note_fetched(ctx, row.spec_version_id, row.id)
     return await stored(ctx, request, row)
+
+
+async def _granted(ctx: Context, token: str, key: UUID) -> Context:
+    """The context of who made a grant, for a file that it is for."""
+    said = ctx.services.identity.keys.read_fetch(token)
+    if key not in assets.granted(said):
+        raise Unauthenticated("the grant is for other files")
+    return Context(ctx.services, await ctx.services.identity.principals.of(said), ctx.client)
 
 
 async def stored(ctx: Context, request: Request, row: Any) -> Response:

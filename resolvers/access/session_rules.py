@@ -168,6 +168,21 @@ TOKEN_PARTICIPANT = Rule(
 )
 SESSION_SERVICE = Rule("services of its type that work in the project", ("SV",), _serves)
 
+
+def _checks(entity: Any, profile: AccessProfile) -> Clause:
+    """The service checks assets of the project, where those wait for it."""
+    here, service = in_linked_projects(entity, profile), Alias(models.Service)
+    if here is FALSE:
+        return FALSE
+    return sa.and_(
+        entity.purpose == models.FilePurpose.SESSION_ASSET,
+        here,
+        sa.exists().where(service.id == _ME, service.checks_assets),
+    )
+
+
+CHECKER = Rule("services that check assets, of its project", ("SV",), _checks)
+
 APART = (
     CREATOR, INVITED, INVITED_PARTICIPANT, INVITED_DEVICE, MADE_BY_PARTICIPANT, MADE_BY_DEVICE, MADE_BY_SERVICE,
     MADE_WITH_TOKEN, TOKEN_PARTICIPANT, SESSION_SERVICE,

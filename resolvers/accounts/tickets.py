@@ -11,6 +11,8 @@ from resolvers.writing.rows import signed_in
 
 LASTS = timedelta(minutes=5)
 """How long a ticket is valid."""
+TICKETS = (Kind.USER, Kind.LINK, Kind.PARTICIPANT, Kind.DEVICE, Kind.SERVICE)
+"""Who may have tickets."""
 TICKET = "ticket"
 """The query parameter that holds the ticket."""
 

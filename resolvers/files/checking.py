@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.engine import changed, moment_of, row_topic
 from db.locks import in_order
-from db.models import File, FileState, Upload, UploadPart, UploadState
+from db.models import File, FilePurpose, FileState, Project, Upload, UploadPart, UploadState
 from db.outages import tried_again
 from db.storage.storage import Missing, Segment, StorageAway
 from db.types import now
@@ -199,11 +199,19 @@ async def _ready(services: Services, claimed: Claimed, digest: str) -> None:
             same = (File.purpose == file.purpose, File.name == file.name, File.state == FileState.READY)
             before = sa.update(File).where(*same, File.id != file.id, File.deleted_at.is_(None))
             await in_order(session, before.values(deleted_at=now(), version=File.version + 1))
-        file.state, file.digest, file.blob_id = FileState.READY, digest, blob
+        file.state, file.digest, file.blob_id = await state_of(session, file), digest, blob
         await session.flush()
         if (arrival := services.files.arrivals.get(file.purpose)) is not None:
             await arrival.taken(session, row, file)
         changed(session, row_topic(File, file.id), row_topic(File, "*"))
+
+
+async def state_of(session: AsyncSession, file: File) -> FileState:
+    """READY; or QUARANTINED for an asset of a project where a service looks at it first."""
+    if file.purpose is not FilePurpose.SESSION_ASSET or file.project_id is None:
+        return FileState.READY
+    kept = await session.scalar(sa.select(Project.quarantine).where(Project.id == file.project_id))
+    return FileState.QUARANTINED if kept else FileState.READY
 
 
 async def _refuse(services: Services, claimed: Claimed, why: Mapping[str, Any]) -> None:

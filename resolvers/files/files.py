@@ -12,6 +12,7 @@ from db.models import File, FilePurpose, FileState, Project
 from db.written import because
 from resolvers.access.policy import policy_of
 from resolvers.access.rules import allowed
+from resolvers.access.session_rules import CHECKER
 from resolvers.context import Context
 from resolvers.failures import NotFound, WrongState
 from resolvers.reading.selection import Selection
@@ -34,6 +35,7 @@ _FILE = Selection(
         "project_id",
         "spec_version_id",
         "expires_at",
+        "address",
     ),
 )
 
@@ -43,6 +45,10 @@ async def readable(ctx: Context, key: UUID) -> Any:
     row = await ctx.fork().loaders.one(_FILE, key)
     if row is None:
         raise NotFound("no File with this id that you may see")
+    if row.state is FileState.QUARANTINED:
+        looks = sa.select(File.id).where(File.id == key, allowed((CHECKER,), File, ctx.principal.profile))
+        if not await ctx.database.rows(looks, dict(ctx.principal.parameters)):
+            raise WrongState("the file waits for a service that checks it", state=row.state.name)
     return _ready(row)
 
 

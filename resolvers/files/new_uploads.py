@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 from db.models import ChecksumAlgorithm, Entity, FilePurpose
@@ -44,6 +44,7 @@ class NewUpload:
     partial: bool = False
     joined: bool = False
     recorded_at: datetime | None = None
+    expires_at: datetime | None = None
     fields: Mapping[str, str] = field(default_factory=dict)
     """How the client calls the fields, where not as the schema does."""
 
@@ -60,6 +61,8 @@ def check(bounds: FileBounds, new: NewUpload) -> None:
         if new.size < 1:
             raise Invalid(f"a file has at least one byte, not {new.size}", field=new.at("size"), value=new.size)
         quotas.check_size(bounds, new.size, new.at("size"))
+    if new.expires_at is not None and new.expires_at <= datetime.now(UTC):
+        raise Invalid("a file expires in the future", field=new.at("expiresAt"))
     if new.checksum is not None:
         _check_digits(*new.checksum, new.at("checksum"))
     if new.parts:

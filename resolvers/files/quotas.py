@@ -64,9 +64,9 @@ async def expect_room(
 
 async def used_by(session: AsyncSession, column: str, key: UUID) -> int:
     """The bytes of files that are there or on their way. Deleted files count until they are gone for good: their bytes
-    are still stored."""
+    are still stored. What services keep does not count."""
     file, upload = getattr(File, column), getattr(Upload, column)
-    stored = sa.select(sa.func.coalesce(sa.func.sum(File.size), 0)).where(file == key)
+    stored = sa.select(sa.func.coalesce(sa.func.sum(File.size), 0)).where(file == key, File.address.is_(None))
     coming: Any = sa.select(
         sa.func.coalesce(sa.func.sum(sa.func.coalesce(Upload.size, Upload.received + Upload.coming)), 0)
     ).where(upload == key, Upload.state == UploadState.OPEN)

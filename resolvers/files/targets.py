@@ -21,6 +21,14 @@ from resolvers.queue.lifecycle import locked_task
 from resolvers.queue.reports import lost
 from resolvers.writing.rows import referred_seen, require, seen
 
+WHOSE: Mapping[Kind, str] = {
+    Kind.USER: "owner_user_id",
+    Kind.PARTICIPANT: "participant_id",
+    Kind.DEVICE: "device_id",
+    Kind.SERVICE: "service_id",
+}
+"""The column with who brings an upload."""
+
 
 @dataclass(frozen=True, slots=True)
 class Belonging:
@@ -31,9 +39,9 @@ class Belonging:
 
     @property
     def whose(self) -> sa.ColumnElement[bool]:
-        """The uploads of the same user or service."""
-        of_user, service = Upload.owner_user_id == self.owner, self.columns.get("service_id")
-        return of_user if service is None else Upload.service_id == service
+        """The uploads of the same user, participant, device or service."""
+        column = next((name for name in WHOSE.values() if self.columns.get(name)), "owner_user_id")
+        return getattr(Upload, column) == self.columns[column]  # type: ignore[no-any-return]
 
 
 async def placed(session: AsyncSession, ctx: Context, new: NewUpload) -> Belonging:
@@ -41,7 +49,7 @@ async def placed(session: AsyncSession, ctx: Context, new: NewUpload) -> Belongi
     if ctx.principal.task_claim is not None:
         return await _of_task(session, ctx, new)
     principal, purpose = ctx.principal, PURPOSES[new.purpose]
-    if principal.kind not in (Kind.USER, Kind.SERVICE) or principal.id is None:
+    if principal.kind not in WHOSE or principal.id is None:
         raise Unauthenticated("sign in first")
     if not purpose.who and not purpose.alone:
         raise Forbidden(f"files of purpose {purpose.name.name} are made by jobs")
@@ -59,7 +67,7 @@ async def placed(session: AsyncSession, ctx: Context, new: NewUpload) -> Belongi
     elif any_of(*(rule.clause(None, principal.profile) for rule in purpose.alone)) is not TRUE:
         raise Forbidden(f"only {words(purpose.alone)} may bring files of purpose {purpose.name.name} without a target")
     owner = principal.id if principal.kind is Kind.USER else None
-    whose = {"owner_user_id": owner} if owner else {"service_id": principal.id}
+    whose = {WHOSE[principal.kind]: principal.id}
     return Belonging({**whose, **purpose.columns(target)}, owner)
 
 

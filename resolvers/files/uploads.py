@@ -20,8 +20,8 @@ from resolvers.feed import UPLOADED, upload_topic
 from resolvers.files import quotas
 from resolvers.files.new_uploads import PARTS, NewUpload, check
 from resolvers.files.purposes import media_type
-from resolvers.files.targets import counted, placed, target_in
-from resolvers.identity.principal import Kind, Principal
+from resolvers.files.targets import WHOSE, counted, placed, target_in
+from resolvers.identity.principal import Principal
 from resolvers.writing.refusals import recorded
 from resolvers.writing.rows import locked
 
@@ -50,6 +50,7 @@ async def create(ctx: Context, new: NewUpload) -> Upload:
             meta=new.meta,
             partial=new.partial,
             recorded_at=new.recorded_at,
+            file_expires_at=new.expires_at,
             expires_at=await moment_of(session) + timedelta(seconds=files.bounds.idle),
             **belonging.columns,
         )
@@ -78,9 +79,8 @@ def is_of(row: Upload, principal: Principal) -> bool:
         return row.task_id is not None and row.task_attempt == claim.attempt
     if row.task_id is not None:
         return False
-    if principal.kind is Kind.SERVICE:
-        return row.service_id == principal.id
-    return principal.kind is Kind.USER and row.owner_user_id == principal.id and principal.id is not None
+    column = WHOSE.get(principal.kind)
+    return column is not None and principal.id is not None and getattr(row, column) == principal.id
 
 
 async def own(session: AsyncSession, ctx: Context, key: UUID) -> Upload:
@@ -153,8 +153,8 @@ async def _complete_parts(session: AsyncSession, ctx: Context, keys: Sequence[UU
     return rows
 
 
-_TAKEN = ("purpose", "name", "media_type", "size", "recorded_at", "owner_user_id", "service_id", "session_id",
-          "submission_id", "challenge_id")  # fmt: skip
+_TAKEN = ("purpose", "name", "media_type", "size", "recorded_at", "owner_user_id", "service_id",
+          "participant_id", "device_id", "session_id", "submission_id", "challenge_id")  # fmt: skip
 """The columns of an upload that its file has, too."""
 
 
@@ -162,6 +162,7 @@ async def assemble(session: AsyncSession, files: Files, row: Upload) -> None:
     """All bytes have come: make the file, which is checked next."""
     file = File(id=uuid7(), project_id=row.project_id, **{name: getattr(row, name) for name in _TAKEN})
     because(session, "the last byte of an upload makes a file", File, Upload)
+    file.expires_at = row.file_expires_at
     if row.task_id is not None:  # until its job takes it
         file.expires_at = row.expires_at
     row.state, row.refusal, row.digest = UploadState.ASSEMBLING, None, None

@@ -95,6 +95,17 @@ async def two_factor_required(session: AsyncSession, user: UUID) -> bool:
     return any(row.two_factor_required for row in rows.all())
 
 
+def _by_ticket(presented: Fetch, rows: Sequence[Any]) -> Principal:
+    """The principal who made a ticket."""
+    row, kind, expires_at = rows[0], presented.kind, presented.expires_at
+    if kind is Kind.USER:
+        return _user(rows, expires_at=expires_at)
+    if kind is Kind.SERVICE:
+        return _service(rows, expires_at=expires_at)
+    full = kind is not Kind.PARTICIPANT or bool(row.full)
+    return Principal(kind=kind, id=row.id, full=full, expires_at=expires_at)
+
+
 async def principal_of(source: Database | AsyncSession, presented: Presented) -> Principal:
     """The principal of a login session, key, token or external identity that is still valid, with all rights; one
     statement.
@@ -120,11 +131,11 @@ async def principal_of(source: Database | AsyncSession, presented: Presented) ->
             kind=Kind.SPEC_TOKEN, id=row.id, behind=(row.user_id, *_maker(row)), credential=row.credential,
             expires_at=row.expires_at,
         )  # fmt: skip
+    if isinstance(presented, Fetch):
+        return _by_ticket(presented, rows)
     if presented.kind is Kind.CHALLENGE_WORKER:
-        if isinstance(presented, Fetch):
-            return Principal(kind=presented.kind, id=row.id, expires_at=presented.expires_at)
         return Principal(kind=presented.kind, id=row.id, credential=row.credential, expires_at=row.expires_at)
-    if isinstance(presented, External | Fetch):
+    if isinstance(presented, External):
         return _user(rows, expires_at=presented.expires_at)
     more: dict[str, Any] = {"credential": row.credential}
     if isinstance(presented, Session):

@@ -67,7 +67,7 @@ async def _present(ctx: Context, project: UUID) -> dict[tuple[Any, UUID], Presen
     known = {}
     for policy in policies():
         belongs = project_of(policy.model)
-        if "online" not in policy.fields or belongs is None:
+        if "presence" not in policy.fields or belongs is None:
             continue
         entity: Any = Alias(policy.model)
         name = policy.model.__name__
@@ -76,7 +76,7 @@ async def _present(ctx: Context, project: UUID) -> dict[tuple[Any, UUID], Presen
             sa.or_(entity.last_online_at > later(-ONLINE.total_seconds()), entity.busy),
             belongs(entity, lambda column: column == place),
             visible(entity, profile),
-            allowed(policy.fields["online"], entity, profile),
+            allowed(policy.fields["presence"], entity, profile),
         )
         wanted.append(rows)
     every = sa.union_all(*wanted).subquery()

@@ -143,7 +143,7 @@ async def _asked(ctx: Context, column: str) -> list[Any]:
         .where(
             getattr(SessionMember, column) == sa.bindparam("me", type_=SessionMember.id.type),
             SessionMember.state == SessionMemberState.INVITED,
-            SessionMember.reply_by.is_not(None),
+            SessionMember.expires_at.is_not(None),
             SessionMember.deleted_at.is_(None),
             session.status == SessionStatus.IN_PROGRESS,
             session.deleted_at.is_(None),

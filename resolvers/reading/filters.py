@@ -221,6 +221,11 @@ def before(column: Any, parameter: str) -> Clause:
     return column < sa.bindparam(parameter, type_=column.type)  # type: ignore[no-any-return]
 
 
+def after(column: Any, parameter: str) -> Clause:
+    """The column is after this moment."""
+    return column > sa.bindparam(parameter, type_=column.type)  # type: ignore[no-any-return]
+
+
 def like(column: Any, parameter: str) -> Clause:
     """The fold of the text is like a pattern."""
     return beside(column).like(sa.bindparam(parameter, type_=sa.Text()), escape="/")  # type: ignore[no-any-return]

@@ -39,7 +39,7 @@ async def _held(session: Any, key: UUID) -> tuple[Session, dict[Who, SessionMemb
 
 async def time_out(services: Services) -> int:
     """End the invitations that were not answered in time; returns how many sessions had one."""
-    late = sa.select(SessionMember.session_id).distinct().where(SessionMember.reply_by <= now())
+    late = sa.select(SessionMember.session_id).distinct().where(SessionMember.expires_at <= now())
     late = late.where(SessionMember.deleted_at.is_(None)).limit(SOME)
     found = [row.session_id for row in await services.database.rows(late)]
     for key in found:
@@ -52,7 +52,7 @@ async def time_out(services: Services) -> int:
             over = {
                 one: member
                 for one, member in there.items()
-                if member.reply_by is not None and member.reply_by <= moment
+                if member.expires_at is not None and member.expires_at <= moment
             }
             for member in over.values():
                 turn(member, Turn.TIME_OUT)

@@ -81,7 +81,7 @@ async def end(
     because(session, "an invitation ends with its session", Session, SessionMember)
     move(row, what, moment)
     for member in there.values():
-        if member.reply_by is not None:
+        if member.expires_at is not None:
             turn(member, Turn.TIME_OUT)
     await session.flush()
     if what is not Step.CANCEL:
@@ -120,7 +120,7 @@ async def invite(ctx: Context, key: UUID, given: Given) -> UUID:
         await bring_in(session, ctx, row, [one for one in given.all if one not in there], moment)
         if row.status is SessionStatus.IN_PROGRESS:
             quiet = (SessionMemberState.JOINED,)
-            again = {o: m for o, m in there.items() if o in given.all and m.state not in quiet and m.reply_by is None}
+            again = {o: m for o, m in there.items() if o in given.all and m.state not in quiet and m.expires_at is None}
             for busy in await members.ask(session, again, moment, ctx.services.limits.reply):
                 happenings.tell(session, row.id, "SESSION_JOIN_BUSY", moment, busy)
             members.told(session, row.id, again)

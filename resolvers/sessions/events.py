@@ -58,8 +58,9 @@ class Outcome:
     failure: Failure | None = None
 
 
-async def report(ctx: Context, told: Sequence[Told]) -> list[Outcome]:
-    """Store events; an outcome for each, in their order. Refuses all of them for too many, or too fast."""
+async def report(ctx: Context, told: Sequence[Told], place: str = "events.{}") -> list[Outcome]:
+    """Store events; an outcome for each, in their order; `place` is where the event of a number stands. Refuses
+    all of them for too many, or too fast."""
     column = REPORTER.get(ctx.principal.kind)
     if column is None or ctx.principal.id is None:
         raise Unauthenticated("sign in as a user, a device or a service")
@@ -76,28 +77,29 @@ async def report(ctx: Context, told: Sequence[Told]) -> list[Outcome]:
         for n, (one, event) in enumerate(zip(told, checked, strict=True)):
             failure = event if isinstance(event, Failure) else _refusal(open_to, event["session_id"])
             if failure is not None:
+                failure.field = f"{place.format(n)}.{failure.field}"
                 outcomes.append(Outcome(one.client_id, failure=failure))
                 places.append(None)
                 continue
             outcomes.append(None)
-            named = (0, one.client_id) if one.client_id is not None else (1, str(n))
-            places.append(named)
+            called = (0, one.client_id) if one.client_id is not None else (1, str(n))
+            places.append(called)
             assert not isinstance(event, Failure)
-            rows.setdefault(named, {**event, column: ctx.principal.id, "id": uuid7(), "version": 1})
+            rows.setdefault(called, {**event, column: ctx.principal.id, "id": uuid7(), "version": 1})
         stored = await _store(session, column, ctx.principal.id, rows)
         changed(session, *(events_topic(key) for key in {row["session_id"] for row in rows.values()}))
         if rows:
             changed(session, row_topic(SessionEvent, "*"))
     seen: set[tuple[int, str]] = set()
     found: list[Outcome] = []
-    for outcome, place, one in zip(outcomes, places, told, strict=True):
-        if outcome is not None or place is None:
+    for outcome, named, one in zip(outcomes, places, told, strict=True):
+        if outcome is not None or named is None:
             assert outcome is not None
             found.append(outcome)
             continue
-        key, new = stored[place]
-        found.append(Outcome(one.client_id, key, not new or place in seen))
-        seen.add(place)
+        key, new = stored[named]
+        found.append(Outcome(one.client_id, key, not new or named in seen))
+        seen.add(named)
     return found
 
 

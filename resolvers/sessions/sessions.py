@@ -210,7 +210,7 @@ async def take_out(session: AsyncSession, row: Session, gone: Mapping[Who, Sessi
     for member in gone.values():
         if under_way and member.state is SessionMemberState.JOINED:
             happenings.tell(session, row.id, "SESSION_LEAVE", moment, member)
-        member.deleted_at, member.reply_by = moment, None
+        member.deleted_at, member.expires_at = moment, None
     await session.flush()
     if under_way:
         await members.refresh_busy(session, gone)

@@ -97,12 +97,12 @@ _DONE = {
 }
 
 
-def turn(member: SessionMember, what: Turn, reply_by: datetime | None = None) -> bool:
-    """Bring a member, locked by the transaction, into the next state; whether that is another one. `reply_by` is until
-    when who is asked may answer. STATE for what can't be now."""
+def turn(member: SessionMember, what: Turn, expires_at: datetime | None = None) -> bool:
+    """Bring a member, locked by the transaction, into the next state; whether that is another one. `expires_at` is
+    until when who is asked may answer. STATE for what can't be now."""
     state = TURNS.get((member.state, what))
     if state is None:
         raise WrongState(f"a member that is {member.state.name} can't {what.value}", state=member.state.name)
     before, member.state = member.state, state
-    member.reply_by = reply_by if what is Turn.ASK else None
+    member.expires_at = expires_at if what is Turn.ASK else None
     return before is not state

@@ -236,10 +236,20 @@ class FoundBy:
 
 
 @dataclass(frozen=True, slots=True)
+class Lasting:
+    """Rows that last: from the moment in one column to that in another, which may not be known; while `going` holds, a
+    column and its value, until now."""
+
+    start: str
+    end: str
+    going: tuple[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class NodeType:
     """How the rows of a model are shown: their type, the name of the list of all, what that list says of itself, the
     order that it has by default (`-` before a column is from its end), and orders by several columns, by name.
-    `found_by` tells by what a row is found that is no column of it."""
+    `found_by` tells by what a row is found that is no column of it; `lasting`, when it lasts."""
 
     model: type[models.Entity]
     cls: Any
@@ -248,6 +258,7 @@ class NodeType:
     order: str
     orders: Mapping[str, Sequence[str]]
     found_by: Mapping[str, FoundBy]
+    lasting: "Lasting | None" = None
 
     @property
     def name(self) -> str:

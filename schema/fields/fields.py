@@ -33,6 +33,7 @@ from schema.fields.declarations import (
     Found,
     FoundBy,
     Key,
+    Lasting,
     Lists,
     NodeType,
     Numbers,
@@ -224,6 +225,7 @@ def node(
     found_by: Mapping[str, FoundBy] | None = None,
     listed: str = "",
     many: str = "",
+    lasting: Lasting | None = None,
 ) -> Callable[[type[T]], type[T]]:
     """A type whose fields are read from rows of `model`, and whose rows have global ids. The other
     arguments are about the list of all rows (`NodeType`)."""
@@ -252,7 +254,9 @@ def node(
             f"{inspect.cleandoc(cls.__doc__ or '')}\n\nSeen by {visibility.readers(model)}; superadmins see all."
         )
         made = strawberry.type(cls, description=description)
-        declared = NodeType(model, made, many or plural(cls.__name__), listed, by, orders or {}, found_by or {})
+        declared = NodeType(
+            model, made, many or plural(cls.__name__), listed, by, orders or {}, found_by or {}, lasting
+        )
         NODES.setdefault(model, declared)
         return made
 

@@ -74,8 +74,8 @@ FETCHER = Need(
     lambda p: p.kind in (Kind.USER, Kind.LINK),
 )
 UPLOADER = Need(
-    "a signed-in user or service, or a worker",
-    lambda p: p.kind in (Kind.USER, Kind.SERVICE, Kind.WORKER),
+    "a signed-in user, participant, device or service, or a worker",
+    lambda p: p.kind in (Kind.USER, Kind.PARTICIPANT, Kind.DEVICE, Kind.SERVICE, Kind.WORKER),
 )
 CHALLENGE_WORKER = Need(
     "the worker of an organiser, with the token of its challenge",

@@ -4,7 +4,7 @@ for, and their conditions as data."""
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from typing import Any, Optional
 
 import sqlalchemy as sa
@@ -21,11 +21,11 @@ from resolvers.reading.constants import constant
 from resolvers.reading.filters import AllOf, AnyOf, Compared, Condition, IsNull, Not, Reached, Searched
 from resolvers.reading.relationships import ends
 from resolvers.spelling import camel, snake
-from schema.fields.declarations import NODES, Column, Computed, Connected, Key, Later, Related
+from schema.fields.declarations import NODES, Column, Computed, Connected, Key, Lasting, Later, Related
 from schema.fields.fields import unguarded
 from schema.fields.scalars import key_of
 from schema.fields.values import check_text
-from schema.lists import comparisons
+from schema.lists import calendars, comparisons
 from schema.lists.comparisons import DEPTH, Reading, choices, comparison_of, input_of, one_of
 
 Model = type[Entity]
@@ -96,6 +96,8 @@ def filter_of(model: Model) -> Filter:
     """The filter of a model's lists, made from its type."""
     making = _Making(model)
     making.own()
+    if (lasting := NODES[model].lasting) is not None:
+        making.add_time(lasting)
     for field in NODES[model].fields:
         making.field(field)
     return making.made()
@@ -145,6 +147,12 @@ class _Making:
 
         about = "Of a reference. True: it leads to no row that you may see. False: it leads to one."
         self._add("is_null", bool, about, lambda reading, given, path, depth: IsNull(given))
+
+    def add_time(self, lasting: Lasting) -> None:
+        """The time in which rows are asked for that last."""
+        about = "Those that have a part in this time, by the clocks of a place."
+        read = partial(calendars.read, self._model, lasting)
+        self._add("during", calendars.Time, about, lambda reading, given, path, depth: read(reading, given, path))
 
     def field(self, field: Any) -> None:
         if isinstance(field, Key):

@@ -14,12 +14,12 @@ from tests.support.sources import parsed
 
 ROOT = Path(__file__).parents[2]
 SYSTEM = """
+a package is fetched
 a re-evaluation ends
 a worker delivers for the task of its token
 a worker takes the task of its token
 an evaluation begins
 an upload is checked
-a package is fetched
 attempts are counted
 bytes of an upload came
 bytes of the gateway's own are stored
@@ -29,6 +29,7 @@ jobs are handed to engines
 leaderboards are built
 owners are told of jobs that ended
 reports of workers are written together
+sessions that were forgotten end at night
 submissions follow their jobs
 submissions that waited for too long are ended
 texts are folded anew
@@ -39,7 +40,9 @@ the outbox notes what it sends
 users are told of a new challenge
 what is old is cleared away
 when credentials were last used
+who does not answer an invitation in time
 who is connected
+who was busy, or away, is asked again
 """
 CONSEQUENCES = """
 *going: what goes with a row goes when it goes
@@ -63,70 +66,83 @@ Credential: one's own login of clusters
 Credential: who proves a password has its hash renewed
 Credential: who proves an identity is signed in
 Device, DeviceType: who has the register key registers a device
+Device, Participant, User: who is in a session is busy
 Device: a device tells of itself
-File: outputs are their subject's project's
+Evaluation, Job, Task: a submission is evaluated by a job
+Evaluation: an evaluation ends with its job
+Evaluation: an evaluation says what did it
+Evaluation: submitters see of their scores what columns show them
+EvaluatorFile, EvaluatorVersion: a version of an evaluator is made by who looks after that
+File, Spec: packages are of their version
 File, Upload: the last byte of an upload makes a file
 File: a file is deleted for good by who may delete it
+File: a file of the gateway's own is stored
+File: a service keeps assets of its sessions
+File: outputs are their subject's project's
 File: what a job made belongs to its subject
 File: what evaluations wrote goes when a submission is archived
 Job, SimulationSetup, Task: a simulation is made with its input and its job
 Job, Task: a job is tried again by another
 Job, Task: an archive is made by a job
-SimulationLabel, SpecLabel: labels go with what they are of
+Job, Task: packages are built by a job
+Job: a job is cancelled with what it is about
 Job: a job is deleted by who may
+Job: builds are their spec's project's
 Job: jobs have the title and the project of their subject
 Job: the dispatcher writes places in the queue
+Leaderboard, LeaderboardBuild, LeaderboardEntry: a leaderboard is built from what counts
+Leaderboard: a leaderboard keeps what all may know of its columns
+LeaderboardRequest: a build answers the requests for it
+LeaderboardRequest: a leaderboard is to be built again
 Notification: a message is posted with what it tells of
+Notification: a service hears of its sessions
 Participant, ParticipantDevice: participants end with the work of their project
 Participant, User: the moment of a sign-in is noted
 Participant: participants move with their group
 ParticipantDevice, ProjectDevice: without its site a device leaves its projects
 ParticipantDevice: devices that a project lacks are left behind
+Phase: a new challenge has a phase
 Preference: one's own preferences
+ProjectService, SessionTypeSite: without its site a service leaves its projects
 ProjectService: a service works in the projects that it makes
-ProjectService: without its site a service leaves its projects
+Reevaluation, Submission: a re-evaluation ends with its last evaluation
+Reevaluation: an organiser has a phase evaluated again
 Role, RoleGrant: who leaves a project stays in its site
 Role: a place has its roles from the beginning
 RoleGrant: roles do not come back over those who administer the group now
+Session, SessionMember: an invitation ends with its session
+Session, SessionMember: who is invited answers for themself
+SessionEvent: what happens to a session is told in it
+SessionEvent: who tells of events was asked for each session
+SessionMember: who is invited is asked
+SessionMember: who keeps a session says who is in it
+SessionMember: who makes a session invites into it
+SessionMember: who starts a session is in it
+SessionTypeProject: without its site a type leaves its projects
+SessionTypeProject: without their service types leave a project
+SimulationLabel, SpecLabel: labels go with what they are of
+SpecModel, SpecVersion: a version is put with its models
+SpecVersion: a version is its spec's
+Submission: a submission has the scores of its evaluation
+Submission: a submission moves on
+Submission: an upload goes on
+Submission: of the runs of a submitter one is chosen
+Submission: the last byte of a submission came
 Task: tasks end with their job
+Team, TeamMember: people leave a team
+TeamMember: the captain of a team invites into it
+TeamMember: who is invited into a team joins it
+TeamMember: who makes a team is in it
 Upload, UploadPart: an upload is ended by whose it is
 Upload: another request is asked to stop
 Upload: partial uploads are part of another now
 UploadPart: a part of an upload came
 UploadPart: an upload is begun with its parts
 User, UserGroupMember: the provider of an identity tells who its people are
+User: the models of one's specs are counted
 User: who acts for users of a provider tells who they are
 User: who has the link confirms the address
 model: what was just made gets its names
-Evaluation, Job, Task: a submission is evaluated by a job
-Evaluation: an evaluation ends with its job
-Job: a job is cancelled with what it is about
-Evaluation: an evaluation says what did it
-Evaluation: submitters see of their scores what columns show them
-EvaluatorFile, EvaluatorVersion: a version of an evaluator is made by who looks after that
-File: a file of the gateway's own is stored
-Leaderboard, LeaderboardBuild, LeaderboardEntry: a leaderboard is built from what counts
-Leaderboard: a leaderboard keeps what all may know of its columns
-LeaderboardRequest: a build answers the requests for it
-LeaderboardRequest: a leaderboard is to be built again
-Phase: a new challenge has a phase
-Reevaluation, Submission: a re-evaluation ends with its last evaluation
-Reevaluation: an organiser has a phase evaluated again
-Job: builds are their spec's project's
-File, Spec: packages are of their version
-Job, Task: packages are built by a job
-SpecVersion: a version is its spec's
-SpecModel, SpecVersion: a version is put with its models
-User: the models of one's specs are counted
-Submission: a submission has the scores of its evaluation
-Submission: a submission moves on
-Submission: an upload goes on
-Submission: of the runs of a submitter one is chosen
-Submission: the last byte of a submission came
-Team, TeamMember: people leave a team
-TeamMember: the captain of a team invites into it
-TeamMember: who is invited into a team joins it
-TeamMember: who makes a team is in it
 """
 
 

@@ -39,6 +39,9 @@ SHOWN = {
     "SERVICE_SITES": "sites",
     "SERVICE_PROJECTS": "projects",
     "CLUSTER_USER_GROUPS": "userGroups",
+    "SESSION_TYPE_SITES": "sites",
+    "SESSION_TYPE_PROJECTS": "projects",
+    "SESSION_TYPE_SERVICES": "services",
 }
 """By what is linked with what: the list of the owner that shows it."""
 
@@ -73,7 +76,24 @@ async def _offered(platform: Platform, dune: Dune) -> dict[str, tuple[str, list[
         "SERVICE_SITES": (owners["service"], sites),
         "SERVICE_PROJECTS": (owners["placed"], projects),
         "CLUSTER_USER_GROUPS": (await _cluster(platform), groups),
+        "SESSION_TYPE_SITES": (await _type(platform), sites),
+        "SESSION_TYPE_PROJECTS": (await _type(platform, dune.site, other.site), projects),
+        "SESSION_TYPE_SERVICES": (await _type(platform, dune.site), await _services(platform, dune)),
     }
+
+
+async def _type(platform: Platform, *sites: str) -> str:
+    return await made(platform, "SessionType", name="x", category="PROTOCOL", sites=list(sites))
+
+
+async def _services(platform: Platform, dune: Dune) -> list[str]:
+    """Services that work in a site."""
+    found = []
+    for n in range(3):
+        given = {"hostname": "x", "port": 1, "endpoint": "/", "clientEndpoint": "/"}
+        found.append(await made(platform, "Service", name="x", key=f"z{n}-{dune.number}", **given))
+        await link(platform, "SERVICE_SITES", found[-1], [dune.site])
+    return found
 
 
 async def _cluster(platform: Platform) -> str:

@@ -65,10 +65,10 @@ async def _access(platform: Platform, id: str, who: str | Principal) -> Any:
 @pytest.mark.parametrize(
     ("who", "site", "project"),
     [
-        ("root", ("RUD", "Project Device Challenge"), ("RUD", "Participant ParticipantGroup RoleGrant")),
-        ("sita", ("RU", "Project Device Challenge"), ("RUD", "Participant ParticipantGroup RoleGrant")),
-        ("maria", ("R", ""), ("RU", "Participant ParticipantGroup RoleGrant")),
-        ("tom", ("R", ""), ("R", "Participant")),
+        ("root", ("RUD", "Project Device Challenge"), ("RUD", "Participant ParticipantGroup RoleGrant Session")),
+        ("sita", ("RU", "Project Device Challenge"), ("RUD", "Participant ParticipantGroup RoleGrant Session")),
+        ("maria", ("R", ""), ("RU", "Participant ParticipantGroup RoleGrant Session")),
+        ("tom", ("R", ""), ("R", "Participant Session")),
         ("silo", ("R", ""), ("R", "")),
         ("service", ("R", "Project"), ("RUD", "Participant ParticipantGroup")),
         ("participant", None, ("R", "")),

@@ -71,16 +71,16 @@ OWN_ROW = {
 
 COMMANDS = {
     "a row comes to be, of what is named": {
-        "createApiKey", "createChallengeToken", "createDeviceToken", "createDownload", "createParticipantToken", "createServiceToken",
-        "createSimulationLink", "createSpecToken", "createTeam", "grantRole", "joinChallenge", "registerDevice", "reevaluate", "signUp", "submitSimulation",
+        "createApiKey", "createAssetGrant", "createChallengeToken", "createDeviceToken", "createDownload", "createParticipantToken", "createServiceToken",
+        "createSimulationLink", "createSpecToken", "createTeam", "grantRole", "joinChallenge", "registerDevice", "reevaluate", "reportEvents", "signUp", "submitSimulation",
     },
     "a state is asked for, and checked, whatever else changed": {
         "archiveSubmission", "buildPackage", "cancelJob", "cancelJobs", "cancelReevaluation", "cancelSubmission", "chooseSubmission", "decideRegistration",
-        "evaluateSubmission", "excludeSubmission", "inviteToTeam", "joinTeam", "setAuthorLabel", "setSubmissionEvaluator",
-        "setSubmissionStatus", "unyankPackage", "withdrawSubmission", "yankPackage", "retryJob", "retryJobs", "rotateApiKey", "setReadOnly", "newDeviceRegisterKey", "setJobPriority",
+        "evaluateSubmission", "excludeSubmission", "inviteToTeam", "cancelSession", "inviteToSession", "replyInvite", "startSession", "stopSession", "terminateSession", "joinTeam", "setAuthorLabel", "setSubmissionEvaluator",
+        "setSubmissionStatus", "unyankPackage", "withdrawSubmission", "yankPackage", "retryJob", "retryJobs", "refuseAsset", "releaseAsset", "rotateApiKey", "setReadOnly", "newDeviceRegisterKey", "setJobPriority",
     },
     "an ending that holds whatever changed meanwhile": {
-        "closeOtherSessions", "closeSession", "closeSessions", "deleteAllSpecs", "deleteJobs", "deleteSimulations", "deleteUpload", "leaveTeam",
+        "closeOtherSessions", "closeSession", "closeSessions", "deleteAllSpecs", "deleteJobs", "deleteSimulations", "deleteUpload", "leaveSession", "leaveTeam", "removeFromSession",
         "logOut", "revokeAllCredentials", "revokeCredential",
     },
     "a proof of who asks, or what only its owner has": {
@@ -107,6 +107,9 @@ OTHER_LISTS = {
     "InputDifference.inputJson": "of two documents, with a bound of its own",
     "SignInOptions.providers": "those of the settings, at most one of each kind",
     "SpecDifference.changes": "of two documents, with a bound of its own",
+    "EventBatch.outcomes": "one for each event of a batch",
+    "Subscription.invitations": "what came at once, of a stream",
+    "Subscription.sessionEvents": "what came at once, of a stream",
     "Subscription.presence": "what came at once, of a stream",
     "Subscription.entityChanged": "what came at once, of a stream",
     "WorkerAssignment.fetched": "the input files of one task",

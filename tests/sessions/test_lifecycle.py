@@ -34,9 +34,9 @@ async def test_a_session_is_planned_started_and_stopped(platform: Platform, peop
         people["tom"]: "JOINED", people["silo"]: "INVITED", people["participant"]: "INVITED", people["device"]: "INVITED",
     }  # fmt: skip
     for who in ("silo", "participant", "device"):
-        answer = await run(platform, who, "replyInvite", session=planned["id"], reply="ACCEPT")
+        answer = await run(platform, who, "replyInvite", id=planned["id"], reply="ACCEPT")
         assert states(answer)[people[who]] == "JOINED"
-    left = await run(platform, "participant", "leaveSession", session=planned["id"])
+    left = await run(platform, "participant", "leaveSession", id=planned["id"])
     assert states(left)[people["participant"]] == "LEFT"
     ended = await run(platform, "tom", "stopSession", id=planned["id"])
     assert ended["status"] == "COMPLETED"

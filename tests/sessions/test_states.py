@@ -65,7 +65,7 @@ def test_a_session_moves_only_as_the_table_says(status: str, step: str, then: st
 
 @pytest.mark.parametrize(("state", "what", "then"), cells(TURNS))
 def test_a_member_turns_only_as_the_table_says(state: str, what: str, then: str | None) -> None:
-    member = SessionMember(state=SessionMemberState[state], reply_by=NOW)
+    member = SessionMember(state=SessionMemberState[state], expires_at=NOW)
     if then is None:
         with pytest.raises(WrongState) as refused:
             turn(member, Turn[what], NOW)
@@ -73,4 +73,4 @@ def test_a_member_turns_only_as_the_table_says(state: str, what: str, then: str 
     else:
         assert turn(member, Turn[what], NOW) == (then != state)
         assert member.state.name == then
-        assert member.reply_by == (NOW if what == "ASK" else None)
+        assert member.expires_at == (NOW if what == "ASK" else None)

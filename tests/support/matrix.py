@@ -94,9 +94,9 @@ ServiceConfig/user         -  -  -   CRUDB -  -     -  -     -  -  -  R    - -  
 ServiceConfig/participant  -  -  -   -    -   CRUDB -  CRUDB -  -  -  R    - -   -  -  CRUDB
 # Everyone sets their own: C of those with an account, without seeing the one here.
 Preference                 -  C  C   CR   C   C     C  C     -  -  -  -    - C   -  -  CR
-# The first is of no service; the second is run by SV. Its links go with it, so SA can't bring it back. PL: not where the project does not allow
+# SV helps in the first, and runs the second. Its links go with it, so SA can't bring it back. PL: not where the project does not allow
 # sessions of tokens, as here.
-SessionType                -  -  -   -    R   R     R  CRUD  R  -  R  -    - -   -  -  CRUDB
+SessionType                -  -  -   -    R   R     R  CRUD  R  -  R  R    - -   -  -  CRUDB
 SessionType/own            -  -  -   -    R   R     R  CRUD  R  -  R  CRUDB - -   -  -  CRUDB
 # SV: "own types": it helps in the type here. PT is in the first, and makes its own; DV makes its own, and reads those.
 Session                    -  -  -   RU   CRU CRUD  -  CRUD  CR -  C  CRU  - -   -  -  CRUDB
@@ -247,7 +247,7 @@ NEW: Mapping[str, Mapping[str, Any]] = {
     "SessionType/own": {"name": Name(), "category": "SERVICE", "service": Ref("Service"), "sites": [Ref("Site")]},
     "Session": {
         "name": Name(),
-        "type": Ref("SessionType/used"),
+        "type": Ref("SessionType/own"),
         "project": Ref("Project"),
         "startsAt": "2026-02-01T09:00:00Z",
     },
@@ -326,7 +326,7 @@ OPEN: Mapping[str, str] = {
         "members events simulations files"
     ),
     "SessionEvent": "type occurredAt text context clientId seq session user participant device service",
-    "SessionMember": "state replyBy session user participant device",
+    "SessionMember": "state expiresAt session user participant device",
     "SessionType": "name color category service services sites projects sessions",
     "Simulation": "title simType inputType owner project session job jobs input estimators outputs labels links",
     "SimulationLabel": "name simulation",
@@ -345,7 +345,7 @@ OPEN: Mapping[str, str] = {
 
 _HELD = {
     "name": Name(), "startsAt": "2026-02-02T09:00:00Z", "endsAt": None, "durationSeconds": 0, "comments": Name(),
-    "parameters": {"a": Name()}, "type": Ref("SessionType/used"),
+    "parameters": {"a": Name()}, "type": Ref("SessionType/own"),
 }  # fmt: skip
 CHANGES: Mapping[str, Mapping[str, Any]] = {
     **contested.CHANGES,
@@ -359,9 +359,9 @@ CHANGES: Mapping[str, Mapping[str, Any]] = {
     "Role/site": {"name": Name()},
     "Site": {"name": Name(), "twoFactorRequired": False},
     "Project": {"name": Name(), "enabled": True, "description": Name(), "quarantine": True, "participantSessions": False},
-    "SessionType": {"name": Name(), "category": "PROTOCOL", "color": "#123456", "online": True, "service": None, "config": {"volume": 1}},
     "SessionType/own": {"name": Name(), "category": "SERVICE", "color": "#123456", "online": True, "service": Ref("Service"), "config": {"volume": 1}},
-    "Session": {**_HELD, "users": [Ref("User")], "participants": [Ref("Participant")], "devices": []},
+    "SessionType": {"name": Name(), "category": "PROTOCOL", "color": "#123456", "online": True, "service": None, "config": {"volume": 1}},
+    "Session": {**_HELD, "users": [Ref("User")], "participants": [Ref("Participant")], "devices": [Ref("Device")]},
     "Session/device": {**_HELD, "users": [], "participants": [], "devices": [Ref("Device")]},
     "Session/participant": {**_HELD, "users": [], "participants": [Ref("Participant")], "devices": []},
     "Session/invited": {**_HELD, "users": [Ref("User/invited")], "participants": [], "devices": []},
@@ -419,11 +419,17 @@ ARGUMENTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "stopSession": ("SA", {"id": Ref("Session")}),
     "cancelSession": ("SA", {"id": Ref("Session")}),
     "terminateSession": ("SA", {"id": Ref("Session")}),
-    "inviteToSession": ("SA", {"id": Ref("Session"), "participants": [Ref("Participant")], "devices": [Ref("Device")]}),
-    "removeFromSession": ("SA", {"id": Ref("Session"), "participants": [Ref("Participant")], "devices": [Ref("Device")]}),
-    "replyInvite": ("PT", {"session": Ref("Session"), "reply": "ACCEPT"}),
-    "leaveSession": ("PT", {"session": Ref("Session")}),
+    "inviteToSession": ("SA", {"id": Ref("Session"), "users": [Ref("User")], "participants": [Ref("Participant")], "devices": [Ref("Device")]}),
+    "removeFromSession": ("SA", {"id": Ref("Session"), "users": [Ref("User")]}),
+    "removeFromSession(participants)": ("SA", {"id": Ref("Session"), "participants": [Ref("Participant")]}),
+    "removeFromSession(devices)": ("SA", {"id": Ref("Session"), "devices": [Ref("Device")]}),
+    "replyInvite": ("PT", {"id": Ref("Session"), "reply": "ACCEPT"}),
+    "leaveSession": ("PT", {"id": Ref("Session")}),
     "reportEvents": ("SA", {"events": [{"session": Ref("Session"), "clientId": "x", "type": "USER_EVENT", "occurredAt": "2026-02-01T09:00:00Z"}]}),
+    "createAsset": ("SV", {"input": {"session": Ref("Session"), "name": "x.mp4", "address": "https://calls.example/x", "size": "5", "creator": Ref("Participant")}}),
+    "createAssetGrant": ("SA", {"files": [Ref("File")]}),
+    "releaseAsset": ("SV", {"id": Ref("File")}),
+    "refuseAsset": ("SV", {"id": Ref("File"), "message": "x"}),
     "submitSimulation(from)": ("OW", {"from": Ref("Simulation"), "input": {}}),
     "submitSimulation": ("PU", {"input": {"simType": "SHIELDHIT", "inputFiles": FILES, "project": Ref("Project"), "session": Ref("Session"), "cluster": Ref("Cluster")}}),
     "updateSimulation": ("OW", {"id": Ref("Simulation"), "expectedVersion": 1, "input": {"project": Ref("Project"), "session": Ref("Session")}}),
@@ -503,8 +509,6 @@ def may(kind: str, role: str, letter: str) -> bool:
 def sees(role: str, kind: str, other: str) -> bool:
     """Whether who has a role for rows of a kind sees the row here of another. Rows outside the matrix are users, of whom
     each user sees a card, and what both places have."""
-    if other == "SessionType/used":  # which SV helps in
-        return may("SessionType/own", role, "R")
     return other not in MATRIX or may(other, role, "R") or (role == "OW" and kind in OWNERS and may(other, "PU", "R"))
 
 
@@ -560,9 +564,9 @@ async def settle(session: AsyncSession, world: World) -> tuple[Rows, Rows, dict[
     here |= {
         "User": uma.id, "DeviceType": world.device_type,
         "DeviceSubtype": await _first(session, m.DeviceSubtype, name="subtype at Harbour"),
-        "SessionType/used": await _first(session, m.SessionType, name="Visit"), "User/invited": world.silo,
+        "User/invited": world.silo,
     }  # fmt: skip
-    invited = await _hold(session, here["SessionType/used"], None, owen.id)
+    invited = await _hold(session, await _first(session, m.SessionType, name="Visit"), None, owen.id)
     session.add(m.SessionMember(session_id=invited, user_id=world.silo))
     opened = m.Cluster(id=uuid7(), name="open to all", platform=m.Platform.SLURM)
     session.add(opened)
@@ -582,7 +586,11 @@ async def _complete(session: AsyncSession, world: World) -> None:
     values: list[tuple[Any, UUID, dict[str, Any]]] = [
         (m.Device, world.here.device, {"last_online_at": START, "status": {"battery": 1}}),
         (m.Participant, world.here.participant, {"last_online_at": START}),
-        (m.Service, world.here.service, {f"endpoint_{who}": "/x" for who in ("user", "participant", "device")}),
+        (
+            m.Service,
+            world.here.service,
+            {"has_assets": True} | {f"endpoint_{who}": "/x" for who in ("user", "participant", "device")},
+        ),
     ]
     for model, key, given in values:
         row = await session.get_one(model, key)
@@ -616,6 +624,8 @@ async def _kind(session: AsyncSession, place: Place, name: str, *, own: bool = F
     )  # fmt: skip
     session.add(kind)
     await session.flush()
+    if not own:
+        session.add(m.SessionTypeService(service_id=place.service, session_type_id=kind.id))
     session.add_all([
         m.SessionTypeSite(site_id=place.site, session_type_id=kind.id),
         m.SessionTypeProject(project_id=place.project, session_type_id=kind.id),
@@ -684,6 +694,22 @@ async def _place(
     )
     upload, part = await upload_of(session, "own.csv", owner_user_id=owner, project_id=place.project)
     archived = await archive_of(session, owner, "archive", simulation_id=made.simulation)
+    plain = await _kind(session, place, "plain")
+    await _hold(session, plain, place.project, place.service, "creator_service_id")
+    told = {"session_id": held, "type": m.SessionEventType["GENERAL_INFO"], "occurred_at": START}
+    session.add_all(m.SessionEvent(**told, **whose) for whose in (
+        {"user_id": owner}, {"participant_id": place.participant}, {"service_id": place.service}
+    ))  # fmt: skip
+    for whose in ({"participant_id": place.participant}, {"device_id": place.device}):
+        await upload_of(session, "brought.csv", session_id=held, **whose)
+    await file_of(
+        session,
+        "brought.csv",
+        purpose=_ASSET,
+        participant_id=place.participant,
+        session_id=held,
+        project_id=place.project,
+    )
     brought = await file_of(
         session, "sensor.csv", purpose=_ASSET, device_id=place.device, session_id=by_device, project_id=place.project
     )
@@ -692,7 +718,7 @@ async def _place(
         **keys,
         **await furnish_further(session, spot, "further"),
         "Session/device": by_device, "Session/participant": by_participant, "File/device": brought,
-        "SessionType": await _kind(session, place, "plain"), "SessionType/own": await _kind(session, place, "own", own=True),
+        "SessionType": plain, "SessionType/own": await _kind(session, place, "own", own=True),
         "Credential/participant": place.participant_key, "Credential/device": place.device_key,
         "UserGroup": place.members, "RoleGrant": place.grant, "Site": place.site, "Project": place.project,
         "ParticipantGroup": place.group, "Participant": place.participant, "Device": place.device,

@@ -7,7 +7,7 @@ from resolvers.identity.principal import Principal
 from tests.support.matrix import mutate
 from tests.support.platforms import Platform
 
-SHOWN = "...on Session{id version status startsAt endsAt durationSeconds members(first:50){nodes{state replyBy user{id}participant{id}device{id}}}events(first:50){nodes{type text}}}"
+SHOWN = "...on Session{id version status startsAt endsAt durationSeconds members(first:50){nodes{state expiresAt user{id}participant{id}device{id}}}events(first:50){nodes{type text}}}"
 
 
 def soon(**after: float) -> str:

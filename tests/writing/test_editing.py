@@ -41,6 +41,7 @@ def _given(dune: Dune) -> dict[str, dict[str, Any]]:
     mine = f"mine-{dune.number}"
     return {
         "Site": {"name": "Arrakis"},
+        "SessionType": {"name": "Arrakis", "category": "PROTOCOL"},
         "Project": {"name": "Arrakis", "site": dune.site},
         "ParticipantGroup": {"name": "Arrakis", "project": dune.project},
         "Participant": {"name": "Arrakis", "project": dune.project},
@@ -68,9 +69,17 @@ def _inputs(typename: str, prefix: str = "New", suffix: str = "") -> Any:
 
 
 async def test_every_type_that_is_made_and_changed_alike_is_tried_here(sharing: Platform) -> None:
-    elsewhere = ("NotificationTemplate", "Challenge", "ExternalEntry", "Leaderboard", "Phase")
+    elsewhere = (
+        "NotificationTemplate",
+        "Challenge",
+        "ExternalEntry",
+        "Leaderboard",
+        "Phase",
+        "Session",
+        "SessionEvent",
+    )
     assert sorted([*_given(await settle(sharing)), *elsewhere]) == EDITED, (
-        "templates and challenges have tests of their own"
+        "templates, challenges and sessions have tests of their own"
     )
 
 

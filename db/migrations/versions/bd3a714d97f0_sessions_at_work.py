@@ -53,7 +53,7 @@ INDEXES = (
     ('sessions', 'ix_sessions_planned', ['starts_at'], "status = 'NOT_STARTED' AND deleted_at IS NULL"),
     ('sessions', 'ix_sessions_under_way', ['starts_at'], "status = 'IN_PROGRESS' AND deleted_at IS NULL"),
     ('session_events', 'ix_session_events_seq', ['device_id', 'seq'], 'seq IS NOT NULL'),
-    ('session_members', 'ix_session_members_reply_by', ['reply_by'], 'reply_by IS NOT NULL'),
+    ('session_members', 'ix_session_members_expires_at', ['expires_at'], 'expires_at IS NOT NULL'),
     *(('files', f'ix_files_{who}_id_created_at_id', [f'{who}_id', 'created_at', 'id'], LIVE) for who in ('participant', 'device')),
     *(('uploads', f'ix_uploads_{who}_id', [f'{who}_id'], None) for who in ('participant', 'device')),
     *(('notifications', f'ix_notifications_{who}_id', [f'{who}_id'], None) for who in ('participant', 'service')),
@@ -85,7 +85,8 @@ def upgrade() -> None:
     op.add_column('session_events', sa.Column('client_id', sa.String(length=64), nullable=True))
     op.add_column('session_events', sa.Column('seq', sa.BigInteger(), nullable=True))
     op.add_column('session_members', sa.Column('state', sa.String(length=32), server_default='INVITED', nullable=False))
-    op.add_column('session_members', sa.Column('reply_by', db.types.Instant(), nullable=True))
+    op.add_column('session_members', sa.Column('expires_at', db.types.Instant(), nullable=True))
+    op.add_column('uploads', sa.Column('file_expires_at', db.types.Instant(), nullable=True))
     op.add_column('files', sa.Column('address', sa.Text(), nullable=True))
     if op.get_context().dialect.name == 'sqlite':
         _sqlite()

@@ -59,7 +59,8 @@ class Terms:
         return cls(size, meta, metadata(meta), concat)
 
     def new_upload(self) -> NewUpload:
-        """What is asked of the upload, by its metadata: `filename`, `purpose`, `target`, `checksum`, `recordedAt`."""
+        """What is asked of the upload, by its metadata: `filename`, `purpose`, `target`, `checksum`, `recordedAt`,
+        `expiresAt`."""
         partial = self.concat is not None and not self.concat.of
         return NewUpload(
             purpose=self._purpose(partial),
@@ -69,7 +70,8 @@ class Terms:
             checksum=self._checksum(),
             meta=self.meta,
             partial=partial,
-            recorded_at=self._recorded(),
+            recorded_at=self._moment("recordedAt"),
+            expires_at=self._moment("expiresAt"),
             fields=_FIELDS,
         )
 
@@ -104,15 +106,15 @@ class Terms:
                 allowed=allowed,
             ) from None
 
-    def _recorded(self) -> datetime | None:
-        if not (given := self.said.get("recordedAt")):
+    def _moment(self, name: str) -> datetime | None:
+        if not (given := self.said.get(name)):
             return None
         try:
             moment = datetime.fromisoformat(given)
         except ValueError:
             moment = None
         if moment is None or moment.tzinfo is None:
-            raise Invalid("recordedAt is a moment with its offset, as 2026-01-31T12:00:00Z", field="Upload-Metadata")
+            raise Invalid(f"{name} is a moment with its offset, as 2026-01-31T12:00:00Z", field="Upload-Metadata")
         return moment
 
 

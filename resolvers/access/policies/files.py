@@ -28,7 +28,7 @@ from resolvers.access.rules import (
     SIMULATION_READER,
     SUPERADMIN,
 )  # fmt: skip
-from resolvers.access.session_rules import SESSION_READER
+from resolvers.access.session_rules import CHECKER, SESSION_READER
 from resolvers.access.spec_rules import SPEC_READER
 from resolvers.failures import WrongState
 
@@ -64,6 +64,7 @@ POLICIES = (
             OWN_DEVICE,
             PROJECT_USER,
             SESSION_READER,
+            CHECKER,
             SIMULATION_READER,
             SPEC_READER,
             FILE_SUBMITTER,

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import strawberry
 
 from db import models
-from resolvers.accounts.tickets import ticket
+from resolvers.accounts.tickets import TICKETS, ticket
 from resolvers.files import files
-from resolvers.identity.principal import Kind
 from resolvers.spelling import global_id, safe
 from resolvers.writing import crud
 from schema.fields.fields import Info, column, computed, node, related
@@ -91,15 +90,15 @@ class File(Node):
 
     @computed(
         "An address for this file alone, which a browser may open for a few minutes; null until it is READY. Ranges "
-        "may be asked for. Participants, devices and services fetch it with their `Authorization` header.",
-        reads=["state", "name"],
+        "may be asked for. Of a file whose service keeps its bytes it is where they are.",
+        reads=["state", "name", "address"],
     )
     def download_url(self: Any, info: Info) -> str | None:
-        if self.state is not models.FileState.READY:
-            return None
+        if self.address is not None or self.state is not models.FileState.READY:
+            return self.address if self.state is models.FileState.READY else None
         path = ("files", global_id("File", self.id), safe(self.name))
         ctx = info.context
-        if ctx.principal.kind in (Kind.USER, Kind.LINK):
+        if ctx.principal.kind in TICKETS:
             return ticket(ctx, path, ()).url
         return f"{ctx.services.entrance.address}/{'/'.join(path)}"
 

@@ -137,6 +137,9 @@ class NewUpload:
         default_factory=list, description="Its parts, in order, where it is not sent by tus; at most 2000."
     )
     recorded_at: datetime | None = strawberry.field(default=None, description="When its data were recorded.")
+    expires_at: datetime | None = strawberry.field(
+        default=None, description="When the file is removed; left out: it is kept."
+    )
 
 
 @strawberry.type(description="An upload that was begun, and how to bring its bytes.")
@@ -182,6 +185,7 @@ class UploadsMutation:
             checksum=_checksum(input.checksum),
             parts=parts,
             recorded_at=input.recorded_at,
+            expires_at=input.expires_at,
         )
         key = (await uploads.create(info.context, asked)).id
         address = f"{info.context.services.entrance.address}{PLACE}"

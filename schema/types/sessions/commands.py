@@ -118,9 +118,8 @@ class SessionsMutation:
         expected_version: ExpectedVersion,
         input: Annotated[_CHANGES, strawberry.argument(description="What changes.")],
     ) -> SessionResult:  # type: ignore[valid-type]
-        """Change a session. A list of members that is given replaces those of its kind that you see; an empty one removes
-        them,
-        and one that is left out changes nothing."""
+        """Change a session. A list of members that is given replaces those of its kind that you see; an empty one
+        removes them, and one that is left out changes nothing."""
         for name, _, _ in _LISTS:
             if getattr(input, name) is None:
                 raise Invalid("a list can't be null: give an empty one to remove them all", field=f"input.{name}")
@@ -172,7 +171,7 @@ class SessionsMutation:
     async def reply_invite(
         self,
         info: Info,
-        session: _ID,
+        id: _ID,
         reply: Annotated[InvitationReply, strawberry.argument(description="The answer.")],  # type: ignore[valid-type]
         message: Annotated[
             str | None, strawberry.argument(description="In words, for its events; at most 1000 characters.")
@@ -181,10 +180,10 @@ class SessionsMutation:
         """Answer an invitation into a session that is under way, for yourself."""
         if message is not None and len(message) > 1_000:
             raise Invalid("a message has at most 1000 characters", field="message")
-        key = key_of("Session", session, "session")
+        key = key_of("Session", id)
         return await _answer(info, await commands.reply(info.context, key, Turn[member_name(reply)], message))  # type: ignore[no-any-return]
 
     @mutation(needs=MEMBER)
-    async def leave_session(self, info: Info, session: _ID) -> SessionResult:  # type: ignore[valid-type]
+    async def leave_session(self, info: Info, id: _ID) -> SessionResult:  # type: ignore[valid-type]
         """Leave a session that you are in; it goes on for the others."""
-        return await _answer(info, await commands.leave(info.context, key_of("Session", session, "session")))  # type: ignore[no-any-return]
+        return await _answer(info, await commands.leave(info.context, key_of("Session", id)))  # type: ignore[no-any-return]

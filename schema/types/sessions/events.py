@@ -35,7 +35,7 @@ _, _update, _delete, _ = editing(_EVENT, SessionEventResult)
 
 
 @strawberry.input(description="An event of a batch. What can't be read is refused for this one event alone.")
-class ReportedEvent:
+class NewReportedEvent:
     session: strawberry.ID = strawberry.field(description="The session.")
     client_id: str = strawberry.field(
         description="Your name for it, 1 to 64 characters: the same again is the same event, and changes nothing."
@@ -126,9 +126,8 @@ class SessionEventsMutation:
             context=given["context"],
             seq=given["seq"],
         )
-        (outcome,) = await telling.report(info.context, [told])
+        (outcome,) = await telling.report(info.context, [told], "input")
         if outcome.failure is not None:
-            outcome.failure.field = f"input.{outcome.failure.field}"
             raise outcome.failure
         return await written(info, "SessionEvent", models.SessionEvent, outcome.key)  # type: ignore[no-any-return]
 
@@ -137,7 +136,8 @@ class SessionEventsMutation:
         self,
         info: Info,
         events: Annotated[
-            list[ReportedEvent], strawberry.argument(description="The events, at most 1000, of any of your sessions.")
+            list[NewReportedEvent],
+            strawberry.argument(description="The events, at most 1000, of any of your sessions."),
         ],
     ) -> EventBatchResult:
         """Tell of many events at once. Each has an outcome of its own: a bad one takes no good one with it, and one

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from db import models
+from schema.fields.declarations import Lasting
 from schema.fields.fields import column, node, related
 from schema.fields.nodes import Node
 from schema.fields.scalars import JSON, BigInt, enum
@@ -38,7 +39,12 @@ SessionMemberState = enum(
 )
 
 
-@node(models.Session, by="-starts_at", listed="Sessions that you may see.")
+@node(
+    models.Session,
+    by="-starts_at",
+    listed="Sessions that you may see.",
+    lasting=Lasting("starts_at", "ends_at", ("status", models.SessionStatus.IN_PROGRESS)),
+)
 class Session(Node):
     """A meeting, a measurement, a run of a protocol: something with a start, members and events."""
 
@@ -70,7 +76,7 @@ class SessionMember(Node):
     """A user, a participant or a device in a session, or invited into it."""
 
     state: SessionMemberState = column("Whether it takes part.", filter=True, group=True)  # type: ignore[valid-type]
-    reply_by: datetime | None = column("Until when an answer is waited for; null while none is.", filter=True)
+    expires_at: datetime | None = column("Until when an answer is waited for; null while none is.", filter=True)
     session = related(models.SessionMember.session, "The session.")
     user = related(models.SessionMember.user, "The user, if it is one.")
     participant = related(models.SessionMember.participant, "The participant, if it is one.")
