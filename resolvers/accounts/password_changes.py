@@ -9,13 +9,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.engine import changed, moment_of
 from db.locks import in_order
-from db.models import Attempts, AuthProvider, Credential, CredentialKind, Participant, User
+from db.models import Attempts, AuthProvider, Credential, CredentialKind, User
 from db.types import now
 from db.written import because
 from resolvers.access.policies.accounts import ACCOUNT
-from resolvers.access.policy import policy_of
-from resolvers.accounts import email_links, reauthentication, sessions
+from resolvers.accounts import email_links, participant_passwords, reauthentication, sessions
 from resolvers.accounts.link_mails import mail, throttle
+from resolvers.accounts.participant_passwords import put
 from resolvers.accounts.reauthentication import prove
 from resolvers.context import Context
 from resolvers.failures import Conflict, Forbidden, Invalid, WrongState
@@ -26,7 +26,6 @@ from resolvers.mail.outbox import post
 from resolvers.writing import rate_limits
 from resolvers.writing.audit import record
 from resolvers.writing.refusals import writing
-from resolvers.writing.row_events import place_of
 from resolvers.writing.rows import locked, require
 
 _ENDED = (CredentialKind.PASSWORD_RESET, CredentialKind.EMAIL_CODE)
@@ -76,6 +75,9 @@ async def invite(ctx: Context, email: str) -> str:
 async def reset(ctx: Context, token: str, new: str) -> datetime:
     """Set the password by a link, which also confirms the address. All login sessions end. Returns when."""
     await throttle(ctx)
+    participant = await participant_passwords.owner(ctx, token)
+    if participant is not None:
+        return await participant_passwords.reset(ctx, participant, token, new)
     user = await email_links.owner(ctx, CredentialKind.PASSWORD_RESET, token)
     names = sa.select(User.username, User.email, User.first_name, User.last_name).where(User.id == user)
     await ctx.services.identity.passwords.check(new, "newPassword", *(await ctx.database.rows(names))[0])
@@ -83,7 +85,7 @@ async def reset(ctx: Context, token: str, new: str) -> datetime:
     async with ctx.database.write() as session:
         row = await _held(session, user)
         row.email_verified |= await email_links.spend(session, CredentialKind.PASSWORD_RESET, token, row)
-        await _put(session, hashed, user_id=user)
+        await put(session, hashed, user_id=user)
         row.force_password_change = False
         await _follow(session, row)
         await _end_keys(session, user)
@@ -103,26 +105,12 @@ async def set_for_user(ctx: Context, user: UUID, new: str) -> UUID:
     hashed = await ctx.services.identity.passwords.hash(new)
     async with writing(ctx, "SET_PASSWORD", User, user) as session:
         row = await _administered(session, ctx, user)
-        await _put(session, hashed, user_id=user)
+        await put(session, hashed, user_id=user)
         row.force_password_change = True
         await _follow(session, row)
         await _end_keys(session, user)
         record(session, ctx, "SET_PASSWORD", "User", user)
     return user
-
-
-async def set_for_participant(ctx: Context, participant: UUID, new: str) -> UUID:
-    """Set the password of a participant. All login sessions of the participant end."""
-    async with writing(ctx, "SET_PASSWORD", Participant, participant) as session:
-        row = await _kept(session, ctx, participant)
-    await ctx.services.identity.passwords.check(new, "newPassword", row.username, row.email)
-    hashed = await ctx.services.identity.passwords.hash(new)
-    async with writing(ctx, "SET_PASSWORD", Participant, participant) as session:
-        row = await _kept(session, ctx, participant)
-        await _put(session, hashed, participant_id=participant)
-        await session_store.end(session, Kind.PARTICIPANT, participant)
-        record(session, ctx, "SET_PASSWORD", "Participant", participant, **await place_of(session, row))
-    return participant
 
 
 async def _administered(session: AsyncSession, ctx: Context, user: UUID) -> User:
@@ -135,33 +123,11 @@ async def _administered(session: AsyncSession, ctx: Context, user: UUID) -> User
     return row
 
 
-async def _kept(session: AsyncSession, ctx: Context, participant: UUID) -> Participant:
-    """As `_administered`, for a participant."""
-    row = await locked(session, ctx, Participant, participant, field="id")
-    await require(session, ctx, row, policy_of(Participant).columns["login_enabled"], "set the password of")
-    if row.username is None:
-        raise WrongState("give the participant a username first", field="id")
-    return row
-
-
 async def _held(session: AsyncSession, user: UUID) -> User:
     row = await sessions.held(session, user)
     if row is None or row.auth_provider is not AuthProvider.LOCAL:
         raise WrongState("this account has no password here")
     return row
-
-
-async def _put(session: AsyncSession, hashed: str, **owner: UUID) -> None:
-    """Store the only password of an owner whose row is locked."""
-    because(session, "a password is set by its owner, by a link, or by who may set it", Credential)
-    (column, key), *_ = owner.items()
-    stored: Any = await session.execute(
-        sa.update(Credential)
-        .where(getattr(Credential, column) == key, Credential.kind == CredentialKind.PASSWORD)
-        .values(secret_hash=hashed, version=Credential.version + 1)
-    )
-    if not stored.rowcount:
-        session.add(Credential(kind=CredentialKind.PASSWORD, secret_hash=hashed, algorithm="argon2id", **owner))
 
 
 async def _end_keys(session: AsyncSession, user: UUID) -> None:

@@ -19,9 +19,10 @@ from db.models import (
 )
 from resolvers.failures import Conflict, NotFound, Unauthenticated
 from resolvers.feed import RIGHTS
+from resolvers.identity.place_queries import users
 from resolvers.identity.places_held import groups_there, places_of
 from resolvers.identity.principal import Duty, Kind, Principal
-from resolvers.identity.principal_queries import STATEMENTS, USER, Presented, users
+from resolvers.identity.principal_queries import STATEMENTS, USER, Presented
 from resolvers.identity.providers import External
 from resolvers.identity.tokens import Fetch, Secret, Session
 

@@ -130,16 +130,17 @@ async def post_text(
     to: str | None = None,
     reply_to: str | None = None,
     variables: Mapping[str, str] | None = None,
+    participant: UUID | None = None,
 ) -> None:
-    """Put a message in someone's own words into the outbox. `$name` stands for a variable; unknown ones stay as they
-    are."""
+    """Put a message in someone's own words into the outbox, to a user, or `to` an address, which may be that of a
+    participant. `$name` stands for a variable; unknown ones stay as they are."""
     if (recipient := _recipient(user, to, None)) is None:
         return
     given = variables or {}
     subject = templates.one_line(string.Template(subject).safe_substitute(given), "subject")
     message = Message(subject or NO_SUBJECT, string.Template(text).safe_substitute(given))
     headers = None if reply_to is None else {"Reply-To": address(reply_to, "replyTo")}
-    _put(session, Channel.EMAIL, recipient, message, user=user, headers=headers)
+    _put(session, Channel.EMAIL, recipient, message, user=user, headers=headers, participant=participant)
 
 
 async def post_chat(session: AsyncSession, template: str, chat: str = "default", **variables: Any) -> None:
@@ -180,6 +181,7 @@ def _put(
     user: models.User | None = None,
     headers: dict[str, Any] | None = None,
     expires_at: Any = None,
+    participant: UUID | None = None,
 ) -> None:
     because(session, "a message is posted with what it tells of", Notification)
     session.add(
@@ -187,6 +189,7 @@ def _put(
             channel=channel,
             template_key=template,
             user_id=None if user is None else user.id,
+            participant_id=participant,
             recipient=recipient,
             subject=message.subject,
             text=message.text,

@@ -12,7 +12,7 @@ from schema.fields.inputs import Given, editing, inputs, result
 from schema.fields.mutations import WRITER, mutation
 from schema.fields.nodes import Node
 from schema.fields.problems import Problem
-from schema.fields.scalars import enum, key_of
+from schema.fields.scalars import enum, key_of, optional_key
 
 if TYPE_CHECKING:
     pass
@@ -83,6 +83,12 @@ _TEMPLATE = inputs(
 )
 
 
+@strawberry.input(description="The value of a variable in the words of a message.")
+class NewVariable:
+    name: str = strawberry.field(description="Its name: `$name` in words, `{{ name }}` in a template.")
+    value: str = strawberry.field(description="What stands for it.")
+
+
 @strawberry.type(description="The messages will be sent.")
 class Sent:
     count: int = strawberry.field(description="How many; users who want no messages get none.")
@@ -101,12 +107,33 @@ class NoticesMutation:
     async def send_notification(
         self,
         info: Info,
-        users: Annotated[list[strawberry.ID], strawberry.argument(description="To whom, at most 100.")],
-        subject: Annotated[str, strawberry.argument(description="The subject.")],
-        text: Annotated[str, strawberry.argument(description="The words; $name and $username stand for the user's.")],
+        users: Annotated[list[strawberry.ID] | None, strawberry.argument(description="To which users.")] = None,
+        participants: Annotated[
+            list[strawberry.ID] | None, strawberry.argument(description="To which participants.")
+        ] = None,
+        subject: Annotated[
+            str | None, strawberry.argument(description="The subject; left out: the template's, or none.")
+        ] = None,
+        text: Annotated[
+            str | None,
+            strawberry.argument(description="The words; $name and $username stand for the recipient's."),
+        ] = None,
+        template: Annotated[
+            strawberry.ID | None,
+            strawberry.argument(description="Instead of words: a template that you see, which has them."),
+        ] = None,
+        variables: Annotated[
+            list[NewVariable] | None, strawberry.argument(description="Values of variables in the words.")
+        ] = None,
     ) -> SentResult:
-        """Send a mail to users of projects or sites that you administer, or as a service to users of its projects.
-        Replies
-        go to your own address."""
-        keys = [key_of("User", id, f"users.{n}") for n, id in enumerate(users)]
-        return Sent(count=await messages.send(info.context, keys, subject, text))
+        """Send a mail to at most 100 users and participants of projects or sites that you administer, or as a service
+        to those of its projects. Replies go to your own address."""
+        people = [key_of("User", id, f"users.{n}") for n, id in enumerate(users or ())]
+        others = [key_of("Participant", id, f"participants.{n}") for n, id in enumerate(participants or ())]
+        words = messages.Words(
+            subject,
+            text,
+            optional_key("NotificationTemplate", template, "template"),
+            {one.name: one.value for one in variables or ()},
+        )
+        return Sent(count=await messages.send(info.context, people, others, words))

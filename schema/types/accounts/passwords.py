@@ -5,7 +5,7 @@ from typing import Annotated
 import strawberry
 
 from db import models
-from resolvers.accounts import email_confirmation, password_changes, profile, sign_up, two_factor
+from resolvers.accounts import email_confirmation, participant_passwords, password_changes, profile, sign_up, two_factor
 from schema.fields.fields import Info
 from schema.fields.inputs import ExpectedVersion
 from schema.fields.mutations import ANYONE, IN_PERSON, SIGNED_IN, WRITER, mutation, written
@@ -158,8 +158,29 @@ class PasswordsMutation:
         """Give a participant a password; all login sessions of the participant end. Allowed to whoever may let a
         participant sign in."""
         key = key_of("Participant", id)
-        await password_changes.set_for_participant(info.context, key, new_password)
+        await participant_passwords.set_for_participant(info.context, key, new_password)
         return await written(info, "Participant", models.Participant, key)  # type: ignore[no-any-return]
+
+    @mutation(needs=IN_PERSON)
+    async def change_participant_password(
+        self,
+        info: Info,
+        old_password: Annotated[str, strawberry.argument(description="The present password.")],
+        new_password: NewPassword,
+    ) -> ParticipantResult:
+        """Change your password, as a participant who signed in. All your other login sessions end."""
+        key = await participant_passwords.change(info.context, old_password, new_password)
+        return await written(info, "Participant", models.Participant, key)  # type: ignore[no-any-return]
+
+    @mutation(needs=ANYONE)
+    async def request_participant_password_reset(
+        self,
+        info: Info,
+        username: Annotated[str, strawberry.argument(description="The name that the participant signs in with.")],
+    ) -> DoneResult:
+        """Mail a link that sets a new password to a participant who may sign in and has an address. It is valid for 45
+        minutes and works once, by `resetPassword`. The answer is the same for a name that nobody has."""
+        return Done(at=await participant_passwords.request_reset(info.context, username))
 
     @mutation(needs=SIGNED_IN)
     async def update_profile(
