@@ -139,6 +139,11 @@ def principal_topic(key: object) -> str:
     return f"principal:{key}"
 
 
+def disconnected_topic(key: object) -> str:
+    """The connections of a user, participant, device or service are to end."""
+    return f"disconnected:{key}"
+
+
 def renewed_topic(key: object) -> str:
     """The principal of a long connection was looked up anew, in this process."""
     return f"renewed:{key}"

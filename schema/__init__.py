@@ -54,6 +54,7 @@ from schema.types.sessions.assets import AssetsMutation, AssetsQuery
 from schema.types.sessions.commands import SessionsMutation
 from schema.types.sessions.events import SessionEventsMutation
 from schema.types.sessions.kinds import SessionTypesMutation
+from schema.types.sessions.offline import OfflineQuery
 from schema.types.sessions.streams import SessionStreamsSubscription
 from schema.types.simulations import results  # noqa: F401  (the same)
 from schema.types.simulations.differences import DifferencesQuery
@@ -118,6 +119,7 @@ QUERIES: list[type] = [
     SubmissionQuotaQuery,
     SpecDifferenceQuery,
     AssetsQuery,
+    OfflineQuery,
     NodesQuery,
 ]
 MUTATIONS: list[type] = [

@@ -13,7 +13,7 @@ from db.outages import Unavailable
 from resolvers.accounts import external_identity
 from resolvers.context import Services
 from resolvers.failures import Code, Failure, TokenExpired, Unauthenticated
-from resolvers.feed import RIGHTS, renewed_topic
+from resolvers.feed import RIGHTS, disconnected_topic, renewed_topic
 from resolvers.identity.principal import ANONYMOUS, Kind, Principal, TaskClaim
 from resolvers.identity.tokens import Secret
 
@@ -105,7 +105,9 @@ async def keep(
     anonymous.
     """
     recheck = min(RECHECK, UNHEARD) if services.database.dialect == "sqlite" else RECHECK
-    with services.identity.presence.there(principal), services.feed.subscription(*principal.topics, RIGHTS) as changes:
+    ending = disconnected_topic(principal.id)
+    topics = (*principal.topics, RIGHTS, ending)
+    with services.identity.presence.there(principal), services.feed.subscription(*topics) as changes:
         away = False
         while True:
             pause: float | None = None if principal.kind is Kind.ANONYMOUS else min(recheck, AWAY) if away else recheck
@@ -116,7 +118,8 @@ async def keep(
                 pause = min(AWAY if away else recheck, left + 0.01)
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause):
-                    await changes.next()
+                    if ending in await changes.next() and principal.id is not None:
+                        raise Unauthenticated("an administrator ended this connection")
             try:
                 principal = await authenticate(services, authorization)
             except Unavailable:  # nothing can be read either; what was missed is looked at when it is back

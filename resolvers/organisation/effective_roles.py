@@ -8,30 +8,72 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from db.aliases import Alias
-from db.models import ADMIN, CORE, USER, Project, Role, RoleGrant, Site, UserGroup, UserGroupMember
+from db.models import (
+    ADMIN,
+    CORE,
+    USER,
+    Participant,
+    Project,
+    Role,
+    RoleGrant,
+    Service,
+    Site,
+    UserGroup,
+    UserGroupMember,
+)
 from resolvers.access.visibility import visible
 from resolvers.context import Context
 from resolvers.failures import Invalid
 
+OWN = "torana"
+"""The key of the gateway's own service."""
 MOST = 1_000
 """The most roles in one answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A group's role in a site or a project; `inherited` when it is granted in the site of the project, or in a project
-    of the site."""
+    """A role in a site or a project, of a group, or of who was asked for; `inherited` when it is granted in the site of
+    the project, or in a project of the site. `service_key` is that of the service whose role it is."""
 
     role: str
     inherited: bool
-    user_group_id: UUID
-    site_id: UUID
+    user_group_id: UUID | None
+    site_id: UUID | None
     project_id: UUID | None
+    service_key: str
+
+
+_GRANTED = ("Device", "Participant", "ParticipantGroup")
+
+
+async def _granted(ctx: Context, kind: str, key: UUID) -> Sequence[Held]:
+    """The roles of any service that were granted to a device, or to a participant's group."""
+    grant, role, service = Alias(RoleGrant), Alias(Role), Alias(Service)
+    wanted = sa.bindparam("key", type_=Role.id.type)
+    whose = grant.device_id == wanted if kind == "Device" else grant.participant_group_id == wanted
+    if kind == "Participant":
+        mine = Alias(Participant)
+        group = sa.select(mine.group_id).where(mine.id == wanted, visible(mine, ctx.principal.profile))
+        whose = grant.participant_group_id == group.scalar_subquery()
+    found = (
+        sa.select(role.name, role.site_id, role.project_id, service.key.label("service"))
+        .select_from(grant)
+        .join(role, role.id == grant.role_id)
+        .join(service, service.id == role.service_id)
+        .where(whose, grant.deleted_at.is_(None), visible(grant, ctx.principal.profile))
+        .order_by(role.id)
+        .limit(MOST)
+    )
+    rows = await ctx.database.rows(found, {**ctx.principal.parameters, "key": key})
+    return [Held(row.name, False, None, row.site_id, row.project_id, row.service) for row in rows]
 
 
 async def access_for(ctx: Context, kind: str, key: UUID) -> Sequence[Held]:
     """The effective roles of a User or a UserGroup, or in a Site or a Project: the higher one where there are
     several."""
+    if kind in _GRANTED:
+        return await _granted(ctx, kind, key)
     grant, group, role = Alias(RoleGrant), Alias(UserGroup), Alias(Role)
     given = (
         sa.select(grant.user_group_id, role.site_id, role.project_id, role.name)
@@ -48,7 +90,10 @@ async def access_for(ctx: Context, kind: str, key: UUID) -> Sequence[Held]:
     elif kind == "UserGroup":
         given = given.where(group.id == wanted)
     elif kind not in ("Site", "Project"):
-        raise Invalid("access is told for a User, a UserGroup, a Site or a Project", field="id")
+        raise Invalid(
+            "access is told for a User, a UserGroup, a Site, a Project, a Device, a Participant or a ParticipantGroup",
+            field="id",
+        )
     rights = given.cte("rights")
     site, project = Alias(Site), Alias(Project)
     live = (site.deleted_at.is_(None), project.deleted_at.is_(None))
@@ -77,10 +122,10 @@ async def access_for(ctx: Context, kind: str, key: UUID) -> Sequence[Held]:
         found.order_by(held.c.site_id, held.c.project_id, held.c.user_group_id).limit(4 * MOST),
         {**ctx.principal.parameters, "key": key},
     )
-    best: dict[tuple[UUID | None, UUID, UUID | None], Held] = {}
+    best: dict[tuple[UUID | None, UUID | None, UUID | None], Held] = {}
     for row in rows:
         place = (None if kind == "User" else row.user_group_id, row.site_id, row.project_id)
-        one = Held(row.name, bool(row.inherited), row.user_group_id, row.site_id, row.project_id)
+        one = Held(row.name, bool(row.inherited), row.user_group_id, row.site_id, row.project_id, OWN)
         if place not in best or (_rank(one) < _rank(best[place])):
             best[place] = one
     return list(best.values())[:MOST]

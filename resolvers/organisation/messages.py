@@ -43,7 +43,7 @@ class Words:
         if (self.text is None) == (self.template is None):
             raise Invalid("give either a text or a template", field="text")
         if self.template is not None:
-            row = await seen(session, ctx, NotificationTemplate, self.template, field="template")
+            row = await seen(session, ctx, NotificationTemplate, self.template, field="notificationTemplate")
             return partial(self._by_template, row)
         if not self.text or not self.text.strip() or len(self.text) > LONGEST:
             raise Invalid(f"a text has 1 to {LONGEST} characters", field="text")

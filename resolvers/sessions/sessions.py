@@ -38,6 +38,7 @@ CREATOR = {
     Kind.SERVICE: "creator_service_id",
 }
 ENDED = (SessionStatus.COMPLETED, SessionStatus.TERMINATED)
+_TIMES = ("ends_at", "duration_seconds")
 LONGEST = timedelta(days=366)
 """The longest session."""
 
@@ -62,9 +63,10 @@ async def create(ctx: Context, new: New) -> UUID:
         project = await seen(session, ctx, Project, new.project_id, field="input.project")
         kind = await seen(session, ctx, SessionType, new.type_id, field="input.type")
         moment = await moment_of(session)
+        times = {name: new.values[name] for name in _TIMES}
         row = Session(
             id=uuid7(), type_id=kind.id, project_id=project.id, status=new.status, **{column: ctx.principal.id},
-            **new.values,
+            **{name: value for name, value in new.values.items() if name not in _TIMES},
         )  # fmt: skip
         new.members.check()
         await members.welcome(session, ctx, project.id, new.members)
@@ -82,6 +84,8 @@ async def create(ctx: Context, new: New) -> UUID:
         if not project.enabled:
             raise WrongState("work in this project has ended: no session of it is made", field="input.project")
         await expect_type(session, kind.id, project.id, "input.type")
+        for name, value in times.items():  # only now is it told whether they can be
+            setattr(row, name, value)
         check_times(row, moment)
         session.info["held_members"] = set(new.members.all)
         await _begin(session, ctx, row, {members.who_of(one): one for one in there}, moment)

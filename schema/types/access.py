@@ -8,17 +8,18 @@ import strawberry
 
 from db import models
 from resolvers.access.policy import policies
-from resolvers.organisation import counts, effective_roles, maintenance_mode, permissions
+from resolvers.organisation import counts, effective_roles, maintenance_mode, permissions, service_logs
 from resolvers.reading.listing import Listing
 from resolvers.reading.paging import Page
 from resolvers.spelling import camel, constant, global_id
 from schema.fields.fields import Info, computed
-from schema.fields.mutations import SIGNED_IN, mutation
+from schema.fields.mutations import SIGNED_IN, WRITER, mutation
 from schema.fields.nodes import Connection
 from schema.fields.problems import Problem
-from schema.fields.scalars import enum, parse_id
+from schema.fields.scalars import enum, member_name, optional_key, parse_id
 from schema.fields.selection import DEFINITION, model_of, select
 from schema.lists.connections import Sliced, listed
+from schema.types.accounts.signing import Done, DoneResult
 from schema.types.groups import UserGroup
 from schema.types.organisation import Project, Site
 
@@ -51,17 +52,22 @@ def _of_role(model: type[models.Entity], key: str) -> Any:
     return resolve
 
 
-@strawberry.type(description="A role that a group holds in a site or a project, also by inheritance.")
+@strawberry.type(
+    description="A role that a group, a device or participants hold in a site or a project, also by inheritance."
+)
 class HeldRole:
     role: str = strawberry.field(description="`admin` or `user`.")
     inherited: bool = strawberry.field(
         description="Whether it follows from another role, in the site or in a project of it."
     )
+    service_key: str = strawberry.field(
+        description="The key of the service whose role it is: `torana` of the gateway itself."
+    )
     user_group_id: strawberry.Private[Any]
     site_id: strawberry.Private[Any]
     project_id: strawberry.Private[Any]
     user_group: UserGroup | None = strawberry.field(
-        resolver=_of_role(models.UserGroup, "user_group_id"), description="The group."
+        resolver=_of_role(models.UserGroup, "user_group_id"), description="The group, if it is one's."
     )
     site: Site | None = strawberry.field(resolver=_of_role(models.Site, "site_id"), description="The site.")
     project: Project | None = strawberry.field(
@@ -106,13 +112,19 @@ class Restorable:
     deleted_at: datetime = strawberry.field(description="When it was deleted.")
 
 
-_HELD = Listing("HeldRole", lambda held: (str(held.site_id), str(held.project_id or ""), str(held.user_group_id)))
+_HELD = Listing(
+    "HeldRole",
+    lambda held: (str(held.site_id), str(held.project_id or ""), str(held.user_group_id), held.service_key, held.role),
+)
 
 
 async def _access_for(
     info: Info,
     sliced: Sliced,
-    id: Annotated[strawberry.ID, strawberry.argument(description="A User, UserGroup, Site or Project.")],
+    id: Annotated[
+        strawberry.ID,
+        strawberry.argument(description="A User, UserGroup, Site, Project, Device, Participant or ParticipantGroup."),
+    ],
 ) -> Page:
     return _HELD.page(await effective_roles.access_for(info.context, *parse_id(id)), sliced(_HELD))
 
@@ -151,7 +163,8 @@ class AccessQuery:
         )
 
     access_for: Connection[HeldRole] = listed(
-        "The roles of a User or a UserGroup, or the roles in a Site or a Project, as far as you see their grants. "
+        "The roles of a User or a UserGroup, or the roles in a Site or a Project, as far as you see their grants; of a "
+        "Device, a Participant or a ParticipantGroup the roles of all services that were granted to it. "
         "Inherited roles are included: administrators of a site administer its projects, and who has a role in a "
         "project is a user of its site. "
         f"At most {effective_roles.MOST}.",
@@ -186,8 +199,35 @@ class Lock:
 LockResult = Annotated[Lock | Problem, strawberry.union("LockResult", description="The lock, or why not.")]
 
 
+LogLevel = enum(
+    service_logs.Level,
+    "How grave a log event is.",
+    name="LogLevel",
+    DEBUG="For who develops the service.",
+    INFO="It went as it should.",
+    WARNING="Something to look at.",
+    ERROR="It failed.",
+)
+
+
 @strawberry.type
 class AccessMutation:
+    @mutation(needs=WRITER)
+    async def add_log_event(
+        self,
+        info: Info,
+        level: Annotated[LogLevel, strawberry.argument(description="How grave it is.")],  # type: ignore[valid-type]
+        message: Annotated[str, strawberry.argument(description="In words, at most 2000 characters; no secrets.")],
+        project: Annotated[
+            strawberry.ID | None,
+            strawberry.argument(description="The project that it is of: its administrators read it, too."),
+        ] = None,
+    ) -> DoneResult:
+        """Put a log event on record, as a service. It is read among `auditEvents`."""
+        key = optional_key("Project", project, "project")
+        chosen = service_logs.Level[member_name(level)]
+        return Done(at=await service_logs.add(info.context, chosen, message, key))
+
     @mutation(needs=SIGNED_IN, always=True)
     async def set_read_only(
         self,

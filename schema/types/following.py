@@ -17,13 +17,13 @@ from schema.fields.mutations import written
 from schema.fields.nodes import Node
 from schema.fields.scalars import enum, key_of, parse_id
 
-_Watched = Enum(  # type: ignore[misc]
-    "_Watched",
+Watched = Enum(  # type: ignore[misc]
+    "Watched",
     {constant(one.model.__name__): one.model for one in policies() if one.restorable or one.followed},
 )
 EntityType = enum(
-    _Watched, "A type whose changes can be watched.", name="EntityType",
-    **{one.name: f"{one.value.__name__}." for one in _Watched},
+    Watched, "A type whose changes can be watched.", name="EntityType",
+    **{one.name: f"{one.value.__name__}." for one in Watched},
 )  # fmt: skip
 
 
@@ -98,7 +98,7 @@ class FollowingSubscription:
             async for some in found:
                 yield [
                     EntityChange(
-                        type=_Watched(change.model),
+                        type=Watched(change.model),
                         id=strawberry.ID(global_id(change.model.__name__, change.id)),
                         change=change,
                     )

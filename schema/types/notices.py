@@ -118,7 +118,7 @@ class NoticesMutation:
             str | None,
             strawberry.argument(description="The words; $name and $username stand for the recipient's."),
         ] = None,
-        template: Annotated[
+        notification_template: Annotated[
             strawberry.ID | None,
             strawberry.argument(description="Instead of words: a template that you see, which has them."),
         ] = None,
@@ -133,7 +133,7 @@ class NoticesMutation:
         words = messages.Words(
             subject,
             text,
-            optional_key("NotificationTemplate", template, "template"),
+            optional_key("NotificationTemplate", notification_template, "notificationTemplate"),
             {one.name: one.value for one in variables or ()},
         )
         return Sent(count=await messages.send(info.context, people, others, words))

@@ -72,7 +72,7 @@ OWN_ROW = {
 COMMANDS = {
     "a row comes to be, of what is named": {
         "createApiKey", "createAssetGrant", "createChallengeToken", "createDeviceToken", "createDownload", "createParticipantToken", "createServiceToken",
-        "createSimulationLink", "createSpecToken", "createTeam", "grantRole", "joinChallenge", "registerDevice", "reevaluate", "reportEvents", "signUp", "submitSimulation",
+        "createSimulationLink", "createSpecToken", "createTeam", "grantRole", "addLogEvent", "joinChallenge", "registerDevice", "reevaluate", "reportEvents", "signUp", "submitSimulation",
     },
     "a state is asked for, and checked, whatever else changed": {
         "archiveSubmission", "buildPackage", "cancelJob", "cancelJobs", "cancelReevaluation", "cancelSubmission", "chooseSubmission", "decideRegistration",
@@ -80,11 +80,11 @@ COMMANDS = {
         "setSubmissionStatus", "unyankPackage", "withdrawSubmission", "yankPackage", "retryJob", "retryJobs", "refuseAsset", "releaseAsset", "rotateApiKey", "setReadOnly", "newDeviceRegisterKey", "setJobPriority",
     },
     "an ending that holds whatever changed meanwhile": {
-        "closeOtherSessions", "closeSession", "closeSessions", "deleteAllSpecs", "deleteJobs", "deleteSimulations", "deleteUpload", "leaveSession", "leaveTeam", "removeFromSession",
+        "disconnect", "closeOtherSessions", "closeSession", "closeSessions", "deleteAllSpecs", "deleteJobs", "deleteSimulations", "deleteUpload", "leaveSession", "leaveTeam", "removeFromSession",
         "logOut", "revokeAllCredentials", "revokeCredential",
     },
     "a proof of who asks, or what only its owner has": {
-        "changePassword", "completeTwoFactor", "confirmTwoFactor", "disableTwoFactor", "logIn", "logInParticipant",
+        "changeParticipantPassword", "requestParticipantPasswordReset", "changePassword", "completeTwoFactor", "confirmTwoFactor", "disableTwoFactor", "logIn", "logInParticipant",
         "newRecoveryCodes", "refresh", "removeClusterLogin", "removeTwoFactor", "requestPasswordReset",
         "resendVerification", "resetPassword", "setClusterLogin", "setParticipantPassword", "setPassword",
         "setUpTwoFactor", "verifyEmail",
@@ -107,6 +107,8 @@ OTHER_LISTS = {
     "InputDifference.inputJson": "of two documents, with a bound of its own",
     "SignInOptions.providers": "those of the settings, at most one of each kind",
     "SpecDifference.changes": "of two documents, with a bound of its own",
+    "Query.eventGaps": "of one device, at most 1000",
+    "RowChanges.changes": "a page with a cursor of its own, which outlives a connection",
     "EventBatch.outcomes": "one for each event of a batch",
     "Subscription.invitations": "what came at once, of a stream",
     "Subscription.sessionEvents": "what came at once, of a stream",

@@ -271,6 +271,7 @@ POLICIES = (
         undelete=(),
         goes_with=(SessionEvent.session_id,),
         stays=(SessionEvent.user_id, SessionEvent.participant_id, SessionEvent.device_id, SessionEvent.service_id),
+        followed=True,
     ),
     Policy(
         model=SessionMember,

@@ -7,14 +7,15 @@ import strawberry
 
 from db.types import instant_text
 from resolvers.accounts import sessions
+from resolvers.organisation import disconnecting
 from resolvers.reading.listing import Listing
 from resolvers.reading.paging import Page
 from resolvers.spelling import global_id
 from schema.fields.fields import Info
-from schema.fields.mutations import IN_PERSON, mutation
+from schema.fields.mutations import IN_PERSON, WRITER, mutation
 from schema.fields.nodes import Connection
 from schema.fields.problems import Problem
-from schema.fields.scalars import key_of
+from schema.fields.scalars import key_of, parse_id
 from schema.lists.connections import Sliced, listed
 
 
@@ -85,3 +86,14 @@ class LoginSessionsMutation:
         """End all login sessions of a user. Allowed to administrators of a site of the user, who is no superadmin, and
         to superadmins."""
         return SessionsClosed(count=await sessions.close_all(info.context, key_of("User", user, "user")))
+
+    @mutation(needs=WRITER)
+    async def disconnect(
+        self,
+        info: Info,
+        id: Annotated[strawberry.ID, strawberry.argument(description="The User, Participant, Device or Service.")],
+    ) -> ClosedResult:
+        """End all login sessions of somebody, and their sockets and streams; keys and static tokens stay valid. Allowed
+        to who administers a user or cares for a participant or device, to services of their projects for the latter,
+        and to superadmins."""
+        return SessionsClosed(count=await disconnecting.disconnect(info.context, *parse_id(id)))
