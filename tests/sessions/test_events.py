@@ -118,7 +118,7 @@ async def test_the_clock_of_the_device_is_kept_beside_ours(platform: Platform, h
     await report(platform, "device", [event(held, "one", occurredAt=moment)])
     query = 'query($s:ID!){session(id:$s){events(first:9,filter:{clientId:{equals:"one"}}){nodes{occurredAt createdAt device{id}}}}}'
     (node,) = (await platform.ask(query, "tom", s=held))["session"]["events"]["nodes"]
-    assert node["occurredAt"] == "2026-01-05T09:00:00Z"
+    assert node["occurredAt"] == "2026-01-05T09:00:00.000000Z"
     assert node["createdAt"] > "2026-06"
     assert node["device"]["id"] == platform.world.here.id("Device", "device")
 
