@@ -24,6 +24,7 @@ from schema.lists.connections import give_defaults
 from schema.lists.roots import roots
 from schema.types.access import AccessMutation, AccessQuery
 from schema.types.accounts.credentials import CredentialsMutation
+from schema.types.accounts.login_codes import LoginCodesMutation
 from schema.types.accounts.login_sessions import LoginSessionsMutation, LoginSessionsQuery
 from schema.types.accounts.passwords import PasswordsMutation
 from schema.types.accounts.people import PeopleMutation, PeopleQuery
@@ -126,6 +127,7 @@ MUTATIONS: list[type] = [
     AccessMutation,
     SigningMutation,
     LoginSessionsMutation,
+    LoginCodesMutation,
     PasswordsMutation,
     PeopleMutation,
     OrganisationMutation,

@@ -165,6 +165,16 @@ def _role_of_service(entity: Any, profile: AccessProfile) -> Clause:
     return FALSE if mine is FALSE else sa.exists().where(role.id == entity.role_id, mine)
 
 
+def _only_mine(entity: Any, profile: AccessProfile) -> Clause:
+    """The group holds roles of the service, and no others."""
+    if profile.kind is not Kind.SERVICE:
+        return FALSE
+    grant, role, me_ = Alias(models.RoleGrant), Alias(models.Role), sa.bindparam("me", type_=Key())
+    held = (grant.user_group_id == entity.id, grant.deleted_at.is_(None))
+    granted = sa.join(grant, role, role.id == grant.role_id)
+    return sa.and_(some(granted, *held, role.service_id == me_), sa.not_(some(granted, *held, role.service_id != me_)))
+
+
 def _linked_simulation(entity: Any, profile: AccessProfile) -> Clause:
     """The simulation of the link. It is looked up once, not per row: a list of all simulations finds it by its key."""
     return _shared(entity.id, profile)
@@ -195,6 +205,7 @@ def _for_my_group(entity: Any, profile: AccessProfile) -> Clause:
 GROUP_MEMBER = Rule("its members", ("OW",), _linked(models.UserGroupMember, "user_group_id", "user_id", Kind.USER))
 GRANTED_TO_ME = Rule("who has the role by it", ("OW",), _of_my_group)
 GRANTING_SERVICE = Rule("the service whose role it is", ("SV",), _role_of_service)
+GROUP_SERVICE = Rule("the service, where it holds only roles of its own", ("SV",), _only_mine)
 DEVICE_OF_PARTICIPANT = Rule(
     "the device's participants",
     ("PT",),

@@ -44,6 +44,7 @@ _FLEETING = (
     CredentialKind.EMAIL_CODE,
     CredentialKind.EMAIL_VERIFY,
     CredentialKind.PASSWORD_RESET,
+    CredentialKind.LOGIN_CODE,
 )
 
 

@@ -55,6 +55,7 @@ AuditEvent: what was done is put on record
 Credential, User: an operator makes users
 Credential, User: anyone makes an account, where the settings let them
 Credential, User: one's own second factor, once the password is proved
+Credential: a code is used once
 Credential: a code is used once, and only the latest
 Credential: a credential is made by its owner, or by who may make one for it
 Credential: a link holds once, and only the latest
@@ -65,6 +66,7 @@ Credential: login sessions end with what they stood on
 Credential: one's own login of clusters
 Credential: who proves a password has its hash renewed
 Credential: who proves an identity is signed in
+Credential: who signed in has a code for a service
 Device, DeviceType: who has the register key registers a device
 Device, Participant, User: who is in a session is busy
 Device: a device tells of itself

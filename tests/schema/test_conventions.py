@@ -71,7 +71,7 @@ OWN_ROW = {
 
 COMMANDS = {
     "a row comes to be, of what is named": {
-        "createApiKey", "createAssetGrant", "createChallengeToken", "createDeviceToken", "createDownload", "createParticipantToken", "createServiceToken",
+        "createApiKey", "createAssetGrant", "createChallengeToken", "createDeviceToken", "createDownload", "createLoginCode", "createParticipantToken", "createServiceToken",
         "createSimulationLink", "createSpecToken", "createTeam", "grantRole", "addLogEvent", "joinChallenge", "registerDevice", "reevaluate", "reportEvents", "signUp", "submitSimulation",
     },
     "a state is asked for, and checked, whatever else changed": {
@@ -84,7 +84,7 @@ COMMANDS = {
         "logOut", "revokeAllCredentials", "revokeCredential",
     },
     "a proof of who asks, or what only its owner has": {
-        "changeParticipantPassword", "requestParticipantPasswordReset", "changePassword", "completeTwoFactor", "confirmTwoFactor", "disableTwoFactor", "logIn", "logInParticipant",
+        "redeemLoginCode", "changeParticipantPassword", "requestParticipantPasswordReset", "changePassword", "completeTwoFactor", "confirmTwoFactor", "disableTwoFactor", "logIn", "logInParticipant",
         "newRecoveryCodes", "refresh", "removeClusterLogin", "removeTwoFactor", "requestPasswordReset",
         "resendVerification", "resetPassword", "setClusterLogin", "setParticipantPassword", "setPassword",
         "setUpTwoFactor", "verifyEmail",

@@ -71,6 +71,8 @@ Credential/participant     -  -  -   -    -   RD    -  RD    R  -  -  D    - -  
 # By the token one is in every site that the device is in: their administrators end it.
 Credential/device          -  -  -   -    -   R     -  RD    -  -  R  -    - -   -  -  RD
 UserGroup                  -  -  -   -    R   R     R  CRUDB -  -  -  R    - -   -  -  CRUDB
+# It holds only roles of SV (6.13).
+UserGroup/service          -  -  -   -    -   -     -  -     -  -  -  CRUDB - -  -  -  CRUDB
 # "R own" of PU and SU: the roles of the places that one has a part in. SV: those of the service itself. No restoring.
 # Nobody makes or changes the gateway's own roles.
 Role/core                  -  -  -   -    R   R     -  R     -  -  -  -    - -   -  -  R
@@ -234,6 +236,7 @@ NEW: Mapping[str, Mapping[str, Any]] = {
     **{kind: one.new for kind, one in BESIDES.items()},
     "User": {"username": Name(), "groups": [Ref("UserGroup")]},
     "UserGroup": {"name": Name(), "roles": [Ref("Role/core")]},
+    "UserGroup/service": {"name": Name(), "roles": [Ref("Role/project")]},
     "Role/project": {"name": Name(), "service": Ref("Service"), "scope": "PROJECT", "project": Ref("Project")},
     "Role/site": {"name": Name(), "service": Ref("Service"), "scope": "SITE", "site": Ref("Site")},
     "RoleGrant": {"role": Ref("Role/core"), "grantee": Ref("ParticipantGroup")},
@@ -355,6 +358,7 @@ CHANGES: Mapping[str, Mapping[str, Any]] = {
         "notes": Name(), "active": True, "forcePasswordChange": False, "platformRole": "CONTRIBUTOR", "superadmin": False,
     },
     "UserGroup": {"name": Name()},
+    "UserGroup/service": {"name": Name()},
     "Role/project": {"name": Name()},
     "Role/site": {"name": Name()},
     "Site": {"name": Name(), "twoFactorRequired": False},
@@ -426,6 +430,7 @@ ARGUMENTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "replyInvite": ("PT", {"id": Ref("Session"), "reply": "ACCEPT"}),
     "leaveSession": ("PT", {"id": Ref("Session")}),
     "reportEvents": ("SA", {"events": [{"session": Ref("Session"), "clientId": "x", "type": "USER_EVENT", "occurredAt": "2026-02-01T09:00:00Z"}]}),
+    "createLoginCode": ("PU", {"service": Ref("Service")}),
     "disconnect": ("SA", {"id": Ref("Participant")}),
     "addLogEvent": ("SV", {"level": "INFO", "message": "x", "project": Ref("Project")}),
     "createAsset": ("SV", {"input": {"session": Ref("Session"), "name": "x.mp4", "address": "https://calls.example/x", "size": "5", "creator": Ref("Participant")}}),
@@ -619,6 +624,16 @@ async def _hold(
     return held.id
 
 
+async def _group_of(session: AsyncSession, role: UUID, name: str) -> UUID:
+    """A group that holds this role alone."""
+    group = m.UserGroup(id=uuid7(), name=name)
+    session.add(group)
+    await session.flush()
+    session.add(m.RoleGrant(role_id=role, user_group_id=group.id))
+    await session.flush()
+    return group.id
+
+
 async def _kind(session: AsyncSession, place: Place, name: str, *, own: bool = False) -> UUID:
     """A type of sessions in a place; with `own`, run by its service."""
     kind = m.SessionType(
@@ -724,6 +739,7 @@ async def _place(
         "Session/device": by_device, "Session/participant": by_participant, "File/device": brought,
         "SessionType": plain, "SessionType/own": await _kind(session, place, "own", own=True),
         "Credential/participant": place.participant_key, "Credential/device": place.device_key,
+        "UserGroup/service": await _group_of(session, keys["Role/project"], "of a service"),
         "UserGroup": place.members, "RoleGrant": place.grant, "Site": place.site, "Project": place.project,
         "ParticipantGroup": place.group, "Participant": place.participant, "Device": place.device,
         "Service": place.service, "ServiceConfig/participant": place.config, "Session": held, "Spec": spec,
@@ -788,6 +804,8 @@ async def fresh(
             await session.flush()
             role = await _first(session, m.Role, project_id=place.project, service_id=m.CORE, name=m.USER)
             session.add(m.RoleGrant(role_id=role, user_group_id=key))
+        case "UserGroup/service":
+            return await _group_of(session, beside["Role/project"], name)
         case "Role/project":
             session.add(m.Role(**common, service_id=place.service, scope=m.RoleScope.PROJECT, **in_project))
         case "Role/site":

@@ -35,6 +35,7 @@ class _Kind(StrEnum):
     STATIC_TOKEN = models.CredentialKind.STATIC_TOKEN.value
     CHALLENGE_WORKER = models.CredentialKind.CHALLENGE_WORKER.value
     SPEC_TOKEN = models.CredentialKind.SPEC_TOKEN.value
+    CERTIFICATE = models.CredentialKind.CERTIFICATE.value
 
 
 CredentialKind = enum(
@@ -45,6 +46,7 @@ CredentialKind = enum(
     STATIC_TOKEN="The token of a participant, a device or a service.",  # noqa: S106
     CHALLENGE_WORKER="The token of an external worker of a challenge.",
     SPEC_TOKEN="A token that reads specs and their packages.",  # noqa: S106
+    CERTIFICATE="The certificate of a device.",
 )
 
 
