@@ -26,6 +26,7 @@ from gateway.app import create_app
 from gateway.commands import administration, evaluating, exporting, uploading
 from gateway.commands.access_matrix import Matrix
 from gateway.commands.demo import database as demonstration
+from gateway.commands.demo import living
 from gateway.commands.demo.organisation import ACCOUNTS
 from gateway.commands.documents import documents, explain
 from gateway.commands.files import files as files_of
@@ -94,17 +95,19 @@ def demo(
     )
     set_up_logs(settings.server.log_format)
     _check_port(host, port)
-    _run(_prepare_demo(settings))
+    study = _run(_prepare_demo(settings))
     address = f"http://{host}:{port}"
     missing = "" if pages.built() else "  (the explorer page is not built: no Node.js)"
     typer.echo(f"\nTorana is at {address}/graphql{missing}")
     for account in ACCOUNTS:
         typer.echo(f"  {account.role:<16} {account.username:<6} {account.password}")
     typer.echo("Stop it with Ctrl-C.\n")
+    if study is not None:
+        living.play(study, f"{address}/graphql")
     _serve(settings)
 
 
-async def _prepare_demo(settings: Settings) -> None:
+async def _prepare_demo(settings: Settings) -> living.Study | None:
     async with opened(settings) as services:
         await services.database.start()
         present = await migrating.present(settings.storage.url)
@@ -113,6 +116,7 @@ async def _prepare_demo(settings: Settings) -> None:
         await migrating.migrate(settings.storage.url)
         if await demonstration.fill(services, lambda step: typer.echo(f"  {step}")):
             typer.echo("Demonstration data are in place")
+        return await living.begin(services)
 
 
 @app.command()

@@ -20,6 +20,7 @@ class Code(Enum):
     TIMEOUT = "TIMEOUT"
     UNAVAILABLE = "UNAVAILABLE"
     UNCONFIRMED = "UNCONFIRMED"
+    CLIENT_TOO_OLD = "CLIENT_TOO_OLD"
 
 
 CONTENDED = "others were changing the same at this moment, and nothing was done; read it again, and try again"
@@ -117,6 +118,12 @@ def check_limit(told: str, value: int, allowed: int, *, limit: str, field: str |
     """Raise LimitExceeded, with these words, for more than is allowed."""
     if value > allowed:
         raise LimitExceeded(told, field=field, limit=limit, allowed=allowed, value=value)
+
+
+class ClientTooOld(Failure):
+    """The client program is too old to sign in; `oldest` is the first version that may."""
+
+    code = Code.CLIENT_TOO_OLD
 
 
 class TooLarge(LimitExceeded):

@@ -23,6 +23,7 @@ from schema.fields.selection import model_of
 from schema.lists.connections import give_defaults
 from schema.lists.roots import roots
 from schema.types.access import AccessMutation, AccessQuery
+from schema.types.accounts.client_versions import ClientVersionsMutation, ClientVersionsQuery
 from schema.types.accounts.credentials import CredentialsMutation
 from schema.types.accounts.login_codes import LoginCodesMutation
 from schema.types.accounts.login_sessions import LoginSessionsMutation, LoginSessionsQuery
@@ -121,6 +122,7 @@ QUERIES: list[type] = [
     SpecDifferenceQuery,
     AssetsQuery,
     OfflineQuery,
+    ClientVersionsQuery,
     NodesQuery,
 ]
 MUTATIONS: list[type] = [
@@ -128,6 +130,7 @@ MUTATIONS: list[type] = [
     SigningMutation,
     LoginSessionsMutation,
     LoginCodesMutation,
+    ClientVersionsMutation,
     PasswordsMutation,
     PeopleMutation,
     OrganisationMutation,

@@ -44,6 +44,7 @@ STATUS = {
     Code.TOKEN_EXPIRED.name: 401,
     Code.UNAUTHENTICATED.name: 401,
     DOCUMENT_NOT_TRUSTED: 403,
+    Code.CLIENT_TOO_OLD.name: 426,
     Code.RATE_LIMITED.name: 429,
     Code.TIMEOUT.name: 503,
     Code.UNAVAILABLE.name: 503,

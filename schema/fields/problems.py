@@ -25,6 +25,7 @@ ErrorCode = enum(
     LIMIT_EXCEEDED="The operation is larger than allowed; the details name limit, allowed and value.",
     TIMEOUT="It took longer than allowed.",
     UNAVAILABLE="The gateway can't reach something that it needs, such as its database. Nothing was done: try again.",
+    CLIENT_TOO_OLD="This version of your program may no longer sign in: get a newer one.",
     UNCONFIRMED="It is done but can't be shown. Where `committed` in the details is null, it may be done. Read "
     "before doing it again.",
 )

@@ -204,3 +204,22 @@ async def test_the_roles_of_devices_and_participants_are_told(platform: Platform
     for asked in (here.id("Device", "device"), group, here.id("Participant", "participant")):
         assert (await platform.ask(query, "maria", i=asked))["accessFor"]["nodes"] == told
         assert (await platform.ask(query, "eve", i=asked))["accessFor"]["nodes"] == []
+
+
+async def test_a_client_that_is_too_old_does_not_sign_in(platform: Platform) -> None:
+    set_, _ = await mutate(
+        platform, "root", "setOldestClient", "...on ClientVersion{oldest}", name="Tera+", version="1.4"
+    )
+    assert set_["oldest"] == "1.4"
+    for who in ("maria", "mona"):
+        refused, _ = await mutate(platform, who, "setOldestClient", name="Tera+", version="9")
+        assert refused["code"] == "FORBIDDEN"
+    assert (await platform.ask("{clientVersions{name oldest}}"))["clientVersions"] == [
+        {"name": "Tera+", "oldest": "1.4"}
+    ]
+    query = 'mutation($c:ClientInfo){logIn(username:"tom",password:"correct horse battery",client:$c){__typename ...on Problem{code details}}}'
+    for version, code in (("1.3.9", "CLIENT_TOO_OLD"), ("1.4", None), ("1.10", None), ("x", "INVALID")):
+        found = (await platform.ask(query, None, c={"name": "Tera+", "version": version}))["logIn"]
+        assert found.get("code") == code, version
+    for client in ({"name": "other", "version": "0.1"}, None):
+        assert (await platform.ask(query, None, c=client))["logIn"]["__typename"] == "Tokens"

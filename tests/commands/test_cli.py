@@ -75,6 +75,7 @@ def test_schema_prints_the_sdl(torana: Torana) -> None:
 
 
 VARIABLES = """
+    events_per_minute reply_seconds tidy_sessions_at time_zone
     archive_days files_dir free_bytes output_days page_values project_bytes result_values project_tasks s3_bucket s3_endpoint s3_key s3_links s3_prefix
     s3_region s3_secret upload_bytes upload_hours user_bytes user_tasks
     access_minutes account_attempts allowed_hosts allowed_origins audit_days body_limit body_timeout

@@ -83,6 +83,7 @@ def _failures() -> dict[str, Failure]:
         "RATE_LIMITED": {"retryAfterSeconds": 7},
         "LIMIT_EXCEEDED": {"limit": "cost", "allowed": 1, "value": 2},
         "UNCONFIRMED": {"committed": True},
+        "CLIENT_TOO_OLD": {"oldest": "1.4"},
     }
     kinds = [kind for kind in vars(failures).values() if isinstance(kind, type) and issubclass(kind, Failure)]
     return {kind.code.name: kind("no", **given.get(kind.code.name, {})) for kind in kinds if hasattr(kind, "code")}

@@ -111,7 +111,7 @@ def test_everybody_is_who_they_should_be(torana: Any, torana_principals: Any) ->
         "project_user": ("viewer", False, False, True, True),
         "outsider": ("viewer", False, False, False, False),
         "participant": ("myParticipant", False, False, False, True),
-        "device": ("myDevice", False, False, False, False),
+        "device": ("myDevice", False, False, False, True),
         "service": ("myService", False, False, True, True),
     }
 

@@ -31,6 +31,7 @@ from tests.support.platforms import Platform
 WORKERS = "workers of the release before go on over an upgrade, and only `torana worker` sends this"
 
 OTHER_INPUTS = {
+    "ClientInfo": "says what program signs in",
     "EvaluatorBounds": "what a program may use, beside what it is",
     "ClusterOptions": "what a command is given beside a row: named for what it is",
     "ExternalSubject": "says who a user is",
@@ -77,7 +78,7 @@ COMMANDS = {
     "a state is asked for, and checked, whatever else changed": {
         "archiveSubmission", "buildPackage", "cancelJob", "cancelJobs", "cancelReevaluation", "cancelSubmission", "chooseSubmission", "decideRegistration",
         "evaluateSubmission", "excludeSubmission", "inviteToTeam", "cancelSession", "inviteToSession", "replyInvite", "startSession", "stopSession", "terminateSession", "joinTeam", "setAuthorLabel", "setSubmissionEvaluator",
-        "setSubmissionStatus", "unyankPackage", "withdrawSubmission", "yankPackage", "retryJob", "retryJobs", "refuseAsset", "releaseAsset", "rotateApiKey", "setReadOnly", "newDeviceRegisterKey", "setJobPriority",
+        "setSubmissionStatus", "unyankPackage", "withdrawSubmission", "yankPackage", "retryJob", "retryJobs", "refuseAsset", "releaseAsset", "rotateApiKey", "setOldestClient", "setReadOnly", "newDeviceRegisterKey", "setJobPriority",
     },
     "an ending that holds whatever changed meanwhile": {
         "disconnect", "closeOtherSessions", "closeSession", "closeSessions", "deleteAllSpecs", "deleteJobs", "deleteSimulations", "deleteUpload", "leaveSession", "leaveTeam", "removeFromSession",
@@ -107,6 +108,7 @@ OTHER_LISTS = {
     "InputDifference.inputJson": "of two documents, with a bound of its own",
     "SignInOptions.providers": "those of the settings, at most one of each kind",
     "SpecDifference.changes": "of two documents, with a bound of its own",
+    "Query.clientVersions": "those that superadmins set, at most 1000",
     "Query.eventGaps": "of one device, at most 1000",
     "RowChanges.changes": "a page with a cursor of its own, which outlives a connection",
     "EventBatch.outcomes": "one for each event of a batch",

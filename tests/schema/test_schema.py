@@ -160,7 +160,7 @@ def test_a_secret_is_shown_once_by_what_made_it(schema: Schema) -> None:
         for name in kind.fields
         if "secret" in name.lower()
     }
-    makers = ("IssuedCredential", "IssuedSimulationLink", "RegisteredDevice", "RegisterKey")
+    makers = ("IssuedCredential", "IssuedSimulationLink", "LoginCode", "RegisteredDevice", "RegisterKey")
     assert told == {f"{maker}.secret" for maker in makers}
 
 

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db import models
-from db.models import SessionCategory, SessionEventType, SessionStatus
+from db.models import SessionCategory, SessionEventType, SessionMemberState, SessionStatus
 from db.types import uuid7
 
 
@@ -27,6 +27,9 @@ async def fill_sessions(session: AsyncSession, projects: list[UUID], creators: l
     ]
     session.add_all(kinds)
     await session.flush()
+    service = await session.scalar(sa.select(models.Service.id).where(models.Service.key == "video-calls"))
+    kinds[0].service_id = service
+    await _link(session, kinds, projects)
     start = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(days=40)
     ends = (SessionStatus.COMPLETED, SessionStatus.COMPLETED, SessionStatus.TERMINATED, SessionStatus.CANCELLED)
     for n in range(48):
@@ -38,7 +41,8 @@ async def fill_sessions(session: AsyncSession, projects: list[UUID], creators: l
             creator_id=creators[n % 2],
             name=f"{kind.name} {n + 1}",
             starts_at=begins,
-            duration_seconds=900 + 60 * (n % 20),
+            ends_at=begins + timedelta(seconds=900 + 60 * (n % 20)),
+            duration_seconds=900 + 60 * (n % 20) if begins < datetime.now(UTC) else 0,
             status=ends[n % 4] if begins < datetime.now(UTC) else SessionStatus.NOT_STARTED,
             comments=None if n % 3 else "The participant asked for a shorter break.",
             parameters={"repetitions": 5 + n % 4},
@@ -46,8 +50,11 @@ async def fill_sessions(session: AsyncSession, projects: list[UUID], creators: l
         session.add(held)
         await session.flush()
         participants = people[projects[n % 3]]
-        session.add(models.SessionMember(session_id=held.id, participant_id=participants[n % (len(participants) - 1)]))
-        session.add(models.SessionMember(session_id=held.id, user_id=creators[n % 2]))
+        state = SessionMemberState.INVITED if begins > datetime.now(UTC) else SessionMemberState.JOINED
+        session.add_all(
+            models.SessionMember(session_id=held.id, state=state, **who)
+            for who in ({"participant_id": participants[n % (len(participants) - 1)]}, {"user_id": creators[n % 2]})
+        )
         happened = ("SESSION_START", "SESSION_JOIN", "USER_EVENT", "SESSION_LEAVE", "SESSION_STOP")
         session.add_all(
             models.SessionEvent(
@@ -58,3 +65,14 @@ async def fill_sessions(session: AsyncSession, projects: list[UUID], creators: l
             )
             for step, name in enumerate(happened)
         )
+
+
+async def _link(session: AsyncSession, kinds: list[models.SessionType], projects: list[UUID]) -> None:
+    """Have all types in all projects and their sites."""
+    places = list(await session.scalars(sa.select(models.Project).where(models.Project.id.in_(projects))))
+    for kind in kinds:
+        session.add_all(
+            models.SessionTypeSite(site_id=site, session_type_id=kind.id) for site in {one.site_id for one in places}
+        )
+        session.add_all(models.SessionTypeProject(project_id=one.id, session_type_id=kind.id) for one in places)
+    await session.flush()

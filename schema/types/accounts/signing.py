@@ -14,6 +14,7 @@ from schema.fields.fields import Info
 from schema.fields.mutations import ANYONE, IN_PERSON, mutation, written
 from schema.fields.problems import Problem
 from schema.fields.scalars import enum
+from schema.types.accounts.client_versions import GivenClient, expect
 from schema.types.accounts.users import TwoFactor, User
 from schema.types.organisation import Participant
 
@@ -181,9 +182,11 @@ class SigningMutation:
         code: Annotated[
             str | None, strawberry.argument(description="A code of the second factor, if you have it at hand.")
         ] = None,
+        client: GivenClient = None,
     ) -> LogInResult:
         """Sign in. The answer does not tell an unknown name from a wrong password. Too many attempts are
         RATE_LIMITED."""
+        await expect(info, client)
         found = await sign_in.log_in(info.context, username, password, code)
         if isinstance(found, sessions.Tokens):
             return _tokens(found)
@@ -205,8 +208,10 @@ class SigningMutation:
         info: Info,
         username: Annotated[str, strawberry.argument(description="The participant's username, in any case.")],
         password: Password,
+        client: GivenClient = None,
     ) -> TokensResult:
         """Sign in as a participant, as far as a project lets them."""
+        await expect(info, client)
         return _tokens(await sign_in.log_in_participant(info.context, username, password))
 
     @mutation(needs=ANYONE, always=True)

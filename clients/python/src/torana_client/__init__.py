@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from torana_client.client import Client
     from torana_client.errors import (
         BadRequest,
+        ClientTooOld,
         Conflict,
         Dependency,
         DocumentNotTrusted,
@@ -36,6 +37,7 @@ __all__ = [
     "AsyncClient",
     "BadRequest",
     "Client",
+    "ClientTooOld",
     "Conflict",
     "Dependency",
     "DocumentNotTrusted",

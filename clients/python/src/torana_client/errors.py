@@ -110,6 +110,10 @@ class Unconfirmed(ToranaError):
     """A mutation is done and can't be shown. Where `extensions["committed"]` is None, it may be done: read first."""
 
 
+class ClientTooOld(ToranaError):
+    """This version of the program may no longer sign in; `extensions["oldest"]` is the first that may."""
+
+
 class DocumentNotTrusted(ToranaError):
     """The gateway runs only the documents of its list, and this is none of them."""
 
@@ -141,6 +145,7 @@ CLASSES: Mapping[str, type[ToranaError]] = {
     "TIMEOUT": Timeout,
     "UNAVAILABLE": Unavailable,
     "UNCONFIRMED": Unconfirmed,
+    "CLIENT_TOO_OLD": ClientTooOld,
     "INTERNAL_SERVER_ERROR": InternalError,
 }
 """The class of each code. Another code, of a gateway that is newer than this package, is a `ToranaError`."""

@@ -1,0 +1,1 @@
+"""What sessions cost: devices that tell of events, and who follows them."""
