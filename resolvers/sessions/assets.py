@@ -189,6 +189,7 @@ def granted(said: Fetch) -> frozenset[UUID]:
 async def opened(ctx: Context, token: str) -> Grant:
     """What a grant opens of the files that the service which asks keeps: those that its maker still sees.
     UNAUTHENTICATED for a grant that does not hold."""
+    signed_in(ctx)
     if ctx.principal.kind is not Kind.SERVICE:
         raise Forbidden("services ask what a grant opens")
     said = ctx.services.identity.keys.read_fetch(token)

@@ -197,6 +197,8 @@ def _refusal(kind: str, role: str, *needed: str) -> set[str]:
     """The codes for one who may not: a row that one does not see is not found."""
     if typename_of(kind) == "Session" and role in ("PT", "PL"):  # who make sessions, and change their own
         return {"FORBIDDEN", "NOT_FOUND"}
+    if typename_of(kind) == "Upload" and role in ("PT", "PL"):  # who bring assets
+        return {"FORBIDDEN", "NOT_FOUND"}
     if role in OUTSIDE:
         return {OUTSIDE[role]}
     hidden = any(other in MATRIX and not sees(role, kind, other) for other in needed)
@@ -361,7 +363,7 @@ async def test_a_mutation_shows_what_its_principal_may_see_of_what_it_wrote(
 
 REQUIRED = {
     "node": {"id": "Site"}, "myAccess": {"id": "Site"}, "accessFor": {"id": "Site"}, "stats": {"scope": "Site"},
-    "submissionQuota": {"phase": "Phase"},
+    "submissionQuota": {"phase": "Phase"}, "eventGaps": {"device": "Device"},
     "inputDifference": {"simulation": "Simulation", "other": "Simulation"},
     "specDifference": {"version": "SpecVersion", "other": "SpecVersion"},
     **{typename_of(kind)[0].lower() + typename_of(kind)[1:]: {"id": kind} for kind in MATRIX},
@@ -377,7 +379,7 @@ async def test_check_1_anonymous_reads_challenges_and_leaderboards_and_nothing_e
     field: Any = CORE.query_type.fields[name]  # type: ignore[union-attr]
     given: dict[str, Any] = {argument: stage.id(kind) for argument, kind in REQUIRED.get(name, {}).items()}
     said: dict[str, dict[str, Any]] = {
-        "restorable": {"type": "SITE"},
+        "restorable": {"type": "SITE"}, "assetGrant": {"token": "x"}, "changesSince": {"types": ["SESSION"]},
     }  # fmt: skip
     given |= said.get(name, {})
     given |= {"ids": [stage.id("Site"), stage.id("Simulation")]} if name == "nodes" else {}
@@ -399,6 +401,7 @@ async def test_check_1_anonymous_reads_challenges_and_leaderboards_and_nothing_e
             assert found in (None, [], [None, None], {"totalCount": 0}) or name in (
                 "signedIn",
                 "clientVersions",
+                "changesSince",
                 "signInOptions",
                 "readOnly",
             ), found
@@ -544,7 +547,8 @@ async def test_check_9_a_participant_with_sessions_is_not_deleted(stage: Stage) 
     made = sa.select(held.id).where(sa.or_(held.creator_participant_id == key, held.id.in_(within)))
     rows = await stage.rendered.services.database.rows(made.where(held.deleted_at.is_(None)))
     assert len(rows) >= 3
-    assert done["details"] == {"blockedBy": [{"type": "Session", "count": len(rows)}]}
+    expected = [{"type": "File", "count": 1}, {"type": "Session", "count": len(rows)}]
+    assert done["details"] == {"blockedBy": expected}
     assert not changed
 
 

@@ -10,7 +10,7 @@ from db.aliases import Alias
 from resolvers.access.policy import policies
 from resolvers.access.rules import PROJECT_USER, SITE_USER, allowed
 from resolvers.access.visibility import visible
-from resolvers.identity import places_held, principal_queries
+from resolvers.identity import places_held, place_queries
 from resolvers.identity.principal import Kind, Principal
 from resolvers.spelling import global_id
 from tests.support.matrix import Stage
@@ -60,7 +60,7 @@ def test_who_uses_a_project_is_not_asked_for_beside_who_uses_its_site(stage: Sta
 
 async def test_with_too_many_groups_the_tables_are_asked(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     tom = stage.people["tom"]
-    for module in (principal_queries, places_held):
+    for module in (place_queries, places_held):
         monkeypatch.setattr(module, "GROUPED", 0)
     found = await principal_as(stage.rendered.services, stage.world.tom)
     assert found.groups is None

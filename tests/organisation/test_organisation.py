@@ -207,7 +207,7 @@ async def test_only_grants_that_one_sees_are_told(sharing: Platform) -> None:
     assert await _held(sharing, dune.user, dune.project_user) == set()
     assert await _held(sharing, dune.user, "eve") == set()
     assert await _held(sharing, dune.worker, dune.project_user) == await _held(sharing, dune.worker)
-    for id in (dune.device, "nonsense"):
+    for id in (dune.kind, "nonsense"):
         assert await sharing.refused(ACCESS_FOR, "root", i=id) == ["INVALID"]
 
 

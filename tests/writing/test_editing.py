@@ -226,6 +226,8 @@ def _lengths(typename: str) -> dict[str, int]:
 
 
 def _text(name: str, length: int) -> str:
+    if name == "color":
+        return f"#{'a' * (length - 1)}"
     if name != "email":
         return "x" * length
     return f"{'x' * 64}@{(('y' * 60 + '.') * 4)[: length - 69]}.org"
