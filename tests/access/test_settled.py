@@ -10,7 +10,7 @@ from db.aliases import Alias
 from resolvers.access.policy import policies
 from resolvers.access.rules import PROJECT_USER, SITE_USER, allowed
 from resolvers.access.visibility import visible
-from resolvers.identity import places_held, place_queries
+from resolvers.identity import place_queries, places_held
 from resolvers.identity.principal import Kind, Principal
 from resolvers.spelling import global_id
 from tests.support.matrix import Stage
