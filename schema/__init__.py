@@ -33,6 +33,7 @@ from schema.types.accounts.sign_in_options import SignInOptionsQuery
 from schema.types.accounts.signing import SigningMutation, SigningQuery
 from schema.types.accounts.users import AccountsQuery
 from schema.types.archives import ArchivesMutation
+from schema.types.attention import AttentionQuery
 from schema.types.challenges.challenges import ChallengesMutation
 from schema.types.challenges.commands import SubmissionCommandsMutation, SubmissionQuotaQuery
 from schema.types.challenges.evaluators import EvaluatorsMutation
@@ -45,6 +46,7 @@ from schema.types.exports import ExportsMutation
 from schema.types.files.files import FilesMutation
 from schema.types.files.uploads import UploadsMutation, UploadStreamsSubscription
 from schema.types.following import FollowingSubscription
+from schema.types.forms import FormsQuery
 from schema.types.groups import GroupsMutation
 from schema.types.job_batches import JobBatchesMutation
 from schema.types.job_streams import JobStreamsSubscription
@@ -123,6 +125,8 @@ QUERIES: list[type] = [
     AssetsQuery,
     OfflineQuery,
     ClientVersionsQuery,
+    AttentionQuery,
+    FormsQuery,
     NodesQuery,
 ]
 MUTATIONS: list[type] = [

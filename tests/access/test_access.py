@@ -205,6 +205,7 @@ OF_ONESELF = {
 ELSEWHERE = {
     "nodes", "challenge", "accessFor", "stats", "preference", "readOnly", "restorable", "signInOptions",
     "inputDifference", "specDifference", "submissionQuota", "assetGrant", "changesSince", "eventGaps", "clientVersions",
+    "attention", "form",
 }  # fmt: skip
 """Tried above or below, in the matrix, or with what they count; challenges, the lock and the ways to sign in are public."""
 

@@ -363,7 +363,7 @@ async def test_a_mutation_shows_what_its_principal_may_see_of_what_it_wrote(
 
 REQUIRED = {
     "node": {"id": "Site"}, "myAccess": {"id": "Site"}, "accessFor": {"id": "Site"}, "stats": {"scope": "Site"},
-    "submissionQuota": {"phase": "Phase"}, "eventGaps": {"device": "Device"},
+    "submissionQuota": {"phase": "Phase"}, "eventGaps": {"device": "Device"}, "attention": {"scope": "Site"},
     "inputDifference": {"simulation": "Simulation", "other": "Simulation"},
     "specDifference": {"version": "SpecVersion", "other": "SpecVersion"},
     **{typename_of(kind)[0].lower() + typename_of(kind)[1:]: {"id": kind} for kind in MATRIX},
@@ -379,7 +379,7 @@ async def test_check_1_anonymous_reads_challenges_and_leaderboards_and_nothing_e
     field: Any = CORE.query_type.fields[name]  # type: ignore[union-attr]
     given: dict[str, Any] = {argument: stage.id(kind) for argument, kind in REQUIRED.get(name, {}).items()}
     said: dict[str, dict[str, Any]] = {
-        "restorable": {"type": "SITE"}, "assetGrant": {"token": "x"}, "changesSince": {"types": ["SESSION"]},
+        "restorable": {"type": "SITE"}, "assetGrant": {"token": "x"}, "changesSince": {"types": ["SESSION"]}, "form": {"input": "NewSite"},
     }  # fmt: skip
     given |= said.get(name, {})
     given |= {"ids": [stage.id("Site"), stage.id("Simulation")]} if name == "nodes" else {}
@@ -402,6 +402,7 @@ async def test_check_1_anonymous_reads_challenges_and_leaderboards_and_nothing_e
                 "signedIn",
                 "clientVersions",
                 "changesSince",
+                "form",
                 "signInOptions",
                 "readOnly",
             ), found

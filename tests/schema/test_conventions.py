@@ -109,6 +109,7 @@ OTHER_LISTS = {
     "SignInOptions.providers": "those of the settings, at most one of each kind",
     "SpecDifference.changes": "of two documents, with a bound of its own",
     "Query.clientVersions": "those that superadmins set, at most 1000",
+    "Form.fields": "those of one input of the schema",
     "Query.eventGaps": "of one device, at most 1000",
     "RowChanges.changes": "a page with a cursor of its own, which outlives a connection",
     "EventBatch.outcomes": "one for each event of a batch",

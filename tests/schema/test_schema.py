@@ -267,7 +267,7 @@ def test_every_value_of_an_enumeration_that_is_answered_is_returned_somewhere(sc
     stored = {kind.enum_class for kind in columns if isinstance(kind, sa.Enum)}
     named = {
         f"{getattr(node.value, 'id', getattr(node.value, 'attr', ''))}.{node.attr}"
-        for room in ("resolvers", "gateway", "jobs")
+        for room in ("resolvers", "schema", "gateway", "jobs")
         for path in (ROOT / room).rglob("*.py")
         for node in ast.walk(parsed(path))
         if isinstance(node, ast.Attribute)
