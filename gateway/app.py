@@ -37,6 +37,7 @@ from gateway.operations.execution import Execution
 from gateway.operations.fanout import Broadcasts
 from gateway.protocol import pages
 from gateway.protocol.boards import Boards
+from gateway.protocol.client_certificates import ClientCertificates
 from gateway.protocol.exports import Exports
 from gateway.protocol.http import PREFLIGHT, Endpoint
 from gateway.protocol.oidc import OidcRoutes
@@ -266,6 +267,9 @@ def create_app(settings: Settings, services: Services | None = None) -> Starlett
         expose_headers=["X-Request-Id", "Content-Disposition", *FILE_HEADERS, *UPLOAD_HEADERS],
         max_age=600,
     )
+    certificates = Middleware(
+        ClientCertificates, keys=services.identity.keys, header=settings.sign_in.certificate_header
+    )
     app = Starlette(
         routes=[
             Route("/", lambda _: RedirectResponse("/graphql"), methods=["GET"]),
@@ -284,6 +288,7 @@ def create_app(settings: Settings, services: Services | None = None) -> Starlett
         middleware=[
             Middleware(TrustedHostMiddleware, allowed_hosts=settings.server.allowed_hosts, www_redirect=False),
             *([cross_origin] if settings.server.allowed_origins else []),
+            *([certificates] if settings.sign_in.certificate_header else []),
             Middleware(_Straight, paths=("/uploads", "/uploads/"), to=Uploads(services)),
             Middleware(_Straight, paths=("/graphql",), to=graphql),
         ],

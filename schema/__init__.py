@@ -25,6 +25,7 @@ from schema.lists.roots import roots
 from schema.types.access import AccessMutation, AccessQuery
 from schema.types.accounts.client_versions import ClientVersionsMutation, ClientVersionsQuery
 from schema.types.accounts.credentials import CredentialsMutation
+from schema.types.accounts.device_credentials import DeviceCredentialsMutation
 from schema.types.accounts.login_codes import LoginCodesMutation
 from schema.types.accounts.login_sessions import LoginSessionsMutation, LoginSessionsQuery
 from schema.types.accounts.passwords import PasswordsMutation
@@ -141,6 +142,7 @@ MUTATIONS: list[type] = [
     GroupsMutation,
     DevicesMutation,
     CredentialsMutation,
+    DeviceCredentialsMutation,
     ServicesMutation,
     SessionTypesMutation,
     SessionsMutation,

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 from db.outages import Unavailable
+from gateway.protocol import client_certificates
 from resolvers.accounts import external_identity
 from resolvers.context import Services
 from resolvers.failures import Code, Failure, TokenExpired, Unauthenticated
@@ -54,6 +55,8 @@ async def authenticate(services: Services, authorization: str | None) -> Princip
 async def _presented(services: Services, authorization: str) -> Principal:
     scheme, _, token = authorization.partition(" ")
     token = token.strip()
+    if scheme == client_certificates.SCHEME:
+        return await _known(services, client_certificates.proved(services.identity.keys, token))
     if scheme.lower() == "basic":
         return await _known(services, _pair(services, token))
     if scheme.lower() != "bearer" or not token:

@@ -20,7 +20,7 @@ from gateway.operations.errors import AGAIN, BAD_REQUEST, internal, of_outage, r
 from gateway.operations.execution import Execution
 from gateway.operations.fanout import Broadcasts, until
 from gateway.operations.responses import Answer, Refused, encode
-from gateway.protocol import cookies
+from gateway.protocol import client_certificates, cookies
 from gateway.protocol.asgi import PARAMETERS, Disconnected, Incoming, Reply
 from gateway.protocol.authentication import CHALLENGES, authenticate, keep, presented
 from gateway.protocol.bodies import STEP, read, read_in_steps
@@ -123,9 +123,10 @@ class Endpoint:
     def _from_url(self, request: Incoming) -> Envelope:
         """The envelope in a GET's query string; only when the browser would have asked us first."""
         headers = request.headers
-        if not any(headers.get(name.encode()) for name in PREFLIGHT) and GRAPHQL not in (
-            request.header(b"accept") or ""
-        ):
+        asked = any(headers.get(name.encode()) for name in PREFLIGHT)
+        if client_certificates.shown(request.header(b"authorization")) is not None:
+            asked = False  # the browser adds a certificate to whatever another site sends
+        if not asked and GRAPHQL not in (request.header(b"accept") or ""):
             simple = headers.get(b"sec-fetch-site") or headers.get(b"origin")
             if simple not in (None, b"same-origin", b"none"):
                 raise _bad(403, f"a GET from another site needs one of the headers {', '.join(PREFLIGHT)}")

@@ -18,7 +18,7 @@ from gateway.operations.errors import AGAIN, internal, of_outage, refused
 from gateway.operations.execution import Execution
 from gateway.operations.fanout import Broadcasts
 from gateway.operations.responses import Answer, Refused, encode
-from gateway.protocol import cookies
+from gateway.protocol import client_certificates, cookies
 from gateway.protocol.asgi import client_of
 from gateway.protocol.authentication import authenticate, keep, presented
 from gateway.protocol.bodies import read
@@ -88,6 +88,7 @@ class _Socket:
         self._no_good: Failure | None = None
         """The failure of a bad credential: the socket belongs to nobody, and runs only what anyone may."""
         self._authorization: str | None = None
+        self._certificate = client_certificates.shown(socket.headers.get("authorization"))
         self._known: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._operations: dict[str, asyncio.Task[None]] = {}
         self._contexts: dict[str, Context] = {}
@@ -160,7 +161,7 @@ class _Socket:
             raise _Closed(4400, "the payload of connection_init must be an object")
         given = {name.lower(): value for name, value in (payload or {}).items()}
         self._cookie = self._cookie or cookies.HEADER in given
-        authorization = given.get("authorization")
+        authorization = given.get("authorization", self._certificate)
         if authorization is not None and not isinstance(authorization, str):
             raise _Closed(4400, "authorization must be a text")
         try:

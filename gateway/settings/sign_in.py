@@ -36,6 +36,11 @@ class SignInSettings(Group):
         description="OpenID Connect providers, as JSON or [[oidc]] tables: name, issuer, client_id, and more in operating.md.",
     )
     sign_up: bool = Field(False, description="Whether anyone may make an account, with a confirmed e-mail address.")
+    certificate_header: str = Field(
+        "",
+        pattern="^[A-Za-z0-9-]*$",
+        description="The header in which a TLS proxy tells the certificate of a device, such as Client-Cert; it must remove it from what clients send.",
+    )
     register_device_types: bool = Field(
         False, description="Whether devices that register themselves may be of types that are not known yet."
     )

@@ -119,7 +119,7 @@ async def create_spec_token(
         await _free(session, ctx, user, CredentialKind.SPEC_TOKEN, label, replace)
         await _expect_later(session, expires_at)
         kind = CredentialKind.SPEC_TOKEN
-        await _room(session, MOST, Credential.user_id == user, Credential.kind == kind)
+        await room(session, MOST, Credential.user_id == user, Credential.kind == kind)
         columns = {"user_id": user, "spec_id": spec, "label": label, "expires_at": expires_at, "scopes": [READ]}
         issued = await _issue(session, kind, new_secret("tk"), made_by_id=_maker(ctx), **columns)
         told = {"label": label, "spec": spec, **for_whom(ctx, user)}
@@ -179,7 +179,7 @@ async def create_token(ctx: Context, model: type[Entity], owner: UUID) -> Issued
             await conclude(session, ctx, row, before)
         owned: Any = getattr(Credential, f"{kind}_id")
         of_kind = CredentialKind.CHALLENGE_WORKER if isinstance(row, Challenge) else CredentialKind.STATIC_TOKEN
-        await _room(session, ACTIVE, owned == owner, Credential.kind == of_kind)
+        await room(session, ACTIVE, owned == owner, Credential.kind == of_kind)
         issued = await _issue(session, of_kind, new_secret(_PREFIXES[kind]), **{f"{kind}_id": owner})
         record(session, ctx, "CREATE_TOKEN", model.__name__, owner, **await place_of(session, row))
         return issued
@@ -207,8 +207,8 @@ async def _pair(
 ) -> Issued:
     await _expect_later(session, expires_at)
     mine = (Credential.user_id == user, Credential.kind == CredentialKind.API_KEY)
-    await _room(session, MOST, *mine)
-    await _room(session, ACTIVE, *mine, Credential.label == label)
+    await room(session, MOST, *mine)
+    await room(session, ACTIVE, *mine, Credential.label == label)
     return await _issue(
         session,
         CredentialKind.API_KEY,
@@ -232,7 +232,8 @@ async def _expect_later(session: AsyncSession, expires_at: datetime | None) -> N
         raise Invalid("a key or token ends in the future", field="expiresAt")
 
 
-async def _room(session: AsyncSession, most: int, *which: Any) -> None:
+async def room(session: AsyncSession, most: int, *which: Any) -> None:
+    """LIMIT_EXCEEDED where so many are active."""
     count = await session.scalar(sa.select(sa.func.count()).where(*which, LIVE)) or 0
     if count >= most:
         raise LimitExceeded(

@@ -37,6 +37,7 @@ _ENDED = (
     CredentialKind.STATIC_TOKEN,
     CredentialKind.CHALLENGE_WORKER,
     CredentialKind.SPEC_TOKEN,
+    CredentialKind.CERTIFICATE,
 )
 """The kinds of credentials that are revoked."""
 

@@ -40,7 +40,14 @@ _PRESENTED: Mapping[type, Any] = {
         LIVE,
     ),
     Secret: sa.and_(
-        Credential.kind.in_((CredentialKind.API_KEY, CredentialKind.STATIC_TOKEN, CredentialKind.CHALLENGE_WORKER)),
+        Credential.kind.in_(
+            (
+                CredentialKind.API_KEY,
+                CredentialKind.STATIC_TOKEN,
+                CredentialKind.CHALLENGE_WORKER,
+                CredentialKind.CERTIFICATE,
+            )
+        ),
         Credential.secret_hash == sa.bindparam("digest"),
         LIVE,
     ),

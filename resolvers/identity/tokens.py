@@ -50,7 +50,7 @@ class Session:
 @dataclass(frozen=True, slots=True)
 class Secret:
     """An API key's secret or a static token, by its digest; its prefix tells the kind of owner. A `public_key`
-    presented with it must belong to it."""
+    presented with it must belong to it. Also a device's certificate, by its fingerprint."""
 
     kind: Kind
     digest: str

@@ -16,6 +16,7 @@ from resolvers.context import Context
 from resolvers.failures import Invalid, Unauthenticated
 from resolvers.feed import principal_topic
 from resolvers.identity.tokens import digest_of
+from resolvers.organisation.device_certificates import Signed, key_of_request, sign
 from resolvers.writing import rate_limits
 from resolvers.writing.audit import record
 from resolvers.writing.refusals import writing
@@ -36,10 +37,10 @@ async def new_register_key(ctx: Context) -> str:
 
 
 async def register(
-    ctx: Context, register_key: str, name: str, type_key: str, infos: dict[str, Any] | None
-) -> tuple[UUID, str]:
-    """Create a device, which may not connect yet, and its token. An unknown, a wrong and a missing key get the same
-    answer."""
+    ctx: Context, register_key: str, name: str, type_key: str, infos: dict[str, Any] | None, request: str | None = None
+) -> tuple[UUID, str, Signed | None]:
+    """Create a device, which may not connect yet, its token, and its certificate if it has a `request` for one. An
+    unknown, a wrong and a missing key get the same answer."""
     limits = ctx.services.limits
     source = f"register:{rate_limits.address_of(ctx)}"
     await rate_limits.count(ctx, {source: limits.registrations_per_address}, limits.sign_in_window)
@@ -53,6 +54,7 @@ async def register(
     name = composed(name)
     _check_text("name", name, 255)
     _check_text("typeKey", type_key, 100)
+    key = None if request is None else key_of_request(request)
     async with ctx.database.write() as session:
         because(session, "who has the register key registers a device", Device, DeviceType)
         kind = await session.scalar(sa.select(DeviceType).where(DeviceType.key == type_key))
@@ -67,7 +69,8 @@ async def register(
         await session.flush()
         issued = await token_of(session, device.id)
         record(session, ctx, "REGISTER_DEVICE", "Device", device.id, name=name, type=type_key)
-        return device.id, issued.secret
+        signed = None if key is None else await sign(session, ctx.services.identity.keys, device.id, key)
+        return device.id, issued.secret, signed
 
 
 async def set_status(ctx: Context, status: dict[str, Any]) -> UUID:

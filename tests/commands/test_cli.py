@@ -79,7 +79,7 @@ VARIABLES = """
     archive_days files_dir free_bytes output_days page_values project_bytes result_values project_tasks s3_bucket s3_endpoint s3_key s3_links s3_prefix
     s3_region s3_secret upload_bytes upload_hours user_bytes user_tasks
     access_minutes account_attempts allowed_hosts allowed_origins audit_days body_limit body_timeout
-    chat_webhooks cluster_lease clusters cookie_secure data_dir database_readers database_url database_writers
+    certificate_header chat_webhooks cluster_lease clusters cookie_secure data_dir database_readers database_url database_writers
     deleted_days dispatch documents explorer header_timeout host job_mail_seconds leaked_passwords log_format mail_from mail_log
     max_connections max_cost max_depth max_tasks max_tokens notice_days oidc operation_timeout password_threads
     package_requests package_upstream port programs public_url redis_channel redis_url refresh_days register_device_types rendering secret_keys

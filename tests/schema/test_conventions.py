@@ -72,7 +72,7 @@ OWN_ROW = {
 
 COMMANDS = {
     "a row comes to be, of what is named": {
-        "createApiKey", "createAssetGrant", "createChallengeToken", "createDeviceToken", "createDownload", "createLoginCode", "createParticipantToken", "createServiceToken",
+        "createApiKey", "createAssetGrant", "createChallengeToken", "createDeviceCertificate", "createDeviceToken", "createDownload", "createLoginCode", "createParticipantToken", "createServiceToken",
         "createSimulationLink", "createSpecToken", "createTeam", "grantRole", "addLogEvent", "joinChallenge", "registerDevice", "reevaluate", "reportEvents", "signUp", "submitSimulation",
     },
     "a state is asked for, and checked, whatever else changed": {

@@ -27,6 +27,7 @@ from schema.fields.checks import declared_fields
 from schema.fields.cost import Bounds
 from schema.fields.selection import model_of
 from tests.support import contested
+from tests.support.certificates import certificate_request
 from tests.support.databases import WORLD, Prepared, Recipe
 from tests.support.filed import archive_of, file_of, upload_of
 from tests.support.further import FURTHER as BESIDES
@@ -468,6 +469,7 @@ ARGUMENTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "revokeCredential": ("SA", {"id": Ref("Credential/participant")}),
     "createParticipantToken": ("SA", {"participant": Ref("Participant")}),
     "createDeviceToken": ("SA", {"device": Ref("Device")}),
+    "createDeviceCertificate": ("SA", {"device": Ref("Device"), "request": certificate_request()}),
     "createServiceToken": ("SA", {"service": Ref("Service")}),
     "setPassword": ("XA", {"id": Ref("User/stranger"), "newPassword": "a long enough password"}),
     "removeTwoFactor": ("XA", {"id": Ref("User/stranger")}),

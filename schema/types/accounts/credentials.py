@@ -1,4 +1,4 @@
-"""API keys, static tokens, and devices that register themselves."""
+"""API keys, static tokens, and tokens of specs."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -9,25 +9,13 @@ import strawberry
 
 from db import models
 from resolvers.accounts import api_keys, revocation
-from resolvers.identity.principal import Kind
-from resolvers.organisation import device_registration
-from resolvers.spelling import global_id
 from schema.fields.fields import Info, column, computed, node, related
-from schema.fields.inputs import ExpectedVersion
-from schema.fields.mutations import ACTING, ANYONE, SIGNED_IN, WRITER, Need, mutation, written
+from schema.fields.mutations import ACTING, SIGNED_IN, WRITER, mutation, written
 from schema.fields.nodes import Node
 from schema.fields.problems import Problem
-from schema.fields.scalars import JSON, enum, key_of, optional_key
-from schema.fields.values import OBJECT
+from schema.fields.scalars import enum, key_of, optional_key
 from schema.types.accounts.owners import ForOwner, owner_given
 from schema.types.accounts.signing import Done, DoneResult, KeyScope
-from schema.types.devices import Device
-
-DEVICE = Need(
-    "a device, with its token",
-    lambda p: p.kind is Kind.DEVICE,
-    refusal="this is for devices, with their token",
-)
 
 
 class _Kind(StrEnum):
@@ -99,21 +87,10 @@ class IssuedCredential:
         return await written(info, "Credential", models.Credential, self.key)  # type: ignore[no-any-return]
 
 
-@strawberry.type(description="A device that registered itself. It may connect once an administrator enables it.")
-class RegisteredDevice:
-    id: strawberry.ID = strawberry.field(description="The device.")
-    secret: str = strawberry.field(description="Its token. Keep it now: it is shown this once.")
-
-
 @strawberry.type(description="The credential is revoked: it can no longer be used.")
 class Revoked:
     id: strawberry.ID = strawberry.field(description="The credential.")
     at: datetime = strawberry.field(description="When it was revoked.")
-
-
-@strawberry.type(description="The key with which devices register themselves.")
-class RegisterKey:
-    secret: str = strawberry.field(description="The key. Keep it now: it is shown this once.")
 
 
 IssuedCredentialResult = Annotated[
@@ -122,18 +99,11 @@ IssuedCredentialResult = Annotated[
 RevokedResult = Annotated[
     Revoked | Problem, strawberry.union("RevokedResult", description="When it was revoked, or why not.")
 ]
-DeviceResult = Annotated[Device | Problem, strawberry.union("DeviceResult", description="The Device, or why not.")]
-RegisteredDeviceResult = Annotated[
-    RegisteredDevice | Problem, strawberry.union("RegisteredDeviceResult", description="The device, or why not.")
-]
-RegisterKeyResult = Annotated[
-    RegisterKey | Problem, strawberry.union("RegisterKeyResult", description="The key, or why not.")
-]
 
 _Id = Annotated[strawberry.ID, strawberry.argument(description="The id of the row.")]
 
 
-def _issued(made: api_keys.Issued) -> IssuedCredential:
+def issued(made: api_keys.Issued) -> IssuedCredential:
     return IssuedCredential(secret=made.secret, public_key=made.public_key, key=made.credential)
 
 
@@ -158,7 +128,7 @@ class CredentialsMutation:
         made = await api_keys.create_key(
             info.context, label, wanted, expires_at, replace=replace, owner=owner_given(owner)
         )
-        return _issued(made)
+        return issued(made)
 
     @mutation(needs=ACTING)
     async def create_spec_token(
@@ -185,7 +155,7 @@ class CredentialsMutation:
             replace=replace,
             owner=owner_given(owner),
         )
-        return _issued(made)
+        return issued(made)
 
     @mutation(needs=ACTING)
     async def rotate_api_key(
@@ -199,7 +169,7 @@ class CredentialsMutation:
     ) -> IssuedCredentialResult:
         """Create a second pair with the same label and scopes. The older pair works until it is revoked or expires."""
         until = ... if expires_at is strawberry.UNSET else expires_at
-        return _issued(await api_keys.rotate_key(info.context, key_of("Credential", id), until))
+        return issued(await api_keys.rotate_key(info.context, key_of("Credential", id), until))
 
     @mutation(needs=WRITER)
     async def create_participant_token(
@@ -209,15 +179,7 @@ class CredentialsMutation:
         little
         more than its name. Allowed to administrators of the project, services linked to it, superadmins."""
         key = key_of("Participant", participant, "participant")
-        return _issued(await api_keys.create_token(info.context, models.Participant, key))
-
-    @mutation(needs=WRITER)
-    async def create_device_token(
-        self, info: Info, device: Annotated[strawberry.ID, strawberry.argument(description="Whose.")]
-    ) -> IssuedCredentialResult:
-        """Create a static token of a device. Allowed to administrators of every site that it is in, superadmins."""
-        key = key_of("Device", device, "device")
-        return _issued(await api_keys.create_token(info.context, models.Device, key))
+        return issued(await api_keys.create_token(info.context, models.Participant, key))
 
     @mutation(needs=SIGNED_IN)
     async def create_service_token(
@@ -225,7 +187,7 @@ class CredentialsMutation:
     ) -> IssuedCredentialResult:
         """Create a static token of a service. Allowed to superadmins."""
         key = key_of("Service", service, "service")
-        return _issued(await api_keys.create_token(info.context, models.Service, key))
+        return issued(await api_keys.create_token(info.context, models.Service, key))
 
     @mutation(needs=WRITER)
     async def revoke_credential(self, info: Info, id: _Id) -> RevokedResult:
@@ -239,54 +201,3 @@ class CredentialsMutation:
         """Revoke all API keys and tokens of specs of your own: none of them can be used any longer. You stay signed
         in."""
         return Done(at=await revocation.revoke_all(info.context, owner_given(owner)))
-
-    @mutation(needs=ANYONE)
-    async def register_device(
-        self,
-        info: Info,
-        register_key: Annotated[str, strawberry.argument(description="The key that administrators hand out.")],
-        name: Annotated[str, strawberry.argument(description="The name of the device.")],
-        type_key: Annotated[str, strawberry.argument(description="The key of its type.")],
-        infos: Annotated[
-            JSON | None,
-            strawberry.argument(
-                description=OBJECT.described("Facts about the device, from itself."), metadata=OBJECT.metadata
-            ),
-        ] = None,
-    ) -> RegisteredDeviceResult:
-        """Register the device that asks. Until an administrator links it to a site and enables it, it may not connect;
-        too many attempts from one address are RATE_LIMITED."""
-        key, secret = await device_registration.register(info.context, register_key, name, type_key, infos)  # type: ignore[arg-type]
-        return RegisteredDevice(id=strawberry.ID(global_id("Device", key)), secret=secret)
-
-    @mutation(needs=SIGNED_IN)
-    async def new_device_register_key(self, info: Info) -> RegisterKeyResult:
-        """Create a new key with which devices register themselves. The former key ends. Allowed to superadmins."""
-        return RegisterKey(secret=await device_registration.new_register_key(info.context))
-
-    @mutation(needs=DEVICE)
-    async def set_device_status(
-        self,
-        info: Info,
-        status: Annotated[
-            JSON,
-            strawberry.argument(description=OBJECT.described("The status."), metadata=OBJECT.metadata),
-        ],
-    ) -> DeviceResult:
-        """Report as the device that asks; this is also when it was last heard of."""
-        key = await device_registration.set_status(info.context, status)  # type: ignore[arg-type]
-        return await written(info, "Device", models.Device, key)  # type: ignore[no-any-return]
-
-    @mutation(needs=DEVICE)
-    async def update_device_config(
-        self,
-        info: Info,
-        config: Annotated[
-            JSON | None,
-            strawberry.argument(description=OBJECT.described("All of its settings."), metadata=OBJECT.metadata),
-        ],
-        expected_version: ExpectedVersion,
-    ) -> DeviceResult:
-        """Replace the settings of the device that asks."""
-        key = await device_registration.set_config(info.context, config, expected_version)  # type: ignore[arg-type]
-        return await written(info, "Device", models.Device, key)  # type: ignore[no-any-return]
