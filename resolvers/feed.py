@@ -50,9 +50,10 @@ class Feed:
                     subscriber.mark(topic)
 
     def missed(self) -> None:
-        """Some changes were lost on the way: everything that is followed counts as changed."""
+        """Some changes were lost on the way: everything that is followed counts as changed, but nobody as
+        disconnected."""
         for topic, subscribers in self._subscribers.items():
-            for subscriber in subscribers:
+            for subscriber in () if topic.startswith(disconnected_topic("")) else subscribers:
                 subscriber.mark(topic)
 
     @contextlib.contextmanager

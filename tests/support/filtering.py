@@ -87,8 +87,24 @@ class Filtering:
             return {way: self.filter(inner, depth + 1) for way in self.pick.some(["some", "none"], 1) or ["some"]}
         if "and" in named.fields:
             return self.filter(named, depth + 1)
+        if named.name == "TimeFilter":
+            return self.time(model)
         key = COLUMNS.get(f"{NODES[model].name}.{name}", snake(name))
         return self.comparison(model, key, named)
+
+    def time(self, model: Any) -> dict[str, Any]:
+        """A time near the start of a row, by the clocks of some place."""
+        pick, node = self.pick, NODES[model]
+        assert node.lasting is not None
+        starts = [start for row in self.rows[node.name] if (start := getattr(row, node.lasting.start)) is not None][
+            :200
+        ]
+        first = _beside(pick.one(starts) if starts else datetime.now(UTC), hours=pick.below(49) - 24)
+        last = _beside(first, minutes=1 + pick.below(4_320))
+        if self.odd and pick.chance(10):
+            first, last = last, first
+        told = {name: moment.replace(tzinfo=None).isoformat() for name, moment in (("from", first), ("to", last))}
+        return {**told, "timeZone": pick.one(ZONES if self.odd else ZONES[:4])} if pick.chance(70) else told
 
     def number(self) -> int:
         return CHOICES + 1 if self.odd and self.pick.below(100) == 99 else self.pick.below(4)

@@ -119,6 +119,8 @@ class Oracle:
             return row.id in {parse_id(id)[1] for id in value}
         if name == "text":
             return self._searched(model, row, value)
+        if name == "during":
+            return _lasts(row, NODES[model].lasting, value)
         field = self._field(model, name)
         relationship = getattr(field, "relationship", None) or getattr(field, "source", None)
         if relationship is None:
@@ -150,7 +152,7 @@ class Oracle:
             return not self._of_none(model, value)
         if name == "isNull":
             return bool(value)
-        field = None if name in ("ids", "text") else self._field(model, name)
+        field = None if name in ("ids", "text", "during") else self._field(model, name)
         if getattr(field, "relationship", None) is not None:
             return self._of_none(field.relationship.property.mapper.class_, value)  # type: ignore[union-attr]
         if hasattr(field, "source"):
@@ -277,6 +279,18 @@ def _compare(own: Any, name: str, value: Any, field: Any) -> bool:
         "ranges": lambda: own in numbers_in(value, ""),
     }
     return comparisons[name]()
+
+
+def _lasts(row: Any, lasting: Any, value: Mapping[str, Any]) -> bool:
+    """Whether a row has a part in a time: its end after the first moment, or its start not before it, or going on."""
+    zone = ZoneInfo(value.get("timeZone") or "UTC")
+    first, last = (datetime.fromisoformat(value[way]).replace(tzinfo=zone).astimezone(UTC) for way in ("from", "to"))
+    start, end = getattr(row, lasting.start), getattr(row, lasting.end)
+    if start is None or start >= last:
+        return False
+    key, going = lasting.going
+    on = getattr(row, key) == going and first <= datetime.now(UTC)
+    return start >= first or on or (end is not None and end > first)
 
 
 def _like(own: Any, value: Any) -> Any:
