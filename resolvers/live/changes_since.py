@@ -4,7 +4,7 @@ import base64
 import binascii
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -61,6 +61,8 @@ async def changes_since(ctx: Context, watched: Sequence[Any], cursor: str | None
         if model not in KNOWN:
             names = ", ".join(one.__name__ for one in KNOWN)
             raise Invalid(f"changes are told of {names}, not of a {model.__name__}", field="types")
+    if not watched:
+        raise Invalid("name at least one type", field="types")
     if not 1 <= first <= MOST:
         raise Invalid(f"1 to {MOST} changes at once", field="first")
     ((moment,),) = await ctx.database.rows(sa.select(now()))
@@ -77,8 +79,7 @@ async def changes_since(ctx: Context, watched: Sequence[Any], cursor: str | None
     if len(rows) > first:
         last = rows[first - 1]
         return Changes(found, _cursor(last.updated_at, last.id), True)
-    until = max(since, moment - timedelta(seconds=UNHEARD))
-    return Changes(found, _cursor(until, UUID(int=0)), False)
+    return Changes(found, _cursor(moment - timedelta(seconds=UNHEARD), UUID(int=0)), False)
 
 
 def _of(model: Any, profile: AccessProfile) -> Any:
@@ -110,9 +111,9 @@ def _cursor(moment: datetime, key: UUID) -> str:
 def _read(cursor: str) -> tuple[datetime, UUID]:
     try:
         moment, _, key = base64.urlsafe_b64decode(cursor.encode()).decode().partition("|")
-        found = datetime.fromisoformat(moment), UUID(key)
-        if found[0].tzinfo is None:
+        found = datetime.fromisoformat(moment)
+        if found.tzinfo is None:
             raise ValueError
-        return found
-    except (ValueError, binascii.Error):
+        return found.astimezone(UTC), UUID(key)
+    except (ValueError, OverflowError, binascii.Error):
         raise Invalid("this is no cursor of changesSince", field="cursor") from None

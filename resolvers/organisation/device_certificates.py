@@ -90,7 +90,7 @@ def key_of_request(request: str) -> PublicKey:
             good = isinstance(key, ed25519.Ed25519PublicKey)
         if good and asked.is_signature_valid:
             return key  # type: ignore[return-value]
-    except (ValueError, UnsupportedAlgorithm):
+    except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion):
         raise Invalid("the request can't be read: PKCS #10 in PEM is needed", field="request") from None
     if good:
         raise Invalid("the request is not signed with its own key", field="request")

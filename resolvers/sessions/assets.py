@@ -1,5 +1,6 @@
 """Assets of sessions: those whose bytes a service keeps, those that wait for a check, and grants to fetch some."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -94,10 +95,12 @@ async def create(ctx: Context, new: NewAsset) -> UUID:
         return file.id
 
 
+_MEDIA_TYPE = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+( *;[ -~]+)?", re.ASCII)
+
+
 def _check(new: NewAsset) -> None:
     PURPOSES[FilePurpose.SESSION_ASSET].check_name(new.name, "input.name")
-    address = urlsplit(new.address) if len(new.address) <= ADDRESS and new.address.isprintable() else None
-    if address is None or address.scheme not in ("http", "https") or not address.hostname or address.username:
+    if len(new.address) > ADDRESS or not new.address.isprintable() or not _leads(new.address):
         told = f"an address begins with https:// or http://, names a machine, and has at most {ADDRESS} characters"
         raise Invalid(told, field="input.address")
     if new.size < 1:
@@ -105,10 +108,24 @@ def _check(new: NewAsset) -> None:
     digits = new.digest
     if digits is not None and (len(digits) != 64 or not set(digits) <= set("0123456789abcdef")):
         raise Invalid("a SHA-256 is 64 hexadecimal digits in lower case", field="input.digest")
-    if new.media_type is not None and (len(new.media_type) > 128 or "/" not in new.media_type):
+    if new.media_type is not None and (len(new.media_type) > 128 or not _MEDIA_TYPE.fullmatch(new.media_type)):
         raise Invalid("a media type is such as video/mp4", field="input.mediaType")
     if new.expires_at is not None and new.expires_at <= datetime.now(UTC):
         raise Invalid("an asset expires in the future", field="input.expiresAt")
+
+
+def _leads(text: str) -> bool:
+    """Whether a text is an address on the web, without a user in it."""
+    try:
+        address = urlsplit(text)
+        return (
+            address.scheme in ("http", "https")
+            and bool(address.hostname)
+            and not address.username
+            and address.port != 0
+        )
+    except ValueError:
+        return False
 
 
 async def release(ctx: Context, key: UUID) -> UUID:

@@ -8,6 +8,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
+import structlog
 
 from db import models as m
 from db.engine import moment_of
@@ -19,6 +20,8 @@ from resolvers.sessions import happenings, members
 from resolvers.sessions.commands import end
 from resolvers.sessions.members import Who
 from resolvers.sessions.states import Step, Turn, turn
+
+log = structlog.get_logger("torana")
 
 SOME = 100
 """The most sessions that are looked after at once."""
@@ -39,9 +42,9 @@ async def _held(session: Any, key: UUID) -> tuple[Session, dict[Who, SessionMemb
 
 async def time_out(services: Services) -> int:
     """End the invitations that were not answered in time; returns how many sessions had one."""
-    late = sa.select(SessionMember.session_id).distinct().where(SessionMember.expires_at <= now())
-    late = late.where(SessionMember.deleted_at.is_(None)).limit(SOME)
-    found = [row.session_id for row in await services.database.rows(late)]
+    late = sa.select(SessionMember.session_id).where(SessionMember.expires_at <= now())
+    late = late.where(SessionMember.deleted_at.is_(None)).order_by(SessionMember.expires_at).limit(SOME)
+    found = sorted({row.session_id for row in await services.database.rows(late)})
     for key in found:
         async with services.database.write(as_system="who does not answer an invitation in time") as session:
             held = await _held(session, key)
@@ -135,21 +138,27 @@ async def tidy(services: Services, before: datetime) -> int:
     while last < ended:
         last = ended
         for key in await _forgotten(services, before):
-            async with services.database.write(as_system="sessions that were forgotten end at night") as session:
-                held = await _held(session, key)
-                if held is None:
-                    continue
-                row, there = held
-                what = {SessionStatus.NOT_STARTED: Step.CANCEL, SessionStatus.IN_PROGRESS: Step.TERMINATE}
-                began = row.starts_at if row.resumed_at is None else row.resumed_at
-                if row.status not in what or began >= before:
-                    continue
-                await end(session, row, there, what[row.status], await moment_of(session))
-                happenings.tell(
-                    session, row.id, "GENERAL_INFO", await moment_of(session), text="forgotten; ended at night"
-                )
-                ended += 1
+            try:
+                ended += await _end_forgotten(services, key, before)
+            except sa.exc.DBAPIError:  # the others do not wait for this one
+                log.exception("session.not_tidied", session=str(key))
     return ended
+
+
+async def _end_forgotten(services: Services, key: UUID, before: datetime) -> bool:
+    async with services.database.write(as_system="sessions that were forgotten end at night") as session:
+        held = await _held(session, key)
+        if held is None:
+            return False
+        row, there = held
+        what = {SessionStatus.NOT_STARTED: Step.CANCEL, SessionStatus.IN_PROGRESS: Step.TERMINATE}
+        began = row.starts_at if row.resumed_at is None else row.resumed_at
+        if row.status not in what or began >= before:
+            return False
+        moment = await moment_of(session)
+        await end(session, row, there, what[row.status], moment)
+        happenings.tell(session, row.id, "GENERAL_INFO", moment, text="forgotten; ended at night")
+        return True
 
 
 async def _forgotten(services: Services, before: datetime) -> Sequence[UUID]:

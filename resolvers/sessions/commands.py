@@ -28,6 +28,11 @@ REPLIES = {
     Turn.BUSY: "SESSION_JOIN_BUSY",
 }
 """The event of each answer to an invitation."""
+_MAKER = {
+    "user_id": "creator_id",
+    "participant_id": "creator_participant_id",
+    "device_id": "creator_device_id",
+}
 
 
 async def step(ctx: Context, key: UUID, what: Step, expected_version: int | None = None) -> UUID:
@@ -131,8 +136,9 @@ async def invite(ctx: Context, key: UUID, given: Given) -> UUID:
 async def remove(ctx: Context, key: UUID, given: Given) -> UUID:
     """Remove members from a session. NOT_FOUND for who is no member."""
     async with _keeping(ctx, key, "remove from", given) as (session, row, there):
+        known = await members.seen_of(session, ctx, [one for one in given.all if one in there])
         for one, place in given.all.items():
-            if one not in there:
+            if one not in known:
                 raise members.missing(place)
         await take_out(session, row, {one: there[one] for one in given.all}, await moment_of(session))
         record(session, ctx, "REMOVE", "Session", key, project_id=row.project_id, members=len(given.all))
@@ -164,7 +170,7 @@ async def reply(ctx: Context, key: UUID, what: Turn, text: str | None) -> UUID:
         turn(there[mine], what)
         await session.flush()
         happenings.tell(session, row.id, REPLIES[what], moment, there[mine], text)
-        if what is Turn.REJECT and mine == ("user_id", row.creator_id):
+        if what is Turn.REJECT and mine[1] == getattr(row, _MAKER[mine[0]]):
             await end(session, row, there, Step.TERMINATE, moment)
         else:
             await members.refresh_busy(session, {mine})

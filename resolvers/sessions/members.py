@@ -199,8 +199,9 @@ async def refresh_busy(session: AsyncSession, members: Collection[Who]) -> None:
         )
         noted = sa.update(model).where(among(entity.id, "keys", keys), entity.busy != joined)
         noted = noted.values(busy=joined, updated_at=entity.updated_at)
-        await session.execute(noted.execution_options(synchronize_session=False))
-    changed(session, PRESENT, FREED)
+        done: Any = await session.execute(noted.execution_options(synchronize_session=False))
+        if done.rowcount:
+            changed(session, PRESENT, FREED)
 
 
 FREED = "freed:*"

@@ -27,6 +27,7 @@ from resolvers.failures import Invalid, Unauthenticated, WrongState
 from resolvers.identity.principal import Kind
 from resolvers.sessions import happenings, members, service_calls
 from resolvers.sessions.members import Given, Who
+from resolvers.sessions.states import LONGEST
 from resolvers.writing.audit import record
 from resolvers.writing.refusals import writing
 from resolvers.writing.rows import expect, locked, referred_seen, require, seen
@@ -39,8 +40,6 @@ CREATOR = {
 }
 ENDED = (SessionStatus.COMPLETED, SessionStatus.TERMINATED)
 _TIMES = ("ends_at", "duration_seconds")
-LONGEST = timedelta(days=366)
-"""The longest session."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +68,7 @@ async def create(ctx: Context, new: New) -> UUID:
             **{name: value for name, value in new.values.items() if name not in _TIMES},
         )  # fmt: skip
         new.members.check()
+        await members.held(session, row.id, new.members.all)
         await members.welcome(session, ctx, project.id, new.members)
         await referred_seen(session, ctx, Project, project.id, "input.project")
         await referred_seen(session, ctx, SessionType, kind.id, "input.type")
@@ -87,7 +87,6 @@ async def create(ctx: Context, new: New) -> UUID:
         for name, value in times.items():  # only now is it told whether they can be
             setattr(row, name, value)
         check_times(row, moment)
-        session.info["held_members"] = set(new.members.all)
         await _begin(session, ctx, row, {members.who_of(one): one for one in there}, moment)
         record(session, ctx, "CREATE", "Session", row.id, project_id=project.id, site_id=project.site_id)
         await service_calls.post(session, row, "CREATED")
@@ -130,6 +129,8 @@ def check_times(row: Session, moment: datetime) -> None:
     began = row.status not in (SessionStatus.NOT_STARTED, SessionStatus.CANCELLED)
     if began and row.starts_at > moment + timedelta(minutes=1):
         raise Invalid("a session that has begun does not start in the future", field="input.startsAt")
+    if row.status is SessionStatus.IN_PROGRESS and row.starts_at < moment - LONGEST:
+        raise Invalid(f"a session under way began at most {LONGEST.days} days ago", field="input.startsAt")
     seconds = row.duration_seconds or 0
     if seconds < 0 or timedelta(seconds=seconds) > LONGEST:
         raise Invalid(f"a session lasts 0 seconds to {LONGEST.days} days", field="input.durationSeconds")
@@ -151,23 +152,21 @@ async def update(ctx: Context, key: UUID, expected_version: int, values: Mapping
     """Change a session. A list of members that is given replaces those of its kind that one sees; an empty one removes
     them."""
     async with writing(ctx, "UPDATE", Session, key) as session:
-        await seen(session, ctx, Session, key)
-        may = policy_of(Session)
+        await _expect_may(session, ctx, await seen(session, ctx, Session, key), values, given)
+        given.check()
         if given.lists:
             await members.held(session, key, given.all)
         if (kind := values.get("type_id")) is not None:
             await referred_seen(session, ctx, SessionType, kind, "input.type")
         row = await locked(session, ctx, Session, key)
-        for name in values or {"": None}:
-            await require(session, ctx, row, may.changing(name), "change", name)
-        if given.lists and not values:
-            await require(session, ctx, row, may.update, "change")
+        await _expect_may(session, ctx, row, values, given)
         expect(row, expected_version)
         moment = await moment_of(session)
         before = {name: getattr(row, name) for name in values}
         for name, value in values.items():
             setattr(row, name, value)
-        check_times(row, moment)
+        if before.keys() & {"starts_at", *_TIMES}:
+            check_times(row, moment)
         if (
             "duration_seconds" in before
             and row.status not in ENDED
@@ -179,12 +178,21 @@ async def update(ctx: Context, key: UUID, expected_version: int, values: Mapping
         await session.flush()
         if given.lists:
             await _replace(session, ctx, row, given, moment)
-        await require(session, ctx, row, may.update, "change")
+        await require(session, ctx, row, policy_of(Session).update, "change")
     return key
 
 
+async def _expect_may(
+    session: AsyncSession, ctx: Context, row: Session, values: Mapping[str, Any], given: Given
+) -> None:
+    may = policy_of(Session)
+    for name in values or {"": None}:
+        await require(session, ctx, row, may.changing(name), "change", name)
+    if given.lists and not values:
+        await require(session, ctx, row, may.update, "change")
+
+
 async def _replace(session: AsyncSession, ctx: Context, row: Session, given: Given, moment: datetime) -> None:
-    given.check()
     there = await members.of(session, row.id)
     members.expect_held(session, there)
     wanted = given.all

@@ -69,6 +69,11 @@ TURNS: Mapping[tuple[SessionMemberState, Turn], SessionMemberState] = {
 refused, left, or answered too late may still come."""
 
 
+LONGEST = timedelta(days=366)
+"""The longest session."""
+_SECOND = timedelta(seconds=1)
+
+
 def move(row: Session, step: Step, moment: datetime) -> None:
     """Take a session, locked by the transaction, a step further. The time under way is added to its duration when it
     ends. STATE for a step that it can't take now."""
@@ -82,7 +87,8 @@ def move(row: Session, step: Step, moment: datetime) -> None:
         row.resumed_at = moment
     else:
         since = row.resumed_at
-        row.duration_seconds += 0 if since is None else max(0, round((moment - since) / timedelta(seconds=1)))
+        lasted = 0 if since is None else max(0, round((moment - since) / _SECOND))
+        row.duration_seconds = min(row.duration_seconds + lasted, LONGEST // _SECOND)
         row.resumed_at = None
         if step is not Step.CANCEL:
             row.ends_at = max(moment, row.starts_at)

@@ -129,6 +129,7 @@ async def test_a_service_keeps_the_bytes_itself(platform: Platform) -> None:
     assert await platform.refused(query, "tom", t=grant["token"]) == ["FORBIDDEN"]
     for wrong, field in (
         ({"address": "javascript:alert(1)"}, "address"), ({"address": "https://a:b@x.example/"}, "address"),
+        ({"address": "http://[::1"}, "address"), ({"address": "https://x:99999999/"}, "address"), ({"mediaType": "text/html\r\nX: y"}, "mediaType"),
         ({"name": "../x"}, "name"), ({"size": "0"}, "size"), ({"digest": "xyz"}, "digest"), ({"mediaType": "x"}, "mediaType"),
         ({"expiresAt": "2020-01-01T00:00:00Z"}, "expiresAt"), ({"session": global_id("Session", platform.world.sessions[1])}, "session"),
     ):  # fmt: skip

@@ -147,7 +147,12 @@ def _go_on() -> None:
         sa.text("UPDATE session_members SET state = 'JOINED' WHERE session_id IN (SELECT id FROM sessions WHERE status IN :there)")
         .bindparams(sa.bindparam('there', joined, expanding=True))
     )
-    bind.execute(sa.text("UPDATE sessions SET resumed_at = starts_at WHERE status = 'IN_PROGRESS'"))
+    for table, column in (('users', 'user_id'), ('participants', 'participant_id'), ('devices', 'device_id')):
+        bind.execute(sa.text(
+            f"UPDATE {table} SET busy = true WHERE id IN (SELECT m.{column} FROM session_members m "
+            "JOIN sessions s ON s.id = m.session_id WHERE s.status = 'IN_PROGRESS' AND s.deleted_at IS NULL "
+            f"AND m.deleted_at IS NULL AND m.{column} IS NOT NULL)"
+        ))
     kinds = [key for (key,) in bind.execute(sa.text("SELECT id FROM session_types WHERE deleted_at IS NULL"))]
     sites = [key for (key,) in bind.execute(sa.text("SELECT id FROM sites WHERE deleted_at IS NULL"))]
     used = bind.execute(sa.text(
