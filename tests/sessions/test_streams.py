@@ -7,6 +7,7 @@ import pytest
 
 from db import models as m
 from db.engine import row_topic
+from tests.support.matrix import mutate
 from tests.support.platforms import Platform
 from tests.support.sessioning import make, run, soon
 
@@ -54,6 +55,25 @@ async def test_events_are_heard_by_those_who_see_the_session(platform: Platform)
     for who in ("eve", "silo", "device", "participant", None):
         async with platform.watch(EVENTS, who, s=held["id"]) as answers:
             assert (await anext(answers)).codes == ["NOT_FOUND"]
+
+
+async def test_events_that_change_are_heard_again(platform: Platform) -> None:
+    held = await make(platform, "tom", status="IN_PROGRESS", startsAt=soon(minutes=-5))
+    query = "mutation($e:NewSessionEvent!){createSessionEvent(input:$e){...on SessionEvent{id version}}}"
+    given = {"session": held["id"], "type": "GENERAL_INFO", "occurredAt": soon(seconds=-1), "text": "one"}
+    made = (await platform.ask(query, "tom", e=given))["createSessionEvent"]
+    query = "subscription($s:ID!){sessionEvents(session:$s){id text}}"
+    async with platform.watch(query, "maria", s=held["id"]) as events, platform.watch(UPDATED, "maria", i=held["id"]) as sessions:  # fmt: skip
+        assert await heard(events, "sessionEvents") == []
+        await heard(sessions, "sessionUpdated")
+        waiting = [asyncio.ensure_future(heard(events, "sessionEvents")), asyncio.ensure_future(heard(sessions, "sessionUpdated"))]  # fmt: skip
+        await asyncio.sleep(0)
+        changed = {"id": made["id"], "expectedVersion": made["version"], "input": {"text": "two"}}
+        done, _ = await mutate(platform, "tom", "updateSessionEvent", **changed)
+        assert done["__typename"] == "SessionEvent", done
+        (event,), session = await asyncio.gather(*waiting)
+        assert event == {"id": made["id"], "text": "two"}
+        assert session["id"] == held["id"]
 
 
 async def test_who_is_invited_hears_it_and_when_it_is_over(platform: Platform) -> None:

@@ -62,6 +62,7 @@ from resolvers.access.session_rules import (
     in_sites_of_type,
 )  # fmt: skip
 from resolvers.failures import Dependency, Forbidden, Invalid, WrongState
+from resolvers.feed import events_topic
 
 _COLOR = re.compile(r"#[0-9a-fA-F]{6}")
 _SETTINGS: Rules = (PROJECT_USER, SITE_USER, TYPE_SERVICE, SUPERADMIN)
@@ -197,6 +198,12 @@ async def _validate(change: Change) -> None:
         raise Forbidden("participants whom you don't see were in it; who sees all of them may delete it")
 
 
+async def _tell(change: Change) -> None:
+    """Who follows a session hears of its events."""
+    key = change.row.session_id
+    changed(change.session, events_topic(key), row_topic(Session, key))
+
+
 POLICIES = (
     Policy(
         model=SessionType,
@@ -271,6 +278,7 @@ POLICIES = (
         undelete=(),
         goes_with=(SessionEvent.session_id,),
         stays=(SessionEvent.user_id, SessionEvent.participant_id, SessionEvent.device_id, SessionEvent.service_id),
+        then=_tell,
         followed=True,
     ),
     Policy(
