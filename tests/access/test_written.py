@@ -55,6 +55,7 @@ AuditEvent: what was done is put on record
 Credential, User: an operator makes users
 Credential, User: anyone makes an account, where the settings let them
 Credential, User: one's own second factor, once the password is proved
+Credential: a certificate is made by who may make one for the device, or by who registers it
 Credential: a code is used once
 Credential: a code is used once, and only the latest
 Credential: a credential is made by its owner, or by who may make one for it
@@ -112,6 +113,7 @@ Reevaluation: an organiser has a phase evaluated again
 Role, RoleGrant: who leaves a project stays in its site
 Role: a place has its roles from the beginning
 RoleGrant: roles do not come back over those who administer the group now
+ServerSetting: the authority is made with the first certificate
 Session, SessionMember: an invitation ends with its session
 Session, SessionMember: who is invited answers for themself
 SessionEvent: what happens to a session is told in it
