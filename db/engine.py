@@ -13,13 +13,14 @@ from typing import Any, TextIO
 
 import asyncpg  # type: ignore[import-untyped]
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.orm import Session
 
 from db import connections, files, plans, written
 from db.address import file_of, parse_address
 from db.listener import Listener
-from db.models import Entity, Erasable
+from db.models import Base, Entity, Erasable
 from db.outages import Outage, finished
 from db.plans import Sizes
 from db.prepared import Holder, Kept, Prepared, Shelf, Statement
@@ -261,6 +262,12 @@ async def moment_of(session: AsyncConnection | AsyncSession) -> datetime:
 def changed(session: AsyncSession, *topics: str) -> None:
     """Publish `topics` when the transaction of `session` commits."""
     session.info.setdefault("topics", set()).update(topics)
+
+
+def inserting(session: AsyncSession, model: type[Base]) -> Any:
+    """An INSERT that may say what happens where there is such a row."""
+    make = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    return make(model)
 
 
 def aside(session: AsyncSession) -> None:

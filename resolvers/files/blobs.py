@@ -13,9 +13,9 @@ from pathlib import Path
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from db.engine import inserting
 from db.models import Blob, File
 from db.types import later, now, uuid7
 
@@ -25,8 +25,7 @@ PINNED = 3_600
 
 async def pin(session: AsyncSession, digest: str, size: int) -> UUID:
     """Lock the row of a digest, made where there is none, and keep it for `PINNED` seconds."""
-    make = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    row = make(Blob).values(id=uuid7(), digest=digest, size=size, version=1)
+    row = inserting(session, Blob).values(id=uuid7(), digest=digest, size=size, version=1)
     row = row.on_conflict_do_update(index_elements=["digest"], set_={"updated_at": now()})
     key: UUID = (await session.execute(row.returning(Blob.id))).scalar_one()
     return key

@@ -20,10 +20,9 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db.engine import changed, moment_of
+from db.engine import changed, inserting, moment_of
 from db.models import Credential, CredentialKind, Device, ServerSetting
 from db.types import uuid7
 from db.written import because
@@ -133,8 +132,7 @@ async def _authority(session: AsyncSession, keys: KeyRing) -> tuple[x509.Certifi
     if sealed is None:
         because(session, "the authority is made with the first certificate", ServerSetting)
         value = keys.seal(await _made(session))
-        make = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-        row = make(ServerSetting).values(id=uuid7(), name=SETTING, value=value, version=1)
+        row = inserting(session, ServerSetting).values(id=uuid7(), name=SETTING, value=value, version=1)
         await session.execute(row.on_conflict_do_nothing(index_elements=["name"]))
         sealed = await session.scalar(kept)
     text = None if sealed is None else keys.unseal(sealed)

@@ -8,9 +8,8 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
-from db.engine import changed, moment_of, row_topic
+from db.engine import changed, inserting, moment_of, row_topic
 from db.keys import among
 from db.models import Session, SessionEvent, SessionEventType
 from db.types import uuid7
@@ -174,8 +173,7 @@ async def _store(
         return {}
     because(session, "who tells of events was asked for each session", SessionEvent)
     ordered = [rows[place] for place in sorted(rows)]
-    made = postgresql.insert if session.bind.dialect.name == "postgresql" else sqlite.insert
-    statement = made(SessionEvent).on_conflict_do_nothing().returning(SessionEvent.id)
+    statement = inserting(session, SessionEvent).on_conflict_do_nothing().returning(SessionEvent.id)
     new = set((await session.execute(statement, ordered)).scalars())
     found = {place: (row["id"], True) for place, row in rows.items() if row["id"] in new}
     before = [place[1] for place in rows if place not in found]

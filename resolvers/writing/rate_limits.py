@@ -6,11 +6,10 @@ from ipaddress import AddressValueError, IPv6Address
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
-from db.engine import aside
+from db.engine import aside, inserting
 from db.locks import in_order
 from db.models import Attempts
 from db.types import later, now
@@ -84,9 +83,8 @@ async def entered(session: AsyncSession, ctx: Context, *tries: Tries) -> None:
     await forgive(session, source_key(ctx))
     await clear(session, ctx, *tries)
     because(session, "an address is known from which an account was entered", Attempts)
-    insert = _insert(ctx)
     known = [{"key": one.known(ctx)[0], "count": 1, "since": now()} for one in tries]
-    again = insert(Attempts).values(sorted(known, key=lambda row: str(row["key"])))
+    again = inserting(session, Attempts).values(sorted(known, key=lambda row: str(row["key"])))
     await session.execute(again.on_conflict_do_update(index_elements=[Attempts.key], set_={"since": now()}))
 
 
@@ -144,7 +142,7 @@ async def _over(session: AsyncSession, ctx: Context, bounds: Mapping[str, int], 
     over = Attempts.since < later(-seconds)
     tried: dict[str, int] = {}
     for key in sorted(bounds):
-        statement = _insert(ctx)(Attempts).values(key=key, count=1, since=now())
+        statement = inserting(session, Attempts).values(key=key, count=1, since=now())
         counted = statement.on_conflict_do_update(
             index_elements=[Attempts.key],
             set_={
@@ -163,10 +161,6 @@ async def _known(session: AsyncSession, ctx: Context, tries: Tries) -> bool:
 def _marks(ctx: Context, tries: Tries, marked: Any) -> Any:
     """The stored marks of known addresses of the account, for the client's address."""
     return sa.select(marked.key).where(marked.key.in_(tries.known(ctx)), marked.since >= later(-KNOWN_FOR))
-
-
-def _insert(ctx: Context) -> Any:
-    return postgresql.insert if ctx.database.dialect == "postgresql" else sqlite.insert
 
 
 def _refused(seconds: int) -> RateLimited:
