@@ -1,6 +1,6 @@
 """Start, stop, cancel and terminate sessions; invite into them, answer, and leave."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
@@ -35,17 +35,25 @@ _MAKER = {
 }
 
 
+async def _locked(
+    session: AsyncSession, ctx: Context, key: UUID, more: Collection[Who] = ()
+) -> tuple[Session, dict[Who, SessionMember]]:
+    """A session with its members, locked as all who write it lock: they and `more` before itself."""
+    await members.held(session, key, more)
+    row = await locked(session, ctx, Session, key)
+    there = await members.of(session, key)
+    members.expect_held(session, there)
+    return row, there
+
+
 async def step(ctx: Context, key: UUID, what: Step, expected_version: int | None = None) -> UUID:
     """Take a session a step further; by whoever may change it."""
     async with writing(ctx, what.name, Session, key) as session:
         await require(session, ctx, await seen(session, ctx, Session, key), policy_of(Session).update, what.value)
-        await members.held(session, key)
-        row = await locked(session, ctx, Session, key)
+        row, there = await _locked(session, ctx, key)
         await require(session, ctx, row, policy_of(Session).update, what.value)
         if expected_version is not None:
             expect(row, expected_version)
-        there = await members.of(session, key)
-        members.expect_held(session, there)
         moment = await moment_of(session)
         if what is Step.START:
             await start(session, ctx, row, there, moment)
@@ -104,11 +112,8 @@ async def _keeping(ctx: Context, key: UUID, verb: str, given: Given) -> AsyncIte
         if not given.all:
             raise Invalid("name users, participants or devices", field="users")
         given.check()
-        await members.held(session, key, given.all)
-        row = await locked(session, ctx, Session, key)
+        row, there = await _locked(session, ctx, key, given.all)
         await require(session, ctx, row, policy_of(Session).update, verb)
-        there = await members.of(session, key)
-        members.expect_held(session, there)
         yield session, row, there
 
 
@@ -150,10 +155,7 @@ async def _as_member(ctx: Context, key: UUID, action: str) -> AsyncIterator[tupl
     """A transaction of a member of a session that is under way."""
     async with writing(ctx, action, SessionMember, key) as session:
         await seen(session, ctx, Session, key)
-        await members.held(session, key)
-        row = await locked(session, ctx, Session, key)
-        there = await members.of(session, key)
-        members.expect_held(session, there)
+        row, there = await _locked(session, ctx, key)
         mine = me_in(ctx, there)
         if mine is None:
             raise Forbidden("you are not invited into this session")
