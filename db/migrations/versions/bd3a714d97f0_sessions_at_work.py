@@ -41,7 +41,7 @@ _KINDS = (
     "'PASSWORD', 'LOGIN_SESSION', 'API_KEY', 'STATIC_TOKEN', 'TOTP', 'RECOVERY_CODE', 'EMAIL_CODE', 'EMAIL_VERIFY', "
     "'PASSWORD_RESET', 'SSH_CERTIFICATE', 'CHALLENGE_WORKER', 'SPEC_TOKEN'"
 )
-KINDS = (f"kind IN ({_KINDS})", f"kind IN ({_KINDS}, 'ASSET_GRANT', 'LOGIN_CODE', 'CERTIFICATE')")
+KINDS = (f"kind IN ({_KINDS})", f"kind IN ({_KINDS}, 'LOGIN_CODE', 'CERTIFICATE')")
 LIVE = 'deleted_at IS NULL'
 INDEXES = (
     *((table, f'ix_{table}_updated_at_id', ['updated_at', 'id'], None)
