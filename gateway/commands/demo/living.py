@@ -2,7 +2,6 @@
 
 import json
 import random
-import secrets
 import threading
 import urllib.error
 import urllib.request
@@ -19,6 +18,7 @@ from db import models
 from db.engine import moment_of
 from db.models import SessionEventType, SessionMemberState, SessionStatus
 from db.types import uuid7
+from resolvers.accounts.api_keys import new_secret
 from resolvers.context import Services
 from resolvers.identity.tokens import digest_of
 from resolvers.sessions import members
@@ -104,7 +104,7 @@ async def _token(session: AsyncSession, device: UUID) -> str:
     """A new token of a device, in place of the one before."""
     of_demo = (models.Credential.device_id == device, models.Credential.label == LABEL)
     await session.execute(sa.delete(models.Credential).where(*of_demo))
-    token = f"dt_{secrets.token_urlsafe(32)}"
+    token = new_secret("dt")
     session.add(
         models.Credential(
             device_id=device, kind=models.CredentialKind.STATIC_TOKEN, label=LABEL, algorithm="sha256",
